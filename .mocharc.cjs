@@ -1,0 +1,16 @@
+'use strict';
+
+// Mocha adds the files it is given to those named here, so that these stand aside for
+// `npm test -- test/unit/one.test.ts`.
+const named = process.argv.slice(2).some((argument) => argument.endsWith('.test.ts'));
+
+module.exports = {
+  ...(named ? {} : { spec: ['test/**/*.test.ts'] }),
+  // Compiles the tests and lib/*.ts as they are loaded: what is tested is the source itself.
+  require: ['tsx/cjs'],
+  reporter: './scripts/mocha-reporter.cjs',
+  timeout: 10_000,
+  forbidOnly: Boolean(process.env.CI),
+  // A run that finds no test at all has failed. No `exit`: a handle left open must be noticed.
+  failZero: true,
+};

@@ -1,0 +1,56 @@
+{
+  "variables": {
+    # 1: AddressSanitizer and UndefinedBehaviorSanitizer (scripts/test-sanitized.mjs).
+    "sanitize%": 0
+  },
+  "targets": [
+    {
+      "target_name": "dgram_dtls",
+      "sources": [
+        "<!@(node -p \"['core', 'io', 'binding'].map((d) => 'src-native/' + d).filter((d) => fs.existsSync(d)).flatMap((d) => fs.readdirSync(d).sort().map((f) => d + '/' + f)).filter((f) => f.endsWith('.cc')).join(' ')\")"
+      ],
+      "include_dirs": ["src-native", "<!(node -p \"require('node-addon-api').include_dir\")"],
+      "defines": [
+        "NAPI_VERSION=8",
+        "NAPI_DISABLE_CPP_EXCEPTIONS",
+        "NODE_ADDON_API_DISABLE_DEPRECATED"
+      ],
+      # No libssl here: the OpenSSL symbols are those that the node executable exports, and
+      # their headers come with Node's own, so that both are always of the same version.
+      "cflags!": ["-Wno-unused-parameter"],
+      # Node's newer headers ask for a newer standard; the addon is C++17 on all of them.
+      "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
+      "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-fvisibility=hidden"],
+      "conditions": [
+        ["OS=='mac'", {
+          "xcode_settings": {
+            "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
+            "CLANG_CXX_LIBRARY": "libc++",
+            "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+            "MACOSX_DEPLOYMENT_TARGET": "11.0",
+            "WARNING_CFLAGS": ["-Wall", "-Wextra", "-Wpedantic"]
+          }
+        }],
+        ["OS=='win'", {
+          "defines": ["NOMINMAX", "WIN32_LEAN_AND_MEAN"],
+          "libraries": ["ws2_32.lib"],
+          "msvs_settings": {
+            "VCCLCompilerTool": {
+              "WarningLevel": 4,
+              "AdditionalOptions": ["/std:c++17"]
+            }
+          }
+        }],
+        ["sanitize==1", {
+          "cflags!": ["-O3", "-fomit-frame-pointer"],
+          # vptr needs the RTTI that Node's flags turn off.
+          "cflags_cc": [
+            "-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=all",
+            "-fno-omit-frame-pointer", "-O1", "-g"
+          ],
+          "ldflags": ["-fsanitize=address,undefined"]
+        }]
+      ]
+    }
+  ]
+}

@@ -1,0 +1,309 @@
+import type { AddressInfo } from 'node:net';
+
+import { ioError } from './errors';
+import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from './native';
+import { NO_SLOT, outbox, type RecordSink, type RecordType } from './outbox';
+import { endpointStats, type EndpointStats } from './stats';
+import type { DatagramReceiver, DatagramTransport, Peer } from './transport';
+
+/** What a session's records are handed to: a DTLSSocket, seen from below. */
+export interface SessionHandler {
+  readonly peer: Peer;
+  /** `type` is anything but TRANSMIT and PACKET. After CLOSE nothing comes any more. */
+  onRecord(type: RecordType, a: number, b: number, bytes: Buffer): void;
+  /** The transport had an error that concerns this session's peer. */
+  onTransportError(error: Error): void;
+  onDrain(): void;
+}
+
+/** What makes an endpoint a server's. */
+export interface ServerHandler {
+  /** A cookie was verified. Makes the session's handler; no user code may run. */
+  makeSession(slot: number, generation: number, peer: Peer): SessionHandler;
+  onPacket(datagram: Buffer, peer: Peer): void;
+  onTransportError(error: Error): void;
+  onTransportClosed(): void;
+}
+
+interface Entry {
+  readonly generation: number;
+  readonly handler: SessionHandler;
+}
+
+/** The longest time that a Node timer can wait. */
+const MAX_TIMEOUT = 0x7fffffff;
+
+/**
+ * One transport and all the sessions behind it: hands datagrams down, takes records up, keeps one timer.
+ * Shared by everybody who brings the same transport.
+ */
+export class Endpoint implements RecordSink, DatagramReceiver {
+  /** Calls go down through this; whoever calls says `flush()` afterwards. */
+  readonly core: NativeEndpoint;
+
+  readonly #id: number;
+  readonly #transport: DatagramTransport;
+  readonly #deadline = new Float64Array(1);
+  readonly #sessions: (Entry | undefined)[] = [];
+  readonly #awaitingDrain = new Set<SessionHandler>();
+  readonly #sendCallbacks = new Map<number, (error: Error | null) => void>();
+  // Peers of datagrams that are being handled, for records that have no session to name theirs.
+  readonly #peers: Peer[] = [];
+  #server: ServerHandler | undefined;
+  #sessionCount = 0;
+  #nextToken = 1;
+  #congested = false;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAt = Infinity;
+  #referenced = true;
+  #closing = false;
+  #transportErrors = 0;
+
+  static readonly #byTransport = new WeakMap<object, Endpoint>();
+
+  /** The endpoint on a transport; `key` is what the user knows the transport by. */
+  static over(transport: () => DatagramTransport, key?: object): Endpoint {
+    const existing = key === undefined ? undefined : Endpoint.#byTransport.get(key);
+    if (existing !== undefined && !existing.#closing) return existing;
+    const endpoint = new Endpoint(transport());
+    if (key !== undefined) Endpoint.#byTransport.set(key, endpoint);
+    return endpoint;
+  }
+
+  private constructor(transport: DatagramTransport) {
+    this.#transport = transport;
+    let id = 0;
+    outbox.register((given) => {
+      id = given;
+      return this;
+    });
+    this.#id = id;
+    this.core = new native.Endpoint(outbox.native, id, this.#deadline);
+    transport.start(this);
+  }
+
+  get congested(): boolean {
+    return this.#congested;
+  }
+
+  address(): AddressInfo {
+    return this.#transport.address();
+  }
+
+  ref(): void {
+    this.#referenced = true;
+    this.#transport.ref?.();
+    this.#timer?.ref();
+  }
+
+  unref(): void {
+    this.#referenced = false;
+    this.#transport.unref?.();
+    this.#timer?.unref();
+  }
+
+  // ---- sessions and the server ----
+
+  /** False when there is a server on this transport already. */
+  listen(server: ServerHandler): boolean {
+    if (this.#server !== undefined) return false;
+    this.#server = server;
+    return true;
+  }
+
+  /** Begins a client session. Its first records come with the next flush. */
+  connect(
+    handler: SessionHandler,
+    context: NativeSecureContext,
+    policy: NativeSessionPolicy,
+  ): [slot: number, generation: number] {
+    const { address, port } = handler.peer;
+    const [slot, generation] = this.core.connect(address, port, context, policy);
+    this.#sessions[slot] = { generation, handler };
+    this.#sessionCount += 1;
+    return [slot, generation];
+  }
+
+  /** Sends one message. `callback` is called later, when the transport has taken or refused it. */
+  send(
+    slot: number,
+    generation: number,
+    message: Uint8Array,
+    callback: ((error: Error | null) => void) | undefined,
+  ): number {
+    let token = 0;
+    if (callback !== undefined) {
+      token = this.#nextToken;
+      this.#nextToken = (this.#nextToken % 0xffffffff) + 1;
+      this.#sendCallbacks.set(token, callback);
+    }
+    const outcome = this.core.send(slot, generation, message, token);
+    if (outcome !== 0 && token !== 0) this.#sendCallbacks.delete(token);
+    return outcome;
+  }
+
+  /** Calls `handler.onDrain` once the transport takes more. */
+  awaitDrain(handler: SessionHandler): void {
+    this.#awaitingDrain.add(handler);
+  }
+
+  /** To follow every call down: sends, delivers events, and keeps the timer. */
+  flush(): void {
+    this.#arm();
+    if (outbox.drain()) this.#peers.length = 0;
+  }
+
+  /** No new sessions from now on. Those that are open live on; the last to go takes the transport along. */
+  stopListening(): void {
+    this.core.stopListening();
+  }
+
+  /** The server has gone. `done` is called when the transport has, or at once when others still use it. */
+  leave(done: () => void): void {
+    this.#server = undefined;
+    this.#closeIfUnused(done);
+    if (!this.#closing) process.nextTick(done);
+  }
+
+  #closeIfUnused(done: () => void): void {
+    if (this.#closing || this.#server !== undefined || this.#sessionCount > 0) return;
+    this.#closing = true;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    outbox.unregister(this.#id);
+    this.#transport.close(done);
+  }
+
+  stats(): EndpointStats {
+    return endpointStats(this.core, this.#transportErrors);
+  }
+
+  // ---- DatagramReceiver: what the transport brings ----
+
+  receive(datagram: Uint8Array, peer: Peer): void {
+    const index = this.#peers.push(peer) - 1;
+    this.core.receive(datagram, peer.address, peer.port, index);
+    this.flush();
+  }
+
+  drain(): void {
+    this.#congested = false;
+    const waiting = [...this.#awaitingDrain];
+    this.#awaitingDrain.clear();
+    for (const handler of waiting) handler.onDrain();
+  }
+
+  error(error: Error, peer?: Peer): void {
+    this.#transportErrors += 1;
+    const typed = ioError(error, peer);
+    if (peer !== undefined) {
+      for (const entry of this.#sessions) {
+        if (entry?.handler.peer.port === peer.port && entry.handler.peer.address === peer.address) {
+          entry.handler.onTransportError(typed);
+        }
+      }
+    } else {
+      this.#server?.onTransportError(typed);
+    }
+    this.flush();
+  }
+
+  closed(): void {
+    for (const entry of [...this.#sessions]) {
+      entry?.handler.onTransportError(
+        ioError(Object.assign(new Error('the transport was closed'), { code: 'ERR_DTLS_TRANSPORT_CLOSED' })),
+      );
+    }
+    this.#server?.onTransportClosed();
+    this.flush();
+  }
+
+  // ---- RecordSink: what the core says ----
+
+  open(slot: number, generation: number, peerIndex: number): void {
+    const peer = this.#peers[peerIndex];
+    if (peer === undefined || this.#server === undefined) return;
+    const handler = this.#server.makeSession(slot, generation, peer);
+    this.#sessions[slot] = { generation, handler };
+    this.#sessionCount += 1;
+  }
+
+  transmit(
+    slot: number,
+    generation: number,
+    peerIndex: number,
+    token: number,
+    datagram: Buffer,
+  ): void {
+    const entry = slot === NO_SLOT ? undefined : this.#sessions[slot];
+    const peer =
+      slot === NO_SLOT
+        ? this.#peers[peerIndex]
+        : entry?.generation === generation
+          ? entry.handler.peer
+          : undefined;
+    const callback = token === 0 ? undefined : this.#sendCallbacks.get(token);
+    if (callback !== undefined) this.#sendCallbacks.delete(token);
+    if (peer === undefined) return;
+    try {
+      if (!this.#transport.send([datagram], peer, callback)) this.#congested = true;
+    } catch (error) {
+      // A transport of the user's may throw; the pass must go on for the others.
+      const typed = ioError(error instanceof Error ? error : new Error(String(error)), peer);
+      process.nextTick(() => {
+        this.error(typed, peer);
+        callback?.(typed);
+      });
+    }
+  }
+
+  dispatch(
+    type: RecordType,
+    slot: number,
+    generation: number,
+    a: number,
+    b: number,
+    bytes: Buffer,
+  ): void {
+    if (slot === NO_SLOT) {
+      const peer = this.#peers[a];
+      if (peer !== undefined) this.#server?.onPacket(bytes, peer);
+      return;
+    }
+    const entry = this.#sessions[slot];
+    // Written for a session whose slot has been released since.
+    if (entry?.generation !== generation) return;
+    entry.handler.onRecord(type, a, b, bytes);
+  }
+
+  /** The session's CLOSE record has been seen: its slot may be used again. */
+  release(slot: number, generation: number): void {
+    const entry = this.#sessions[slot];
+    if (entry?.generation !== generation) return;
+    this.#awaitingDrain.delete(entry.handler);
+    this.#sessions[slot] = undefined;
+    this.#sessionCount -= 1;
+    this.core.release(slot, generation);
+    this.#closeIfUnused(() => undefined);
+  }
+
+  // ---- time ----
+
+  #arm(): void {
+    const at = this.#deadline[0] as number;
+    // A timer that fires early finds nothing due and is set again: cheaper than moving it each time.
+    if (at >= this.#timerAt || this.#closing) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    const delay = Math.min(Math.max(Math.ceil(at - native.now()), 0), MAX_TIMEOUT);
+    this.#timer = setTimeout(this.#onTimer, delay);
+    if (!this.#referenced) this.#timer.unref();
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
+    this.core.advance();
+    this.flush();
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * DTLS for Node.js: `createServer` and `connect`, as natural as `node:tls` and `node:dgram`.
+ *
+ * @packageDocumentation
+ */
+export { DTLSError, type DTLSErrorCategory, type DTLSErrorDetails } from './errors';
+export { features, type Features } from './features';
+export type {
+  ClientPskCallback,
+  ConnectOptions,
+  RetransmissionOptions,
+  ServerOptions,
+  ServerPskCallback,
+  SessionOptions,
+  TransportOption,
+  UdpSocketOptions,
+} from './options';
+export {
+  createSecureContext,
+  DEFAULT_CIPHERS,
+  SecureContext,
+  type Bytes,
+  type ProtocolVersion,
+  type SecureContextOptions,
+} from './secure-context';
+export { createServer, DTLSServer, type DTLSServerEvents, type ListenOptions } from './server';
+export {
+  connect,
+  DTLSSocket,
+  type AlertEvent,
+  type DTLSSocketEvents,
+  type HandshakeEvent,
+  type ReadyState,
+} from './socket';
+export type { EndpointStats, TrafficStats } from './stats';
+export type { DatagramReceiver, DatagramTransport, Peer } from './transport';

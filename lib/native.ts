@@ -1,0 +1,161 @@
+/**
+ * The only loader of the native addon, and the whole surface that it has. Arguments are validated
+ * before they come here: the addon converts, it does not judge.
+ */
+import path from 'node:path';
+import bindings from 'bindings';
+
+/** A row of src-native/core/errors.def. */
+export interface NativeFailure {
+  readonly code: string;
+  readonly category: string;
+  readonly hint: string;
+}
+
+/** The shared memory that native code fills and lib/outbox.ts drains. */
+export interface NativeOutbox {
+  /** All records were taken: empties the memory, then brings in what did not fit before. */
+  reset(): void;
+}
+
+export interface NativeSecureContext {
+  setVersions(min: number, max: number): void;
+  setCiphers(list: string): void;
+  setGroups(list: string): void;
+  setSigalgs(list: string): void;
+  setDhparam(pem: Uint8Array): void;
+  setOptions(options: number): void;
+  setSessionIdContext(context: Uint8Array): void;
+  addIdentity(cert: Uint8Array, key: Uint8Array, passphrase: Uint8Array | undefined): void;
+  addCa(pem: Uint8Array): void;
+  addCrl(pem: Uint8Array): void;
+}
+
+/** Opaque: how the sessions of a server or a client behave. */
+export type NativeSessionPolicy = object;
+
+export interface NativeCipher {
+  name: string;
+  standardName: string;
+  version: string;
+}
+
+/** `slot` and `generation` name a session; a call for one that has gone does nothing. */
+export interface NativeEndpoint {
+  listen(
+    context: NativeSecureContext,
+    policy: NativeSessionPolicy,
+    cookieExchange: boolean,
+    cookieLifetime: number,
+    cookieSecret: Uint8Array | undefined,
+    maxSessions: number,
+    maxPendingHandshakes: number,
+    maxSessionsPerHost: number,
+    reportPackets: boolean,
+  ): void;
+  setContext(context: NativeSecureContext): void;
+  setPolicy(policy: NativeSessionPolicy): void;
+  stopListening(): void;
+  receive(datagram: Uint8Array, address: string, port: number, peerIndex: number): void;
+  connect(
+    address: string,
+    port: number,
+    context: NativeSecureContext,
+    policy: NativeSessionPolicy,
+  ): [slot: number, generation: number];
+  /** A SendOutcome. */
+  send(slot: number, generation: number, message: Uint8Array, token: number): number;
+  close(slot: number, generation: number): void;
+  /** Without a key the identity is refused. A server passes no identity. */
+  answerPsk(
+    slot: number,
+    generation: number,
+    identity: Uint8Array | undefined,
+    key: Uint8Array | undefined,
+  ): void;
+  answerIdentity(slot: number, generation: number, accepted: boolean): void;
+  release(slot: number, generation: number): void;
+  advance(): void;
+
+  counters(): Float64Array;
+  failures(): Float64Array;
+  sessionCounters(slot: number, generation: number): Float64Array | undefined;
+  sessionCount(): number;
+
+  cipher(slot: number, generation: number): NativeCipher | undefined;
+  protocol(slot: number, generation: number): string | undefined;
+  peerChain(slot: number, generation: number): Buffer[];
+  certificate(slot: number, generation: number): Buffer | undefined;
+  ephemeralKey(
+    slot: number,
+    generation: number,
+  ): { type?: string; name?: string; size?: number } | undefined;
+  sigalgs(slot: number, generation: number): string[];
+  finished(slot: number, generation: number, peers: boolean): Buffer | undefined;
+  exportKeyingMaterial(
+    slot: number,
+    generation: number,
+    length: number,
+    label: string,
+    context: Uint8Array | undefined,
+  ): Buffer | undefined;
+  serverName(slot: number, generation: number): string | undefined;
+  pskIdentity(slot: number, generation: number): Buffer | undefined;
+  maxMessageSize(slot: number, generation: number): number;
+  setMtu(slot: number, generation: number, mtu: number): boolean;
+}
+
+export interface Native {
+  readonly openssl: string;
+  readonly failures: readonly NativeFailure[];
+  readonly trafficCounters: readonly string[];
+  readonly endpointCounters: readonly string[];
+  /** Milliseconds since the Unix epoch that never go back: the clock of all deadlines. */
+  now(): number;
+  readonly Outbox: new (
+    control: Uint32Array,
+    records: Uint32Array,
+    arena: Uint8Array,
+  ) => NativeOutbox;
+  readonly SecureContext: new () => NativeSecureContext;
+  readonly SessionPolicy: new (
+    handshakeTimeout: number,
+    idleTimeout: number,
+    retransmitInitial: number,
+    retransmitMax: number,
+    retransmitBackoff: number,
+    mtu: number,
+    requestCert: boolean,
+    rejectUnauthorized: boolean,
+    askPsk: boolean,
+    askIdentity: boolean,
+    keylog: boolean,
+    serverName: string,
+    pskIdentityHint: string,
+  ) => NativeSessionPolicy;
+  /** `deadline[0]` is kept at the time of the next advance(), Infinity for none. */
+  readonly Endpoint: new (
+    outbox: NativeOutbox,
+    id: number,
+    deadline: Float64Array,
+  ) => NativeEndpoint;
+}
+
+const root = path.join(__dirname, '..');
+const platform = `${process.platform}-${process.arch}`;
+// Where a compile leaves the addon, then where prebuildify does (with and without its libc tag).
+const places: string[][] = [
+  ['module_root', 'build', 'Release', 'bindings'],
+  ['module_root', 'build', 'Debug', 'bindings'],
+  ['module_root', 'prebuilds', platform, 'dgram-dtls.glibc.node'],
+  ['module_root', 'prebuilds', platform, 'dgram-dtls.musl.node'],
+  ['module_root', 'prebuilds', platform, 'dgram-dtls.node'],
+];
+// A build elsewhere (the sanitizer run makes one) is named by its path.
+const elsewhere = process.env['DGRAM_DTLS_ADDON'];
+
+export const native: Native =
+  elsewhere === undefined
+    ? (bindings({ bindings: 'dgram_dtls.node', module_root: root, try: places }) as Native)
+    : // eslint-disable-next-line @typescript-eslint/no-require-imports -- an addon has no other door
+      (require(path.resolve(elsewhere)) as Native);

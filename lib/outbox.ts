@@ -1,0 +1,175 @@
+import { native, type NativeOutbox } from './native';
+
+/** As RecordType in src-native/core/outbox.h. */
+export enum RecordType {
+  Transmit = 1,
+  Message,
+  Open,
+  Handshake,
+  Alert,
+  Secure,
+  Lookup,
+  Keylog,
+  Close,
+  Packet,
+}
+
+/** As LookupKind in src-native/core/outbox.h. */
+export enum LookupKind {
+  PskServer = 1,
+  PskClient,
+  PeerIdentity,
+}
+
+export const NO_SLOT = 0xffffffff;
+
+/** What an endpoint does with its records. */
+export interface RecordSink {
+  /** Before anybody's code runs: a session begins, so that its transmits find their peer. */
+  open(slot: number, generation: number, peerIndex: number): void;
+  /** Datagrams for one session, or (slot NO_SLOT) for the peer with that index. */
+  transmit(
+    slot: number,
+    generation: number,
+    peerIndex: number,
+    token: number,
+    datagram: Buffer,
+  ): void;
+  /** Anything else; may run the user's code. `bytes` is the caller's to keep. */
+  dispatch(
+    type: RecordType,
+    slot: number,
+    generation: number,
+    a: number,
+    b: number,
+    bytes: Buffer,
+  ): void;
+}
+
+const WORDS = 8;
+const RECORDS = 4096;
+const ARENA_BYTES = 1 << 20;
+const NO_BYTES = Buffer.alloc(0);
+
+/**
+ * Drains what native code wrote, for all endpoints of this thread. Records are taken in passes: bytes
+ * are copied out and datagrams leave first, then events run. A handler that calls down again appends
+ * records for the next pass; only the outermost drain empties the memory.
+ */
+class Outbox {
+  readonly #control = new Uint32Array(2);
+  readonly #records = new Uint32Array(RECORDS * WORDS);
+  readonly #arena = Buffer.alloc(ARENA_BYTES);
+  readonly #sinks = new Map<number, RecordSink>();
+  #nextEndpoint = 1;
+  #draining = false;
+  // The pass under way. It outlives a handler that throws, so that nobody else's records are lost.
+  #next = 0;
+  #end = 0;
+  #slab = NO_BYTES;
+  #slabStart = 0;
+
+  readonly native: NativeOutbox = new native.Outbox(this.#control, this.#records, this.#arena);
+
+  register(make: (id: number) => RecordSink): void {
+    const id = this.#nextEndpoint++;
+    this.#sinks.set(id, make(id));
+  }
+
+  unregister(id: number): void {
+    this.#sinks.delete(id);
+  }
+
+  /**
+   * To be called after every call into native code that may have written records. True: nothing is left;
+   * false: a drain further out goes on with it.
+   */
+  drain(): boolean {
+    if (this.#draining) return false;
+    if (this.#control[0] === 0) return true;
+    this.#draining = true;
+    let finished = false;
+    try {
+      do {
+        this.#dispatchPass();
+      } while (this.#beginPass());
+      finished = true;
+    } finally {
+      this.#draining = false;
+      // A handler threw: that is its error to report, and the rest goes on in a turn of its own.
+      if (!finished) {
+        process.nextTick(() => {
+          this.drain();
+        });
+      }
+    }
+    return true;
+  }
+
+  #word(record: number, word: number): number {
+    return this.#records[record * WORDS + word] as number;
+  }
+
+  /** Copies the bytes of new records and sends their datagrams. False: nothing is left. */
+  #beginPass(): boolean {
+    let count = this.#control[0] as number;
+    if (count === this.#end) {
+      this.native.reset();
+      this.#next = this.#end = 0;
+      count = this.#control[0] as number;
+      if (count === 0) return false;
+    }
+    this.#slabStart = this.#word(this.#end, 6);
+    const used = (this.#control[1] as number) - this.#slabStart;
+    this.#slab = used === 0 ? NO_BYTES : Buffer.allocUnsafe(used);
+    this.#arena.copy(this.#slab, 0, this.#slabStart, this.#slabStart + used);
+    this.#next = this.#end;
+    this.#end = count;
+    for (let record = this.#next; record < count; ++record) {
+      const type = this.#word(record, 0);
+      if (type === (RecordType.Transmit as number)) {
+        this.#sinks
+          .get(this.#word(record, 1))
+          ?.transmit(
+            this.#word(record, 2),
+            this.#word(record, 3),
+            this.#word(record, 4),
+            this.#word(record, 5),
+            this.#bytes(record),
+          );
+      } else if (type === (RecordType.Open as number)) {
+        this.#sinks
+          .get(this.#word(record, 1))
+          ?.open(this.#word(record, 2), this.#word(record, 3), this.#word(record, 4));
+      }
+    }
+    return true;
+  }
+
+  #dispatchPass(): void {
+    while (this.#next < this.#end) {
+      const record = this.#next++;
+      const type: RecordType = this.#word(record, 0);
+      if (type === RecordType.Transmit) continue;
+      this.#sinks
+        .get(this.#word(record, 1))
+        ?.dispatch(
+          type,
+          this.#word(record, 2),
+          this.#word(record, 3),
+          this.#word(record, 4),
+          this.#word(record, 5),
+          this.#bytes(record),
+        );
+    }
+  }
+
+  #bytes(record: number): Buffer {
+    const length = this.#word(record, 7);
+    if (length === 0) return NO_BYTES;
+    const offset = this.#word(record, 6) - this.#slabStart;
+    return this.#slab.subarray(offset, offset + length);
+  }
+}
+
+export const outbox = new Outbox();

@@ -1,0 +1,232 @@
+import tls from 'node:tls';
+
+import { usageError, withTypedErrors } from './errors';
+import { native, type NativeSecureContext } from './native';
+import { bytes, checkNames, checkObject, flag, wrongType } from './validate';
+
+/** A string is taken as UTF-8. */
+export type Bytes = string | NodeJS.ArrayBufferView;
+
+export type ProtocolVersion = 'DTLSv1' | 'DTLSv1.2' | 'DTLSv1.3';
+
+/** Options of {@link createSecureContext}; names and meaning as in `tls.createSecureContext`. */
+export interface SecureContextOptions {
+  /** PEM certificate chain, own certificate first; an array for several key types. */
+  cert?: Bytes | readonly Bytes[] | undefined;
+  /** PEM private key; an array in the order of `cert`. */
+  key?: Bytes | readonly (Bytes | { pem: Bytes; passphrase?: string | undefined })[] | undefined;
+  /** For an encrypted `key`. */
+  passphrase?: string | undefined;
+  /** PEM certificates of the authorities to trust. A client's default: Node's own list. */
+  ca?: Bytes | readonly Bytes[] | undefined;
+  /** PEM revocation lists. With any, every certificate of a chain is checked against one. */
+  crl?: Bytes | readonly Bytes[] | undefined;
+  /** OpenSSL cipher list. Default: {@link DEFAULT_CIPHERS}. */
+  ciphers?: string | undefined;
+  /** Colon-separated signature algorithms. Default: OpenSSL's. */
+  sigalgs?: string | undefined;
+  /** Colon-separated groups, or `'auto'` (default): OpenSSL's. */
+  ecdhCurve?: string | undefined;
+  /** PEM Diffie-Hellman parameters or `'auto'`, for DHE suites. Default: none, so no DHE. */
+  dhparam?: Bytes | undefined;
+  /** Default `'DTLSv1.2'`. */
+  minVersion?: ProtocolVersion | undefined;
+  /** Default `'DTLSv1.2'`. */
+  maxVersion?: ProtocolVersion | undefined;
+  /** The server's order of suites counts, not the client's. Default true. */
+  honorCipherOrder?: boolean | undefined;
+  /** At most 32 bytes. */
+  sessionIdContext?: string | undefined;
+  /** `crypto.constants.SSL_OP_…` to add. */
+  secureOptions?: number | undefined;
+}
+
+/**
+ * RFC 9325 section 4.2: AEAD with forward secrecy, ECDSA before RSA, AES-128 first because hardware makes
+ * it fastest. The pre-shared key suites at the end take part only where `pskCallback` is given; those
+ * without forward secrecy are what most devices have (RFC 7925 section 4.2).
+ */
+export const DEFAULT_CIPHERS = [
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+  'ECDHE-PSK-CHACHA20-POLY1305',
+  'PSK-AES128-GCM-SHA256',
+  'PSK-AES256-GCM-SHA384',
+  'PSK-CHACHA20-POLY1305',
+  'PSK-AES128-CCM',
+  'PSK-AES256-CCM',
+].join(':');
+
+export const CONTEXT_OPTIONS = [
+  'cert',
+  'key',
+  'passphrase',
+  'ca',
+  'crl',
+  'ciphers',
+  'sigalgs',
+  'ecdhCurve',
+  'dhparam',
+  'minVersion',
+  'maxVersion',
+  'honorCipherOrder',
+  'sessionIdContext',
+  'secureOptions',
+] as const;
+
+
+const VERSIONS: Readonly<Record<ProtocolVersion, number>> = {
+  DTLSv1: 0xfeff,
+  'DTLSv1.2': 0xfefd,
+  'DTLSv1.3': 0xfefc,
+};
+
+const SSL_OP_CIPHER_SERVER_PREFERENCE = 0x00400000;
+
+function versionNumber(name: string, value: ProtocolVersion): number {
+  if (!Object.hasOwn(VERSIONS, value)) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'${name}' cannot be '${String(value)}'`,
+      `Use one of ${Object.keys(VERSIONS).join(', ')}.`,
+    );
+  }
+  if (value === 'DTLSv1.3') {
+    throw usageError(
+      'ERR_DTLS_UNSUPPORTED',
+      `'${name}': DTLS 1.3 is not in OpenSSL ${native.openssl}`,
+      'It needs OpenSSL 4.1 or later.',
+    );
+  }
+  return VERSIONS[value];
+}
+
+function list<T>(value: T | readonly T[] | undefined): readonly T[] {
+  if (value === undefined) return [];
+  return Array.isArray(value) ? (value as readonly T[]) : [value as T];
+}
+
+let defaultAuthorities: readonly Buffer[] | undefined;
+
+/** What a tls client trusts, too. In DER they would load faster, but Node has them as PEM. */
+function trustedAuthorities(): readonly Buffer[] {
+  if (defaultAuthorities === undefined) {
+    const source = tls as typeof tls & { getCACertificates?: (type: 'default') => string[] };
+    const pem = source.getCACertificates?.('default') ?? tls.rootCertificates;
+    defaultAuthorities = [Buffer.from(pem.join('\n'))];
+  }
+  return defaultAuthorities;
+}
+
+/**
+ * Certificates, keys, trust and algorithms for any number of sessions: one SSL_CTX. Validated when it is
+ * made, and immutable. Make it with {@link createSecureContext}.
+ */
+export class SecureContext {
+  readonly #native: NativeSecureContext;
+  #trustsSomebody: boolean;
+
+  /** @internal */
+  constructor(options: SecureContextOptions) {
+    checkObject('options', options);
+    checkNames(options, CONTEXT_OPTIONS);
+    const context = new native.SecureContext();
+    this.#native = context;
+    const minVersion = options.minVersion ?? 'DTLSv1.2';
+    const maxVersion = options.maxVersion ?? 'DTLSv1.2';
+    const min = versionNumber('minVersion', minVersion);
+    const max = versionNumber('maxVersion', maxVersion);
+    // DTLS versions count downwards.
+    if (min < max) {
+      throw usageError(
+        'ERR_DTLS_CONFLICTING_OPTIONS',
+        `'minVersion' ${minVersion} is above 'maxVersion' ${maxVersion}`,
+      );
+    }
+    const strings = {
+      ciphers: options.ciphers ?? DEFAULT_CIPHERS,
+      sigalgs: options.sigalgs,
+      ecdhCurve: options.ecdhCurve,
+      passphrase: options.passphrase,
+      sessionIdContext: options.sessionIdContext,
+    };
+    for (const [name, value] of Object.entries(strings)) {
+      if (value !== undefined && typeof value !== 'string') throw wrongType(name, 'a string', value);
+    }
+    withTypedErrors(() => {
+      context.setVersions(min, max);
+      context.setCiphers(strings.ciphers);
+      if (strings.sigalgs !== undefined) context.setSigalgs(strings.sigalgs);
+      if (strings.ecdhCurve !== undefined && strings.ecdhCurve !== 'auto') {
+        context.setGroups(strings.ecdhCurve);
+      }
+      if (options.dhparam !== undefined) context.setDhparam(bytes('dhparam', options.dhparam));
+      if (strings.sessionIdContext !== undefined) {
+        context.setSessionIdContext(Buffer.from(strings.sessionIdContext));
+      }
+      const secureOptions = options.secureOptions ?? 0;
+      if (typeof secureOptions !== 'number') throw wrongType('secureOptions', 'a number', secureOptions);
+      context.setOptions(secureOptions);
+      if (flag('honorCipherOrder', options.honorCipherOrder, true)) {
+        context.setOptions(SSL_OP_CIPHER_SERVER_PREFERENCE);
+      }
+      this.#addIdentities(options);
+      for (const pem of list(options.ca)) context.addCa(bytes('ca', pem));
+      for (const pem of list(options.crl)) context.addCrl(bytes('crl', pem));
+    });
+    this.#trustsSomebody = options.ca !== undefined;
+  }
+
+  /** @internal A client that names no authorities trusts those that tls trusts. */
+  forClient(): NativeSecureContext {
+    if (!this.#trustsSomebody) {
+      this.#trustsSomebody = true;
+      withTypedErrors(() => {
+        for (const pem of trustedAuthorities()) this.#native.addCa(pem);
+      });
+    }
+    return this.#native;
+  }
+
+  /** @internal */
+  forServer(): NativeSecureContext {
+    return this.#native;
+  }
+
+  #addIdentities(options: SecureContextOptions): void {
+    const certs = list<Bytes>(options.cert);
+    const keys = list(options.key);
+    if (certs.length !== keys.length) {
+      throw usageError(
+        'ERR_DTLS_CONFLICTING_OPTIONS',
+        `'cert' has ${String(certs.length)} chains and 'key' has ${String(keys.length)} keys`,
+        "Each certificate needs its private key: pass both, in the same order.",
+      );
+    }
+    certs.forEach((cert, index) => {
+      const key = keys[index] as Bytes | { pem: Bytes; passphrase?: string };
+      const isObject = typeof key === 'object' && 'pem' in key;
+      const passphrase = (isObject ? key.passphrase : undefined) ?? options.passphrase;
+      this.#native.addIdentity(
+        bytes('cert', cert),
+        bytes('key', isObject ? key.pem : key),
+        passphrase === undefined ? undefined : Buffer.from(passphrase),
+      );
+    });
+  }
+}
+
+/**
+ * Makes a context to share between servers and connections.
+ *
+ * @throws {@link DTLSError} of category `usage` when an option is unknown, of a wrong type, or refused by
+ * OpenSSL: `ERR_DTLS_INVALID_CERTIFICATE`, `…_INVALID_KEY`, `…_KEY_MISMATCH`, `…_INVALID_CA`, `…_INVALID_CRL`,
+ * `…_INVALID_CIPHERS`, `…_INVALID_CURVES`, `…_INVALID_SIGALGS`, `…_INVALID_DHPARAM`.
+ */
+export function createSecureContext(options: SecureContextOptions = {}): SecureContext {
+  return new SecureContext(options);
+}

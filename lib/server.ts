@@ -1,0 +1,357 @@
+import dns from 'node:dns';
+import { EventEmitter } from 'node:events';
+import { isIP, type AddressInfo } from 'node:net';
+
+import { Endpoint, type ServerHandler, type SessionHandler } from './endpoint';
+import { DTLSError, ioError, usageError } from './errors';
+import {
+  resolveServerOptions,
+  type ResolvedServer,
+  type ServerOptions,
+  type ServerPskCallback,
+} from './options';
+import { createSecureContext, SecureContext, type SecureContextOptions } from './secure-context';
+import { DTLSSocket, type SocketOwner } from './socket';
+import { noEndpointStats, type EndpointStats } from './stats';
+import { bindUdp, DgramTransport, isTransport, type DatagramTransport, type Peer } from './transport';
+import { port as checkPort, wrongType } from './validate';
+
+export interface DTLSServerEvents {
+  listening: [];
+  /** A peer's cookie was verified and its handshake begins. */
+  connection: [socket: DTLSSocket];
+  secureConnection: [socket: DTLSSocket];
+  /** A handshake failed, or a session had an error that its socket has no listener for. */
+  dtlsClientError: [error: DTLSError, socket: DTLSSocket];
+  keylog: [line: Buffer, socket: DTLSSocket];
+  /** A datagram on the same port that is not DTLS (RFC 7983): STUN, RTP, … */
+  packet: [message: Buffer, info: Peer];
+  error: [error: DTLSError];
+  close: [];
+}
+
+export interface ListenOptions {
+  port?: number | undefined;
+  host?: string | undefined;
+}
+
+/** A UDP port on which DTLS clients are served. Make it with {@link createServer}. */
+export class DTLSServer
+  extends EventEmitter<DTLSServerEvents>
+  implements ServerHandler, SocketOwner
+{
+  readonly #options: ResolvedServer;
+  #context: SecureContext;
+  #endpoint: Endpoint | undefined;
+  #state: 'idle' | 'binding' | 'listening' | 'closing' | 'closed' = 'idle';
+  #referenced = true;
+  readonly #sockets = new Set<DTLSSocket>();
+  #finalStats: EndpointStats | undefined;
+
+  /** @internal Use {@link createServer}. */
+  constructor(options: ServerOptions) {
+    super();
+    this.#options = resolveServerOptions(options);
+    this.#context = this.#options.context;
+    const { signal } = this.#options;
+    if (signal !== undefined) {
+      const abort = (): void => {
+        this.close();
+      };
+      if (signal.aborted) process.nextTick(abort);
+      signal.addEventListener('abort', abort, { once: true });
+      this.once('close', () => {
+        signal.removeEventListener('abort', abort);
+      });
+    }
+    // Secrets and foreign datagrams come up only when somebody wants them.
+    this.on('newListener' as keyof DTLSServerEvents, (event: unknown) => {
+      if (event !== 'keylog' || this.listenerCount('keylog') > 0) return;
+      this.#endpoint?.core.setPolicy(this.#options.policy(true));
+    });
+  }
+
+  get listening(): boolean {
+    return this.#state === 'listening';
+  }
+
+  /** Sessions there are, those in the handshake included. */
+  get sessions(): IterableIterator<DTLSSocket> {
+    return this.#sockets.values();
+  }
+
+  /** Counters of this server; they stay readable after it has closed. */
+  get stats(): EndpointStats {
+    return this.#finalStats ?? this.#endpoint?.stats() ?? noEndpointStats();
+  }
+
+  /** @internal */
+  get pskCallback(): ServerPskCallback | undefined {
+    return this.#options.pskCallback;
+  }
+  /** @internal */
+  get requestCert(): boolean {
+    return this.#options.requestCert;
+  }
+
+  /**
+   * Binds the port and begins to serve. Without a host: all addresses, IPv6 and IPv4. Errors of the socket
+   * (`EADDRINUSE`, …) come as `error`.
+   *
+   * @throws {@link DTLSError} `ERR_SOCKET_BAD_PORT`, or `ERR_SERVER_ALREADY_LISTEN`.
+   */
+  listen(port?: number, host?: string, callback?: () => void): this;
+  listen(port: number, callback: () => void): this;
+  listen(options: ListenOptions, callback?: () => void): this;
+  listen(callback: () => void): this;
+  listen(
+    where?: number | ListenOptions | (() => void),
+    hostOrCallback?: string | (() => void),
+    callback?: () => void,
+  ): this {
+    if (this.#state !== 'idle') {
+      throw usageError('ERR_SERVER_ALREADY_LISTEN', 'listen() was called before on this server');
+    }
+    const options: ListenOptions =
+      typeof where === 'object' ? where : typeof where === 'number' ? { port: where } : {};
+    const port = checkPort('port', options.port ?? 0, 0);
+    const host = typeof hostOrCallback === 'string' ? hostOrCallback : options.host;
+    const listener = [where, hostOrCallback, callback].find(
+      (argument): argument is () => void => typeof argument === 'function',
+    );
+    if (host !== undefined && typeof host !== 'string') throw wrongType('host', 'a string', host);
+    if (listener !== undefined) this.once('listening', listener);
+    this.#state = 'binding';
+    const { transport } = this.#options;
+    if (transport !== 'dgram') {
+      process.nextTick(() => {
+        if (isTransport(transport)) this.#start(() => transport, transport);
+        else this.#start(() => new DgramTransport(transport, false), transport);
+      });
+      return this;
+    }
+    if (host === undefined) {
+      // As net does: IPv6 for both, or IPv4 where the machine has no IPv6.
+      this.#bind('::', 6, port, (error) => {
+        if (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL') {
+          this.#bind('0.0.0.0', 4, port, this.#onListenError);
+        } else this.#onListenError(error);
+      });
+      return this;
+    }
+    const literal = isIP(host);
+    if (literal !== 0) {
+      this.#bind(host, literal === 6 ? 6 : 4, port, this.#onListenError);
+      return this;
+    }
+    dns.lookup(host, (error, address, family) => {
+      if (error !== null) this.#onListenError(ioError(error));
+      else this.#bind(address, family === 6 ? 6 : 4, port, this.#onListenError);
+    });
+    return this;
+  }
+
+  /** As `listen`: dgram's name for it. */
+  bind(port?: number, host?: string, callback?: () => void): this {
+    return this.listen(port, host, callback);
+  }
+
+  address(): AddressInfo | null {
+    if (this.#state !== 'listening' || this.#endpoint === undefined) return null;
+    return this.#endpoint.address();
+  }
+
+  /** Sends close_notify to every session, then closes the port. `callback` is added to `close`. */
+  close(callback?: (error?: Error) => void): this {
+    if (this.#state === 'closing' || this.#state === 'closed' || this.#state === 'idle') {
+      if (callback !== undefined) {
+        if (this.#state === 'closing') this.once('close', callback);
+        else {
+          process.nextTick(
+            callback,
+            usageError('ERR_SERVER_NOT_RUNNING', 'the server is not running'),
+          );
+        }
+      }
+      return this;
+    }
+    if (callback !== undefined) {
+      this.once('close', () => {
+        callback();
+      });
+    }
+    this.#state = 'closing';
+    const endpoint = this.#endpoint;
+    if (endpoint === undefined) return this; // still binding: #start sees the state
+    endpoint.stopListening();
+    for (const socket of [...this.#sockets]) socket.close();
+    this.#leaveWhenEmpty();
+    return this;
+  }
+
+  /** New handshakes use this context; sessions that are open, and handshakes under way, keep theirs. */
+  setSecureContext(options: SecureContextOptions | SecureContext): void {
+    this.#context = options instanceof SecureContext ? options : createSecureContext(options);
+    this.#endpoint?.core.setContext(this.#context.forServer());
+  }
+
+  /** How many sessions there are, those in the handshake included. */
+  getConnections(callback: (error: Error | null, count: number) => void): this {
+    process.nextTick(callback, null, this.#sockets.size);
+    return this;
+  }
+
+  ref(): this {
+    this.#referenced = true;
+    this.#endpoint?.ref();
+    return this;
+  }
+
+  unref(): this {
+    this.#referenced = false;
+    this.#endpoint?.unref();
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === 'idle' || this.#state === 'closed') return;
+    await new Promise<void>((resolve) => {
+      this.close(() => {
+        resolve();
+      });
+    });
+  }
+
+  #bind(address: string, family: 4 | 6, port: number, onError: (error: DTLSError) => void): void {
+    bindUdp({ ...this.#options, family, address, port }, undefined, (error, bound) => {
+      if (bound === undefined) onError(ioError(error ?? new Error('no socket')));
+      else this.#start(() => bound);
+    });
+  }
+
+  readonly #onListenError = (error: DTLSError): void => {
+    const closing = this.#state === 'closing';
+    this.#state = closing ? 'closed' : 'idle';
+    if (closing) this.emit('close');
+    else this.emit('error', error);
+  };
+
+  #start(make: () => DatagramTransport, key?: object): void {
+    if (this.#state !== 'binding') {
+      this.#state = 'closed';
+      const unwanted = make();
+      if (key === undefined) unwanted.close(() => this.emit('close'));
+      else this.emit('close');
+      return;
+    }
+    const endpoint = Endpoint.over(make, key);
+    if (!endpoint.listen(this)) {
+      this.#state = 'idle';
+      this.emit(
+        'error',
+        usageError('ERR_SERVER_ALREADY_LISTEN', 'another server listens on this transport'),
+      );
+      return;
+    }
+    this.#endpoint = endpoint;
+    const options = this.#options;
+    endpoint.core.listen(
+      this.#context.forServer(),
+      options.policy(this.listenerCount('keylog') > 0),
+      options.cookieExchange,
+      options.cookieLifetime,
+      options.cookieSecret,
+      options.maxSessions,
+      options.maxPendingHandshakes,
+      options.maxSessionsPerHost,
+      true,
+    );
+    if (!this.#referenced) endpoint.unref();
+    this.#state = 'listening';
+    this.emit('listening');
+  }
+
+  #leaveWhenEmpty(): void {
+    const endpoint = this.#endpoint;
+    if (this.#state !== 'closing' || this.#sockets.size > 0 || endpoint === undefined) return;
+    this.#state = 'closed';
+    this.#finalStats = endpoint.stats();
+    endpoint.leave(() => {
+      this.emit('close');
+    });
+  }
+
+  // ---- @internal: what the endpoint and the sockets bring ----
+
+  /** @internal */
+  makeSession(slot: number, generation: number, peer: Peer): SessionHandler {
+    const endpoint = this.#endpoint;
+    if (endpoint === undefined) throw new Error('a session before the server listens');
+    const socket = new DTLSSocket(this, { endpoint, slot, generation }, peer);
+    this.#sockets.add(socket);
+    return socket;
+  }
+
+  /** @internal */
+  onPacket(datagram: Buffer, peer: Peer): void {
+    this.emit('packet', datagram, peer);
+  }
+
+  /** @internal Counted by the endpoint: one peer that cannot be reached is not the server's error. */
+  onTransportError(error: Error): void {
+    if ('code' in error && error.code === 'EBADF') this.emit('error', ioError(error));
+  }
+
+  /** @internal */
+  onTransportClosed(): void {
+    this.close();
+  }
+
+  /** @internal */
+  onFailure(socket: DTLSSocket, error: DTLSError, completedHandshake: boolean): boolean {
+    if (completedHandshake && socket.listenerCount('error') > 0) return false;
+    this.emit('dtlsClientError', error, socket);
+    return true;
+  }
+
+  /** @internal */
+  onSecure(socket: DTLSSocket): void {
+    this.emit('secureConnection', socket);
+  }
+
+  /** @internal */
+  onClose(socket: DTLSSocket): void {
+    this.#sockets.delete(socket);
+    // Its last datagram is on its way by now; the slot is released after this returns.
+    process.nextTick(() => {
+      this.#leaveWhenEmpty();
+    });
+  }
+
+  /** @internal */
+  onKeylog(line: Buffer, socket: DTLSSocket): void {
+    this.emit('keylog', line, socket);
+  }
+
+  /** @internal */
+  onConnection(socket: DTLSSocket): void {
+    this.emit('connection', socket);
+  }
+}
+
+/**
+ * Makes a server.
+ *
+ * @param secureConnectionListener - Added to `secureConnection`.
+ * @throws {@link DTLSError} of category `usage` for an option that is unknown, of a wrong type or out of range.
+ */
+export function createServer(
+  options: ServerOptions,
+  secureConnectionListener?: (socket: DTLSSocket) => void,
+): DTLSServer {
+  const server = new DTLSServer(options);
+  if (secureConnectionListener !== undefined) {
+    server.on('secureConnection', secureConnectionListener);
+  }
+  return server;
+}

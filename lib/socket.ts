@@ -1,0 +1,929 @@
+import { X509Certificate } from 'node:crypto';
+import dns from 'node:dns';
+import { EventEmitter, on } from 'node:events';
+import { isIP, type AddressInfo } from 'node:net';
+import tls, { type PeerCertificate } from 'node:tls';
+
+import { Endpoint, type SessionHandler } from './endpoint';
+import {
+  DTLSError,
+  errorFromClose,
+  ioError,
+  readCloseRecord,
+  usageError,
+  type CloseRecord,
+} from './errors';
+import { alertName, handshakeMessageName, protocolName, verifyErrorName } from './names';
+import {
+  MAX_MESSAGE,
+  MAX_PSK,
+  MAX_PSK_IDENTITY,
+  resolveConnectOptions,
+  type ConnectOptions,
+  type ResolvedConnect,
+  type ServerPskCallback,
+} from './options';
+import { LookupKind, RecordType } from './outbox';
+import { noTraffic, sessionStats, type TrafficStats } from './stats';
+import { bindUdp, DgramTransport, isTransport, type Peer } from './transport';
+import { bytes, integer, wrongType } from './validate';
+
+export interface HandshakeEvent {
+  direction: 'in' | 'out';
+  /** Name from the RFCs, such as `client_hello`. */
+  message: string;
+  /** Bytes of the whole message, without its header. */
+  length: number;
+  /** It was sent before. */
+  retransmit: boolean;
+}
+
+export interface AlertEvent {
+  direction: 'in' | 'out';
+  level: 'warning' | 'fatal';
+  /** Name from the RFCs, such as `close_notify`. */
+  description: string;
+  code: number;
+}
+
+export interface DTLSSocketEvents {
+  secureConnect: [];
+  message: [message: Buffer, info: Peer];
+  handshake: [event: HandshakeEvent];
+  alert: [event: AlertEvent];
+  keylog: [line: Buffer];
+  timeout: [];
+  drain: [];
+  error: [error: DTLSError];
+  close: [hadError: boolean];
+}
+
+export type ReadyState = 'opening' | 'open' | 'closing' | 'closed';
+
+type SendCallback = (error: Error | null) => void;
+type Message = string | NodeJS.ArrayBufferView;
+
+/** Bytes of messages that may wait for the handshake before `send` returns false. */
+const QUEUE_HIGH_WATER_MARK = 16 * 1024;
+/** Bytes of messages that may wait for the handshake at all. */
+const QUEUE_LIMIT = 1024 * 1024;
+
+const SECURE_PEER_CERTIFICATE = 1 << 16;
+const SECURE_PSK = 1 << 17;
+
+interface QueuedMessage {
+  message: Buffer;
+  callback: SendCallback | undefined;
+}
+
+/** What a socket needs to know of the side that made it. */
+export interface SocketOwner {
+  /** A server has its own way to hear of failed handshakes and of errors that nobody listens for. */
+  onFailure(socket: DTLSSocket, error: DTLSError, completedHandshake: boolean): boolean;
+  onConnection(socket: DTLSSocket): void;
+  onSecure(socket: DTLSSocket): void;
+  onClose(socket: DTLSSocket): void;
+  onKeylog(line: Buffer, socket: DTLSSocket): void;
+  readonly pskCallback: ServerPskCallback | undefined;
+  readonly requestCert: boolean;
+}
+
+/** Where a session lives, once it does. */
+interface Session {
+  readonly endpoint: Endpoint;
+  readonly slot: number;
+  readonly generation: number;
+}
+
+/**
+ * One end of a DTLS association: a client's from {@link connect}, or a server's from the events
+ * `connection` and `secureConnection`. One message is one datagram; messages may be lost, repeated by
+ * nobody, and overtake one another on the way, as datagrams do.
+ */
+export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements SessionHandler {
+  readonly #owner: SocketOwner | undefined;
+  #client: ResolvedConnect | undefined;
+  #peer: Peer | undefined;
+  #session: Session | undefined;
+  #state: ReadyState = 'opening';
+  #destroyed = false;
+  // What close() and destroy() decided before the session's last record came.
+  #failure: DTLSError | undefined;
+  // What a callback of the user's threw, or checkServerIdentity returned.
+  #cause: Error | undefined;
+  #closeEmitted = false;
+  #queue: QueuedMessage[] = [];
+  #queuedBytes = 0;
+  #needDrain = false;
+  #referenced = true;
+  #protocol: string | null = null;
+  #peerCertificate = false;
+  #psk = false;
+  #verifyResult = 0;
+  #finalStats: TrafficStats | undefined;
+  #timeout = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #lastActivity = 0;
+
+  /** @internal Use {@link connect}. */
+  constructor(owner: SocketOwner | undefined, session?: Session, peer?: Peer) {
+    super();
+    this.#owner = owner;
+    this.#session = session;
+    this.#peer = peer;
+  }
+
+  // ---- state ----
+
+  get readyState(): ReadyState {
+    return this.#state;
+  }
+  /** The handshake is not over yet. */
+  get connecting(): boolean {
+    return this.#state === 'opening';
+  }
+  get destroyed(): boolean {
+    return this.#destroyed;
+  }
+  /** The peer proved who it is: by a certificate that verified, or by a pre-shared key. */
+  get authorized(): boolean {
+    if (this.#protocol === null) return false;
+    return this.#psk || (this.#peerCertificate && this.#verifyResult === 0);
+  }
+  /** Why `authorized` is false although a certificate was asked for; null otherwise. */
+  get authorizationError(): string | null {
+    if (this.#protocol === null || this.authorized) return null;
+    if (this.#owner !== undefined && !this.#owner.requestCert) return null;
+    if (this.#cause !== undefined && 'code' in this.#cause) return String(this.#cause.code);
+    return this.#peerCertificate
+      ? verifyErrorName(this.#verifyResult)
+      : 'UNABLE_TO_GET_ISSUER_CERT';
+  }
+  /** The name that the client asked for (SNI), or null. */
+  get servername(): string | null {
+    return this.#ask((core, slot, generation) => core.serverName(slot, generation)) ?? null;
+  }
+  /** The identity of a pre-shared key handshake: a Buffer when it is not UTF-8. */
+  get pskIdentity(): string | Buffer | null {
+    const identity = this.#ask((core, slot, generation) => core.pskIdentity(slot, generation));
+    return identity === undefined ? null : readableIdentity(identity);
+  }
+  get remoteAddress(): string | undefined {
+    return this.#peer?.address;
+  }
+  get remotePort(): number | undefined {
+    return this.#peer?.port;
+  }
+  get remoteFamily(): string | undefined {
+    return this.#peer?.family;
+  }
+  get localAddress(): string | undefined {
+    return this.#localAddress()?.address;
+  }
+  get localPort(): number | undefined {
+    return this.#localAddress()?.port;
+  }
+  /** The largest message that makes a datagram within the handshake's MTU; 0 before the handshake. */
+  get maxMessageSize(): number {
+    return this.#ask((core, slot, generation) => core.maxMessageSize(slot, generation)) ?? 0;
+  }
+  /** Counters from the beginning of the session. They stay readable after it. */
+  get stats(): TrafficStats {
+    return (
+      this.#finalStats ??
+      (this.#session === undefined
+        ? undefined
+        : sessionStats(
+            this.#session.endpoint.core,
+            this.#session.slot,
+            this.#session.generation,
+          )) ??
+      noTraffic()
+    );
+  }
+  /** @internal */
+  get peer(): Peer {
+    if (this.#peer === undefined) throw new Error('the peer is not known yet');
+    return this.#peer;
+  }
+
+  address(): AddressInfo | Record<string, never> {
+    return this.#localAddress() ?? {};
+  }
+
+  getProtocol(): string | null {
+    return this.#protocol;
+  }
+  getCipher(): { name: string; standardName: string; version: string } | null {
+    return this.#ask((core, slot, generation) => core.cipher(slot, generation)) ?? null;
+  }
+  /** The peer's certificate in the shape of `tls`; an empty object when it sent none. */
+  getPeerCertificate(): PeerCertificate | Record<string, never> {
+    return this.getPeerX509Certificate()?.toLegacyObject() ?? {};
+  }
+  getPeerX509Certificate(): X509Certificate | undefined {
+    const [leaf] = this.#ask((core, slot, generation) => core.peerChain(slot, generation)) ?? [];
+    return leaf === undefined ? undefined : new X509Certificate(leaf);
+  }
+  getCertificate(): PeerCertificate | Record<string, never> {
+    return this.getX509Certificate()?.toLegacyObject() ?? {};
+  }
+  getX509Certificate(): X509Certificate | undefined {
+    const der = this.#ask((core, slot, generation) => core.certificate(slot, generation));
+    return der === undefined ? undefined : new X509Certificate(der);
+  }
+  /** On a client: the server's ephemeral key. Null on a server, as in tls. */
+  getEphemeralKeyInfo(): { type?: string; name?: string; size?: number } | null {
+    if (this.#owner !== undefined) return null;
+    return this.#ask((core, slot, generation) => core.ephemeralKey(slot, generation)) ?? {};
+  }
+  getSharedSigalgs(): string[] {
+    return this.#ask((core, slot, generation) => core.sigalgs(slot, generation)) ?? [];
+  }
+  getFinished(): Buffer | undefined {
+    return this.#ask((core, slot, generation) => core.finished(slot, generation, false));
+  }
+  getPeerFinished(): Buffer | undefined {
+    return this.#ask((core, slot, generation) => core.finished(slot, generation, true));
+  }
+  /**
+   * RFC 5705.
+   * @throws {@link DTLSError} `ERR_DTLS_NOT_OPEN` outside an open session.
+   */
+  exportKeyingMaterial(length: number, label: string, context?: NodeJS.ArrayBufferView): Buffer {
+    integer('length', length, 0, 1, 65536);
+    if (typeof label !== 'string') throw wrongType('label', 'a string', label);
+    const material = this.#ask((core, slot, generation) =>
+      this.#state === 'open'
+        ? core.exportKeyingMaterial(
+            slot,
+            generation,
+            length,
+            label,
+            context === undefined ? undefined : bytes('context', context),
+          )
+        : undefined,
+    );
+    if (material === undefined) throw notOpen('export keying material');
+    return material;
+  }
+
+  // ---- calls ----
+
+  /**
+   * Sends one message as one datagram; an array makes one message of its parts. Before the handshake is
+   * over messages wait, up to 1 MiB.
+   *
+   * @param callback - Called later: with null when the datagram was handed to the socket, or with what went
+   * wrong (`ERR_DTLS_NOT_OPEN`, `ERR_DTLS_QUEUE_FULL`, or the system's error).
+   * @returns False when the caller should wait for `drain`.
+   * @throws {@link DTLSError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_DTLS_MESSAGE_TOO_BIG` above 16384 bytes, and
+   * `ERR_DTLS_EMPTY_MESSAGE`: OpenSSL sends no empty records.
+   */
+  send(message: Message | readonly Message[], callback?: SendCallback): boolean;
+  send(message: Message, offset: number, length: number, callback?: SendCallback): boolean;
+  send(
+    message: Message | readonly Message[],
+    offsetOrCallback?: number | SendCallback,
+    length?: number,
+    callback?: SendCallback,
+  ): boolean {
+    let payload = Array.isArray(message)
+      ? Buffer.concat(message.map((part) => bytes('message', part)))
+      : bytes('message', message);
+    let done = callback;
+    if (typeof offsetOrCallback === 'number') {
+      const offset = integer('offset', offsetOrCallback, 0, 0, payload.length);
+      const size = integer('length', length, payload.length - offset, 0, payload.length - offset);
+      payload = payload.subarray(offset, offset + size);
+    } else if (offsetOrCallback !== undefined) {
+      done = offsetOrCallback;
+    }
+    if (done !== undefined && typeof done !== 'function') {
+      throw wrongType('callback', 'a function', done);
+    }
+    if (payload.length > MAX_MESSAGE) {
+      throw usageError(
+        'ERR_DTLS_MESSAGE_TOO_BIG',
+        `a message of ${String(payload.length)} bytes is above the ${String(MAX_MESSAGE)} of one DTLS record`,
+        'DTLS does not split messages: divide it, or send it another way.',
+      );
+    }
+    if (payload.length === 0) {
+      throw usageError(
+        'ERR_DTLS_EMPTY_MESSAGE',
+        'OpenSSL sends no records without content',
+        'Send at least one byte.',
+      );
+    }
+    if (this.#state === 'opening') return this.#enqueue(payload, done);
+    if (this.#state !== 'open' || this.#session === undefined) {
+      return this.#refuse(notOpen('send'), done);
+    }
+    return this.#write(this.#session, payload, done);
+  }
+
+  /**
+   * Sends close_notify and ends the session; messages already sent leave first. Does not wait for the
+   * peer's close_notify.
+   */
+  close(callback?: () => void): this {
+    if (callback !== undefined) this.once('close', callback);
+    if (this.#state === 'closing' || this.#state === 'closed') return this;
+    this.#end(undefined);
+    return this;
+  }
+
+  /** As `close`; with an error, that is emitted. Safe in any handler; nothing but `close` comes after it. */
+  destroy(error?: Error): this {
+    if (this.#destroyed) return this;
+    this.#destroyed = true;
+    this.#end(error === undefined ? undefined : asDtlsError(error, this.#peer));
+    return this;
+  }
+
+  /** Emits `timeout` after `ms` milliseconds without traffic; 0 switches it off. Does not close. */
+  setTimeout(ms: number, callback?: () => void): this {
+    this.#timeout = integer('ms', ms, 0, 0, 0x7fffffff);
+    if (callback !== undefined) {
+      if (this.#timeout === 0) this.off('timeout', callback);
+      else this.once('timeout', callback);
+    }
+    this.#touch();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#armTimeout();
+    return this;
+  }
+
+  /** Largest UDP payload of handshake flights from now on, 256 to 16384; shown in `maxMessageSize`. */
+  setMtu(mtu: number): this {
+    integer('mtu', mtu, 0, 256, MAX_MESSAGE);
+    const changed = this.#ask((core, slot, generation) => core.setMtu(slot, generation, mtu));
+    if (changed !== true) throw notOpen('set the MTU');
+    return this;
+  }
+
+  ref(): this {
+    this.#referenced = true;
+    this.#session?.endpoint.ref();
+    return this;
+  }
+
+  unref(): this {
+    this.#referenced = false;
+    this.#session?.endpoint.unref();
+    this.#timer?.unref();
+    return this;
+  }
+
+  /** The messages, until the socket closes; throws what `error` would have emitted. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+    if (this.#state === 'closed') return;
+    for await (const [message] of on(this, 'message', { close: ['close'] })) {
+      yield message as Buffer;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === 'closed') return;
+    await new Promise<void>((resolve) => {
+      this.close(resolve);
+    });
+  }
+
+  // ---- @internal: the client's beginning ----
+
+  /** @internal */
+  begin(options: ResolvedConnect): void {
+    this.#client = options;
+    const { signal } = options;
+    if (signal !== undefined) {
+      const abort = (): void => {
+        this.destroy(abortError(signal));
+      };
+      if (signal.aborted) {
+        process.nextTick(abort);
+        return;
+      }
+      signal.addEventListener('abort', abort, { once: true });
+      this.once('close', () => {
+        signal.removeEventListener('abort', abort);
+      });
+    }
+    if (isTransport(options.transport)) {
+      const transport = options.transport;
+      const peer = { address: options.host, port: options.port, family: familyOf(options.host) };
+      // The user gets the socket, and may listen, before anything happens.
+      process.nextTick(() => {
+        this.#start(Endpoint.over(() => transport, transport), peer);
+      });
+      return;
+    }
+    const lookup = options.lookup ?? dns.lookup;
+    lookup(options.host, { family: options.family, all: false }, (error, address) => {
+      if (error !== null) {
+        this.destroy(ioError(error));
+        return;
+      }
+      const literal = Array.isArray(address) ? address[0]?.address : address;
+      if (this.#destroyed || literal === undefined) return;
+      this.#open(options, { address: literal, port: options.port, family: familyOf(literal) });
+    });
+  }
+
+  #open(options: ResolvedConnect, peer: Peer): void {
+    const { transport } = options;
+    if (transport !== 'dgram') {
+      if (isTransport(transport)) return;
+      this.#start(
+        Endpoint.over(() => new DgramTransport(transport, false), transport),
+        peer,
+      );
+      return;
+    }
+    bindUdp(
+      {
+        family: peer.family === 'IPv6' ? 6 : 4,
+        address: options.localAddress,
+        port: options.localPort,
+        ipv6Only: options.ipv6Only,
+        reuseAddr: options.reuseAddr,
+        reusePort: options.reusePort,
+        recvBufferSize: options.recvBufferSize,
+        sendBufferSize: options.sendBufferSize,
+      },
+      peer,
+      (error, bound) => {
+        if (bound === undefined) {
+          this.destroy(ioError(error ?? new Error('no socket'), peer));
+          return;
+        }
+        if (this.#state !== 'opening') {
+          bound.close(() => undefined);
+          return;
+        }
+        this.#start(
+          Endpoint.over(() => bound),
+          peer,
+        );
+      },
+    );
+  }
+
+  #start(endpoint: Endpoint, peer: Peer): void {
+    if (this.#state !== 'opening' || this.#client === undefined) return;
+    this.#peer = peer;
+    const { context } = this.#client;
+    const policy = this.#client.policy(this.listenerCount('keylog') > 0);
+    try {
+      const [slot, generation] = endpoint.connect(this, context.forClient(), policy);
+      this.#session = { endpoint, slot, generation };
+    } catch (error) {
+      this.destroy(asDtlsError(error, peer));
+      return;
+    }
+    if (!this.#referenced) endpoint.unref();
+    endpoint.flush();
+  }
+
+  // ---- @internal: what the endpoint brings ----
+
+  /** @internal */
+  onRecord(type: RecordType, a: number, b: number, data: Buffer): void {
+    if (type === RecordType.Close) {
+      this.#onClose(readCloseRecord(a, b, data.toString()));
+      return;
+    }
+    if (this.#destroyed) return;
+    switch (type) {
+      case RecordType.Open:
+        this.#owner?.onConnection(this);
+        return;
+      case RecordType.Message:
+        this.#touch();
+        this.emit('message', data, this.peer);
+        return;
+      case RecordType.Handshake:
+        this.emit('handshake', {
+          direction: direction(a),
+          message: handshakeMessageName((a >>> 8) & 0xff),
+          length: b,
+          retransmit: (a & 2) !== 0,
+        });
+        return;
+      case RecordType.Alert:
+        this.emit('alert', {
+          direction: direction(a),
+          level: ((a >>> 8) & 0xff) === 2 ? 'fatal' : 'warning',
+          description: alertName((a >>> 16) & 0xff),
+          code: (a >>> 16) & 0xff,
+        });
+        return;
+      case RecordType.Secure:
+        this.#onSecure(a, b);
+        return;
+      case RecordType.Lookup:
+        this.#onLookup(a, data);
+        return;
+      case RecordType.Keylog: {
+        const line = Buffer.concat([data, Buffer.from('\n')]);
+        this.emit('keylog', line);
+        this.#owner?.onKeylog(line, this);
+        return;
+      }
+      default:
+        return;
+    }
+  }
+
+  /** @internal */
+  onTransportError(error: Error): void {
+    // RFC 5927: off-path attackers can forge ICMP, so it ends a handshake but no session that has keys.
+    if (this.#state === 'opening' || ('code' in error && error.code === 'ERR_DTLS_TRANSPORT_CLOSED')) {
+      this.#end(asDtlsError(error, this.#peer));
+    }
+  }
+
+  /** @internal */
+  onDrain(): void {
+    if (!this.#needDrain || this.#state !== 'open') return;
+    this.#needDrain = false;
+    this.emit('drain');
+  }
+
+  #onSecure(what: number, verifyResult: number): void {
+    this.#state = 'open';
+    this.#protocol = protocolName(what & 0xffff);
+    this.#peerCertificate = (what & SECURE_PEER_CERTIFICATE) !== 0;
+    this.#psk = (what & SECURE_PSK) !== 0;
+    this.#verifyResult = verifyResult;
+    this.#touch();
+    const session = this.#session;
+    const queued = this.#queue;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    if (session !== undefined) {
+      for (const { message, callback } of queued) this.#write(session, message, callback);
+    }
+    this.emit('secureConnect');
+    // A handler may have ended it.
+    if ((this.#state as ReadyState) !== 'open') return;
+    this.#owner?.onSecure(this);
+    if (this.#needDrain && session?.endpoint.congested === false) this.onDrain();
+  }
+
+  #onClose(record: CloseRecord): void {
+    const session = this.#session;
+    if (session !== undefined) {
+      this.#finalStats = sessionStats(session.endpoint.core, session.slot, session.generation);
+    }
+    let error = this.#failure;
+    // ERR_DTLS_REPLACED is how a session ends when its peer has restarted: nobody's error.
+    if (error === undefined && !this.#destroyed && record.kind !== 0) {
+      error = errorFromClose(record, this.#peer, this.#cause);
+      const cause = this.#cause;
+      if (error.code === 'ERR_DTLS_PEER_IDENTITY' && cause !== undefined) {
+        error = identityError(cause, error, this.#peer);
+      }
+    }
+    this.#finish(error, record.completedHandshake);
+    if (session !== undefined) session.endpoint.release(session.slot, session.generation);
+  }
+
+  // ---- questions from the handshake ----
+
+  #onLookup(kind: number, about: Buffer): void {
+    switch (kind as LookupKind) {
+      case LookupKind.PskServer:
+        this.#answerPsk(this.#owner?.pskCallback, (callback) =>
+          callback(this, readableIdentity(about)),
+        );
+        return;
+      case LookupKind.PskClient:
+        this.#answerClientPsk(about);
+        return;
+      case LookupKind.PeerIdentity:
+        this.#answerIdentity();
+        return;
+    }
+  }
+
+  #answerPsk(
+    callback: ServerPskCallback | undefined,
+    ask: (callback: ServerPskCallback) => ReturnType<ServerPskCallback>,
+  ): void {
+    const answer = (key: NodeJS.ArrayBufferView | null | undefined): void => {
+      let checked: Buffer | undefined;
+      if (key !== null && key !== undefined) {
+        checked = pskBytes('the key from pskCallback', key, MAX_PSK);
+      }
+      this.#down((session) => {
+        session.endpoint.core.answerPsk(session.slot, session.generation, undefined, checked);
+      });
+    };
+    this.#settle(
+      () => (callback === undefined ? null : ask(callback)),
+      answer,
+      () => {
+        answer(null);
+      },
+    );
+  }
+
+  #answerClientPsk(hint: Buffer): void {
+    const callback = this.#client?.pskCallback;
+    const refuse = (): void => {
+      this.#down((session) => {
+        session.endpoint.core.answerPsk(session.slot, session.generation, undefined, undefined);
+      });
+    };
+    this.#settle(
+      () => callback?.(hint.length === 0 ? null : hint.toString()),
+      (answer) => {
+        if (answer === null || answer === undefined) {
+          refuse();
+          return;
+        }
+        if (typeof answer !== 'object') {
+          throw wrongType('the answer of pskCallback', 'an object { identity, psk }', answer);
+        }
+        const key = pskBytes('psk', answer.psk, MAX_PSK);
+        const identity = pskBytes('identity', answer.identity, MAX_PSK_IDENTITY);
+        if (identity.includes(0)) {
+          throw usageError(
+            'ERR_DTLS_PSK_IDENTITY_INVALID',
+            'a PSK identity with a NUL byte cannot be sent: OpenSSL would cut it',
+          );
+        }
+        this.#down((session) => {
+          session.endpoint.core.answerPsk(session.slot, session.generation, identity, key);
+        });
+      },
+      refuse,
+    );
+  }
+
+  #answerIdentity(): void {
+    const options = this.#client;
+    const answer = (accepted: boolean): void => {
+      this.#down((session) => {
+        session.endpoint.core.answerIdentity(session.slot, session.generation, accepted);
+      });
+    };
+    try {
+      const host = options?.servername === undefined || options.servername === '' ? options?.host : options.servername;
+      const check = options?.checkServerIdentity ?? tls.checkServerIdentity;
+      const certificate = this.getPeerCertificate();
+      this.#cause = check(host ?? '', certificate as PeerCertificate);
+    } catch (error) {
+      this.#cause = asError(error);
+    }
+    answer(this.#cause === undefined);
+  }
+
+  /** Runs a callback of the user's, now or when its Promise settles; what it throws becomes the cause. */
+  #settle<T>(ask: () => T | Promise<T>, answer: (value: T) => void, refuse: () => void): void {
+    const failed = (error: unknown): void => {
+      this.#cause = asError(error);
+      refuse();
+    };
+    const answered = (value: T): void => {
+      try {
+        answer(value);
+      } catch (error) {
+        failed(error);
+      }
+    };
+    try {
+      const given = ask();
+      if (given instanceof Promise) given.then(answered, failed);
+      else answered(given);
+    } catch (error) {
+      failed(error);
+    }
+  }
+
+  // ---- plumbing ----
+
+  #down(call: (session: Session) => void): void {
+    const session = this.#session;
+    if (session === undefined || this.#state === 'closed') return;
+    call(session);
+    session.endpoint.flush();
+  }
+
+  #ask<T>(
+    question: (core: Endpoint['core'], slot: number, generation: number) => T | undefined,
+  ): T | undefined {
+    const session = this.#session;
+    if (session === undefined) return undefined;
+    return question(session.endpoint.core, session.slot, session.generation);
+  }
+
+  #write(session: Session, message: Buffer, callback: SendCallback | undefined): boolean {
+    const outcome = session.endpoint.send(session.slot, session.generation, message, callback);
+    if (outcome !== 0) return this.#refuse(notOpen('send'), callback);
+    this.#touch();
+    session.endpoint.flush();
+    if (!session.endpoint.congested) return true;
+    this.#needDrain = true;
+    session.endpoint.awaitDrain(this);
+    return false;
+  }
+
+  #enqueue(message: Buffer, callback: SendCallback | undefined): boolean {
+    if (this.#queuedBytes + message.length > QUEUE_LIMIT) {
+      return this.#refuse(
+        new DTLSError('too many messages wait for the handshake', {
+          code: 'ERR_DTLS_QUEUE_FULL',
+          category: 'usage',
+          hint: "Wait for 'secureConnect', or for 'drain' when send() returns false.",
+          peer: this.#peer,
+        }),
+        callback,
+      );
+    }
+    // The caller may reuse its memory when send() returns, as with an open session.
+    this.#queue.push({ message: Buffer.from(message), callback });
+    this.#queuedBytes += message.length;
+    if (this.#queuedBytes <= QUEUE_HIGH_WATER_MARK) return true;
+    this.#needDrain = true;
+    return false;
+  }
+
+  #refuse(error: DTLSError, callback: SendCallback | undefined): boolean {
+    if (callback !== undefined) process.nextTick(callback, error);
+    return false;
+  }
+
+  /** Ends the session from this side. */
+  #end(error: DTLSError | undefined): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return;
+    this.#state = 'closing';
+    this.#failure = error;
+    const session = this.#session;
+    if (session === undefined) {
+      process.nextTick(() => {
+        this.#finish(error, false);
+      });
+      return;
+    }
+    session.endpoint.core.close(session.slot, session.generation);
+    session.endpoint.flush();
+  }
+
+  #finish(error: DTLSError | undefined, completedHandshake: boolean): void {
+    if (this.#closeEmitted) return;
+    this.#closeEmitted = true;
+    this.#state = 'closed';
+    clearTimeout(this.#timer);
+    const queued = this.#queue;
+    this.#queue = [];
+    for (const { callback } of queued) {
+      if (callback !== undefined) process.nextTick(callback, error ?? notOpen('send'));
+    }
+    try {
+      if (error !== undefined && !this.#silenced(error, completedHandshake)) {
+        this.emit('error', error);
+      }
+    } finally {
+      this.#destroyed = true;
+      this.#owner?.onClose(this);
+      this.emit('close', error !== undefined);
+    }
+  }
+
+  #silenced(error: DTLSError, completedHandshake: boolean): boolean {
+    if (error.code === 'ERR_DTLS_REPLACED' && this.listenerCount('error') === 0) return true;
+    return this.#owner?.onFailure(this, error, completedHandshake) ?? false;
+  }
+
+  #localAddress(): AddressInfo | undefined {
+    if (this.#session === undefined || this.#state === 'closed') return undefined;
+    try {
+      return this.#session.endpoint.address();
+    } catch {
+      return undefined; // the socket below has been closed by its owner
+    }
+  }
+
+  #touch(): void {
+    if (this.#timeout !== 0) this.#lastActivity = Date.now();
+  }
+
+  // As with the core's idle timer: traffic only notes the time, and the timer looks when it fires.
+  #armTimeout(): void {
+    if (this.#timeout === 0 || this.#state === 'closed') return;
+    const left = this.#lastActivity + this.#timeout - Date.now();
+    if (left <= 0) {
+      this.#lastActivity = Date.now();
+      this.emit('timeout');
+      this.#armTimeout();
+      return;
+    }
+    this.#timer = setTimeout(() => {
+      this.#armTimeout();
+    }, left);
+    if (!this.#referenced) this.#timer.unref();
+  }
+}
+
+const direction = (packed: number): 'in' | 'out' => ((packed & 1) === 1 ? 'out' : 'in');
+
+const familyOf = (address: string): 'IPv4' | 'IPv6' => (isIP(address) === 6 ? 'IPv6' : 'IPv4');
+
+const asError = (thrown: unknown): Error =>
+  thrown instanceof Error ? thrown : new Error(String(thrown));
+
+function asDtlsError(thrown: unknown, peer: Peer | undefined): DTLSError {
+  if (thrown instanceof DTLSError) return thrown;
+  const error = asError(thrown);
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : 'ERR_DTLS_DESTROYED';
+  return new DTLSError(error.message, { code, category: 'closed', peer, cause: error });
+}
+
+const abortError = (signal: AbortSignal): DTLSError =>
+  new DTLSError('the operation was aborted', {
+    code: 'ABORT_ERR',
+    category: 'closed',
+    cause: signal.reason,
+  });
+
+function notOpen(what: string): DTLSError {
+  return new DTLSError(`cannot ${what}: the session is not open`, {
+    code: 'ERR_DTLS_NOT_OPEN',
+    category: 'closed',
+    hint: "Wait for 'secureConnect' before, and look for 'close' after.",
+  });
+}
+
+function identityError(cause: Error, close: DTLSError, peer: Peer | undefined): DTLSError {
+  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : close.code;
+  return new DTLSError(cause.message, {
+    code,
+    category: 'certificate',
+    hint: "The certificate is valid, but for other names: connect to one of them, or pass it as 'servername'.",
+    reason: close.reason,
+    library: close.library,
+    alert: close.alert,
+    peer,
+    cause,
+  });
+}
+
+function pskBytes(name: string, value: unknown, max: number): Buffer {
+  const checked = bytes(name, value);
+  if (checked.length === 0 || checked.length > max) {
+    throw usageError(
+      'ERR_OUT_OF_RANGE',
+      `${name} has ${String(checked.length)} bytes; it needs 1 to ${String(max)}`,
+    );
+  }
+  return checked;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+function readableIdentity(identity: Buffer): string | Buffer {
+  try {
+    return utf8.decode(identity);
+  } catch {
+    return identity;
+  }
+}
+
+/**
+ * Begins a handshake with a server and returns at once.
+ *
+ * @param secureConnectListener - Added to `secureConnect`.
+ * @throws {@link DTLSError} of category `usage` for an option that is unknown, of a wrong type or out of range.
+ */
+export function connect(options: ConnectOptions, secureConnectListener?: () => void): DTLSSocket;
+export function connect(
+  port: number,
+  host?: string,
+  options?: Omit<ConnectOptions, 'port' | 'host'>,
+  secureConnectListener?: () => void,
+): DTLSSocket;
+export function connect(
+  optionsOrPort: ConnectOptions | number,
+  hostOrListener?: string | (() => void),
+  options?: Omit<ConnectOptions, 'port' | 'host'>,
+  secureConnectListener?: () => void,
+): DTLSSocket {
+  const given =
+    typeof optionsOrPort === 'number'
+      ? {
+          ...options,
+          port: optionsOrPort,
+          ...(typeof hostOrListener === 'string' ? { host: hostOrListener } : {}),
+        }
+      : optionsOrPort;
+  const listener = typeof hostOrListener === 'function' ? hostOrListener : secureConnectListener;
+  const resolved = resolveConnectOptions(given, isIP);
+  const socket = new DTLSSocket(undefined);
+  if (listener !== undefined) socket.once('secureConnect', listener);
+  socket.begin(resolved);
+  return socket;
+}

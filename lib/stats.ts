@@ -1,0 +1,89 @@
+import { native, type NativeEndpoint } from './native';
+
+/** Counters of one session; all count from its beginning. */
+export interface TrafficStats {
+  datagramsReceived: number;
+  datagramsSent: number;
+  /** UDP payload, with records' headers and padding. */
+  bytesReceived: number;
+  bytesSent: number;
+  messagesReceived: number;
+  messagesSent: number;
+  /** What the messages held. */
+  messageBytesReceived: number;
+  messageBytesSent: number;
+  /** Handshake messages that this side sent again. */
+  retransmissions: number;
+  /** Application records dropped because their number had been seen (RFC 6347 section 4.1.2.6). */
+  replays: number;
+  /** Application records dropped because they could not be authenticated. */
+  badRecords: number;
+  /** Records of an unknown type, and what did not parse as a record. */
+  discardedRecords: number;
+  alertsReceived: number;
+  alertsSent: number;
+}
+
+/** Counters of a server, or of a transport that several clients share. */
+export interface EndpointStats extends TrafficStats {
+  cookiesSent: number;
+  cookiesAccepted: number;
+  /** Cookies that were too old, or not ours. */
+  cookiesRefused: number;
+  handshakesStarted: number;
+  handshakesCompleted: number;
+  handshakesFailed: number;
+  /** ClientHellos with a valid cookie that a limit (`maxSessions`, …) kept out. */
+  sessionsRefused: number;
+  nonDtlsDatagrams: number;
+  malformedDatagrams: number;
+  /** DTLS records from peers that have no session. */
+  unknownPeerDatagrams: number;
+  /** Errors of the socket: datagrams that could not be sent, ICMP messages. */
+  transportErrors: number;
+  /** Sessions there are now. */
+  sessions: number;
+  /** handshakesFailed by error code. */
+  failures: Record<string, number>;
+}
+
+function named<T>(names: readonly string[], values: Float64Array, into: object): T {
+  names.forEach((name, index) => {
+    (into as Record<string, number>)[name] = values[index] ?? 0;
+  });
+  return into as T;
+}
+
+export function sessionStats(
+  core: NativeEndpoint,
+  slot: number,
+  generation: number,
+): TrafficStats | undefined {
+  const values = core.sessionCounters(slot, generation);
+  return values === undefined ? undefined : named(native.trafficCounters, values, {});
+}
+
+export function noTraffic(): TrafficStats {
+  return named(native.trafficCounters, new Float64Array(0), {});
+}
+
+export function endpointStats(core: NativeEndpoint, transportErrors: number): EndpointStats {
+  const failures: Record<string, number> = {};
+  core.failures().forEach((count, kind) => {
+    const code = native.failures[kind]?.code;
+    if (count > 0 && code !== undefined) failures[code === '' ? 'closed' : code] = count;
+  });
+  return named([...native.trafficCounters, ...native.endpointCounters], core.counters(), {
+    transportErrors,
+    sessions: core.sessionCount(),
+    failures,
+  });
+}
+
+export function noEndpointStats(): EndpointStats {
+  return named([...native.trafficCounters, ...native.endpointCounters], new Float64Array(0), {
+    transportErrors: 0,
+    sessions: 0,
+    failures: {},
+  });
+}

@@ -1,0 +1,120 @@
+/** Checks of arguments and options; each returns the value in its final form or throws a DTLSError. */
+import { usageError } from './errors';
+
+export function wrongType(name: string, expected: string, value: unknown): Error {
+  const received = value === null ? 'null' : typeof value;
+  return usageError('ERR_INVALID_ARG_TYPE', `'${name}' must be ${expected}, not ${received}`);
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; ++i) {
+    const next = [i];
+    for (let j = 1; j <= b.length; ++j) {
+      const replace = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replace, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] as number;
+}
+
+export function checkNames(options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const lower = name.toLowerCase();
+    const nearest = known
+      .map((candidate) => ({ candidate, distance: editDistance(lower, candidate.toLowerCase()) }))
+      .reduce((best, next) => (next.distance < best.distance ? next : best));
+    const meant = nearest.distance <= Math.max(2, name.length / 4) ? nearest.candidate : undefined;
+    throw usageError(
+      'ERR_DTLS_UNKNOWN_OPTION',
+      `unknown option '${name}'`,
+      meant === undefined
+        ? `The options here are ${known.join(', ')}.`
+        : `Did you mean '${meant}'?`,
+    );
+  }
+}
+
+export function checkObject(name: string, value: unknown): asserts value is object {
+  if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object', value);
+}
+
+export function flag(name: string, value: boolean | undefined, fallback: boolean): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'boolean') throw wrongType(name, 'a boolean', value);
+  return value;
+}
+
+export function text(name: string, value: string | undefined): string | undefined {
+  if (value !== undefined && typeof value !== 'string') throw wrongType(name, 'a string', value);
+  return value;
+}
+
+export function callable<T>(name: string, value: T | undefined): T | undefined {
+  if (value !== undefined && typeof value !== 'function') {
+    throw wrongType(name, 'a function', value);
+  }
+  return value;
+}
+
+export function inRange(
+  name: string,
+  value: number | undefined,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'number') throw wrongType(name, 'a number', value);
+  if (!(value >= min && value <= max)) {
+    throw usageError(
+      'ERR_OUT_OF_RANGE',
+      `'${name}' must be between ${String(min)} and ${String(max)}, not ${String(value)}`,
+    );
+  }
+  return value;
+}
+
+export function integer(
+  name: string,
+  value: number | undefined,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  const checked = inRange(name, value, fallback, min, max);
+  if (!Number.isInteger(checked)) {
+    throw usageError('ERR_OUT_OF_RANGE', `'${name}' must be an integer, not ${String(value)}`);
+  }
+  return checked;
+}
+
+export const optionalInteger = (name: string, value: number | undefined): number | undefined =>
+  value === undefined ? undefined : integer(name, value, 0, 1, 0xffffffff);
+
+export function port(name: string, value: unknown, min: number): number {
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (
+    typeof number !== 'number' ||
+    !Number.isInteger(number) ||
+    number < min ||
+    number > 0xffff
+  ) {
+    throw usageError(
+      'ERR_SOCKET_BAD_PORT',
+      `'${name}' must be an integer from ${String(min)} to 65535, not ${String(value)}`,
+    );
+  }
+  return number;
+}
+
+export function bytes(name: string, value: unknown): Buffer {
+  if (typeof value === 'string') return Buffer.from(value, 'utf8');
+  if (Buffer.isBuffer(value)) return value;
+  if (ArrayBuffer.isView(value)) {
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  }
+  throw wrongType(name, 'a string, Buffer, TypedArray or DataView', value);
+}

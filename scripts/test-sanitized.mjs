@@ -1,0 +1,33 @@
+// Runs the mocha tests on an addon built with AddressSanitizer and UndefinedBehaviorSanitizer:
+// npm run test:sanitized [-- mocha's arguments]
+
+import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
+import { output, root, run, status } from './tools.mjs';
+
+// node-gyp builds in ./build and nowhere else: a folder of links gives this build one of its own.
+const folder = join(root, 'build-asan');
+mkdirSync(folder, { recursive: true });
+for (const name of ['binding.gyp', 'node_modules', 'package.json', 'src-native']) {
+  if (!existsSync(join(folder, name))) symlinkSync(join('..', name), join(folder, name));
+}
+
+// One compiler for the addon and the runtime that is loaded before node.
+const compiler = process.env.CXX ?? 'g++';
+const gyp = ['node_modules/node-gyp/bin/node-gyp.js', '-C', 'build-asan', '--loglevel', 'error'];
+run('node', [...gyp, 'configure', 'build', '--jobs', 'max'], {
+  env: { ...process.env, CXX: compiler, GYP_DEFINES: 'sanitize=1' },
+});
+
+const mocha = ['node_modules/mocha/bin/mocha.js', '--timeout', '30000'];
+const code = status('node', [...mocha, ...process.argv.slice(2)], {
+  env: {
+    ...process.env,
+    DGRAM_DTLS_ADDON: join(folder, 'build/Release/dgram_dtls.node'),
+    LD_PRELOAD: output(compiler, ['-print-file-name=libasan.so']),
+    // Node leaves much to the end of the process: leaks are looked for in the native tests.
+    ASAN_OPTIONS: 'detect_leaks=0:halt_on_error=1',
+    UBSAN_OPTIONS: 'print_stacktrace=1',
+  },
+});
+process.exit(code);

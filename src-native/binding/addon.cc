@@ -1,0 +1,57 @@
+#include <napi.h>
+#include <openssl/crypto.h>
+
+#include "binding/environment.h"
+#include "binding/wraps.h"
+#include "core/error.h"
+
+namespace dtls::binding {
+
+namespace {
+
+Napi::Array names_of(Napi::Env env, std::initializer_list<const char*> names) {
+  Napi::Array array = Napi::Array::New(env);
+  uint32_t at = 0;
+  for (const char* name : names) array.Set(at++, name);
+  return array;
+}
+
+Napi::Array failure_table(Napi::Env env) {
+  Napi::Array table = Napi::Array::New(env);
+  for (uint32_t kind = 0; kind < kFailureKinds; ++kind) {
+    const FailureInfo info = describe(static_cast<FailureKind>(kind));
+    Napi::Object row = Napi::Object::New(env);
+    row.Set("code", info.code);
+    row.Set("category", info.category);
+    row.Set("hint", info.hint);
+    table.Set(kind, row);
+  }
+  return table;
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
+  exports.Set("failures", failure_table(env));
+#define DTLS_STAT(name) #name,
+  exports.Set("trafficCounters", names_of(env, {
+#include "core/stats.def"
+                                               }));
+  exports.Set("endpointCounters", names_of(env, {
+#include "core/endpoint_stats.def"
+                                                }));
+#undef DTLS_STAT
+  exports.Set("now", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
+                return Napi::Number::New(info.Env(), now());
+              }));
+  exports.Set("Outbox", OutboxWrap::define(env));
+  exports.Set("SecureContext", SecureContextWrap::define(env));
+  exports.Set("SessionPolicy", SessionPolicyWrap::define(env));
+  exports.Set("Endpoint", EndpointWrap::define(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(dgram_dtls, init)
+
+}  // namespace dtls::binding

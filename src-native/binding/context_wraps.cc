@@ -1,0 +1,129 @@
+#include "binding/environment.h"
+#include "binding/wraps.h"
+
+namespace dtls::binding {
+
+namespace {
+
+void throw_if_failed(Napi::Env env, const Failure& failure) {
+  if (failure) throw_failure(env, failure);
+}
+
+std::string text_of(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
+double number_of(const Napi::Value& value) { return value.As<Napi::Number>().DoubleValue(); }
+bool flag_of(const Napi::Value& value) { return value.As<Napi::Boolean>().Value(); }
+
+}  // namespace
+
+// ---- Outbox ----
+
+Napi::Function OutboxWrap::define(Napi::Env env) {
+  return DefineClass(env, "Outbox", {InstanceMethod<&OutboxWrap::reset>("reset")});
+}
+
+OutboxWrap::OutboxWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  auto control = info[0].As<Napi::Uint32Array>();
+  auto records = info[1].As<Napi::Uint32Array>();
+  auto arena = info[2].As<Napi::Uint8Array>();
+  control_ = Napi::Persistent(control.As<Napi::Object>());
+  records_ = Napi::Persistent(records.As<Napi::Object>());
+  arena_ = Napi::Persistent(arena.As<Napi::Object>());
+  outbox_.attach(reinterpret_cast<Outbox::Control*>(control.Data()),
+                 reinterpret_cast<Record*>(records.Data()),
+                 records.ElementLength() * sizeof(uint32_t) / sizeof(Record), arena.Data(),
+                 arena.ElementLength());
+}
+
+void OutboxWrap::reset(const Napi::CallbackInfo& /*info*/) { outbox_.reset(); }
+
+// ---- SecureContext ----
+
+Napi::Function SecureContextWrap::define(Napi::Env env) {
+  return DefineClass(
+      env, "SecureContext",
+      {
+          InstanceMethod<&SecureContextWrap::set_versions>("setVersions"),
+          InstanceMethod<&SecureContextWrap::set_ciphers>("setCiphers"),
+          InstanceMethod<&SecureContextWrap::set_groups>("setGroups"),
+          InstanceMethod<&SecureContextWrap::set_sigalgs>("setSigalgs"),
+          InstanceMethod<&SecureContextWrap::set_dhparam>("setDhparam"),
+          InstanceMethod<&SecureContextWrap::set_options>("setOptions"),
+          InstanceMethod<&SecureContextWrap::set_session_id_context>("setSessionIdContext"),
+          InstanceMethod<&SecureContextWrap::add_identity>("addIdentity"),
+          InstanceMethod<&SecureContextWrap::add_ca>("addCa"),
+          InstanceMethod<&SecureContextWrap::add_crl>("addCrl"),
+      });
+}
+
+SecureContextWrap::SecureContextWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  if (!context_->valid()) {
+    throw_failure(info.Env(), failure_from_openssl(FailureKind::kInternal));
+  }
+}
+
+void SecureContextWrap::set_versions(const Napi::CallbackInfo& info) {
+  throw_if_failed(info.Env(), context_->set_versions(static_cast<int>(number_of(info[0])),
+                                                     static_cast<int>(number_of(info[1]))));
+}
+
+void SecureContextWrap::set_ciphers(const Napi::CallbackInfo& info) {
+  throw_if_failed(info.Env(), context_->set_ciphers(text_of(info[0]).c_str()));
+}
+
+void SecureContextWrap::set_groups(const Napi::CallbackInfo& info) {
+  throw_if_failed(info.Env(), context_->set_groups(text_of(info[0]).c_str()));
+}
+
+void SecureContextWrap::set_sigalgs(const Napi::CallbackInfo& info) {
+  throw_if_failed(info.Env(), context_->set_sigalgs(text_of(info[0]).c_str()));
+}
+
+void SecureContextWrap::set_dhparam(const Napi::CallbackInfo& info) {
+  throw_if_failed(info.Env(), context_->set_dhparam(bytes_of(info[0])));
+}
+
+void SecureContextWrap::set_options(const Napi::CallbackInfo& info) {
+  context_->set_options(static_cast<uint64_t>(number_of(info[0])));
+}
+
+void SecureContextWrap::set_session_id_context(const Napi::CallbackInfo& info) {
+  throw_if_failed(info.Env(), context_->set_session_id_context(bytes_of(info[0])));
+}
+
+void SecureContextWrap::add_identity(const Napi::CallbackInfo& info) {
+  throw_if_failed(info.Env(), context_->add_identity(bytes_of(info[0]), bytes_of(info[1]),
+                                                     bytes_of(info[2])));
+}
+
+void SecureContextWrap::add_ca(const Napi::CallbackInfo& info) {
+  throw_if_failed(info.Env(), context_->add_ca(bytes_of(info[0])));
+}
+
+void SecureContextWrap::add_crl(const Napi::CallbackInfo& info) {
+  throw_if_failed(info.Env(), context_->add_crl(bytes_of(info[0])));
+}
+
+// ---- SessionPolicy ----
+
+Napi::Function SessionPolicyWrap::define(Napi::Env env) {
+  return DefineClass(env, "SessionPolicy", {});
+}
+
+SessionPolicyWrap::SessionPolicyWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  SessionPolicy& policy = *policy_;
+  policy.handshake_timeout = number_of(info[0]);
+  policy.idle_timeout = number_of(info[1]);
+  policy.retransmit_initial = number_of(info[2]);
+  policy.retransmit_max = number_of(info[3]);
+  policy.retransmit_backoff = number_of(info[4]);
+  policy.mtu = static_cast<uint32_t>(number_of(info[5]));
+  policy.request_certificate = flag_of(info[6]);
+  policy.reject_unauthorized = flag_of(info[7]);
+  policy.ask_psk = flag_of(info[8]);
+  policy.ask_identity = flag_of(info[9]);
+  policy.keylog = flag_of(info[10]);
+  policy.server_name = text_of(info[11]);
+  policy.psk_identity_hint = text_of(info[12]);
+}
+
+}  // namespace dtls::binding

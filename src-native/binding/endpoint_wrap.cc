@@ -1,0 +1,297 @@
+#include "binding/environment.h"
+#include "binding/wraps.h"
+#include "core/session_info.h"
+
+namespace dtls::binding {
+
+namespace {
+
+uint32_t u32_of(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
+
+Napi::Value to_string(Napi::Env env, const std::string& text) {
+  return Napi::String::New(env, text);
+}
+
+Napi::Value to_buffer_or_undefined(Napi::Env env, const std::vector<uint8_t>& bytes) {
+  if (bytes.empty()) return env.Undefined();
+  return to_buffer(env, {bytes.data(), bytes.size()});
+}
+
+// Counters in the order of stats.def: lib/native.ts gets the names from the same file.
+void put_traffic(Napi::Float64Array& out, size_t& at, const TrafficStats& stats) {
+#define DTLS_STAT(name) out[at++] = static_cast<double>(stats.name);
+#include "core/stats.def"
+#undef DTLS_STAT
+}
+
+}  // namespace
+
+Napi::Function EndpointWrap::define(Napi::Env env) {
+  return DefineClass(
+      env, "Endpoint",
+      {
+          InstanceMethod<&EndpointWrap::listen>("listen"),
+          InstanceMethod<&EndpointWrap::set_context>("setContext"),
+          InstanceMethod<&EndpointWrap::set_policy>("setPolicy"),
+          InstanceMethod<&EndpointWrap::stop_listening>("stopListening"),
+          InstanceMethod<&EndpointWrap::receive>("receive"),
+          InstanceMethod<&EndpointWrap::connect>("connect"),
+          InstanceMethod<&EndpointWrap::send>("send"),
+          InstanceMethod<&EndpointWrap::close>("close"),
+          InstanceMethod<&EndpointWrap::answer_psk>("answerPsk"),
+          InstanceMethod<&EndpointWrap::answer_identity>("answerIdentity"),
+          InstanceMethod<&EndpointWrap::release>("release"),
+          InstanceMethod<&EndpointWrap::advance>("advance"),
+          InstanceMethod<&EndpointWrap::counters>("counters"),
+          InstanceMethod<&EndpointWrap::failures>("failures"),
+          InstanceMethod<&EndpointWrap::session_counters>("sessionCounters"),
+          InstanceMethod<&EndpointWrap::session_count>("sessionCount"),
+          InstanceMethod<&EndpointWrap::cipher>("cipher"),
+          InstanceMethod<&EndpointWrap::protocol>("protocol"),
+          InstanceMethod<&EndpointWrap::peer_chain>("peerChain"),
+          InstanceMethod<&EndpointWrap::certificate>("certificate"),
+          InstanceMethod<&EndpointWrap::ephemeral_key>("ephemeralKey"),
+          InstanceMethod<&EndpointWrap::sigalgs>("sigalgs"),
+          InstanceMethod<&EndpointWrap::finished>("finished"),
+          InstanceMethod<&EndpointWrap::export_keying_material>("exportKeyingMaterial"),
+          InstanceMethod<&EndpointWrap::server_name>("serverName"),
+          InstanceMethod<&EndpointWrap::psk_identity>("pskIdentity"),
+          InstanceMethod<&EndpointWrap::max_message_size>("maxMessageSize"),
+          InstanceMethod<&EndpointWrap::set_mtu>("setMtu"),
+      });
+}
+
+EndpointWrap::EndpointWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  auto deadline = info[2].As<Napi::Float64Array>();
+  outbox_ = Napi::Persistent(info[0].As<Napi::Object>());
+  deadline_memory_ = Napi::Persistent(deadline.As<Napi::Object>());
+  deadline_ = deadline.Data();
+  endpoint_ = std::make_unique<Endpoint>(OutboxWrap::Unwrap(outbox_.Value())->outbox(),
+                                         u32_of(info[1]));
+  publish_deadline();
+}
+
+void EndpointWrap::publish_deadline() { *deadline_ = endpoint_->deadline(); }
+
+Session* EndpointWrap::session(const Napi::CallbackInfo& info) {
+  return endpoint_->find(u32_of(info[0]), u32_of(info[1]));
+}
+
+SSL* EndpointWrap::ssl(const Napi::CallbackInfo& info) {
+  const Session* found = session(info);
+  return found != nullptr ? found->ssl() : nullptr;
+}
+
+void EndpointWrap::listen(const Napi::CallbackInfo& info) {
+  ListenerConfig config;
+  config.context = SecureContextWrap::Unwrap(info[0].As<Napi::Object>())->context();
+  config.policy = SessionPolicyWrap::Unwrap(info[1].As<Napi::Object>())->policy();
+  config.cookie_exchange = info[2].As<Napi::Boolean>().Value();
+  config.cookie_lifetime = info[3].As<Napi::Number>().DoubleValue();
+  const Bytes secret = bytes_of(info[4]);
+  config.cookie_secret.assign(secret.data, secret.data + secret.size);
+  config.max_sessions = u32_of(info[5]);
+  config.max_pending_handshakes = u32_of(info[6]);
+  config.max_sessions_per_host = u32_of(info[7]);
+  config.report_packets = info[8].As<Napi::Boolean>().Value();
+  endpoint_->listen(std::move(config));
+}
+
+void EndpointWrap::set_context(const Napi::CallbackInfo& info) {
+  endpoint_->set_context(SecureContextWrap::Unwrap(info[0].As<Napi::Object>())->context());
+}
+
+void EndpointWrap::set_policy(const Napi::CallbackInfo& info) {
+  endpoint_->set_policy(SessionPolicyWrap::Unwrap(info[0].As<Napi::Object>())->policy());
+}
+
+void EndpointWrap::stop_listening(const Napi::CallbackInfo& /*info*/) {
+  endpoint_->stop_listening();
+}
+
+void EndpointWrap::receive(const Napi::CallbackInfo& info) {
+  PeerAddress peer;
+  if (!peer_of(info[1], info[2], peer)) return;
+  endpoint_->receive(bytes_of(info[0]), peer, u32_of(info[3]), now());
+  publish_deadline();
+}
+
+Napi::Value EndpointWrap::connect(const Napi::CallbackInfo& info) {
+  PeerAddress peer;
+  if (!peer_of(info[0], info[1], peer)) return info.Env().Undefined();
+  const Session& session = endpoint_->connect(
+      peer, SecureContextWrap::Unwrap(info[2].As<Napi::Object>())->context(),
+      SessionPolicyWrap::Unwrap(info[3].As<Napi::Object>())->policy(), now());
+  publish_deadline();
+  Napi::Array id = Napi::Array::New(info.Env(), 2);
+  id.Set(0U, session.id().slot);
+  id.Set(1U, session.id().generation);
+  return id;
+}
+
+Napi::Value EndpointWrap::send(const Napi::CallbackInfo& info) {
+  const SendOutcome outcome = endpoint_->send(u32_of(info[0]), u32_of(info[1]), bytes_of(info[2]),
+                                              u32_of(info[3]), now());
+  return Napi::Number::New(info.Env(), static_cast<uint32_t>(outcome));
+}
+
+void EndpointWrap::close(const Napi::CallbackInfo& info) {
+  endpoint_->close(u32_of(info[0]), u32_of(info[1]));
+  publish_deadline();
+}
+
+void EndpointWrap::answer_psk(const Napi::CallbackInfo& info) {
+  endpoint_->answer_psk(u32_of(info[0]), u32_of(info[1]), !info[3].IsUndefined(),
+                        bytes_of(info[2]), bytes_of(info[3]), now());
+  publish_deadline();
+}
+
+void EndpointWrap::answer_identity(const Napi::CallbackInfo& info) {
+  endpoint_->answer_identity(u32_of(info[0]), u32_of(info[1]), info[2].As<Napi::Boolean>().Value(),
+                             now());
+  publish_deadline();
+}
+
+void EndpointWrap::release(const Napi::CallbackInfo& info) {
+  endpoint_->release(u32_of(info[0]), u32_of(info[1]));
+  publish_deadline();
+}
+
+void EndpointWrap::advance(const Napi::CallbackInfo& /*info*/) {
+  endpoint_->advance(now());
+  publish_deadline();
+}
+
+Napi::Value EndpointWrap::counters(const Napi::CallbackInfo& info) {
+  auto out = Napi::Float64Array::New(info.Env(), kTrafficStats + kEndpointStats);
+  size_t at = 0;
+  put_traffic(out, at, endpoint_->traffic());
+  const EndpointStats& stats = endpoint_->stats();
+#define DTLS_STAT(name) out[at++] = static_cast<double>(stats.name);
+#include "core/endpoint_stats.def"
+#undef DTLS_STAT
+  return out;
+}
+
+Napi::Value EndpointWrap::failures(const Napi::CallbackInfo& info) {
+  auto out = Napi::Float64Array::New(info.Env(), kFailureKinds);
+  for (size_t i = 0; i < kFailureKinds; ++i) {
+    out[i] = static_cast<double>(endpoint_->stats().failures[i]);
+  }
+  return out;
+}
+
+Napi::Value EndpointWrap::session_counters(const Napi::CallbackInfo& info) {
+  const Session* found = session(info);
+  if (found == nullptr) return info.Env().Undefined();
+  auto out = Napi::Float64Array::New(info.Env(), kTrafficStats);
+  size_t at = 0;
+  put_traffic(out, at, found->stats());
+  return out;
+}
+
+Napi::Value EndpointWrap::session_count(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), endpoint_->session_count());
+}
+
+// ---- what can be asked of a session ----
+
+Napi::Value EndpointWrap::cipher(const Napi::CallbackInfo& info) {
+  const SSL* open = ssl(info);
+  if (open == nullptr) return info.Env().Undefined();
+  const CipherInfo cipher = cipher_info(open);
+  if (cipher.name.empty()) return info.Env().Undefined();
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("name", cipher.name);
+  result.Set("standardName", cipher.standard_name);
+  result.Set("version", cipher.version);
+  return result;
+}
+
+Napi::Value EndpointWrap::protocol(const Napi::CallbackInfo& info) {
+  const SSL* open = ssl(info);
+  return open != nullptr ? to_string(info.Env(), protocol_name(open)) : info.Env().Undefined();
+}
+
+Napi::Value EndpointWrap::peer_chain(const Napi::CallbackInfo& info) {
+  const SSL* open = ssl(info);
+  Napi::Array chain = Napi::Array::New(info.Env());
+  if (open == nullptr) return chain;
+  uint32_t at = 0;
+  for (const std::vector<uint8_t>& der : peer_certificates(open)) {
+    chain.Set(at++, to_buffer(info.Env(), {der.data(), der.size()}));
+  }
+  return chain;
+}
+
+Napi::Value EndpointWrap::certificate(const Napi::CallbackInfo& info) {
+  const SSL* open = ssl(info);
+  if (open == nullptr) return info.Env().Undefined();
+  return to_buffer_or_undefined(info.Env(), own_certificate(open));
+}
+
+Napi::Value EndpointWrap::ephemeral_key(const Napi::CallbackInfo& info) {
+  SSL* open = ssl(info);
+  if (open == nullptr) return info.Env().Undefined();
+  const EphemeralKeyInfo key = ephemeral_key_info(open);
+  Napi::Object result = Napi::Object::New(info.Env());
+  if (key.type.empty()) return result;
+  result.Set("type", key.type);
+  if (!key.name.empty()) result.Set("name", key.name);
+  result.Set("size", key.bits);
+  return result;
+}
+
+Napi::Value EndpointWrap::sigalgs(const Napi::CallbackInfo& info) {
+  SSL* open = ssl(info);
+  Napi::Array names = Napi::Array::New(info.Env());
+  if (open == nullptr) return names;
+  uint32_t at = 0;
+  for (const std::string& name : shared_signature_algorithms(open)) names.Set(at++, name);
+  return names;
+}
+
+Napi::Value EndpointWrap::finished(const Napi::CallbackInfo& info) {
+  const SSL* open = ssl(info);
+  if (open == nullptr) return info.Env().Undefined();
+  return to_buffer_or_undefined(info.Env(),
+                                dtls::finished(open, info[2].As<Napi::Boolean>().Value()));
+}
+
+Napi::Value EndpointWrap::export_keying_material(const Napi::CallbackInfo& info) {
+  SSL* open = ssl(info);
+  if (open == nullptr) return info.Env().Undefined();
+  std::vector<uint8_t> out(u32_of(info[2]));
+  const Bytes context = bytes_of(info[4]);
+  if (!dtls::export_keying_material(open, out, info[3].As<Napi::String>().Utf8Value(),
+                                    info[4].IsUndefined() ? nullptr : &context)) {
+    return info.Env().Undefined();
+  }
+  return to_buffer(info.Env(), {out.data(), out.size()});
+}
+
+Napi::Value EndpointWrap::server_name(const Napi::CallbackInfo& info) {
+  const SSL* open = ssl(info);
+  const char* name =
+      open != nullptr ? SSL_get_servername(open, TLSEXT_NAMETYPE_host_name) : nullptr;
+  return name != nullptr ? to_string(info.Env(), name) : info.Env().Undefined();
+}
+
+Napi::Value EndpointWrap::psk_identity(const Napi::CallbackInfo& info) {
+  const Session* found = session(info);
+  if (found == nullptr || found->psk_identity().size == 0) return info.Env().Undefined();
+  return to_buffer(info.Env(), found->psk_identity());
+}
+
+Napi::Value EndpointWrap::max_message_size(const Napi::CallbackInfo& info) {
+  SSL* open = ssl(info);
+  return Napi::Number::New(info.Env(),
+                           open != nullptr ? static_cast<double>(DTLS_get_data_mtu(open)) : 0);
+}
+
+Napi::Value EndpointWrap::set_mtu(const Napi::CallbackInfo& info) {
+  Session* found = session(info);
+  return Napi::Boolean::New(info.Env(), found != nullptr && found->set_mtu(u32_of(info[2])));
+}
+
+}  // namespace dtls::binding

@@ -1,0 +1,31 @@
+#ifndef DGRAM_DTLS_BINDING_ENVIRONMENT_H_
+#define DGRAM_DTLS_BINDING_ENVIRONMENT_H_
+
+#include <napi.h>
+
+#include <string>
+
+#include "core/bytes.h"
+#include "core/error.h"
+#include "core/peer_address.h"
+
+namespace dtls::binding {
+
+// Milliseconds since the Unix epoch that never go back.
+double now();
+
+// A view of a Buffer or Uint8Array; empty for undefined. Valid until control returns to JavaScript.
+Bytes bytes_of(const Napi::Value& value);
+
+// The peer of a datagram. IP addresses become their 4 or 16 bytes (a mapped IPv4 address its 4), so
+// that every spelling is one peer; anything else is kept as it is. False: a JavaScript error is pending.
+bool peer_of(const Napi::Value& address, const Napi::Value& port, PeerAddress& peer);
+
+Napi::Buffer<uint8_t> to_buffer(Napi::Env env, Bytes bytes);
+
+// Throws an error that lib/errors.ts turns into a DTLSError.
+void throw_failure(Napi::Env env, const Failure& failure);
+
+}  // namespace dtls::binding
+
+#endif  // DGRAM_DTLS_BINDING_ENVIRONMENT_H_

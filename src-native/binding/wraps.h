@@ -1,0 +1,115 @@
+#ifndef DGRAM_DTLS_BINDING_WRAPS_H_
+#define DGRAM_DTLS_BINDING_WRAPS_H_
+
+#include <napi.h>
+
+#include <memory>
+
+#include "core/endpoint.h"
+#include "core/outbox.h"
+#include "core/secure_context.h"
+#include "core/session.h"
+
+// The native classes that lib/native.ts declares. Arguments were checked there: these convert them,
+// call the core, and publish the endpoint's next deadline.
+namespace dtls::binding {
+
+class OutboxWrap : public Napi::ObjectWrap<OutboxWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit OutboxWrap(const Napi::CallbackInfo& info);
+  Outbox& outbox() { return outbox_; }
+
+ private:
+  void reset(const Napi::CallbackInfo& info);
+
+  // The shared memory is JavaScript's: kept alive for as long as the core may write to it.
+  Napi::ObjectReference control_;
+  Napi::ObjectReference records_;
+  Napi::ObjectReference arena_;
+  Outbox outbox_;
+};
+
+class SecureContextWrap : public Napi::ObjectWrap<SecureContextWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit SecureContextWrap(const Napi::CallbackInfo& info);
+  std::shared_ptr<const SecureContext> context() const { return context_; }
+
+ private:
+  void set_versions(const Napi::CallbackInfo& info);
+  void set_ciphers(const Napi::CallbackInfo& info);
+  void set_groups(const Napi::CallbackInfo& info);
+  void set_sigalgs(const Napi::CallbackInfo& info);
+  void set_dhparam(const Napi::CallbackInfo& info);
+  void set_options(const Napi::CallbackInfo& info);
+  void set_session_id_context(const Napi::CallbackInfo& info);
+  void add_identity(const Napi::CallbackInfo& info);
+  void add_ca(const Napi::CallbackInfo& info);
+  void add_crl(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<SecureContext> context_ = std::make_shared<SecureContext>();
+};
+
+class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit SessionPolicyWrap(const Napi::CallbackInfo& info);
+  std::shared_ptr<const SessionPolicy> policy() const { return policy_; }
+
+ private:
+  std::shared_ptr<SessionPolicy> policy_ = std::make_shared<SessionPolicy>();
+};
+
+class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit EndpointWrap(const Napi::CallbackInfo& info);
+
+ private:
+  void listen(const Napi::CallbackInfo& info);
+  void set_context(const Napi::CallbackInfo& info);
+  void set_policy(const Napi::CallbackInfo& info);
+  void stop_listening(const Napi::CallbackInfo& info);
+  void receive(const Napi::CallbackInfo& info);
+  Napi::Value connect(const Napi::CallbackInfo& info);
+  Napi::Value send(const Napi::CallbackInfo& info);
+  void close(const Napi::CallbackInfo& info);
+  void answer_psk(const Napi::CallbackInfo& info);
+  void answer_identity(const Napi::CallbackInfo& info);
+  void release(const Napi::CallbackInfo& info);
+  void advance(const Napi::CallbackInfo& info);
+
+  Napi::Value counters(const Napi::CallbackInfo& info);
+  Napi::Value failures(const Napi::CallbackInfo& info);
+  Napi::Value session_counters(const Napi::CallbackInfo& info);
+  Napi::Value session_count(const Napi::CallbackInfo& info);
+
+  Napi::Value cipher(const Napi::CallbackInfo& info);
+  Napi::Value protocol(const Napi::CallbackInfo& info);
+  Napi::Value peer_chain(const Napi::CallbackInfo& info);
+  Napi::Value certificate(const Napi::CallbackInfo& info);
+  Napi::Value ephemeral_key(const Napi::CallbackInfo& info);
+  Napi::Value sigalgs(const Napi::CallbackInfo& info);
+  Napi::Value finished(const Napi::CallbackInfo& info);
+  Napi::Value export_keying_material(const Napi::CallbackInfo& info);
+  Napi::Value server_name(const Napi::CallbackInfo& info);
+  Napi::Value psk_identity(const Napi::CallbackInfo& info);
+  Napi::Value max_message_size(const Napi::CallbackInfo& info);
+  Napi::Value set_mtu(const Napi::CallbackInfo& info);
+
+  // The session named by the first two arguments, slot and generation; null once it has gone.
+  Session* session(const Napi::CallbackInfo& info);
+  // Its SSL; null before the handshake began and after the session closed.
+  SSL* ssl(const Napi::CallbackInfo& info);
+  void publish_deadline();
+
+  Napi::ObjectReference outbox_;
+  Napi::ObjectReference deadline_memory_;
+  double* deadline_ = nullptr;
+  std::unique_ptr<Endpoint> endpoint_;
+};
+
+}  // namespace dtls::binding
+
+#endif  // DGRAM_DTLS_BINDING_WRAPS_H_

@@ -1,0 +1,45 @@
+#ifndef DGRAM_DTLS_CORE_DATAGRAM_BIO_H_
+#define DGRAM_DTLS_CORE_DATAGRAM_BIO_H_
+
+#include "core/bytes.h"
+#include "core/openssl_ptr.h"
+
+namespace dtls {
+
+// OpenSSL's end of the wire. OpenSSL 3.0's memory BIOs lose datagram boundaries, so this one hands
+// over at most one record for each read and passes each write on as one datagram.
+class DatagramPort {
+ public:
+  // The BIO borrows `this`, which must outlive it. Null when OpenSSL has no memory.
+  BioPtr make_bio();
+
+  // The next read gets `record`, which must stay valid until it has been read or taken back.
+  void offer(Bytes record) {
+    incoming_ = record;
+    offered_ = true;
+  }
+  void take_back() { offered_ = false; }
+  bool was_read() const { return !offered_; }
+
+ protected:
+  DatagramPort() = default;
+  ~DatagramPort() = default;
+  DatagramPort(const DatagramPort&) = delete;
+  DatagramPort& operator=(const DatagramPort&) = delete;
+
+  // One whole datagram that OpenSSL wants to leave.
+  virtual void on_datagram(Bytes datagram) = 0;
+
+ private:
+  static const BIO_METHOD* method();
+  static int bio_read(BIO* bio, char* out, int size);
+  static int bio_write(BIO* bio, const char* data, int size);
+  static long bio_ctrl(BIO* bio, int command, long number, void* pointer);
+
+  Bytes incoming_;
+  bool offered_ = false;
+};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_DATAGRAM_BIO_H_

@@ -1,0 +1,348 @@
+#include "core/endpoint.h"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <array>
+
+namespace dtls {
+
+namespace {
+
+uint64_t random_seed() {
+  uint64_t seed = 0;
+  // Without randomness no handshake will succeed either; the table then works, only predictably.
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(&seed), sizeof seed) != 1) ERR_clear_error();
+  return seed;
+}
+
+}  // namespace
+
+Endpoint::Endpoint(Outbox& outbox, uint32_t id)
+    : outbox_(outbox),
+      id_(id),
+      hash_seed_(random_seed()),
+      peers_(0, PeerAddressHash(hash_seed_)),
+      sessions_by_host_(0, PeerAddressHash(hash_seed_)),
+      scratch_(kMaxPlaintext) {}
+
+void Endpoint::listen(ListenerConfig config) {
+  const ErrorQueueScope errors;
+  listener_ = std::make_unique<ListenerConfig>(std::move(config));
+  cookies_ = std::make_unique<CookieJar>(
+      listener_->cookie_lifetime,
+      Bytes{listener_->cookie_secret.data(), listener_->cookie_secret.size()});
+}
+
+void Endpoint::set_context(std::shared_ptr<const SecureContext> context) {
+  if (listener_) listener_->context = std::move(context);
+}
+
+void Endpoint::set_policy(std::shared_ptr<const SessionPolicy> policy) {
+  if (listener_) listener_->policy = std::move(policy);
+}
+
+void Endpoint::stop_listening() { listener_.reset(); }
+
+Session* Endpoint::find(uint32_t slot, uint32_t generation) {
+  if (slot >= slots_.size() || slots_[slot].generation != generation) return nullptr;
+  return slots_[slot].session.get();
+}
+
+uint32_t Endpoint::take_slot() {
+  if (!free_slots_.empty()) {
+    const uint32_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    return slot;
+  }
+  slots_.emplace_back();
+  return static_cast<uint32_t>(slots_.size() - 1);
+}
+
+Session& Endpoint::open(Role role, const PeerAddress& peer,
+                        std::shared_ptr<const SecureContext> context,
+                        std::shared_ptr<const SessionPolicy> policy, double now) {
+  const uint32_t index = take_slot();
+  Slot& slot = slots_[index];
+  slot.session =
+      std::make_unique<Session>(outbox_, traffic_, SessionId{id_, index, slot.generation}, role,
+                                peer, std::move(context), std::move(policy), now);
+  slot.counted = slot.pending = true;
+  ++active_;
+  ++pending_;
+  ++sessions_by_host_[peer.host_only()];
+  ++stats_.handshakesStarted;
+
+  PeerSlots& slots = peers_[peer];
+  if (slots.current == kNoSlot) {
+    slots.current = index;
+  } else {
+    const uint32_t older = slots.candidate;
+    slots.candidate = index;
+    if (older != kNoSlot) {
+      Failure replaced;
+      replaced.kind = FailureKind::kReplaced;
+      slots_[older].session->fail(replaced);
+      settle(older);
+    }
+  }
+  return *slots_[index].session;
+}
+
+Session& Endpoint::connect(const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
+                           std::shared_ptr<const SessionPolicy> policy, double now) {
+  const ErrorQueueScope errors;
+  Session& session = open(Role::kClient, peer, std::move(context), std::move(policy), now);
+  session.connect(now);
+  settle(session.id().slot);
+  return session;
+}
+
+bool Endpoint::admit(const PeerAddress& peer) {
+  const ListenerConfig& limits = *listener_;
+  const auto host = sessions_by_host_.find(peer.host_only());
+  const uint32_t from_host = host == sessions_by_host_.end() ? 0 : host->second;
+  const auto within = [](uint32_t used, uint32_t limit) { return limit == 0 || used < limit; };
+  if (within(active_, limits.max_sessions) && within(pending_, limits.max_pending_handshakes) &&
+      within(from_host, limits.max_sessions_per_host)) {
+    return true;
+  }
+  ++stats_.sessionsRefused;
+  return false;
+}
+
+void Endpoint::receive(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
+  const ErrorQueueScope errors;
+  if (!is_dtls(datagram)) {
+    ++stats_.nonDtlsDatagrams;
+    if (listener_ && listener_->report_packets) {
+      outbox_.append(RecordType::kPacket, {id_, kNoSlot, 0}, peer_index, 0, datagram);
+    }
+    return;
+  }
+  RecordView first;
+  Bytes rest = datagram;
+  if (!take_record(rest, first)) {
+    ++stats_.malformedDatagrams;
+    return;
+  }
+  if (listener_ && first.epoch == 0 &&
+      first.type == static_cast<uint8_t>(ContentType::kHandshake) &&
+      on_client_hello(first, datagram, peer, peer_index, now)) {
+    return;
+  }
+  const auto known = peers_.find(peer);
+  if (known == peers_.end()) {
+    ++stats_.unknownPeerDatagrams;
+    return;
+  }
+  const PeerSlots slots = known->second;
+  // While a restarted peer has yet to prove itself, only its handshake can be in clear; a protected
+  // record may belong to either, and each of the two drops what it cannot authenticate.
+  if (slots.candidate != kNoSlot) deliver(slots.candidate, datagram, now);
+  if (slots.candidate == kNoSlot || first.epoch != 0) deliver(slots.current, datagram, now);
+}
+
+void Endpoint::deliver(uint32_t slot, Bytes datagram, double now) {
+  Session* session = slots_[slot].session.get();
+  if (session == nullptr) return;
+  session->receive(datagram, scratch_.data(), now);
+  settle(slot);
+}
+
+// The stateless stage. True: the datagram was the front of a ClientHello and is dealt with. Nothing
+// is kept for a peer until its cookie is valid, and no answer is longer than the question.
+bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
+                               uint32_t peer_index, double now) {
+  Bytes rest = record.fragment;
+  FragmentView fragment;
+  if (!take_fragment(rest, fragment) ||
+      fragment.type != static_cast<uint8_t>(HandshakeType::kClientHello) || fragment.offset != 0) {
+    return false;
+  }
+  ClientHelloFront hello;
+  if (!parse_client_hello_front(fragment.body, hello)) {
+    ++stats_.malformedDatagrams;
+    return true;
+  }
+  if (const auto known = peers_.find(peer); known != peers_.end()) {
+    const PeerSlots slots = known->second;
+    for (const uint32_t slot : {slots.current, slots.candidate}) {
+      if (slot == kNoSlot || !slots_[slot].session->began_with(hello.random)) continue;
+      deliver(slot, datagram, now);
+      return true;
+    }
+  }
+
+  if (listener_->cookie_exchange) {
+    // A hello with a cookie is always the client's second message (RFC 6347 section 4.2.2).
+    if (hello.cookie.size == 0 || fragment.message_sequence != 1 ||
+        fragment.message_length > HelloAssembly::kMaxMessage) {
+      send_hello_verify_request(record, peer, hello.random, peer_index, now);
+      return true;
+    }
+    if (!cookies_->verify(peer, hello.random, hello.cookie, now)) {
+      ++stats_.cookiesRefused;
+      send_hello_verify_request(record, peer, hello.random, peer_index, now);
+      return true;
+    }
+    ++stats_.cookiesAccepted;
+  }
+  if (!admit(peer)) return true;
+  Session& session = open(Role::kServer, peer, listener_->context, listener_->policy, now);
+  const uint32_t slot = session.id().slot;
+  outbox_.append(RecordType::kOpen, session.id(), peer_index,
+                 peers_[peer].candidate == slot ? 1 : 0);
+  if (listener_->cookie_exchange) {
+    session.accept_hello(record, fragment, hello.random, now);
+  } else {
+    session.accept_unverified(hello.random, now);
+    session.receive(datagram, scratch_.data(), now);
+  }
+  settle(slot);
+  return true;
+}
+
+// RFC 6347 sections 4.2.1 and 4.2.2: server_version is DTLS 1.0 whatever will be negotiated, and the
+// record takes the number of the ClientHello's, so that no state is needed to choose one.
+void Endpoint::send_hello_verify_request(const RecordView& record, const PeerAddress& peer,
+                                         Bytes random, uint32_t peer_index, double now) {
+  CookieJar::Cookie cookie{};
+  if (!cookies_->make(peer, random, now, cookie)) return;
+  constexpr size_t kBodySize = 2 + 1 + CookieJar::kSize;
+  constexpr size_t kMessageSize = kHandshakeHeaderSize + kBodySize;
+  std::array<uint8_t, kRecordHeaderSize + kMessageSize> answer{};
+  uint8_t* p = answer.data();
+  p[0] = static_cast<uint8_t>(ContentType::kHandshake);
+  write_u16(p + 1, DTLS1_VERSION);
+  std::copy_n(record.whole.data + 3, 8, p + 3);  // epoch 0 and the sequence number
+  write_u16(p + 11, kMessageSize);
+  uint8_t* message = p + kRecordHeaderSize;
+  message[0] = static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest);
+  write_u24(message + 1, kBodySize);
+  write_u24(message + 9, kBodySize);
+  uint8_t* body = message + kHandshakeHeaderSize;
+  write_u16(body, DTLS1_VERSION);
+  body[2] = CookieJar::kSize;
+  std::copy(cookie.begin(), cookie.end(), body + 3);
+  ++stats_.cookiesSent;
+  ++traffic_.datagramsSent;
+  traffic_.bytesSent += answer.size();
+  outbox_.append(RecordType::kTransmit, {id_, kNoSlot, 0}, peer_index, 0,
+                 {answer.data(), answer.size()});
+}
+
+// Brings the endpoint's books up to date after a session was called.
+void Endpoint::settle(uint32_t slot) {
+  const Slot& entry = slots_[slot];
+  if (!entry.counted) return;
+  const Session& session = *entry.session;
+  if (entry.pending && session.completed_handshake()) on_open(slot);
+  if (session.state() == SessionState::kClosed) on_closed(slot);
+  timers_.set(slot, session.deadline());
+}
+
+void Endpoint::on_open(uint32_t slot) {
+  slots_[slot].pending = false;
+  --pending_;
+  ++stats_.handshakesCompleted;
+  const auto known = peers_.find(slots_[slot].session->peer());
+  if (known == peers_.end() || known->second.candidate != slot) return;
+  const uint32_t older = known->second.current;
+  known->second = {slot, kNoSlot};
+  Failure replaced;
+  replaced.kind = FailureKind::kReplaced;
+  slots_[older].session->fail(replaced);
+  settle(older);
+}
+
+void Endpoint::on_closed(uint32_t slot) {
+  Slot& entry = slots_[slot];
+  const Session& session = *entry.session;
+  entry.counted = false;
+  --active_;
+  if (entry.pending) {
+    entry.pending = false;
+    --pending_;
+    ++stats_.handshakesFailed;
+    ++stats_.failures[static_cast<size_t>(session.failure())];
+  }
+  const auto host = sessions_by_host_.find(session.peer().host_only());
+  if (--host->second == 0) sessions_by_host_.erase(host);
+  const auto known = peers_.find(session.peer());
+  if (known == peers_.end()) return;
+  PeerSlots& slots = known->second;
+  if (slots.candidate == slot) {
+    slots.candidate = kNoSlot;
+  } else if (slots.current == slot) {
+    slots = {slots.candidate, kNoSlot};
+    if (slots.current == kNoSlot) peers_.erase(known);
+  }
+}
+
+SendOutcome Endpoint::send(uint32_t slot, uint32_t generation, Bytes message, uint32_t token,
+                           double now) {
+  Session* session = find(slot, generation);
+  if (session == nullptr) return SendOutcome::kNotOpen;
+  const SendOutcome outcome = session->send(message, token, now);
+  if (outcome == SendOutcome::kFailed) settle(slot);
+  return outcome;
+}
+
+void Endpoint::close(uint32_t slot, uint32_t generation) {
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->close();
+  settle(slot);
+}
+
+void Endpoint::fail(uint32_t slot, uint32_t generation, FailureKind kind) {
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  Failure failure;
+  failure.kind = kind;
+  session->fail(failure);
+  settle(slot);
+}
+
+void Endpoint::answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
+                          double now) {
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  const ErrorQueueScope errors;
+  session->answer_psk(found, identity, key, scratch_.data(), now);
+  settle(slot);
+}
+
+void Endpoint::answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now) {
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  const ErrorQueueScope errors;
+  session->answer_identity(accepted, scratch_.data(), now);
+  settle(slot);
+}
+
+void Endpoint::release(uint32_t slot, uint32_t generation) {
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->close();
+  settle(slot);
+  slots_[slot].session.reset();
+  ++slots_[slot].generation;
+  free_slots_.push_back(slot);
+}
+
+void Endpoint::advance(double now) {
+  const ErrorQueueScope errors;
+  // Bounded: a session that asks to be called again at once waits for the next turn.
+  size_t left = active_;
+  uint32_t slot = 0;
+  while (left-- > 0 && timers_.take_due(now, slot)) {
+    Session* session = slots_[slot].session.get();
+    if (session == nullptr) continue;
+    session->advance(scratch_.data(), now);
+    settle(slot);
+  }
+}
+
+}  // namespace dtls

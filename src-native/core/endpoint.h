@@ -1,0 +1,118 @@
+#ifndef DGRAM_DTLS_CORE_ENDPOINT_H_
+#define DGRAM_DTLS_CORE_ENDPOINT_H_
+
+#include <memory>
+#include <unordered_map>
+#include <vector>
+
+#include "core/cookie.h"
+#include "core/outbox.h"
+#include "core/peer_address.h"
+#include "core/session.h"
+#include "core/stats.h"
+#include "core/timer_queue.h"
+
+namespace dtls {
+
+// What makes an endpoint a server. Limits: 0 means none.
+struct ListenerConfig {
+  std::shared_ptr<const SecureContext> context;
+  std::shared_ptr<const SessionPolicy> policy;
+  bool cookie_exchange = true;
+  double cookie_lifetime = 30000;
+  std::vector<uint8_t> cookie_secret;  // empty: own, rotating
+  uint32_t max_sessions = 10000;
+  uint32_t max_pending_handshakes = 1000;
+  uint32_t max_sessions_per_host = 1000;
+  bool report_packets = false;  // datagrams that are not DTLS become PACKET records
+};
+
+// All sessions behind one UDP port, of both roles: finds the session for a datagram, answers
+// ClientHellos without keeping anything until their cookie is valid, and keeps the deadlines.
+// Every call writes what happened into the Outbox; `now` as in Session.
+class Endpoint {
+ public:
+  Endpoint(Outbox& outbox, uint32_t id);
+
+  void listen(ListenerConfig config);
+  // New handshakes use the new context or policy; running ones and sessions keep theirs.
+  void set_context(std::shared_ptr<const SecureContext> context);
+  void set_policy(std::shared_ptr<const SessionPolicy> policy);
+  // No new sessions; a restarted peer is no longer answered.
+  void stop_listening();
+
+  // `peer_index` comes back in records that have no session to name their peer.
+  void receive(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
+
+  // Returns the new session. Its slot stays taken until release().
+  Session& connect(const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
+                   std::shared_ptr<const SessionPolicy> policy, double now);
+  SendOutcome send(uint32_t slot, uint32_t generation, Bytes message, uint32_t token, double now);
+  void close(uint32_t slot, uint32_t generation);
+  void fail(uint32_t slot, uint32_t generation, FailureKind kind);
+  void answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
+                  double now);
+  void answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now);
+  // The consumer has seen the session's CLOSE record: the slot may be used again.
+  void release(uint32_t slot, uint32_t generation);
+
+  void advance(double now);
+  double deadline() const { return timers_.next(); }
+
+  // Null for a slot that was released, or used again since.
+  Session* find(uint32_t slot, uint32_t generation);
+
+  const TrafficStats& traffic() const { return traffic_; }
+  const EndpointStats& stats() const { return stats_; }
+  uint32_t session_count() const { return active_; }
+  uint32_t pending_count() const { return pending_; }
+
+ private:
+  struct Slot {
+    std::unique_ptr<Session> session;
+    uint32_t generation = 0;
+    bool counted = false;  // among active_, and the sessions of its host
+    bool pending = false;  // among pending_
+  };
+
+  // The sessions of one peer address. A ClientHello with a valid cookie from a peer that has a
+  // session starts a candidate beside it, which takes its place when its handshake has succeeded
+  // (RFC 6347 section 4.2.8).
+  struct PeerSlots {
+    uint32_t current = kNoSlot;
+    uint32_t candidate = kNoSlot;
+  };
+
+  bool on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
+                       uint32_t peer_index, double now);
+  void send_hello_verify_request(const RecordView& record, const PeerAddress& peer, Bytes random,
+                                 uint32_t peer_index, double now);
+  bool admit(const PeerAddress& peer);
+  Session& open(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
+                std::shared_ptr<const SessionPolicy> policy, double now);
+  void deliver(uint32_t slot, Bytes datagram, double now);
+  void settle(uint32_t slot);
+  void on_open(uint32_t slot);
+  void on_closed(uint32_t slot);
+  uint32_t take_slot();
+
+  Outbox& outbox_;
+  const uint32_t id_;
+  std::unique_ptr<ListenerConfig> listener_;
+  std::unique_ptr<CookieJar> cookies_;
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> free_slots_;
+  uint64_t hash_seed_;
+  std::unordered_map<PeerAddress, PeerSlots, PeerAddressHash> peers_;
+  std::unordered_map<PeerAddress, uint32_t, PeerAddressHash> sessions_by_host_;
+  TimerQueue timers_;
+  uint32_t active_ = 0;
+  uint32_t pending_ = 0;
+  TrafficStats traffic_;
+  EndpointStats stats_;
+  std::vector<uint8_t> scratch_;  // one plaintext at a time
+};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_ENDPOINT_H_

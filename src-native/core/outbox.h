@@ -1,0 +1,96 @@
+#ifndef DGRAM_DTLS_CORE_OUTBOX_H_
+#define DGRAM_DTLS_CORE_OUTBOX_H_
+
+#include <cstdint>
+#include <deque>
+#include <vector>
+
+#include "core/bytes.h"
+
+namespace dtls {
+
+// What the core has to say. lib/outbox.ts has the same list; test/unit/outbox.test.ts compares them.
+enum class RecordType : uint32_t {
+  kTransmit = 1,  // bytes: a datagram for the session's peer, or (slot kNoSlot) for the peer `a`; b: send token
+  kMessage,       // bytes: one decrypted message
+  kOpen,          // a server session begins; a: peer index; b: 1 when it may replace an older session
+  kHandshake,     // a: direction | retransmit << 1 | message type << 8; b: length
+  kAlert,         // a: direction | level << 8 | description << 16
+  kSecure,        // handshake done; a: version | kSecure… flags; b: X.509 verify result
+  kLookup,        // a question, a: LookupKind; bytes: what is asked about
+  kKeylog,        // bytes: one line in NSS format
+  kClose,         // last record of a session; a: FailureKind (0: orderly); b: CloseDetail; bytes: texts
+  kPacket,        // bytes: a datagram that is not DTLS; a: peer index
+};
+
+enum class LookupKind : uint32_t {
+  kPskServer = 1,  // bytes: the client's identity
+  kPskClient,      // bytes: the server's hint, perhaps empty
+  kPeerIdentity,   // the chain is valid: is it the host that was meant?
+};
+
+constexpr uint32_t kSecurePeerCertificate = 1U << 16;
+constexpr uint32_t kSecurePsk = 1U << 17;
+
+constexpr uint32_t kNoSlot = UINT32_MAX;
+
+// One fixed-size record, read by JavaScript as eight unsigned 32-bit numbers.
+struct Record {
+  uint32_t type;
+  uint32_t endpoint;
+  uint32_t slot;
+  uint32_t generation;
+  uint32_t a;
+  uint32_t b;
+  uint32_t offset;
+  uint32_t length;
+};
+static_assert(sizeof(Record) == 32, "lib/outbox.ts reads eight 32-bit words for each record");
+
+struct SessionId {
+  uint32_t endpoint;
+  uint32_t slot;
+  uint32_t generation;
+};
+
+// Records and their bytes, written here and drained by JavaScript after OpenSSL has returned. The
+// memory belongs to the consumer and never moves; what does not fit waits in `spill_`, in order, and
+// comes into the memory when the consumer has taken the rest.
+class Outbox {
+ public:
+  struct Control {  // shared with the consumer
+    uint32_t records;
+    uint32_t bytes;
+  };
+
+  // The consumer's memory, to outlive this object.
+  void attach(Control* control, Record* records, size_t record_capacity, uint8_t* arena,
+              size_t arena_capacity);
+
+  void append(RecordType type, SessionId id, uint32_t a, uint32_t b, Bytes bytes = {});
+
+  // The consumer has taken all records: empties the memory, then moves spilled records in.
+  void reset();
+
+ private:
+  struct Spilled {
+    Record record;
+    std::vector<uint8_t> bytes;
+  };
+
+  bool fits(size_t size) const {
+    return control_->records < record_capacity_ && size <= arena_capacity_ - control_->bytes;
+  }
+  void place(Record record, Bytes bytes);
+
+  Control* control_ = nullptr;
+  Record* records_ = nullptr;
+  uint8_t* arena_ = nullptr;
+  size_t record_capacity_ = 0;
+  size_t arena_capacity_ = 0;
+  std::deque<Spilled> spill_;
+};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_OUTBOX_H_

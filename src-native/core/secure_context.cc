@@ -1,0 +1,179 @@
+#include "core/secure_context.h"
+
+#include <openssl/pem.h>
+
+#include <climits>
+#include <cstring>
+
+#include "core/session.h"
+
+namespace dtls {
+
+namespace {
+
+BioPtr read_only(Bytes bytes) {
+  if (bytes.size > INT_MAX) return nullptr;
+  return BioPtr(BIO_new_mem_buf(bytes.data, static_cast<int>(bytes.size)));
+}
+
+// A PEM file ends with PEM_R_NO_START_LINE: after at least one object that is the end, not an error.
+bool at_end_of_pem() {
+  const unsigned long error = ERR_peek_last_error();
+  const bool at_end =
+      ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
+  if (at_end) ERR_clear_error();
+  return at_end;
+}
+
+int give_passphrase(char* out, int capacity, int /*writing*/, void* user) {
+  const auto* passphrase = static_cast<const Bytes*>(user);
+  if (passphrase->size > static_cast<size_t>(capacity)) return -1;
+  if (passphrase->size != 0) std::memcpy(out, passphrase->data, passphrase->size);
+  return static_cast<int>(passphrase->size);
+}
+
+}  // namespace
+
+SecureContext::SecureContext() : ctx_(SSL_CTX_new(DTLS_method())) {
+  if (!ctx_) return;
+  SSL_CTX* ctx = ctx_.get();
+  // RFC 9325: no compression (3.3), no renegotiation (3.5). OpenSSL's extended master secret is on by
+  // default. SSL_OP_NO_QUERY_MTU: the core, not a socket, knows the MTU. Tickets and the session
+  // cache stay off until sessions can be resumed on purpose.
+  SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_QUERY_MTU |
+                               SSL_OP_NO_TICKET | SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+  Session::install_callbacks(ctx);
+}
+
+Failure SecureContext::set_versions(int min, int max) {
+  const ErrorQueueScope errors;
+  if (SSL_CTX_set_min_proto_version(ctx_.get(), min) != 1 ||
+      SSL_CTX_set_max_proto_version(ctx_.get(), max) != 1) {
+    return failure_from_openssl(FailureKind::kInvalidVersion);
+  }
+  return {};
+}
+
+Failure SecureContext::set_ciphers(const char* list) {
+  const ErrorQueueScope errors;
+  if (SSL_CTX_set_cipher_list(ctx_.get(), list) != 1) {
+    Failure failure = failure_from_openssl(FailureKind::kInvalidCiphers);
+    failure.kind = FailureKind::kInvalidCiphers;
+    return failure;
+  }
+  return {};
+}
+
+Failure SecureContext::set_groups(const char* list) {
+  const ErrorQueueScope errors;
+  if (SSL_CTX_set1_groups_list(ctx_.get(), list) != 1) {
+    return failure_from_openssl(FailureKind::kInvalidCurves);
+  }
+  return {};
+}
+
+Failure SecureContext::set_sigalgs(const char* list) {
+  const ErrorQueueScope errors;
+  if (SSL_CTX_set1_sigalgs_list(ctx_.get(), list) != 1) {
+    return failure_from_openssl(FailureKind::kInvalidSigalgs);
+  }
+  return {};
+}
+
+Failure SecureContext::set_dhparam(Bytes pem) {
+  const ErrorQueueScope errors;
+  if (pem.size == 4 && std::memcmp(pem.data, "auto", 4) == 0) {
+    SSL_CTX_set_dh_auto(ctx_.get(), 1);
+    return {};
+  }
+  const BioPtr bio = read_only(pem);
+  EvpPkeyPtr params(bio ? PEM_read_bio_Parameters(bio.get(), nullptr) : nullptr);
+  if (!params || SSL_CTX_set0_tmp_dh_pkey(ctx_.get(), params.get()) != 1) {
+    return failure_from_openssl(FailureKind::kInvalidDhparam);
+  }
+  static_cast<void>(params.release());  // now owned by the SSL_CTX
+  return {};
+}
+
+void SecureContext::set_options(uint64_t options) { SSL_CTX_set_options(ctx_.get(), options); }
+
+Failure SecureContext::set_session_id_context(Bytes context) {
+  const ErrorQueueScope errors;
+  if (SSL_CTX_set_session_id_context(ctx_.get(), context.data,
+                                     static_cast<unsigned>(context.size)) != 1) {
+    return failure_from_openssl(FailureKind::kInvalidSessionIdContext);
+  }
+  return {};
+}
+
+Failure SecureContext::add_identity(Bytes cert, Bytes key, Bytes passphrase) {
+  const ErrorQueueScope errors;
+  const BioPtr cert_bio = read_only(cert);
+  const X509Ptr leaf(
+      cert_bio ? PEM_read_bio_X509_AUX(cert_bio.get(), nullptr, give_passphrase, &passphrase)
+               : nullptr);
+  if (!leaf || SSL_CTX_use_certificate(ctx_.get(), leaf.get()) != 1) {
+    return failure_from_openssl(FailureKind::kInvalidCertificate);
+  }
+  // The chain of this certificate only: a context may hold one for each key type.
+  SSL_CTX_clear_chain_certs(ctx_.get());
+  for (;;) {
+    X509Ptr issuer(PEM_read_bio_X509(cert_bio.get(), nullptr, give_passphrase, &passphrase));
+    if (!issuer) break;
+    if (SSL_CTX_add0_chain_cert(ctx_.get(), issuer.get()) != 1) {
+      return failure_from_openssl(FailureKind::kInvalidCertificate);
+    }
+    static_cast<void>(issuer.release());  // now owned by the SSL_CTX
+  }
+  if (!at_end_of_pem()) return failure_from_openssl(FailureKind::kInvalidCertificate);
+
+  const BioPtr key_bio = read_only(key);
+  const EvpPkeyPtr private_key(
+      key_bio ? PEM_read_bio_PrivateKey(key_bio.get(), nullptr, give_passphrase, &passphrase)
+              : nullptr);
+  if (!private_key) return failure_from_openssl(FailureKind::kInvalidKey);
+  if (X509_check_private_key(leaf.get(), private_key.get()) != 1 ||
+      SSL_CTX_use_PrivateKey(ctx_.get(), private_key.get()) != 1) {
+    return failure_from_openssl(FailureKind::kKeyMismatch);
+  }
+  return {};
+}
+
+Failure SecureContext::add_ca(Bytes pem) {
+  const ErrorQueueScope errors;
+  const BioPtr bio = read_only(pem);
+  X509_STORE* store = SSL_CTX_get_cert_store(ctx_.get());
+  bool any = false;
+  while (bio) {
+    const X509Ptr authority(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
+    if (!authority) break;
+    if (X509_STORE_add_cert(store, authority.get()) != 1 ||
+        SSL_CTX_add_client_CA(ctx_.get(), authority.get()) != 1) {
+      return failure_from_openssl(FailureKind::kInvalidCa);
+    }
+    any = true;
+  }
+  if (!any || !at_end_of_pem()) return failure_from_openssl(FailureKind::kInvalidCa);
+  return {};
+}
+
+Failure SecureContext::add_crl(Bytes pem) {
+  const ErrorQueueScope errors;
+  const BioPtr bio = read_only(pem);
+  X509_STORE* store = SSL_CTX_get_cert_store(ctx_.get());
+  bool any = false;
+  while (bio) {
+    const X509CrlPtr crl(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr));
+    if (!crl) break;
+    if (X509_STORE_add_crl(store, crl.get()) != 1) {
+      return failure_from_openssl(FailureKind::kInvalidCrl);
+    }
+    any = true;
+  }
+  if (!any || !at_end_of_pem()) return failure_from_openssl(FailureKind::kInvalidCrl);
+  X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
+  return {};
+}
+
+}  // namespace dtls

@@ -1,0 +1,205 @@
+#ifndef DGRAM_DTLS_CORE_SESSION_H_
+#define DGRAM_DTLS_CORE_SESSION_H_
+
+#include <array>
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/datagram_bio.h"
+#include "core/error.h"
+#include "core/hello_assembly.h"
+#include "core/openssl_ptr.h"
+#include "core/outbox.h"
+#include "core/peer_address.h"
+#include "core/psk_lookahead.h"
+#include "core/replay_window.h"
+#include "core/secure_context.h"
+#include "core/stats.h"
+#include "core/timer_queue.h"
+#include "core/wire.h"
+
+namespace dtls {
+
+enum class Role : uint8_t { kClient, kServer };
+
+//                  accept_hello / connect
+//                          |
+//                          v          close, failure, deadline
+//                     kHandshaking ---------------------------> kClosed
+//                          |                                       ^
+//                          | Finished verified                     |
+//                          v         close_notify either way,      |
+//                        kOpen ------------------------------------+
+//                                    fatal alert, idle, replaced
+//
+// A server session may spend the beginning of kHandshaking without an SSL, while a fragmented
+// ClientHello is put together. kClosed writes the session's last record; the object stays, without
+// its SSL, until the consumer releases it, so that its counters can still be read.
+enum class SessionState : uint8_t { kHandshaking, kOpen, kClosed };
+
+enum class SendOutcome : uint32_t { kSent = 0, kNotOpen, kTooBig, kFailed };
+
+// How sessions of one server, or one client, behave. Times in milliseconds; 0 switches a limit off.
+struct SessionPolicy {
+  double handshake_timeout = 30000;
+  double idle_timeout = 0;
+  double retransmit_initial = 1000;
+  double retransmit_max = 60000;
+  double retransmit_backoff = 2;
+  uint32_t mtu = 1200;  // UDP payload of a handshake flight's datagrams
+  bool request_certificate = true;   // a client always gets one unless a pre-shared key is used
+  bool reject_unauthorized = true;
+  bool ask_psk = false;
+  bool ask_identity = false;  // client: have the consumer compare the certificate with the host
+  bool keylog = false;
+  std::string server_name;        // client: SNI; empty for none
+  std::string psk_identity_hint;  // server; empty for none
+};
+
+// One DTLS association: an SSL, driven by records in and calls down, that writes datagrams and what
+// happened into the Outbox. No I/O, no clock: `now` is milliseconds since the Unix epoch, monotonic.
+class Session final : private DatagramPort {
+ public:
+  Session(Outbox& outbox, TrafficStats& totals, SessionId id, Role role, const PeerAddress& peer,
+          std::shared_ptr<const SecureContext> context,
+          std::shared_ptr<const SessionPolicy> policy, double now);
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+
+  // Once for each SSL_CTX: the callbacks by which OpenSSL reaches the session it works for.
+  static void install_callbacks(SSL_CTX* ctx);
+
+  // Client: sends the ClientHello. `scratch` as in receive.
+  void connect(double now);
+  // Server: the fragment whose cookie was valid; starts the handshake when the hello is whole.
+  void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random, double now);
+  // Server without cookie exchange: the handshake begins with the next datagram received.
+  void accept_unverified(Bytes random, double now);
+
+  // `scratch`: kMaxPlaintext bytes that the call may overwrite.
+  void receive(Bytes datagram, uint8_t* scratch, double now);
+  SendOutcome send(Bytes message, uint32_t token, double now);
+  // close_notify when the session is open, then closed. Never waits for the peer's.
+  void close();
+  // Closed at once, and for this reason; tells the peer nothing.
+  void fail(Failure failure);
+  void advance(uint8_t* scratch, double now);
+
+  // Answers to LOOKUP records. Too late or unasked: ignored.
+  void answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now);
+  void answer_identity(bool accepted, uint8_t* scratch, double now);
+
+  bool set_mtu(uint32_t mtu);
+
+  SessionId id() const { return id_; }
+  Role role() const { return role_; }
+  SessionState state() const { return state_; }
+  const PeerAddress& peer() const { return peer_; }
+  const TrafficStats& stats() const { return stats_; }
+  FailureKind failure() const { return failure_; }
+  bool completed_handshake() const { return completed_handshake_; }
+  // The session began with this ClientHello: the same again is a retransmission, not a new peer.
+  bool began_with(Bytes random) const;
+  double deadline() const;
+  // Null before the ClientHello is whole, and after the session has closed.
+  SSL* ssl() const { return ssl_.get(); }
+  Bytes psk_identity() const { return {psk_identity_.data(), psk_identity_.size()}; }
+
+ private:
+  enum class PeerIdentity : uint8_t { kUnasked, kAsked, kAccepted, kRejected };
+
+  // Everything that only a handshake needs; freed when it is over.
+  struct Handshake {
+    std::unique_ptr<HelloAssembly> hello;
+    std::unique_ptr<PskIdentityReader> psk_identity;
+    std::unique_ptr<PskHintReader> psk_hint;
+    std::vector<uint8_t> held_done;  // a ServerHelloDone that came too early
+    bool parked = false;             // a question is open: records wait
+    std::deque<std::vector<uint8_t>> waiting;
+    bool psk_found = false;
+    std::vector<uint8_t> psk_key;  // cleansed on destruction
+    std::vector<uint8_t> offered_identity;
+    PeerIdentity peer_identity = PeerIdentity::kUnasked;
+    FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
+    uint32_t next_sequence_out = 0;
+    bool heard_anything = false;
+    bool finished_sent = false;
+    bool change_cipher_spec_received = false;
+    uint32_t undecrypted = 0;  // epoch 1 records that OpenSSL took and made nothing of
+
+    Handshake() = default;
+    ~Handshake();
+    Handshake(const Handshake&) = delete;
+    Handshake& operator=(const Handshake&) = delete;
+  };
+
+  bool create_ssl();
+  void begin_handshake(double now);
+  void listen(double now);
+
+  void on_record(const RecordView& record, uint8_t* scratch, double now);
+  bool question_comes_first(const RecordView& record);
+  void park(LookupKind kind, Bytes about);
+  void resume(uint8_t* scratch, double now);
+  void feed(const RecordView& record, uint8_t* scratch, double now);
+  void drive_handshake(double now);
+  size_t read_messages(uint8_t* scratch);
+  void established(double now);
+  void update_retransmission(double now);
+  void handshake_deadline_passed();
+  Failure handshake_failure();
+  Failure session_failure(FailureKind fallback);
+  void emit_close(const Failure& failure);
+
+  void on_datagram(Bytes datagram) override;
+  void on_message(bool out, int content_type, Bytes bytes);
+  void on_handshake_message(bool out, Bytes message);
+
+  static Session* of(const SSL* ssl);
+  static void message_callback(int write, int version, int content_type, const void* bytes,
+                               size_t size, SSL* ssl, void* arg);
+  static int verify_callback(X509_STORE_CTX* store, void* arg);
+  static int verify_cookie_callback(SSL* ssl, const unsigned char* cookie, unsigned size);
+  static unsigned psk_server_callback(SSL* ssl, const char* identity, unsigned char* psk,
+                                      unsigned capacity);
+  static unsigned psk_client_callback(SSL* ssl, const char* hint, char* identity,
+                                      unsigned identity_capacity, unsigned char* psk,
+                                      unsigned capacity);
+  static unsigned timer_callback(SSL* ssl, unsigned previous);
+  static void keylog_callback(const SSL* ssl, const char* line);
+
+  template <uint64_t TrafficStats::*Field>
+  void count(uint64_t n = 1) {
+    stats_.*Field += n;
+    totals_.*Field += n;
+  }
+
+  Outbox& outbox_;
+  TrafficStats& totals_;
+  const SessionId id_;
+  const Role role_;
+  SessionState state_ = SessionState::kHandshaking;
+  bool completed_handshake_ = false;
+  FailureKind failure_ = FailureKind::kNone;
+  int alert_sent_ = Failure::kNoAlert;  // the last fatal one
+  uint32_t send_token_ = 0;
+  const PeerAddress peer_;
+  std::array<uint8_t, kRandomSize> hello_random_{};
+  std::shared_ptr<const SecureContext> context_;
+  std::shared_ptr<const SessionPolicy> policy_;
+  SslPtr ssl_;
+  std::unique_ptr<Handshake> handshake_;
+  double handshake_deadline_;
+  double retransmit_at_ = kNever;
+  double last_activity_;
+  ReplayWindow replay_window_;
+  TrafficStats stats_;
+  std::vector<uint8_t> psk_identity_;
+};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_SESSION_H_

@@ -1,0 +1,119 @@
+#include "core/session_info.h"
+
+#include <openssl/ec.h>
+
+#include <array>
+
+namespace dtls {
+
+namespace {
+
+std::vector<uint8_t> to_der(const X509* certificate) {
+  const int size = certificate != nullptr ? i2d_X509(certificate, nullptr) : 0;
+  if (size <= 0) return {};
+  std::vector<uint8_t> der(static_cast<size_t>(size));
+  uint8_t* end = der.data();
+  i2d_X509(certificate, &end);
+  return der;
+}
+
+std::string text(const char* value) { return value != nullptr ? value : ""; }
+
+}  // namespace
+
+CipherInfo cipher_info(const SSL* ssl) {
+  const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
+  if (cipher == nullptr) return {};
+  return {text(SSL_CIPHER_get_name(cipher)), text(SSL_CIPHER_standard_name(cipher)),
+          text(SSL_CIPHER_get_version(cipher))};
+}
+
+std::string protocol_name(const SSL* ssl) { return text(SSL_get_version(ssl)); }
+
+std::vector<std::vector<uint8_t>> peer_certificates(const SSL* ssl) {
+  std::vector<std::vector<uint8_t>> chain;
+  const X509* leaf = SSL_get0_peer_certificate(ssl);
+  if (leaf == nullptr) return chain;
+  chain.push_back(to_der(leaf));
+  // A client's chain has the leaf first; a server's, by an old habit of OpenSSL, does not have it.
+  const STACK_OF(X509)* sent = SSL_get_peer_cert_chain(ssl);
+  for (int i = 0; sent != nullptr && i < sk_X509_num(sent); ++i) {
+    const X509* certificate = sk_X509_value(sent, i);
+    if (X509_cmp(certificate, leaf) != 0) chain.push_back(to_der(certificate));
+  }
+  return chain;
+}
+
+std::vector<uint8_t> own_certificate(const SSL* ssl) { return to_der(SSL_get_certificate(ssl)); }
+
+EphemeralKeyInfo ephemeral_key_info(SSL* ssl) {
+  const ErrorQueueScope errors;
+  EVP_PKEY* raw = nullptr;
+  if (SSL_get_peer_tmp_key(ssl, &raw) != 1) return {};
+  const EvpPkeyPtr key(raw);
+  EphemeralKeyInfo info;
+  info.bits = EVP_PKEY_get_bits(key.get());
+  if (EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_DH) {
+    info.type = "DH";
+    return info;
+  }
+  info.type = "ECDH";
+  std::array<char, 64> group{};
+  size_t size = 0;
+  if (EVP_PKEY_get_group_name(key.get(), group.data(), group.size(), &size) == 1) {
+    info.name.assign(group.data(), size);
+  } else {
+    info.name = text(OBJ_nid2sn(EVP_PKEY_get_id(key.get())));
+  }
+  return info;
+}
+
+std::vector<std::string> shared_signature_algorithms(SSL* ssl) {
+  std::vector<std::string> names;
+  const int count = SSL_get_shared_sigalgs(ssl, 0, nullptr, nullptr, nullptr, nullptr, nullptr);
+  for (int i = 0; i < count; ++i) {
+    int sign = 0;
+    int hash = 0;
+    SSL_get_shared_sigalgs(ssl, i, &sign, &hash, nullptr, nullptr, nullptr);
+    std::string name;
+    switch (sign) {  // the names that node:tls uses
+      case EVP_PKEY_RSA:
+        name = "RSA";
+        break;
+      case EVP_PKEY_RSA_PSS:
+        name = "RSA-PSS";
+        break;
+      case EVP_PKEY_DSA:
+        name = "DSA";
+        break;
+      case EVP_PKEY_EC:
+        name = "ECDSA";
+        break;
+      default:
+        name = text(OBJ_nid2sn(sign));
+    }
+    names.push_back(name + "+" + (hash == NID_undef ? "UNDEF" : text(OBJ_nid2sn(hash))));
+  }
+  return names;
+}
+
+std::vector<uint8_t> finished(const SSL* ssl, bool peers) {
+  std::vector<uint8_t> message(EVP_MAX_MD_SIZE);
+  const size_t size = peers ? SSL_get_peer_finished(ssl, message.data(), message.size())
+                            : SSL_get_finished(ssl, message.data(), message.size());
+  message.resize(size);
+  return message;
+}
+
+bool extended_master_secret(SSL* ssl) { return SSL_get_extms_support(ssl) == 1; }
+
+bool export_keying_material(SSL* ssl, std::vector<uint8_t>& out, const std::string& label,
+                            const Bytes* context) {
+  const ErrorQueueScope errors;
+  return SSL_export_keying_material(ssl, out.data(), out.size(), label.data(), label.size(),
+                                    context != nullptr ? context->data : nullptr,
+                                    context != nullptr ? context->size : 0,
+                                    context != nullptr ? 1 : 0) == 1;
+}
+
+}  // namespace dtls

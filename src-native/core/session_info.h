@@ -1,0 +1,41 @@
+#ifndef DGRAM_DTLS_CORE_SESSION_INFO_H_
+#define DGRAM_DTLS_CORE_SESSION_INFO_H_
+
+#include <string>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/openssl_ptr.h"
+
+// What can be asked of an open session's SSL. Each function copies; nothing borrowed leaves.
+namespace dtls {
+
+struct CipherInfo {
+  std::string name;           // OpenSSL's
+  std::string standard_name;  // the RFC's
+  std::string version;        // the oldest protocol version that has the suite
+};
+
+struct EphemeralKeyInfo {
+  std::string type;  // "ECDH" or "DH"; empty when there is none
+  std::string name;  // the group
+  int bits = 0;
+};
+
+CipherInfo cipher_info(const SSL* ssl);
+std::string protocol_name(const SSL* ssl);
+// DER, the peer's own certificate first; empty when it sent none.
+std::vector<std::vector<uint8_t>> peer_certificates(const SSL* ssl);
+// DER; empty when this side sent none.
+std::vector<uint8_t> own_certificate(const SSL* ssl);
+EphemeralKeyInfo ephemeral_key_info(SSL* ssl);
+std::vector<std::string> shared_signature_algorithms(SSL* ssl);
+std::vector<uint8_t> finished(const SSL* ssl, bool peers);
+bool extended_master_secret(SSL* ssl);
+// RFC 5705. False when OpenSSL refuses.
+bool export_keying_material(SSL* ssl, std::vector<uint8_t>& out, const std::string& label,
+                            const Bytes* context);
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_SESSION_INFO_H_

@@ -1,0 +1,37 @@
+#ifndef DGRAM_DTLS_CORE_STATS_H_
+#define DGRAM_DTLS_CORE_STATS_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "core/error.h"
+
+namespace dtls {
+
+#define DTLS_STAT(name) +1
+constexpr size_t kTrafficStats = 0
+#include "core/stats.def"
+    ;
+constexpr size_t kEndpointStats = 0
+#include "core/endpoint_stats.def"
+    ;
+#undef DTLS_STAT
+
+struct TrafficStats {
+#define DTLS_STAT(name) uint64_t name = 0;
+#include "core/stats.def"
+#undef DTLS_STAT
+};
+
+struct EndpointStats {
+#define DTLS_STAT(name) uint64_t name = 0;
+#include "core/endpoint_stats.def"
+#undef DTLS_STAT
+  // Handshakes that failed, by reason.
+  std::array<uint64_t, kFailureKinds> failures{};
+};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_STATS_H_

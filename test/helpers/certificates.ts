@@ -1,0 +1,184 @@
+/**
+ * Certificates for the tests, made in this process: no files, no programs, nothing that expires
+ * in a repository. Each one is made once per process, however often it is asked for.
+ */
+import 'reflect-metadata';
+import { randomBytes } from 'node:crypto';
+import * as x509 from '@peculiar/x509';
+
+export type KeyType = 'ecdsa-p256' | 'rsa-2048' | 'ed25519';
+
+export interface CertificateOptions {
+  readonly commonName: string;
+  readonly dnsNames?: readonly string[];
+  readonly ipAddresses?: readonly string[];
+  readonly keyType?: KeyType;
+  readonly notBefore?: Date;
+  readonly notAfter?: Date;
+  /** Made for a client's end (extended key usage) instead of a server's. */
+  readonly clientAuth?: boolean;
+  /** Pads the certificate by so many bytes, for flights that take many datagrams. */
+  readonly extraBytes?: number;
+}
+
+export interface IssueOptions extends CertificateOptions {
+  /** Issues by way of an intermediate authority, which `cert` then carries. */
+  readonly intermediate?: boolean;
+}
+
+export interface Certificate {
+  /** The chain in PEM, the leaf first, without the root. */
+  readonly cert: string;
+  /** The private key in PEM (PKCS #8). */
+  readonly key: string;
+  /** What a peer has to trust, in PEM. */
+  readonly ca: string;
+}
+
+export interface Authority {
+  readonly certificatePem: string;
+  issue(options: IssueOptions): Promise<Certificate>;
+}
+
+interface Issuer {
+  readonly name: string;
+  readonly keys: CryptoKeyPair;
+}
+
+const DAY_MS = 86_400_000;
+
+// Under the number that RFC 5612 sets aside for examples.
+const PADDING_OID = '1.3.6.1.4.1.32473.1';
+
+const ALGORITHMS = {
+  'ecdsa-p256': { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' },
+  'rsa-2048': {
+    name: 'RSASSA-PKCS1-v1_5',
+    modulusLength: 2048,
+    publicExponent: new Uint8Array([1, 0, 1]),
+    hash: 'SHA-256',
+  },
+  ed25519: { name: 'Ed25519' },
+} as const;
+
+const made = new Map<string, Promise<unknown>>();
+
+function once<T>(make: () => Promise<T>, ...key: unknown[]): Promise<T> {
+  const name = JSON.stringify(key);
+  const known = made.get(name) as Promise<T> | undefined;
+  const promise = known ?? make();
+  made.set(name, promise);
+  return promise;
+}
+
+async function generateKeys(keyType: KeyType): Promise<CryptoKeyPair> {
+  // The type takes in key agreement too, which has no pair in common with signing here.
+  const keys = await crypto.subtle.generateKey(ALGORITHMS[keyType], true, ['sign', 'verify']);
+  return keys as CryptoKeyPair;
+}
+
+async function exportKey(keys: CryptoKeyPair): Promise<string> {
+  return x509.PemConverter.encode(
+    await crypto.subtle.exportKey('pkcs8', keys.privateKey),
+    'PRIVATE KEY',
+  );
+}
+
+function sign(
+  subject: Issuer,
+  issuer: Issuer,
+  extensions: x509.Extension[],
+  notBefore = new Date(Date.now() - DAY_MS),
+  notAfter = new Date(Date.now() + 30 * DAY_MS),
+): Promise<x509.X509Certificate> {
+  const algorithm = issuer.keys.privateKey.algorithm.name;
+  return x509.X509CertificateGenerator.create({
+    // The first byte keeps the number positive and without leading zeros.
+    serialNumber: `4d${randomBytes(15).toString('hex')}`,
+    subject: [{ CN: [subject.name] }],
+    issuer: [{ CN: [issuer.name] }],
+    notBefore,
+    notAfter,
+    publicKey: subject.keys.publicKey,
+    signingKey: issuer.keys.privateKey,
+    signingAlgorithm: { name: algorithm, hash: 'SHA-256' },
+    extensions,
+  });
+}
+
+function authorityExtensions(): x509.Extension[] {
+  return [
+    new x509.BasicConstraintsExtension(true, undefined, true),
+    new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+  ];
+}
+
+function leafExtensions(options: CertificateOptions): x509.Extension[] {
+  const names = [
+    ...(options.dnsNames ?? []).map((value) => ({ type: 'dns' as const, value })),
+    ...(options.ipAddresses ?? []).map((value) => ({ type: 'ip' as const, value })),
+  ];
+  const usage = options.clientAuth
+    ? x509.ExtendedKeyUsage.clientAuth
+    : x509.ExtendedKeyUsage.serverAuth;
+  return [
+    new x509.BasicConstraintsExtension(false, undefined, true),
+    new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
+    new x509.ExtendedKeyUsageExtension([usage]),
+    ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
+    ...(options.extraBytes
+      ? [new x509.Extension(PADDING_OID, false, new Uint8Array(options.extraBytes))]
+      : []),
+  ];
+}
+
+async function issueFrom(root: Issuer, ca: string, options: IssueOptions): Promise<Certificate> {
+  const leaf = {
+    name: options.commonName,
+    keys: await generateKeys(options.keyType ?? 'ecdsa-p256'),
+  };
+  let issuer = root;
+  let chain = '';
+  if (options.intermediate) {
+    issuer = { name: `${root.name} intermediate`, keys: await generateKeys('ecdsa-p256') };
+    chain = `\n${(await sign(issuer, root, authorityExtensions())).toString('pem')}`;
+  }
+  const { notBefore, notAfter } = options;
+  const certificate = await sign(leaf, issuer, leafExtensions(options), notBefore, notAfter);
+  return { cert: `${certificate.toString('pem')}${chain}\n`, key: await exportKey(leaf.keys), ca };
+}
+
+/** A root authority; asking for the same name again gives the same one. */
+export function createAuthority(name = 'dgram-dtls test authority'): Promise<Authority> {
+  return once(
+    async () => {
+      const root = { name, keys: await generateKeys('ecdsa-p256') };
+      const certificatePem = `${(await sign(root, root, authorityExtensions())).toString('pem')}\n`;
+      return {
+        certificatePem,
+        issue: (options) =>
+          once(() => issueFrom(root, certificatePem, options), 'issue', name, options),
+      };
+    },
+    'authority',
+    name,
+  );
+}
+
+/** A certificate that is its own authority. */
+export function selfSigned(options: CertificateOptions): Promise<Certificate> {
+  return once(
+    async () => {
+      const self = {
+        name: options.commonName,
+        keys: await generateKeys(options.keyType ?? 'ecdsa-p256'),
+      };
+      const { notBefore, notAfter } = options;
+      const certificate = await sign(self, self, leafExtensions(options), notBefore, notAfter);
+      const cert = `${certificate.toString('pem')}\n`;
+      return { cert, key: await exportKey(self.keys), ca: cert };
+    },
+    'self-signed',
+    options,
+  );
+}

@@ -1,0 +1,518 @@
+#include "harness.h"
+
+#include <openssl/core_names.h>
+#include <openssl/ec.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+#include <thread>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define DGRAM_DTLS_ADDRESS_SANITIZER
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#define DGRAM_DTLS_ADDRESS_SANITIZER
+#endif
+#ifdef DGRAM_DTLS_ADDRESS_SANITIZER
+#include <sanitizer/allocator_interface.h>
+#else
+#include <malloc.h>
+#endif
+
+namespace dtls::test {
+
+namespace {
+
+void require(bool ok, const char* what) {
+  if (!ok) throw std::runtime_error(what);
+}
+
+using X509ExtensionPtr = std::unique_ptr<X509_EXTENSION,
+                                         OpenSslFree<X509_EXTENSION, X509_EXTENSION_free>>;
+using KdfPtr = std::unique_ptr<EVP_KDF, OpenSslFree<EVP_KDF, EVP_KDF_free>>;
+using KdfCtxPtr = std::unique_ptr<EVP_KDF_CTX, OpenSslFree<EVP_KDF_CTX, EVP_KDF_CTX_free>>;
+using CipherCtxPtr =
+    std::unique_ptr<EVP_CIPHER_CTX, OpenSslFree<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>>;
+
+std::string contents(BIO* bio) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio, &data);
+  return {data, static_cast<size_t>(size)};
+}
+
+std::string to_pem(X509* certificate) {
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  require(PEM_write_bio_X509(bio.get(), certificate) == 1, "PEM certificate");
+  return contents(bio.get());
+}
+
+std::string to_pem(EVP_PKEY* key) {
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  require(PEM_write_bio_PrivateKey(bio.get(), key, nullptr, nullptr, 0, nullptr, nullptr) == 1,
+          "PEM key");
+  return contents(bio.get());
+}
+
+EvpPkeyPtr new_key() {
+  EvpPkeyPtr key(EVP_EC_gen("P-256"));
+  require(key != nullptr, "EVP_EC_gen");
+  return key;
+}
+
+void add_extension(X509* certificate, X509* issuer, int nid, const std::string& value) {
+  X509V3_CTX context;
+  X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
+  const X509ExtensionPtr extension(X509V3_EXT_conf_nid(nullptr, &context, nid, value.c_str()));
+  require(extension && X509_add_ext(certificate, extension.get(), -1) == 1, "extension");
+}
+
+struct CertificateOptions {
+  std::string name;
+  bool authority = false;
+  bool expired = false;
+  size_t padding = 0;
+};
+
+// Self-signed when `issuer` is null.
+X509Ptr new_certificate(const CertificateOptions& options, EVP_PKEY* key, X509* issuer,
+                        EVP_PKEY* issuer_key) {
+  static long serial = 1;
+  X509Ptr certificate(X509_new());
+  X509* raw = certificate.get();
+  require(raw != nullptr && X509_set_version(raw, X509_VERSION_3) == 1, "X509_new");
+  ASN1_INTEGER_set(X509_get_serialNumber(raw), serial++);
+  constexpr long kDay = 24 * 3600;
+  X509_gmtime_adj(X509_getm_notBefore(raw), -30 * kDay);
+  X509_gmtime_adj(X509_getm_notAfter(raw), (options.expired ? -1 : 30) * kDay);
+  X509_set_pubkey(raw, key);
+  X509_NAME* name = X509_get_subject_name(raw);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+                             reinterpret_cast<const unsigned char*>(options.name.c_str()), -1, -1,
+                             0);
+  X509_set_issuer_name(raw, X509_get_subject_name(issuer != nullptr ? issuer : raw));
+  X509* signer = issuer != nullptr ? issuer : raw;
+  add_extension(raw, signer, NID_basic_constraints,
+                options.authority ? "critical,CA:TRUE" : "critical,CA:FALSE");
+  add_extension(raw, signer, NID_subject_key_identifier, "hash");
+  if (!options.authority) add_extension(raw, signer, NID_subject_alt_name, "DNS:" + options.name);
+  if (options.padding != 0) {
+    add_extension(raw, signer, NID_netscape_comment, std::string(options.padding, 'x'));
+  }
+  require(X509_sign(raw, issuer_key != nullptr ? issuer_key : key, EVP_sha256()) != 0,
+          "X509_sign");
+  return certificate;
+}
+
+}  // namespace
+
+PeerAddress address(uint32_t host, uint16_t port) {
+  const std::array<uint8_t, 4> bytes = {static_cast<uint8_t>(host >> 24),
+                                        static_cast<uint8_t>(host >> 16),
+                                        static_cast<uint8_t>(host >> 8),
+                                        static_cast<uint8_t>(host)};
+  PeerAddress peer;
+  peer.assign({bytes.data(), bytes.size()}, port);
+  return peer;
+}
+
+Authority::Authority(const std::string& name)
+    : key_(new_key()), certificate_(new_certificate({name, true}, key_.get(), nullptr, nullptr)) {
+  pem_ = to_pem(certificate_.get());
+}
+
+Identity Authority::issue(const LeafOptions& options) const {
+  X509* issuer = certificate_.get();
+  EVP_PKEY* issuer_key = key_.get();
+  std::vector<EvpPkeyPtr> keys;
+  std::vector<X509Ptr> chain;
+  for (size_t i = 0; i < options.intermediates; ++i) {
+    keys.push_back(new_key());
+    chain.push_back(new_certificate({"intermediate " + std::to_string(i), true, false,
+                                     options.padding},
+                                    keys.back().get(), issuer, issuer_key));
+    issuer = chain.back().get();
+    issuer_key = keys.back().get();
+  }
+  const EvpPkeyPtr key = new_key();
+  const X509Ptr leaf = new_certificate({options.name, false, options.expired, options.padding},
+                                       key.get(), issuer, issuer_key);
+  Identity identity{to_pem(leaf.get()), to_pem(key.get())};
+  for (auto it = chain.rbegin(); it != chain.rend(); ++it) identity.chain += to_pem(it->get());
+  return identity;
+}
+
+const Authority& authority() {
+  static const Authority shared("test authority");
+  return shared;
+}
+
+const Identity& server_identity() {
+  static const Identity shared = authority().issue();
+  return shared;
+}
+
+Identity self_signed(const std::string& name) {
+  const EvpPkeyPtr key = new_key();
+  const X509Ptr certificate = new_certificate({name}, key.get(), nullptr, nullptr);
+  return {to_pem(certificate.get()), to_pem(key.get())};
+}
+
+ContextPtr certificate_context(const Identity* identity) {
+  auto context = std::make_shared<SecureContext>();
+  require(context->valid(), "SSL_CTX");
+  require(!context->add_ca(view(authority().pem())), "add_ca");
+  if (identity != nullptr) {
+    require(!context->add_identity(view(identity->chain), view(identity->key), {}),
+            "add_identity");
+  }
+  return context;
+}
+
+ContextPtr psk_context(const char* ciphers) {
+  auto context = std::make_shared<SecureContext>();
+  require(context->valid() && !context->set_ciphers(ciphers), "PSK context");
+  return context;
+}
+
+SessionPolicy quick_policy() {
+  SessionPolicy policy;
+  policy.retransmit_initial = 20;
+  policy.retransmit_max = 200;
+  policy.request_certificate = false;
+  return policy;
+}
+
+SessionPolicy psk_policy() {
+  SessionPolicy policy = quick_policy();
+  policy.ask_psk = true;
+  return policy;
+}
+
+// ---- Side ----
+
+Side::Side(uint32_t id) : records_(64), arena_(64 * 1024), endpoint(outbox_, id) {
+  outbox_.attach(&control_, records_.data(), records_.size(), arena_.data(), arena_.size());
+}
+
+std::vector<Event> Side::drain() {
+  std::vector<Event> drained;
+  while (control_.records != 0) {
+    for (uint32_t i = 0; i < control_.records; ++i) {
+      const Record& record = records_[i];
+      const uint8_t* bytes = arena_.data() + record.offset;
+      drained.push_back({static_cast<RecordType>(record.type),
+                         {record.endpoint, record.slot, record.generation},
+                         record.a,
+                         record.b,
+                         {bytes, bytes + record.length}});
+    }
+    outbox_.reset();
+  }
+  return drained;
+}
+
+size_t Side::count(RecordType type) const {
+  return static_cast<size_t>(std::count_if(events.begin(), events.end(), [type](const Event& e) {
+    return e.type == type;
+  }));
+}
+
+const Event* Side::last(RecordType type) const {
+  const auto found = std::find_if(events.rbegin(), events.rend(),
+                                  [type](const Event& e) { return e.type == type; });
+  return found == events.rend() ? nullptr : &*found;
+}
+
+std::vector<std::string> Side::messages() const {
+  std::vector<std::string> all;
+  for (const Event& event : events) {
+    if (event.type == RecordType::kMessage) all.push_back(text_of(view(event.bytes)));
+  }
+  return all;
+}
+
+FailureKind Side::close_kind() const {
+  const Event* close = last(RecordType::kClose);
+  return close == nullptr ? FailureKind::kNone : static_cast<FailureKind>(close->a);
+}
+
+uint32_t Side::close_alert() const {
+  const Event* close = last(RecordType::kClose);
+  return close == nullptr ? 255 : close->b & 255;
+}
+
+size_t Side::alerts(bool sent, uint32_t description) const {
+  return static_cast<size_t>(std::count_if(events.begin(), events.end(), [&](const Event& e) {
+    return e.type == RecordType::kAlert && (e.a & 1) == (sent ? 1U : 0U) &&
+           (e.a >> 16 & 255) == description;
+  }));
+}
+
+// ---- Link ----
+
+Link::Link()
+    : server_context(certificate_context(&server_identity())),
+      client_context(certificate_context()) {
+  add_client(address(0x0a000002, 5000));
+}
+
+void Link::use_psk(const std::string& identity, const std::vector<uint8_t>& key) {
+  server_context = psk_context();
+  client_context = psk_context();
+  server_policy = psk_policy();
+  client_policy = psk_policy();
+  server.keys[identity] = key;
+  client().psk_identity = identity;
+  client().psk = key;
+}
+
+void Link::listen() {
+  ListenerConfig config = listener;
+  config.context = server_context;
+  config.policy = std::make_shared<SessionPolicy>(server_policy);
+  server.endpoint.listen(std::move(config));
+}
+
+Side& Link::add_client() {
+  const PeerAddress first = addresses.front();
+  return add_client(first);
+}
+
+Side& Link::add_client(const PeerAddress& peer) {
+  clients.push_back(std::make_unique<Side>(static_cast<uint32_t>(100 + clients.size())));
+  addresses.push_back(peer);
+  return *clients.back();
+}
+
+Session& Link::connect() {
+  Session& session = client().endpoint.connect(
+      server_address, client_context, std::make_shared<SessionPolicy>(client_policy), now());
+  client().session = session.id();
+  return session;
+}
+
+bool Link::handshake() {
+  listen();
+  connect();
+  pump();
+  return client().secure() && server.secure();
+}
+
+double Link::now() const {
+  const std::chrono::duration<double, std::milli> passed =
+      std::chrono::steady_clock::now() - start_;
+  return 1.7e12 + passed.count() + skipped_;
+}
+
+void Link::answer(Side& side, const Event& event) {
+  const SessionId id = event.id;
+  switch (static_cast<LookupKind>(event.a)) {
+    case LookupKind::kPskServer: {
+      const auto key = side.keys.find(text_of(view(event.bytes)));
+      const bool found = key != side.keys.end();
+      side.endpoint.answer_psk(id.slot, id.generation, found, {},
+                               found ? view(key->second) : Bytes{}, now());
+      return;
+    }
+    case LookupKind::kPskClient:
+      side.endpoint.answer_psk(id.slot, id.generation, !side.psk.empty(), view(side.psk_identity),
+                               view(side.psk), now());
+      return;
+    case LookupKind::kPeerIdentity:
+      side.endpoint.answer_identity(id.slot, id.generation, side.accept_identity, now());
+      return;
+  }
+}
+
+bool Link::collect(Side& side, size_t client, bool is_server) {
+  bool any = false;
+  for (Event& event : side.drain()) {
+    any = true;
+    if (event.type == RecordType::kOpen) {
+      peer_of_[{event.id.slot, event.id.generation}] = event.a;
+      side.session = event.id;
+    }
+    if (event.type == RecordType::kTransmit) {
+      size_t to = client;
+      if (is_server) {
+        to = event.id.slot == kNoSlot ? event.a : peer_of_.at({event.id.slot, event.id.generation});
+      }
+      if (to >= clients.size()) {
+        stray.push_back(event.bytes);
+      } else {
+        Packet packet{!is_server, to, event.bytes};
+        if (network) {
+          network(packet, arriving);
+        } else {
+          arriving.push_back(std::move(packet));
+        }
+      }
+    }
+    const bool asked = event.type == RecordType::kLookup && !side.hold;
+    side.events.push_back(std::move(event));
+    if (asked) {
+      const Event question = side.events.back();
+      answer(side, question);
+    }
+  }
+  return any;
+}
+
+void Link::pump() {
+  constexpr int kRounds = 100000;  // more means that the two sides talk in circles
+  for (int round = 0; round < kRounds; ++round) {
+    bool any = collect(server, 0, true);
+    for (size_t i = 0; i < clients.size(); ++i) any = collect(*clients[i], i, false) || any;
+    if (arriving.empty()) {
+      if (!any) return;
+      continue;
+    }
+    const Packet packet = std::move(arriving.front());
+    arriving.pop_front();
+    if (packet.to_server) {
+      server.endpoint.receive(view(packet.bytes), addresses[packet.client],
+                              static_cast<uint32_t>(packet.client), now());
+    } else {
+      clients[packet.client]->endpoint.receive(view(packet.bytes), server_address, 0, now());
+    }
+  }
+  throw std::runtime_error("Link::pump never came to rest");
+}
+
+void Link::advance() {
+  server.endpoint.advance(now());
+  for (const auto& side : clients) side->endpoint.advance(now());
+  pump();
+}
+
+bool Link::run_until(const std::function<bool()>& done, int milliseconds) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(milliseconds);
+  pump();
+  while (!done()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    advance();
+  }
+  return true;
+}
+
+SendOutcome Link::send(Side& side, Bytes message) {
+  return side.endpoint.send(side.session.slot, side.session.generation, message, 0, now());
+}
+
+void Link::inject(Side& to, Bytes datagram) {
+  if (&to == &server) {
+    server.endpoint.receive(datagram, addresses.back(), static_cast<uint32_t>(clients.size() - 1),
+                            now());
+  } else {
+    to.endpoint.receive(datagram, server_address, 0, now());
+  }
+}
+
+// ---- records by hand ----
+
+Datagram plain_record(uint8_t type, uint16_t epoch, uint64_t sequence, Bytes fragment) {
+  Datagram record(kRecordHeaderSize);
+  record[0] = type;
+  write_u16(&record[1], DTLS1_2_VERSION);
+  write_u16(&record[3], epoch);
+  write_u24(&record[5], static_cast<uint32_t>(sequence >> 24));
+  write_u24(&record[8], static_cast<uint32_t>(sequence & 0xffffff));
+  write_u16(&record[11], static_cast<uint32_t>(fragment.size));
+  record.insert(record.end(), fragment.data, fragment.data + fragment.size);
+  return record;
+}
+
+Datagram handshake_record(uint8_t type, uint16_t message_sequence, Bytes body) {
+  std::vector<uint8_t> message(kHandshakeHeaderSize);
+  message[0] = type;
+  write_u24(&message[1], static_cast<uint32_t>(body.size));
+  write_u16(&message[4], message_sequence);
+  write_u24(&message[9], static_cast<uint32_t>(body.size));
+  message.insert(message.end(), body.data, body.data + body.size);
+  return plain_record(static_cast<uint8_t>(ContentType::kHandshake), 0, message_sequence,
+                      view(message));
+}
+
+std::vector<uint8_t> hello_body(uint8_t random, size_t session_id_size, Bytes cookie,
+                                size_t extra) {
+  std::vector<uint8_t> body = {0xfe, 0xfd};
+  body.insert(body.end(), kRandomSize, random);
+  body.push_back(static_cast<uint8_t>(session_id_size));
+  body.insert(body.end(), session_id_size, 7);
+  body.push_back(static_cast<uint8_t>(cookie.size));
+  body.insert(body.end(), cookie.data, cookie.data + cookie.size);
+  body.insert(body.end(), extra, 0);
+  return body;
+}
+
+Datagram seal_record(SSL* sender, uint8_t type, uint64_t sequence, Bytes plaintext) {
+  std::array<uint8_t, SSL_MAX_MASTER_KEY_LENGTH> master{};
+  const size_t master_size =
+      SSL_SESSION_get_master_key(SSL_get_session(sender), master.data(), master.size());
+  std::array<uint8_t, 2 * kRandomSize> randoms{};  // the server's first: RFC 5246 section 6.3
+  SSL_get_server_random(sender, randoms.data(), kRandomSize);
+  SSL_get_client_random(sender, randoms.data() + kRandomSize, kRandomSize);
+
+  const KdfPtr kdf(EVP_KDF_fetch(nullptr, "TLS1-PRF", nullptr));
+  const KdfCtxPtr prf(EVP_KDF_CTX_new(kdf.get()));
+  std::string digest = "SHA256";
+  std::string label = "key expansion";
+  const std::array<OSSL_PARAM, 5> params = {
+      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), 0),
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, master.data(), master_size),
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, label.data(), label.size()),
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, randoms.data(), randoms.size()),
+      OSSL_PARAM_construct_end()};
+  std::array<uint8_t, 40> block{};  // two keys of 16 bytes, two salts of 4
+  require(EVP_KDF_derive(prf.get(), block.data(), block.size(), params.data()) == 1, "TLS1-PRF");
+  const size_t writer = SSL_is_server(sender) == 1 ? 1 : 0;
+  const uint8_t* key = block.data() + 16 * writer;
+  const uint8_t* salt = block.data() + 32 + 4 * writer;
+
+  // RFC 5288: nonce = salt, explicit part (here epoch and sequence number); RFC 6347 section 4.1.2.1:
+  // additional data = epoch, sequence number, type, version, length.
+  constexpr size_t kExplicit = 8;
+  constexpr size_t kTag = 16;
+  std::vector<uint8_t> fragment(kExplicit + plaintext.size + kTag);
+  Datagram record = plain_record(type, 1, sequence, view(fragment));
+  std::array<uint8_t, 12> nonce{};
+  std::copy_n(salt, 4, nonce.begin());
+  std::copy_n(record.data() + 3, kExplicit, nonce.begin() + 4);
+  std::array<uint8_t, 13> aad{};
+  std::copy_n(record.data() + 3, 8, aad.begin());
+  std::copy_n(record.data(), 3, aad.begin() + 8);
+  write_u16(aad.data() + 11, static_cast<uint32_t>(plaintext.size));
+
+  uint8_t* out = record.data() + kRecordHeaderSize;
+  std::copy_n(nonce.begin() + 4, kExplicit, out);
+  const CipherCtxPtr cipher(EVP_CIPHER_CTX_new());
+  int size = 0;
+  const int plaintext_size = static_cast<int>(plaintext.size);
+  require(EVP_EncryptInit_ex(cipher.get(), EVP_aes_128_gcm(), nullptr, key, nonce.data()) == 1 &&
+              EVP_EncryptUpdate(cipher.get(), nullptr, &size, aad.data(), aad.size()) == 1 &&
+              (plaintext.size == 0 || EVP_EncryptUpdate(cipher.get(), out + kExplicit, &size,
+                                                        plaintext.data, plaintext_size) == 1) &&
+              EVP_EncryptFinal_ex(cipher.get(), out + kExplicit + plaintext.size, &size) == 1 &&
+              EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, kTag,
+                                  out + kExplicit + plaintext.size) == 1,
+          "AES-GCM");
+  return record;
+}
+
+size_t allocated_bytes() {
+#ifdef DGRAM_DTLS_ADDRESS_SANITIZER
+  return __sanitizer_get_current_allocated_bytes();
+#else
+  return mallinfo2().uordblks;
+#endif
+}
+
+}  // namespace dtls::test

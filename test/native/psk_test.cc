@@ -1,0 +1,410 @@
+// Protects: that pre-shared keys are looked up for exactly the identity that was sent, before OpenSSL
+// needs them, however the messages are cut into fragments, records and datagrams; and that keys that
+// differ are told apart from a peer that fell silent.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+
+#include "core/psk_lookahead.h"
+#include "harness.h"
+
+namespace dtls::test {
+namespace {
+
+const std::vector<uint8_t> kKey = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+
+TEST_CASE("endpoint: handshake with a pre-shared key") {
+  const char* ciphers = "PSK-AES128-GCM-SHA256";
+  SUBCASE("plain") {}
+  SUBCASE("with ECDHE") { ciphers = "ECDHE-PSK-AES128-CBC-SHA256"; }
+  SUBCASE("with CCM-8") { ciphers = "PSK-AES128-CCM8:@SECLEVEL=0"; }
+  Link link;
+  link.use_psk("sensor 17", kKey);
+  link.server_context = psk_context(ciphers);
+  link.client_context = psk_context(ciphers);
+  REQUIRE(link.handshake());
+  CHECK((link.client().last(RecordType::kSecure)->a & kSecurePsk) != 0);
+  CHECK((link.server.last(RecordType::kSecure)->a & kSecurePsk) != 0);
+  CHECK((link.client().last(RecordType::kSecure)->a & kSecurePeerCertificate) == 0);
+  CHECK(text_of(view(link.server.last(RecordType::kLookup)->bytes)) == "sensor 17");
+  CHECK(link.server.last(RecordType::kLookup)->a ==
+        static_cast<uint32_t>(LookupKind::kPskServer));
+  CHECK(link.client().last(RecordType::kLookup)->a ==
+        static_cast<uint32_t>(LookupKind::kPskClient));
+  CHECK(link.server.count(RecordType::kLookup) == 1);
+  CHECK(link.client().count(RecordType::kLookup) == 1);
+  CHECK(text_of(link.server.live()->psk_identity()) == "sensor 17");
+  CHECK(text_of(link.client().live()->psk_identity()) == "sensor 17");
+  link.send(link.client(), view("21.5"));
+  link.pump();
+  CHECK(link.server.messages() == std::vector<std::string>{"21.5"});
+}
+
+TEST_CASE("endpoint: the client is asked with the server's hint") {
+  Link link;
+  link.use_psk("a", kKey);
+  link.server_policy.psk_identity_hint = "which of you?";
+  REQUIRE(link.handshake());
+  CHECK(text_of(view(link.client().last(RecordType::kLookup)->bytes)) == "which of you?");
+}
+
+TEST_CASE("endpoint: answers may take their time on both sides") {
+  Link link;
+  link.use_psk("slow", kKey);
+  link.server.hold = link.client().hold = true;
+  CHECK_FALSE(link.handshake());
+  const SessionId client = link.client().session;
+  // The server repeats its flight meanwhile; that must not ask again.
+  CHECK(link.run_until([&] { return link.server.endpoint.traffic().retransmissions >= 6; }));
+  CHECK(link.client().count(RecordType::kLookup) == 1);
+  link.client().endpoint.answer_psk(client.slot, client.generation, true, view("slow"), view(kKey),
+                                    link.now());
+  CHECK(link.run_until([&] { return link.server.count(RecordType::kLookup) == 1; }));
+  CHECK(link.run_until([&] { return link.client().endpoint.traffic().retransmissions >= 6; }));
+  CHECK(link.server.count(RecordType::kLookup) == 1);
+  const SessionId server = link.server.session;
+  link.server.endpoint.answer_psk(server.slot, server.generation, true, {}, view(kKey),
+                                  link.now());
+  CHECK(link.run_until([&] { return link.client().secure() && link.server.secure(); }));
+  // Too late and unasked: ignored.
+  link.server.endpoint.answer_psk(server.slot, server.generation, false, {}, {}, link.now());
+  CHECK(link.server.live()->state() == SessionState::kOpen);
+}
+
+TEST_CASE("endpoint: an answer to another question is not taken") {
+  Link link;
+  link.use_psk("x", kKey);
+  link.client().hold = true;
+  CHECK_FALSE(link.handshake());
+  const SessionId id = link.client().session;
+  link.client().endpoint.answer_identity(id.slot, id.generation, true, link.now());
+  link.pump();
+  CHECK(link.client().count(RecordType::kClose) == 0);
+  link.client().endpoint.answer_psk(id.slot, id.generation, true, view("x"), view(kKey),
+                                    link.now());
+  link.pump();
+  CHECK(link.client().secure());
+}
+
+TEST_CASE("endpoint: a PSK answer does not stand for a judgement of the certificate") {
+  Link link;
+  link.client_policy.ask_identity = true;
+  link.client().hold = true;
+  CHECK_FALSE(link.handshake());
+  REQUIRE(link.client().count(RecordType::kLookup) == 1);
+  const SessionId id = link.client().session;
+  link.client().endpoint.answer_psk(id.slot, id.generation, true, view("x"), view(kKey),
+                                    link.now());
+  link.pump();
+  CHECK_FALSE(link.client().secure());
+  CHECK(link.client().count(RecordType::kLookup) == 1);
+  link.client().endpoint.answer_identity(id.slot, id.generation, true, link.now());
+  link.pump();
+  CHECK(link.client().secure());
+}
+
+TEST_CASE("endpoint: an identity that nobody knows") {
+  Link link;
+  link.use_psk("known", kKey);
+  link.client().psk_identity = "unknown";
+  CHECK_FALSE(link.handshake());
+  CHECK(link.server.close_kind() == FailureKind::kPskIdentityUnknown);
+  CHECK(link.server.close_alert() == SSL_AD_UNKNOWN_PSK_IDENTITY);
+  CHECK(link.client().close_kind() == FailureKind::kAlertReceived);
+  CHECK(link.client().close_alert() == SSL_AD_UNKNOWN_PSK_IDENTITY);
+}
+
+TEST_CASE("endpoint: a client that has no key to offer") {
+  Link link;
+  link.use_psk("x", kKey);
+  link.client().psk.clear();
+  CHECK_FALSE(link.handshake());
+  CHECK(link.client().close_kind() == FailureKind::kPskRequired);
+  CHECK(link.server.close_kind() == FailureKind::kAlertReceived);
+}
+
+TEST_CASE("endpoint: an identity longer than OpenSSL takes is refused, not cut") {
+  Link link;
+  const std::string longest(256, 'i');
+  link.use_psk(longest, kKey);
+  SUBCASE("the longest") {
+    REQUIRE(link.handshake());
+    CHECK(text_of(link.server.live()->psk_identity()) == longest);
+  }
+  SUBCASE("one more, in the client") {
+    link.client().psk_identity += 'i';
+    CHECK_FALSE(link.handshake());
+    CHECK_FALSE(link.server.secure());
+    CHECK(link.client().count(RecordType::kClose) == 1);
+  }
+}
+
+// Replaces bytes of the identity on its way, as a client of another make could send it.
+void rewrite_identity(Link& link, const std::string& from, const std::string& to) {
+  link.network = [from, to](Packet& packet, std::deque<Packet>& arriving) {
+    const auto at =
+        std::search(packet.bytes.begin(), packet.bytes.end(), from.begin(), from.end());
+    if (packet.to_server && at != packet.bytes.end()) std::copy(to.begin(), to.end(), at);
+    arriving.push_back(packet);
+  };
+}
+
+TEST_CASE("endpoint: an identity with a NUL is refused, never looked up as something shorter") {
+  Link link;
+  link.use_psk("admin_guest", kKey);
+  link.server.keys["admin"] = kKey;
+  rewrite_identity(link, "admin_guest", std::string("admin\0guest", 11));
+  CHECK_FALSE(link.handshake());
+  CHECK(link.server.count(RecordType::kLookup) == 0);
+  CHECK(link.server.close_kind() == FailureKind::kPskIdentityInvalid);
+  CHECK(link.client().close_kind() == FailureKind::kAlertReceived);
+}
+
+TEST_CASE("endpoint: different keys show on both sides when the deadline passes") {
+  Link link;
+  link.use_psk("x", kKey);
+  link.client().psk = {9, 9, 9, 9};
+  CHECK_FALSE(link.handshake());
+  CHECK(link.run_until([&] { return link.client().endpoint.traffic().retransmissions >= 3; }));
+  CHECK(link.client().count(RecordType::kClose) == 0);
+  CHECK(link.server.count(RecordType::kClose) == 0);
+  link.skip(link.client_policy.handshake_timeout + 1);
+  link.advance();
+  CHECK(link.client().close_kind() == FailureKind::kPskMismatch);
+  CHECK(link.server.close_kind() == FailureKind::kPskMismatch);
+  CHECK(link.client().endpoint.stats().failures[static_cast<size_t>(FailureKind::kPskMismatch)] ==
+        1);
+  CHECK(link.server.endpoint.session_count() == 0);
+}
+
+TEST_CASE("endpoint: PSK, each datagram lost once, or the flights backwards") {
+  for (size_t lost = 0; lost < 8; ++lost) {
+    Link link;
+    link.use_psk("lossy", kKey);
+    size_t number = 0;
+    link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+      if (number++ != lost) arriving.push_back(packet);
+    };
+    link.listen();
+    link.connect();
+    CAPTURE(lost);
+    CHECK(link.run_until([&] { return link.client().secure() && link.server.secure(); }));
+    CHECK(link.server.count(RecordType::kLookup) == 1);
+    CHECK(link.client().count(RecordType::kLookup) == 1);
+  }
+}
+
+// Cuts datagrams into their records and lets the last ones arrive first.
+void records_backwards(Link& link, bool to_server) {
+  link.network = [to_server](Packet& packet, std::deque<Packet>& arriving) {
+    if (packet.to_server != to_server) {
+      arriving.push_back(packet);
+      return;
+    }
+    Bytes rest = view(packet.bytes);
+    RecordView record;
+    while (take_record(rest, record)) {
+      Packet one = packet;
+      one.bytes = copy(record.whole);
+      arriving.push_front(one);
+    }
+  };
+}
+
+TEST_CASE("endpoint: PSK with the records of a flight in reverse order") {
+  Link link;
+  link.use_psk("reordered", kKey);
+  SUBCASE("the server's: ServerHelloDone before ServerHello") { records_backwards(link, false); }
+  SUBCASE("the server's, with a hint") {
+    link.server_policy.psk_identity_hint = "a hint";
+    records_backwards(link, false);
+  }
+  SUBCASE("the client's: Finished before ClientKeyExchange") { records_backwards(link, true); }
+  link.listen();
+  link.connect();
+  CHECK(link.run_until([&] { return link.client().secure() && link.server.secure(); }));
+  CHECK(link.client().count(RecordType::kClose) == 0);
+  CHECK(link.client().count(RecordType::kLookup) == 1);
+}
+
+TEST_CASE("endpoint: PSK with a fragmented ClientKeyExchange") {
+  for (const bool backwards : {false, true}) {
+    Link link;
+    const std::string identity(230, 'f');
+    link.use_psk(identity, kKey);
+    link.client_policy.mtu = 256;
+    if (backwards) records_backwards(link, true);
+    link.listen();
+    link.connect();
+    CAPTURE(backwards);
+    CHECK(link.run_until([&] { return link.client().secure() && link.server.secure(); }));
+    CHECK(text_of(view(link.server.last(RecordType::kLookup)->bytes)) == identity);
+  }
+}
+
+// ---- the readers by themselves ----
+
+std::vector<uint8_t> fragment_of(HandshakeType type, uint16_t sequence,
+                                 const std::vector<uint8_t>& body, size_t offset, size_t size) {
+  std::vector<uint8_t> bytes(kHandshakeHeaderSize);
+  bytes[0] = static_cast<uint8_t>(type);
+  write_u24(&bytes[1], static_cast<uint32_t>(body.size()));
+  write_u16(&bytes[4], sequence);
+  write_u24(&bytes[6], static_cast<uint32_t>(offset));
+  write_u24(&bytes[9], static_cast<uint32_t>(size));
+  bytes.insert(bytes.end(), body.begin() + static_cast<long>(offset),
+               body.begin() + static_cast<long>(offset + size));
+  return bytes;
+}
+
+std::vector<uint8_t> operator+(std::vector<uint8_t> a, const std::vector<uint8_t>& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+std::vector<uint8_t> with_length(const std::string& text) {
+  std::vector<uint8_t> bytes = {static_cast<uint8_t>(text.size() >> 8),
+                                static_cast<uint8_t>(text.size())};
+  bytes.insert(bytes.end(), text.begin(), text.end());
+  return bytes;
+}
+
+// A server's SSL that has chosen a PSK suite and waits for the ClientKeyExchange; or, for the
+// client's reader, a client's that waits for the server's flight.
+struct Waiting {
+  explicit Waiting(bool server) {
+    link.use_psk("unused", kKey);
+    link.client().hold = true;
+    link.network = [server](Packet& packet, std::deque<Packet>& arriving) {
+      // The HelloVerifyRequest passes; the server's flight does not reach the waiting client.
+      const bool flight = !packet.to_server && packet.bytes.size() > 60;
+      if (server || !flight) arriving.push_back(packet);
+    };
+    link.handshake();
+    ssl = (server ? link.server : link.client()).live()->ssl();
+  }
+  Link link;
+  SSL* ssl = nullptr;
+};
+
+TEST_CASE("psk identity reader: whole, fragmented in any order, and only once") {
+  const Waiting waiting(true);
+  REQUIRE(is_psk_suite(SSL_get_pending_cipher(waiting.ssl)));
+  const std::vector<uint8_t> body = with_length("some identity");
+  const auto part = [&](size_t offset, size_t size) {
+    return fragment_of(HandshakeType::kClientKeyExchange, 2, body, offset, size);
+  };
+  const auto feed = [&](PskIdentityReader& reader, const std::vector<uint8_t>& record) {
+    return reader.before_feeding(waiting.ssl, view(record));
+  };
+  using Next = PskIdentityReader::Next;
+  {
+    PskIdentityReader reader;
+    CHECK(feed(reader, part(0, body.size())) == Next::kAsk);
+    CHECK(text_of(reader.identity()) == "some identity");
+    CHECK(feed(reader, part(0, body.size())) == Next::kFeed);
+  }
+  {
+    PskIdentityReader reader;
+    CHECK(feed(reader, part(10, 5)) == Next::kFeed);
+    CHECK(feed(reader, part(1, 10)) == Next::kFeed);
+    CHECK(feed(reader, part(1, 10)) == Next::kFeed);
+    CHECK(feed(reader, part(0, 1)) == Next::kAsk);
+    CHECK(text_of(reader.identity()) == "some identity");
+  }
+  {
+    // A flight in one record: a certificate before, the fragments behind one another.
+    PskIdentityReader reader;
+    const std::vector<uint8_t> certificate(30);
+    CHECK(feed(reader, fragment_of(HandshakeType(11), 1, certificate, 0, 30) + part(0, 6) +
+                           part(6, body.size() - 6)) == Next::kAsk);
+    CHECK(text_of(reader.identity()) == "some identity");
+  }
+  {
+    // The empty identity, and an ECDHE share behind the identity.
+    PskIdentityReader reader;
+    const std::vector<uint8_t> empty = with_length("") + std::vector<uint8_t>(33, 4);
+    CHECK(feed(reader, fragment_of(HandshakeType::kClientKeyExchange, 2, empty, 0,
+                                   empty.size())) == Next::kAsk);
+    CHECK(reader.identity().size == 0);
+  }
+  {
+    // Longer than OpenSSL takes: OpenSSL gets it, and refuses.
+    PskIdentityReader reader;
+    const std::vector<uint8_t> huge = with_length(std::string(5000, 'x'));
+    CHECK(feed(reader, fragment_of(HandshakeType::kClientKeyExchange, 2, huge, 0, huge.size())) ==
+          Next::kFeed);
+    CHECK(feed(reader, fragment_of(HandshakeType::kClientKeyExchange, 2, huge, 4000, 900)) ==
+          Next::kFeed);
+  }
+  {
+    // A body too short for what its length field says, and rubbish.
+    PskIdentityReader reader;
+    const std::vector<uint8_t> liar = {0, 9, 'x'};
+    CHECK(feed(reader, fragment_of(HandshakeType::kClientKeyExchange, 2, liar, 0, 3)) ==
+          Next::kFeed);
+    CHECK(feed(reader, {}) == Next::kFeed);
+    CHECK(feed(reader, {16, 0, 0}) == Next::kFeed);
+  }
+}
+
+TEST_CASE("psk hint reader: holds ServerHelloDone until everything before it was there") {
+  const Waiting waiting(false);
+  using Next = PskHintReader::Next;
+  const auto feed = [&](PskHintReader& reader, const std::vector<uint8_t>& record) {
+    return reader.before_feeding(waiting.ssl, view(record));
+  };
+  // version, random, empty session id, TLS_PSK_WITH_AES_128_GCM_SHA256, no compression
+  std::vector<uint8_t> hello_body = {0xfe, 0xfd};
+  hello_body.resize(2 + kRandomSize);
+  hello_body = hello_body + std::vector<uint8_t>{0, 0x00, 0xa8, 0};
+  const std::vector<uint8_t> hint_body = with_length("the hint");
+  const auto hello =
+      fragment_of(HandshakeType::kServerHello, 1, hello_body, 0, hello_body.size());
+  const auto hint =
+      fragment_of(HandshakeType::kServerKeyExchange, 2, hint_body, 0, hint_body.size());
+  const auto done = [](uint16_t sequence) {
+    return fragment_of(HandshakeType::kServerHelloDone, sequence, {}, 0, 0);
+  };
+  // As OpenSSL reports the HelloVerifyRequest.
+  const auto begun = [&](PskHintReader& reader) {
+    const std::vector<uint8_t> verify(3);
+    reader.on_message(waiting.ssl, view(fragment_of(HandshakeType::kHelloVerifyRequest, 0, verify,
+                                                    0, verify.size())));
+  };
+  {
+    PskHintReader reader;
+    begun(reader);
+    CHECK(feed(reader, hello + hint + done(3)) == Next::kAsk);
+    CHECK(text_of(reader.hint()) == "the hint");
+    CHECK(feed(reader, done(3)) == Next::kFeed);
+  }
+  {
+    PskHintReader reader;
+    begun(reader);
+    CHECK(feed(reader, hello + done(2)) == Next::kAsk);
+    CHECK(reader.hint().size == 0);
+  }
+  {
+    PskHintReader reader;
+    begun(reader);
+    CHECK(feed(reader, done(3)) == Next::kHold);
+    CHECK(feed(reader, hint + done(3)) == Next::kHold);
+    CHECK(feed(reader, hello) == Next::kFeed);
+    reader.on_message(waiting.ssl, view(hello));
+    CHECK(feed(reader, hint + done(3)) == Next::kFeed);  // by OpenSSL, the suite is not PSK (yet)
+  }
+  {
+    PskHintReader reader;
+    begun(reader);
+    CHECK(feed(reader, {}) == Next::kFeed);
+    CHECK(feed(reader, {14, 0, 0}) == Next::kFeed);
+    const std::vector<uint8_t> cut(10);
+    CHECK(feed(reader, fragment_of(HandshakeType::kServerHello, 1, cut, 0, 10) + done(2)) ==
+          Next::kFeed);
+  }
+}
+
+}  // namespace
+}  // namespace dtls::test
