@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 
 import { ioError } from './errors';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from './native';
-import { NO_SLOT, outbox, type RecordSink, type RecordType } from './outbox';
+import { NO_SLOT, outbox, type RecordSink } from './outbox';
 import { endpointStats, type EndpointStats } from './stats';
 import type { DatagramReceiver, DatagramTransport, Peer } from './transport';
 
@@ -10,7 +10,7 @@ import type { DatagramReceiver, DatagramTransport, Peer } from './transport';
 export interface SessionHandler {
   readonly peer: Peer;
   /** `type` is anything but TRANSMIT and PACKET. After CLOSE nothing comes any more. */
-  onRecord(type: RecordType, a: number, b: number, bytes: Buffer): void;
+  onRecord(type: number, a: number, b: number, bytes: Buffer): void;
   /** The transport had an error that concerns this session's peer. */
   onTransportError(error: Error): void;
   onDrain(): void;
@@ -57,6 +57,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   #timerAt = Infinity;
   #referenced = true;
   #closing = false;
+  #flushScheduled = false;
   #transportErrors = 0;
 
   static readonly #byTransport = new WeakMap<object, Endpoint>();
@@ -151,6 +152,24 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   flush(): void {
     this.#arm();
     if (outbox.drain()) this.#peers.length = 0;
+  }
+
+  /**
+   * As `flush`, for a call that the user made: a datagram leaves at once, but events wait until the call
+   * has returned, as they do everywhere in Node.
+   */
+  flushAfterCall(): void {
+    if (outbox.onlyTransmits) {
+      this.flush();
+      return;
+    }
+    this.#arm();
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    process.nextTick(() => {
+      this.#flushScheduled = false;
+      this.flush();
+    });
   }
 
   /** No new sessions from now on. Those that are open live on; the last to go takes the transport along. */
@@ -258,7 +277,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   }
 
   dispatch(
-    type: RecordType,
+    type: number,
     slot: number,
     generation: number,
     a: number,
@@ -290,7 +309,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   // ---- time ----
 
   #arm(): void {
-    const at = this.#deadline[0] as number;
+    const at = this.#deadline[0] ?? Infinity;
     // A timer that fires early finds nothing due and is set again: cheaper than moving it each time.
     if (at >= this.#timerAt || this.#closing) return;
     clearTimeout(this.#timer);

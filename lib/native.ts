@@ -152,7 +152,7 @@ const places: string[][] = [
   ['module_root', 'prebuilds', platform, 'dgram-dtls.node'],
 ];
 // A build elsewhere (the sanitizer run makes one) is named by its path.
-const elsewhere = process.env['DGRAM_DTLS_ADDON'];
+const elsewhere = process.env.DGRAM_DTLS_ADDON;
 
 export const native: Native =
   elsewhere === undefined

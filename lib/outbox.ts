@@ -1,25 +1,25 @@
 import { native, type NativeOutbox } from './native';
 
 /** As RecordType in src-native/core/outbox.h. */
-export enum RecordType {
-  Transmit = 1,
-  Message,
-  Open,
-  Handshake,
-  Alert,
-  Secure,
-  Lookup,
-  Keylog,
-  Close,
-  Packet,
-}
+export const RecordType = {
+  Transmit: 1,
+  Message: 2,
+  Open: 3,
+  Handshake: 4,
+  Alert: 5,
+  Secure: 6,
+  Lookup: 7,
+  Keylog: 8,
+  Close: 9,
+  Packet: 10,
+} as const;
 
 /** As LookupKind in src-native/core/outbox.h. */
-export enum LookupKind {
-  PskServer = 1,
-  PskClient,
-  PeerIdentity,
-}
+export const LookupKind = {
+  PskServer: 1,
+  PskClient: 2,
+  PeerIdentity: 3,
+} as const;
 
 export const NO_SLOT = 0xffffffff;
 
@@ -37,7 +37,7 @@ export interface RecordSink {
   ): void;
   /** Anything else; may run the user's code. `bytes` is the caller's to keep. */
   dispatch(
-    type: RecordType,
+    type: number,
     slot: number,
     generation: number,
     a: number,
@@ -106,28 +106,38 @@ class Outbox {
     return true;
   }
 
+  /** Whether a drain would only send: no event, no code of the user's. */
+  get onlyTransmits(): boolean {
+    if (this.#next !== this.#end) return false;
+    const count = this.#control[0] ?? 0;
+    for (let record = this.#end; record < count; ++record) {
+      if (this.#word(record, 0) !== RecordType.Transmit) return false;
+    }
+    return true;
+  }
+
   #word(record: number, word: number): number {
-    return this.#records[record * WORDS + word] as number;
+    return this.#records[record * WORDS + word] ?? 0;
   }
 
   /** Copies the bytes of new records and sends their datagrams. False: nothing is left. */
   #beginPass(): boolean {
-    let count = this.#control[0] as number;
+    let count = this.#control[0] ?? 0;
     if (count === this.#end) {
       this.native.reset();
       this.#next = this.#end = 0;
-      count = this.#control[0] as number;
+      count = this.#control[0] ?? 0;
       if (count === 0) return false;
     }
     this.#slabStart = this.#word(this.#end, 6);
-    const used = (this.#control[1] as number) - this.#slabStart;
+    const used = (this.#control[1] ?? 0) - this.#slabStart;
     this.#slab = used === 0 ? NO_BYTES : Buffer.allocUnsafe(used);
     this.#arena.copy(this.#slab, 0, this.#slabStart, this.#slabStart + used);
     this.#next = this.#end;
     this.#end = count;
     for (let record = this.#next; record < count; ++record) {
       const type = this.#word(record, 0);
-      if (type === (RecordType.Transmit as number)) {
+      if (type === RecordType.Transmit) {
         this.#sinks
           .get(this.#word(record, 1))
           ?.transmit(
@@ -137,7 +147,7 @@ class Outbox {
             this.#word(record, 5),
             this.#bytes(record),
           );
-      } else if (type === (RecordType.Open as number)) {
+      } else if (type === RecordType.Open) {
         this.#sinks
           .get(this.#word(record, 1))
           ?.open(this.#word(record, 2), this.#word(record, 3), this.#word(record, 4));
@@ -149,7 +159,7 @@ class Outbox {
   #dispatchPass(): void {
     while (this.#next < this.#end) {
       const record = this.#next++;
-      const type: RecordType = this.#word(record, 0);
+      const type: number = this.#word(record, 0);
       if (type === RecordType.Transmit) continue;
       this.#sinks
         .get(this.#word(record, 1))

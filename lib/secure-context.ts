@@ -91,7 +91,7 @@ function versionNumber(name: string, value: ProtocolVersion): number {
   if (!Object.hasOwn(VERSIONS, value)) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
-      `'${name}' cannot be '${String(value)}'`,
+      `'${name}' cannot be '${value as string}'`,
       `Use one of ${Object.keys(VERSIONS).join(', ')}.`,
     );
   }

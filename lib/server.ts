@@ -3,7 +3,8 @@ import { EventEmitter } from 'node:events';
 import { isIP, type AddressInfo } from 'node:net';
 
 import { Endpoint, type ServerHandler, type SessionHandler } from './endpoint';
-import { DTLSError, ioError, usageError } from './errors';
+import type { DTLSError} from './errors';
+import { ioError, usageError } from './errors';
 import {
   resolveServerOptions,
   type ResolvedServer,

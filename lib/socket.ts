@@ -490,7 +490,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   // ---- @internal: what the endpoint brings ----
 
   /** @internal */
-  onRecord(type: RecordType, a: number, b: number, data: Buffer): void {
+  onRecord(type: number, a: number, b: number, data: Buffer): void {
     if (type === RecordType.Close) {
       this.#onClose(readCloseRecord(a, b, data.toString()));
       return;
@@ -725,7 +725,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     const outcome = session.endpoint.send(session.slot, session.generation, message, callback);
     if (outcome !== 0) return this.#refuse(notOpen('send'), callback);
     this.#touch();
-    session.endpoint.flush();
+    session.endpoint.flushAfterCall();
     if (!session.endpoint.congested) return true;
     this.#needDrain = true;
     session.endpoint.awaitDrain(this);
@@ -770,7 +770,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       return;
     }
     session.endpoint.core.close(session.slot, session.generation);
-    session.endpoint.flush();
+    session.endpoint.flushAfterCall();
   }
 
   #finish(error: DTLSError | undefined, completedHandshake: boolean): void {

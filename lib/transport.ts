@@ -201,7 +201,8 @@ export function bindUdp(
   socket.on('error', fail);
   const ready = (): void => {
     socket.off('error', fail);
-    done(null, new DgramTransport(socket, true, connectTo));
+    // With a literal address all of this is synchronous: the caller has not returned to its user yet.
+    process.nextTick(done, null, new DgramTransport(socket, true, connectTo));
   };
   const bound = (): void => {
     if (connectTo === undefined) {
@@ -218,5 +219,8 @@ export function bindUdp(
     port: options.port,
     ...(options.address === undefined ? {} : { address: options.address }),
   };
-  socket.bind({ ...where, exclusive: true }, bound);
+  // An address needs no lookup, so that bind would end before the caller can listen for its end.
+  process.nextTick(() => {
+    socket.bind({ ...where, exclusive: true }, bound);
+  });
 }

@@ -9,14 +9,17 @@ export function wrongType(name: string, expected: string, value: unknown): Error
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; ++i) {
-    const next = [i];
-    for (let j = 1; j <= b.length; ++j) {
-      const replace = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replace, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-    }
-    row = next;
+    let [left, diagonal] = [i, i - 1];
+    row = row.map((above, j) => {
+      if (j > 0) {
+        const replace = diagonal + (a[i - 1] === b[j - 1] ? 0 : 1);
+        left = Math.min(replace, above + 1, left + 1);
+      }
+      diagonal = above;
+      return left;
+    });
   }
-  return row[b.length] as number;
+  return row.at(-1) ?? 0;
 }
 
 export function checkNames(options: object, known: readonly string[]): void {

@@ -91,8 +91,8 @@ void SecureContextWrap::set_session_id_context(const Napi::CallbackInfo& info) {
 }
 
 void SecureContextWrap::add_identity(const Napi::CallbackInfo& info) {
-  throw_if_failed(info.Env(), context_->add_identity(bytes_of(info[0]), bytes_of(info[1]),
-                                                     bytes_of(info[2])));
+  throw_if_failed(info.Env(),
+                  context_->add_identity(bytes_of(info[0]), bytes_of(info[1]), bytes_of(info[2])));
 }
 
 void SecureContextWrap::add_ca(const Napi::CallbackInfo& info) {

@@ -66,8 +66,8 @@ EndpointWrap::EndpointWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   outbox_ = Napi::Persistent(info[0].As<Napi::Object>());
   deadline_memory_ = Napi::Persistent(deadline.As<Napi::Object>());
   deadline_ = deadline.Data();
-  endpoint_ = std::make_unique<Endpoint>(OutboxWrap::Unwrap(outbox_.Value())->outbox(),
-                                         u32_of(info[1]));
+  endpoint_ =
+      std::make_unique<Endpoint>(OutboxWrap::Unwrap(outbox_.Value())->outbox(), u32_of(info[1]));
   publish_deadline();
 }
 
@@ -119,9 +119,9 @@ void EndpointWrap::receive(const Napi::CallbackInfo& info) {
 Napi::Value EndpointWrap::connect(const Napi::CallbackInfo& info) {
   PeerAddress peer;
   if (!peer_of(info[0], info[1], peer)) return info.Env().Undefined();
-  const Session& session = endpoint_->connect(
-      peer, SecureContextWrap::Unwrap(info[2].As<Napi::Object>())->context(),
-      SessionPolicyWrap::Unwrap(info[3].As<Napi::Object>())->policy(), now());
+  const Session& session =
+      endpoint_->connect(peer, SecureContextWrap::Unwrap(info[2].As<Napi::Object>())->context(),
+                         SessionPolicyWrap::Unwrap(info[3].As<Napi::Object>())->policy(), now());
   publish_deadline();
   Napi::Array id = Napi::Array::New(info.Env(), 2);
   id.Set(0U, session.id().slot);
@@ -130,8 +130,8 @@ Napi::Value EndpointWrap::connect(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value EndpointWrap::send(const Napi::CallbackInfo& info) {
-  const SendOutcome outcome = endpoint_->send(u32_of(info[0]), u32_of(info[1]), bytes_of(info[2]),
-                                              u32_of(info[3]), now());
+  const SendOutcome outcome =
+      endpoint_->send(u32_of(info[0]), u32_of(info[1]), bytes_of(info[2]), u32_of(info[3]), now());
   return Napi::Number::New(info.Env(), static_cast<uint32_t>(outcome));
 }
 
@@ -141,8 +141,8 @@ void EndpointWrap::close(const Napi::CallbackInfo& info) {
 }
 
 void EndpointWrap::answer_psk(const Napi::CallbackInfo& info) {
-  endpoint_->answer_psk(u32_of(info[0]), u32_of(info[1]), !info[3].IsUndefined(),
-                        bytes_of(info[2]), bytes_of(info[3]), now());
+  endpoint_->answer_psk(u32_of(info[0]), u32_of(info[1]), !info[3].IsUndefined(), bytes_of(info[2]),
+                        bytes_of(info[3]), now());
   publish_deadline();
 }
 

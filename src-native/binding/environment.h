@@ -18,7 +18,8 @@ double now();
 Bytes bytes_of(const Napi::Value& value);
 
 // The peer of a datagram. IP addresses become their 4 or 16 bytes (a mapped IPv4 address its 4), so
-// that every spelling is one peer; anything else is kept as it is. False: a JavaScript error is pending.
+// that every spelling is one peer; anything else is kept as it is. False: a JavaScript error is
+// pending.
 bool peer_of(const Napi::Value& address, const Napi::Value& port, PeerAddress& peer);
 
 Napi::Buffer<uint8_t> to_buffer(Napi::Env env, Bytes bytes);

@@ -9,11 +9,12 @@
 namespace dtls {
 
 // Stateless cookies, RFC 6347 section 4.2.1: HMAC-SHA256 over the peer's address, a time window and
-// the ClientHello's random. A window lasts half the lifetime and the current and the previous one are
-// accepted, so a cookie is good for at least half its lifetime and never for longer than all of it.
+// the ClientHello's random. A window lasts half the lifetime and the current and the previous one
+// are accepted, so a cookie is good for at least half its lifetime and never for longer than all of
+// it.
 //
-// Unless a fleet shares a secret, a fresh one is drawn every kWindowsPerSecret windows; the previous
-// is kept for the cookies that are still on their way.
+// Unless a fleet shares a secret, a fresh one is drawn every kWindowsPerSecret windows; the
+// previous is kept for the cookies that are still on their way.
 class CookieJar {
  public:
   static constexpr size_t kSize = 32;

@@ -4,8 +4,8 @@
 
 namespace dtls {
 
-// Made once for the process and never changed, so threads that load the addon share it safely. Never
-// freed: at process exit another thread's sessions may still be looking at it.
+// Made once for the process and never changed, so threads that load the addon share it safely.
+// Never freed: at process exit another thread's sessions may still be looking at it.
 const BIO_METHOD* DatagramPort::method() {
   static const BIO_METHOD* const shared = [] {
     BioMethodPtr made(BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "datagram port"));

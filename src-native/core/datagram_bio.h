@@ -10,6 +10,9 @@ namespace dtls {
 // over at most one record for each read and passes each write on as one datagram.
 class DatagramPort {
  public:
+  DatagramPort(const DatagramPort&) = delete;
+  DatagramPort& operator=(const DatagramPort&) = delete;
+
   // The BIO borrows `this`, which must outlive it. Null when OpenSSL has no memory.
   BioPtr make_bio();
 
@@ -23,9 +26,7 @@ class DatagramPort {
 
  protected:
   DatagramPort() = default;
-  ~DatagramPort() = default;
-  DatagramPort(const DatagramPort&) = delete;
-  DatagramPort& operator=(const DatagramPort&) = delete;
+  virtual ~DatagramPort() = default;
 
   // One whole datagram that OpenSSL wants to leave.
   virtual void on_datagram(Bytes datagram) = 0;

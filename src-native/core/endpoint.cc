@@ -35,6 +35,7 @@ void Endpoint::listen(ListenerConfig config) {
 }
 
 void Endpoint::set_context(std::shared_ptr<const SecureContext> context) {
+  const ErrorQueueScope errors;
   if (listener_) listener_->context = std::move(context);
 }
 
@@ -42,7 +43,10 @@ void Endpoint::set_policy(std::shared_ptr<const SessionPolicy> policy) {
   if (listener_) listener_->policy = std::move(policy);
 }
 
-void Endpoint::stop_listening() { listener_.reset(); }
+void Endpoint::stop_listening() {
+  const ErrorQueueScope errors;
+  listener_.reset();
+}
 
 Session* Endpoint::find(uint32_t slot, uint32_t generation) {
   if (slot >= slots_.size() || slots_[slot].generation != generation) return nullptr;
@@ -203,8 +207,8 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   return true;
 }
 
-// RFC 6347 sections 4.2.1 and 4.2.2: server_version is DTLS 1.0 whatever will be negotiated, and the
-// record takes the number of the ClientHello's, so that no state is needed to choose one.
+// RFC 6347 sections 4.2.1 and 4.2.2: server_version is DTLS 1.0 whatever will be negotiated, and
+// the record takes the number of the ClientHello's, so that no state is needed to choose one.
 void Endpoint::send_hello_verify_request(const RecordView& record, const PeerAddress& peer,
                                          Bytes random, uint32_t peer_index, double now) {
   CookieJar::Cookie cookie{};
@@ -282,6 +286,7 @@ void Endpoint::on_closed(uint32_t slot) {
 
 SendOutcome Endpoint::send(uint32_t slot, uint32_t generation, Bytes message, uint32_t token,
                            double now) {
+  const ErrorQueueScope errors;
   Session* session = find(slot, generation);
   if (session == nullptr) return SendOutcome::kNotOpen;
   const SendOutcome outcome = session->send(message, token, now);
@@ -290,6 +295,7 @@ SendOutcome Endpoint::send(uint32_t slot, uint32_t generation, Bytes message, ui
 }
 
 void Endpoint::close(uint32_t slot, uint32_t generation) {
+  const ErrorQueueScope errors;
   Session* session = find(slot, generation);
   if (session == nullptr) return;
   session->close();
@@ -297,6 +303,7 @@ void Endpoint::close(uint32_t slot, uint32_t generation) {
 }
 
 void Endpoint::fail(uint32_t slot, uint32_t generation, FailureKind kind) {
+  const ErrorQueueScope errors;
   Session* session = find(slot, generation);
   if (session == nullptr) return;
   Failure failure;
@@ -307,22 +314,23 @@ void Endpoint::fail(uint32_t slot, uint32_t generation, FailureKind kind) {
 
 void Endpoint::answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
                           double now) {
+  const ErrorQueueScope errors;
   Session* session = find(slot, generation);
   if (session == nullptr) return;
-  const ErrorQueueScope errors;
   session->answer_psk(found, identity, key, scratch_.data(), now);
   settle(slot);
 }
 
 void Endpoint::answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now) {
+  const ErrorQueueScope errors;
   Session* session = find(slot, generation);
   if (session == nullptr) return;
-  const ErrorQueueScope errors;
   session->answer_identity(accepted, scratch_.data(), now);
   settle(slot);
 }
 
 void Endpoint::release(uint32_t slot, uint32_t generation) {
+  const ErrorQueueScope errors;
   Session* session = find(slot, generation);
   if (session == nullptr) return;
   session->close();

@@ -30,11 +30,12 @@ struct Failure {
   static constexpr int kNoAlert = -1;
 
   FailureKind kind = FailureKind::kNone;
-  int alert = kNoAlert;    // description of the fatal alert that was received, or sent because of this
-  int verify_result = 0;   // X509_V_ERR_… when a certificate was the cause
-  std::string reason;      // OpenSSL's own words
-  std::string library;     // the part of OpenSSL that speaks
-  std::string detail;      // what each side offered, where that explains it
+  int alert =
+      kNoAlert;  // description of the fatal alert that was received, or sent because of this
+  int verify_result = 0;  // X509_V_ERR_… when a certificate was the cause
+  std::string reason;     // OpenSSL's own words
+  std::string library;    // the part of OpenSSL that speaks
+  std::string detail;     // what each side offered, where that explains it
 
   explicit operator bool() const { return kind != FailureKind::kNone; }
 };

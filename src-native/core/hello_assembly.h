@@ -7,9 +7,9 @@
 
 namespace dtls {
 
-// Puts a fragmented ClientHello together before OpenSSL sees it: DTLSv1_listen takes only a whole one,
-// and hellos with post-quantum key shares no longer fit one datagram. Made only for a peer whose
-// cookie was valid; bounded by what one record can carry.
+// Puts a fragmented ClientHello together before OpenSSL sees it: DTLSv1_listen takes only a whole
+// one, and hellos with post-quantum key shares no longer fit one datagram. Made only for a peer
+// whose cookie was valid; bounded by what one record can carry.
 class HelloAssembly {
  public:
   static constexpr size_t kMaxMessage = kMaxPlaintext - kHandshakeHeaderSize;
@@ -22,7 +22,8 @@ class HelloAssembly {
 
   bool complete() const { return missing_ == 0; }
 
-  // One record with the unfragmented message, as if the peer had sent it so. Valid while this lives.
+  // One record with the unfragmented message, as if the peer had sent it so. Valid while this
+  // lives.
   Bytes record() const { return {record_.data(), record_.size()}; }
 
  private:

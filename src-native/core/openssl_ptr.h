@@ -31,8 +31,8 @@ using EvpMacPtr = std::unique_ptr<EVP_MAC, OpenSslFree<EVP_MAC, EVP_MAC_free>>;
 using EvpMacCtxPtr = std::unique_ptr<EVP_MAC_CTX, OpenSslFree<EVP_MAC_CTX, EVP_MAC_CTX_free>>;
 
 // OpenSSL's error queue belongs to the thread, and Node's own crypto uses the same thread: what the
-// core leaves behind would surface in an unrelated call, and what it finds would be blamed on a peer.
-// One of these stands in every entry point of the core.
+// core leaves behind would surface in an unrelated call, and what it finds would be blamed on a
+// peer. One of these stands in every entry point of the core.
 class ErrorQueueScope {
  public:
   ErrorQueueScope() { ERR_clear_error(); }

@@ -22,8 +22,9 @@ void Outbox::place(Record record, Bytes bytes) {
 }
 
 void Outbox::append(RecordType type, SessionId id, uint32_t a, uint32_t b, Bytes bytes) {
-  const Record record{static_cast<uint32_t>(type), id.endpoint, id.slot, id.generation, a, b, 0,
-                      static_cast<uint32_t>(bytes.size)};
+  const Record record{
+      static_cast<uint32_t>(type),      id.endpoint, id.slot, id.generation, a, b, 0,
+      static_cast<uint32_t>(bytes.size)};
   if (spill_.empty() && fits(bytes.size)) {
     place(record, bytes);
   } else {

@@ -9,18 +9,20 @@
 
 namespace dtls {
 
-// What the core has to say. lib/outbox.ts has the same list; test/unit/outbox.test.ts compares them.
+// What the core has to say. lib/outbox.ts has the same list; test/unit/outbox.test.ts compares
+// them.
 enum class RecordType : uint32_t {
-  kTransmit = 1,  // bytes: a datagram for the session's peer, or (slot kNoSlot) for the peer `a`; b: send token
+  kTransmit = 1,  // bytes: a datagram for the session's peer, or (slot kNoSlot) for the peer `a`;
+                  // b: send token
   kMessage,       // bytes: one decrypted message
-  kOpen,          // a server session begins; a: peer index; b: 1 when it may replace an older session
-  kHandshake,     // a: direction | retransmit << 1 | message type << 8; b: length
-  kAlert,         // a: direction | level << 8 | description << 16
-  kSecure,        // handshake done; a: version | kSecure… flags; b: X.509 verify result
-  kLookup,        // a question, a: LookupKind; bytes: what is asked about
-  kKeylog,        // bytes: one line in NSS format
-  kClose,         // last record of a session; a: FailureKind (0: orderly); b: CloseDetail; bytes: texts
-  kPacket,        // bytes: a datagram that is not DTLS; a: peer index
+  kOpen,       // a server session begins; a: peer index; b: 1 when it may replace an older session
+  kHandshake,  // a: direction | retransmit << 1 | message type << 8; b: length
+  kAlert,      // a: direction | level << 8 | description << 16
+  kSecure,     // handshake done; a: version | kSecure… flags; b: X.509 verify result
+  kLookup,     // a question, a: LookupKind; bytes: what is asked about
+  kKeylog,     // bytes: one line in NSS format
+  kClose,   // last record of a session; a: FailureKind (0: orderly); b: CloseDetail; bytes: texts
+  kPacket,  // bytes: a datagram that is not DTLS; a: peer index
 };
 
 enum class LookupKind : uint32_t {
@@ -54,8 +56,8 @@ struct SessionId {
 };
 
 // Records and their bytes, written here and drained by JavaScript after OpenSSL has returned. The
-// memory belongs to the consumer and never moves; what does not fit waits in `spill_`, in order, and
-// comes into the memory when the consumer has taken the rest.
+// memory belongs to the consumer and never moves; what does not fit waits in `spill_`, in order,
+// and comes into the memory when the consumer has taken the rest.
 class Outbox {
  public:
   struct Control {  // shared with the consumer

@@ -9,8 +9,8 @@
 
 namespace dtls {
 
-// Where a datagram came from, as an opaque value: the host's bytes as the transport spells them (4 or
-// 16 for IP, anything up to kMaxHost for a transport of the user's own), then the port. The core
+// Where a datagram came from, as an opaque value: the host's bytes as the transport spells them (4
+// or 16 for IP, anything up to kMaxHost for a transport of the user's own), then the port. The core
 // compares, hashes and counts by host; it never interprets.
 class PeerAddress {
  public:

@@ -74,16 +74,18 @@ void PskHintReader::on_message(const SSL* ssl, Bytes message) {
 
 PskHintReader::Next PskHintReader::before_feeding(SSL* ssl, Bytes record_fragment) {
   if (asked_) return Next::kFeed;
-  // A stack may put a whole flight into one record: then its messages are read here, as OpenSSL would
-  // handle them one after the other without a pause.
+  // A stack may put a whole flight into one record: then its messages are read here, as OpenSSL
+  // would handle them one after the other without a pause.
   const SSL_CIPHER* suite = SSL_get_pending_cipher(ssl);
   int last_sequence = last_sequence_;
   FragmentView fragment;
   while (take_fragment(record_fragment, fragment)) {
     if (fragment.type == static_cast<uint8_t>(HandshakeType::kServerHelloDone)) {
-      if (last_sequence + 1 < fragment.message_sequence) return Next::kHold;
       if (last_sequence + 1 > fragment.message_sequence) return Next::kFeed;  // seen before
-      if (!is_psk_suite(suite)) return Next::kFeed;
+      // Without a pre-shared key nothing is held: a piece of a certificate may come with it.
+      if (suite != nullptr && !is_psk_suite(suite)) return Next::kFeed;
+      if (last_sequence + 1 < fragment.message_sequence) return Next::kHold;
+      if (suite == nullptr) return Next::kFeed;
       asked_ = true;
       return Next::kAsk;
     }
@@ -96,7 +98,8 @@ PskHintReader::Next PskHintReader::before_feeding(SSL* ssl, Bytes record_fragmen
       // version, random, session id, then the suite
       constexpr size_t kSessionIdAt = 2 + kRandomSize;
       if (fragment.body.size <= kSessionIdAt) continue;
-      const Bytes suite_id = fragment.body.from(kSessionIdAt + 1 + fragment.body.data[kSessionIdAt]);
+      const Bytes suite_id =
+          fragment.body.from(kSessionIdAt + 1 + fragment.body.data[kSessionIdAt]);
       if (suite_id.size >= 2) suite = SSL_CIPHER_find(ssl, suite_id.data);
     } else if (fragment.type == static_cast<uint8_t>(HandshakeType::kServerKeyExchange) &&
                is_psk_suite(suite)) {

@@ -18,8 +18,8 @@ constexpr size_t kMaxPskIdentity = 256;
 // Whether a suite authenticates by a pre-shared key.
 bool is_psk_suite(const SSL_CIPHER* cipher);
 
-// A server's side: the identity at the front of the ClientKeyExchange, gathered from its fragments in
-// whatever order they come. OpenSSL cannot finish the message before this has seen all of it.
+// A server's side: the identity at the front of the ClientKeyExchange, gathered from its fragments
+// in whatever order they come. OpenSSL cannot finish the message before this has seen all of it.
 class PskIdentityReader {
  public:
   enum class Next { kFeed, kAsk };

@@ -6,7 +6,8 @@
 namespace dtls {
 
 // A mirror of OpenSSL's replay window (RFC 6347 section 4.1.2.6: 64 sequence numbers), which drops
-// records without saying why. It decides nothing: it tells a replay from a forgery for the counters.
+// records without saying why. It decides nothing: it tells a replay from a forgery for the
+// counters.
 class ReplayWindow {
  public:
   bool has_seen(uint64_t sequence) const {

@@ -16,7 +16,8 @@ BioPtr read_only(Bytes bytes) {
   return BioPtr(BIO_new_mem_buf(bytes.data, static_cast<int>(bytes.size)));
 }
 
-// A PEM file ends with PEM_R_NO_START_LINE: after at least one object that is the end, not an error.
+// A PEM file ends with PEM_R_NO_START_LINE: after at least one object that is the end, not an
+// error.
 bool at_end_of_pem() {
   const unsigned long error = ERR_peek_last_error();
   const bool at_end =
@@ -37,8 +38,8 @@ int give_passphrase(char* out, int capacity, int /*writing*/, void* user) {
 SecureContext::SecureContext() : ctx_(SSL_CTX_new(DTLS_method())) {
   if (!ctx_) return;
   SSL_CTX* ctx = ctx_.get();
-  // RFC 9325: no compression (3.3), no renegotiation (3.5). OpenSSL's extended master secret is on by
-  // default. SSL_OP_NO_QUERY_MTU: the core, not a socket, knows the MTU. Tickets and the session
+  // RFC 9325: no compression (3.3), no renegotiation (3.5). OpenSSL's extended master secret is on
+  // by default. SSL_OP_NO_QUERY_MTU: the core, not a socket, knows the MTU. Tickets and the session
   // cache stay off until sessions can be resumed on purpose.
   SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_QUERY_MTU |
                                SSL_OP_NO_TICKET | SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);

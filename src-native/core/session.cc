@@ -12,6 +12,7 @@ namespace {
 
 // While a question is open the peer may retransmit, but what it has to say is bounded by a flight.
 constexpr size_t kMaxWaitingRecords = 64;
+constexpr size_t kMaxWaitingBytes = size_t{64} * 1024;
 
 constexpr uint32_t kCloseNoAlert = 255;
 
@@ -78,8 +79,8 @@ void Session::install_callbacks(SSL_CTX* ctx) {
   SSL_CTX_set_keylog_callback(ctx, keylog_callback);
 }
 
+// What OpenSSL says about a failure stays in its queue for the caller.
 bool Session::create_ssl() {
-  const ErrorQueueScope errors;
   ssl_.reset(SSL_new(context_->get()));
   BioPtr bio = make_bio();
   if (!ssl_ || !bio) return false;
@@ -191,9 +192,10 @@ void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
 
 void Session::on_record(const RecordView& record, uint8_t* scratch, double now) {
   // An authentic record of another type is fatal to OpenSSL, RFC 6520 heartbeats among them; and
-  // anybody can send one in clear during the handshake.
+  // anybody can send one in clear during the handshake. So is application data that is in clear.
+  const auto application_data = static_cast<uint8_t>(ContentType::kApplicationData);
   if (record.type < static_cast<uint8_t>(ContentType::kChangeCipherSpec) ||
-      record.type > static_cast<uint8_t>(ContentType::kApplicationData)) {
+      record.type > application_data || (record.type == application_data && record.epoch == 0)) {
     count<&TrafficStats::discardedRecords>();
     return;
   }
@@ -202,21 +204,16 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
     if (handshake_->hello) {
       FragmentView fragment;
       Bytes rest = record.fragment;
-      if (record.epoch == 0 && record.type == static_cast<uint8_t>(ContentType::kHandshake) &&
-          take_fragment(rest, fragment)) {
-        handshake_->hello->add(fragment);
-        if (handshake_->hello->complete()) listen(now);
-      }
+      if (record.epoch != 0 || record.type != static_cast<uint8_t>(ContentType::kHandshake)) return;
+      while (take_fragment(rest, fragment)) handshake_->hello->add(fragment);
+      if (handshake_->hello->complete()) listen(now);
       return;
     }
-    if (handshake_->parked || question_comes_first(record)) {
-      if (handshake_->waiting.size() < kMaxWaitingRecords) {
-        handshake_->waiting.emplace_back(record.whole.data, record.whole.data + record.whole.size);
-      } else {
-        count<&TrafficStats::discardedRecords>();
-      }
+    if (handshake_->parked) {
+      keep(record);
       return;
     }
+    if (question_comes_first(record)) return;
   }
   feed(record, scratch, now);
   if (handshake_ && !handshake_->held_done.empty() && !handshake_->parked) {
@@ -228,6 +225,18 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
   }
 }
 
+// For resume().
+void Session::keep(const RecordView& record) {
+  if (handshake_->waiting.size() < kMaxWaitingRecords &&
+      handshake_->waiting_bytes + record.whole.size <= kMaxWaitingBytes) {
+    handshake_->waiting_bytes += record.whole.size;
+    handshake_->waiting.emplace_back(record.whole.data, record.whole.data + record.whole.size);
+  } else {
+    count<&TrafficStats::discardedRecords>();
+  }
+}
+
+// True: the record was put aside and must not reach OpenSSL yet.
 bool Session::question_comes_first(const RecordView& record) {
   if (record.epoch != 0 || record.type != static_cast<uint8_t>(ContentType::kHandshake) || !ssl_) {
     return false;
@@ -246,16 +255,19 @@ bool Session::question_comes_first(const RecordView& record) {
       return false;
     }
     park(LookupKind::kPskServer, identity);
+    keep(record);
     return true;
   }
   if (handshake.psk_hint) {
     switch (handshake.psk_hint->before_feeding(ssl_.get(), record.fragment)) {
       case PskHintReader::Next::kAsk:
         park(LookupKind::kPskClient, handshake.psk_hint->hint());
+        keep(record);
         return true;
       case PskHintReader::Next::kHold:
+        // OpenSSL would keep it too, and go on to the key without a pause.
         handshake.held_done.assign(record.whole.data, record.whole.data + record.whole.size);
-        return false;
+        return true;
       case PskHintReader::Next::kFeed:
         return false;
     }
@@ -275,6 +287,7 @@ void Session::resume(uint8_t* scratch, double now) {
   while (handshake_ && !handshake_->parked && !handshake_->waiting.empty()) {
     const std::vector<uint8_t> waiting = std::move(handshake_->waiting.front());
     handshake_->waiting.pop_front();
+    handshake_->waiting_bytes -= waiting.size();
     Bytes bytes{waiting.data(), waiting.size()};
     RecordView record;
     if (!take_record(bytes, record)) continue;
@@ -284,7 +297,9 @@ void Session::resume(uint8_t* scratch, double now) {
 }
 
 void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now) {
-  if (!handshake_ || !handshake_->parked) return;
+  if (!handshake_ || !handshake_->parked || handshake_->peer_identity == PeerIdentity::kAsked) {
+    return;
+  }
   Handshake& handshake = *handshake_;
   handshake.psk_found = found;
   handshake.psk_key.assign(key.data, key.data + key.size);
@@ -394,6 +409,7 @@ size_t Session::read_messages(uint8_t* scratch) {
 SendOutcome Session::send(Bytes message, uint32_t token, double now) {
   if (state_ != SessionState::kOpen) return SendOutcome::kNotOpen;
   if (message.size > kMaxPlaintext) return SendOutcome::kTooBig;
+  if (message.size == 0) return SendOutcome::kEmpty;
   const ErrorQueueScope errors;
   size_t written = 0;
   send_token_ = token;
@@ -440,14 +456,15 @@ void Session::emit_close(const Failure& failure) {
   text += failure.detail;
   outbox_.append(RecordType::kClose, id_, static_cast<uint32_t>(failure.kind), detail,
                  {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-  // An SSL that is freed after a handshake without this would count as a broken session to be evicted.
+  // An SSL that is freed after a handshake without this would count as a broken session to be
+  // evicted.
   if (ssl_) SSL_set_quiet_shutdown(ssl_.get(), 1);
   handshake_.reset();
   ssl_.reset();
   context_.reset();
 }
 
-Failure Session::session_failure(FailureKind fallback) {
+Failure Session::session_failure(FailureKind fallback) const {
   Failure failure = failure_from_openssl(fallback);
   if (failure.alert == Failure::kNoAlert) failure.alert = alert_sent_;
   return failure;
@@ -457,6 +474,8 @@ Failure Session::handshake_failure() {
   Failure failure = session_failure(FailureKind::kProtocolError);
   SSL* ssl = ssl_.get();
   if (handshake_->cause != FailureKind::kNone) failure.kind = handshake_->cause;
+  // OpenSSL gives up by itself after twelve retransmissions, perhaps before the deadline.
+  if (failure.kind == FailureKind::kHandshakeTimeout) failure.kind = timeout_kind();
   if (failure.kind == FailureKind::kCertificateRejected) {
     failure.verify_result = static_cast<int>(SSL_get_verify_result(ssl));
     failure.reason = X509_verify_cert_error_string(failure.verify_result);
@@ -478,22 +497,20 @@ Failure Session::handshake_failure() {
   return failure;
 }
 
-void Session::handshake_deadline_passed() {
+// What to call it when the peer did not finish the handshake in time.
+FailureKind Session::timeout_kind() const {
   const Handshake& handshake = *handshake_;
-  Failure failure;
-  failure.kind = FailureKind::kHandshakeTimeout;
-  if (!handshake.heard_anything) {
-    failure.kind = FailureKind::kNoResponse;
-  } else if (ssl_ && is_psk_suite(SSL_get_pending_cipher(ssl_.get()))) {
-    // Different keys show as Finished messages that nobody can decrypt, and RFC 6347 section 4.1.2.7
-    // has such records dropped in silence: the server sees them, the client only hears nothing.
-    const bool mismatch =
-        role_ == Role::kServer
-            ? handshake.change_cipher_spec_received && handshake.undecrypted > 0
-            : handshake.finished_sent && !handshake.change_cipher_spec_received;
-    if (mismatch) failure.kind = FailureKind::kPskMismatch;
+  if (!handshake.heard_anything) return FailureKind::kNoResponse;
+  if (ssl_ && is_psk_suite(SSL_get_pending_cipher(ssl_.get()))) {
+    // Different keys show as Finished messages that nobody can decrypt, and RFC 6347
+    // section 4.1.2.7 has such records dropped in silence: the server sees them, the client only
+    // hears nothing.
+    const bool mismatch = role_ == Role::kServer
+                              ? handshake.change_cipher_spec_received && handshake.undecrypted > 0
+                              : handshake.finished_sent && !handshake.change_cipher_spec_received;
+    if (mismatch) return FailureKind::kPskMismatch;
   }
-  fail(failure);
+  return FailureKind::kHandshakeTimeout;
 }
 
 double Session::deadline() const {
@@ -508,7 +525,9 @@ double Session::deadline() const {
 void Session::advance(uint8_t* scratch, double now) {
   if (state_ == SessionState::kClosed) return;
   if (now >= handshake_deadline_) {
-    handshake_deadline_passed();
+    Failure failure;
+    failure.kind = timeout_kind();
+    fail(failure);
     return;
   }
   if (state_ == SessionState::kOpen && policy_->idle_timeout > 0 &&
@@ -611,8 +630,8 @@ void Session::on_handshake_message(bool out, Bytes message) {
 }
 
 int Session::verify_callback(X509_STORE_CTX* store, void* /*arg*/) {
-  SSL* ssl = static_cast<SSL*>(
-      X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  SSL* ssl =
+      static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
   Session& session = *of(ssl);
   const bool tolerant = !session.policy_->reject_unauthorized;
   if (!session.handshake_) return 0;
@@ -660,14 +679,20 @@ unsigned Session::psk_client_callback(SSL* ssl, const char* /*hint*/, char* iden
                                       unsigned capacity) {
   Session& session = *of(ssl);
   Handshake* handshake = session.handshake_.get();
-  if (handshake == nullptr || !handshake->psk_found ||
-      handshake->offered_identity.size() >= identity_capacity ||
-      handshake->psk_key.size() > capacity) {
-    if (handshake != nullptr) handshake->cause = FailureKind::kPskRequired;
+  if (handshake == nullptr) return 0;
+  const std::vector<uint8_t>& offered = handshake->offered_identity;
+  if (!handshake->psk_found || handshake->psk_key.size() > capacity) {
+    handshake->cause = FailureKind::kPskRequired;
     return 0;
   }
-  std::memcpy(identity, handshake->offered_identity.data(), handshake->offered_identity.size());
-  identity[handshake->offered_identity.size()] = '\0';
+  // OpenSSL takes a C string: it would send another identity than was meant.
+  if (offered.size() >= identity_capacity ||
+      std::find(offered.begin(), offered.end(), 0) != offered.end()) {
+    handshake->cause = FailureKind::kPskIdentityInvalid;
+    return 0;
+  }
+  std::copy(offered.begin(), offered.end(), identity);
+  identity[offered.size()] = '\0';
   std::memcpy(psk, handshake->psk_key.data(), handshake->psk_key.size());
   return static_cast<unsigned>(handshake->psk_key.size());
 }
@@ -677,7 +702,8 @@ unsigned Session::timer_callback(SSL* ssl, unsigned previous) {
   const SessionPolicy& policy = *of(ssl)->policy_;
   const double next = previous == 0 ? policy.retransmit_initial * 1000
                                     : static_cast<double>(previous) * policy.retransmit_backoff;
-  return static_cast<unsigned>(std::min(next, policy.retransmit_max * 1000));
+  constexpr double kHour = 3600e6;  // OpenSSL counts microseconds in 32 bits
+  return static_cast<unsigned>(std::min({next, policy.retransmit_max * 1000, kHour}));
 }
 
 void Session::keylog_callback(const SSL* ssl, const char* line) {

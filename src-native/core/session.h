@@ -39,7 +39,8 @@ enum class Role : uint8_t { kClient, kServer };
 // its SSL, until the consumer releases it, so that its counters can still be read.
 enum class SessionState : uint8_t { kHandshaking, kOpen, kClosed };
 
-enum class SendOutcome : uint32_t { kSent = 0, kNotOpen, kTooBig, kFailed };
+// kEmpty: OpenSSL makes no record of no bytes (it does deliver one that a peer sent).
+enum class SendOutcome : uint32_t { kSent = 0, kNotOpen, kTooBig, kFailed, kEmpty };
 
 // How sessions of one server, or one client, behave. Times in milliseconds; 0 switches a limit off.
 struct SessionPolicy {
@@ -48,8 +49,8 @@ struct SessionPolicy {
   double retransmit_initial = 1000;
   double retransmit_max = 60000;
   double retransmit_backoff = 2;
-  uint32_t mtu = 1200;  // UDP payload of a handshake flight's datagrams
-  bool request_certificate = true;   // a client always gets one unless a pre-shared key is used
+  uint32_t mtu = 1200;              // UDP payload of a handshake flight's datagrams
+  bool request_certificate = true;  // a client always gets one unless a pre-shared key is used
   bool reject_unauthorized = true;
   bool ask_psk = false;
   bool ask_identity = false;  // client: have the consumer compare the certificate with the host
@@ -59,13 +60,14 @@ struct SessionPolicy {
 };
 
 // One DTLS association: an SSL, driven by records in and calls down, that writes datagrams and what
-// happened into the Outbox. No I/O, no clock: `now` is milliseconds since the Unix epoch, monotonic.
+// happened into the Outbox. No I/O, no clock: `now` is milliseconds since the Unix epoch,
+// monotonic.
 class Session final : private DatagramPort {
  public:
   Session(Outbox& outbox, TrafficStats& totals, SessionId id, Role role, const PeerAddress& peer,
-          std::shared_ptr<const SecureContext> context,
-          std::shared_ptr<const SessionPolicy> policy, double now);
-  ~Session();
+          std::shared_ptr<const SecureContext> context, std::shared_ptr<const SessionPolicy> policy,
+          double now);
+  ~Session() override;
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -75,7 +77,8 @@ class Session final : private DatagramPort {
   // Client: sends the ClientHello. `scratch` as in receive.
   void connect(double now);
   // Server: the fragment whose cookie was valid; starts the handshake when the hello is whole.
-  void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random, double now);
+  void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random,
+                    double now);
   // Server without cookie exchange: the handshake begins with the next datagram received.
   void accept_unverified(Bytes random, double now);
 
@@ -119,6 +122,7 @@ class Session final : private DatagramPort {
     std::vector<uint8_t> held_done;  // a ServerHelloDone that came too early
     bool parked = false;             // a question is open: records wait
     std::deque<std::vector<uint8_t>> waiting;
+    size_t waiting_bytes = 0;
     bool psk_found = false;
     std::vector<uint8_t> psk_key;  // cleansed on destruction
     std::vector<uint8_t> offered_identity;
@@ -141,6 +145,7 @@ class Session final : private DatagramPort {
   void listen(double now);
 
   void on_record(const RecordView& record, uint8_t* scratch, double now);
+  void keep(const RecordView& record);
   bool question_comes_first(const RecordView& record);
   void park(LookupKind kind, Bytes about);
   void resume(uint8_t* scratch, double now);
@@ -149,9 +154,9 @@ class Session final : private DatagramPort {
   size_t read_messages(uint8_t* scratch);
   void established(double now);
   void update_retransmission(double now);
-  void handshake_deadline_passed();
+  FailureKind timeout_kind() const;
   Failure handshake_failure();
-  Failure session_failure(FailureKind fallback);
+  Failure session_failure(FailureKind fallback) const;
   void emit_close(const Failure& failure);
 
   void on_datagram(Bytes datagram) override;

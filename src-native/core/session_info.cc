@@ -32,11 +32,15 @@ std::string protocol_name(const SSL* ssl) { return text(SSL_get_version(ssl)); }
 
 std::vector<std::vector<uint8_t>> peer_certificates(const SSL* ssl) {
   std::vector<std::vector<uint8_t>> chain;
-  const X509* leaf = SSL_get0_peer_certificate(ssl);
-  if (leaf == nullptr) return chain;
-  chain.push_back(to_der(leaf));
   // A client's chain has the leaf first; a server's, by an old habit of OpenSSL, does not have it.
   const STACK_OF(X509)* sent = SSL_get_peer_cert_chain(ssl);
+  const X509* leaf = SSL_get0_peer_certificate(ssl);
+  // While a client's handshake waits for the verdict on the identity, the chain is all there is.
+  if (leaf == nullptr && SSL_is_server(ssl) == 0 && sent != nullptr && sk_X509_num(sent) > 0) {
+    leaf = sk_X509_value(sent, 0);
+  }
+  if (leaf == nullptr) return chain;
+  chain.push_back(to_der(leaf));
   for (int i = 0; sent != nullptr && i < sk_X509_num(sent); ++i) {
     const X509* certificate = sk_X509_value(sent, i);
     if (X509_cmp(certificate, leaf) != 0) chain.push_back(to_der(certificate));

@@ -41,8 +41,9 @@ bool parse_client_hello_front(Bytes body, ClientHelloFront& hello) {
   hello.random = {body.data + kVersionSize, kRandomSize};
   body = body.from(kVersionSize + kRandomSize);
   const size_t session_id_size = body.data[0];
-  if (session_id_size > 32 || body.size < 1 + session_id_size + 1) return false;
+  if (session_id_size > 32 || body.size < 1 + session_id_size) return false;
   body = body.from(1 + session_id_size);
+  if (body.size == 0) return false;
   const size_t cookie_size = body.data[0];
   if (body.size < 1 + cookie_size) return false;
   hello.cookie = {body.data + 1, cookie_size};

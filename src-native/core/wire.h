@@ -3,8 +3,9 @@
 
 #include "core/bytes.h"
 
-// The few fields of DTLS 1.2 that travel in clear and that the core reads before OpenSSL does: record
-// headers (RFC 6347 section 4.1), handshake fragment headers (4.2.2), and the front of some messages.
+// The few fields of DTLS 1.2 that travel in clear and that the core reads before OpenSSL does:
+// record headers (RFC 6347 section 4.1), handshake fragment headers (4.2.2), and the front of some
+// messages.
 namespace dtls {
 
 enum class ContentType : uint8_t {
@@ -68,7 +69,9 @@ inline bool is_dtls(Bytes datagram) {
 }
 
 inline uint32_t read_u16(const uint8_t* p) { return static_cast<uint32_t>(p[0]) << 8 | p[1]; }
-inline uint32_t read_u24(const uint8_t* p) { return static_cast<uint32_t>(p[0]) << 16 | read_u16(p + 1); }
+inline uint32_t read_u24(const uint8_t* p) {
+  return static_cast<uint32_t>(p[0]) << 16 | read_u16(p + 1);
+}
 inline void write_u16(uint8_t* p, uint32_t value) {
   p[0] = static_cast<uint8_t>(value >> 8);
   p[1] = static_cast<uint8_t>(value);

@@ -1,5 +1,5 @@
-// Protects: that a cookie proves one peer's address for one ClientHello for a bounded time, and that
-// nothing has to be kept for it (RFC 6347 section 4.2.1).
+// Protects: that a cookie proves one peer's address for one ClientHello for a bounded time, and
+// that nothing has to be kept for it (RFC 6347 section 4.2.1).
 #include "core/cookie.h"
 
 #include <doctest/doctest.h>
@@ -23,7 +23,8 @@ Bytes bytes(const CookieJar::Cookie& cookie) { return {cookie.data(), cookie.siz
 
 TEST_CASE("cookie: good for at least half its lifetime and never for all of it and more") {
   CookieJar jar(kLifetime, {});
-  // From every part of a window; also around the change of a secret, 128 windows of half a lifetime.
+  // From every part of a window; also around the change of a secret, 128 windows of half a
+  // lifetime.
   const double base = 128 * 15000.0 * 1000;
   for (double offset = -40000; offset <= 40000; offset += 777) {
     const double baked = base + offset;

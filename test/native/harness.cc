@@ -34,8 +34,8 @@ void require(bool ok, const char* what) {
   if (!ok) throw std::runtime_error(what);
 }
 
-using X509ExtensionPtr = std::unique_ptr<X509_EXTENSION,
-                                         OpenSslFree<X509_EXTENSION, X509_EXTENSION_free>>;
+using X509ExtensionPtr =
+    std::unique_ptr<X509_EXTENSION, OpenSslFree<X509_EXTENSION, X509_EXTENSION_free>>;
 using KdfPtr = std::unique_ptr<EVP_KDF, OpenSslFree<EVP_KDF, EVP_KDF_free>>;
 using KdfCtxPtr = std::unique_ptr<EVP_KDF_CTX, OpenSslFree<EVP_KDF_CTX, EVP_KDF_CTX_free>>;
 using CipherCtxPtr =
@@ -105,18 +105,16 @@ X509Ptr new_certificate(const CertificateOptions& options, EVP_PKEY* key, X509* 
   if (options.padding != 0) {
     add_extension(raw, signer, NID_netscape_comment, std::string(options.padding, 'x'));
   }
-  require(X509_sign(raw, issuer_key != nullptr ? issuer_key : key, EVP_sha256()) != 0,
-          "X509_sign");
+  require(X509_sign(raw, issuer_key != nullptr ? issuer_key : key, EVP_sha256()) != 0, "X509_sign");
   return certificate;
 }
 
 }  // namespace
 
 PeerAddress address(uint32_t host, uint16_t port) {
-  const std::array<uint8_t, 4> bytes = {static_cast<uint8_t>(host >> 24),
-                                        static_cast<uint8_t>(host >> 16),
-                                        static_cast<uint8_t>(host >> 8),
-                                        static_cast<uint8_t>(host)};
+  const std::array<uint8_t, 4> bytes = {
+      static_cast<uint8_t>(host >> 24), static_cast<uint8_t>(host >> 16),
+      static_cast<uint8_t>(host >> 8), static_cast<uint8_t>(host)};
   PeerAddress peer;
   peer.assign({bytes.data(), bytes.size()}, port);
   return peer;
@@ -134,9 +132,9 @@ Identity Authority::issue(const LeafOptions& options) const {
   std::vector<X509Ptr> chain;
   for (size_t i = 0; i < options.intermediates; ++i) {
     keys.push_back(new_key());
-    chain.push_back(new_certificate({"intermediate " + std::to_string(i), true, false,
-                                     options.padding},
-                                    keys.back().get(), issuer, issuer_key));
+    chain.push_back(
+        new_certificate({"intermediate " + std::to_string(i), true, false, options.padding},
+                        keys.back().get(), issuer, issuer_key));
     issuer = chain.back().get();
     issuer_key = keys.back().get();
   }
@@ -169,8 +167,7 @@ ContextPtr certificate_context(const Identity* identity) {
   require(context->valid(), "SSL_CTX");
   require(!context->add_ca(view(authority().pem())), "add_ca");
   if (identity != nullptr) {
-    require(!context->add_identity(view(identity->chain), view(identity->key), {}),
-            "add_identity");
+    require(!context->add_identity(view(identity->chain), view(identity->key), {}), "add_identity");
   }
   return context;
 }
@@ -219,9 +216,8 @@ std::vector<Event> Side::drain() {
 }
 
 size_t Side::count(RecordType type) const {
-  return static_cast<size_t>(std::count_if(events.begin(), events.end(), [type](const Event& e) {
-    return e.type == type;
-  }));
+  return static_cast<size_t>(std::count_if(events.begin(), events.end(),
+                                           [type](const Event& e) { return e.type == type; }));
 }
 
 const Event* Side::last(RecordType type) const {
@@ -477,8 +473,8 @@ Datagram seal_record(SSL* sender, uint8_t type, uint64_t sequence, Bytes plainte
   const uint8_t* key = block.data() + 16 * writer;
   const uint8_t* salt = block.data() + 32 + 4 * writer;
 
-  // RFC 5288: nonce = salt, explicit part (here epoch and sequence number); RFC 6347 section 4.1.2.1:
-  // additional data = epoch, sequence number, type, version, length.
+  // RFC 5288: nonce = salt, explicit part (here epoch and sequence number); RFC 6347
+  // section 4.1.2.1: additional data = epoch, sequence number, type, version, length.
   constexpr size_t kExplicit = 8;
   constexpr size_t kTag = 16;
   std::vector<uint8_t> fragment(kExplicit + plaintext.size + kTag);

@@ -1,5 +1,5 @@
-// Protects: that a fragmented ClientHello is put together as the client sent it, however the network
-// delivers it, and that nobody can change what came with the cookie.
+// Protects: that a fragmented ClientHello is put together as the client sent it, however the
+// network delivers it, and that nobody can change what came with the cookie.
 #include "core/hello_assembly.h"
 
 #include <doctest/doctest.h>

@@ -1,4 +1,5 @@
-// Protects: that every deadline fires, in order and once, whatever was set, moved or cleared before.
+// Protects: that every deadline fires, in order and once, whatever was set, moved or cleared
+// before.
 #include "core/timer_queue.h"
 
 #include <doctest/doctest.h>

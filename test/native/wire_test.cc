@@ -1,4 +1,5 @@
-// Protects: what the core reads of a datagram before OpenSSL does. Every length comes from a stranger.
+// Protects: what the core reads of a datagram before OpenSSL does. Every length comes from a
+// stranger.
 #include <doctest/doctest.h>
 
 #include "harness.h"
@@ -96,7 +97,8 @@ TEST_CASE("wire: the front of a ClientHello") {
   }
   CHECK(parse_client_hello_front(view(hello_body(3, 0, {}, 0)), hello));
   CHECK(hello.cookie.size == 0);
-  CHECK_FALSE(parse_client_hello_front(view(hello_body(3, 33, {}, 40)), hello));  // RFC 5246: <0..32>
+  CHECK_FALSE(
+      parse_client_hello_front(view(hello_body(3, 33, {}, 40)), hello));  // RFC 5246: <0..32>
   std::vector<uint8_t> stream = body;
   stream[0] = 3;  // TLS, not DTLS
   CHECK_FALSE(parse_client_hello_front(view(stream), hello));

@@ -1,0 +1,345 @@
+// The other half of the measurements: fast senders, sinks, and the same work in plain C. All
+// functions block; bench/native.mjs runs them in processes of their own.
+
+#include <malloc.h>
+#include <napi.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <vector>
+
+#include "memory_link.h"
+#include "tls.h"
+#include "udp.h"
+
+namespace bench {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr size_t kMaxDatagram = 20000;
+// Each session of open_sessions comes from an address of its own: 127.1.0.1 and up.
+constexpr uint32_t kFirstHost = 0x7f010001;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+struct UdpSession {
+  explicit UdpSession(uint32_t host = INADDR_LOOPBACK) : socket(host) {}
+  UdpSocket socket;
+  std::unique_ptr<UdpLink> link;
+  SslPtr ssl;
+};
+
+// One of each per process is enough.
+struct State {
+  SslCtxPtr server_ctx;
+  SslCtxPtr client_ctx;
+  std::map<uint32_t, UdpSession> sessions;
+  uint32_t next_session = 1;
+  std::vector<std::pair<std::unique_ptr<UdpLink>, SslPtr>> held;
+};
+
+State& state() {
+  static State shared;
+  return shared;
+}
+
+uint32_t u32(const Napi::CallbackInfo& info, size_t index) {
+  return info[index].As<Napi::Number>().Uint32Value();
+}
+
+UdpSession& session(const Napi::CallbackInfo& info) { return state().sessions.at(u32(info, 0)); }
+
+Napi::Value amount(Napi::Env env, uint64_t count, double seconds) {
+  Napi::Object result = Napi::Object::New(env);
+  result.Set("count", static_cast<double>(count));
+  result.Set("seconds", seconds);
+  return result;
+}
+
+void set_credentials(const Napi::CallbackInfo& info) {
+  const auto text = [&](size_t index) { return info[index].As<Napi::String>().Utf8Value(); };
+  const Credentials credentials{text(0), text(1), text(2)};
+  state().server_ctx = make_server_context(credentials);
+  state().client_ctx = make_client_context(credentials);
+}
+
+// ---- senders ----
+
+UdpSession& add_session() {
+  State& own = state();
+  return own.sessions.try_emplace(own.next_session++).first->second;
+}
+
+// connect(port): a session with a DTLS server.
+Napi::Value connect(const Napi::CallbackInfo& info) {
+  UdpSession& made = add_session();
+  made.socket.connect(static_cast<uint16_t>(u32(info, 0)));
+  made.link = std::make_unique<UdpLink>(made.socket, true);
+  made.ssl = make_ssl(state().client_ctx.get(), Side::kClient, *made.link);
+  connect_over(made.ssl.get());
+  return Napi::Number::New(info.Env(), state().next_session - 1);
+}
+
+// connectPlain(port)
+Napi::Value connect_plain(const Napi::CallbackInfo& info) {
+  add_session().socket.connect(static_cast<uint16_t>(u32(info, 0)));
+  return Napi::Number::New(info.Env(), state().next_session - 1);
+}
+
+// blast(session, size, milliseconds): as many messages as will go.
+Napi::Value blast(const Napi::CallbackInfo& info) {
+  UdpSession& from = session(info);
+  const std::vector<uint8_t> message(u32(info, 1), 0x5a);
+  const double limit = u32(info, 2) / 1000.0;
+  Batch batch(from.socket.descriptor());
+  if (from.link) from.link->collect_in(&batch);
+  const Clock::time_point start = Clock::now();
+  while (seconds_since(start) < limit) {
+    for (int i = 0; i < 128; ++i) {
+      if (!from.ssl) {
+        batch.add(message.data(), message.size());
+      } else if (SSL_write(from.ssl.get(), message.data(), static_cast<int>(message.size())) <= 0) {
+        throw std::runtime_error("SSL_write failed");
+      }
+    }
+  }
+  batch.send();
+  if (from.link) from.link->collect_in(nullptr);
+  return amount(info.Env(), batch.sent(), seconds_since(start));
+}
+
+// openSessions(port, count, first): sessions that stay open at the server and end here without a
+// word.
+void open_sessions(const Napi::CallbackInfo& info) {
+  const uint32_t count = u32(info, 1);
+  for (uint32_t i = 0; i < count; ++i) {
+    UdpSession made(kFirstHost + u32(info, 2) + i);
+    made.socket.connect(static_cast<uint16_t>(u32(info, 0)));
+    made.link = std::make_unique<UdpLink>(made.socket, true);
+    made.ssl = make_ssl(state().client_ctx.get(), Side::kClient, *made.link);
+    connect_over(made.ssl.get());
+  }
+}
+
+// ---- receivers ----
+
+// openSink(): [session, port]
+Napi::Value open_sink(const Napi::CallbackInfo& info) {
+  const UdpSession& made = add_session();
+  Napi::Array result = Napi::Array::New(info.Env(), 2);
+  result.Set(0U, state().next_session - 1);
+  result.Set(1U, made.socket.port());
+  return result;
+}
+
+// accept(session): serves one handshake.
+void accept(const Napi::CallbackInfo& info) {
+  UdpSession& to = session(info);
+  to.ssl.reset();
+  to.link = std::make_unique<UdpLink>(to.socket, false);
+  to.ssl = make_ssl(state().server_ctx.get(), Side::kServer, *to.link);
+  accept_over(to.ssl.get());
+}
+
+// countMessages(session, milliseconds): what SSL_read gives, one system call each.
+Napi::Value count_messages(const Napi::CallbackInfo& info) {
+  const UdpSession& to = session(info);
+  const double limit = u32(info, 1) / 1000.0;
+  std::array<uint8_t, kMaxDatagram> message{};
+  uint64_t count = 0;
+  const Clock::time_point start = Clock::now();
+  while (seconds_since(start) < limit) {
+    if (SSL_read(to.ssl.get(), message.data(), static_cast<int>(message.size())) > 0) ++count;
+  }
+  return amount(info.Env(), count, seconds_since(start));
+}
+
+// countDatagrams(session, milliseconds): what arrives, unread.
+Napi::Value count_datagrams(const Napi::CallbackInfo& info) {
+  const int descriptor = session(info).socket.descriptor();
+  const double limit = u32(info, 1) / 1000.0;
+  std::array<mmsghdr, 64> headers{};
+  std::array<iovec, 64> parts{};
+  std::vector<uint8_t> bytes(64 * 2048);
+  for (size_t i = 0; i < headers.size(); ++i) {
+    parts[i] = {bytes.data() + i * 2048, 2048};
+    headers[i].msg_hdr.msg_iov = &parts[i];
+    headers[i].msg_hdr.msg_iovlen = 1;
+  }
+  uint64_t count = 0;
+  const Clock::time_point start = Clock::now();
+  while (seconds_since(start) < limit) {
+    const int got = ::recvmmsg(descriptor, headers.data(), headers.size(), MSG_WAITFORONE, nullptr);
+    if (got > 0) count += static_cast<uint64_t>(got);
+  }
+  return amount(info.Env(), count, seconds_since(start));
+}
+
+// ---- the same work in plain C ----
+
+// handshakes(milliseconds): client and server in this thread, cookie exchange included.
+Napi::Value handshakes(const Napi::CallbackInfo& info) {
+  const double limit = u32(info, 0) / 1000.0;
+  uint64_t count = 0;
+  const Clock::time_point start = Clock::now();
+  for (; seconds_since(start) < limit; ++count) {
+    MemoryPair(state().client_ctx.get(), state().server_ctx.get()).handshake();
+  }
+  return amount(info.Env(), count, seconds_since(start));
+}
+
+// holdSessions(session, count): accepts sessions one after the other and keeps them.
+void hold_sessions(const Napi::CallbackInfo& info) {
+  UdpSession& at = session(info);
+  for (uint32_t left = u32(info, 1); left > 0; --left) {
+    auto link = std::make_unique<UdpLink>(at.socket, false);
+    SslPtr ssl = make_ssl(state().server_ctx.get(), Side::kServer, *link);
+    accept_over(ssl.get());
+    state().held.emplace_back(std::move(link), std::move(ssl));
+  }
+}
+
+// receiveFromMany(sessions, messages, size): nanoseconds for each message, which come from all
+// sessions in turn.
+Napi::Value receive_from_many(const Napi::CallbackInfo& info) {
+  const size_t sessions = u32(info, 0);
+  const size_t each = u32(info, 1) / sessions;
+  const std::vector<uint8_t> message(u32(info, 2), 0x5a);
+  std::vector<std::unique_ptr<MemoryPair>> pairs;
+  std::vector<std::vector<Datagram>> records;
+  for (size_t i = 0; i < sessions; ++i) {
+    auto pair = std::make_unique<MemoryPair>(state().client_ctx.get(), state().server_ctx.get());
+    pair->handshake();
+    for (size_t n = 0; n < each; ++n) {
+      SSL_write(pair->client.get(), message.data(), static_cast<int>(message.size()));
+    }
+    records.push_back(pair->client_link.take_written());
+    pair->client.reset();
+    pairs.push_back(std::move(pair));
+  }
+  std::array<uint8_t, kMaxDatagram> out{};
+  size_t received = 0;
+  const Clock::time_point start = Clock::now();
+  for (size_t n = 0; n < each; ++n) {
+    for (size_t i = 0; i < sessions; ++i) {
+      pairs[i]->server_link.deliver(std::move(records[i][n]));
+      if (SSL_read(pairs[i]->server.get(), out.data(), static_cast<int>(out.size())) > 0) {
+        ++received;
+      }
+    }
+  }
+  const double elapsed = seconds_since(start);
+  if (received != each * sessions) throw std::runtime_error("messages were lost");
+  return Napi::Number::New(info.Env(), elapsed * 1e9 / static_cast<double>(received));
+}
+
+// A client whose datagrams JavaScript carries.
+class MemoryClient final : public Napi::ObjectWrap<MemoryClient> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(
+        env, "MemoryClient",
+        {InstanceMethod<&MemoryClient::step>("step"), InstanceMethod<&MemoryClient::seal>("seal")});
+  }
+
+  explicit MemoryClient(const Napi::CallbackInfo& info)
+      : ObjectWrap(info), ssl_(make_ssl(state().client_ctx.get(), Side::kClient, link_)) {}
+
+ private:
+  // step(datagrams): goes on with the handshake and gives the datagrams to send.
+  Napi::Value step(const Napi::CallbackInfo& info) {
+    const auto datagrams = info[0].As<Napi::Array>();
+    for (uint32_t i = 0; i < datagrams.Length(); ++i) {
+      const auto bytes = datagrams.Get(i).As<Napi::Buffer<uint8_t>>();
+      link_.deliver({bytes.Data(), bytes.Data() + bytes.Length()});
+    }
+    handshake_step(ssl_.get());
+    return written(info.Env());
+  }
+
+  // seal(size, count): messages as datagrams.
+  Napi::Value seal(const Napi::CallbackInfo& info) {
+    const std::vector<uint8_t> message(u32(info, 0), 0x5a);
+    for (uint32_t left = u32(info, 1); left > 0; --left) {
+      SSL_write(ssl_.get(), message.data(), static_cast<int>(message.size()));
+    }
+    return written(info.Env());
+  }
+
+  Napi::Value written(Napi::Env env) {
+    Napi::Array result = Napi::Array::New(env);
+    uint32_t at = 0;
+    for (const Datagram& datagram : link_.take_written()) {
+      result.Set(at++, Napi::Buffer<uint8_t>::Copy(env, datagram.data(), datagram.size()));
+    }
+    return result;
+  }
+
+  MemoryLink link_;
+  SslPtr ssl_;
+};
+
+// ---- memory ----
+
+// residentBytes(): what is left once the allocator has given back what it can.
+Napi::Value resident_bytes(const Napi::CallbackInfo& info) {
+  ::malloc_trim(0);
+  long pages = 0;
+  long resident = 0;
+  std::FILE* file = std::fopen("/proc/self/statm", "re");
+  const bool read = file != nullptr && std::fscanf(file, "%ld %ld", &pages, &resident) == 2;
+  if (file != nullptr) std::fclose(file);
+  if (!read) throw std::runtime_error("/proc/self/statm cannot be read");
+  return Napi::Number::New(info.Env(),
+                           static_cast<double>(resident) * static_cast<double>(::getpagesize()));
+}
+
+template <auto Function>
+Napi::Value guarded(const Napi::CallbackInfo& info) {
+  try {
+    if constexpr (std::is_void_v<decltype(Function(info))>) {
+      Function(info);
+      return info.Env().Undefined();
+    } else {
+      return Function(info);
+    }
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Napi::Error::New(info.Env(), error.what());
+  }
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  exports.Set("setCredentials", Napi::Function::New<guarded<set_credentials>>(env));
+  exports.Set("connect", Napi::Function::New<guarded<connect>>(env));
+  exports.Set("connectPlain", Napi::Function::New<guarded<connect_plain>>(env));
+  exports.Set("blast", Napi::Function::New<guarded<blast>>(env));
+  exports.Set("openSessions", Napi::Function::New<guarded<open_sessions>>(env));
+  exports.Set("openSink", Napi::Function::New<guarded<open_sink>>(env));
+  exports.Set("accept", Napi::Function::New<guarded<accept>>(env));
+  exports.Set("countMessages", Napi::Function::New<guarded<count_messages>>(env));
+  exports.Set("countDatagrams", Napi::Function::New<guarded<count_datagrams>>(env));
+  exports.Set("handshakes", Napi::Function::New<guarded<handshakes>>(env));
+  exports.Set("holdSessions", Napi::Function::New<guarded<hold_sessions>>(env));
+  exports.Set("receiveFromMany", Napi::Function::New<guarded<receive_from_many>>(env));
+  exports.Set("residentBytes", Napi::Function::New<guarded<resident_bytes>>(env));
+  exports.Set("MemoryClient", MemoryClient::define(env));
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(dgram_dtls_bench, init)
+
+}  // namespace bench

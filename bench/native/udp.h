@@ -1,0 +1,72 @@
+#ifndef DGRAM_DTLS_BENCH_UDP_H_
+#define DGRAM_DTLS_BENCH_UDP_H_
+
+#include <netinet/in.h>
+
+#include <vector>
+
+#include "tls.h"
+
+namespace bench {
+
+sockaddr_in loopback(uint32_t host, uint16_t port);
+
+// A blocking UDP socket; reads give up after a while.
+class UdpSocket {
+ public:
+  // On 127.0.0.1, or another of the many addresses of the loopback interface.
+  explicit UdpSocket(uint32_t host = INADDR_LOOPBACK);
+  ~UdpSocket();
+  UdpSocket(const UdpSocket&) = delete;
+  UdpSocket& operator=(const UdpSocket&) = delete;
+
+  int descriptor() const { return descriptor_; }
+  uint16_t port() const;
+  void connect(uint16_t port);
+
+ private:
+  int descriptor_;
+};
+
+// Sends datagrams of equal size, many with one system call: the kernel cuts them apart
+// (UDP_SEGMENT). This is what makes the sender faster than any receiver of single datagrams.
+class Batch {
+ public:
+  explicit Batch(int descriptor) : descriptor_(descriptor) {}
+  void add(const uint8_t* data, size_t size);
+  void send();
+  uint64_t sent() const { return sent_; }
+
+ private:
+  int descriptor_;
+  size_t size_ = 0;  // of each datagram
+  size_t count_ = 0;
+  uint64_t sent_ = 0;
+  std::vector<uint8_t> bytes_;
+};
+
+// An SSL's datagrams over a UDP socket: to the peer of the last one received, or to the one that
+// the socket is connected to.
+class UdpLink final : public Link {
+ public:
+  UdpLink(const UdpSocket& socket, bool connected)
+      : descriptor_(socket.descriptor()), connected_(connected) {}
+  int read(uint8_t* out, int capacity) override;
+  void write(const uint8_t* data, int size) override;
+  // Datagrams are collected from now on.
+  void collect_in(Batch* batch) { batch_ = batch; }
+
+ private:
+  int descriptor_;
+  bool connected_;
+  sockaddr_in peer_{};
+  Batch* batch_ = nullptr;
+};
+
+// Both block until the handshake is over, and retransmit; they throw when it fails.
+void connect_over(SSL* ssl);
+void accept_over(SSL* ssl);
+
+}  // namespace bench
+
+#endif  // DGRAM_DTLS_BENCH_UDP_H_

@@ -1,0 +1,44 @@
+// Each side of a measurement is a process of its own, driven by calls over IPC.
+
+import { fork } from 'node:child_process';
+import { join } from 'node:path';
+
+const child = join(import.meta.dirname, 'child.mjs');
+const running = new Set();
+
+/**
+ * Starts a process that serves the functions of a module in sides/: `side.call(name, ...args)`.
+ * `side.stop()` ends it.
+ */
+export async function start(module, credentials, execArgv = []) {
+  const subprocess = fork(child, [module], { execArgv });
+  const waiting = new Map();
+  let next = 0;
+  running.add(subprocess);
+  subprocess.on('message', ({ id, value, error }) => {
+    const { resolve, reject } = waiting.get(id);
+    waiting.delete(id);
+    if (error === undefined) resolve(value);
+    else reject(new Error(`${module}: ${error}`));
+  });
+  subprocess.on('exit', (code, signal) => {
+    running.delete(subprocess);
+    for (const { reject } of waiting.values()) {
+      reject(new Error(`${module} ended early (${signal ?? code})`));
+    }
+    waiting.clear();
+  });
+  const call = (name, ...args) =>
+    new Promise((resolve, reject) => {
+      const id = next++;
+      waiting.set(id, { resolve, reject });
+      subprocess.send({ id, name, args });
+    });
+  await call('begin', credentials);
+  return { call, stop: () => subprocess.kill('SIGKILL') };
+}
+
+/** Ends what a measurement that failed has left behind. */
+export function stopAll() {
+  for (const subprocess of running) subprocess.kill('SIGKILL');
+}

@@ -1,0 +1,120 @@
+// The library over node:dgram.
+
+import { once } from 'node:events';
+import { connect as connectDtls, createSecureContext, createServer } from 'dgram-dtls';
+import { loadAddon } from '../native.mjs';
+import { Counter, pingFor, sendFor } from './counter.mjs';
+
+const counter = new Counter();
+let credentials;
+let socket;
+
+export function begin(given) {
+  credentials = given;
+}
+
+async function listen(onSession, options = {}) {
+  const { cert, key } = credentials;
+  const server = createServer({ cert, key, ecdhCurve: 'X25519:P-256', ...options }, onSession);
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  return server;
+}
+
+export async function serve() {
+  const server = await listen((session) => {
+    session.on('message', () => {
+      ++counter.count;
+    });
+  });
+  return server.address().port;
+}
+
+export const received = (milliseconds) => counter.rate(milliseconds);
+
+export async function serveEcho() {
+  const server = await listen((session) => {
+    session.on('message', (message) => session.send(message));
+  });
+  return server.address().port;
+}
+
+const clientOptions = () => ({
+  secureContext: createSecureContext({ ca: credentials.ca, ecdhCurve: 'X25519:P-256' }),
+  servername: 'localhost',
+});
+
+export async function connect(port) {
+  socket = connectDtls({ port, host: '127.0.0.1', ...clientOptions() });
+  await once(socket, 'secureConnect');
+}
+
+export function send(size, milliseconds) {
+  const message = Buffer.alloc(size, 0x5a);
+  return sendFor(
+    milliseconds,
+    () => socket.send(message),
+    () => once(socket, 'drain'),
+  );
+}
+
+export function ping(size, milliseconds) {
+  const message = Buffer.alloc(size, 0x5a);
+  return pingFor(
+    milliseconds,
+    () => socket.send(message),
+    (answered) => socket.removeAllListeners('message').on('message', answered),
+  );
+}
+
+// ---- memory ----
+
+let held = 0;
+
+/** A server that keeps every session; the senders have an address each. */
+export async function prepareHold() {
+  const server = await listen(() => {
+    ++held;
+  }, { maxSessions: 0, maxSessionsPerHost: 0 });
+  return { port: server.address().port };
+}
+
+export async function holding(count) {
+  // A client's handshake ends before its server's does.
+  for (let turn = 0; turn < 100 && held < count; ++turn) {
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  if (held < count) throw new Error(`${held} sessions instead of ${count}`);
+}
+
+export function residentBytes() {
+  for (let i = 0; i < 4; ++i) globalThis.gc();
+  return loadAddon().residentBytes();
+}
+
+// ---- handshakes over the loopback interface ----
+
+export async function handshakes(milliseconds) {
+  const server = await listen(undefined, { maxSessionsPerHost: 0 });
+  const { port } = server.address();
+  const options = clientOptions();
+  const handshake = async () => {
+    const client = connectDtls({ port, host: '127.0.0.1', ...options });
+    await once(client, 'secureConnect');
+    client.close();
+    await once(client, 'close');
+  };
+  const worker = async (end) => {
+    let count = 0;
+    for (; performance.now() < end; ++count) await handshake();
+    return count;
+  };
+  const start = performance.now();
+  // A few at once: there is always something to do while a datagram is under way.
+  const workers = Array.from({ length: 8 }, () => worker(start + milliseconds));
+  const counts = await Promise.all(workers);
+  const rate = counts.reduce((a, b) => a + b) / ((performance.now() - start) / 1000);
+  server.close();
+  await once(server, 'close');
+  return rate;
+}

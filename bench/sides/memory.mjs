@@ -1,0 +1,146 @@
+// The library over transports that carry datagrams in memory: no kernel, one thread.
+
+import { once } from 'node:events';
+import { connect, createSecureContext, createServer } from 'dgram-dtls';
+import { loadAddon } from '../native.mjs';
+
+/** Transports by address; a datagram arrives in a later turn, as it would from a socket. */
+class Network {
+  #nodes = new Map();
+  #queue = [];
+  #scheduled = false;
+
+  transport(address, port) {
+    const peer = { address, port, family: 'IPv4' };
+    const key = `${address}:${port}`;
+    return {
+      start: (receiver) => this.#nodes.set(key, receiver),
+      send: (datagrams, to, done) => {
+        for (const datagram of datagrams) this.#queue.push([datagram, peer, to]);
+        if (!this.#scheduled) {
+          this.#scheduled = true;
+          setImmediate(() => this.#deliver());
+        }
+        if (done) process.nextTick(done, null);
+        return true;
+      },
+      address: () => peer,
+      close: (done) => {
+        this.#nodes.delete(key);
+        process.nextTick(done);
+      },
+    };
+  }
+
+  #deliver() {
+    this.#scheduled = false;
+    for (const [datagram, from, { address, port }] of this.#queue.splice(0)) {
+      this.#nodes.get(`${address}:${port}`)?.receive(datagram, from);
+    }
+  }
+}
+
+let credentials;
+
+export function begin(given) {
+  credentials = given;
+  loadAddon().setCredentials(given.cert, given.key, given.ca);
+}
+
+const serverOptions = () => ({
+  cert: credentials.cert,
+  key: credentials.key,
+  ecdhCurve: 'X25519:P-256',
+  maxSessions: 0,
+  maxSessionsPerHost: 0,
+});
+
+/** Full handshakes for each second, server and client in this thread. */
+export async function handshakes(milliseconds) {
+  const network = new Network();
+  const server = createServer({
+    ...serverOptions(),
+    transport: network.transport('10.0.0.1', 4433),
+  });
+  server.listen();
+  await once(server, 'listening');
+  const secureContext = createSecureContext({ ca: credentials.ca, ecdhCurve: 'X25519:P-256' });
+  const handshake = (port) =>
+    new Promise((resolve, reject) => {
+      const client = connect(
+        {
+          host: '10.0.0.1',
+          port: 4433,
+          servername: 'localhost',
+          secureContext,
+          transport: network.transport('10.0.0.2', port),
+        },
+        () => client.close(),
+      );
+      client.on('close', resolve);
+      client.on('error', reject);
+    });
+  let count = 0;
+  const start = performance.now();
+  for (; performance.now() - start < milliseconds; ++count) await handshake(1024 + (count % 60000));
+  const rate = count / ((performance.now() - start) / 1000);
+  server.close();
+  await once(server, 'close');
+  return rate;
+}
+
+/** Nanoseconds for each of `count` messages that come from `sessions` peers in turn. */
+export async function receiveFromMany(sessions, count, size) {
+  const { MemoryClient } = loadAddon();
+  let receiver;
+  let outgoing = [];
+  let received = 0;
+  const server = createServer(
+    {
+      ...serverOptions(),
+      transport: {
+        start(given) {
+          receiver = given;
+        },
+        send(datagrams) {
+          outgoing.push(...datagrams);
+          return true;
+        },
+        address: () => ({ address: '10.0.0.1', port: 4433, family: 'IPv4' }),
+        close: (done) => process.nextTick(done),
+      },
+    },
+    (socket) => {
+      socket.on('message', () => {
+        ++received;
+      });
+    },
+  );
+  server.listen();
+  await once(server, 'listening');
+
+  const peers = [];
+  const records = [];
+  for (let i = 0; i < sessions; ++i) {
+    const address = `10.1.${i >> 8}.${i & 255}`;
+    const peer = { address, port: 40000, family: 'IPv4' };
+    const client = new MemoryClient();
+    // Two turns of cookie exchange, two of the handshake.
+    for (let turn = 0; turn < 4; ++turn) {
+      for (const datagram of client.step(outgoing.splice(0))) receiver.receive(datagram, peer);
+    }
+    peers.push(peer);
+    records.push(client.seal(size, count / sessions));
+    if (i % 100 === 99) await new Promise((resolve) => setImmediate(resolve));
+  }
+  if (server.stats.handshakesCompleted !== sessions) throw new Error('handshakes failed');
+  globalThis.gc?.();
+
+  const start = process.hrtime.bigint();
+  for (let n = 0; n < count / sessions; ++n) {
+    for (let i = 0; i < sessions; ++i) receiver.receive(records[i][n], peers[i]);
+  }
+  const elapsed = Number(process.hrtime.bigint() - start);
+  if (received !== count) throw new Error(`${received} of ${count} messages came`);
+  return elapsed / count;
+}

@@ -1,0 +1,224 @@
+/**
+ * Other people's DTLS programs as peers: starts them, talks to them by their standard input, waits
+ * for what they print, and ends them by process id.
+ */
+import { spawn, spawnSync, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Context, Suite } from 'mocha';
+import type { Certificate } from './certificates';
+
+/** How long anything may take that a peer is waited for, in milliseconds. */
+export const PATIENCE_MS = 6000;
+
+/** A process that was started here, and everything it has printed. */
+export class PeerProcess {
+  readonly #name: string;
+  readonly #child: ChildProcessWithoutNullStreams;
+  readonly #exit: Promise<number | null>;
+  readonly #waiting = new Set<() => void>();
+  #output = '';
+  #ended = false;
+
+  constructor(command: string, args: readonly string[]) {
+    this.#name = [command, ...args].join(' ');
+    this.#child = spawn(command, args, { stdio: 'pipe' });
+    const collect = (chunk: Buffer): void => {
+      this.#output += chunk.toString('latin1');
+      this.#wake();
+    };
+    this.#child.stdout.on('data', collect);
+    this.#child.stderr.on('data', collect);
+    // What is written to a program that is just ending is lost, and that is all.
+    this.#child.stdin.on('error', () => undefined);
+    this.#exit = new Promise((resolve) => {
+      const ended = (code: number | null): void => {
+        this.#ended = true;
+        this.#wake();
+        resolve(code);
+      };
+      this.#child.once('error', (error) => {
+        this.#output += `\n${error.message}`;
+        ended(null);
+      });
+      // After 'exit' and after the last of the output.
+      this.#child.once('close', ended);
+    });
+  }
+
+  /** Standard output and standard error, as they came. */
+  get output(): string {
+    return this.#output;
+  }
+
+  write(text: string): void {
+    this.#child.stdin.write(text);
+  }
+
+  /** Ends the program's standard input. */
+  end(): void {
+    this.#child.stdin.end();
+  }
+
+  /** The first match of `pattern` in the output so far or to come. */
+  async sees(pattern: RegExp): Promise<RegExpExecArray> {
+    const deadline = Date.now() + PATIENCE_MS;
+    for (;;) {
+      const match = pattern.exec(this.#output);
+      if (match !== null) return match;
+      if (this.#ended) throw this.#complaint(`ended without printing ${String(pattern)}`);
+      if (!(await this.#somethingNew(deadline))) {
+        throw this.#complaint(`did not print ${String(pattern)}`);
+      }
+    }
+  }
+
+  /** The exit code, once it has ended by itself and all its output is there. */
+  async ends(): Promise<number | null> {
+    const deadline = Date.now() + PATIENCE_MS;
+    while (!this.#ended) {
+      if (!(await this.#somethingNew(deadline))) throw this.#complaint('did not end');
+    }
+    return this.#exit;
+  }
+
+  /** Ends it now, if it has not ended already. */
+  async stop(): Promise<void> {
+    if (!this.#ended) this.#child.kill('SIGKILL');
+    await this.#exit;
+  }
+
+  describe(): string {
+    return `$ ${this.#name}\n${this.#output}`;
+  }
+
+  #wake(): void {
+    for (const wake of [...this.#waiting]) wake();
+  }
+
+  #somethingNew(deadline: number): Promise<boolean> {
+    return new Promise((resolve) => {
+      const settle = (news: boolean): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+        resolve(news);
+      };
+      const wake = (): void => {
+        settle(true);
+      };
+      const timer = setTimeout(() => {
+        settle(false);
+      }, deadline - Date.now());
+      this.#waiting.add(wake);
+    });
+  }
+
+  #complaint(what: string): Error {
+    return new Error(`the peer ${what}\n${this.describe()}`);
+  }
+}
+
+/** Things a test opens, to be closed after it: the last one first. */
+export class Cleanup {
+  readonly #steps: (() => void | Promise<void>)[] = [];
+  readonly #peers: PeerProcess[] = [];
+
+  add(step: () => void | Promise<void>): void {
+    this.#steps.push(step);
+  }
+
+  /** Starts a program that is stopped after the test. */
+  start(command: string, args: readonly string[]): PeerProcess {
+    const peer = new PeerProcess(command, args);
+    this.#peers.push(peer);
+    this.add(() => peer.stop());
+    return peer;
+  }
+
+  async run(): Promise<void> {
+    for (const step of this.#steps.splice(0).reverse()) await step();
+  }
+
+  /** What the programs of this test printed. */
+  forget(): string {
+    return this.#peers
+      .splice(0)
+      .map((peer) => peer.describe())
+      .join('\n');
+  }
+}
+
+/** A {@link Cleanup} for each test of a suite; prints what the peers printed when a test fails. */
+export function cleanupAfterEach(suite: Suite): Cleanup {
+  const cleanup = new Cleanup();
+  suite.afterEach(async function () {
+    await cleanup.run();
+    const printed = cleanup.forget();
+    if (this.currentTest?.state === 'failed') console.error(printed);
+  });
+  return cleanup;
+}
+
+/** Why a program cannot be used, or undefined. */
+function missing(command: string): string | undefined {
+  const { error, stdout } = spawnSync(command, [command === 'openssl' ? 'version' : '--version'], {
+    encoding: 'utf8',
+  });
+  if (error !== undefined) return `${command} is not installed: ${error.message}`;
+  // LibreSSL has a program of this name too, with other options and other output.
+  if (command === 'openssl' && !/^OpenSSL [3-9]/.test(stdout)) {
+    return `openssl is not OpenSSL 3 or later but ${stdout.trim()}`;
+  }
+  return undefined;
+}
+
+/**
+ * Skips the suite whose `before` hook calls this where a program is missing, and says so; under CI
+ * that is a failure.
+ */
+export function requirePrograms(context: Context, ...commands: readonly string[]): void {
+  const reasons = commands.map(missing).filter((reason) => reason !== undefined);
+  if (reasons.length === 0) return;
+  const reason = reasons.join('; ');
+  if (process.env.CI) throw new Error(reason);
+  console.log(`    skipped: ${reason}`);
+  context.skip();
+}
+
+/** A UDP port of the loopback address on which nobody listens. */
+export async function freePort(): Promise<number> {
+  const socket = dgram.createSocket('udp4');
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  socket.close();
+  await once(socket, 'close');
+  return port;
+}
+
+/** A folder for what the peers read from files; it goes when the suite has ended. */
+export class TemporaryFiles {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-'));
+  readonly #known = new Map<string, string>();
+
+  /** Writes `content`, the same one once only, and returns its path. */
+  file(content: string | Uint8Array): string {
+    const key = Buffer.from(content).toString('latin1');
+    const path = this.#known.get(key) ?? join(this.#folder, `${this.#known.size + 1}`);
+    if (!this.#known.has(key)) writeFileSync(path, content, { mode: 0o600 });
+    this.#known.set(key, path);
+    return path;
+  }
+
+  /** The paths of a certificate's chain and key. */
+  identity({ cert, key }: Certificate): { cert: string; key: string } {
+    return { cert: this.file(cert), key: this.file(key) };
+  }
+
+  remove(): void {
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,47 @@
+/** This package's ends of the connections in these tests: opened, watched, and closed after them. */
+import { once } from 'node:events';
+import {
+  connect,
+  createServer,
+  DEFAULT_CIPHERS,
+  type ConnectOptions,
+  type ServerOptions,
+} from '../../lib/index';
+import type { Cleanup } from '../helpers/peers';
+import { WatchedServer, WatchedSocket } from '../helpers/watch';
+import type { Suite } from './foreign';
+
+export async function ourServer(
+  cleanup: Cleanup,
+  options: ServerOptions,
+): Promise<{ watched: WatchedServer; port: number; keylog: string[] }> {
+  const keylog: string[] = [];
+  const server = createServer(options);
+  const watched = new WatchedServer(server);
+  server.on('keylog', (line) => keylog.push(line.toString()));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  cleanup.add(() => server[Symbol.asyncDispose]());
+  const address = server.address();
+  if (address === null) throw new Error('the server has no address');
+  return { watched, port: address.port, keylog };
+}
+
+export function ourClient(
+  cleanup: Cleanup,
+  options: ConnectOptions,
+): { client: WatchedSocket; keylog: string[] } {
+  const keylog: string[] = [];
+  const socket = connect({ host: '127.0.0.1', ...options });
+  const client = new WatchedSocket(socket);
+  socket.on('keylog', (line) => keylog.push(line.toString()));
+  cleanup.add(() => socket[Symbol.asyncDispose]());
+  return { client, keylog };
+}
+
+/** The `ciphers` with which a suite can be had: none where the defaults have it. */
+export function ciphersFor(suite: Suite): { ciphers?: string } {
+  if (DEFAULT_CIPHERS.split(':').includes(suite.name)) return {};
+  // A tag of 64 bits is below OpenSSL's security level 1.
+  return { ciphers: suite.name.endsWith('CCM8') ? `${suite.name}:@SECLEVEL=0` : suite.name };
+}

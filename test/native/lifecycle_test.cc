@@ -1,0 +1,348 @@
+// Protects: how sessions end, and what the endpoint's books say afterwards: each session has
+// exactly one CLOSE record, the last, with the cause; a slot that was released is somebody else's.
+#include <doctest/doctest.h>
+#include <openssl/err.h>
+
+#include <algorithm>
+
+#include "harness.h"
+
+namespace dtls::test {
+namespace {
+
+void close(Link& link, Side& side) {
+  side.endpoint.close(side.session.slot, side.session.generation);
+  link.pump();
+}
+
+TEST_CASE("endpoint: close_notify ends both sides in order") {
+  for (const bool client_first : {true, false}) {
+    Link link;
+    REQUIRE(link.handshake());
+    Side& first = client_first ? link.client() : link.server;
+    Side& second = client_first ? link.server : link.client();
+    link.send(first, view("last words"));
+    close(link, first);
+    CHECK(second.messages() == std::vector<std::string>{"last words"});
+    CHECK(first.alerts(true, SSL_AD_CLOSE_NOTIFY) == 1);
+    CHECK(second.alerts(false, SSL_AD_CLOSE_NOTIFY) == 1);
+    CHECK(second.alerts(true, SSL_AD_CLOSE_NOTIFY) == 1);  // the answer
+    for (Side* side : {&first, &second}) {
+      CHECK(side->count(RecordType::kClose) == 1);
+      CHECK(side->events.back().type == RecordType::kClose);
+      CHECK(side->close_kind() == FailureKind::kNone);
+      CHECK((side->last(RecordType::kClose)->b >> 31) == 1);
+      CHECK(side->endpoint.session_count() == 0);
+      CHECK(side->endpoint.deadline() == kNever);
+    }
+    CHECK(link.send(first, view("too late")) == SendOutcome::kNotOpen);
+    close(link, first);
+    CHECK(first.count(RecordType::kClose) == 1);
+  }
+}
+
+TEST_CASE("endpoint: a fatal alert leaves before the CLOSE record is written") {
+  Link link;
+  REQUIRE_FALSE(link.client_context->set_ciphers("ECDHE-RSA-AES128-GCM-SHA256"));
+  CHECK_FALSE(link.handshake());
+  const std::vector<Event>& events = link.server.events;
+  REQUIRE(events.size() >= 2);
+  CHECK(events.back().type == RecordType::kClose);
+  const auto transmit = std::find_if(events.rbegin(), events.rend(), [](const Event& e) {
+    return e.type == RecordType::kTransmit;
+  });
+  REQUIRE(transmit != events.rend());
+  CHECK(transmit->bytes[0] == 21);
+  CHECK(link.server.close_alert() == SSL_AD_HANDSHAKE_FAILURE);
+  CHECK(link.server.alerts(true, SSL_AD_HANDSHAKE_FAILURE) == 1);
+  CHECK(link.client().close_alert() == SSL_AD_HANDSHAKE_FAILURE);
+}
+
+TEST_CASE("endpoint: a fatal alert under protection ends an open session") {
+  Link link;
+  REQUIRE_FALSE(link.client_context->set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256"));
+  REQUIRE(link.handshake());
+  const std::string alert = {2, SSL_AD_INTERNAL_ERROR};
+  link.inject(link.server, view(seal_record(link.client().live()->ssl(), 21, 50, view(alert))));
+  link.pump();
+  CHECK(link.server.close_kind() == FailureKind::kAlertReceived);
+  CHECK(link.server.close_alert() == SSL_AD_INTERNAL_ERROR);
+  CHECK((link.server.last(RecordType::kClose)->b >> 31) == 1);
+}
+
+TEST_CASE("endpoint: calls with a stale generation do nothing") {
+  Link link;
+  REQUIRE(link.handshake());
+  Endpoint& server = link.server.endpoint;
+  const SessionId old = link.server.session;
+  server.release(old.slot, old.generation);
+  link.pump();
+  link.add_client(address(0x0a000009, 1));
+  link.connect();
+  link.pump();
+  REQUIRE(link.client().secure());
+  const SessionId now = link.server.session;
+  REQUIRE(now.slot == old.slot);
+  REQUIRE(now.generation != old.generation);
+
+  CHECK(server.find(old.slot, old.generation) == nullptr);
+  CHECK(server.send(old.slot, old.generation, view("x"), 0, link.now()) == SendOutcome::kNotOpen);
+  server.close(old.slot, old.generation);
+  server.fail(old.slot, old.generation, FailureKind::kInternal);
+  server.answer_psk(old.slot, old.generation, false, {}, {}, link.now());
+  server.answer_identity(old.slot, old.generation, false, link.now());
+  server.release(old.slot, old.generation);
+  for (const uint32_t slot : {1U, 1000U, kNoSlot}) {
+    CHECK(server.find(slot, 0) == nullptr);
+    server.release(slot, 0);
+    server.close(slot, 0);
+  }
+  link.send(link.client(), view("alive"));
+  link.pump();
+  CHECK(link.server.messages() == std::vector<std::string>{"alive"});
+}
+
+TEST_CASE("endpoint: release in any state") {
+  Link link;
+  link.use_psk("x", {1, 2, 3});
+  const auto check_gone = [&](Side& side) {
+    side.endpoint.release(side.session.slot, side.session.generation);
+    link.pump();
+    CHECK(side.live() == nullptr);
+    CHECK(side.endpoint.session_count() == 0);
+    CHECK(side.endpoint.pending_count() == 0);
+    CHECK(side.endpoint.deadline() == kNever);
+    CHECK(side.count(RecordType::kClose) == 1);
+  };
+  SUBCASE("a hello that is not whole yet") {
+    std::vector<uint8_t> protocols(900, 29);
+    REQUIRE(SSL_CTX_set_alpn_protos(link.client_context->get(), protocols.data(), 900) == 0);
+    link.client_policy.mtu = 256;
+    link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+      if (link.server.count(RecordType::kOpen) == 0) arriving.push_back(packet);
+    };
+    link.listen();
+    link.connect();
+    while (link.server.endpoint.session_count() == 0) {
+      link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+        // Only fronts of hellos arrive.
+        if (!packet.to_server || read_u24(&packet.bytes[19]) == 0) arriving.push_back(packet);
+      };
+      link.pump();
+      if (link.server.endpoint.session_count() == 0) link.advance();
+    }
+    CHECK(link.server.live()->ssl() == nullptr);
+  }
+  SUBCASE("in mid-handshake") {
+    link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+      if (packet.to_server || packet.bytes.size() == 60) arriving.push_back(packet);
+    };
+    link.handshake();
+  }
+  SUBCASE("with an open question") {
+    link.server.hold = true;
+    link.handshake();
+  }
+  SUBCASE("open") { REQUIRE(link.handshake()); }
+  SUBCASE("closed") {
+    REQUIRE(link.handshake());
+    close(link, link.client());
+  }
+  check_gone(link.server);
+  CHECK_NOTHROW(link.pump());
+}
+
+TEST_CASE("endpoint: limits") {
+  Link link;
+  const auto newcomer = [&](uint32_t host, uint16_t port) {
+    link.add_client(address(host, port));
+    link.connect();
+    link.pump();
+    return link.client().secure();
+  };
+  SUBCASE("sessions") {
+    link.listener.max_sessions = 2;
+    REQUIRE(link.handshake());
+    CHECK(newcomer(1, 1));
+    CHECK_FALSE(newcomer(2, 1));
+    CHECK(link.server.endpoint.stats().sessionsRefused == 1);
+    // Room again, and the refused one is let in when it repeats itself.
+    const SessionId id = link.server.session;
+    link.server.endpoint.close(id.slot, id.generation);
+    CHECK(link.run_until([&] { return link.client().secure(); }));
+  }
+  SUBCASE("sessions of one host, whatever the port") {
+    link.listener.max_sessions_per_host = 2;
+    link.listen();
+    CHECK(newcomer(7, 1));
+    CHECK(newcomer(7, 2));
+    CHECK_FALSE(newcomer(7, 3));
+    CHECK(newcomer(8, 3));
+  }
+  SUBCASE("handshakes") {
+    link.listener.max_pending_handshakes = 2;
+    link.use_psk("x", {1, 2, 3});
+    link.server.hold = true;
+    link.listen();
+    for (uint16_t port = 1; port <= 3; ++port) {
+      link.add_client(address(7, port)).psk_identity = "x";
+      link.client().psk = {1, 2, 3};
+      link.connect();
+      link.pump();
+    }
+    CHECK(link.server.endpoint.pending_count() == 2);
+    CHECK(link.server.endpoint.stats().sessionsRefused == 1);
+  }
+  SUBCASE("0 means none") {
+    link.listener.max_sessions = 0;
+    link.listener.max_pending_handshakes = 0;
+    link.listener.max_sessions_per_host = 0;
+    CHECK(link.handshake());
+  }
+}
+
+TEST_CASE("endpoint: a server that stops listening keeps its sessions and takes no new ones") {
+  Link link;
+  REQUIRE(link.handshake());
+  link.server.endpoint.stop_listening();
+  Side& old = link.client();
+  link.add_client(address(77, 1));
+  link.connect();
+  link.pump();
+  CHECK_FALSE(link.client().secure());
+  link.send(old, view("alive"));
+  link.pump();
+  CHECK(link.server.messages() == std::vector<std::string>{"alive"});
+}
+
+TEST_CASE("endpoint: what a passed handshake deadline is called") {
+  Link link;
+  SUBCASE("nothing ever came back") {
+    link.connect();
+    link.skip(link.client_policy.handshake_timeout + 1);
+    link.advance();
+    CHECK(link.client().close_kind() == FailureKind::kNoResponse);
+  }
+  SUBCASE("the peer fell silent") {
+    link.network = [](Packet& packet, std::deque<Packet>& arriving) {
+      if (packet.to_server || packet.bytes.size() == 60) arriving.push_back(packet);
+    };
+    CHECK_FALSE(link.handshake());
+    link.skip(link.client_policy.handshake_timeout - 1000);
+    link.advance();
+    CHECK(link.client().count(RecordType::kClose) == 0);
+    link.skip(1000);
+    link.advance();
+    CHECK(link.client().close_kind() == FailureKind::kHandshakeTimeout);
+    CHECK(link.server.close_kind() == FailureKind::kHandshakeTimeout);
+  }
+  SUBCASE("an open question counts, too") {
+    link.client_policy.ask_identity = true;
+    link.client().hold = true;
+    CHECK_FALSE(link.handshake());
+    link.skip(link.client_policy.handshake_timeout + 1);
+    link.advance();
+    CHECK(link.client().close_kind() == FailureKind::kHandshakeTimeout);
+  }
+  CHECK(link.client().endpoint.pending_count() == 0);
+  CHECK(link.server.endpoint.pending_count() == 0);
+}
+
+TEST_CASE("endpoint: idle timeout") {
+  Link link;
+  link.server_policy.idle_timeout = 60000;
+  REQUIRE(link.handshake());
+  for (int i = 0; i < 3; ++i) {  // traffic in either direction keeps it open
+    link.skip(40000);
+    if (i % 2 == 0) {
+      link.send(link.client(), view("x"));
+    } else {
+      link.send(link.server, view("x"));
+    }
+    link.advance();
+    CHECK(link.server.count(RecordType::kClose) == 0);
+  }
+  link.skip(40000);
+  link.inject(link.server,
+              view(plain_record(23, 1, 999, view("what nobody signed is no traffic"))));
+  link.skip(20001);
+  link.advance();
+  CHECK(link.server.close_kind() == FailureKind::kIdleTimeout);
+  CHECK(link.client().close_kind() == FailureKind::kNone);  // it was told
+  CHECK(link.client().count(RecordType::kClose) == 1);
+}
+
+// As after a careless call of Node's own crypto on this thread.
+void fill_error_queue() {
+  for (int i = 0; i < 20; ++i) ERR_raise(ERR_LIB_SSL, SSL_R_BAD_SIGNATURE);
+}
+
+TEST_CASE("endpoint: OpenSSL's error queue is clean after every call, and never misleads one") {
+  Link link;
+  const auto clean = [](const auto& call) {
+    fill_error_queue();
+    call();
+    CHECK(ERR_peek_error() == 0);
+  };
+  clean([&] { link.listen(); });
+  clean([&] { link.connect(); });
+  link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+    fill_error_queue();
+    arriving.push_back(packet);
+  };
+  link.pump();
+  REQUIRE(link.client().secure());
+  REQUIRE(link.server.secure());
+  Endpoint& client = link.client().endpoint;
+  const SessionId id = link.client().session;
+  clean([&] { client.send(id.slot, id.generation, view("x"), 0, link.now()); });
+  clean([&] { client.send(id.slot, 99, view("x"), 0, link.now()); });
+  clean([&] { client.send(id.slot, id.generation, {}, 0, link.now()); });
+  clean([&] { client.advance(link.now()); });
+  clean([&] { client.answer_psk(id.slot, id.generation, true, {}, {}, link.now()); });
+  clean([&] { client.answer_identity(id.slot, id.generation, true, link.now()); });
+  clean([&] { link.inject(link.client(), view(std::string("rubbish"))); });
+  clean([&] { link.inject(link.client(), view(plain_record(23, 1, 99, view("rubbish")))); });
+  clean([&] { link.inject(link.client(), view(plain_record(22, 0, 99, view("rubbish")))); });
+  link.pump();
+  CHECK(link.server.messages() == std::vector<std::string>{"x"});
+  CHECK(link.client().count(RecordType::kClose) == 0);
+  clean([&] { client.close(id.slot, id.generation); });
+  clean([&] { client.fail(id.slot, id.generation, FailureKind::kInternal); });
+  clean([&] { client.release(id.slot, id.generation); });
+  clean([&] { client.release(id.slot, id.generation); });
+  clean([&] { link.server.endpoint.set_context(link.server_context); });
+  clean([&] { link.server.endpoint.stop_listening(); });
+}
+
+TEST_CASE("secure context: what is wrong is named, and nothing stays in the error queue") {
+  SecureContext context;
+  REQUIRE(context.valid());
+  const Identity one = authority().issue();
+  const Identity other = authority().issue();
+  const std::string rubbish = "rubbish";
+  const auto kind = [](const Failure& failure) {
+    CHECK(ERR_peek_error() == 0);
+    return failure.kind;
+  };
+  CHECK(kind(context.add_identity(view(rubbish), view(one.key), {})) ==
+        FailureKind::kInvalidCertificate);
+  CHECK(kind(context.add_identity(view(one.chain), view(rubbish), {})) == FailureKind::kInvalidKey);
+  CHECK(kind(context.add_identity(view(one.chain), view(other.key), {})) ==
+        FailureKind::kKeyMismatch);
+  CHECK(kind(context.add_identity(view(one.chain), view(one.key), {})) == FailureKind::kNone);
+  CHECK(kind(context.add_ca(view(rubbish))) == FailureKind::kInvalidCa);
+  CHECK(kind(context.add_ca({})) == FailureKind::kInvalidCa);
+  CHECK(kind(context.add_ca(view(authority().pem()))) == FailureKind::kNone);
+  CHECK(kind(context.add_crl(view(rubbish))) == FailureKind::kInvalidCrl);
+  CHECK(kind(context.set_ciphers("NO-SUCH-SUITE")) == FailureKind::kInvalidCiphers);
+  CHECK(kind(context.set_groups("no-such-group")) == FailureKind::kInvalidCurves);
+  CHECK(kind(context.set_sigalgs("no-such-algorithm")) == FailureKind::kInvalidSigalgs);
+  CHECK(kind(context.set_dhparam(view(rubbish))) == FailureKind::kInvalidDhparam);
+  CHECK(kind(context.set_versions(0x1234, 0x1234)) == FailureKind::kInvalidVersion);
+  CHECK(kind(context.set_session_id_context(view(std::string(33, 'x')))) ==
+        FailureKind::kInvalidSessionIdContext);
+}
+
+}  // namespace
+}  // namespace dtls::test

@@ -1,0 +1,172 @@
+// Protects: that a handshake gets over the loss, the duplication and the disorder of any of its
+// datagrams, and that nothing is sent again for ever.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <random>
+
+#include "harness.h"
+
+namespace dtls::test {
+namespace {
+
+bool both_secure(Link& link) { return link.client().secure() && link.server.secure(); }
+
+// Certificates on both sides and a small MTU, so that each flight has several datagrams.
+void prepare(Link& link) {
+  static const Identity client = authority().issue({"client"});
+  link.client_context = certificate_context(&client);
+  link.server_policy.request_certificate = true;
+  link.server_policy.mtu = link.client_policy.mtu = 400;
+}
+
+TEST_CASE("endpoint: each datagram of a handshake lost once") {
+  size_t total = 0;
+  {
+    Link link;
+    prepare(link);
+    REQUIRE(link.handshake());
+    total = link.client().count(RecordType::kTransmit) + link.server.count(RecordType::kTransmit);
+  }
+  REQUIRE(total >= 10);
+  for (size_t lost = 0; lost < total; ++lost) {
+    Link link;
+    prepare(link);
+    size_t number = 0;
+    link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+      if (number++ != lost) arriving.push_back(packet);
+    };
+    link.listen();
+    link.connect();
+    CAPTURE(lost);
+    REQUIRE(link.run_until([&] { return both_secure(link); }));
+    CHECK(link.server.count(RecordType::kOpen) == 1);
+    CHECK(link.client().endpoint.traffic().retransmissions +
+              link.server.endpoint.traffic().retransmissions >
+          0);
+    // Both sides work, and both are quiet.
+    link.send(link.client(), view("a"));
+    link.send(link.server, view("b"));
+    link.pump();
+    CHECK(link.server.messages() == std::vector<std::string>{"a"});
+    CHECK(link.client().messages() == std::vector<std::string>{"b"});
+    CHECK(link.client().endpoint.deadline() == kNever);
+    CHECK(link.server.endpoint.deadline() == kNever);
+  }
+}
+
+TEST_CASE("endpoint: the server's last flight lost several times") {
+  Link link;
+  int losses = 6;
+  bool was_lost = false;
+  link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+    // The server has finished once it sends a ChangeCipherSpec.
+    if (!packet.to_server && losses > 0) {
+      Bytes rest = view(packet.bytes);
+      RecordView record;
+      while (take_record(rest, record)) {
+        if (record.type == 20 || record.epoch == 1) {
+          was_lost = true;
+          --losses;
+          return;
+        }
+      }
+    }
+    arriving.push_back(packet);
+  };
+  link.listen();
+  link.connect();
+  CHECK(link.run_until([&] { return both_secure(link); }));
+  CHECK(was_lost);
+  CHECK(link.server.count(RecordType::kSecure) == 1);
+  CHECK(link.server.endpoint.traffic().retransmissions >= 2);
+  link.send(link.server, view("after"));
+  link.pump();
+  CHECK(link.client().messages() == std::vector<std::string>{"after"});
+}
+
+TEST_CASE("endpoint: messages that overtake the server's last flight are not lost") {
+  Link link;
+  std::vector<Packet> late;
+  bool holding = true;
+  link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+    Bytes rest = view(packet.bytes);
+    RecordView record;
+    const bool finishing = !packet.to_server && take_record(rest, record) &&
+                           (record.type == 20 || record.epoch == 1) && record.type != 23;
+    if (finishing && holding) {
+      late.push_back(packet);
+    } else {
+      arriving.push_back(packet);
+    }
+  };
+  CHECK_FALSE(link.handshake());
+  REQUIRE(link.server.secure());
+  link.send(link.server, view("early"));
+  link.pump();
+  CHECK(link.client().messages().empty());
+  holding = false;
+  for (Packet& packet : late) link.arriving.push_back(packet);
+  link.pump();
+  REQUIRE(link.client().secure());
+  CHECK(link.client().messages() == std::vector<std::string>{"early"});
+}
+
+TEST_CASE("endpoint: every datagram twice") {
+  Link link;
+  prepare(link);
+  link.network = [](Packet& packet, std::deque<Packet>& arriving) {
+    arriving.push_back(packet);
+    arriving.push_back(packet);
+  };
+  REQUIRE(link.handshake());
+  CHECK(link.server.count(RecordType::kOpen) == 1);
+  CHECK(link.server.endpoint.session_count() == 1);
+  link.send(link.client(), view("once"));
+  link.pump();
+  CHECK(link.server.messages() == std::vector<std::string>{"once"});
+}
+
+TEST_CASE("endpoint: loss, duplication and disorder at random") {
+  for (unsigned seed = 0; seed < 25; ++seed) {
+    std::mt19937 random(seed);
+    Link link;
+    prepare(link);
+    if (seed % 3 == 0) link.use_psk("noisy", {1, 2, 3, 4});
+    link.client_policy.retransmit_max = link.server_policy.retransmit_max = 40;
+    link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+      if (random() % 100 < 15) return;
+      arriving.insert(arriving.begin() + static_cast<long>(random() % (arriving.size() + 1)),
+                      packet);
+      if (random() % 100 < 15) arriving.push_back(packet);
+    };
+    link.listen();
+    link.connect();
+    CAPTURE(seed);
+    CHECK(link.run_until([&] { return both_secure(link); }, 8000));
+    CHECK(link.server.count(RecordType::kOpen) == 1);
+    CHECK(link.client().count(RecordType::kClose) == 0);
+  }
+}
+
+TEST_CASE("endpoint: retransmissions follow the policy and end") {
+  Link link;
+  SUBCASE("with the handshake timeout") {
+    link.client_policy.retransmit_initial = 50;
+    link.client_policy.retransmit_max = 1e12;  // no limit to speak of
+    link.client_policy.handshake_timeout = 400;
+  }
+  SUBCASE("before it, when OpenSSL has repeated itself twelve times") {
+    link.client_policy.retransmit_backoff = 1;
+    link.client_policy.handshake_timeout = 0;
+  }
+  link.connect();  // nobody listens
+  CHECK(link.run_until([&] { return link.client().count(RecordType::kClose) != 0; }));
+  CHECK(link.client().close_kind() == FailureKind::kNoResponse);
+  CHECK(link.client().endpoint.traffic().retransmissions >= 3);
+  CHECK(link.client().endpoint.deadline() == kNever);
+  CHECK(link.client().endpoint.stats().handshakesFailed == 1);
+}
+
+}  // namespace
+}  // namespace dtls::test
