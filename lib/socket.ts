@@ -594,7 +594,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   // ---- questions from the handshake ----
 
   #onLookup(kind: number, about: Buffer): void {
-    switch (kind as LookupKind) {
+    switch (kind) {
       case LookupKind.PskServer:
         this.#answerPsk(this.#owner?.pskCallback, (callback) =>
           callback(this, readableIdentity(about)),

@@ -686,13 +686,13 @@ unsigned Session::psk_client_callback(SSL* ssl, const char* /*hint*/, char* iden
     return 0;
   }
   // OpenSSL takes a C string: it would send another identity than was meant.
-  if (offered.size() >= identity_capacity ||
+  if (offered.size() > identity_capacity ||
       std::find(offered.begin(), offered.end(), 0) != offered.end()) {
     handshake->cause = FailureKind::kPskIdentityInvalid;
     return 0;
   }
+  // OpenSSL's buffer is zeroed, and has a byte more than it says for the NUL.
   std::copy(offered.begin(), offered.end(), identity);
-  identity[offered.size()] = '\0';
   std::memcpy(psk, handshake->psk_key.data(), handshake->psk_key.size());
   return static_cast<unsigned>(handshake->psk_key.size());
 }

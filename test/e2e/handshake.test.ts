@@ -16,7 +16,7 @@ import {
   type DTLSSocket,
   type HandshakeEvent,
 } from '../../lib/index';
-import type { KeyType } from '../helpers/certificates';
+import { selfSigned, type KeyType } from '../helpers/certificates';
 import { Link } from '../helpers/link';
 import {
   certificate,
@@ -57,7 +57,8 @@ async function boundSocket(): Promise<dgram.Socket> {
   return socket;
 }
 
-const KEY_TYPES: KeyType[] = ['ecdsa-p256', 'rsa-2048', 'ed25519'];
+// No Ed25519: the OpenSSL of Node 20 takes such a key for TLS 1.2 but not for DTLS 1.2.
+const KEY_TYPES: KeyType[] = ['ecdsa-p256', 'rsa-2048'];
 
 describe('handshake', () => {
   afterEach(closeEverything);
@@ -144,9 +145,7 @@ describe('handshake', () => {
     });
 
     it('goes on with an unverified server when rejectUnauthorized is false', async () => {
-      const { ca } = await (await import('../helpers/certificates')).selfSigned({
-        commonName: 'somebody else',
-      });
+      const { ca } = await selfSigned({ commonName: 'somebody else' });
       const pair = await open(await withCertificate(), { ca, rejectUnauthorized: false });
       await converse(pair);
       expect(pair.client.authorized).to.be.false;
@@ -163,7 +162,8 @@ describe('handshake', () => {
       const { cert, key } = await certificate({ clientAuth: true });
       const untrusted = await openOn(server, { cert, key });
       expect(untrusted.peer.authorized).to.be.false;
-      expect(untrusted.peer.authorizationError).to.equal('UNABLE_TO_GET_ISSUER_CERT_LOCALLY');
+      // OpenSSL completes the client's chain from the authorities that the client itself trusts.
+      expect(untrusted.peer.authorizationError).to.equal('SELF_SIGNED_CERT_IN_CHAIN');
       expect(untrusted.peer.getPeerX509Certificate()).to.be.instanceOf(X509Certificate);
     });
 
