@@ -4,7 +4,7 @@
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export function median(values) {
-  const sorted = values.toSorted((a, b) => a - b);
+  const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
@@ -17,7 +17,7 @@ export async function alternate(rounds, subjects) {
   const names = Object.keys(subjects);
   const results = Object.fromEntries(names.map((name) => [name, []]));
   for (let round = 0; round < rounds; ++round) {
-    for (const name of round % 2 === 0 ? names : names.toReversed()) {
+    for (const name of round % 2 === 0 ? names : [...names].reverse()) {
       results[name].push(await subjects[name]());
     }
   }
@@ -28,7 +28,15 @@ export async function alternate(rounds, subjects) {
  * One line of the table. `ours` and `reference` are lists of the same rounds; `target` bounds the
  * ratio from below, or from above when less is better.
  */
-export function row({ name, unit, ours, reference, versus, target, lessIsBetter = false }) {
+export function row({
+  name,
+  unit,
+  ours,
+  reference,
+  versus,
+  target = undefined,
+  lessIsBetter = false,
+}) {
   const ratios = ours.map((value, round) => value / reference[round]);
   const ratio = median(ratios);
   const met = lessIsBetter ? ratio <= target : ratio >= target;
@@ -43,4 +51,26 @@ export function row({ name, unit, ours, reference, versus, target, lessIsBetter 
     ...(target === undefined ? {} : { target, lessIsBetter, met }),
     runs: { ours, reference },
   };
+}
+
+/** Two lines of what was measured by the clock and by CPU time. The target is for the first. */
+export function rowsOfRates({ name, unit, ours, reference, versus, target = undefined }) {
+  const by = (rates, which) => rates.map((each) => each[which]);
+  return [
+    row({
+      name,
+      unit: `${unit}/s`,
+      ours: by(ours, 'clock'),
+      reference: by(reference, 'clock'),
+      versus,
+      target,
+    }),
+    row({
+      name: `${name}, by CPU time`,
+      unit: `${unit}/s`,
+      ours: by(ours, 'cpu'),
+      reference: by(reference, 'cpu'),
+      versus,
+    }),
+  ];
 }

@@ -6,6 +6,9 @@ import { join } from 'node:path';
 const child = join(import.meta.dirname, 'child.mjs');
 const running = new Set();
 
+/** No call takes longer, however slow the machine. */
+const PATIENCE = 120_000;
+
 /**
  * Starts a process that serves the functions of a module in sides/: `side.call(name, ...args)`.
  * `side.stop()` ends it.
@@ -15,7 +18,7 @@ export async function start(module, credentials, execArgv = []) {
   const waiting = new Map();
   let next = 0;
   running.add(subprocess);
-  subprocess.on('message', ({ id, value, error }) => {
+  subprocess.on('message', (/** @type {any} */ { id, value, error }) => {
     const { resolve, reject } = waiting.get(id);
     waiting.delete(id);
     if (error === undefined) resolve(value);
@@ -31,7 +34,12 @@ export async function start(module, credentials, execArgv = []) {
   const call = (name, ...args) =>
     new Promise((resolve, reject) => {
       const id = next++;
-      waiting.set(id, { resolve, reject });
+      const late = setTimeout(() => reject(new Error(`${module}.${name}: no answer`)), PATIENCE);
+      const settled = (settle) => (value) => {
+        clearTimeout(late);
+        settle(value);
+      };
+      waiting.set(id, { resolve: settled(resolve), reject: settled(reject) });
       subprocess.send({ id, name, args });
     });
   await call('begin', credentials);

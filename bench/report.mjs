@@ -46,9 +46,9 @@ function table(rows) {
       )
       .join(' | ')} |`;
   const rule = widths.map((width, column) =>
-    toTheRight.has(column) ? `${'-'.repeat(width - 1)}:` : '-'.repeat(width),
+    toTheRight.has(column) ? `${'-'.repeat(width + 1)}:` : '-'.repeat(width + 2),
   );
-  return [line(header), `|-${rule.join('-|-')}-|`, ...lines.slice(1).map(line)].join('\n');
+  return [line(header), `|${rule.join('|')}|`, ...lines.slice(1).map(line)].join('\n');
 }
 
 export function markdown({ environment, rounds, rows }) {

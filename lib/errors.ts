@@ -38,18 +38,19 @@ export class DTLSError extends Error {
   override readonly name = 'DTLSError';
   readonly code: string;
   readonly category: DTLSErrorCategory;
+  // Declared, not defined: what is not known is not there, and does not print as undefined.
   /** One sentence of what to check. */
-  readonly hint?: string;
+  declare readonly hint?: string;
   /** OpenSSL's own words. */
-  readonly reason?: string;
+  declare readonly reason?: string;
   /** The part of OpenSSL that spoke. */
-  readonly library?: string;
+  declare readonly library?: string;
   /** The alert that was received, or that was sent because of this error. */
-  readonly alert?: string;
+  declare readonly alert?: string;
   /** Whom it was about. */
-  readonly peer?: Peer;
-  readonly errno?: number;
-  readonly syscall?: string;
+  declare readonly peer?: Peer;
+  declare readonly errno?: number;
+  declare readonly syscall?: string;
 
   constructor(message: string, details: DTLSErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -233,6 +234,7 @@ export function withTypedErrors<T>(call: () => T): T {
   try {
     return call();
   } catch (error) {
+    if (error instanceof DTLSError) throw error;
     if (!(error instanceof Error) || !('category' in error) || !('code' in error)) throw error;
     const thrown = error as Error & { code: string; category: string } & Partial<
         Record<'hint' | 'reason' | 'library', string>

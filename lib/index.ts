@@ -8,6 +8,7 @@ export { features, type Features } from './features';
 export type {
   ClientPskCallback,
   ConnectOptions,
+  HeartbeatOptions,
   RetransmissionOptions,
   ServerOptions,
   ServerPskCallback,
@@ -24,6 +25,12 @@ export {
   type SecureContextOptions,
 } from './secure-context';
 export { createServer, DTLSServer, type DTLSServerEvents, type ListenOptions } from './server';
+export type {
+  DiscoverMtuOptions,
+  HeartbeatEvent,
+  HeartbeatRequestOptions,
+  HeartbeatResult,
+} from './heartbeat';
 export {
   connect,
   DTLSSocket,

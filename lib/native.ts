@@ -65,6 +65,15 @@ export interface NativeEndpoint {
   ): [slot: number, generation: number];
   /** A SendOutcome. */
   send(slot: number, generation: number, message: Uint8Array, token: number): number;
+  /** A HeartbeatOutcome. */
+  heartbeat(
+    slot: number,
+    generation: number,
+    payload: Uint8Array,
+    padding: number,
+    timeout: number,
+    retries: number,
+  ): number;
   close(slot: number, generation: number): void;
   /** Without a key the identity is refused. A server passes no identity. */
   answerPsk(
@@ -85,6 +94,8 @@ export interface NativeEndpoint {
   cipher(slot: number, generation: number): NativeCipher | undefined;
   protocol(slot: number, generation: number): string | undefined;
   peerChain(slot: number, generation: number): Buffer[];
+  /** Stricter than `tls.checkServerIdentity`: true is a verdict, false only a question. */
+  peerIsHost(slot: number, generation: number, host: string): boolean;
   certificate(slot: number, generation: number): Buffer | undefined;
   ephemeralKey(
     slot: number,
@@ -132,6 +143,10 @@ export interface Native {
     keylog: boolean,
     serverName: string,
     pskIdentityHint: string,
+    heartbeatMode: number,
+    heartbeatInterval: number,
+    heartbeatTimeout: number,
+    heartbeatRetries: number,
   ) => NativeSessionPolicy;
   /** `deadline[0]` is kept at the time of the next advance(), Infinity for none. */
   readonly Endpoint: new (

@@ -40,6 +40,21 @@ export interface RetransmissionOptions {
   backoff?: number | undefined;
 }
 
+/** RFC 6520. */
+export interface HeartbeatOptions {
+  /**
+   * What the peer is told: whether it may send requests. Default `'peer_allowed_to_send'`; this side may
+   * send them when the peer says the same.
+   */
+  mode?: 'peer_allowed_to_send' | 'peer_not_allowed_to_send' | undefined;
+  /** Keep-alive: a request after so many milliseconds without hearing anything; 0 (default): none. */
+  interval?: number | undefined;
+  /** Milliseconds before a request is sent again; then twice as long, and so on. Default 1000. */
+  timeout?: number | undefined;
+  /** How often it is sent again before the peer counts as gone. Default 3. */
+  retries?: number | undefined;
+}
+
 /** Options that servers and clients have in common. */
 export interface SessionOptions {
   /** Refuse peers whose certificate does not verify. Default true. */
@@ -51,6 +66,8 @@ export interface SessionOptions {
   mtu?: number | undefined;
   /** Milliseconds without traffic after which a session ends; 0 (default): never. */
   idleTimeout?: number | undefined;
+  /** Negotiate heartbeats (RFC 6520). Needs an AEAD suite. Default false. */
+  heartbeat?: boolean | HeartbeatOptions | undefined;
 }
 
 /** Options of the UDP socket, as in `node:dgram`. */
@@ -135,6 +152,7 @@ const COMMON_OPTIONS = [
   'retransmission',
   'mtu',
   'idleTimeout',
+  'heartbeat',
   'pskCallback',
   'transport',
   'reuseAddr',
@@ -179,10 +197,19 @@ const longestWait = 0x7fffffff;
 
 // ---- what comes out ----
 
+export interface ResolvedHeartbeat {
+  /** As HeartbeatMode in src-native/core/heartbeat.h. */
+  readonly mode: 0 | 1 | 2;
+  readonly interval: number;
+  readonly timeout: number;
+  readonly retries: number;
+}
+
 export interface ResolvedSession {
   readonly context: SecureContext;
   readonly rejectUnauthorized: boolean;
   readonly mtu: number;
+  readonly heartbeat: ResolvedHeartbeat;
   /** `keylog`: secrets leave native code only when somebody listens. */
   policy(keylog: boolean): NativeSessionPolicy;
 }
@@ -263,12 +290,37 @@ function resolveContext(
   return new SecureContext(given);
 }
 
+export const MAX_HEARTBEAT_RETRIES = 100;
+
+function resolveHeartbeat(option: boolean | HeartbeatOptions | undefined): ResolvedHeartbeat {
+  if (typeof option !== 'object') {
+    const on = flag('heartbeat', option, false);
+    return { mode: on ? 1 : 0, interval: 0, timeout: 1000, retries: 3 };
+  }
+  checkObject('heartbeat', option);
+  checkNames(option, ['mode', 'interval', 'timeout', 'retries']);
+  const { mode = 'peer_allowed_to_send' } = option;
+  if (mode !== 'peer_allowed_to_send' && (mode as string) !== 'peer_not_allowed_to_send') {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'heartbeat.mode' cannot be '${mode as string}'`,
+      "Use 'peer_allowed_to_send' or 'peer_not_allowed_to_send'.",
+    );
+  }
+  return {
+    mode: mode === 'peer_allowed_to_send' ? 1 : 2,
+    interval: inRange('heartbeat.interval', option.interval, 0, 0, longestWait),
+    timeout: inRange('heartbeat.timeout', option.timeout, 1000, 1, longestWait),
+    retries: integer('heartbeat.retries', option.retries, 3, 0, MAX_HEARTBEAT_RETRIES),
+  };
+}
+
 function resolveSession(
   options: SessionOptions,
   context: SecureContext,
   shape: SessionShape,
 ): ResolvedSession {
-  const retransmission = options.retransmission ?? {};
+  const { retransmission = {} } = options;
   checkObject('retransmission', retransmission);
   checkNames(retransmission, ['initial', 'max', 'backoff']);
   const initial = inRange('retransmission.initial', retransmission.initial, 1000, 1, longestWait);
@@ -284,11 +336,13 @@ function resolveSession(
     longestWait,
   );
   const idleTimeout = inRange('idleTimeout', options.idleTimeout, 0, 0, longestWait);
+  const heartbeat = resolveHeartbeat(options.heartbeat);
   const mtu = integer('mtu', options.mtu, 1200, MIN_MTU, MAX_MESSAGE);
   return {
     context,
     rejectUnauthorized,
     mtu,
+    heartbeat,
     policy: (keylog) =>
       new native.SessionPolicy(
         handshakeTimeout,
@@ -304,6 +358,10 @@ function resolveSession(
         keylog,
         shape.serverName,
         shape.pskIdentityHint,
+        heartbeat.mode,
+        heartbeat.interval,
+        heartbeat.timeout,
+        heartbeat.retries,
       ),
   };
 }

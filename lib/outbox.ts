@@ -12,6 +12,7 @@ export const RecordType = {
   Keylog: 8,
   Close: 9,
   Packet: 10,
+  Heartbeat: 11,
 } as const;
 
 /** As LookupKind in src-native/core/outbox.h. */
@@ -177,6 +178,8 @@ class Outbox {
   #bytes(record: number): Buffer {
     const length = this.#word(record, 7);
     if (length === 0) return NO_BYTES;
+    // A pass with one message is the rule: its bytes are the whole slab.
+    if (length === this.#slab.length) return this.#slab;
     const offset = this.#word(record, 6) - this.#slabStart;
     return this.#slab.subarray(offset, offset + length);
   }

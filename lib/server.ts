@@ -91,6 +91,10 @@ export class DTLSServer
     return this.#options.pskCallback;
   }
   /** @internal */
+  get sessionOptions(): ResolvedServer {
+    return this.#options;
+  }
+  /** @internal */
   get requestCert(): boolean {
     return this.#options.requestCert;
   }

@@ -22,6 +22,11 @@ export interface TrafficStats {
   discardedRecords: number;
   alertsReceived: number;
   alertsSent: number;
+  /** RFC 6520: requests and responses that were valid. */
+  heartbeatsReceived: number;
+  heartbeatsSent: number;
+  /** Authentic, but malformed, unasked for or not allowed: dropped in silence. */
+  heartbeatsDiscarded: number;
 }
 
 /** Counters of a server, or of a transport that several clients share. */

@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { fail, files, nodeHeaders, parallel, root, status } from './tools.mjs';
 
-const sources = ['src-native', 'test/native', 'test/fuzz'].flatMap((folder) =>
+const sources = ['src-native', 'bench/native', 'test/native', 'test/fuzz'].flatMap((folder) =>
   files(folder, '.cc', '.h'),
 );
 const fix = process.argv.includes('--fix');

@@ -1,4 +1,4 @@
-import { alternate, row, sleep } from '../measure.mjs';
+import { alternate, rowsOfRates, sleep } from '../measure.mjs';
 import { start } from '../processes.mjs';
 
 /** A handler on the server against one on a plain socket; senders in C that outrun both. */
@@ -14,38 +14,32 @@ export async function measure({ credentials, rounds, milliseconds }) {
   await accepted;
 
   // The sender begins before the receiver counts, and ends after it.
-  const while_ = async (to, size, received) => {
+  const whileSending = async (to, size, received) => {
     const sent = sender.call('blast', to, size, milliseconds + 400);
     await sleep(200);
-    const rate = await received();
+    const rates = await received();
     const { count, seconds } = await sent;
     const sentRate = count / seconds;
-    if (sentRate < rate * 1.1) console.error(`the sender was slow: ${Math.round(sentRate)}/s`);
-    return rate;
+    if (sentRate < rates.clock) console.error(`the sender was slow: ${Math.round(sentRate)}/s`);
+    return rates;
   };
 
   const rows = [];
   for (const size of [1200, 64]) {
     const { ours, plainly, inC } = await alternate(rounds, {
-      ours: () => while_(toDtls, size, () => dtls.call('received', milliseconds)),
-      plainly: () => while_(toPlain, size, () => plain.call('received', milliseconds)),
-      inC: () =>
-        while_(toProgram, size, async () => {
-          const { count, seconds } = await program.call('countMessages', sink, milliseconds);
-          return count / seconds;
-        }),
+      ours: () => whileSending(toDtls, size, () => dtls.call('received', milliseconds)),
+      plainly: () => whileSending(toPlain, size, () => plain.call('received', milliseconds)),
+      inC: () => whileSending(toProgram, size, () => program.call('received', milliseconds, sink)),
     });
-    const name = `receive ${size} bytes`;
+    const common = { name: `receive ${size} bytes`, unit: 'messages', ours };
     rows.push(
-      row({
-        name,
-        unit: 'messages/s',
-        ours,
+      ...rowsOfRates({
+        ...common,
         reference: plainly,
         versus: 'node:dgram, unencrypted',
         target: 0.75,
       }),
-      row({ name, unit: 'messages/s', ours, reference: inC, versus: 'C program, OpenSSL' }),
+      ...rowsOfRates({ ...common, reference: inC, versus: 'C program, OpenSSL' }),
     );
   }
   for (const side of [dtls, plain, program, sender]) side.stop();

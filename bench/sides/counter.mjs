@@ -1,15 +1,27 @@
-/** Counts what a handler got: events for each second of a stretch of time. */
+/**
+ * What was done in a stretch of time: for each second by the clock, and for each second of this
+ * process's CPU time, which other work on the machine does not touch.
+ */
+export class Stopwatch {
+  #start = process.hrtime.bigint();
+  #cpu = process.cpuUsage();
+
+  rates(count) {
+    const { user, system } = process.cpuUsage(this.#cpu);
+    const seconds = Number(process.hrtime.bigint() - this.#start) / 1e9;
+    return { clock: count / seconds, cpu: count / ((user + system) / 1e6) };
+  }
+}
+
+/** Counts what a handler got. */
 export class Counter {
   count = 0;
 
-  rate(milliseconds) {
-    const start = process.hrtime.bigint();
+  rates(milliseconds) {
+    const watch = new Stopwatch();
     const before = this.count;
     return new Promise((resolve) => {
-      setTimeout(() => {
-        const seconds = Number(process.hrtime.bigint() - start) / 1e9;
-        resolve((this.count - before) / seconds);
-      }, milliseconds);
+      setTimeout(() => resolve(watch.rates(this.count - before)), milliseconds);
     });
   }
 }

@@ -3,7 +3,7 @@
 import { once } from 'node:events';
 import { connect as connectDtls, createSecureContext, createServer } from 'dgram-dtls';
 import { loadAddon } from '../native.mjs';
-import { Counter, pingFor, sendFor } from './counter.mjs';
+import { Counter, pingFor, sendFor, Stopwatch } from './counter.mjs';
 
 const counter = new Counter();
 let credentials;
@@ -30,7 +30,7 @@ export async function serve() {
   return server.address().port;
 }
 
-export const received = (milliseconds) => counter.rate(milliseconds);
+export const received = (milliseconds) => counter.rates(milliseconds);
 
 export async function serveEcho() {
   const server = await listen((session) => {
@@ -109,12 +109,13 @@ export async function handshakes(milliseconds) {
     for (; performance.now() < end; ++count) await handshake();
     return count;
   };
-  const start = performance.now();
+  const watch = new Stopwatch();
+  const end = performance.now() + milliseconds;
   // A few at once: there is always something to do while a datagram is under way.
-  const workers = Array.from({ length: 8 }, () => worker(start + milliseconds));
+  const workers = Array.from({ length: 8 }, () => worker(end));
   const counts = await Promise.all(workers);
-  const rate = counts.reduce((a, b) => a + b) / ((performance.now() - start) / 1000);
+  const rates = watch.rates(counts.reduce((a, b) => a + b));
   server.close();
   await once(server, 'close');
-  return rate;
+  return rates;
 }

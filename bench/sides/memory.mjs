@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import { connect, createSecureContext, createServer } from 'dgram-dtls';
 import { loadAddon } from '../native.mjs';
+import { Stopwatch } from './counter.mjs';
 
 /** Transports by address; a datagram arrives in a later turn, as it would from a socket. */
 class Network {
@@ -55,7 +56,7 @@ const serverOptions = () => ({
   maxSessionsPerHost: 0,
 });
 
-/** Full handshakes for each second, server and client in this thread. */
+/** Full handshakes, server and client in this thread. */
 export async function handshakes(milliseconds) {
   const network = new Network();
   const server = createServer({
@@ -81,17 +82,19 @@ export async function handshakes(milliseconds) {
       client.on('error', reject);
     });
   let count = 0;
-  const start = performance.now();
-  for (; performance.now() - start < milliseconds; ++count) await handshake(1024 + (count % 60000));
-  const rate = count / ((performance.now() - start) / 1000);
+  const watch = new Stopwatch();
+  const end = performance.now() + milliseconds;
+  for (; performance.now() < end; ++count) await handshake(1024 + (count % 60000));
+  const rates = watch.rates(count);
   server.close();
   await once(server, 'close');
-  return rate;
+  return rates;
 }
 
 /** Nanoseconds for each of `count` messages that come from `sessions` peers in turn. */
 export async function receiveFromMany(sessions, count, size) {
   const { MemoryClient } = loadAddon();
+  /** @type {any} */
   let receiver;
   let outgoing = [];
   let received = 0;

@@ -1,6 +1,7 @@
 // Plain C, in a process of its own.
 
 import { loadAddon } from '../native.mjs';
+import { Stopwatch } from './counter.mjs';
 
 const addon = loadAddon();
 
@@ -14,15 +15,23 @@ export const {
   connect,
   connectPlain,
   countDatagrams,
-  countMessages,
-  handshakes,
   openSessions,
   openSink,
   receiveFromMany,
 } = addon;
 
-/** Bytes that each of `count` idle sessions takes: what the server's side of a bare SSL costs. */
-export async function prepareHold() {
+export function received(milliseconds, sink) {
+  const watch = new Stopwatch();
+  return watch.rates(addon.countMessages(sink, milliseconds).count);
+}
+
+export function handshakes(milliseconds) {
+  const watch = new Stopwatch();
+  return watch.rates(addon.handshakes(milliseconds).count);
+}
+
+/** The server's side of bare SSLs, for their memory. */
+export function prepareHold() {
   const [sink, port] = addon.openSink();
   return { sink, port };
 }

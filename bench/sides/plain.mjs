@@ -24,7 +24,7 @@ export function serve() {
   return bind();
 }
 
-export const received = (milliseconds) => counter.rate(milliseconds);
+export const received = (milliseconds) => counter.rates(milliseconds);
 
 export function serveEcho() {
   socket.on('message', (message, info) => socket.send(message, info.port, info.address));
@@ -40,9 +40,9 @@ const HIGH_WATER_MARK = 256 * 1024;
 
 export function send(size, milliseconds) {
   const message = Buffer.alloc(size, 0x5a);
-  let drained = () => {};
+  let drained;
   const onSent = () => {
-    if (socket.getSendQueueSize() === 0) drained();
+    if (socket.getSendQueueSize() === 0) drained?.();
   };
   return sendFor(
     milliseconds,

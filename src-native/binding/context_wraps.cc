@@ -124,6 +124,10 @@ SessionPolicyWrap::SessionPolicyWrap(const Napi::CallbackInfo& info) : ObjectWra
   policy.keylog = flag_of(info[10]);
   policy.server_name = text_of(info[11]);
   policy.psk_identity_hint = text_of(info[12]);
+  policy.heartbeat = static_cast<HeartbeatMode>(number_of(info[13]));
+  policy.heartbeat_interval = number_of(info[14]);
+  policy.heartbeat_timeout = number_of(info[15]);
+  policy.heartbeat_retries = static_cast<uint32_t>(number_of(info[16]));
 }
 
 }  // namespace dtls::binding

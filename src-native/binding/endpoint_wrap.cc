@@ -37,6 +37,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::receive>("receive"),
           InstanceMethod<&EndpointWrap::connect>("connect"),
           InstanceMethod<&EndpointWrap::send>("send"),
+          InstanceMethod<&EndpointWrap::heartbeat>("heartbeat"),
           InstanceMethod<&EndpointWrap::close>("close"),
           InstanceMethod<&EndpointWrap::answer_psk>("answerPsk"),
           InstanceMethod<&EndpointWrap::answer_identity>("answerIdentity"),
@@ -49,6 +50,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::cipher>("cipher"),
           InstanceMethod<&EndpointWrap::protocol>("protocol"),
           InstanceMethod<&EndpointWrap::peer_chain>("peerChain"),
+          InstanceMethod<&EndpointWrap::peer_is_host>("peerIsHost"),
           InstanceMethod<&EndpointWrap::certificate>("certificate"),
           InstanceMethod<&EndpointWrap::ephemeral_key>("ephemeralKey"),
           InstanceMethod<&EndpointWrap::sigalgs>("sigalgs"),
@@ -132,6 +134,14 @@ Napi::Value EndpointWrap::connect(const Napi::CallbackInfo& info) {
 Napi::Value EndpointWrap::send(const Napi::CallbackInfo& info) {
   const SendOutcome outcome =
       endpoint_->send(u32_of(info[0]), u32_of(info[1]), bytes_of(info[2]), u32_of(info[3]), now());
+  return Napi::Number::New(info.Env(), static_cast<uint32_t>(outcome));
+}
+
+Napi::Value EndpointWrap::heartbeat(const Napi::CallbackInfo& info) {
+  const HeartbeatOutcome outcome =
+      endpoint_->heartbeat(u32_of(info[0]), u32_of(info[1]), bytes_of(info[2]), u32_of(info[3]),
+                           info[4].As<Napi::Number>().DoubleValue(), u32_of(info[5]), now());
+  publish_deadline();
   return Napi::Number::New(info.Env(), static_cast<uint32_t>(outcome));
 }
 
@@ -222,6 +232,13 @@ Napi::Value EndpointWrap::peer_chain(const Napi::CallbackInfo& info) {
     chain.Set(at++, to_buffer(info.Env(), {der.data(), der.size()}));
   }
   return chain;
+}
+
+Napi::Value EndpointWrap::peer_is_host(const Napi::CallbackInfo& info) {
+  const SSL* open = ssl(info);
+  const bool is_host =
+      open != nullptr && dtls::peer_is_host(open, info[2].As<Napi::String>().Utf8Value());
+  return Napi::Boolean::New(info.Env(), is_host);
 }
 
 Napi::Value EndpointWrap::certificate(const Napi::CallbackInfo& info) {

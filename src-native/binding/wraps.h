@@ -74,6 +74,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   void receive(const Napi::CallbackInfo& info);
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value send(const Napi::CallbackInfo& info);
+  Napi::Value heartbeat(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
   void answer_psk(const Napi::CallbackInfo& info);
   void answer_identity(const Napi::CallbackInfo& info);
@@ -88,6 +89,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value cipher(const Napi::CallbackInfo& info);
   Napi::Value protocol(const Napi::CallbackInfo& info);
   Napi::Value peer_chain(const Napi::CallbackInfo& info);
+  Napi::Value peer_is_host(const Napi::CallbackInfo& info);
   Napi::Value certificate(const Napi::CallbackInfo& info);
   Napi::Value ephemeral_key(const Napi::CallbackInfo& info);
   Napi::Value sigalgs(const Napi::CallbackInfo& info);

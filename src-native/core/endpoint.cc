@@ -294,6 +294,16 @@ SendOutcome Endpoint::send(uint32_t slot, uint32_t generation, Bytes message, ui
   return outcome;
 }
 
+HeartbeatOutcome Endpoint::heartbeat(uint32_t slot, uint32_t generation, Bytes payload,
+                                     size_t padding, double timeout, uint32_t retries, double now) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return HeartbeatOutcome::kNotOpen;
+  const HeartbeatOutcome outcome = session->heartbeat(payload, padding, timeout, retries, now);
+  settle(slot);
+  return outcome;
+}
+
 void Endpoint::close(uint32_t slot, uint32_t generation) {
   const ErrorQueueScope errors;
   Session* session = find(slot, generation);

@@ -48,6 +48,8 @@ class Endpoint {
   Session& connect(const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
                    std::shared_ptr<const SessionPolicy> policy, double now);
   SendOutcome send(uint32_t slot, uint32_t generation, Bytes message, uint32_t token, double now);
+  HeartbeatOutcome heartbeat(uint32_t slot, uint32_t generation, Bytes payload, size_t padding,
+                             double timeout, uint32_t retries, double now);
   void close(uint32_t slot, uint32_t generation);
   void fail(uint32_t slot, uint32_t generation, FailureKind kind);
   void answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,

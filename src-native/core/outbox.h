@@ -23,6 +23,8 @@ enum class RecordType : uint32_t {
   kKeylog,     // bytes: one line in NSS format
   kClose,   // last record of a session; a: FailureKind (0: orderly); b: CloseDetail; bytes: texts
   kPacket,  // bytes: a datagram that is not DTLS; a: peer index
+  kHeartbeat,  // a: direction | HeartbeatType << 8 (0: unanswered); b: length; bytes: double, rtt
+               // in ms
 };
 
 enum class LookupKind : uint32_t {

@@ -43,6 +43,9 @@ SecureContext::SecureContext() : ctx_(SSL_CTX_new(DTLS_method())) {
   // cache stay off until sessions can be resumed on purpose.
   SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_QUERY_MTU |
                                SSL_OP_NO_TICKET | SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);
+  // With encrypt-then-MAC (RFC 7366) this OpenSSL ends a session for one record whose MAC is wrong,
+  // which anybody can send; without it such records are dropped. AEAD suites know neither.
+  SSL_CTX_set_options(ctx, SSL_OP_NO_ENCRYPT_THEN_MAC);
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   Session::install_callbacks(ctx);
 }

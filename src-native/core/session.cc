@@ -50,6 +50,48 @@ const char* version_name(int version) {
   }
 }
 
+// Whether a record in clear is not what its type says. OpenSSL ends the handshake for it, where
+// RFC 6347 section 4.1.2.7 has it dropped: anybody can send one.
+bool is_malformed_in_clear(const RecordView& record) {
+  if (record.epoch != 0) return false;
+  switch (static_cast<ContentType>(record.type)) {
+    case ContentType::kChangeCipherSpec:
+      return record.fragment.size != 1 || record.fragment.data[0] != 1;
+    case ContentType::kAlert:
+      return record.fragment.size != 2;
+    case ContentType::kHandshake: {
+      Bytes rest = record.fragment;
+      FragmentView fragment;
+      do {
+        if (!take_fragment(rest, fragment)) return true;
+      } while (rest.size != 0);
+      return false;
+    }
+    default:
+      return false;
+  }
+}
+
+// What a suite's nonce and tag, or MAC, take. A protected record below that is fatal to OpenSSL,
+// where RFC 6347 section 4.1.2.7 has it dropped; before a suite is chosen it keeps such records for
+// later, and no Finished message is that short.
+size_t shortest_protected_record(const SSL* ssl) {
+  constexpr size_t kTag = 16;
+  constexpr size_t kNonceAndTag = 8 + kTag;
+  const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
+  if (cipher == nullptr) cipher = SSL_get_pending_cipher(ssl);
+  if (cipher == nullptr) return kNonceAndTag;
+  if (SSL_CIPHER_is_aead(cipher) != 1) {
+    const EVP_MD* digest = EVP_get_digestbynid(SSL_CIPHER_get_digest_nid(cipher));
+    return digest == nullptr ? 0 : static_cast<size_t>(EVP_MD_get_size(digest)) + 1;
+  }
+  const char* name = SSL_CIPHER_get_name(cipher);
+  // ChaCha20-Poly1305 sends no nonce, and the tag of CCM_8 has 8 bytes.
+  const bool shorter =
+      std::strstr(name, "CHACHA20") != nullptr || std::strstr(name, "CCM8") != nullptr;
+  return shorter ? kTag : kNonceAndTag;
+}
+
 }  // namespace
 
 Session::Handshake::~Handshake() { OPENSSL_cleanse(psk_key.data(), psk_key.size()); }
@@ -67,7 +109,12 @@ Session::Session(Outbox& outbox, TrafficStats& totals, SessionId id, Role role,
       handshake_(std::make_unique<Handshake>()),
       handshake_deadline_(policy_->handshake_timeout > 0 ? now + policy_->handshake_timeout
                                                          : kNever),
-      last_activity_(now) {}
+      last_activity_(now),
+      last_heard_(now) {
+  if (policy_->heartbeat == HeartbeatMode::kOff) return;
+  heartbeat_ = std::make_unique<Heartbeat>();
+  heartbeat_->own = policy_->heartbeat;
+}
 
 Session::~Session() = default;
 
@@ -77,6 +124,9 @@ void Session::install_callbacks(SSL_CTX* ctx) {
   SSL_CTX_set_cert_verify_callback(ctx, verify_callback, nullptr);
   SSL_CTX_set_cookie_verify_cb(ctx, verify_cookie_callback);
   SSL_CTX_set_keylog_callback(ctx, keylog_callback);
+  SSL_CTX_add_custom_ext(ctx, kHeartbeatExtension,
+                         SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_2_SERVER_HELLO, heartbeat_add_callback,
+                         nullptr, nullptr, heartbeat_parse_callback, nullptr);
 }
 
 // What OpenSSL says about a failure stays in its queue for the caller.
@@ -194,8 +244,14 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
   // An authentic record of another type is fatal to OpenSSL, RFC 6520 heartbeats among them; and
   // anybody can send one in clear during the handshake. So is application data that is in clear.
   const auto application_data = static_cast<uint8_t>(ContentType::kApplicationData);
+  if (record.type == static_cast<uint8_t>(ContentType::kHeartbeat) && record.epoch != 0 &&
+      state_ == SessionState::kOpen && heartbeat_ && heartbeat_->negotiated()) {
+    on_heartbeat_record(record, scratch, now);
+    return;
+  }
   if (record.type < static_cast<uint8_t>(ContentType::kChangeCipherSpec) ||
-      record.type > application_data || (record.type == application_data && record.epoch == 0)) {
+      record.type > application_data || (record.type == application_data && record.epoch == 0) ||
+      is_malformed_in_clear(record)) {
     count<&TrafficStats::discardedRecords>();
     return;
   }
@@ -324,6 +380,15 @@ void Session::feed(const RecordView& record, uint8_t* scratch, double now) {
       record.type == static_cast<uint8_t>(ContentType::kApplicationData) && record.epoch != 0;
   const bool replay = application_data && replay_window_.has_seen(record.sequence);
 
+  if (record.epoch != 0 && ssl_ && record.fragment.size < shortest_protected_record(ssl_.get())) {
+    if (application_data && !in_handshake) {
+      count<&TrafficStats::badRecords>();
+    } else {
+      count<&TrafficStats::discardedRecords>();
+    }
+    return;
+  }
+
   offer(record.whole);
   if (in_handshake) drive_handshake(now);
   size_t messages = 0;
@@ -337,7 +402,7 @@ void Session::feed(const RecordView& record, uint8_t* scratch, double now) {
   if (!application_data) return;
   if (messages != 0) {
     replay_window_.mark(record.sequence);
-    last_activity_ = now;
+    last_activity_ = last_heard_ = now;
   } else if (replay) {
     count<&TrafficStats::replays>();
   } else {
@@ -369,7 +434,7 @@ void Session::established(double now) {
   state_ = SessionState::kOpen;
   completed_handshake_ = true;
   handshake_deadline_ = kNever;
-  last_activity_ = now;
+  last_activity_ = last_heard_ = now;
   handshake_.reset();
   update_retransmission(now);
   SSL* ssl = ssl_.get();
@@ -391,6 +456,8 @@ size_t Session::read_messages(uint8_t* scratch) {
       count<&TrafficStats::messagesReceived>();
       count<&TrafficStats::messageBytesReceived>(size);
       outbox_.append(RecordType::kMessage, id_, 0, 0, {scratch, size});
+      // Records come in one by one: asking again would only go all the way to an empty BIO.
+      if (SSL_has_pending(ssl_.get()) == 0) return messages;
       continue;
     }
     switch (SSL_get_error(ssl_.get(), result)) {
@@ -519,6 +586,13 @@ double Session::deadline() const {
   if (state_ == SessionState::kOpen && policy_->idle_timeout > 0) {
     next = std::min(next, last_activity_ + policy_->idle_timeout);
   }
+  if (state_ == SessionState::kOpen && heartbeat_) {
+    if (heartbeat_->in_flight) {
+      next = std::min(next, heartbeat_->resend_at());
+    } else if (keep_alive_on()) {
+      next = std::min(next, last_heard_ + policy_->heartbeat_interval);
+    }
+  }
   return next;
 }
 
@@ -539,7 +613,8 @@ void Session::advance(uint8_t* scratch, double now) {
     fail(failure);
     return;
   }
-  if (now < retransmit_at_) return;
+  if (state_ == SessionState::kOpen && heartbeat_) advance_heartbeat(now);
+  if (state_ == SessionState::kClosed || now < retransmit_at_) return;
   const ErrorQueueScope errors;
   if (DTLSv1_handle_timeout(ssl_.get()) < 0) {
     fail(state_ == SessionState::kHandshaking ? handshake_failure()
@@ -569,6 +644,14 @@ bool Session::set_mtu(uint32_t mtu) {
 // ---- what OpenSSL calls ----
 
 void Session::on_datagram(Bytes datagram) {
+  std::vector<uint8_t> heartbeat;
+  if (sealing_heartbeat_) {
+    // The record that OpenSSL made never leaves the process: one sealing for each nonce. When the
+    // heartbeat cannot be sealed nothing leaves at all.
+    sealing_heartbeat_ = false;
+    if (!seal_as_heartbeat(datagram, heartbeat)) return;
+    datagram = {heartbeat.data(), heartbeat.size()};
+  }
   count<&TrafficStats::datagramsSent>();
   count<&TrafficStats::bytesSent>(datagram.size);
   outbox_.append(RecordType::kTransmit, id_, 0, send_token_, datagram);

@@ -9,6 +9,7 @@
 
 #include "core/datagram_bio.h"
 #include "core/error.h"
+#include "core/heartbeat.h"
 #include "core/hello_assembly.h"
 #include "core/openssl_ptr.h"
 #include "core/outbox.h"
@@ -55,6 +56,10 @@ struct SessionPolicy {
   bool ask_psk = false;
   bool ask_identity = false;  // client: have the consumer compare the certificate with the host
   bool keylog = false;
+  HeartbeatMode heartbeat = HeartbeatMode::kOff;
+  double heartbeat_interval = 0;  // keep-alive: a request after this long without hearing anything
+  double heartbeat_timeout = 1000;  // before a request is sent again
+  uint32_t heartbeat_retries = 3;
   std::string server_name;        // client: SNI; empty for none
   std::string psk_identity_hint;  // server; empty for none
 };
@@ -94,6 +99,11 @@ class Session final : private DatagramPort {
   // Answers to LOOKUP records. Too late or unasked: ignored.
   void answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now);
   void answer_identity(bool accepted, uint8_t* scratch, double now);
+
+  // Sends a HeartbeatRequest (RFC 6520) with `padding` random bytes, and again up to `retries`
+  // times. What became of it comes as a HEARTBEAT record.
+  HeartbeatOutcome heartbeat(Bytes payload, size_t padding, double timeout, uint32_t retries,
+                             double now);
 
   bool set_mtu(uint32_t mtu);
 
@@ -159,6 +169,24 @@ class Session final : private DatagramPort {
   Failure session_failure(FailureKind fallback) const;
   void emit_close(const Failure& failure);
 
+  // heartbeats: session_heartbeat.cc
+  bool heartbeat_keys();
+  bool send_heartbeat(Bytes message);
+  bool seal_as_heartbeat(Bytes datagram, std::vector<uint8_t>& sealed);
+  void on_heartbeat_record(const RecordView& record, uint8_t* scratch, double now);
+  void on_heartbeat_message(Bytes message, double now);
+  void advance_heartbeat(double now);
+  bool keep_alive_on() const {
+    return heartbeat_ && policy_->heartbeat_interval > 0 && heartbeat_->may_send();
+  }
+  void emit_heartbeat(bool out, HeartbeatType type, size_t length, double rtt);
+  static int heartbeat_add_callback(SSL* ssl, unsigned type, unsigned context,
+                                    const unsigned char** out, size_t* out_size, X509* certificate,
+                                    size_t chain_index, int* alert, void* arg);
+  static int heartbeat_parse_callback(SSL* ssl, unsigned type, unsigned context,
+                                      const unsigned char* in, size_t in_size, X509* certificate,
+                                      size_t chain_index, int* alert, void* arg);
+
   void on_datagram(Bytes datagram) override;
   void on_message(bool out, int content_type, Bytes bytes);
   void on_handshake_message(bool out, Bytes message);
@@ -200,6 +228,9 @@ class Session final : private DatagramPort {
   double handshake_deadline_;
   double retransmit_at_ = kNever;
   double last_activity_;
+  double last_heard_;                     // when an authentic record came
+  std::unique_ptr<Heartbeat> heartbeat_;  // null when switched off
+  bool sealing_heartbeat_ = false;        // what OpenSSL writes now becomes a heartbeat
   ReplayWindow replay_window_;
   TrafficStats stats_;
   std::vector<uint8_t> psk_identity_;

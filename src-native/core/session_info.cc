@@ -1,6 +1,7 @@
 #include "core/session_info.h"
 
 #include <openssl/ec.h>
+#include <openssl/x509v3.h>
 
 #include <array>
 
@@ -19,6 +20,14 @@ std::vector<uint8_t> to_der(const X509* certificate) {
 
 std::string text(const char* value) { return value != nullptr ? value : ""; }
 
+X509* peer_leaf(const SSL* ssl) {
+  X509* leaf = SSL_get0_peer_certificate(ssl);
+  if (leaf != nullptr || SSL_is_server(ssl) != 0) return leaf;
+  // While a client's handshake waits for the verdict on the identity, the chain is all there is.
+  const STACK_OF(X509)* sent = SSL_get_peer_cert_chain(ssl);
+  return sent != nullptr && sk_X509_num(sent) > 0 ? sk_X509_value(sent, 0) : nullptr;
+}
+
 }  // namespace
 
 CipherInfo cipher_info(const SSL* ssl) {
@@ -34,11 +43,7 @@ std::vector<std::vector<uint8_t>> peer_certificates(const SSL* ssl) {
   std::vector<std::vector<uint8_t>> chain;
   // A client's chain has the leaf first; a server's, by an old habit of OpenSSL, does not have it.
   const STACK_OF(X509)* sent = SSL_get_peer_cert_chain(ssl);
-  const X509* leaf = SSL_get0_peer_certificate(ssl);
-  // While a client's handshake waits for the verdict on the identity, the chain is all there is.
-  if (leaf == nullptr && SSL_is_server(ssl) == 0 && sent != nullptr && sk_X509_num(sent) > 0) {
-    leaf = sk_X509_value(sent, 0);
-  }
+  const X509* leaf = peer_leaf(ssl);
   if (leaf == nullptr) return chain;
   chain.push_back(to_der(leaf));
   for (int i = 0; sent != nullptr && i < sk_X509_num(sent); ++i) {
@@ -46,6 +51,16 @@ std::vector<std::vector<uint8_t>> peer_certificates(const SSL* ssl) {
     if (X509_cmp(certificate, leaf) != 0) chain.push_back(to_der(certificate));
   }
   return chain;
+}
+
+bool peer_is_host(const SSL* ssl, const std::string& name) {
+  const ErrorQueueScope errors;
+  X509* leaf = peer_leaf(ssl);
+  if (leaf == nullptr) return false;
+  if (X509_check_ip_asc(leaf, name.c_str(), 0) == 1) return true;
+  constexpr unsigned kFlags =
+      X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+  return X509_check_host(leaf, name.c_str(), name.size(), kFlags, nullptr) == 1;
 }
 
 std::vector<uint8_t> own_certificate(const SSL* ssl) { return to_der(SSL_get_certificate(ssl)); }

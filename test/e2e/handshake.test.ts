@@ -1,12 +1,13 @@
 /**
- * Protects: that two ends of this package shake hands in every way that is offered (certificates of
- * each kind, mutual, pre-shared keys, address families, suites, transports), and that what they then
- * say about the session is true on both sides.
+ * Protects: that two ends of this package shake hands in every way that is offered (certificates
+ * of each kind, mutual, pre-shared keys, address families, suites, transports), and that what they
+ * then say about the session is true on both sides.
  */
 import { X509Certificate } from 'node:crypto';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import tls from 'node:tls';
+import vm from 'node:vm';
 import { expect } from 'chai';
 import {
   createSecureContext,
@@ -17,7 +18,7 @@ import {
   type HandshakeEvent,
 } from '../../lib/index';
 import { selfSigned, type KeyType } from '../helpers/certificates';
-import { Link } from '../helpers/link';
+import { Link, Wire } from '../helpers/link';
 import {
   certificate,
   clientFailure,
@@ -264,6 +265,12 @@ describe('handshake', () => {
       await converse(pair);
     });
 
+    it('takes the Promise of another realm', async () => {
+      const promise = vm.runInNewContext('Promise.resolve(key)', { key: PSK.psk }) as Promise<Buffer>;
+      expect(promise).to.not.be.instanceOf(Promise);
+      await converse(await openPsk({ pskCallback: () => promise }));
+    });
+
     it('takes keys of 1 and of 512 bytes and identities of 1 and of 256', async () => {
       for (const [keyLength, identityLength] of [
         [1, 1],
@@ -499,7 +506,7 @@ describe('handshake', () => {
   });
 
   describe('what a session tells', () => {
-    it('keying material that is the same on both sides, and depends on all that it should', async () => {
+    it('keying material that is the same on both sides, for what it is asked for', async () => {
       const { client, peer } = await open(await withCertificate());
       const label = 'EXTRACTOR-dtls_srtp';
       const context = Buffer.from('context');
@@ -762,9 +769,10 @@ describe('handshake', () => {
 
     it('several clients on one dgram.Socket of the user\'s', async () => {
       const socket = await boundSocket();
-      const servers = [await listen(PSK_SERVER), await listen(PSK_SERVER)];
+      const server = await listen(PSK_SERVER);
+      const servers = [server, await listen(PSK_SERVER)];
       const pairs = await Promise.all(
-        servers.map((server) => openOn(server, { ...PSK_CLIENT, transport: socket })),
+        servers.map((each) => openOn(each, { ...PSK_CLIENT, transport: socket })),
       );
       for (const { peer } of pairs) expect(peer.remotePort).to.equal(socket.address().port);
       await Promise.all(pairs.map((pair) => converse(pair)));
@@ -772,10 +780,7 @@ describe('handshake', () => {
       for (const { client } of pairs) client.close();
       await Promise.all(closed);
       // It is the user's: still bound, and usable for another session.
-      const again = await openOn(servers[0] as Pair['server'], {
-        ...PSK_CLIENT,
-        transport: socket,
-      });
+      const again = await openOn(server, { ...PSK_CLIENT, transport: socket });
       await converse(again);
       await again.client[Symbol.asyncDispose]();
       socket.close();
@@ -841,6 +846,29 @@ describe('handshake', () => {
       await client[Symbol.asyncDispose]();
       await server[Symbol.asyncDispose]();
       expect([near.started, far.started, near.closed, far.closed]).to.deep.equal([1, 1, 1, 1]);
+    });
+
+    it('that delivers from within send, on both sides', async () => {
+      const [near, far] = Wire.pair();
+      const server = await listen({ ...PSK_SERVER, transport: far });
+      const client = dialTo({ ...PSK_CLIENT, host: 'wire', port: 1, transport: near });
+      const [[peer]] = await Promise.all([
+        next(server, 'secureConnection'),
+        next(client, 'secureConnect'),
+      ]);
+      peer.on('message', (message) => peer.send(message));
+      let rounds = 0;
+      const done = new Promise<void>((resolve) => {
+        client.on('message', (message) => {
+          if (++rounds === 1000) resolve();
+          else client.send(message);
+        });
+      });
+      client.send('round and round');
+      await within(done, 'a thousand rounds');
+      const closed = next(peer, 'close');
+      client.close();
+      await closed;
     });
 
     it('without a cookie exchange where the transport has validated the peer', async () => {

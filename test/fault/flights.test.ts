@@ -1,5 +1,6 @@
-// Protects retransmission: no single datagram of a handshake may be indispensable, flights are sent
-// again at the pace that was asked for, and a handshake that cannot go on ends in time and says why.
+// Protects retransmission: no single datagram of a handshake may be indispensable, flights are
+// sent again at the pace that was asked for, and a handshake that cannot go on ends in time and
+// says why.
 import { expect } from 'chai';
 import type { DTLSSocket } from '../../lib/index';
 import { Link, type Transit } from '../helpers/lab';

@@ -1,6 +1,6 @@
-// Protects the promise that a handshake completes over any usable path, and that every message then
-// arrives once and as it was sent, or was lost on the way: over all combinations of loss, reordering,
-// duplication, path MTU and kind of authentication.
+// Protects the promise that a handshake completes over any usable path, and that every message
+// then arrives once and as it was sent, or was lost on the way: over all combinations of loss,
+// reordering, duplication, path MTU and kind of authentication.
 //
 // OpenSSL gives a handshake up after 12 timeouts without progress, whatever they last: at 50 % loss
 // about one handshake in ten would end so by chance alone. The link therefore loses what is

@@ -210,8 +210,8 @@ export class Link {
   }
 
   /**
-   * A transport with that address. Where there was one before, as when a host restarts, what comes in
-   * goes to the new one from now on; the old one can still send.
+   * A transport with that address. Where there was one before, as when a host restarts, what comes
+   * in goes to the new one from now on; the old one can still send.
    */
   attach(address: string, port = this.#nextPort++): DatagramTransport {
     const peer = peerOf(address, port);

@@ -1,12 +1,13 @@
-/**
- * A transport such as a user might bring, over a UDP socket: it shows each datagram that leaves to
- * `outgoing`, which may change, drop or multiply it, and it can pretend to be full.
- */
+/** Transports such as a user might bring. */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { DatagramReceiver, DatagramTransport, Peer } from '../../lib/index';
 
+/**
+ * Over a UDP socket: it shows each datagram that leaves to `outgoing`, which may change, drop or
+ * multiply it, and it can pretend to be full.
+ */
 export class Link implements DatagramTransport {
   readonly socket: dgram.Socket;
   /** What is sent in place of a datagram. */
@@ -68,5 +69,46 @@ export class Link implements DatagramTransport {
   close(done: () => void): void {
     this.closed += 1;
     this.socket.close(done);
+  }
+}
+
+/** Two transports that hand each other their datagrams at once, from within `send`. */
+export class Wire implements DatagramTransport {
+  #receiver: DatagramReceiver | undefined;
+  #other: Wire | undefined;
+
+  static pair(): [Wire, Wire] {
+    const pair: [Wire, Wire] = [new Wire(), new Wire()];
+    [pair[0].#other, pair[1].#other] = [pair[1], pair[0]];
+    return pair;
+  }
+
+  start(receiver: DatagramReceiver): void {
+    this.#receiver = receiver;
+  }
+
+  send(
+    datagrams: readonly Uint8Array[],
+    _peer: Peer,
+    done?: (error: Error | null) => void,
+  ): boolean {
+    for (const datagram of datagrams) {
+      this.#other?.arrive(datagram);
+    }
+    if (done !== undefined) process.nextTick(done, null);
+    return true;
+  }
+
+  arrive(datagram: Uint8Array): void {
+    this.#receiver?.receive(datagram, { address: 'wire', port: 1, family: 'IPv4' });
+  }
+
+  address(): AddressInfo {
+    return { address: 'wire', port: 1, family: 'IPv4' };
+  }
+
+  close(done: () => void): void {
+    this.#receiver = undefined;
+    process.nextTick(done);
   }
 }

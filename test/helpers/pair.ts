@@ -80,7 +80,7 @@ export async function withCertificate(options: ServerOptions = {}): Promise<Serv
 }
 
 export const PSK = { identity: 'device-1', psk: Buffer.from('0123456789abcdef') };
-/** Options that give one pre-shared key to both sides, for tests to which certificates do not matter. */
+/** One pre-shared key on both sides, for tests to which certificates do not matter. */
 export const PSK_SERVER = {
   pskCallback: (_: DTLSSocket, identity: string | Buffer): Buffer | null =>
     identity === PSK.identity ? PSK.psk : null,
@@ -190,12 +190,14 @@ export function messages(socket: DTLSSocket, count: number): Promise<Buffer[]> {
       const onMessage = (message: Buffer): void => {
         if (received.push(message) < count) return;
         socket.off('message', onMessage);
+        socket.off('close', onClose);
         resolve(received);
       };
-      socket.on('message', onMessage);
-      socket.once('close', () => {
+      const onClose = (): void => {
         reject(new Error(`closed after ${received.length} of ${count} messages`));
-      });
+      };
+      socket.on('message', onMessage);
+      socket.once('close', onClose);
     }),
     `${count} messages`,
   );

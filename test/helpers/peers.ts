@@ -14,7 +14,10 @@ import type { Certificate } from './certificates';
 /** How long anything may take that a peer is waited for, in milliseconds. */
 export const PATIENCE_MS = 6000;
 
-/** A process that was started here, and everything it has printed. */
+/** Of what a program prints, so much is kept: some never stop complaining. */
+const OUTPUT_LIMIT = 256 * 1024;
+
+/** A process that was started here, and what it has printed. */
 export class PeerProcess {
   readonly #name: string;
   readonly #child: ChildProcessWithoutNullStreams;
@@ -27,6 +30,7 @@ export class PeerProcess {
     this.#name = [command, ...args].join(' ');
     this.#child = spawn(command, args, { stdio: 'pipe' });
     const collect = (chunk: Buffer): void => {
+      if (this.#output.length > OUTPUT_LIMIT) return;
       this.#output += chunk.toString('latin1');
       this.#wake();
     };

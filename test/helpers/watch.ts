@@ -80,7 +80,7 @@ export class WatchedSocket extends Watch {
   async secure(): Promise<void> {
     await this.until(
       'finished handshake',
-      () => (this.#secure || this.#error !== undefined || this.#closed !== undefined ? true : undefined),
+      () => (this.#secure || (this.#error ?? this.#closed) !== undefined ? true : undefined),
       () => this.#summary(),
     );
     if (!this.#secure) throw this.#error ?? new Error(`closed early; seen: ${this.#summary()}`);

@@ -86,37 +86,29 @@ export interface Foreign {
   /** The suite that it has negotiated, by its own words. */
   cipher(peer: PeerProcess): Promise<string>;
   cipherName(suite: Suite): string;
+  /** The alert with which its client refuses a certificate of an unknown authority. */
+  readonly clientDistrust: Alert;
+  /** The alert with which its server, if it insists on one, answers no certificate; if any. */
+  readonly missingCertificate: Alert | undefined;
+  /** Its server has keys for some identities and not for others. */
+  readonly serverKnowsIdentities: boolean;
   /** What it prints when an alert came in. */
-  received(description: keyof typeof ALERTS): RegExp;
+  received(description: Alert): RegExp;
   /** What it prints when it sent one. */
-  sent(description: keyof typeof ALERTS): RegExp;
+  sent(description: Alert): RegExp;
 }
 
-/** Number, and each program's words. */
+/** The number, by which GnuTLS names it, and OpenSSL's words. */
 const ALERTS = {
-  close_notify: { number: 0, openssl: 'warning:close notify', gnutls: 'Close notify' },
-  handshake_failure: {
-    number: 40,
-    openssl: 'fatal:handshake failure',
-    gnutls: 'Handshake failed',
-  },
-  bad_certificate: {
-    number: 42,
-    openssl: 'fatal:bad certificate',
-    gnutls: 'Certificate is bad',
-  },
-  certificate_expired: {
-    number: 45,
-    openssl: 'fatal:certificate expired',
-    gnutls: 'Certificate was expired',
-  },
-  unknown_ca: { number: 48, openssl: 'fatal:unknown CA', gnutls: 'CA is unknown' },
-  unknown_psk_identity: {
-    number: 115,
-    openssl: 'fatal:unknown PSK identity',
-    gnutls: 'The SRP username is not known',
-  },
+  close_notify: { number: 0, words: 'warning:close notify' },
+  handshake_failure: { number: 40, words: 'fatal:handshake failure' },
+  bad_certificate: { number: 42, words: 'fatal:bad certificate' },
+  certificate_expired: { number: 45, words: 'fatal:certificate expired' },
+  unknown_ca: { number: 48, words: 'fatal:unknown CA' },
+  unknown_psk_identity: { number: 115, words: 'fatal:unknown PSK identity' },
 } as const;
+
+export type Alert = keyof typeof ALERTS;
 
 const seclevel = (suite: Suite): string => (suite.name.endsWith('CCM8') ? ':@SECLEVEL=0' : '');
 
@@ -142,6 +134,9 @@ const openssl: Foreign = {
   clientName: 'openssl s_client',
   serverName: 'openssl s_server',
   serverEchoes: false,
+  clientDistrust: 'unknown_ca',
+  missingCertificate: 'handshake_failure',
+  serverKnowsIdentities: false, // warns, and takes its one key all the same
   client(cleanup, files, port, setup) {
     return cleanup.start('openssl', [
       's_client',
@@ -172,8 +167,8 @@ const openssl: Foreign = {
     return name ?? '';
   },
   cipherName: ({ name }) => name,
-  received: (description) => new RegExp(`SSL3 alert read:${ALERTS[description].openssl}`),
-  sent: (description) => new RegExp(`SSL3 alert write:${ALERTS[description].openssl}`),
+  received: (description) => new RegExp(`SSL3 alert read:${ALERTS[description].words}`),
+  sent: (description) => new RegExp(`SSL3 alert write:${ALERTS[description].words}`),
 };
 
 function gnutlsArguments(files: TemporaryFiles, setup: Setup): string[] {
@@ -198,9 +193,9 @@ function gnutlsArguments(files: TemporaryFiles, setup: Setup): string[] {
   ];
 }
 
-const gnutlsAlert = (description: keyof typeof ALERTS): string => {
-  const { number, gnutls } = ALERTS[description];
-  return `Alert\\[${number === 0 ? 1 : 2}\\|${number}\\] - ${gnutls}`;
+const gnutlsAlert = (description: Alert): string => {
+  const { number } = ALERTS[description];
+  return `Alert\\[${number === 0 ? 1 : 2}\\|${number}\\] - `;
 };
 
 const gnutls: Foreign = {
@@ -209,6 +204,9 @@ const gnutls: Foreign = {
   clientName: 'gnutls-cli',
   serverName: 'gnutls-serv',
   serverEchoes: true,
+  clientDistrust: 'bad_certificate',
+  missingCertificate: undefined, // falls silent
+  serverKnowsIdentities: true,
   client(cleanup, files, port, setup) {
     const { psk } = setup;
     return cleanup.start('gnutls-cli', [
@@ -241,7 +239,7 @@ const gnutls: Foreign = {
     return name ?? '';
   },
   cipherName: (suite) => suite.gnutls,
-  received: (description) => new RegExp(`${gnutlsAlert(description)} - was received`),
+  received: (description) => new RegExp(`${gnutlsAlert(description)}.* - was received`),
   sent: (description) => new RegExp(`Sending ${gnutlsAlert(description)}`),
 };
 

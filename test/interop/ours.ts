@@ -1,4 +1,4 @@
-/** This package's ends of the connections in these tests: opened, watched, and closed after them. */
+/** This package's ends of the connections: opened, watched, and closed after the test. */
 import { once } from 'node:events';
 import {
   connect,
@@ -7,7 +7,7 @@ import {
   type ConnectOptions,
   type ServerOptions,
 } from '../../lib/index';
-import type { Cleanup } from '../helpers/peers';
+import { PATIENCE_MS, type Cleanup } from '../helpers/peers';
 import { WatchedServer, WatchedSocket } from '../helpers/watch';
 import type { Suite } from './foreign';
 
@@ -20,8 +20,8 @@ export async function ourServer(
   const watched = new WatchedServer(server);
   server.on('keylog', (line) => keylog.push(line.toString()));
   server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
   cleanup.add(() => server[Symbol.asyncDispose]());
+  await once(server, 'listening', { signal: AbortSignal.timeout(PATIENCE_MS) });
   const address = server.address();
   if (address === null) throw new Error('the server has no address');
   return { watched, port: address.port, keylog };

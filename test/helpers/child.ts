@@ -1,0 +1,39 @@
+/** Programs in a process of their own, for what ends a process or must not. */
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+
+const LIMIT_MS = 9000;
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export const fixture = (name: string): string => path.join(__dirname, '..', 'fixtures', name);
+
+/** Runs test/fixtures/`name` to its end. One that hangs is killed, which its signal then shows. */
+export function run(
+  name: string,
+  args: readonly string[] = [],
+  flags: readonly string[] = [],
+): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(
+      process.execPath,
+      [...flags, '--require', 'tsx/cjs', fixture(name), ...args],
+      { stdio: ['ignore', 'pipe', 'pipe'], cwd: path.join(__dirname, '..', '..') },
+    );
+    const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve({ code, signal, stdout, stderr });
+    });
+  });
+}

@@ -1,0 +1,156 @@
+/**
+ * Protects: the types that users see: of the arguments of every event, of calls and of options.
+ * Checked by tsc, never run.
+ */
+import {
+  connect,
+  createSecureContext,
+  createServer,
+  DTLSError,
+  type AlertEvent,
+  type ConnectOptions,
+  type DatagramTransport,
+  type DTLSErrorCategory,
+  type DTLSServer,
+  type DTLSSocket,
+  type EndpointStats,
+  type HandshakeEvent,
+  type Peer,
+  type ReadyState,
+  type SecureContext,
+  type ServerOptions,
+  type TrafficStats,
+} from '../../lib/index';
+import { expectType } from './expect';
+
+export function socketEvents(socket: DTLSSocket): void {
+  socket.on('secureConnect', (...nothing) => {
+    expectType<[]>()(nothing);
+  });
+  socket.on('message', (message, info) => {
+    expectType<Buffer>()(message);
+    expectType<Peer>()(info);
+  });
+  socket.on('handshake', (event) => {
+    expectType<HandshakeEvent>()(event);
+    expectType<'in' | 'out'>()(event.direction);
+    expectType<boolean>()(event.retransmit);
+  });
+  socket.on('alert', (event) => {
+    expectType<AlertEvent>()(event);
+    expectType<'warning' | 'fatal'>()(event.level);
+  });
+  socket.on('keylog', (line) => {
+    expectType<Buffer>()(line);
+  });
+  socket.once('error', (error) => {
+    expectType<DTLSError>()(error);
+    expectType<DTLSErrorCategory>()(error.category);
+    expectType<string>()(error.code);
+  });
+  socket.once('close', (hadError) => {
+    expectType<boolean>()(hadError);
+  });
+  socket.on('timeout', () => undefined).on('drain', () => undefined);
+  // @ts-expect-error -- no such argument
+  socket.on('close', (hadError: string) => hadError);
+}
+
+export function serverEvents(server: DTLSServer): void {
+  server.on('listening', () => undefined).on('close', () => undefined);
+  server.on('connection', (socket) => {
+    expectType<DTLSSocket>()(socket);
+  });
+  server.on('secureConnection', (socket) => {
+    expectType<DTLSSocket>()(socket);
+  });
+  server.on('dtlsClientError', (error, socket) => {
+    expectType<DTLSError>()(error);
+    expectType<DTLSSocket>()(socket);
+  });
+  server.on('keylog', (line, socket) => {
+    expectType<Buffer>()(line);
+    expectType<DTLSSocket>()(socket);
+  });
+  server.on('packet', (message, info) => {
+    expectType<Buffer>()(message);
+    expectType<Peer>()(info);
+  });
+  server.on('error', (error) => {
+    expectType<DTLSError>()(error);
+  });
+}
+
+export async function calls(socket: DTLSSocket, server: DTLSServer): Promise<void> {
+  expectType<boolean>()(socket.send('text'));
+  socket.send(['a', Buffer.from('b'), new Uint8Array(1), new DataView(new ArrayBuffer(1))]);
+  socket.send(Buffer.alloc(8), 1, 2, (error) => {
+    expectType<Error | null>()(error);
+  });
+  // @ts-expect-error -- a number is no message
+  socket.send(5);
+  // @ts-expect-error -- an offset needs a length
+  socket.send('text', 1);
+  expectType<DTLSSocket>()(socket.setTimeout(5, () => undefined).ref());
+  expectType<ReadyState>()(socket.readyState);
+  expectType<TrafficStats>()(socket.stats);
+  expectType<EndpointStats>()(server.stats);
+  expectType<string | Buffer | null>()(socket.pskIdentity);
+  for await (const message of socket) expectType<Buffer>()(message);
+  for (const session of server.sessions) expectType<DTLSSocket>()(session);
+  await socket[Symbol.asyncDispose]();
+  server.listen();
+  server.listen(5684);
+  server.listen(5684, () => undefined);
+  server.listen(5684, '::1', () => undefined);
+  server.listen({ port: 5684, host: '::1' }, () => undefined);
+  server.listen(() => undefined);
+  server.close((error) => {
+    expectType<Error | undefined>()(error);
+  });
+}
+
+export function options(context: SecureContext, transport: DatagramTransport): void {
+  expectType<SecureContext>()(createSecureContext({ ca: ['pem', Buffer.from('pem')] }));
+  const server: ServerOptions = {
+    secureContext: context,
+    pskCallback: async (socket, identity) => {
+      expectType<DTLSSocket>()(socket);
+      expectType<string | Buffer>()(identity);
+      return Promise.resolve(null);
+    },
+    transport,
+  };
+  expectType<DTLSServer>()(
+    createServer(server, (socket) => {
+      expectType<DTLSSocket>()(socket);
+    }),
+  );
+  const client: ConnectOptions = {
+    port: 5684,
+    pskCallback: (hint) => {
+      expectType<string | null>()(hint);
+      return { identity: Buffer.from('id'), psk: new Uint8Array(16) };
+    },
+    checkServerIdentity: (hostname, certificate) => {
+      expectType<string>()(hostname);
+      return certificate.subject.CN === hostname ? undefined : new Error('no');
+    },
+  };
+  expectType<DTLSSocket>()(connect(client, () => undefined));
+  connect(5684, 'localhost', { servername: 'x' }, () => undefined);
+  // @ts-expect-error -- a port is needed
+  connect({ host: 'localhost' });
+  // @ts-expect-error -- no such option
+  connect({ port: 5684, serverName: 'x' });
+  // @ts-expect-error -- no such version
+  createSecureContext({ minVersion: 'TLSv1.2' });
+}
+
+export function errors(thrown: unknown): string {
+  if (!(thrown instanceof DTLSError)) return '';
+  expectType<string | undefined>()(thrown.hint);
+  expectType<Peer | undefined>()(thrown.peer);
+  expectType<number | undefined>()(thrown.errno);
+  return thrown.code;
+}

@@ -1,0 +1,191 @@
+// Protects the documents from falling behind the code: every error code, alert and verification
+// result is explained, every option is described and its default is given a reason, every name of
+// the API occurs, and links between the documents lead somewhere.
+import { expect } from 'chai';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import * as api from '../../lib/index';
+
+const root = join(__dirname, '../..');
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+const all = (text: string, pattern: RegExp): string[] =>
+  [...new Set([...text.matchAll(pattern)].map((match) => match[1] ?? ''))].sort();
+
+const sources = readdirSync(join(root, 'lib'))
+  .filter((name) => name.endsWith('.ts'))
+  .map((name) => read(`lib/${name}`))
+  .join('\n');
+
+const GENERAL = ['api', 'architecture', 'defaults', 'errors', 'performance', 'security', 'testing'];
+const pages = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
+/** A page about one feature describes that feature's codes and options itself. */
+const featurePages = pages
+  .filter((name) => !GENERAL.includes(name.replace(/\.md$/, '')))
+  .map((name) => read(`docs/${name}`))
+  .join('\n');
+
+/** What stands between backquotes in a document, or in the page of a feature. */
+const quoted = (document: string): Set<string> =>
+  new Set(
+    all(`${read(document)}\n${featurePages}`, /`([^`\n]+)`/g).map((name) =>
+      name.replace(/\(.*$/, ''),
+    ),
+  );
+
+/** `name: [ … ]` or `= [ … ] as const`: the strings of a list in a source. */
+function list(source: string, name: string): string[] {
+  const body = new RegExp(`\\b${name}\\b[^=]*= \\[([^\\]]*)\\]`).exec(source)?.[1];
+  if (body === undefined) throw new Error(`no list ${name}`);
+  return all(body, /'(\w+)'/g);
+}
+
+/** The numbered names of a table in lib/names.ts. */
+function names(table: string): string[] {
+  const body = new RegExp(`const ${table}[^{]*\\{([^}]*)\\}`).exec(read('lib/names.ts'))?.[1];
+  if (body === undefined) throw new Error(`no table ${table}`);
+  return all(body, /'(\w+)'/g);
+}
+
+function expectNone(missing: string[], where: string): void {
+  expect(missing, `not in ${where}`).to.deep.equal([]);
+}
+
+describe('documents', () => {
+  describe('docs/errors.md', () => {
+    const known = quoted('docs/errors.md');
+
+    it('explains every error of the core', () => {
+      const codes = all(read('src-native/core/errors.def'), /^DTLS_FAILURE\(\w+, "(\w+)"/gm);
+      expect(codes).to.have.length.above(20);
+      expectNone(codes.filter((code) => !known.has(code)), 'docs/errors.md');
+    });
+
+    it('explains every error of lib', () => {
+      const codes = all(sources, /'((?:ERR|ABORT)_[A-Z_]+)'/g);
+      expect(codes).to.include('ERR_DTLS_EMPTY_MESSAGE');
+      expectNone(codes.filter((code) => !known.has(code)), 'docs/errors.md');
+    });
+
+    it('explains every alert', () => {
+      const alerts = names('ALERTS').map((alert) => `ERR_DTLS_ALERT_${alert.toUpperCase()}`);
+      expect(alerts).to.include('ERR_DTLS_ALERT_UNKNOWN_CA');
+      expectNone(alerts.filter((code) => !known.has(code)), 'docs/errors.md');
+    });
+
+    it('explains every result of verification', () => {
+      const results = names('VERIFY_ERRORS');
+      expect(results).to.include('CERT_HAS_EXPIRED');
+      expectNone(results.filter((code) => !known.has(code)), 'docs/errors.md');
+    });
+
+    it('explains every system error that has a hint', () => {
+      const hints = /const IO_HINTS[^{]*\{([^}]*)\}/.exec(sources)?.[1] ?? '';
+      const codes = all(hints, /^ {2}(E[A-Z]+):/gm);
+      expect(codes).to.include('ECONNREFUSED');
+      expectNone(codes.filter((code) => !known.has(code)), 'docs/errors.md');
+    });
+
+    it('names no code that does not exist', () => {
+      const everything = sources + read('src-native/core/errors.def');
+      const alerts = names('ALERTS').map((alert) => `ERR_DTLS_ALERT_${alert.toUpperCase()}`);
+      const invented = [...known].filter(
+        (code) =>
+          /^ERR_DTLS_\w+$/.test(code) && !everything.includes(code) && !alerts.includes(code),
+      );
+      expectNone(invented, 'the code');
+    });
+  });
+
+  describe('options', () => {
+    const options = [
+      ...list(read('lib/secure-context.ts'), 'CONTEXT_OPTIONS'),
+      ...['COMMON_OPTIONS', 'SERVER_OPTIONS', 'CONNECT_OPTIONS'].flatMap((name) =>
+        list(read('lib/options.ts'), name),
+      ),
+      ...all(read('lib/options.ts'), /checkNames\(retransmission, \[([^\]]*)\]/g)
+        .flatMap((body) => all(body, /'(\w+)'/g))
+        .map((name) => `retransmission.${name}`),
+    ];
+
+    it('are all described in docs/api.md', () => {
+      expect(options).to.include.members(['cert', 'mtu', 'cookieSecret', 'retransmission.max']);
+      const known = quoted('docs/api.md');
+      expectNone(options.filter((name) => !known.has(name)), 'docs/api.md');
+    });
+
+    it('have the reasons for their defaults in docs/defaults.md', () => {
+      const known = quoted('docs/defaults.md');
+      expectNone(options.filter((name) => !known.has(name)), 'docs/defaults.md');
+    });
+
+    it('have the default suites in docs/defaults.md', () => {
+      const known = quoted('docs/defaults.md');
+      const suites = api.DEFAULT_CIPHERS.split(':');
+      expectNone(suites.filter((name) => !known.has(name)), 'docs/defaults.md');
+    });
+  });
+
+  describe('docs/api.md', () => {
+    const known = quoted('docs/api.md');
+    const text = read('docs/api.md') + featurePages;
+
+    it('has every export', () => {
+      const lists = all(read('lib/index.ts'), /^export (?:type )?\{([^}]*)\}/gm).join(',');
+      const exported = all(lists, /(\w+)\s*(?:,|$)/g);
+      expect(exported).to.include.members([...Object.keys(api), 'Peer', 'ServerOptions']);
+      expectNone(exported.filter((name) => !known.has(name)), 'docs/api.md');
+    });
+
+    it('has every event', () => {
+      const events = ['DTLSServerEvents', 'DTLSSocketEvents'].flatMap((name) => {
+        const body = new RegExp(`interface ${name} \\{([^}]*)\\}`).exec(sources)?.[1] ?? '';
+        return all(body, /^ {2}(\w+): \[/gm);
+      });
+      expect(events).to.include.members(['packet', 'secureConnect']);
+      expectNone(events.filter((name) => !text.includes(`| \`${name}\``)), 'docs/api.md');
+    });
+
+    it('has every method and property of the classes', () => {
+      const members = [api.DTLSSocket, api.DTLSServer]
+        .flatMap((type) => Object.getOwnPropertyNames(type.prototype))
+        .filter((name) => name !== 'constructor');
+      const internals = new Set(all(sources, /@internal[^/]*\*\/\s*(?:get )?(\w+)\(/g));
+      expect(members).to.include.members(['send', 'readyState', 'setSecureContext']);
+      expectNone(
+        members.filter((name) => !internals.has(name) && !known.has(name)),
+        'docs/api.md',
+      );
+    });
+
+    it('has every counter', () => {
+      const counters = ['stats.def', 'endpoint_stats.def'].flatMap((file) =>
+        all(read(`src-native/core/${file}`), /^DTLS_STAT\((\w+)\)/gm),
+      );
+      expect(counters).to.include.members(['replays', 'cookiesSent']);
+      expectNone(counters.filter((name) => !known.has(name)), 'docs/api.md');
+    });
+  });
+
+  it('lead only to files and headings that exist', () => {
+    const documents = [
+      ...readdirSync(root).filter((name) => name.endsWith('.md')),
+      ...pages.map((name) => `docs/${name}`),
+    ];
+    const broken = documents.flatMap((document) =>
+      all(read(document), /\]\((?!https?:)([^)\s]+)\)/g).filter((link) => {
+        const [path = '', heading] = link.split('#');
+        const target = path === '' ? document : join(dirname(document), path);
+        if (!existsSync(join(root, target))) return true;
+        if (heading === undefined) return false;
+        const headings = all(read(target), /^#+ (.+)$/gm).map((title) =>
+          title
+            .toLowerCase()
+            .replace(/[^\w\- ]/g, '')
+            .replaceAll(' ', '-'),
+        );
+        return !headings.includes(heading);
+      }),
+    );
+    expectNone(broken, 'the repository');
+  });
+});

@@ -1,0 +1,341 @@
+/**
+ * Protects: that an option which is misspelt, of a wrong type, out of range, in conflict with another
+ * or unusable is refused at once, by a DTLSError that names it and says what to do instead.
+ */
+import { expect } from 'chai';
+import {
+  connect,
+  createSecureContext,
+  createServer,
+  DEFAULT_CIPHERS,
+  DTLSError,
+  DTLSServer,
+  features,
+  SecureContext,
+  type ConnectOptions,
+  type ServerOptions,
+} from '../../lib/index';
+import { selfSigned } from '../helpers/certificates';
+import { certificate } from '../helpers/pair';
+
+const pskCallback = (): Buffer => Buffer.from('key');
+
+function thrown(call: () => unknown): DTLSError {
+  try {
+    call();
+  } catch (error) {
+    if (error instanceof DTLSError) return error;
+    throw error;
+  }
+  throw new Error('nothing was thrown');
+}
+
+const ofServer = (options: object): DTLSError =>
+  thrown(() => createServer({ pskCallback, ...options }));
+const ofClient = (options: object): DTLSError =>
+  thrown(() => connect({ port: 5684, ...options } as ConnectOptions));
+const ofContext = (options: object): DTLSError =>
+  thrown(() => createSecureContext(options));
+
+function expectUsage(error: DTLSError, code: string, name: string): void {
+  expect(error, name).to.include({ code, category: 'usage' });
+  expect(error.message).to.include(`'${name}'`);
+}
+
+describe('options', () => {
+  describe('that are unknown', () => {
+    const cases: [(options: object) => DTLSError, string, string][] = [
+      [ofServer, 'requestcert', 'requestCert'],
+      [ofServer, 'cyphers', 'ciphers'],
+      [ofServer, 'handshakeTimout', 'handshakeTimeout'],
+      [ofServer, 'pskCalback', 'pskCallback'],
+      [ofClient, 'serverName', 'servername'],
+      [ofClient, 'rejectUnauthorised', 'rejectUnauthorized'],
+      [ofClient, 'hosts', 'host'],
+      [ofContext, 'certs', 'cert'],
+      [ofContext, 'minVersoin', 'minVersion'],
+    ];
+    for (const [make, misspelt, meant] of cases) {
+      it(`${misspelt} is taken for ${meant}`, () => {
+        const error = make({ [misspelt]: true });
+        expectUsage(error, 'ERR_DTLS_UNKNOWN_OPTION', misspelt);
+        expect(error.hint).to.equal(`Did you mean '${meant}'?`);
+      });
+    }
+
+    it('get a list of what there is when nothing is near', () => {
+      const error = ofServer({ somethingElseEntirely: 1 });
+      expect(error.code).to.equal('ERR_DTLS_UNKNOWN_OPTION');
+      expect(error.hint).to.include('cert').and.include('handshakeTimeout');
+    });
+
+    it('on this side are refused although the other side has them', () => {
+      expect(ofClient({ cookieExchange: false }).code).to.equal('ERR_DTLS_UNKNOWN_OPTION');
+      expect(ofServer({ servername: 'x' }).code).to.equal('ERR_DTLS_UNKNOWN_OPTION');
+    });
+
+    it('within retransmission are refused', () => {
+      const error = ofServer({ retransmission: { inital: 5 } });
+      expect(error.hint).to.equal("Did you mean 'initial'?");
+    });
+  });
+
+  describe('of a wrong type', () => {
+    const bothSides: [string, unknown][] = [
+      ['rejectUnauthorized', 'yes'],
+      ['rejectUnauthorized', null],
+      ['handshakeTimeout', '30s'],
+      ['idleTimeout', true],
+      ['mtu', '1200'],
+      ['retransmission', 5],
+      ['retransmission', null],
+      ['pskCallback', 'key'],
+      ['secureContext', {}],
+      ['transport', {}],
+      ['transport', 5],
+      ['signal', {}],
+      ['reuseAddr', 1],
+      ['ipv6Only', 'no'],
+      ['recvBufferSize', '64k'],
+      ['ciphers', ['a', 'b']],
+      ['sigalgs', 1],
+      ['ecdhCurve', {}],
+      ['honorCipherOrder', 'yes'],
+      ['secureOptions', 'none'],
+      ['sessionIdContext', Buffer.alloc(3)],
+      ['ca', 5],
+      ['crl', {}],
+      ['dhparam', true],
+    ];
+    for (const [name, value] of bothSides) {
+      it(`${name}: ${JSON.stringify(value)}`, () => {
+        for (const make of [ofServer, ofClient]) {
+          expectUsage(make({ [name]: value }), 'ERR_INVALID_ARG_TYPE', name);
+        }
+      });
+    }
+
+    const serverOnly: [string, unknown][] = [
+      ['requestCert', 1],
+      ['pskIdentityHint', Buffer.alloc(2)],
+      ['cookieExchange', 'off'],
+      ['cookieLifetime', '30s'],
+      ['cookieSecret', 42],
+      ['maxSessions', '10'],
+    ];
+    for (const [name, value] of serverOnly) {
+      it(`${name}: ${JSON.stringify(value)}`, () => {
+        expectUsage(ofServer({ [name]: value }), 'ERR_INVALID_ARG_TYPE', name);
+      });
+    }
+
+    const clientOnly: [string, unknown][] = [
+      ['host', 127],
+      ['servername', 5],
+      ['checkServerIdentity', true],
+      ['lookup', {}],
+      ['localAddress', 5],
+    ];
+    for (const [name, value] of clientOnly) {
+      it(`${name}: ${JSON.stringify(value)}`, () => {
+        expectUsage(ofClient({ [name]: value }), 'ERR_INVALID_ARG_TYPE', name);
+      });
+    }
+
+    it('options themselves', () => {
+      for (const wrong of [undefined, null, 'localhost', 5]) {
+        const error = thrown(() => createServer(wrong as unknown as ServerOptions));
+        expect(error).to.include({ code: 'ERR_INVALID_ARG_TYPE', category: 'usage' });
+      }
+      expect(thrown(() => connect(undefined as unknown as ConnectOptions)).code).to.equal(
+        'ERR_INVALID_ARG_TYPE',
+      );
+    });
+  });
+
+  describe('out of range', () => {
+    const cases: [(options: object) => DTLSError, string, number[]][] = [
+      [ofServer, 'mtu', [255, 16385, 1200.5, Number.NaN]],
+      [ofServer, 'handshakeTimeout', [-1, 2 ** 31, Number.NaN]],
+      [ofServer, 'idleTimeout', [-1, Infinity]],
+      [ofServer, 'cookieLifetime', [0, 99, 86_400_001]],
+      [ofServer, 'maxSessions', [-1, 0.5, 2 ** 32]],
+      [ofServer, 'maxPendingHandshakes', [-1]],
+      [ofServer, 'maxSessionsPerHost', [-1]],
+      [ofServer, 'recvBufferSize', [0, -1, 1.5]],
+      [ofClient, 'sendBufferSize', [0]],
+    ];
+    for (const [make, name, values] of cases) {
+      it(name, () => {
+        for (const value of values) expectUsage(make({ [name]: value }), 'ERR_OUT_OF_RANGE', name);
+      });
+    }
+
+    it('retransmission', () => {
+      for (const [name, value] of [
+        ['initial', 0],
+        ['max', 5_000_000],
+        ['backoff', 0.5],
+      ]) {
+        const error = ofServer({ retransmission: { [String(name)]: value } });
+        expectUsage(error, 'ERR_OUT_OF_RANGE', `retransmission.${String(name)}`);
+      }
+    });
+
+    it('ports', () => {
+      for (const port of [undefined, 0, -1, 65536, 1.5, 'x', '', null, Number.NaN]) {
+        expectUsage(ofClient({ port }), 'ERR_SOCKET_BAD_PORT', 'port');
+      }
+      expectUsage(ofClient({ localPort: 65536 }), 'ERR_SOCKET_BAD_PORT', 'localPort');
+      const server = createServer({ pskCallback });
+      expect(thrown(() => server.listen(65536)).code).to.equal('ERR_SOCKET_BAD_PORT');
+      expect(thrown(() => server.listen(-1)).code).to.equal('ERR_SOCKET_BAD_PORT');
+    });
+
+    it('a cookie secret that is too short', () => {
+      const error = ofServer({ cookieSecret: Buffer.alloc(31) });
+      expectUsage(error, 'ERR_OUT_OF_RANGE', 'cookieSecret');
+      expect(error.hint).to.match(/randomBytes/);
+    });
+  });
+
+  describe('with a value that cannot be', () => {
+    const cases: [(options: object) => DTLSError, string, unknown, string][] = [
+      [ofServer, 'transport', 'tcp', 'ERR_INVALID_ARG_VALUE'],
+      [ofClient, 'family', 5, 'ERR_INVALID_ARG_VALUE'],
+      [ofClient, 'servername', '127.0.0.1', 'ERR_INVALID_ARG_VALUE'],
+      [ofClient, 'servername', '::1', 'ERR_INVALID_ARG_VALUE'],
+      [ofClient, 'servername', 'a\0b', 'ERR_INVALID_ARG_VALUE'],
+      [ofClient, 'servername', 'x'.repeat(256), 'ERR_INVALID_ARG_VALUE'],
+      [ofServer, 'pskIdentityHint', 'x'.repeat(257), 'ERR_INVALID_ARG_VALUE'],
+      [ofServer, 'pskIdentityHint', 'a\0b', 'ERR_INVALID_ARG_VALUE'],
+      [ofContext, 'minVersion', 'TLSv1.2', 'ERR_INVALID_ARG_VALUE'],
+      [ofContext, 'maxVersion', 'toString', 'ERR_INVALID_ARG_VALUE'],
+      [ofContext, 'maxVersion', 'DTLSv1.3', 'ERR_DTLS_UNSUPPORTED'],
+    ];
+    for (const [make, name, value, code] of cases) {
+      it(`${name}: ${JSON.stringify(value).slice(0, 30)}`, () => {
+        expectUsage(make({ [name]: value }), code, name);
+      });
+    }
+
+    const openssl: [string, unknown, string][] = [
+      ['ciphers', 'NO-SUCH-SUITE', 'ERR_DTLS_INVALID_CIPHERS'],
+      ['ciphers', '', 'ERR_DTLS_INVALID_CIPHERS'],
+      ['ecdhCurve', 'P-9', 'ERR_DTLS_INVALID_CURVES'],
+      ['sigalgs', 'RSA+NOTHING', 'ERR_DTLS_INVALID_SIGALGS'],
+      ['dhparam', 'not PEM', 'ERR_DTLS_INVALID_DHPARAM'],
+      ['ca', 'not PEM', 'ERR_DTLS_INVALID_CA'],
+      ['crl', 'not PEM', 'ERR_DTLS_INVALID_CRL'],
+      ['sessionIdContext', 'x'.repeat(33), 'ERR_DTLS_INVALID_SESSION_ID_CONTEXT'],
+    ];
+    for (const [name, value, code] of openssl) {
+      it(`${name}, by OpenSSL's judgement: ${JSON.stringify(value).slice(0, 30)}`, () => {
+        const error = ofContext({ [name]: value });
+        expect(error).to.include({ code, category: 'usage' });
+        expect(error.hint).to.include(`'${name}'`);
+      });
+    }
+  });
+
+  describe('in conflict', () => {
+    it('context options beside secureContext', () => {
+      const error = ofServer({ secureContext: createSecureContext(), ciphers: 'DEFAULT' });
+      expectUsage(error, 'ERR_DTLS_CONFLICTING_OPTIONS', 'ciphers');
+      expect(error.hint).to.match(/createSecureContext/);
+    });
+
+    it('minVersion above maxVersion', () => {
+      const error = ofContext({ minVersion: 'DTLSv1.2', maxVersion: 'DTLSv1' });
+      expectUsage(error, 'ERR_DTLS_CONFLICTING_OPTIONS', 'minVersion');
+    });
+
+    it('a certificate without its key, and a key without its certificate', async () => {
+      const { cert, key } = await certificate();
+      expect(ofContext({ cert }).code).to.equal('ERR_DTLS_CONFLICTING_OPTIONS');
+      expect(ofContext({ key }).code).to.equal('ERR_DTLS_CONFLICTING_OPTIONS');
+      expect(ofContext({ cert: [cert, cert], key }).code).to.equal('ERR_DTLS_CONFLICTING_OPTIONS');
+    });
+
+    it('a server with nothing to show', () => {
+      const error = thrown(() => createServer({}));
+      expect(error).to.include({ code: 'ERR_DTLS_NO_CREDENTIALS', category: 'usage' });
+      expect(error.hint).to.include("'cert'").and.include("'pskCallback'");
+    });
+  });
+
+  describe('of identities', () => {
+    it('need PEM', async () => {
+      const { cert, key } = await certificate();
+      expect(ofContext({ cert: 'not PEM', key }).code).to.equal('ERR_DTLS_INVALID_CERTIFICATE');
+      expect(ofContext({ cert, key: 'not PEM' }).code).to.equal('ERR_DTLS_INVALID_KEY');
+    });
+
+    it('need the key of the certificate', async () => {
+      const { cert } = await certificate();
+      const other = await selfSigned({ commonName: 'other' });
+      expect(ofContext({ cert, key: other.key }).code).to.equal('ERR_DTLS_KEY_MISMATCH');
+      const rsa = await selfSigned({ commonName: 'other', keyType: 'rsa-2048' });
+      expect(ofContext({ cert, key: rsa.key }).code).to.equal('ERR_DTLS_KEY_MISMATCH');
+    });
+
+    it('take encrypted keys with their passphrase', async () => {
+      const { createPrivateKey } = await import('node:crypto');
+      const { cert, key } = await certificate();
+      const encrypted = createPrivateKey(key).export({
+        type: 'pkcs8',
+        format: 'pem',
+        cipher: 'aes-256-cbc',
+        passphrase: 'secret',
+      });
+      createSecureContext({ cert, key: encrypted, passphrase: 'secret' });
+      createSecureContext({ cert, key: [{ pem: encrypted, passphrase: 'secret' }] });
+      for (const passphrase of ['wrong', undefined]) {
+        const error = ofContext({ cert, key: encrypted, passphrase });
+        expect(error.code).to.equal('ERR_DTLS_INVALID_KEY');
+        expect(error.hint).to.include("'passphrase'");
+      }
+    });
+
+    it('may be buffers', async () => {
+      const { cert, key, ca } = await certificate();
+      const context = createSecureContext({
+        cert: Buffer.from(cert),
+        key: new Uint8Array(Buffer.from(key)),
+        ca: [Buffer.from(ca)],
+      });
+      expect(context).to.be.instanceOf(SecureContext);
+    });
+  });
+
+  describe('that are right', () => {
+    it('may be undefined, as if they were not given', () => {
+      const server = createServer({
+        pskCallback,
+        cert: undefined,
+        mtu: undefined,
+        retransmission: undefined,
+        transport: undefined,
+      });
+      expect(server).to.be.instanceOf(DTLSServer);
+    });
+
+    it('take the limits themselves', () => {
+      createServer({ pskCallback, mtu: 256, handshakeTimeout: 0, cookieLifetime: 100 });
+      createServer({ pskCallback, mtu: 16384, maxSessions: 0, cookieSecret: Buffer.alloc(32) });
+      createServer({ pskCallback, retransmission: { initial: 1, max: 1, backoff: 1 } });
+    });
+
+    it('make a context without any', () => {
+      expect(createSecureContext()).to.be.instanceOf(SecureContext);
+      expect(DEFAULT_CIPHERS.split(':')).to.include('ECDHE-ECDSA-AES128-GCM-SHA256');
+    });
+  });
+
+  it('features tell what this build can do', () => {
+    expect(features.openssl).to.match(/^\d+\.\d+\.\d+/);
+    expect(process.versions.openssl).to.include(features.openssl);
+    expect(features.versions).to.deep.equal(['DTLSv1', 'DTLSv1.2']);
+    expect(Object.isFrozen(features) && Object.isFrozen(features.versions)).to.be.true;
+  });
+});
