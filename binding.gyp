@@ -13,7 +13,9 @@
       "defines": [
         "NAPI_VERSION=8",
         "NAPI_DISABLE_CPP_EXCEPTIONS",
-        "NODE_ADDON_API_DISABLE_DEPRECATED"
+        "NODE_ADDON_API_DISABLE_DEPRECATED",
+        # A worker that is being ended can throw no more; without this, trying to would abort.
+        "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
       ],
       # No libssl here: the OpenSSL symbols are those that the node executable exports, and
       # their headers come with Node's own, so that both are always of the same version.

@@ -6,7 +6,7 @@ export function environment() {
   return {
     date: new Date().toISOString().slice(0, 10),
     machine: `${cpus().length} × ${model}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
-    system: `Linux ${release()} ${process.arch}`,
+    system: `Linux ${release().split('.').slice(0, 2).join('.')} ${process.arch}`,
     node: process.version,
     openssl: process.versions.openssl,
   };

@@ -242,7 +242,9 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   open(slot: number, generation: number, peerIndex: number): void {
     const peer = this.#peers[peerIndex];
     if (peer === undefined || this.#server === undefined) return;
-    const handler = this.#server.makeSession(slot, generation, peer);
+    // A transport may pass more than an address (dgram: the size of that datagram), or reuse the object.
+    const { address, port, family } = peer;
+    const handler = this.#server.makeSession(slot, generation, { address, port, family });
     this.#sessions[slot] = { generation, handler };
     this.#sessionCount += 1;
   }

@@ -119,7 +119,7 @@ const ALERT_HINTS: Readonly<Record<string, string>> = {
   certificate_required: "The server asks for a client certificate: pass 'cert' and 'key'.",
   unrecognized_name: "The server has no certificate for the name sent: check 'servername'.",
   no_application_protocol:
-    "The two sides have no application protocol in common: compare 'ALPNProtocols'.",
+    'The peer wants an application protocol (ALPN) that was not offered.',
   access_denied: 'The peer knows who this is and does not allow it.',
   internal_error: 'The peer failed for a reason of its own: its log says which.',
 };

@@ -147,6 +147,7 @@ export interface Native {
     heartbeatInterval: number,
     heartbeatTimeout: number,
     heartbeatRetries: number,
+    authorities: NativeSecureContext | undefined,
   ) => NativeSessionPolicy;
   /** `deadline[0]` is kept at the time of the next advance(), Infinity for none. */
   readonly Endpoint: new (

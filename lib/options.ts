@@ -362,6 +362,7 @@ function resolveSession(
         heartbeat.interval,
         heartbeat.timeout,
         heartbeat.retries,
+        shape.askIdentity ? context.clientAuthorities() : undefined,
       ),
   };
 }

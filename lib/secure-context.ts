@@ -98,8 +98,8 @@ function versionNumber(name: string, value: ProtocolVersion): number {
   if (value === 'DTLSv1.3') {
     throw usageError(
       'ERR_DTLS_UNSUPPORTED',
-      `'${name}': DTLS 1.3 is not in OpenSSL ${native.openssl}`,
-      'It needs OpenSSL 4.1 or later.',
+      `'${name}' cannot be 'DTLSv1.3' yet (OpenSSL here: ${native.openssl})`,
+      'No release of this package supports it yet; it needs OpenSSL 4.1 or later.',
     );
   }
   return VERSIONS[value];
@@ -110,32 +110,34 @@ function list<T>(value: T | readonly T[] | undefined): readonly T[] {
   return Array.isArray(value) ? (value as readonly T[]) : [value as T];
 }
 
-let defaultAuthorities: readonly Buffer[] | undefined;
-
-/** What a tls client trusts, too. In DER they would load faster, but Node has them as PEM. */
-function trustedAuthorities(): readonly Buffer[] {
-  if (defaultAuthorities === undefined) {
-    const source = tls as typeof tls & { getCACertificates?: (type: 'default') => string[] };
-    const pem = source.getCACertificates?.('default') ?? tls.rootCertificates;
-    defaultAuthorities = [Buffer.from(pem.join('\n'))];
-  }
-  return defaultAuthorities;
+/** The authorities that a tls client trusts, too. Parsing them takes several milliseconds. */
+function tlsAuthorities(): NativeSecureContext {
+  const source = tls as typeof tls & { getCACertificates?: (type: 'default') => string[] };
+  const pem = source.getCACertificates?.('default') ?? tls.rootCertificates;
+  const context = new native.SecureContext();
+  context.addCa(Buffer.from(pem.join('\n')));
+  return context;
 }
+
+let sharedAuthorities: NativeSecureContext | undefined;
 
 /**
  * Certificates, keys, trust and algorithms for any number of sessions: one SSL_CTX. Validated when it is
  * made, and immutable. Make it with {@link createSecureContext}.
  */
 export class SecureContext {
-  readonly #native: NativeSecureContext;
-  #trustsSomebody: boolean;
+  /** @internal */
+  readonly native: NativeSecureContext;
+  readonly #trustsSomebody: boolean;
+  readonly #crl: readonly Buffer[];
+  #authorities: NativeSecureContext | undefined;
 
   /** @internal */
   constructor(options: SecureContextOptions) {
     checkObject('options', options);
     checkNames(options, CONTEXT_OPTIONS);
     const context = new native.SecureContext();
-    this.#native = context;
+    this.native = context;
     const minVersion = options.minVersion ?? 'DTLSv1.2';
     const maxVersion = options.maxVersion ?? 'DTLSv1.2';
     const min = versionNumber('minVersion', minVersion);
@@ -157,6 +159,8 @@ export class SecureContext {
     for (const [name, value] of Object.entries(strings)) {
       if (value !== undefined && typeof value !== 'string') throw wrongType(name, 'a string', value);
     }
+    // Copies: the caller may change its memory before a client needs them.
+    this.#crl = list(options.crl).map((pem) => Buffer.from(bytes('crl', pem)));
     withTypedErrors(() => {
       context.setVersions(min, max);
       context.setCiphers(strings.ciphers);
@@ -176,25 +180,24 @@ export class SecureContext {
       }
       this.#addIdentities(options);
       for (const pem of list(options.ca)) context.addCa(bytes('ca', pem));
-      for (const pem of list(options.crl)) context.addCrl(bytes('crl', pem));
+      for (const pem of this.#crl) context.addCrl(pem);
     });
     this.#trustsSomebody = options.ca !== undefined;
   }
 
-  /** @internal A client that names no authorities trusts those that tls trusts. */
-  forClient(): NativeSecureContext {
-    if (!this.#trustsSomebody) {
-      this.#trustsSomebody = true;
-      withTypedErrors(() => {
-        for (const pem of trustedAuthorities()) this.#native.addCa(pem);
-      });
+  /**
+   * @internal Whom a client trusts when the options name nobody: the authorities of tls. Kept apart from
+   * the context itself, which a server may share and must not trust more for it.
+   */
+  clientAuthorities(): NativeSecureContext | undefined {
+    if (this.#trustsSomebody) return undefined;
+    if (this.#crl.length === 0) return (sharedAuthorities ??= tlsAuthorities());
+    if (this.#authorities === undefined) {
+      const own = tlsAuthorities();
+      for (const pem of this.#crl) own.addCrl(pem);
+      this.#authorities = own;
     }
-    return this.#native;
-  }
-
-  /** @internal */
-  forServer(): NativeSecureContext {
-    return this.#native;
+    return this.#authorities;
   }
 
   #addIdentities(options: SecureContextOptions): void {
@@ -211,7 +214,7 @@ export class SecureContext {
       const key = keys[index] as Bytes | { pem: Bytes; passphrase?: string };
       const isObject = typeof key === 'object' && 'pem' in key;
       const passphrase = (isObject ? key.passphrase : undefined) ?? options.passphrase;
-      this.#native.addIdentity(
+      this.native.addIdentity(
         bytes('cert', cert),
         bytes('key', isObject ? key.pem : key),
         passphrase === undefined ? undefined : Buffer.from(passphrase),

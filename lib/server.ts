@@ -65,7 +65,7 @@ export class DTLSServer
         signal.removeEventListener('abort', abort);
       });
     }
-    // Secrets and foreign datagrams come up only when somebody wants them.
+    // Secrets leave native code only when somebody wants them.
     this.on('newListener' as keyof DTLSServerEvents, (event: unknown) => {
       if (event !== 'keylog' || this.listenerCount('keylog') > 0) return;
       this.#endpoint?.core.setPolicy(this.#options.policy(true));
@@ -127,7 +127,8 @@ export class DTLSServer
     if (host !== undefined && typeof host !== 'string') throw wrongType('host', 'a string', host);
     if (listener !== undefined) this.once('listening', listener);
     this.#state = 'binding';
-    const { transport } = this.#options;
+    const { signal, transport } = this.#options;
+    if (signal?.aborted === true) this.close(); // the socket is closed as soon as it is bound
     if (transport !== 'dgram') {
       process.nextTick(() => {
         if (isTransport(transport)) this.#start(() => transport, transport);
@@ -197,7 +198,7 @@ export class DTLSServer
   /** New handshakes use this context; sessions that are open, and handshakes under way, keep theirs. */
   setSecureContext(options: SecureContextOptions | SecureContext): void {
     this.#context = options instanceof SecureContext ? options : createSecureContext(options);
-    this.#endpoint?.core.setContext(this.#context.forServer());
+    this.#endpoint?.core.setContext(this.#context.native);
   }
 
   /** How many sessions there are, those in the handshake included. */
@@ -261,7 +262,7 @@ export class DTLSServer
     this.#endpoint = endpoint;
     const options = this.#options;
     endpoint.core.listen(
-      this.#context.forServer(),
+      this.#context.native,
       options.policy(this.listenerCount('keylog') > 0),
       options.cookieExchange,
       options.cookieLifetime,

@@ -535,7 +535,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     const { context } = this.#client;
     const policy = this.#client.policy(this.listenerCount('keylog') > 0);
     try {
-      const [slot, generation] = endpoint.connect(this, context.forClient(), policy);
+      const [slot, generation] = endpoint.connect(this, context.native, policy);
       this.#session = { endpoint, slot, generation };
     } catch (error) {
       this.destroy(asDtlsError(error, peer));

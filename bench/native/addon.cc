@@ -216,27 +216,30 @@ Napi::Value receive_from_many(const Napi::CallbackInfo& info) {
   const size_t each = u32(info, 1) / sessions;
   const std::vector<uint8_t> message(u32(info, 2), 0x5a);
   std::vector<std::unique_ptr<MemoryPair>> pairs;
-  std::vector<std::vector<Datagram>> records;
+  std::vector<std::vector<Datagram>> sealed;
   for (size_t i = 0; i < sessions; ++i) {
     auto pair = std::make_unique<MemoryPair>(state().client_ctx.get(), state().server_ctx.get());
     pair->handshake();
     for (size_t n = 0; n < each; ++n) {
       SSL_write(pair->client.get(), message.data(), static_cast<int>(message.size()));
     }
-    records.push_back(pair->client_link.take_written());
+    sealed.push_back(pair->client_link.take_written());
     pair->client.reset();
     pairs.push_back(std::move(pair));
   }
+  // What arrives lies in memory in the order of arrival, as from a socket.
+  std::vector<Datagram> arriving;
+  for (size_t n = 0; n < each; ++n) {
+    for (size_t i = 0; i < sessions; ++i) arriving.push_back(sealed[i][n]);
+  }
+  sealed.clear();
   std::array<uint8_t, kMaxDatagram> out{};
   size_t received = 0;
   const Clock::time_point start = Clock::now();
-  for (size_t n = 0; n < each; ++n) {
-    for (size_t i = 0; i < sessions; ++i) {
-      pairs[i]->server_link.deliver(std::move(records[i][n]));
-      if (SSL_read(pairs[i]->server.get(), out.data(), static_cast<int>(out.size())) > 0) {
-        ++received;
-      }
-    }
+  for (size_t n = 0; n < each * sessions; ++n) {
+    MemoryPair& from = *pairs[n % sessions];
+    from.server_link.deliver(std::move(arriving[n]));
+    if (SSL_read(from.server.get(), out.data(), static_cast<int>(out.size())) > 0) ++received;
   }
   const double elapsed = seconds_since(start);
   if (received != each * sessions) throw std::runtime_error("messages were lost");

@@ -128,6 +128,9 @@ SessionPolicyWrap::SessionPolicyWrap(const Napi::CallbackInfo& info) : ObjectWra
   policy.heartbeat_interval = number_of(info[14]);
   policy.heartbeat_timeout = number_of(info[15]);
   policy.heartbeat_retries = static_cast<uint32_t>(number_of(info[16]));
+  if (!info[17].IsUndefined()) {
+    policy.authorities = SecureContextWrap::Unwrap(info[17].As<Napi::Object>())->context();
+  }
 }
 
 }  // namespace dtls::binding

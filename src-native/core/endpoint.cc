@@ -117,6 +117,8 @@ bool Endpoint::admit(const PeerAddress& peer) {
 
 void Endpoint::receive(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
   const ErrorQueueScope errors;
+  ++traffic_.datagramsReceived;
+  traffic_.bytesReceived += datagram.size;
   if (!is_dtls(datagram)) {
     ++stats_.nonDtlsDatagrams;
     if (listener_ && listener_->report_packets) {

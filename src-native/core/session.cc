@@ -143,6 +143,10 @@ bool Session::create_ssl() {
   if (role_ == Role::kClient) {
     // The client asks for the server's certificate by choosing a suite, and always judges it.
     SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
+    if (policy_->authorities &&
+        SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(policy_->authorities->get())) != 1) {
+      return false;
+    }
     if (!policy_->server_name.empty() &&
         SSL_set_tlsext_host_name(ssl, policy_->server_name.c_str()) != 1) {
       return false;
@@ -187,6 +191,7 @@ void Session::connect(double now) {
 
 void Session::accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random,
                            double now) {
+  note_datagram(record.whole.size);
   std::copy_n(random.data, kRandomSize, hello_random_.data());
   handshake_->heard_anything = true;
   handshake_->hello = std::make_unique<HelloAssembly>(record, fragment);
@@ -229,8 +234,7 @@ bool Session::began_with(Bytes random) const {
 
 void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
   if (state_ == SessionState::kClosed) return;
-  count<&TrafficStats::datagramsReceived>();
-  count<&TrafficStats::bytesReceived>(datagram.size);
+  note_datagram(datagram.size);
   RecordView record;
   while (state_ != SessionState::kClosed && take_record(datagram, record)) {
     on_record(record, scratch, now);
@@ -668,9 +672,7 @@ void Session::on_message(bool out, int content_type, Bytes bytes) {
       on_handshake_message(out, bytes);
       return;
     case SSL3_RT_CHANGE_CIPHER_SPEC:
-      if (!out && handshake_) handshake_->change_cipher_spec_received = true;
-      // Not a handshake message by number, but part of the exchange: reported as type 254.
-      outbox_.append(RecordType::kHandshake, id_, (out ? 1U : 0U) | 254U << 8, 1);
+      on_change_cipher_spec(out);
       return;
     case SSL3_RT_ALERT: {
       if (bytes.size != 2) return;
@@ -688,6 +690,18 @@ void Session::on_message(bool out, int content_type, Bytes bytes) {
     default:
       return;
   }
+}
+
+// Not a handshake message by number, but part of the exchange: reported as type 254.
+void Session::on_change_cipher_spec(bool out) {
+  // It has no sequence number: a second one is a repetition.
+  const bool retransmit = out && (!handshake_ || handshake_->change_cipher_spec_sent);
+  if (handshake_) {
+    (out ? handshake_->change_cipher_spec_sent : handshake_->change_cipher_spec_received) = true;
+  }
+  if (retransmit) count<&TrafficStats::retransmissions>();
+  outbox_.append(RecordType::kHandshake, id_, (out ? 1U : 0U) | (retransmit ? 2U : 0U) | 254U << 8,
+                 1);
 }
 
 void Session::on_handshake_message(bool out, Bytes message) {

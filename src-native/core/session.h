@@ -60,7 +60,9 @@ struct SessionPolicy {
   double heartbeat_interval = 0;  // keep-alive: a request after this long without hearing anything
   double heartbeat_timeout = 1000;  // before a request is sent again
   uint32_t heartbeat_retries = 3;
-  std::string server_name;        // client: SNI; empty for none
+  std::string server_name;  // client: SNI; empty for none
+  // Client: whom to trust, in place of the context's own authorities; null for those.
+  std::shared_ptr<const SecureContext> authorities;
   std::string psk_identity_hint;  // server; empty for none
 };
 
@@ -142,6 +144,7 @@ class Session final : private DatagramPort {
     bool heard_anything = false;
     bool finished_sent = false;
     bool change_cipher_spec_received = false;
+    bool change_cipher_spec_sent = false;
     uint32_t undecrypted = 0;  // epoch 1 records that OpenSSL took and made nothing of
 
     Handshake() = default;
@@ -190,6 +193,7 @@ class Session final : private DatagramPort {
   void on_datagram(Bytes datagram) override;
   void on_message(bool out, int content_type, Bytes bytes);
   void on_handshake_message(bool out, Bytes message);
+  void on_change_cipher_spec(bool out);
 
   static Session* of(const SSL* ssl);
   static void message_callback(int write, int version, int content_type, const void* bytes,
@@ -203,6 +207,12 @@ class Session final : private DatagramPort {
                                       unsigned capacity);
   static unsigned timer_callback(SSL* ssl, unsigned previous);
   static void keylog_callback(const SSL* ssl, const char* line);
+
+  // The endpoint's totals have it already: a datagram may be for no session, or for two.
+  void note_datagram(size_t size) {
+    ++stats_.datagramsReceived;
+    stats_.bytesReceived += size;
+  }
 
   template <uint64_t TrafficStats::*Field>
   void count(uint64_t n = 1) {

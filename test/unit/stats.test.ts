@@ -28,6 +28,9 @@ const traffic: Record<keyof TrafficStats, true> = {
   discardedRecords: true,
   alertsReceived: true,
   alertsSent: true,
+  heartbeatsReceived: true,
+  heartbeatsSent: true,
+  heartbeatsDiscarded: true,
 };
 const endpoint: Record<
   Exclude<

@@ -1,1 +1,0 @@
-cmd_Release/dgram_dtls_bench.node := ln -f "Release/obj.target/dgram_dtls_bench.node" "Release/dgram_dtls_bench.node" 2>/dev/null || (rm -rf "Release/dgram_dtls_bench.node" && cp -af "Release/obj.target/dgram_dtls_bench.node" "Release/dgram_dtls_bench.node")
