@@ -14,12 +14,15 @@ const narrate = (who, socket) => {
   socket.on('alert', ({ direction, level, description }) => {
     console.log(`${who}  ${direction === 'out' ? '->' : '<-'} alert ${level} ${description}`);
   });
+  socket.on('heartbeat', ({ direction, type, length }) => {
+    console.log(`${who}  ${direction === 'out' ? '->' : '<-'} heartbeat ${type} (${length} bytes)`);
+  });
 };
 
 const { cert, key, ca } = await developmentCertificate();
 console.log(`dgram-dtls on OpenSSL ${features.openssl}, ${features.versions.join(' and ')}\n`);
 
-const server = createServer({ cert, key });
+const server = createServer({ cert, key, heartbeat: true });
 server.on('connection', (socket) => {
   console.log(`server    a cookie came back from ${socket.remoteAddress}:${socket.remotePort}`);
   narrate('server', socket);
@@ -33,7 +36,7 @@ server.on('secureConnection', (socket) => {
 server.listen(0, '127.0.0.1');
 await once(server, 'listening');
 
-const client = connect({ host: '127.0.0.1', port: server.address().port, ca });
+const client = connect({ host: '127.0.0.1', port: server.address().port, ca, heartbeat: true });
 narrate('client', client);
 await once(client, 'secureConnect');
 console.log(`\nclient    ${client.getProtocol()} with ${client.getCipher().standardName}\n`);
@@ -41,6 +44,9 @@ console.log(`\nclient    ${client.getProtocol()} with ${client.getCipher().stand
 client.send('hello over DTLS');
 const [answer] = await once(client, 'message');
 console.log(`client    received "${answer}"\n`);
+
+const { rtt } = await client.heartbeat();
+console.log(`client    heartbeat answered after ${rtt.toFixed(2)} ms\n`);
 
 const { messagesSent, messagesReceived, datagramsSent, datagramsReceived } = client.stats;
 client.close();

@@ -151,7 +151,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   /** To follow every call down: sends, delivers events, and keeps the timer. */
   flush(): void {
     this.#arm();
-    if (outbox.drain()) this.#peers.length = 0;
+    outbox.drain();
   }
 
   /**
@@ -200,6 +200,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   // ---- DatagramReceiver: what the transport brings ----
 
   receive(datagram: Uint8Array, peer: Peer): void {
+    if (outbox.idle) this.#peers.length = 0;
     const index = this.#peers.push(peer) - 1;
     this.core.receive(datagram, peer.address, peer.port, index);
     this.flush();

@@ -50,6 +50,8 @@ export interface RecordSink {
 const WORDS = 8;
 const RECORDS = 4096;
 const ARENA_BYTES = 1 << 20;
+/** Memory is allocated for about fifty messages at once: one allocation each costs as much as OpenSSL. */
+const SLAB_BYTES = 64 * 1024;
 const NO_BYTES = Buffer.alloc(0);
 
 /**
@@ -69,6 +71,8 @@ class Outbox {
   #end = 0;
   #slab = NO_BYTES;
   #slabStart = 0;
+  #pool = NO_BYTES;
+  #poolUsed = 0;
 
   readonly native: NativeOutbox = new native.Outbox(this.#control, this.#records, this.#arena);
 
@@ -81,13 +85,9 @@ class Outbox {
     this.#sinks.delete(id);
   }
 
-  /**
-   * To be called after every call into native code that may have written records. True: nothing is left;
-   * false: a drain further out goes on with it.
-   */
-  drain(): boolean {
-    if (this.#draining) return false;
-    if (this.#control[0] === 0) return true;
+  /** To be called after every call into native code that may have written records. */
+  drain(): void {
+    if (this.#draining || this.#control[0] === 0) return;
     this.#draining = true;
     let finished = false;
     try {
@@ -104,7 +104,11 @@ class Outbox {
         });
       }
     }
-    return true;
+  }
+
+  /** No record is waiting or being handled. */
+  get idle(): boolean {
+    return !this.#draining && this.#control[0] === 0;
   }
 
   /** Whether a drain would only send: no event, no code of the user's. */
@@ -132,7 +136,7 @@ class Outbox {
     }
     this.#slabStart = this.#word(this.#end, 6);
     const used = (this.#control[1] ?? 0) - this.#slabStart;
-    this.#slab = used === 0 ? NO_BYTES : Buffer.allocUnsafe(used);
+    this.#slab = this.#takeSlab(used);
     this.#arena.copy(this.#slab, 0, this.#slabStart, this.#slabStart + used);
     this.#next = this.#end;
     this.#end = count;
@@ -155,6 +159,19 @@ class Outbox {
       }
     }
     return true;
+  }
+
+  /** Memory for the bytes of a pass: a run of a slab that many small passes share. */
+  #takeSlab(size: number): Buffer<ArrayBuffer> {
+    if (size === 0) return NO_BYTES;
+    if (size > SLAB_BYTES / 4) return Buffer.allocUnsafeSlow(size);
+    if (size > this.#pool.length - this.#poolUsed) {
+      this.#pool = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.#poolUsed = 0;
+    }
+    const start = this.#poolUsed;
+    this.#poolUsed += size;
+    return this.#pool.subarray(start, start + size);
   }
 
   #dispatchPass(): void {

@@ -140,7 +140,7 @@ export class DgramTransport implements DatagramTransport {
   }
 
   readonly #onSent = (error: Error | null): void => {
-    if (error !== null) this.#receiver?.error(error, this.#connectedTo);
+    if (error !== null) this.#receiver?.error(error, this.#connectedTo ?? peerOf(error));
     if (this.#congested && this.#socket.getSendQueueSize() === 0) {
       this.#congested = false;
       this.#receiver?.drain();
@@ -158,6 +158,13 @@ export class DgramTransport implements DatagramTransport {
   readonly #onClose = (): void => {
     this.#receiver?.closed();
   };
+}
+
+/** dgram says in the error itself whom it could not send to. */
+function peerOf(error: Error): Peer | undefined {
+  const { address, port } = error as Error & Partial<Peer>;
+  if (address === undefined || port === undefined) return undefined;
+  return { address, port, family: isIPv6(address) ? 'IPv6' : 'IPv4' };
 }
 
 /** How to make a UDP socket. */

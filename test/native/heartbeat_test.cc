@@ -47,9 +47,27 @@ class Pair : public Link {
                                    timeout, retries, now());
   }
 
-  // An authentic record from the peer of `to`, which its peer knows nothing of.
+  // An authentic record from the peer of `to`, which its peer knows nothing of. It has the number
+  // of a message that the peer sent and that was lost.
   Datagram forged(Side& to, Bytes plaintext, uint8_t type = kHeartbeatRecord) {
-    return seal_record(ssl_of(other(to)), type, next_sequence_++, plaintext);
+    return forged(to, next_sequence(to), plaintext, type);
+  }
+  Datagram forged(Side& to, uint64_t sequence, Bytes plaintext, uint8_t type = kHeartbeatRecord) {
+    return seal_record(ssl_of(other(to)), type, sequence, plaintext);
+  }
+  uint64_t next_sequence(Side& to) {
+    uint64_t sequence = 0;
+    const auto before = network;
+    network = [&](Packet& packet, std::deque<Packet>&) {
+      Bytes bytes = view(packet.bytes);
+      RecordView record;
+      REQUIRE(take_record(bytes, record));
+      sequence = record.sequence;
+    };
+    REQUIRE(send(other(to), view("lost")) == SendOutcome::kSent);
+    pump();
+    network = before;
+    return sequence;
   }
 
   // Whether messages still go both ways.
@@ -63,9 +81,6 @@ class Pair : public Link {
            server.messages().size() == at_server + 1 && client().count(RecordType::kClose) == 0 &&
            server.count(RecordType::kClose) == 0;
   }
-
- private:
-  uint64_t next_sequence_ = 1000;
 };
 
 std::vector<Seen> heartbeats(const Side& side) {
@@ -534,20 +549,20 @@ TEST_CASE("heartbeat: a replayed request is answered once") {
 TEST_CASE("heartbeat: one replay window for heartbeats and messages") {
   Pair pair;
   pair.open();
-  SSL* sender = pair.ssl_of(pair.client());
   const auto data = static_cast<uint8_t>(ContentType::kApplicationData);
-  const auto request = message(1, 4, 20);
-  pair.inject(pair.server, view(seal_record(sender, data, 500, view("first"))));
+  const std::vector<uint8_t> request = message(1, 4, 20);
+  Side& to = pair.server;
+  const uint64_t first = pair.next_sequence(to);
+  pair.inject(to, view(pair.forged(to, first, view("message"), data)));
   pair.pump();
-  check_refused(pair, pair.server, seal_record(sender, kHeartbeatRecord, 500, view(request)));
-  pair.inject(pair.server, view(seal_record(sender, kHeartbeatRecord, 501, view(request))));
+  CHECK(to.messages().size() == 1);
+  check_refused(pair, to, pair.forged(to, first, view(request)));
+  const uint64_t second = pair.next_sequence(to);
+  pair.inject(to, view(pair.forged(to, second, view(request))));
   pair.pump();
-  CHECK(words(pair.server) == std::vector<std::string>{"in 1", "out 2"});
-  const size_t before = pair.server.messages().size();
-  pair.inject(pair.server, view(seal_record(sender, data, 501, view("second"))));
-  pair.pump();
-  CHECK(pair.server.messages().size() == before);
-  CHECK(pair.server.live()->stats().replays == 2);
+  CHECK(words(to) == std::vector<std::string>{"in 1", "out 2"});
+  check_refused(pair, to, pair.forged(to, second, view("message"), data));
+  CHECK(to.live()->stats().replays == 2);
 }
 
 TEST_CASE("heartbeat: a tampered record is refused, and the genuine one is answered") {
