@@ -135,7 +135,9 @@ export class Heartbeats {
       const request = this.#inFlight;
       this.#inFlight = undefined;
       if (event?.rtt !== undefined) request?.resolve({ rtt: event.rtt, payload: request.payload });
-      else request?.reject(unanswered());
+      else if (request !== undefined) request.reject(unanswered());
+      // The session ends, and with it what waits: fail() tells why.
+      else return event;
       this.#next();
     }
     return event;

@@ -1,15 +1,13 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
-import dns from 'node:dns';
 import { EventEmitter, on } from 'node:events';
 import { isIP, type AddressInfo } from 'node:net';
-import tls, { type PeerCertificate } from 'node:tls';
-import { types } from 'node:util';
+import type { PeerCertificate } from 'node:tls';
 
-import { Endpoint, type SessionHandler } from './endpoint';
+import { dial, type Dialled } from './dial';
+import type { Endpoint, SessionHandler } from './endpoint';
 import {
   DTLSError,
   errorFromClose,
-  ioError,
   readCloseRecord,
   usageError,
   type CloseRecord,
@@ -24,11 +22,17 @@ import {
   type HeartbeatRequestOptions,
   type HeartbeatResult,
 } from './heartbeat';
+import {
+  asError,
+  askClientPsk,
+  askPeerIdentity,
+  askServerPsk,
+  readableIdentity,
+  type Answers,
+} from './lookups';
 import { alertName, handshakeMessageName, protocolName, verifyErrorName } from './names';
 import {
   MAX_MESSAGE,
-  MAX_PSK,
-  MAX_PSK_IDENTITY,
   resolveConnectOptions,
   type ConnectOptions,
   type ResolvedConnect,
@@ -37,7 +41,7 @@ import {
 } from './options';
 import { LookupKind, RecordType } from './outbox';
 import { noTraffic, sessionStats, type TrafficStats } from './stats';
-import { bindUdp, DgramTransport, isTransport, type Peer } from './transport';
+import type { Peer } from './transport';
 import { bytes, integer, wrongType } from './validate';
 
 export interface HandshakeEvent {
@@ -83,9 +87,6 @@ const QUEUE_LIMIT = 1024 * 1024;
 
 const SECURE_PEER_CERTIFICATE = 1 << 16;
 const SECURE_PSK = 1 << 17;
-
-/** A host name on which OpenSSL and tls cannot disagree. */
-const PLAIN_NAME = /^[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i;
 
 interface QueuedMessage {
   message: Buffer;
@@ -469,73 +470,18 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
         signal.removeEventListener('abort', abort);
       });
     }
-    if (isTransport(options.transport)) {
-      const transport = options.transport;
-      const peer = { address: options.host, port: options.port, family: familyOf(options.host) };
-      // The user gets the socket, and may listen, before anything happens.
-      process.nextTick(() => {
-        this.#start(Endpoint.over(() => transport, transport), peer);
-      });
-      return;
-    }
-    const lookup = options.lookup ?? dns.lookup;
-    lookup(options.host, { family: options.family, all: false }, (error, address) => {
-      if (error !== null) {
-        this.destroy(ioError(error));
-        return;
-      }
-      const literal = Array.isArray(address) ? address[0]?.address : address;
-      if (this.#destroyed || literal === undefined) return;
-      this.#open(options, { address: literal, port: options.port, family: familyOf(literal) });
+    const wanted = (): boolean => this.#state === 'opening';
+    dial(options, wanted, (error, dialled) => {
+      if (dialled === undefined) this.destroy(error ?? undefined);
+      else this.#start(options, dialled);
     });
   }
 
-  #open(options: ResolvedConnect, peer: Peer): void {
-    const { transport } = options;
-    if (transport !== 'dgram') {
-      if (isTransport(transport)) return;
-      this.#start(
-        Endpoint.over(() => new DgramTransport(transport, false), transport),
-        peer,
-      );
-      return;
-    }
-    bindUdp(
-      {
-        family: peer.family === 'IPv6' ? 6 : 4,
-        address: options.localAddress,
-        port: options.localPort,
-        ipv6Only: options.ipv6Only,
-        reuseAddr: options.reuseAddr,
-        reusePort: options.reusePort,
-        recvBufferSize: options.recvBufferSize,
-        sendBufferSize: options.sendBufferSize,
-      },
-      peer,
-      (error, bound) => {
-        if (bound === undefined) {
-          this.destroy(ioError(error ?? new Error('no socket'), peer));
-          return;
-        }
-        if (this.#state !== 'opening') {
-          bound.close(() => undefined);
-          return;
-        }
-        this.#start(
-          Endpoint.over(() => bound),
-          peer,
-        );
-      },
-    );
-  }
-
-  #start(endpoint: Endpoint, peer: Peer): void {
-    if (this.#state !== 'opening' || this.#client === undefined) return;
+  #start(options: ResolvedConnect, { endpoint, peer }: Dialled): void {
     this.#peer = peer;
-    const { context } = this.#client;
-    const policy = this.#client.policy(this.listenerCount('keylog') > 0);
     try {
-      const [slot, generation] = endpoint.connect(this, context.native, policy);
+      const policy = options.policy(this.listenerCount('keylog') > 0);
+      const [slot, generation] = endpoint.connect(this, options.context.native, policy);
       this.#session = { endpoint, slot, generation };
     } catch (error) {
       this.destroy(asDtlsError(error, peer));
@@ -659,130 +605,35 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   // ---- questions from the handshake ----
 
   #onLookup(kind: number, about: Buffer): void {
-    switch (kind) {
-      case LookupKind.PskServer:
-        this.#answerPsk(this.#owner?.pskCallback, (callback) =>
-          callback(this, readableIdentity(about)),
-        );
-        return;
-      case LookupKind.PskClient:
-        this.#answerClientPsk(about);
-        return;
-      case LookupKind.PeerIdentity:
-        this.#answerIdentity();
-        return;
-    }
-  }
-
-  #answerPsk(
-    callback: ServerPskCallback | undefined,
-    ask: (callback: ServerPskCallback) => ReturnType<ServerPskCallback>,
-  ): void {
-    const answer = (key: NodeJS.ArrayBufferView | null | undefined): void => {
-      let checked: Buffer | undefined;
-      if (key !== null && key !== undefined) {
-        checked = pskBytes('the key from pskCallback', key, MAX_PSK);
-      }
-      this.#down((session) => {
-        session.endpoint.core.answerPsk(session.slot, session.generation, undefined, checked);
-      });
-    };
-    this.#settle(
-      () => (callback === undefined ? null : ask(callback)),
-      answer,
-      () => {
-        answer(null);
-      },
-    );
-  }
-
-  #answerClientPsk(hint: Buffer): void {
-    const callback = this.#client?.pskCallback;
-    const refuse = (): void => {
-      this.#down((session) => {
-        session.endpoint.core.answerPsk(session.slot, session.generation, undefined, undefined);
-      });
-    };
-    this.#settle(
-      () => callback?.(hint.length === 0 ? null : hint.toString()),
-      (answer) => {
-        if (answer === null || answer === undefined) {
-          refuse();
-          return;
-        }
-        if (typeof answer !== 'object') {
-          throw wrongType('the answer of pskCallback', 'an object { identity, psk }', answer);
-        }
-        const key = pskBytes('psk', answer.psk, MAX_PSK);
-        const identity = pskBytes('identity', answer.identity, MAX_PSK_IDENTITY);
-        if (identity.includes(0)) {
-          throw usageError(
-            'ERR_DTLS_PSK_IDENTITY_INVALID',
-            'a PSK identity with a NUL byte cannot be sent: OpenSSL would cut it',
-          );
-        }
-        this.#down((session) => {
-          session.endpoint.core.answerPsk(session.slot, session.generation, identity, key);
+    const answers: Answers = {
+      psk: (identity, key) => {
+        this.#down(({ endpoint, slot, generation }) => {
+          endpoint.core.answerPsk(slot, generation, identity, key);
         });
       },
-      refuse,
-    );
-  }
-
-  #answerIdentity(): void {
-    const options = this.#client;
-    const answer = (accepted: boolean): void => {
-      this.#down((session) => {
-        session.endpoint.core.answerIdentity(session.slot, session.generation, accepted);
-      });
+      identity: (accepted) => {
+        this.#down(({ endpoint, slot, generation }) => {
+          endpoint.core.answerIdentity(slot, generation, accepted);
+        });
+      },
+      because: (cause) => {
+        this.#cause = cause;
+      },
     };
-    const host =
-      options?.servername === undefined || options.servername === ''
-        ? options?.host
-        : options.servername;
-    if (options?.checkServerIdentity === undefined && this.#certificateNames(host ?? '')) {
-      answer(true);
-      return;
-    }
-    try {
-      const check = options?.checkServerIdentity ?? tls.checkServerIdentity;
-      const certificate = this.getPeerCertificate();
-      this.#cause = check(host ?? '', certificate as PeerCertificate);
-    } catch (error) {
-      this.#cause = asError(error);
-    }
-    answer(this.#cause === undefined);
-  }
-
-  /**
-   * OpenSSL finds a plain name in the certificate. The copy of it that tls wants to look at costs a
-   * fifth of a handshake.
-   */
-  #certificateNames(host: string): boolean {
-    if (isIP(host) === 0 && !PLAIN_NAME.test(host)) return false;
-    return this.#ask((core, slot, generation) => core.peerIsHost(slot, generation, host)) ?? false;
-  }
-
-  /** Runs a callback of the user's, now or when its Promise settles; what it throws becomes the cause. */
-  #settle<T>(ask: () => T | Promise<T>, answer: (value: T) => void, refuse: () => void): void {
-    const failed = (error: unknown): void => {
-      this.#cause = asError(error);
-      refuse();
-    };
-    const answered = (value: T): void => {
-      try {
-        answer(value);
-      } catch (error) {
-        failed(error);
-      }
-    };
-    try {
-      const given = ask();
-      // A Promise of another realm (node:vm, test runners) is one too.
-      if (types.isPromise(given)) given.then(answered, failed);
-      else answered(given);
-    } catch (error) {
-      failed(error);
+    if (kind === LookupKind.PskServer) {
+      askServerPsk(this.#owner?.pskCallback, this, about, answers);
+    } else if (this.#client === undefined) {
+      throw new Error(`a server's session asks a client's question ${String(kind)}`);
+    } else if (kind === LookupKind.PskClient) {
+      askClientPsk(this.#client.pskCallback, about, answers);
+    } else {
+      askPeerIdentity(
+        this.#client,
+        (host) =>
+          this.#ask((core, slot, generation) => core.peerIsHost(slot, generation, host)) ?? false,
+        () => this.getPeerCertificate() as PeerCertificate,
+        answers,
+      );
     }
   }
 
@@ -932,11 +783,6 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
 const direction = (packed: number): 'in' | 'out' => ((packed & 1) === 1 ? 'out' : 'in');
 
-const familyOf = (address: string): 'IPv4' | 'IPv6' => (isIP(address) === 6 ? 'IPv6' : 'IPv4');
-
-const asError = (thrown: unknown): Error =>
-  thrown instanceof Error ? thrown : new Error(String(thrown));
-
 function asDtlsError(thrown: unknown, peer: Peer | undefined): DTLSError {
   if (thrown instanceof DTLSError) return thrown;
   const error = asError(thrown);
@@ -971,27 +817,6 @@ function identityError(cause: Error, close: DTLSError, peer: Peer | undefined): 
     peer,
     cause,
   });
-}
-
-function pskBytes(name: string, value: unknown, max: number): Buffer {
-  const checked = bytes(name, value);
-  if (checked.length === 0 || checked.length > max) {
-    throw usageError(
-      'ERR_OUT_OF_RANGE',
-      `${name} has ${String(checked.length)} bytes; it needs 1 to ${String(max)}`,
-    );
-  }
-  return checked;
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-function readableIdentity(identity: Buffer): string | Buffer {
-  try {
-    return utf8.decode(identity);
-  } catch {
-    return identity;
-  }
 }
 
 /**

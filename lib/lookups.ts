@@ -1,0 +1,163 @@
+/** Questions that a handshake waits for: pre-shared keys, and whether a certificate names the host. */
+import { isIP } from 'node:net';
+import tls, { type PeerCertificate } from 'node:tls';
+import { types } from 'node:util';
+
+import { usageError } from './errors';
+import {
+  MAX_PSK,
+  MAX_PSK_IDENTITY,
+  type ClientPskCallback,
+  type ResolvedConnect,
+  type ServerPskCallback,
+} from './options';
+import type { DTLSSocket } from './socket';
+import { bytes, wrongType } from './validate';
+
+/** How a socket takes the answers. */
+export interface Answers {
+  /** Without a key the identity is refused. A server passes no identity. */
+  psk(identity: Buffer | undefined, key: Buffer | undefined): void;
+  identity(accepted: boolean): void;
+  /** What a callback of the user's threw or returned: the cause of the failure to come. */
+  because(cause: Error): void;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** A string, or the bytes when they are not UTF-8. */
+export function readableIdentity(identity: Buffer): string | Buffer {
+  try {
+    return utf8.decode(identity);
+  } catch {
+    return identity;
+  }
+}
+
+export function askServerPsk(
+  callback: ServerPskCallback | undefined,
+  socket: DTLSSocket,
+  identity: Buffer,
+  answers: Answers,
+): void {
+  settle(
+    () => callback?.(socket, readableIdentity(identity)),
+    (key) => {
+      const checked =
+        key === null || key === undefined
+          ? undefined
+          : sized('the key from pskCallback', key, MAX_PSK);
+      answers.psk(undefined, checked);
+    },
+    (cause) => {
+      answers.because(cause);
+      answers.psk(undefined, undefined);
+    },
+  );
+}
+
+export function askClientPsk(
+  callback: ClientPskCallback | undefined,
+  hint: Buffer,
+  answers: Answers,
+): void {
+  settle(
+    () => callback?.(hint.length === 0 ? null : hint.toString()),
+    (answer) => {
+      if (answer === null || answer === undefined) {
+        answers.psk(undefined, undefined);
+        return;
+      }
+      if (typeof answer !== 'object') {
+        throw wrongType('the answer of pskCallback', 'an object { identity, psk }', answer);
+      }
+      const key = sized('psk', answer.psk, MAX_PSK);
+      const identity = sized('identity', answer.identity, MAX_PSK_IDENTITY);
+      if (identity.includes(0)) {
+        throw usageError(
+          'ERR_DTLS_PSK_IDENTITY_INVALID',
+          'a PSK identity with a NUL byte cannot be sent: OpenSSL would cut it',
+        );
+      }
+      answers.psk(identity, key);
+    },
+    (cause) => {
+      answers.because(cause);
+      answers.psk(undefined, undefined);
+    },
+  );
+}
+
+/** A host name on which OpenSSL and tls cannot disagree. */
+const PLAIN_NAME = /^[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i;
+
+/**
+ * `namesHost`: OpenSSL finds that host in the certificate. It is asked first because the copy of the
+ * certificate that tls wants to look at costs a fifth of a handshake; only its yes counts.
+ */
+export function askPeerIdentity(
+  options: ResolvedConnect,
+  namesHost: (host: string) => boolean,
+  certificate: () => PeerCertificate,
+  answers: Answers,
+): void {
+  const { checkServerIdentity } = options;
+  const host =
+    options.servername === undefined || options.servername === ''
+      ? options.host
+      : options.servername;
+  if (checkServerIdentity === undefined && (isIP(host) !== 0 || PLAIN_NAME.test(host))) {
+    if (namesHost(host)) {
+      answers.identity(true);
+      return;
+    }
+  }
+  let refusal: Error | undefined;
+  try {
+    refusal = (checkServerIdentity ?? tls.checkServerIdentity)(host, certificate());
+  } catch (error) {
+    refusal = asError(error);
+  }
+  if (refusal !== undefined) answers.because(refusal);
+  answers.identity(refusal === undefined);
+}
+
+export const asError = (thrown: unknown): Error =>
+  thrown instanceof Error ? thrown : new Error(String(thrown));
+
+/** Asks now; answers now, or when the Promise settles. What either throws goes to `failed`. */
+function settle<T>(
+  ask: () => T | Promise<T>,
+  answer: (value: T) => void,
+  failed: (cause: Error) => void,
+): void {
+  const answered = (value: T): void => {
+    try {
+      answer(value);
+    } catch (error) {
+      failed(asError(error));
+    }
+  };
+  try {
+    const given = ask();
+    // A Promise of another realm (node:vm, test runners) is one too.
+    if (types.isPromise(given)) {
+      given.then(answered, (error: unknown) => {
+        failed(asError(error));
+      });
+    } else answered(given);
+  } catch (error) {
+    failed(asError(error));
+  }
+}
+
+function sized(name: string, value: unknown, max: number): Buffer {
+  const checked = bytes(name, value);
+  if (checked.length === 0 || checked.length > max) {
+    throw usageError(
+      'ERR_OUT_OF_RANGE',
+      `${name} has ${String(checked.length)} bytes; it needs 1 to ${String(max)}`,
+    );
+  }
+  return checked;
+}

@@ -1,0 +1,86 @@
+// Builds the fuzz targets of test/fuzz and runs each on its corpus and what libFuzzer makes of it:
+// npm run fuzz [-- --seconds N]   (for all targets together; default 60)
+// What libFuzzer finds stays in build/fuzz; the corpus of the repository is only read.
+
+import { existsSync, mkdirSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { fail, files, output, parallel, root, status } from './tools.mjs';
+
+const { values } = parseArgs({ options: { seconds: { type: 'string', default: '60' } } });
+const seconds = Number(values.seconds);
+if (!Number.isInteger(seconds) || seconds < 1) fail('--seconds takes a whole number from 1 on');
+
+const BUILD = 'build/fuzz';
+const COMPILER = process.env.CLANGXX ?? 'clang++';
+const targets = files('test/fuzz', '_fuzz.cc');
+const flags = [
+  '-std=c++17',
+  '-g',
+  '-O1',
+  '-fno-omit-frame-pointer',
+  '-Wall',
+  '-Wextra',
+  '-Wpedantic',
+  '-Werror',
+  '-fsanitize=address,undefined',
+  '-fno-sanitize-recover=all',
+  '-Isrc-native',
+  ...output('pkg-config', ['--cflags', 'libssl', 'libcrypto']).split(/\s+/).filter(Boolean),
+];
+const libraries = output('pkg-config', ['--libs', 'libssl', 'libcrypto']).split(/\s+/);
+
+mkdirSync(join(root, BUILD), { recursive: true });
+const objects = [...files('src-native/core', '.cc'), 'test/native/harness.cc', ...targets].map(
+  (source) => ({
+    source,
+    object: `${BUILD}/${source.replaceAll('/', '-').replace(/\.cc$/, '.o')}`,
+  }),
+);
+const compiled = await parallel(
+  objects.map(({ source, object }) => [
+    COMPILER,
+    ...flags,
+    '-fsanitize=fuzzer-no-link',
+    ...['-c', source, '-o', object],
+  ]),
+);
+if (!compiled) fail('0 passed, 1 failed, 0 skipped');
+
+let passed = 0;
+let failed = 0;
+for (const target of targets) {
+  const name = basename(target, '_fuzz.cc');
+  const program = `${BUILD}/${name}`;
+  const linked = status(COMPILER, [
+    '-fsanitize=fuzzer,address,undefined',
+    ...objects
+      .filter(({ source }) => source === target || !targets.includes(source))
+      .map(({ object }) => object),
+    ...['-o', program],
+    ...libraries,
+  ]);
+  const found = `${BUILD}/corpus-${name}`;
+  mkdirSync(join(root, found), { recursive: true });
+  const corpus = `test/fuzz/corpus/${name}`;
+  const ran =
+    linked === 0 &&
+    status(
+      join(root, program),
+      [
+        `-max_total_time=${Math.max(1, Math.floor(seconds / targets.length))}`,
+        '-max_len=4096',
+        '-timeout=10',
+        '-print_final_stats=1',
+        `-artifact_prefix=${BUILD}/${name}-`,
+        found,
+        ...(existsSync(join(root, corpus)) ? [corpus] : []),
+      ],
+      { env: { UBSAN_OPTIONS: 'print_stacktrace=1', ...process.env } },
+    ) === 0;
+  if (ran) ++passed;
+  else ++failed;
+}
+if (passed + failed === 0) console.error('No fuzz target was found.');
+console.log(`${passed} passed, ${failed} failed, 0 skipped`);
+process.exit(failed > 0 || passed === 0 ? 1 : 0);

@@ -1,0 +1,183 @@
+// What OpenSSL calls, in the middle of what it does: notes things down, answers from what is there
+// already, and never calls back.
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/session.h"
+
+namespace dtls {
+
+void Session::install_callbacks(SSL_CTX* ctx) {
+  SSL_CTX_set_cert_verify_callback(ctx, verify_callback, nullptr);
+  SSL_CTX_set_cookie_verify_cb(ctx, verify_cookie_callback);
+  SSL_CTX_set_keylog_callback(ctx, keylog_callback);
+  SSL_CTX_add_custom_ext(ctx, kHeartbeatExtension,
+                         SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_2_SERVER_HELLO, heartbeat_add_callback,
+                         nullptr, nullptr, heartbeat_parse_callback, nullptr);
+}
+
+void Session::on_datagram(Bytes datagram) {
+  std::vector<uint8_t> heartbeat;
+  if (sealing_heartbeat_) {
+    // The record that OpenSSL made never leaves the process: one sealing for each nonce. When the
+    // heartbeat cannot be sealed nothing leaves at all.
+    sealing_heartbeat_ = false;
+    if (!seal_as_heartbeat(datagram, heartbeat)) return;
+    datagram = {heartbeat.data(), heartbeat.size()};
+  }
+  count<&TrafficStats::datagramsSent>();
+  count<&TrafficStats::bytesSent>(datagram.size);
+  outbox_.append(RecordType::kTransmit, id_, 0, send_token_, datagram);
+}
+
+void Session::message_callback(int write, int /*version*/, int content_type, const void* bytes,
+                               size_t size, SSL* ssl, void* /*arg*/) {
+  of(ssl)->on_message(write != 0, content_type, {static_cast<const uint8_t*>(bytes), size});
+}
+
+void Session::on_message(bool out, int content_type, Bytes bytes) {
+  switch (content_type) {
+    case SSL3_RT_HANDSHAKE:
+      on_handshake_message(out, bytes);
+      return;
+    case SSL3_RT_CHANGE_CIPHER_SPEC:
+      on_change_cipher_spec(out);
+      return;
+    case SSL3_RT_ALERT: {
+      if (bytes.size != 2) return;
+      if (out) {
+        count<&TrafficStats::alertsSent>();
+        if (bytes.data[0] == SSL3_AL_FATAL) alert_sent_ = bytes.data[1];
+      } else {
+        count<&TrafficStats::alertsReceived>();
+      }
+      const uint32_t alert = (out ? 1U : 0U) | static_cast<uint32_t>(bytes.data[0]) << 8 |
+                             static_cast<uint32_t>(bytes.data[1]) << 16;
+      outbox_.append(RecordType::kAlert, id_, alert, 0);
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+// Not a handshake message by number, but part of the exchange: reported as type 254.
+void Session::on_change_cipher_spec(bool out) {
+  // It has no sequence number: a second one is a repetition.
+  const bool retransmit = out && (!handshake_ || handshake_->change_cipher_spec_sent);
+  if (handshake_) {
+    (out ? handshake_->change_cipher_spec_sent : handshake_->change_cipher_spec_received) = true;
+  }
+  if (retransmit) count<&TrafficStats::retransmissions>();
+  outbox_.append(RecordType::kHandshake, id_, (out ? 1U : 0U) | (retransmit ? 2U : 0U) | 254U << 8,
+                 1);
+}
+
+void Session::on_handshake_message(bool out, Bytes message) {
+  if (message.size < kHandshakeHeaderSize) return;
+  const uint32_t type = message.data[0];
+  const uint32_t length = read_u24(message.data + 1);
+  const uint32_t sequence = read_u16(message.data + 4);
+  bool retransmit = false;
+  if (out) {
+    if (handshake_) {
+      retransmit = sequence < handshake_->next_sequence_out;
+      if (!retransmit) handshake_->next_sequence_out = sequence + 1;
+      if (type == SSL3_MT_FINISHED) handshake_->finished_sent = true;
+    } else {
+      retransmit = true;  // after the handshake only a lost last flight is sent again
+    }
+    if (retransmit) count<&TrafficStats::retransmissions>();
+  } else if (handshake_ && handshake_->psk_hint) {
+    handshake_->psk_hint->on_message(ssl_.get(), message);
+  }
+  outbox_.append(RecordType::kHandshake, id_, (out ? 1U : 0U) | (retransmit ? 2U : 0U) | type << 8,
+                 length);
+}
+
+int Session::verify_callback(X509_STORE_CTX* store, void* /*arg*/) {
+  SSL* ssl =
+      static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  Session& session = *of(ssl);
+  const bool tolerant = !session.policy_->reject_unauthorized;
+  if (!session.handshake_) return 0;
+  PeerIdentity& identity = session.handshake_->peer_identity;
+  switch (identity) {
+    case PeerIdentity::kUnasked:
+      if (X509_verify_cert(store) <= 0) return tolerant ? 1 : 0;
+      if (!session.policy_->ask_identity) return 1;
+      identity = PeerIdentity::kAsked;
+      [[fallthrough]];
+    case PeerIdentity::kAsked:
+      // The chain is good. OpenSSL pauses and calls again when the consumer has judged the name.
+      return SSL_set_retry_verify(ssl) ? 1 : 0;
+    case PeerIdentity::kAccepted:
+      return 1;
+    case PeerIdentity::kRejected:
+      X509_STORE_CTX_set_error(store, X509_V_ERR_HOSTNAME_MISMATCH);
+      return tolerant ? 1 : 0;
+  }
+  return 0;
+}
+
+int Session::verify_cookie_callback(SSL* /*ssl*/, const unsigned char* /*cookie*/,
+                                    unsigned /*size*/) {
+  return 1;  // an SSL is made only for a peer whose cookie the endpoint has verified
+}
+
+unsigned Session::psk_server_callback(SSL* ssl, const char* identity, unsigned char* psk,
+                                      unsigned capacity) {
+  Session& session = *of(ssl);
+  Handshake* handshake = session.handshake_.get();
+  const std::vector<uint8_t>& asked = session.psk_identity_;
+  // What was looked up must be what OpenSSL read: a forged fragment may have come in between.
+  if (handshake == nullptr || !handshake->psk_found || std::strlen(identity) != asked.size() ||
+      std::memcmp(identity, asked.data(), asked.size()) != 0 ||
+      handshake->psk_key.size() > capacity) {
+    return 0;
+  }
+  std::memcpy(psk, handshake->psk_key.data(), handshake->psk_key.size());
+  return static_cast<unsigned>(handshake->psk_key.size());
+}
+
+unsigned Session::psk_client_callback(SSL* ssl, const char* /*hint*/, char* identity,
+                                      unsigned identity_capacity, unsigned char* psk,
+                                      unsigned capacity) {
+  Session& session = *of(ssl);
+  Handshake* handshake = session.handshake_.get();
+  if (handshake == nullptr) return 0;
+  const std::vector<uint8_t>& offered = handshake->offered_identity;
+  if (!handshake->psk_found || handshake->psk_key.size() > capacity) {
+    handshake->cause = FailureKind::kPskRequired;
+    return 0;
+  }
+  // OpenSSL takes a C string: it would send another identity than was meant.
+  if (offered.size() > identity_capacity ||
+      std::find(offered.begin(), offered.end(), 0) != offered.end()) {
+    handshake->cause = FailureKind::kPskIdentityInvalid;
+    return 0;
+  }
+  // OpenSSL's buffer is zeroed, and has a byte more than it says for the NUL.
+  std::copy(offered.begin(), offered.end(), identity);
+  std::memcpy(psk, handshake->psk_key.data(), handshake->psk_key.size());
+  return static_cast<unsigned>(handshake->psk_key.size());
+}
+
+// RFC 6347 section 4.2.4.1: start with the initial value, then double (or as configured).
+unsigned Session::timer_callback(SSL* ssl, unsigned previous) {
+  const SessionPolicy& policy = *of(ssl)->policy_;
+  const double next = previous == 0 ? policy.retransmit_initial * 1000
+                                    : static_cast<double>(previous) * policy.retransmit_backoff;
+  constexpr double kHour = 3600e6;  // OpenSSL counts microseconds in 32 bits
+  return static_cast<unsigned>(std::min({next, policy.retransmit_max * 1000, kHour}));
+}
+
+void Session::keylog_callback(const SSL* ssl, const char* line) {
+  Session* session = of(ssl);
+  if (session == nullptr || !session->policy_->keylog) return;
+  session->outbox_.append(RecordType::kKeylog, session->id_, 0, 0,
+                          {reinterpret_cast<const uint8_t*>(line), std::strlen(line)});
+}
+
+}  // namespace dtls

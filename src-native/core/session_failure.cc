@@ -1,0 +1,90 @@
+// Why a session failed, in words that help.
+
+#include "core/session.h"
+
+namespace dtls {
+
+namespace {
+
+std::string cipher_names(const STACK_OF(SSL_CIPHER) * ciphers) {
+  std::string names;
+  for (int i = 0; ciphers != nullptr && i < sk_SSL_CIPHER_num(ciphers); ++i) {
+    const SSL_CIPHER* cipher = sk_SSL_CIPHER_value(ciphers, i);
+    // TLS 1.3 suites are in the list, but not for DTLS 1.2.
+    if (SSL_CIPHER_get_kx_nid(cipher) == NID_kx_any) continue;
+    if (!names.empty()) names += ':';
+    names += SSL_CIPHER_get_name(cipher);
+  }
+  return names.empty() ? "none" : names;
+}
+
+std::string supported_cipher_names(SSL* ssl) {
+  STACK_OF(SSL_CIPHER)* ciphers = SSL_get1_supported_ciphers(ssl);
+  std::string names = cipher_names(ciphers);
+  sk_SSL_CIPHER_free(ciphers);
+  return names;
+}
+
+const char* version_name(int version) {
+  switch (version) {
+    case DTLS1_2_VERSION:
+      return "DTLSv1.2";
+    case DTLS1_VERSION:
+      return "DTLSv1";
+    default:
+      return "an unknown version";
+  }
+}
+
+}  // namespace
+
+Failure Session::session_failure(FailureKind fallback) const {
+  Failure failure = failure_from_openssl(fallback);
+  if (failure.alert == Failure::kNoAlert) failure.alert = alert_sent_;
+  return failure;
+}
+
+Failure Session::handshake_failure() {
+  Failure failure = session_failure(FailureKind::kProtocolError);
+  SSL* ssl = ssl_.get();
+  if (handshake_->cause != FailureKind::kNone) failure.kind = handshake_->cause;
+  // OpenSSL gives up by itself after twelve retransmissions, perhaps before the deadline.
+  if (failure.kind == FailureKind::kHandshakeTimeout) failure.kind = timeout_kind();
+  if (failure.kind == FailureKind::kCertificateRejected) {
+    failure.verify_result = static_cast<int>(SSL_get_verify_result(ssl));
+    failure.reason = X509_verify_cert_error_string(failure.verify_result);
+    if (handshake_->peer_identity == PeerIdentity::kRejected) {
+      failure.kind = FailureKind::kPeerIdentityRejected;
+    }
+  } else if (failure.kind == FailureKind::kNoSharedCipher) {
+    failure.detail = "the client offers " + cipher_names(SSL_get_client_ciphers(ssl)) +
+                     "; this side has " + supported_cipher_names(ssl);
+  } else if (failure.kind == FailureKind::kVersionMismatch && role_ == Role::kServer) {
+    failure.detail = std::string("the client offers at most ") +
+                     version_name(SSL_client_version(ssl)) + "; this side accepts " +
+                     version_name(static_cast<int>(SSL_get_min_proto_version(ssl))) + " to " +
+                     version_name(static_cast<int>(SSL_get_max_proto_version(ssl)));
+  } else if (failure.kind == FailureKind::kAlertReceived &&
+             failure.alert == SSL_AD_HANDSHAKE_FAILURE && role_ == Role::kClient) {
+    failure.detail = "this side offers " + supported_cipher_names(ssl);
+  }
+  return failure;
+}
+
+// What to call it when the peer did not finish the handshake in time.
+FailureKind Session::timeout_kind() const {
+  const Handshake& handshake = *handshake_;
+  if (!handshake.heard_anything) return FailureKind::kNoResponse;
+  if (ssl_ && is_psk_suite(SSL_get_pending_cipher(ssl_.get()))) {
+    // Different keys show as Finished messages that nobody can decrypt, and RFC 6347
+    // section 4.1.2.7 has such records dropped in silence: the server sees them, the client only
+    // hears nothing.
+    const bool mismatch = role_ == Role::kServer
+                              ? handshake.change_cipher_spec_received && handshake.undecrypted > 0
+                              : handshake.finished_sent && !handshake.change_cipher_spec_received;
+    if (mismatch) return FailureKind::kPskMismatch;
+  }
+  return FailureKind::kHandshakeTimeout;
+}
+
+}  // namespace dtls

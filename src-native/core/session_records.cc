@@ -1,0 +1,222 @@
+// How records reach OpenSSL, one at a time: what is screened out, what waits for an answer, what
+// came of the rest.
+
+#include <algorithm>
+
+#include "core/session.h"
+
+namespace dtls {
+
+namespace {
+
+// While a question is open the peer may retransmit, but what it has to say is bounded by a flight.
+constexpr size_t kMaxWaitingRecords = 64;
+constexpr size_t kMaxWaitingBytes = size_t{64} * 1024;
+
+// Whether a record in clear is not what its type says. OpenSSL ends the handshake for it, where
+// RFC 6347 section 4.1.2.7 has it dropped: anybody can send one.
+bool is_malformed_in_clear(const RecordView& record) {
+  if (record.epoch != 0) return false;
+  switch (static_cast<ContentType>(record.type)) {
+    case ContentType::kChangeCipherSpec:
+      return record.fragment.size != 1 || record.fragment.data[0] != 1;
+    case ContentType::kAlert:
+      return record.fragment.size != 2;
+    case ContentType::kHandshake: {
+      Bytes rest = record.fragment;
+      FragmentView fragment;
+      do {
+        if (!take_fragment(rest, fragment)) return true;
+      } while (rest.size != 0);
+      return false;
+    }
+    default:
+      return false;
+  }
+}
+
+// What a suite's nonce and tag, or MAC, take. A protected record below that is fatal to OpenSSL,
+// where RFC 6347 section 4.1.2.7 has it dropped; before a suite is chosen it keeps such records for
+// later, and no Finished message is that short.
+size_t shortest_protected_record(const SSL* ssl) {
+  const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
+  if (cipher == nullptr) cipher = SSL_get_pending_cipher(ssl);
+  const AeadSuite aead = aead_suite(cipher);
+  if (aead.valid()) return aead.overhead();
+  constexpr size_t kLongestNonceAndTag = 8 + 16;
+  if (cipher == nullptr) return kLongestNonceAndTag;
+  const EVP_MD* digest = EVP_get_digestbynid(SSL_CIPHER_get_digest_nid(cipher));
+  return digest == nullptr ? 0 : static_cast<size_t>(EVP_MD_get_size(digest)) + 1;
+}
+
+}  // namespace
+
+void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
+  if (state_ == SessionState::kClosed) return;
+  note_datagram(datagram.size);
+  RecordView record;
+  while (state_ != SessionState::kClosed && take_record(datagram, record)) {
+    on_record(record, scratch, now);
+  }
+  if (datagram.size != 0 && state_ != SessionState::kClosed) {
+    count<&TrafficStats::discardedRecords>();
+  }
+}
+
+void Session::on_record(const RecordView& record, uint8_t* scratch, double now) {
+  // An authentic record of another type is fatal to OpenSSL, RFC 6520 heartbeats among them; and
+  // anybody can send one in clear during the handshake. So is application data that is in clear.
+  const auto application_data = static_cast<uint8_t>(ContentType::kApplicationData);
+  if (record.type == static_cast<uint8_t>(ContentType::kHeartbeat) && record.epoch != 0 &&
+      state_ == SessionState::kOpen && heartbeat_ && heartbeat_->negotiated()) {
+    on_heartbeat_record(record, scratch, now);
+    return;
+  }
+  if (record.type < static_cast<uint8_t>(ContentType::kChangeCipherSpec) ||
+      record.type > application_data || (record.type == application_data && record.epoch == 0) ||
+      is_malformed_in_clear(record)) {
+    count<&TrafficStats::discardedRecords>();
+    return;
+  }
+  if (handshake_) {
+    handshake_->heard_anything = true;
+    if (handshake_->hello) {
+      FragmentView fragment;
+      Bytes rest = record.fragment;
+      if (record.epoch != 0 || record.type != static_cast<uint8_t>(ContentType::kHandshake)) return;
+      while (take_fragment(rest, fragment)) handshake_->hello->add(fragment);
+      if (handshake_->hello->complete()) listen(now);
+      return;
+    }
+    if (handshake_->parked) {
+      keep(record);
+      return;
+    }
+    if (question_comes_first(record)) return;
+  }
+  feed(record, scratch, now);
+  if (handshake_ && !handshake_->held_done.empty() && !handshake_->parked) {
+    const std::vector<uint8_t> held = std::move(handshake_->held_done);
+    handshake_->held_done.clear();
+    Bytes bytes{held.data(), held.size()};
+    RecordView done;
+    if (take_record(bytes, done)) on_record(done, scratch, now);
+  }
+}
+
+// For resume().
+void Session::keep(const RecordView& record) {
+  if (handshake_->waiting.size() < kMaxWaitingRecords &&
+      handshake_->waiting_bytes + record.whole.size <= kMaxWaitingBytes) {
+    handshake_->waiting_bytes += record.whole.size;
+    handshake_->waiting.emplace_back(record.whole.data, record.whole.data + record.whole.size);
+  } else {
+    count<&TrafficStats::discardedRecords>();
+  }
+}
+
+// True: the record was put aside and must not reach OpenSSL yet.
+bool Session::question_comes_first(const RecordView& record) {
+  if (record.epoch != 0 || record.type != static_cast<uint8_t>(ContentType::kHandshake) || !ssl_) {
+    return false;
+  }
+  Handshake& handshake = *handshake_;
+  if (handshake.psk_identity) {
+    if (handshake.psk_identity->before_feeding(ssl_.get(), record.fragment) !=
+        PskIdentityReader::Next::kAsk) {
+      return false;
+    }
+    const Bytes identity = handshake.psk_identity->identity();
+    psk_identity_.assign(identity.data, identity.data + identity.size);
+    // OpenSSL's callback sees a C string: it would look up another identity than the peer sent.
+    if (std::find(psk_identity_.begin(), psk_identity_.end(), 0) != psk_identity_.end()) {
+      handshake.cause = FailureKind::kPskIdentityInvalid;
+      return false;
+    }
+    park(LookupKind::kPskServer, identity);
+    keep(record);
+    return true;
+  }
+  if (handshake.psk_hint) {
+    switch (handshake.psk_hint->before_feeding(ssl_.get(), record.fragment)) {
+      case PskHintReader::Next::kAsk:
+        park(LookupKind::kPskClient, handshake.psk_hint->hint());
+        keep(record);
+        return true;
+      case PskHintReader::Next::kHold:
+        // OpenSSL would keep it too, and go on to the key without a pause.
+        handshake.held_done.assign(record.whole.data, record.whole.data + record.whole.size);
+        return true;
+      case PskHintReader::Next::kFeed:
+        return false;
+    }
+  }
+  return false;
+}
+
+void Session::feed(const RecordView& record, uint8_t* scratch, double now) {
+  const bool in_handshake = state_ == SessionState::kHandshaking;
+  const bool application_data =
+      record.type == static_cast<uint8_t>(ContentType::kApplicationData) && record.epoch != 0;
+  const bool replay = application_data && replay_window_.has_seen(record.sequence);
+
+  if (record.epoch != 0 && ssl_ && record.fragment.size < shortest_protected_record(ssl_.get())) {
+    if (application_data && !in_handshake) {
+      count<&TrafficStats::badRecords>();
+    } else {
+      count<&TrafficStats::discardedRecords>();
+    }
+    return;
+  }
+
+  offer(record.whole);
+  if (in_handshake) drive_handshake(now);
+  size_t messages = 0;
+  if (state_ == SessionState::kOpen) messages = read_messages(scratch);
+  take_back();
+
+  if (in_handshake) {
+    if (handshake_ && record.epoch != 0) ++handshake_->undecrypted;
+    return;
+  }
+  if (!application_data) return;
+  if (messages != 0) {
+    replay_window_.mark(record.sequence);
+    last_activity_ = last_heard_ = now;
+  } else if (replay) {
+    count<&TrafficStats::replays>();
+  } else {
+    count<&TrafficStats::badRecords>();
+  }
+}
+
+// Takes every message that OpenSSL has; returns how many there were.
+size_t Session::read_messages(uint8_t* scratch) {
+  size_t messages = 0;
+  for (;;) {
+    const ErrorQueueScope errors;
+    size_t size = 0;
+    const int result = SSL_read_ex(ssl_.get(), scratch, kMaxPlaintext, &size);
+    if (result == 1) {
+      ++messages;
+      count<&TrafficStats::messagesReceived>();
+      count<&TrafficStats::messageBytesReceived>(size);
+      outbox_.append(RecordType::kMessage, id_, 0, 0, {scratch, size});
+      // Records come in one by one: asking again would only go all the way to an empty BIO.
+      if (SSL_has_pending(ssl_.get()) == 0) return messages;
+      continue;
+    }
+    switch (SSL_get_error(ssl_.get(), result)) {
+      case SSL_ERROR_WANT_READ:
+        return messages;
+      case SSL_ERROR_ZERO_RETURN:
+        close();  // answers the peer's close_notify with ours, RFC 5246 section 7.2.1
+        return messages;
+      default:
+        fail(session_failure(FailureKind::kProtocolError));
+        return messages;
+    }
+  }
+}
+
+}  // namespace dtls
