@@ -1,6 +1,7 @@
 /** RFC 6520 as a socket's user sees it: requests in a queue, and the path MTU search built on them. */
 import { DTLSError, usageError } from './errors';
-import { MAX_HEARTBEAT_RETRIES, MAX_MESSAGE, type ResolvedHeartbeat } from './options';
+import { MAX_HEARTBEAT_RETRIES, MAX_MESSAGE } from './options';
+import type { ResolvedHeartbeat } from './resolve';
 import { checkNames, checkObject, inRange, integer } from './validate';
 
 export interface HeartbeatEvent {

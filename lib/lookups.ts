@@ -4,13 +4,8 @@ import tls, { type PeerCertificate } from 'node:tls';
 import { types } from 'node:util';
 
 import { usageError } from './errors';
-import {
-  MAX_PSK,
-  MAX_PSK_IDENTITY,
-  type ClientPskCallback,
-  type ResolvedConnect,
-  type ServerPskCallback,
-} from './options';
+import { MAX_PSK, MAX_PSK_IDENTITY, type ClientPskCallback, type ServerPskCallback } from './options';
+import type { ResolvedConnect } from './resolve';
 import type { DTLSSocket } from './socket';
 import { bytes, wrongType } from './validate';
 

@@ -5,12 +5,8 @@ import { isIP, type AddressInfo } from 'node:net';
 import { Endpoint, type ServerHandler, type SessionHandler } from './endpoint';
 import type { DTLSError} from './errors';
 import { ioError, usageError } from './errors';
-import {
-  resolveServerOptions,
-  type ResolvedServer,
-  type ServerOptions,
-  type ServerPskCallback,
-} from './options';
+import type { ServerOptions, ServerPskCallback } from './options';
+import { resolveServerOptions, type ResolvedServer } from './resolve';
 import { createSecureContext, SecureContext, type SecureContextOptions } from './secure-context';
 import { DTLSSocket, type SocketOwner } from './socket';
 import { noEndpointStats, type EndpointStats } from './stats';

@@ -31,14 +31,8 @@ import {
   type Answers,
 } from './lookups';
 import { alertName, handshakeMessageName, protocolName, verifyErrorName } from './names';
-import {
-  MAX_MESSAGE,
-  resolveConnectOptions,
-  type ConnectOptions,
-  type ResolvedConnect,
-  type ResolvedSession,
-  type ServerPskCallback,
-} from './options';
+import { MAX_MESSAGE, type ConnectOptions, type ServerPskCallback } from './options';
+import { resolveConnectOptions, type ResolvedConnect, type ResolvedSession } from './resolve';
 import { LookupKind, RecordType } from './outbox';
 import { noTraffic, sessionStats, type TrafficStats } from './stats';
 import type { Peer } from './transport';

@@ -314,16 +314,6 @@ void Endpoint::close(uint32_t slot, uint32_t generation) {
   settle(slot);
 }
 
-void Endpoint::fail(uint32_t slot, uint32_t generation, FailureKind kind) {
-  const ErrorQueueScope errors;
-  Session* session = find(slot, generation);
-  if (session == nullptr) return;
-  Failure failure;
-  failure.kind = kind;
-  session->fail(failure);
-  settle(slot);
-}
-
 void Endpoint::answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
                           double now) {
   const ErrorQueueScope errors;
@@ -360,7 +350,7 @@ void Endpoint::advance(double now) {
   while (left-- > 0 && timers_.take_due(now, slot)) {
     Session* session = slots_[slot].session.get();
     if (session == nullptr) continue;
-    session->advance(scratch_.data(), now);
+    session->advance(now);
     settle(slot);
   }
 }

@@ -51,7 +51,6 @@ class Endpoint {
   HeartbeatOutcome heartbeat(uint32_t slot, uint32_t generation, Bytes payload, size_t padding,
                              double timeout, uint32_t retries, double now);
   void close(uint32_t slot, uint32_t generation);
-  void fail(uint32_t slot, uint32_t generation, FailureKind kind);
   void answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
                   double now);
   void answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now);

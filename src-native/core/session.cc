@@ -298,7 +298,7 @@ double Session::deadline() const {
   return next;
 }
 
-void Session::advance(uint8_t* scratch, double now) {
+void Session::advance(double now) {
   if (state_ == SessionState::kClosed) return;
   if (now >= handshake_deadline_) {
     Failure failure;
@@ -324,7 +324,6 @@ void Session::advance(uint8_t* scratch, double now) {
     return;
   }
   update_retransmission(now);
-  static_cast<void>(scratch);
 }
 
 // OpenSSL keeps the retransmission timer by its own clock; this reads what is left of it. While a

@@ -96,7 +96,7 @@ class Session final : private DatagramPort {
   void close();
   // Closed at once, and for this reason; tells the peer nothing.
   void fail(Failure failure);
-  void advance(uint8_t* scratch, double now);
+  void advance(double now);
 
   // Answers to LOOKUP records. Too late or unasked: ignored.
   void answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now);

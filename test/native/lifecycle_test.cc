@@ -88,7 +88,6 @@ TEST_CASE("endpoint: calls with a stale generation do nothing") {
   CHECK(server.find(old.slot, old.generation) == nullptr);
   CHECK(server.send(old.slot, old.generation, view("x"), 0, link.now()) == SendOutcome::kNotOpen);
   server.close(old.slot, old.generation);
-  server.fail(old.slot, old.generation, FailureKind::kInternal);
   server.answer_psk(old.slot, old.generation, false, {}, {}, link.now());
   server.answer_identity(old.slot, old.generation, false, link.now());
   server.release(old.slot, old.generation);
@@ -308,7 +307,6 @@ TEST_CASE("endpoint: OpenSSL's error queue is clean after every call, and never 
   CHECK(link.server.messages() == std::vector<std::string>{"x"});
   CHECK(link.client().count(RecordType::kClose) == 0);
   clean([&] { client.close(id.slot, id.generation); });
-  clean([&] { client.fail(id.slot, id.generation, FailureKind::kInternal); });
   clean([&] { client.release(id.slot, id.generation); });
   clean([&] { client.release(id.slot, id.generation); });
   clean([&] { link.server.endpoint.set_context(link.server_context); });

@@ -100,9 +100,9 @@ describe('documents', () => {
     const options = [
       ...list(read('lib/secure-context.ts'), 'CONTEXT_OPTIONS'),
       ...['COMMON_OPTIONS', 'SERVER_OPTIONS', 'CONNECT_OPTIONS'].flatMap((name) =>
-        list(read('lib/options.ts'), name),
+        list(read('lib/resolve.ts'), name),
       ),
-      ...all(read('lib/options.ts'), /checkNames\(retransmission, \[([^\]]*)\]/g)
+      ...all(read('lib/resolve.ts'), /checkNames\(retransmission, \[([^\]]*)\]/g)
         .flatMap((body) => all(body, /'(\w+)'/g))
         .map((name) => `retransmission.${name}`),
     ];

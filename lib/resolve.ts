@@ -1,0 +1,394 @@
+/**
+ * Checks options and fills in defaults: everything is validated here, once. What comes out is complete and
+ * right, so nobody further down asks again.
+ */
+import dgram from 'node:dgram';
+import type { LookupFunction } from 'node:net';
+
+import { usageError } from './errors';
+import { native, type NativeSessionPolicy } from './native';
+import {
+  MAX_HEARTBEAT_RETRIES,
+  MAX_MESSAGE,
+  MAX_PSK_IDENTITY,
+  type ClientPskCallback,
+  type ConnectOptions,
+  type HeartbeatOptions,
+  type ServerOptions,
+  type ServerPskCallback,
+  type SessionOptions,
+  type TransportOption,
+  type UdpSocketOptions,
+} from './options';
+import { CONTEXT_OPTIONS, SecureContext, type SecureContextOptions } from './secure-context';
+import { isTransport, type DatagramTransport } from './transport';
+import {
+  bytes,
+  callable,
+  checkNames,
+  checkObject,
+  flag,
+  inRange,
+  integer,
+  optionalInteger,
+  port,
+  text,
+  wrongType,
+} from './validate';
+
+const COMMON_OPTIONS = [
+  ...CONTEXT_OPTIONS,
+  'secureContext',
+  'rejectUnauthorized',
+  'handshakeTimeout',
+  'retransmission',
+  'mtu',
+  'idleTimeout',
+  'heartbeat',
+  'pskCallback',
+  'transport',
+  'reuseAddr',
+  'reusePort',
+  'ipv6Only',
+  'recvBufferSize',
+  'sendBufferSize',
+  'signal',
+] as const;
+
+const SERVER_OPTIONS = [
+  ...COMMON_OPTIONS,
+  'requestCert',
+  'pskIdentityHint',
+  'cookieExchange',
+  'cookieLifetime',
+  'cookieSecret',
+  'maxSessions',
+  'maxPendingHandshakes',
+  'maxSessionsPerHost',
+] as const;
+
+const CONNECT_OPTIONS = [
+  ...COMMON_OPTIONS,
+  'host',
+  'port',
+  'localAddress',
+  'localPort',
+  'servername',
+  'checkServerIdentity',
+  'lookup',
+  'family',
+] as const;
+
+const MIN_MTU = 256;
+
+const longestWait = 0x7fffffff;
+
+// ---- what comes out ----
+
+export interface ResolvedHeartbeat {
+  /** As HeartbeatMode in src-native/core/heartbeat.h. */
+  readonly mode: 0 | 1 | 2;
+  readonly interval: number;
+  readonly timeout: number;
+  readonly retries: number;
+}
+
+export interface ResolvedSession {
+  readonly context: SecureContext;
+  readonly rejectUnauthorized: boolean;
+  readonly mtu: number;
+  readonly heartbeat: ResolvedHeartbeat;
+  /** `keylog`: secrets leave native code only when somebody listens. */
+  policy(keylog: boolean): NativeSessionPolicy;
+}
+
+export interface ResolvedUdp {
+  readonly transport: 'dgram' | dgram.Socket | DatagramTransport;
+  readonly reuseAddr: boolean;
+  readonly reusePort: boolean;
+  readonly ipv6Only: boolean;
+  readonly recvBufferSize: number | undefined;
+  readonly sendBufferSize: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
+  readonly requestCert: boolean;
+  readonly pskCallback: ServerPskCallback | undefined;
+  readonly cookieExchange: boolean;
+  readonly cookieLifetime: number;
+  readonly cookieSecret: Buffer | undefined;
+  readonly maxSessions: number;
+  readonly maxPendingHandshakes: number;
+  readonly maxSessionsPerHost: number;
+}
+
+export interface ResolvedConnect extends ResolvedSession, ResolvedUdp {
+  readonly host: string;
+  readonly port: number;
+  readonly localAddress: string | undefined;
+  readonly localPort: number;
+  readonly servername: string | undefined;
+  readonly checkServerIdentity: ConnectOptions['checkServerIdentity'];
+  readonly pskCallback: ClientPskCallback | undefined;
+  readonly lookup: LookupFunction | undefined;
+  readonly family: 0 | 4 | 6;
+}
+
+interface SessionShape {
+  requestCert: boolean;
+  askPsk: boolean;
+  askIdentity: boolean;
+  serverName: string;
+  pskIdentityHint: string;
+}
+
+function resolveContext(
+  options: SecureContextOptions & { secureContext?: SecureContext | undefined },
+  role: 'server' | 'client',
+  psk: boolean,
+): SecureContext {
+  if (options.secureContext !== undefined) {
+    if (!(options.secureContext instanceof SecureContext)) {
+      throw wrongType('secureContext', 'a SecureContext', options.secureContext);
+    }
+    const beside = CONTEXT_OPTIONS.find((name) => options[name] !== undefined);
+    if (beside !== undefined) {
+      throw usageError(
+        'ERR_DTLS_CONFLICTING_OPTIONS',
+        `'${beside}' has no effect beside 'secureContext'`,
+        `Pass '${beside}' to createSecureContext, or leave 'secureContext' out.`,
+      );
+    }
+    return options.secureContext;
+  }
+  if (role === 'server' && !psk && options.cert === undefined) {
+    throw usageError(
+      'ERR_DTLS_NO_CREDENTIALS',
+      'a server needs a certificate or pre-shared keys',
+      "Pass 'cert' and 'key', or 'pskCallback'.",
+    );
+  }
+  const given = Object.fromEntries(
+    CONTEXT_OPTIONS.filter((name) => options[name] !== undefined).map((name) => [
+      name,
+      options[name],
+    ]),
+  );
+  return new SecureContext(given);
+}
+
+function resolveHeartbeat(option: boolean | HeartbeatOptions | undefined): ResolvedHeartbeat {
+  if (typeof option !== 'object') {
+    const on = flag('heartbeat', option, false);
+    return { mode: on ? 1 : 0, interval: 0, timeout: 1000, retries: 3 };
+  }
+  checkObject('heartbeat', option);
+  checkNames(option, ['mode', 'interval', 'timeout', 'retries']);
+  const { mode = 'peer_allowed_to_send' } = option;
+  if (mode !== 'peer_allowed_to_send' && (mode as string) !== 'peer_not_allowed_to_send') {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'heartbeat.mode' cannot be '${mode as string}'`,
+      "Use 'peer_allowed_to_send' or 'peer_not_allowed_to_send'.",
+    );
+  }
+  return {
+    mode: mode === 'peer_allowed_to_send' ? 1 : 2,
+    interval: inRange('heartbeat.interval', option.interval, 0, 0, longestWait),
+    timeout: inRange('heartbeat.timeout', option.timeout, 1000, 1, longestWait),
+    retries: integer('heartbeat.retries', option.retries, 3, 0, MAX_HEARTBEAT_RETRIES),
+  };
+}
+
+function resolveSession(
+  options: SessionOptions,
+  context: SecureContext,
+  shape: SessionShape,
+): ResolvedSession {
+  const { retransmission = {} } = options;
+  checkObject('retransmission', retransmission);
+  checkNames(retransmission, ['initial', 'max', 'backoff']);
+  const initial = inRange('retransmission.initial', retransmission.initial, 1000, 1, longestWait);
+  // OpenSSL counts microseconds in 32 bits.
+  const max = inRange('retransmission.max', retransmission.max, 60000, 1, 4000000);
+  const backoff = inRange('retransmission.backoff', retransmission.backoff, 2, 1, 100);
+  const rejectUnauthorized = flag('rejectUnauthorized', options.rejectUnauthorized, true);
+  const handshakeTimeout = inRange(
+    'handshakeTimeout',
+    options.handshakeTimeout,
+    30000,
+    0,
+    longestWait,
+  );
+  const idleTimeout = inRange('idleTimeout', options.idleTimeout, 0, 0, longestWait);
+  const heartbeat = resolveHeartbeat(options.heartbeat);
+  const mtu = integer('mtu', options.mtu, 1200, MIN_MTU, MAX_MESSAGE);
+  return {
+    context,
+    rejectUnauthorized,
+    mtu,
+    heartbeat,
+    policy: (keylog) =>
+      new native.SessionPolicy(
+        handshakeTimeout,
+        idleTimeout,
+        initial,
+        Math.max(initial, max),
+        backoff,
+        mtu,
+        shape.requestCert,
+        rejectUnauthorized,
+        shape.askPsk,
+        shape.askIdentity,
+        keylog,
+        shape.serverName,
+        shape.pskIdentityHint,
+        heartbeat.mode,
+        heartbeat.interval,
+        heartbeat.timeout,
+        heartbeat.retries,
+        shape.askIdentity ? context.clientAuthorities() : undefined,
+      ),
+  };
+}
+
+function supportsReusePort(): boolean {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+}
+
+function resolveUdp(options: UdpSocketOptions & { transport?: TransportOption | undefined }): ResolvedUdp {
+  const transport = options.transport ?? 'auto';
+  if (transport !== 'auto' && transport !== 'dgram') {
+    if (typeof transport === 'string') {
+      throw usageError(
+        'ERR_INVALID_ARG_VALUE',
+        `'transport' cannot be '${String(transport)}'`,
+        "Use 'auto', 'dgram', a bound dgram.Socket, or an object with start, send, address and close.",
+      );
+    }
+    if (!(transport instanceof dgram.Socket) && !isTransport(transport)) {
+      throw wrongType('transport', "'auto', 'dgram', a dgram.Socket or a DatagramTransport", transport);
+    }
+  }
+  const reusePort = flag('reusePort', options.reusePort, false);
+  if (reusePort && !supportsReusePort()) {
+    throw usageError(
+      'ERR_DTLS_UNSUPPORTED',
+      `'reusePort' is not supported by node:dgram of Node ${process.versions.node}`,
+      'Use Node 22.12 or later.',
+    );
+  }
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
+    throw wrongType('signal', 'an AbortSignal', options.signal);
+  }
+  return {
+    transport: transport === 'auto' ? 'dgram' : transport,
+    reuseAddr: flag('reuseAddr', options.reuseAddr, false),
+    reusePort,
+    ipv6Only: flag('ipv6Only', options.ipv6Only, false),
+    recvBufferSize: optionalInteger('recvBufferSize', options.recvBufferSize),
+    sendBufferSize: optionalInteger('sendBufferSize', options.sendBufferSize),
+    signal: options.signal,
+  };
+}
+
+export function resolveServerOptions(options: ServerOptions): ResolvedServer {
+  checkObject('options', options);
+  checkNames(options, SERVER_OPTIONS);
+  const pskCallback = callable('pskCallback', options.pskCallback);
+  const hint = text('pskIdentityHint', options.pskIdentityHint) ?? '';
+  if (Buffer.byteLength(hint) > MAX_PSK_IDENTITY || hint.includes('\0')) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'pskIdentityHint' has at most ${String(MAX_PSK_IDENTITY)} bytes and no NUL`,
+    );
+  }
+  const secret =
+    options.cookieSecret === undefined ? undefined : bytes('cookieSecret', options.cookieSecret);
+  if (secret !== undefined && secret.length < 32) {
+    throw usageError(
+      'ERR_OUT_OF_RANGE',
+      `'cookieSecret' has ${String(secret.length)} bytes and needs 32 or more`,
+      'Make one with crypto.randomBytes(32) and give it to every server of the fleet.',
+    );
+  }
+  const requestCert = flag('requestCert', options.requestCert, false);
+  const context = resolveContext(options, 'server', pskCallback !== undefined);
+  return {
+    ...resolveUdp(options),
+    ...resolveSession(options, context, {
+      requestCert,
+      askPsk: pskCallback !== undefined,
+      askIdentity: false,
+      serverName: '',
+      pskIdentityHint: hint,
+    }),
+    requestCert,
+    pskCallback,
+    cookieExchange: flag('cookieExchange', options.cookieExchange, true),
+    cookieLifetime: inRange('cookieLifetime', options.cookieLifetime, 30000, 100, 86400000),
+    cookieSecret: secret,
+    maxSessions: integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff),
+    maxPendingHandshakes: integer(
+      'maxPendingHandshakes',
+      options.maxPendingHandshakes,
+      1000,
+      0,
+      0xffffffff,
+    ),
+    maxSessionsPerHost: integer(
+      'maxSessionsPerHost',
+      options.maxSessionsPerHost,
+      1000,
+      0,
+      0xffffffff,
+    ),
+  };
+}
+
+export function resolveConnectOptions(
+  options: ConnectOptions,
+  isIP: (host: string) => number,
+): ResolvedConnect {
+  checkObject('options', options);
+  checkNames(options, CONNECT_OPTIONS);
+  const pskCallback = callable('pskCallback', options.pskCallback);
+  const host = text('host', options.host) ?? 'localhost';
+  const servername = text('servername', options.servername);
+  const name = servername ?? (isIP(host) === 0 ? host : '');
+  if (isIP(name) !== 0) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'servername' cannot be an IP address (RFC 6066 section 3): ${name}`,
+      "Leave 'servername' out: the certificate is then checked against 'host'.",
+    );
+  }
+  if (Buffer.byteLength(name) > 255 || name.includes('\0')) {
+    throw usageError('ERR_INVALID_ARG_VALUE', "'servername' has at most 255 bytes and no NUL");
+  }
+  const family = options.family ?? 0;
+  if (![0, 4, 6].includes(family)) {
+    throw usageError('ERR_INVALID_ARG_VALUE', `'family' must be 0, 4 or 6, not ${String(family)}`);
+  }
+  return {
+    ...resolveUdp(options),
+    ...resolveSession(options, resolveContext(options, 'client', pskCallback !== undefined), {
+      requestCert: true,
+      askPsk: pskCallback !== undefined,
+      askIdentity: true,
+      serverName: name,
+      pskIdentityHint: '',
+    }),
+    host,
+    port: port('port', options.port, 1),
+    localAddress: text('localAddress', options.localAddress),
+    localPort: port('localPort', options.localPort ?? 0, 0),
+    servername,
+    checkServerIdentity: callable('checkServerIdentity', options.checkServerIdentity),
+    pskCallback,
+    lookup: callable('lookup', options.lookup),
+    family,
+  };
+}
