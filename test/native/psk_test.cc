@@ -124,7 +124,7 @@ TEST_CASE("endpoint: a client that has no key to offer") {
 
 TEST_CASE("endpoint: a client's identity that OpenSSL would cut is refused") {
   Link link;
-  const std::string longest(255, 'i');
+  const std::string longest(kMaxPskIdentity, 'i');
   link.use_psk(longest, kKey);
   SUBCASE("the longest") {
     REQUIRE(link.handshake());
