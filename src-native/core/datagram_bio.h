@@ -12,6 +12,7 @@ class DatagramPort {
  public:
   DatagramPort(const DatagramPort&) = delete;
   DatagramPort& operator=(const DatagramPort&) = delete;
+  virtual ~DatagramPort() = default;
 
   // The BIO borrows `this`, which must outlive it. Null when OpenSSL has no memory.
   BioPtr make_bio();
@@ -22,11 +23,9 @@ class DatagramPort {
     offered_ = true;
   }
   void take_back() { offered_ = false; }
-  bool was_read() const { return !offered_; }
 
  protected:
   DatagramPort() = default;
-  virtual ~DatagramPort() = default;
 
   // One whole datagram that OpenSSL wants to leave.
   virtual void on_datagram(Bytes datagram) = 0;

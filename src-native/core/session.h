@@ -177,7 +177,7 @@ class Session final : private DatagramPort {
   bool send_heartbeat(Bytes message);
   bool seal_as_heartbeat(Bytes datagram, std::vector<uint8_t>& sealed);
   void on_heartbeat_record(const RecordView& record, uint8_t* scratch, double now);
-  void on_heartbeat_message(Bytes message, double now);
+  void on_heartbeat_message(Bytes bytes, double now);
   void advance_heartbeat(double now);
   bool keep_alive_on() const {
     return heartbeat_ && policy_->heartbeat_interval > 0 && heartbeat_->may_send();

@@ -14,7 +14,7 @@ namespace {
 
 constexpr auto kHeartbeatRecord = static_cast<uint8_t>(ContentType::kHeartbeat);
 // Of one input: more only makes it slow.
-constexpr int kMaxSteps = 64;
+constexpr int kMaxSteps = 8;
 
 void insist(bool holds, const char* what) {
   if (holds) return;
@@ -86,6 +86,7 @@ void run(Link& link, const Step& step) {
     datagram = seal_record(from.live()->ssl(), step.type, next_sequence(link, from), plaintext);
   }
   to.events.clear();
+  from.events.clear();
   size_t answered = 0;
   size_t answers = 0;
   link.network = [&](Packet& packet, std::deque<Packet>&) {
