@@ -83,6 +83,10 @@ export class Endpoint implements RecordSink, DatagramReceiver {
     transport.start(this);
   }
 
+  setDontFragment(on: boolean): boolean {
+    return this.#transport.setDontFragment?.(on) ?? false;
+  }
+
   get congested(): boolean {
     return this.#congested;
   }

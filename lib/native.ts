@@ -123,6 +123,8 @@ export interface Native {
   readonly endpointCounters: readonly string[];
   /** Milliseconds since the Unix epoch that never go back: the clock of all deadlines. */
   now(): number;
+  /** Of a UDP socket. False where the platform does not let it be set. */
+  setDontFragment(fd: number, ipv6: boolean, on: boolean): boolean;
   readonly Outbox: new (
     control: Uint32Array,
     records: Uint32Array,

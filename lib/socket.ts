@@ -404,7 +404,9 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   /**
    * Finds the largest datagram that reaches the peer, with padded heartbeat requests whose answers are
-   * small (RFC 6520 section 1, RFC 4821), and sets `mtu` to it.
+   * small (RFC 6520 section 1, RFC 4821), and sets `mtu` to it. Meanwhile the socket does not fragment,
+   * on Linux; on other systems, and over a transport without `setDontFragment`, what gets through in
+   * fragments counts, too.
    *
    * @returns UDP payload in bytes, between `min` and `max`. Rejects as `heartbeat`; with
    * `ERR_DTLS_HEARTBEAT_TIMEOUT` when not even `min` gets through.
@@ -412,9 +414,15 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   async discoverMtu(options: DiscoverMtuOptions = {}): Promise<number> {
     const pings = this.#pings();
     const overhead = this.mtu - this.maxMessageSize;
-    const found = await searchMtu(pings, overhead, this.remoteFamily === 'IPv6', options);
-    this.setMtu(found);
-    return found;
+    const { endpoint } = this.#session ?? {};
+    endpoint?.setDontFragment(true);
+    try {
+      const found = await searchMtu(pings, overhead, this.remoteFamily === 'IPv6', options);
+      this.setMtu(found);
+      return found;
+    } finally {
+      endpoint?.setDontFragment(false);
+    }
   }
 
   ref(): this {

@@ -1,6 +1,8 @@
 import dgram from 'node:dgram';
 import { isIPv6, type AddressInfo } from 'node:net';
 
+import { native } from './native';
+
 /** Where a datagram comes from or goes to. */
 export interface Peer {
   /** An IP address, or whatever names a peer on a transport of your own (at most 61 bytes). */
@@ -41,6 +43,11 @@ export interface DatagramTransport {
   close(done: () => void): void;
   ref?(): void;
   unref?(): void;
+  /**
+   * Whether datagrams leave whole or not at all, for a path MTU search. Returns false where that cannot
+   * be had.
+   */
+  setDontFragment?(on: boolean): boolean;
 }
 
 export function isTransport(value: unknown): value is DatagramTransport {
@@ -119,6 +126,14 @@ export class DgramTransport implements DatagramTransport {
 
   unref(): void {
     this.#socket.unref();
+  }
+
+  setDontFragment(on: boolean): boolean {
+    // Node has no option for this, and no public way to the descriptor.
+    const { _handle: handle } = this.#socket as dgram.Socket & { _handle?: { fd?: number } | null };
+    const fd = handle?.fd;
+    if (fd === undefined || fd < 0) return false;
+    return native.setDontFragment(fd, this.#socket.address().family === 'IPv6', on);
   }
 
   // Closing a libuv socket drops what waits in its queue, and the last thing in it is a close_notify.

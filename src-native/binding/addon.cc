@@ -4,6 +4,7 @@
 #include "binding/environment.h"
 #include "binding/wraps.h"
 #include "core/error.h"
+#include "io/dont_fragment.h"
 
 namespace dtls::binding {
 
@@ -42,6 +43,13 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 #undef DTLS_STAT
   exports.Set("now", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
                 return Napi::Number::New(info.Env(), now());
+              }));
+  exports.Set("setDontFragment",
+              Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
+                const bool done = io::set_dont_fragment(info[0].As<Napi::Number>().Int32Value(),
+                                                        info[1].As<Napi::Boolean>().Value(),
+                                                        info[2].As<Napi::Boolean>().Value());
+                return Napi::Boolean::New(info.Env(), done);
               }));
   exports.Set("Outbox", OutboxWrap::define(env));
   exports.Set("SecureContext", SecureContextWrap::define(env));
