@@ -33,9 +33,10 @@ export async function serve() {
 export const received = (milliseconds) => counter.rates(milliseconds);
 
 export async function serveEcho() {
-  const server = await listen((session) => {
+  const answer = (session) => {
     session.on('message', (message) => session.send(message));
-  });
+  };
+  const server = await listen(answer, { heartbeat: true });
   return server.address().port;
 }
 
@@ -45,7 +46,7 @@ const clientOptions = () => ({
 });
 
 export async function connect(port) {
-  socket = connectDtls({ port, host: '127.0.0.1', ...clientOptions() });
+  socket = connectDtls({ port, host: '127.0.0.1', heartbeat: true, ...clientOptions() });
   await once(socket, 'secureConnect');
 }
 
@@ -64,6 +65,18 @@ export function ping(size, milliseconds) {
     milliseconds,
     () => socket.send(message),
     (answered) => socket.removeAllListeners('message').on('message', answered),
+  );
+}
+
+export function heartbeat(size, milliseconds) {
+  const payload = Buffer.alloc(size, 0x5a);
+  let answered;
+  return pingFor(
+    milliseconds,
+    () => void socket.heartbeat(payload).then(() => answered()),
+    (given) => {
+      answered = given;
+    },
   );
 }
 
