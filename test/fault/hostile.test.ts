@@ -1,6 +1,10 @@
 // Protects the server, and sessions that are open, from what anybody can send to a UDP port: floods
 // of forged ClientHellos, replayed and forged records, garbage, protocols that share the port, and
 // peers that begin anew.
+import { setImmediate } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import { expect } from 'chai';
 import type { DTLSServer, DTLSSocket, Peer } from '../../lib/index';
 import { Link, peerOf, seededRandom } from '../helpers/lab';
@@ -89,9 +93,17 @@ async function inject(
   await idle(link);
 }
 
-/** Resident bytes, without what only waits to be collected where that can be had. */
-function residentBytes(): number {
-  global.gc?.();
+// Node hands its collector out only when asked at start-up, or like this.
+setFlagsFromString('--expose_gc');
+const collect = runInNewContext('gc') as () => void;
+
+/** Resident bytes, without what only waits to be collected. */
+async function residentBytes(): Promise<number> {
+  // Finalizers run between turns, and what they free a further collection finds.
+  for (let round = 0; round < 3; ++round) {
+    collect();
+    await setImmediate();
+  }
   return process.memoryUsage().rss;
 }
 
@@ -162,10 +174,11 @@ describe('hostile datagrams', function () {
         }
         expect(server.stats.sessions).to.equal(0);
       };
-      await round(); // also makes the link's own counters for all these addresses
-      const before = residentBytes();
+      // Makes the link's own counters for all these addresses, and lets the heap find its size.
+      for (let warmUp = 0; warmUp < 2; ++warmUp) await round();
+      const before = await residentBytes();
       await round();
-      const grown = residentBytes() - before;
+      const grown = (await residentBytes()) - before;
       expect(tooMuch, 'answers longer than the question').to.deep.equal([]);
       return { grown };
     }
@@ -181,8 +194,8 @@ describe('hostile datagrams', function () {
         }),
       );
       const { cookiesSent, cookiesRefused, cookiesAccepted, handshakesStarted } = server.stats;
-      expect(cookiesSent).to.equal(2 * FLOOD);
-      expect(cookiesRefused).to.equal(2 * FLOOD * 0.75);
+      expect(cookiesSent).to.equal(3 * FLOOD);
+      expect(cookiesRefused).to.equal(3 * FLOOD * 0.75);
       expect(cookiesAccepted).to.equal(0);
       expect(handshakesStarted).to.equal(0);
       expect(grown).to.be.below(24 * MEGABYTE);
