@@ -129,9 +129,7 @@ export class DgramTransport implements DatagramTransport {
   }
 
   setDontFragment(on: boolean): boolean {
-    // Node has no option for this, and no public way to the descriptor.
-    const { _handle: handle } = this.#socket as dgram.Socket & { _handle?: { fd?: number } | null };
-    const fd = handle?.fd;
+    const fd = descriptorOf(this.#socket);
     if (fd === undefined || fd < 0) return false;
     return native.setDontFragment(fd, this.#socket.address().family === 'IPv6', on);
   }
@@ -180,6 +178,19 @@ function peerOf(error: Error): Peer | undefined {
   const { address, port } = error as Error & Partial<Peer>;
   if (address === undefined || port === undefined) return undefined;
   return { address, port, family: isIPv6(address) ? 'IPv6' : 'IPv4' };
+}
+
+/**
+ * Node has no option for the don't-fragment bit and no public way to a socket's descriptor; its getter
+ * `_handle` warns (DEP0112). Undefined where Node keeps it elsewhere: the search then goes without.
+ */
+function descriptorOf(socket: dgram.Socket): number | undefined {
+  const key = Object.getOwnPropertySymbols(socket).find(
+    ({ description }) => description === 'state symbol',
+  );
+  if (key === undefined) return undefined;
+  const state = (socket as unknown as Record<symbol, { handle?: { fd?: number } | null }>)[key];
+  return state?.handle?.fd;
 }
 
 /** How to make a UDP socket. */

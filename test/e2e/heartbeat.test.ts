@@ -432,6 +432,17 @@ describe('heartbeats', () => {
       expect(client.stats.heartbeatsSent).to.equal(2);
     });
 
+    it('costs the user of a UDP socket no warning', async () => {
+      const { client } = await openPsk(ON, ON);
+      const warnings: Error[] = [];
+      const collect = (warning: Error): void => void warnings.push(warning);
+      process.on('warning', collect);
+      await client.discoverMtu();
+      await sleep(0); // a warning comes in the next tick
+      process.off('warning', collect);
+      expect(warnings).to.deep.equal([]);
+    });
+
     it('sends datagrams of just those sizes, and is answered by small ones', async () => {
       const { link, client } = await over({ mtu: 1000 });
       const sizes = { client: [] as number[], server: [] as number[] };
