@@ -39,5 +39,6 @@ export {
   type HandshakeEvent,
   type ReadyState,
 } from './socket';
+export type { SrtpKeys, SrtpProfile } from './srtp';
 export type { EndpointStats, TrafficStats } from './stats';
 export type { DatagramReceiver, DatagramTransport, Peer } from './transport';

@@ -31,8 +31,19 @@ export interface NativeSecureContext {
   addCrl(pem: Uint8Array): void;
 }
 
-/** Opaque: how the sessions of a server or a client behave. */
-export type NativeSessionPolicy = object;
+/** How the sessions of a server or a client behave. */
+export interface NativeSessionPolicy {
+  /** Colon-separated names of `srtpProfiles`. */
+  setSrtpProfiles(profiles: string): void;
+}
+
+export interface NativeSrtp {
+  profile: string;
+  localKey: Buffer;
+  localSalt: Buffer;
+  remoteKey: Buffer;
+  remoteSalt: Buffer;
+}
 
 export interface NativeCipher {
   name: string;
@@ -110,6 +121,7 @@ export interface NativeEndpoint {
     label: string,
     context: Uint8Array | undefined,
   ): Buffer | undefined;
+  srtp(slot: number, generation: number): NativeSrtp | undefined;
   serverName(slot: number, generation: number): string | undefined;
   pskIdentity(slot: number, generation: number): Buffer | undefined;
   maxMessageSize(slot: number, generation: number): number;
@@ -121,6 +133,8 @@ export interface Native {
   readonly failures: readonly NativeFailure[];
   readonly trafficCounters: readonly string[];
   readonly endpointCounters: readonly string[];
+  /** Names of SRTP protection profiles that can be negotiated. */
+  readonly srtpProfiles: readonly string[];
   /** Milliseconds since the Unix epoch that never go back: the clock of all deadlines. */
   now(): number;
   /** Of a UDP socket. False where the platform does not let it be set. */

@@ -5,6 +5,7 @@ import type { PeerCertificate } from 'node:tls';
 
 import type { Bytes, SecureContext, SecureContextOptions } from './secure-context';
 import type { DTLSSocket } from './socket';
+import type { SrtpProfile } from './srtp';
 import type { DatagramTransport } from './transport';
 
 /** Retransmission timer, RFC 6347 section 4.2.4.1. */
@@ -45,6 +46,12 @@ export interface SessionOptions {
   idleTimeout?: number | undefined;
   /** Negotiate heartbeats (RFC 6520). Needs an AEAD suite. Default false. */
   heartbeat?: boolean | HeartbeatOptions | undefined;
+  /**
+   * Negotiate keys for SRTP (RFC 5764) under one of these profiles, the preferred one first; see
+   * `socket.getSrtp()`. A client's order counts for nothing: the server takes the first of its own that the
+   * client has. Without one in common the handshake goes on without SRTP. Default: none.
+   */
+  srtpProfiles?: readonly SrtpProfile[] | undefined;
 }
 
 /** Options of the UDP socket, as in `node:dgram`. */

@@ -21,6 +21,7 @@ import {
   type UdpSocketOptions,
 } from './options';
 import { CONTEXT_OPTIONS, SecureContext, type SecureContextOptions } from './secure-context';
+import { resolveSrtpProfiles } from './srtp';
 import { isTransport, type DatagramTransport } from './transport';
 import {
   bytes,
@@ -45,6 +46,7 @@ const COMMON_OPTIONS = [
   'mtu',
   'idleTimeout',
   'heartbeat',
+  'srtpProfiles',
   'pskCallback',
   'transport',
   'reuseAddr',
@@ -223,14 +225,15 @@ function resolveSession(
   );
   const idleTimeout = inRange('idleTimeout', options.idleTimeout, 0, 0, longestWait);
   const heartbeat = resolveHeartbeat(options.heartbeat);
+  const srtpProfiles = resolveSrtpProfiles(options.srtpProfiles);
   const mtu = integer('mtu', options.mtu, 1200, MIN_MTU, MAX_MESSAGE);
   return {
     context,
     rejectUnauthorized,
     mtu,
     heartbeat,
-    policy: (keylog) =>
-      new native.SessionPolicy(
+    policy: (keylog) => {
+      const policy = new native.SessionPolicy(
         handshakeTimeout,
         idleTimeout,
         initial,
@@ -249,7 +252,10 @@ function resolveSession(
         heartbeat.timeout,
         heartbeat.retries,
         shape.askIdentity ? context.clientAuthorities() : undefined,
-      ),
+      );
+      if (srtpProfiles !== '') policy.setSrtpProfiles(srtpProfiles);
+      return policy;
+    },
   };
 }
 

@@ -35,6 +35,7 @@ import { MAX_MESSAGE, type ConnectOptions, type ServerPskCallback } from './opti
 import { resolveConnectOptions, type ResolvedConnect, type ResolvedSession } from './resolve';
 import { LookupKind, RecordType } from './outbox';
 import { noTraffic, sessionStats, type TrafficStats } from './stats';
+import type { SrtpKeys } from './srtp';
 import type { Peer } from './transport';
 import { bytes, integer, wrongType } from './validate';
 
@@ -284,6 +285,14 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     );
     if (material === undefined) throw notOpen('export keying material');
     return material;
+  }
+
+  /**
+   * The keys for SRTP (RFC 5764 section 4.2); null where none were agreed on, and outside an open session.
+   * The Buffers are the caller's: wipe them when they are not needed any more.
+   */
+  getSrtp(): SrtpKeys | null {
+    return (this.#ask((core, slot, generation) => core.srtp(slot, generation)) ?? null) as SrtpKeys | null;
   }
 
   // ---- calls ----

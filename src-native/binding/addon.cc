@@ -4,6 +4,7 @@
 #include "binding/environment.h"
 #include "binding/wraps.h"
 #include "core/error.h"
+#include "core/srtp.h"
 #include "io/dont_fragment.h"
 
 namespace dtls::binding {
@@ -41,6 +42,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 #include "core/endpoint_stats.def"
                                                 }));
 #undef DTLS_STAT
+  Napi::Array profiles = Napi::Array::New(env);
+  for (const SrtpProfile& profile : kSrtpProfiles) profiles.Set(profiles.Length(), profile.name);
+  exports.Set("srtpProfiles", profiles);
   exports.Set("now", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
                 return Napi::Number::New(info.Env(), now());
               }));

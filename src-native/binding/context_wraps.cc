@@ -106,7 +106,10 @@ void SecureContextWrap::add_crl(const Napi::CallbackInfo& info) {
 // ---- SessionPolicy ----
 
 Napi::Function SessionPolicyWrap::define(Napi::Env env) {
-  return DefineClass(env, "SessionPolicy", {});
+  return DefineClass(env, "SessionPolicy",
+                     {
+                         InstanceMethod<&SessionPolicyWrap::set_srtp_profiles>("setSrtpProfiles"),
+                     });
 }
 
 SessionPolicyWrap::SessionPolicyWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -131,6 +134,10 @@ SessionPolicyWrap::SessionPolicyWrap(const Napi::CallbackInfo& info) : ObjectWra
   if (!info[17].IsUndefined()) {
     policy.authorities = SecureContextWrap::Unwrap(info[17].As<Napi::Object>())->context();
   }
+}
+
+void SessionPolicyWrap::set_srtp_profiles(const Napi::CallbackInfo& info) {
+  policy_->srtp_profiles = text_of(info[0]);
 }
 
 }  // namespace dtls::binding

@@ -1,6 +1,7 @@
 #include "binding/environment.h"
 #include "binding/wraps.h"
 #include "core/session_info.h"
+#include "core/srtp.h"
 
 namespace dtls::binding {
 
@@ -56,6 +57,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::sigalgs>("sigalgs"),
           InstanceMethod<&EndpointWrap::finished>("finished"),
           InstanceMethod<&EndpointWrap::export_keying_material>("exportKeyingMaterial"),
+          InstanceMethod<&EndpointWrap::srtp>("srtp"),
           InstanceMethod<&EndpointWrap::server_name>("serverName"),
           InstanceMethod<&EndpointWrap::psk_identity>("pskIdentity"),
           InstanceMethod<&EndpointWrap::max_message_size>("maxMessageSize"),
@@ -285,6 +287,23 @@ Napi::Value EndpointWrap::export_keying_material(const Napi::CallbackInfo& info)
     return info.Env().Undefined();
   }
   return to_buffer(info.Env(), {out.data(), out.size()});
+}
+
+Napi::Value EndpointWrap::srtp(const Napi::CallbackInfo& info) {
+  SSL* open = ssl(info);
+  if (open == nullptr) return info.Env().Undefined();
+  const SrtpKeys keys = srtp_keys(open);
+  if (keys.profile == nullptr) return info.Env().Undefined();
+  const auto put = [&info](const std::vector<uint8_t>& bytes) {
+    return to_buffer(info.Env(), {bytes.data(), bytes.size()});
+  };
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("profile", keys.profile->name);
+  result.Set("localKey", put(keys.local_key));
+  result.Set("localSalt", put(keys.local_salt));
+  result.Set("remoteKey", put(keys.remote_key));
+  result.Set("remoteSalt", put(keys.remote_salt));
+  return result;
 }
 
 Napi::Value EndpointWrap::server_name(const Napi::CallbackInfo& info) {

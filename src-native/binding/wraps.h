@@ -58,6 +58,8 @@ class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
   std::shared_ptr<const SessionPolicy> policy() const { return policy_; }
 
  private:
+  void set_srtp_profiles(const Napi::CallbackInfo& info);
+
   std::shared_ptr<SessionPolicy> policy_ = std::make_shared<SessionPolicy>();
 };
 
@@ -95,6 +97,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value sigalgs(const Napi::CallbackInfo& info);
   Napi::Value finished(const Napi::CallbackInfo& info);
   Napi::Value export_keying_material(const Napi::CallbackInfo& info);
+  Napi::Value srtp(const Napi::CallbackInfo& info);
   Napi::Value server_name(const Napi::CallbackInfo& info);
   Napi::Value psk_identity(const Napi::CallbackInfo& info);
   Napi::Value max_message_size(const Napi::CallbackInfo& info);

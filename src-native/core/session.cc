@@ -1,6 +1,7 @@
 #include "core/session.h"
 
 #include <openssl/crypto.h>
+#include <openssl/srtp.h>
 
 #include <algorithm>
 #include <cmath>
@@ -55,6 +56,11 @@ bool Session::create_ssl() {
   static_cast<void>(bio.release());  // SSL_set_bio took the one reference for both directions
   if (DTLS_set_link_mtu(ssl, policy_->mtu) != 1) return false;
   DTLS_set_timer_cb(ssl, timer_callback);
+  // Unlike its neighbours, this one returns 0 when all is well.
+  if (!policy_->srtp_profiles.empty() &&
+      SSL_set_tlsext_use_srtp(ssl, policy_->srtp_profiles.c_str()) != 0) {
+    return false;
+  }
   if (role_ == Role::kClient) {
     // The client asks for the server's certificate by choosing a suite, and always judges it.
     SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);

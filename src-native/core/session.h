@@ -64,6 +64,7 @@ struct SessionPolicy {
   // Client: whom to trust, in place of the context's own authorities; null for those.
   std::shared_ptr<const SecureContext> authorities;
   std::string psk_identity_hint;  // server; empty for none
+  std::string srtp_profiles;      // RFC 5764; colon-separated, in order of preference
 };
 
 // One DTLS association: an SSL, driven by records in and calls down, that writes datagrams and what
