@@ -2,7 +2,7 @@ import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['build*/', 'dist/', 'prebuilds/', 'coverage/'] },
+  { ignores: ['.cache/', 'build*/', 'dist/', 'prebuilds/', 'coverage/'] },
   js.configs.recommended,
   {
     files: ['**/*.{ts,mts,cts}'],
