@@ -202,7 +202,7 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   if (listener_->cookie_exchange) {
     session.accept_hello(record, fragment, hello.random, now);
   } else {
-    session.accept_unverified(hello.random, now);
+    session.accept_unverified(record, hello.random, now);
     session.receive(datagram, scratch_.data(), now);
   }
   settle(slot);

@@ -102,6 +102,38 @@ void Session::begin_handshake(double now) {
   drive_handshake(now);
 }
 
+// OpenSSL gives a handshake up after twelve retransmissions without progress, however short the
+// waits were. A client with time left begins again, as if it had restarted; a server takes it for
+// that (RFC 6347 section 4.2.8) and gives the old attempt up. What belongs to the old attempt is
+// told by its record number: the server's ServerHello and all that follows go on from the number
+// of the ClientHello (section 4.2.1), so this attempt's are above all earlier ones. A server that
+// numbers otherwise, as one on OpenSSL 3.2 to 3.5 does, is not heard any more: the handshake is
+// lost, as it was before.
+bool Session::begin_anew(double now) {
+  constexpr uint64_t kAttempt = uint64_t{1} << 32;  // more records than any attempt has
+  if (role_ != Role::kClient || handshake_deadline_ == kNever || now >= handshake_deadline_) {
+    return false;
+  }
+  const bool heard_anything = handshake_->heard_anything;
+  take_back();
+  ssl_.reset();
+  handshake_ = std::make_unique<Handshake>();
+  handshake_->heard_anything = heard_anything;
+  first_sequence_ += kAttempt;
+  if (!create_ssl()) return false;
+  begin_handshake(now);
+  return true;
+}
+
+void Session::fail_handshake(double now) {
+  Failure failure = handshake_failure();
+  if (failure.kind == FailureKind::kHandshakeTimeout) {
+    failure.kind = timeout_kind();
+    if (begin_anew(now)) return;
+  }
+  fail(failure);
+}
+
 void Session::connect(double now) {
   if (!create_ssl()) {
     fail(failure_from_openssl(FailureKind::kInternal));
@@ -114,13 +146,15 @@ void Session::accept_hello(const RecordView& record, const FragmentView& fragmen
                            double now) {
   note_datagram(record.whole.size);
   std::copy_n(random.data, kRandomSize, hello_random_.data());
+  hello_sequence_ = record.sequence;
   handshake_->heard_anything = true;
   handshake_->hello = std::make_unique<HelloAssembly>(record, fragment);
   if (handshake_->hello->complete()) listen(now);
 }
 
-void Session::accept_unverified(Bytes random, double now) {
+void Session::accept_unverified(const RecordView& record, Bytes random, double now) {
   std::copy_n(random.data, kRandomSize, hello_random_.data());
+  hello_sequence_ = record.sequence;
   if (!create_ssl()) {
     fail(failure_from_openssl(FailureKind::kInternal));
     return;
@@ -212,7 +246,7 @@ void Session::drive_handshake(double now) {
       park(LookupKind::kPeerIdentity, {});
       return;
     default:
-      fail(handshake_failure());
+      fail_handshake(now);
   }
 }
 
@@ -325,8 +359,11 @@ void Session::advance(double now) {
   if (state_ == SessionState::kClosed || now < retransmit_at_) return;
   const ErrorQueueScope errors;
   if (DTLSv1_handle_timeout(ssl_.get()) < 0) {
-    fail(state_ == SessionState::kHandshaking ? handshake_failure()
-                                              : session_failure(FailureKind::kProtocolError));
+    if (state_ == SessionState::kHandshaking) {
+      fail_handshake(now);
+    } else {
+      fail(session_failure(FailureKind::kProtocolError));
+    }
     return;
   }
   update_retransmission(now);

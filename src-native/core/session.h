@@ -4,6 +4,7 @@
 #include <array>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -88,7 +89,7 @@ class Session final : private DatagramPort {
   void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random,
                     double now);
   // Server without cookie exchange: the handshake begins with the next datagram received.
-  void accept_unverified(Bytes random, double now);
+  void accept_unverified(const RecordView& record, Bytes random, double now);
 
   // `scratch`: kMaxPlaintext bytes that the call may overwrite.
   void receive(Bytes datagram, uint8_t* scratch, double now);
@@ -156,9 +157,14 @@ class Session final : private DatagramPort {
 
   bool create_ssl();
   void begin_handshake(double now);
+  bool begin_anew(double now);
+  void fail_handshake(double now);
   void listen(double now);
 
   void on_record(const RecordView& record, uint8_t* scratch, double now);
+  bool is_of_earlier_attempt(const RecordView& record) const {
+    return role_ == Role::kClient && record.epoch == 0 && record.sequence < first_sequence_;
+  }
   void keep(const RecordView& record);
   bool question_comes_first(const RecordView& record);
   void park(LookupKind kind, Bytes about);
@@ -192,6 +198,8 @@ class Session final : private DatagramPort {
                                       size_t chain_index, int* alert, void* arg);
 
   void on_datagram(Bytes datagram) override;
+  void transmit_renumbered(Bytes datagram);
+  void transmit(Bytes datagram);
   void on_message(bool out, int content_type, Bytes bytes);
   void on_handshake_message(bool out, Bytes message);
   void on_change_cipher_spec(bool out);
@@ -238,6 +246,10 @@ class Session final : private DatagramPort {
   std::unique_ptr<Handshake> handshake_;
   double handshake_deadline_;
   double retransmit_at_ = kNever;
+  unsigned last_wait_ = 0;  // microseconds; of the retransmission timer
+  // Added to the numbers that OpenSSL gives to records in clear, see begin_anew.
+  uint64_t first_sequence_ = 0;
+  std::optional<uint64_t> hello_sequence_;  // server: until its first record takes this number
   double last_activity_;
   double last_heard_;                     // when an authentic record came
   std::unique_ptr<Heartbeat> heartbeat_;  // null when switched off

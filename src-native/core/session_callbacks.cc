@@ -26,6 +26,33 @@ void Session::on_datagram(Bytes datagram) {
     if (!seal_as_heartbeat(datagram, heartbeat)) return;
     datagram = {heartbeat.data(), heartbeat.size()};
   }
+  if (first_sequence_ != 0 || hello_sequence_) {
+    transmit_renumbered(datagram);
+  } else {
+    transmit(datagram);
+  }
+}
+
+// Records in clear only: nothing authenticates their numbers.
+void Session::transmit_renumbered(Bytes datagram) {
+  std::vector<uint8_t> renumbered(datagram.data, datagram.data + datagram.size);
+  Bytes rest{renumbered.data(), renumbered.size()};
+  RecordView record;
+  while (take_record(rest, record)) {
+    if (record.epoch != 0) continue;
+    if (hello_sequence_) {
+      // RFC 6347 section 4.2.1: the ServerHello takes the number of the ClientHello. OpenSSL 3.0
+      // sees to that, 3.2 and later do not.
+      if (*hello_sequence_ > record.sequence) first_sequence_ = *hello_sequence_ - record.sequence;
+      hello_sequence_.reset();
+    }
+    uint8_t* header = renumbered.data() + (record.whole.data - renumbered.data());
+    write_u48(header + 5, record.sequence + first_sequence_);
+  }
+  transmit({renumbered.data(), renumbered.size()});
+}
+
+void Session::transmit(Bytes datagram) {
   count<&TrafficStats::datagramsSent>();
   count<&TrafficStats::bytesSent>(datagram.size);
   outbox_.append(RecordType::kTransmit, id_, 0, send_token_, datagram);
@@ -165,12 +192,18 @@ unsigned Session::psk_client_callback(SSL* ssl, const char* /*hint*/, char* iden
 }
 
 // RFC 6347 section 4.2.4.1: start with the initial value, then double (or as configured).
+// A client that begins anew keeps the wait that it had come to.
 unsigned Session::timer_callback(SSL* ssl, unsigned previous) {
-  const SessionPolicy& policy = *of(ssl)->policy_;
-  const double next = previous == 0 ? policy.retransmit_initial * 1000
-                                    : static_cast<double>(previous) * policy.retransmit_backoff;
+  Session& session = *of(ssl);
+  const SessionPolicy& policy = *session.policy_;
+  double next = static_cast<double>(previous) * policy.retransmit_backoff;
+  if (previous == 0) {
+    const bool anew = session.role_ == Role::kClient && session.first_sequence_ != 0;
+    next = anew ? session.last_wait_ : policy.retransmit_initial * 1000;
+  }
   constexpr double kHour = 3600e6;  // OpenSSL counts microseconds in 32 bits
-  return static_cast<unsigned>(std::min({next, policy.retransmit_max * 1000, kHour}));
+  session.last_wait_ = static_cast<unsigned>(std::min({next, policy.retransmit_max * 1000, kHour}));
+  return session.last_wait_;
 }
 
 void Session::keylog_callback(const SSL* ssl, const char* line) {

@@ -48,8 +48,6 @@ Failure Session::handshake_failure() {
   Failure failure = session_failure(FailureKind::kProtocolError);
   SSL* ssl = ssl_.get();
   if (handshake_->cause != FailureKind::kNone) failure.kind = handshake_->cause;
-  // OpenSSL gives up by itself after twelve retransmissions, perhaps before the deadline.
-  if (failure.kind == FailureKind::kHandshakeTimeout) failure.kind = timeout_kind();
   if (failure.kind == FailureKind::kCertificateRejected) {
     failure.verify_result = static_cast<int>(SSL_get_verify_result(ssl));
     failure.reason = X509_verify_cert_error_string(failure.verify_result);

@@ -74,7 +74,7 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
   }
   if (record.type < static_cast<uint8_t>(ContentType::kChangeCipherSpec) ||
       record.type > application_data || (record.type == application_data && record.epoch == 0) ||
-      is_malformed_in_clear(record)) {
+      is_of_earlier_attempt(record) || is_malformed_in_clear(record)) {
     count<&TrafficStats::discardedRecords>();
     return;
   }

@@ -80,6 +80,10 @@ inline void write_u24(uint8_t* p, uint32_t value) {
   p[0] = static_cast<uint8_t>(value >> 16);
   write_u16(p + 1, value);
 }
+inline void write_u48(uint8_t* p, uint64_t value) {
+  write_u24(p, static_cast<uint32_t>(value >> 24));
+  write_u24(p + 3, static_cast<uint32_t>(value));
+}
 
 }  // namespace dtls
 

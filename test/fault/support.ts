@@ -103,23 +103,6 @@ export function isProtected(datagram: Uint8Array): boolean {
   return readRecords(datagram).some(({ epoch }) => epoch > 0);
 }
 
-/**
- * The same for a handshake's datagram and its retransmissions, which only their record numbers tell
- * apart. Application data has no retransmissions.
- */
-export function flightPart(datagram: Uint8Array): string {
-  return readRecords(datagram)
-    .map((record) => {
-      const { type, epoch, sequence, body } = record;
-      if (type === APPLICATION_DATA) return `data ${sequence}`;
-      const fragment = readFragment(record);
-      return fragment === undefined
-        ? `${type} ${epoch} ${body.length}`
-        : `${fragment.type} ${fragment.messageSequence} ${fragment.offset} ${body.length}`;
-    })
-    .join();
-}
-
 // ---- peers ----
 
 export type Authentication = 'certificate' | 'mutual' | 'psk';

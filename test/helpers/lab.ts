@@ -14,10 +14,6 @@ import type { DatagramReceiver, DatagramTransport, Peer } from '../../lib/index'
 /** What the link does to datagrams. Probabilities are 0 to 1; what is left out does not happen. */
 export interface LinkConditions {
   readonly loss?: number;
-  /** Of datagrams of one `kind` in one direction, at most so many are lost in a row. */
-  readonly longestLoss?: number;
-  /** Names what a datagram carries, so that its retransmissions are known. Default: its size. */
-  readonly kind?: (datagram: Uint8Array) => string;
   readonly duplicate?: number;
   /** Held back until one to eight others have overtaken it, or 5 ms have passed. */
   readonly reorder?: number;
@@ -101,7 +97,6 @@ const nameOf = ({ address, port }: Peer): string => `${address} ${port}`;
 class Direction {
   readonly counters = noCounters();
   readonly #random: () => number;
-  readonly #lostInARow = new Map<string, number>();
   readonly #held = new Set<{ overtake: number; release: () => void }>();
 
   constructor(seed: string) {
@@ -115,17 +110,6 @@ class Direction {
   /** A whole number from `least` to `most`. */
   number(least: number, most: number): number {
     return least === most ? least : least + Math.floor(this.#random() * (most - least + 1));
-  }
-
-  loses(datagram: Uint8Array, { loss, longestLoss, kind }: LinkConditions): boolean {
-    const unlucky = this.happens(loss);
-    if (longestLoss === undefined) return unlucky;
-    const name = kind?.(datagram) ?? String(datagram.length);
-    const inARow = unlucky ? (this.#lostInARow.get(name) ?? 0) + 1 : 0;
-    const lost = unlucky && inARow <= longestLoss;
-    if (lost) this.#lostInARow.set(name, inARow);
-    else this.#lostInARow.delete(name);
-    return lost;
   }
 
   hold(release: () => void): void {
@@ -286,7 +270,7 @@ export class Link {
       counters.tooBig += 1;
       return 0;
     }
-    if (direction.loses(datagram, this.conditions)) {
+    if (direction.happens(this.conditions.loss)) {
       counters.lost += 1;
       return 0;
     }

@@ -149,6 +149,71 @@ TEST_CASE("endpoint: loss, duplication and disorder at random") {
   }
 }
 
+TEST_CASE("endpoint: half of everything is lost, and every handshake completes") {
+  constexpr uint64_t kSecondAttempt = uint64_t{1} << 32;
+  unsigned begun_anew = 0;
+  for (unsigned seed = 0; seed < 400; ++seed) {
+    std::mt19937 random(seed);
+    Link link;
+    prepare(link);
+    if (seed % 3 == 0) link.use_psk("noisy", {1, 2, 3, 4});
+    // OpenSSL has repeated itself twelve times after four seconds; the deadline is later.
+    link.client_policy.retransmit_max = link.server_policy.retransmit_max = 400;
+    bool anew = false;
+    link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+      Bytes rest = view(packet.bytes);
+      RecordView record;
+      REQUIRE(take_record(rest, record));
+      anew = anew || (record.epoch == 0 && record.sequence >= kSecondAttempt);
+      if (random() % 2 == 0) arriving.push_back(packet);
+    };
+    link.listen();
+    link.connect();
+    CAPTURE(seed);
+    CHECK(link.run_until([&] { return link.client().secure(); }, 29000));
+    begun_anew += anew ? 1 : 0;
+    CHECK(link.client().count(RecordType::kClose) == 0);
+    // Both sides agree, whatever became of earlier attempts.
+    link.network = nullptr;
+    link.run_until([] { return false; }, 500);
+    link.send(link.client(), view("a"));
+    link.send(link.server, view("b"));
+    link.pump();
+    CHECK(link.server.messages() == std::vector<std::string>{"a"});
+    CHECK(link.client().messages() == std::vector<std::string>{"b"});
+  }
+  CHECK(begun_anew > 0);
+}
+
+TEST_CASE("endpoint: what is left of an earlier attempt does not reach the next one") {
+  Link link;
+  prepare(link);
+  bool answers = false;
+  std::vector<Packet> earlier;
+  link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+    if (packet.to_server || answers || earlier.empty()) {
+      arriving.push_back(packet);
+    }
+    if (!packet.to_server && !answers) earlier.push_back(packet);
+  };
+  link.listen();
+  link.connect();
+  const auto hellos = [&] {
+    size_t begun = 0;
+    for (const Event& event : link.client().events) {
+      if (event.type == RecordType::kHandshake && event.a == (1U | 1U << 8)) ++begun;
+    }
+    return begun;
+  };
+  // The HelloVerifyRequest came, then nothing: hello and hello with cookie, again and again.
+  REQUIRE(link.run_until([&] { return hellos() == 3; }, 29000));
+  REQUIRE(earlier.size() > 5);
+  answers = true;
+  for (const Packet& packet : earlier) link.inject(link.client(), view(packet.bytes));
+  CHECK(link.run_until([&] { return both_secure(link); }));
+  CHECK(link.client().count(RecordType::kClose) == 0);
+}
+
 TEST_CASE("endpoint: retransmissions follow the policy and end") {
   Link link;
   SUBCASE("with the handshake timeout") {
