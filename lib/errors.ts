@@ -124,6 +124,12 @@ const ALERT_HINTS: Readonly<Record<string, string>> = {
   internal_error: 'The peer failed for a reason of its own: its log says which.',
 };
 
+/** Codes that say whose answer was no use. */
+const CALLBACKS: Readonly<Record<string, string>> = {
+  ERR_DTLS_SNI_CALLBACK: 'SNICallback',
+  ERR_DTLS_ALPN_CALLBACK: 'ALPNCallback',
+};
+
 const NO_ALERT = 255;
 
 /** The numbers in errors.def for which a close needs more than its row. */
@@ -181,6 +187,7 @@ export function errorFromClose(
     cause,
   };
   let message = headline(row.code);
+  const callback = CALLBACKS[row.code];
   if (record.kind === CERTIFICATE_REJECTED) {
     details.code = verifyErrorName(record.verifyResult);
     details.hint = VERIFY_HINTS[details.code] ?? `OpenSSL says: ${record.reason}.`;
@@ -189,6 +196,8 @@ export function errorFromClose(
     details.code = `ERR_DTLS_ALERT_${alert.toUpperCase()}`;
     details.hint = ALERT_HINTS[alert] ?? "The peer ended the session: its own log says why.";
     message = `the peer sent the fatal alert ${alert}`;
+  } else if (callback !== undefined && cause !== undefined) {
+    message = `${callback} failed: ${cause.message}`;
   } else if (record.reason !== '') {
     message += ` (${record.reason})`;
   }

@@ -5,13 +5,17 @@
  */
 export { DTLSError, type DTLSErrorCategory, type DTLSErrorDetails } from './errors';
 export { features, type Features } from './features';
+export type { ALPNProtocols } from './alpn';
 export type {
+  ALPNCallback,
   ClientPskCallback,
   ConnectOptions,
   HeartbeatOptions,
+  NamedServerOptions,
   RetransmissionOptions,
   ServerOptions,
   ServerPskCallback,
+  SNICallback,
   SessionOptions,
   TransportOption,
   UdpSocketOptions,

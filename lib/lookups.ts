@@ -121,7 +121,7 @@ export const asError = (thrown: unknown): Error =>
   thrown instanceof Error ? thrown : new Error(String(thrown));
 
 /** Asks now; answers now, or when the Promise settles. What either throws goes to `failed`. */
-function settle<T>(
+export function settle<T>(
   ask: () => T | Promise<T>,
   answer: (value: T) => void,
   failed: (cause: Error) => void,
@@ -144,6 +144,44 @@ function settle<T>(
   } catch (error) {
     failed(asError(error));
   }
+}
+
+/**
+ * As `settle`, for a question that can also be answered by calling `done`. `counts`: whether a returned
+ * value, or that of a Promise, is an answer. `again`: a second answer came, or an error after the first.
+ */
+export function settleOrCallBack<T>(
+  ask: (done: (error?: Error | null, value?: T) => void) => unknown,
+  counts: (returned: unknown) => boolean,
+  answer: (value: T | undefined) => void,
+  failed: (cause: Error) => void,
+  again: (cause: Error | undefined) => void,
+): void {
+  let answered = false;
+  const done = (error?: Error | null, value?: T): void => {
+    const cause = error === null || error === undefined ? undefined : asError(error);
+    if (answered) {
+      again(cause);
+      return;
+    }
+    answered = true;
+    if (cause !== undefined) {
+      failed(cause);
+      return;
+    }
+    try {
+      answer(value);
+    } catch (thrown) {
+      failed(asError(thrown));
+    }
+  };
+  settle<unknown>(
+    () => ask(done),
+    (returned) => {
+      if (counts(returned)) done(null, returned as T);
+    },
+    done,
+  );
 }
 
 function sized(name: string, value: unknown, max: number): Buffer {

@@ -35,6 +35,10 @@ export interface NativeSecureContext {
 export interface NativeSessionPolicy {
   /** Colon-separated names of `srtpProfiles`. */
   setSrtpProfiles(profiles: string): void;
+  /** A HelloQuestion, or several. */
+  setHelloQuestions(about: number): void;
+  /** ALPN, as on the wire. */
+  setProtocols(protocols: Uint8Array): void;
 }
 
 export interface NativeSrtp {
@@ -86,6 +90,19 @@ export interface NativeEndpoint {
     retries: number,
   ): number;
   close(slot: number, generation: number): void;
+  /**
+   * Undefined: what the session was made with. `protocols`: as on the wire, in place of the policy's; empty:
+   * none will do.
+   */
+  answerHello(
+    slot: number,
+    generation: number,
+    context: NativeSecureContext | undefined,
+    policy: NativeSessionPolicy | undefined,
+    protocols: Uint8Array | undefined,
+  ): void;
+  /** Refused for its server name, or for its protocols. */
+  refuseHello(slot: number, generation: number, forItsName: boolean): void;
   /** Without a key the identity is refused. A server passes no identity. */
   answerPsk(
     slot: number,

@@ -3,6 +3,7 @@ import type dgram from 'node:dgram';
 import type { LookupFunction } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 
+import type { ALPNProtocols } from './alpn';
 import type { Bytes, SecureContext, SecureContextOptions } from './secure-context';
 import type { DTLSSocket } from './socket';
 import type { SrtpProfile } from './srtp';
@@ -44,6 +45,8 @@ export interface SessionOptions {
   mtu?: number | undefined;
   /** Milliseconds without traffic after which a session ends; 0 (default): never. */
   idleTimeout?: number | undefined;
+  /** Application protocols (RFC 7301), the preferred one first; on a server its order counts. */
+  ALPNProtocols?: ALPNProtocols | undefined;
   /** Negotiate heartbeats (RFC 6520). Needs an AEAD suite. Default false. */
   heartbeat?: boolean | HeartbeatOptions | undefined;
   /**
@@ -82,11 +85,46 @@ export type ClientPskCallback = (
   hint: string | null,
 ) => MaybePromise<{ identity: Bytes; psk: NodeJS.ArrayBufferView } | null | undefined>;
 
+/**
+ * The context for a name that a client asks for; null or undefined: one of `addContext`'s, else the
+ * server's own. By return value, by Promise, or as in tls by `callback`: a function that takes it may
+ * return anything. An error refuses the client with the alert `unrecognized_name`.
+ */
+export type SNICallback = (
+  this: DTLSSocket,
+  servername: string,
+  callback: (error?: Error | null, context?: SecureContext | null) => void,
+) => unknown;
+
+/**
+ * One of the protocols that a client offers; undefined refuses it with the alert `no_application_protocol`.
+ * Not called for a client that offers none.
+ */
+export type ALPNCallback = (
+  this: DTLSSocket,
+  offer: { servername: string | null; protocols: string[] },
+) => MaybePromise<string | null | undefined>;
+
+/** What a server may have differently for a name: see {@link DTLSServer.addContext}. */
+export interface NamedServerOptions extends SecureContextOptions {
+  /** Instead of the context options. */
+  secureContext?: SecureContext | undefined;
+  requestCert?: boolean | undefined;
+  rejectUnauthorized?: boolean | undefined;
+  pskCallback?: ServerPskCallback | undefined;
+  pskIdentityHint?: string | undefined;
+  ALPNProtocols?: ALPNProtocols | undefined;
+  ALPNCallback?: ALPNCallback | undefined;
+}
+
 export interface ServerOptions extends SecureContextOptions, SessionOptions, UdpSocketOptions {
   /** Instead of the context options. */
   secureContext?: SecureContext | undefined;
   /** Ask clients for a certificate. Default false. */
   requestCert?: boolean | undefined;
+  SNICallback?: SNICallback | undefined;
+  /** Instead of `ALPNProtocols`. */
+  ALPNCallback?: ALPNCallback | undefined;
   /** Enables pre-shared key suites. */
   pskCallback?: ServerPskCallback | undefined;
   /** Sent to clients to help them choose an identity; at most 256 bytes. */

@@ -20,6 +20,7 @@ export const LookupKind = {
   PskServer: 1,
   PskClient: 2,
   PeerIdentity: 3,
+  ClientHello: 4,
 } as const;
 
 export const NO_SLOT = 0xffffffff;

@@ -5,17 +5,21 @@
 import dgram from 'node:dgram';
 import type { LookupFunction } from 'node:net';
 
+import { encodeProtocols } from './alpn';
 import { usageError } from './errors';
 import { native, type NativeSessionPolicy } from './native';
 import {
   MAX_HEARTBEAT_RETRIES,
   MAX_MESSAGE,
   MAX_PSK_IDENTITY,
+  type ALPNCallback,
   type ClientPskCallback,
   type ConnectOptions,
   type HeartbeatOptions,
+  type NamedServerOptions,
   type ServerOptions,
   type ServerPskCallback,
+  type SNICallback,
   type SessionOptions,
   type TransportOption,
   type UdpSocketOptions,
@@ -47,6 +51,7 @@ const COMMON_OPTIONS = [
   'idleTimeout',
   'heartbeat',
   'srtpProfiles',
+  'ALPNProtocols',
   'pskCallback',
   'transport',
   'reuseAddr',
@@ -60,6 +65,8 @@ const COMMON_OPTIONS = [
 const SERVER_OPTIONS = [
   ...COMMON_OPTIONS,
   'requestCert',
+  'SNICallback',
+  'ALPNCallback',
   'pskIdentityHint',
   'cookieExchange',
   'cookieLifetime',
@@ -79,6 +86,17 @@ const CONNECT_OPTIONS = [
   'checkServerIdentity',
   'lookup',
   'family',
+] as const;
+
+const NAMED_OPTIONS = [
+  ...CONTEXT_OPTIONS,
+  'secureContext',
+  'requestCert',
+  'rejectUnauthorized',
+  'pskCallback',
+  'pskIdentityHint',
+  'ALPNProtocols',
+  'ALPNCallback',
 ] as const;
 
 const MIN_MTU = 256;
@@ -116,6 +134,8 @@ export interface ResolvedUdp {
 
 export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
   readonly requestCert: boolean;
+  readonly SNICallback: SNICallback | undefined;
+  readonly ALPNCallback: ALPNCallback | undefined;
   readonly pskCallback: ServerPskCallback | undefined;
   readonly cookieExchange: boolean;
   readonly cookieLifetime: number;
@@ -227,6 +247,7 @@ function resolveSession(
   const heartbeat = resolveHeartbeat(options.heartbeat);
   const srtpProfiles = resolveSrtpProfiles(options.srtpProfiles);
   const mtu = integer('mtu', options.mtu, 1200, MIN_MTU, MAX_MESSAGE);
+  const protocols = encodeProtocols('ALPNProtocols', options.ALPNProtocols);
   return {
     context,
     rejectUnauthorized,
@@ -254,6 +275,7 @@ function resolveSession(
         shape.askIdentity ? context.clientAuthorities() : undefined,
       );
       if (srtpProfiles !== '') policy.setSrtpProfiles(srtpProfiles);
+      if (protocols !== undefined) policy.setProtocols(protocols);
       return policy;
     },
   };
@@ -321,6 +343,14 @@ export function resolveServerOptions(options: ServerOptions): ResolvedServer {
     );
   }
   const requestCert = flag('requestCert', options.requestCert, false);
+  const alpnCallback = callable('ALPNCallback', options.ALPNCallback);
+  if (alpnCallback !== undefined && options.ALPNProtocols !== undefined) {
+    throw usageError(
+      'ERR_DTLS_CONFLICTING_OPTIONS',
+      "'ALPNProtocols' has no effect beside 'ALPNCallback'",
+      'Leave one of them out.',
+    );
+  }
   const context = resolveContext(options, 'server', pskCallback !== undefined);
   return {
     ...resolveUdp(options),
@@ -332,6 +362,8 @@ export function resolveServerOptions(options: ServerOptions): ResolvedServer {
       pskIdentityHint: hint,
     }),
     requestCert,
+    SNICallback: callable('SNICallback', options.SNICallback),
+    ALPNCallback: alpnCallback,
     pskCallback,
     cookieExchange: flag('cookieExchange', options.cookieExchange, true),
     cookieLifetime: inRange('cookieLifetime', options.cookieLifetime, 30000, 100, 86400000),
@@ -352,6 +384,22 @@ export function resolveServerOptions(options: ServerOptions): ResolvedServer {
       0xffffffff,
     ),
   };
+}
+
+/** A name of a server's that was made with `server`: what it does not say is as there, but no credentials. */
+export function resolveNamedOptions(
+  options: NamedServerOptions | SecureContext,
+  server: ServerOptions,
+): ResolvedServer {
+  const own = options instanceof SecureContext ? { secureContext: options } : options;
+  checkObject('context', own);
+  checkNames(own, NAMED_OPTIONS);
+  const replaced: string[] = [...CONTEXT_OPTIONS, 'secureContext'];
+  if (own.ALPNProtocols !== undefined || own.ALPNCallback !== undefined) {
+    replaced.push('ALPNProtocols', 'ALPNCallback');
+  }
+  const inherited = Object.entries(server).filter(([name]) => !replaced.includes(name));
+  return resolveServerOptions({ ...Object.fromEntries(inherited), ...own });
 }
 
 export function resolveConnectOptions(

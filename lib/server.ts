@@ -5,9 +5,12 @@ import { isIP, type AddressInfo } from 'node:net';
 import { Endpoint, type ServerHandler, type SessionHandler } from './endpoint';
 import type { DTLSError} from './errors';
 import { ioError, usageError } from './errors';
-import type { ServerOptions, ServerPskCallback } from './options';
-import { resolveServerOptions, type ResolvedServer } from './resolve';
+import { askHello, helloQuestions, type ClientHello, type HelloAnswers } from './hello';
+import type { NativeSessionPolicy } from './native';
+import type { NamedServerOptions, ServerOptions } from './options';
+import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from './resolve';
 import { createSecureContext, SecureContext, type SecureContextOptions } from './secure-context';
+import { NamedRules, ServerNames } from './server-names';
 import { DTLSSocket, type SocketOwner } from './socket';
 import { noEndpointStats, type EndpointStats } from './stats';
 import { bindUdp, DgramTransport, isTransport, type DatagramTransport, type Peer } from './transport';
@@ -37,7 +40,9 @@ export class DTLSServer
   extends EventEmitter<DTLSServerEvents>
   implements ServerHandler, SocketOwner
 {
+  readonly #given: ServerOptions;
   readonly #options: ResolvedServer;
+  readonly #names = new ServerNames();
   #context: SecureContext;
   #endpoint: Endpoint | undefined;
   #state: 'idle' | 'binding' | 'listening' | 'closing' | 'closed' = 'idle';
@@ -49,6 +54,7 @@ export class DTLSServer
   constructor(options: ServerOptions) {
     super();
     this.#options = resolveServerOptions(options);
+    this.#given = { ...options };
     this.#context = this.#options.context;
     const { signal } = this.#options;
     if (signal !== undefined) {
@@ -64,7 +70,7 @@ export class DTLSServer
     // Secrets leave native code only when somebody wants them.
     this.on('newListener' as keyof DTLSServerEvents, (event: unknown) => {
       if (event !== 'keylog' || this.listenerCount('keylog') > 0) return;
-      this.#endpoint?.core.setPolicy(this.#options.policy(true));
+      this.#endpoint?.core.setPolicy(this.#policy(true));
     });
   }
 
@@ -83,16 +89,8 @@ export class DTLSServer
   }
 
   /** @internal */
-  get pskCallback(): ServerPskCallback | undefined {
-    return this.#options.pskCallback;
-  }
-  /** @internal */
   get sessionOptions(): ResolvedServer {
     return this.#options;
-  }
-  /** @internal */
-  get requestCert(): boolean {
-    return this.#options.requestCert;
   }
 
   /**
@@ -197,6 +195,22 @@ export class DTLSServer
     this.#endpoint?.core.setContext(this.#context.native);
   }
 
+  /**
+   * What counts for new clients that ask for a name (SNI). `*` stands for any characters but dots; of
+   * several entries that match the one added last counts. Options that are not given are the server's own,
+   * but for the credentials: certificate, keys, authorities and algorithms are those of `context` alone.
+   *
+   * @throws {@link DTLSError} of category `usage`, as `createServer`.
+   */
+  addContext(hostname: string, context: SecureContext | NamedServerOptions): void {
+    if (typeof hostname !== 'string') throw wrongType('hostname', 'a string', hostname);
+    if (hostname === '') {
+      throw usageError('ERR_INVALID_ARG_VALUE', "'hostname' cannot be empty", "Use '*' wildcards.");
+    }
+    this.#names.add(hostname, new NamedRules(resolveNamedOptions(context, this.#given)));
+    this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
+  }
+
   /** How many sessions there are, those in the handshake included. */
   getConnections(callback: (error: Error | null, count: number) => void): this {
     process.nextTick(callback, null, this.#sockets.size);
@@ -222,6 +236,12 @@ export class DTLSServer
         resolve();
       });
     });
+  }
+
+  #policy(keylog: boolean): NativeSessionPolicy {
+    const policy = this.#options.policy(keylog);
+    policy.setHelloQuestions(helloQuestions(this.#options, this.#names));
+    return policy;
   }
 
   #bind(address: string, family: 4 | 6, port: number, onError: (error: DTLSError) => void): void {
@@ -259,7 +279,7 @@ export class DTLSServer
     const options = this.#options;
     endpoint.core.listen(
       this.#context.native,
-      options.policy(this.listenerCount('keylog') > 0),
+      this.#policy(this.listenerCount('keylog') > 0),
       options.cookieExchange,
       options.cookieLifetime,
       options.cookieSecret,
@@ -292,6 +312,12 @@ export class DTLSServer
     const socket = new DTLSSocket(this, { endpoint, slot, generation }, peer);
     this.#sockets.add(socket);
     return socket;
+  }
+
+  /** @internal */
+  onClientHello(hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void {
+    const keylog = this.listenerCount('keylog') > 0;
+    askHello({ options: this.#options, names: this.#names, keylog }, hello, socket, answers);
   }
 
   /** @internal */

@@ -30,9 +30,15 @@ import {
   readableIdentity,
   type Answers,
 } from './lookups';
+import { readClientHello, type ClientHello, type HelloAnswers } from './hello';
 import { alertName, handshakeMessageName, protocolName, verifyErrorName } from './names';
-import { MAX_MESSAGE, type ConnectOptions, type ServerPskCallback } from './options';
-import { resolveConnectOptions, type ResolvedConnect, type ResolvedSession } from './resolve';
+import { MAX_MESSAGE, type ConnectOptions } from './options';
+import {
+  resolveConnectOptions,
+  type ResolvedConnect,
+  type ResolvedServer,
+  type ResolvedSession,
+} from './resolve';
 import { LookupKind, RecordType } from './outbox';
 import { noTraffic, sessionStats, type TrafficStats } from './stats';
 import type { SrtpKeys } from './srtp';
@@ -96,9 +102,8 @@ export interface SocketOwner {
   onSecure(socket: DTLSSocket): void;
   onClose(socket: DTLSSocket): void;
   onKeylog(line: Buffer, socket: DTLSSocket): void;
-  readonly pskCallback: ServerPskCallback | undefined;
-  readonly requestCert: boolean;
-  readonly sessionOptions: ResolvedSession;
+  onClientHello(hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void;
+  readonly sessionOptions: ResolvedServer;
 }
 
 /** Where a session lives, once it does. */
@@ -116,6 +121,8 @@ interface Session {
 export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements SessionHandler {
   readonly #owner: SocketOwner | undefined;
   #client: ResolvedConnect | undefined;
+  // A server's: its options, or those for the name that the client asked for.
+  #rules: ResolvedServer | undefined;
   #peer: Peer | undefined;
   #session: Session | undefined;
   #state: ReadyState = 'opening';
@@ -132,6 +139,8 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   #mtu = 0;
   #referenced = true;
   #protocol: string | null = null;
+  #alpnProtocol: string | false | null = null;
+  #servername: string | undefined;
   #peerCertificate = false;
   #psk = false;
   #verifyResult = 0;
@@ -144,6 +153,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   constructor(owner: SocketOwner | undefined, session?: Session, peer?: Peer) {
     super();
     this.#owner = owner;
+    this.#rules = owner?.sessionOptions;
     this.#session = session;
     this.#peer = peer;
   }
@@ -168,7 +178,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   /** Why `authorized` is false although a certificate was asked for; null otherwise. */
   get authorizationError(): string | null {
     if (this.#protocol === null || this.authorized) return null;
-    if (this.#owner !== undefined && !this.#owner.requestCert) return null;
+    if (this.#rules?.requestCert === false) return null;
     if (this.#cause !== undefined && 'code' in this.#cause) return String(this.#cause.code);
     return this.#peerCertificate
       ? verifyErrorName(this.#verifyResult)
@@ -176,7 +186,15 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
   /** The name that the client asked for (SNI), or null. */
   get servername(): string | null {
-    return this.#ask((core, slot, generation) => core.serverName(slot, generation)) ?? null;
+    return (
+      this.#servername ??
+      this.#ask((core, slot, generation) => core.serverName(slot, generation)) ??
+      null
+    );
+  }
+  /** The application protocol (ALPN); false when none was agreed on, null before the handshake is over. */
+  get alpnProtocol(): string | false | null {
+    return this.#alpnProtocol;
   }
   /** The identity of a pre-shared key handshake: a Buffer when it is not UTF-8. */
   get pskIdentity(): string | Buffer | null {
@@ -536,7 +554,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
         });
         return;
       case RecordType.Secure:
-        this.#onSecure(a, b);
+        this.#onSecure(a, b, data);
         return;
       case RecordType.Lookup:
         this.#onLookup(a, data);
@@ -572,11 +590,12 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     this.emit('drain');
   }
 
-  #onSecure(what: number, verifyResult: number): void {
+  #onSecure(what: number, verifyResult: number, alpnProtocol: Buffer): void {
     // close() came in a handler of the same pass, after the core had written this.
     if (this.#state !== 'opening') return;
     this.#state = 'open';
     this.#protocol = protocolName(what & 0xffff);
+    this.#alpnProtocol = alpnProtocol.length === 0 ? false : alpnProtocol.toString('latin1');
     this.#peerCertificate = (what & SECURE_PEER_CERTIFICATE) !== 0;
     this.#psk = (what & SECURE_PSK) !== 0;
     this.#verifyResult = verifyResult;
@@ -615,7 +634,32 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   // ---- questions from the handshake ----
 
+  #onClientHello(hello: ClientHello): void {
+    if (hello.servername !== '') this.#servername = hello.servername;
+    this.#owner?.onClientHello(hello, this, {
+      accept: ({ rules, context, policy, protocols }) => {
+        this.#rules = rules ?? this.#rules;
+        this.#down(({ endpoint, slot, generation }) => {
+          endpoint.core.answerHello(slot, generation, context?.native, policy, protocols);
+        });
+      },
+      refuse: (about, cause) => {
+        this.#cause = cause;
+        this.#down(({ endpoint, slot, generation }) => {
+          endpoint.core.refuseHello(slot, generation, about === 'name');
+        });
+      },
+      again: (cause) => {
+        this.destroy(cause);
+      },
+    });
+  }
+
   #onLookup(kind: number, about: Buffer): void {
+    if (kind === LookupKind.ClientHello) {
+      this.#onClientHello(readClientHello(about));
+      return;
+    }
     const answers: Answers = {
       psk: (identity, key) => {
         this.#down(({ endpoint, slot, generation }) => {
@@ -632,7 +676,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       },
     };
     if (kind === LookupKind.PskServer) {
-      askServerPsk(this.#owner?.pskCallback, this, about, answers);
+      askServerPsk(this.#rules?.pskCallback, this, about, answers);
     } else if (this.#client === undefined) {
       throw new Error(`a server's session asks a client's question ${String(kind)}`);
     } else if (kind === LookupKind.PskClient) {
@@ -649,7 +693,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
 
   get #options(): ResolvedSession {
-    const options = this.#owner?.sessionOptions ?? this.#client;
+    const options = this.#rules ?? this.#client;
     if (options === undefined) throw notOpen('tell its options');
     return options;
   }

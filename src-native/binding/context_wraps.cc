@@ -106,10 +106,13 @@ void SecureContextWrap::add_crl(const Napi::CallbackInfo& info) {
 // ---- SessionPolicy ----
 
 Napi::Function SessionPolicyWrap::define(Napi::Env env) {
-  return DefineClass(env, "SessionPolicy",
-                     {
-                         InstanceMethod<&SessionPolicyWrap::set_srtp_profiles>("setSrtpProfiles"),
-                     });
+  return DefineClass(
+      env, "SessionPolicy",
+      {
+          InstanceMethod<&SessionPolicyWrap::set_srtp_profiles>("setSrtpProfiles"),
+          InstanceMethod<&SessionPolicyWrap::set_hello_questions>("setHelloQuestions"),
+          InstanceMethod<&SessionPolicyWrap::set_protocols>("setProtocols"),
+      });
 }
 
 SessionPolicyWrap::SessionPolicyWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
@@ -138,6 +141,15 @@ SessionPolicyWrap::SessionPolicyWrap(const Napi::CallbackInfo& info) : ObjectWra
 
 void SessionPolicyWrap::set_srtp_profiles(const Napi::CallbackInfo& info) {
   policy_->srtp_profiles = text_of(info[0]);
+}
+
+void SessionPolicyWrap::set_hello_questions(const Napi::CallbackInfo& info) {
+  policy_->hello_questions = static_cast<uint32_t>(number_of(info[0]));
+}
+
+void SessionPolicyWrap::set_protocols(const Napi::CallbackInfo& info) {
+  const Bytes protocols = bytes_of(info[0]);
+  policy_->protocols.assign(protocols.data, protocols.data + protocols.size);
 }
 
 }  // namespace dtls::binding

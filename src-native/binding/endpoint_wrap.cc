@@ -40,6 +40,8 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::send>("send"),
           InstanceMethod<&EndpointWrap::heartbeat>("heartbeat"),
           InstanceMethod<&EndpointWrap::close>("close"),
+          InstanceMethod<&EndpointWrap::answer_hello>("answerHello"),
+          InstanceMethod<&EndpointWrap::refuse_hello>("refuseHello"),
           InstanceMethod<&EndpointWrap::answer_psk>("answerPsk"),
           InstanceMethod<&EndpointWrap::answer_identity>("answerIdentity"),
           InstanceMethod<&EndpointWrap::release>("release"),
@@ -149,6 +151,30 @@ Napi::Value EndpointWrap::heartbeat(const Napi::CallbackInfo& info) {
 
 void EndpointWrap::close(const Napi::CallbackInfo& info) {
   endpoint_->close(u32_of(info[0]), u32_of(info[1]));
+  publish_deadline();
+}
+
+void EndpointWrap::answer_hello(const Napi::CallbackInfo& info) {
+  HelloAnswer answer;
+  if (!info[2].IsUndefined()) {
+    answer.context = SecureContextWrap::Unwrap(info[2].As<Napi::Object>())->context();
+  }
+  if (!info[3].IsUndefined()) {
+    answer.policy = SessionPolicyWrap::Unwrap(info[3].As<Napi::Object>())->policy();
+  }
+  if (!info[4].IsUndefined()) {
+    const Bytes protocols = bytes_of(info[4]);
+    answer.protocols.emplace(protocols.data, protocols.data + protocols.size);
+  }
+  endpoint_->answer_hello(u32_of(info[0]), u32_of(info[1]), std::move(answer), now());
+  publish_deadline();
+}
+
+void EndpointWrap::refuse_hello(const Napi::CallbackInfo& info) {
+  HelloAnswer answer;
+  answer.refusal = info[2].As<Napi::Boolean>().Value() ? FailureKind::kServerNameRefused
+                                                       : FailureKind::kProtocolsRefused;
+  endpoint_->answer_hello(u32_of(info[0]), u32_of(info[1]), std::move(answer), now());
   publish_deadline();
 }
 

@@ -59,6 +59,8 @@ class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
 
  private:
   void set_srtp_profiles(const Napi::CallbackInfo& info);
+  void set_hello_questions(const Napi::CallbackInfo& info);
+  void set_protocols(const Napi::CallbackInfo& info);
 
   std::shared_ptr<SessionPolicy> policy_ = std::make_shared<SessionPolicy>();
 };
@@ -78,6 +80,8 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value send(const Napi::CallbackInfo& info);
   Napi::Value heartbeat(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
+  void answer_hello(const Napi::CallbackInfo& info);
+  void refuse_hello(const Napi::CallbackInfo& info);
   void answer_psk(const Napi::CallbackInfo& info);
   void answer_identity(const Napi::CallbackInfo& info);
   void release(const Napi::CallbackInfo& info);

@@ -193,19 +193,17 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
       return true;
     }
     ++stats_.cookiesAccepted;
+  } else if (fragment.message_length > HelloAssembly::kMaxMessage) {
+    ++stats_.malformedDatagrams;
+    return true;
   }
   if (!admit(peer)) return true;
   Session& session = open(Role::kServer, peer, listener_->context, listener_->policy, now);
   const uint32_t slot = session.id().slot;
   outbox_.append(RecordType::kOpen, session.id(), peer_index,
                  peers_[peer].candidate == slot ? 1 : 0);
-  if (listener_->cookie_exchange) {
-    session.accept_hello(record, fragment, hello.random, now);
-  } else {
-    session.accept_unverified(record, hello.random, now);
-    session.receive(datagram, scratch_.data(), now);
-  }
-  settle(slot);
+  session.accept_hello(record, fragment, hello.random, listener_->cookie_exchange);
+  deliver(slot, datagram, now);
   return true;
 }
 
@@ -311,6 +309,14 @@ void Endpoint::close(uint32_t slot, uint32_t generation) {
   Session* session = find(slot, generation);
   if (session == nullptr) return;
   session->close();
+  settle(slot);
+}
+
+void Endpoint::answer_hello(uint32_t slot, uint32_t generation, HelloAnswer answer, double now) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->answer_hello(std::move(answer), now);
   settle(slot);
 }
 

@@ -51,6 +51,7 @@ class Endpoint {
   HeartbeatOutcome heartbeat(uint32_t slot, uint32_t generation, Bytes payload, size_t padding,
                              double timeout, uint32_t retries, double now);
   void close(uint32_t slot, uint32_t generation);
+  void answer_hello(uint32_t slot, uint32_t generation, HelloAnswer answer, double now);
   void answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
                   double now);
   void answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now);

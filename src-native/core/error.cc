@@ -21,6 +21,8 @@ FailureKind kind_of_ssl_reason(int reason, FailureKind fallback) {
     case SSL_R_NO_SHARED_CIPHER:
     case SSL_R_NO_CIPHERS_AVAILABLE:
       return FailureKind::kNoSharedCipher;
+    case SSL_R_NO_APPLICATION_PROTOCOL:
+      return FailureKind::kNoApplicationProtocol;
     case SSL_R_NO_SHARED_GROUPS:
     case SSL_R_NO_SHARED_SIGNATURE_ALGORITHMS:
     case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:

@@ -18,7 +18,8 @@ enum class RecordType : uint32_t {
   kOpen,       // a server session begins; a: peer index; b: 1 when it may replace an older session
   kHandshake,  // a: direction | retransmit << 1 | message type << 8; b: length
   kAlert,      // a: direction | level << 8 | description << 16
-  kSecure,     // handshake done; a: version | kSecure… flags; b: X.509 verify result
+  kSecure,     // handshake done; a: version | kSecure… flags; b: X.509 verify result; bytes: the
+               // application protocol, or none
   kLookup,     // a question, a: LookupKind; bytes: what is asked about
   kKeylog,     // bytes: one line in NSS format
   kClose,   // last record of a session; a: FailureKind (0: orderly); b: CloseDetail; bytes: texts
@@ -31,6 +32,7 @@ enum class LookupKind : uint32_t {
   kPskServer = 1,  // bytes: the client's identity
   kPskClient,      // bytes: the server's hint, perhaps empty
   kPeerIdentity,   // the chain is valid: is it the host that was meant?
+  kClientHello,    // bytes: pack_client_hello
 };
 
 constexpr uint32_t kSecurePeerCertificate = 1U << 16;

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/client_hello.h"
+
 namespace dtls {
 
 namespace {
@@ -30,12 +32,16 @@ Session::Session(Outbox& outbox, TrafficStats& totals, SessionId id, Role role,
       role_(role),
       peer_(peer),
       context_(std::move(context)),
-      policy_(std::move(policy)),
       handshake_(std::make_unique<Handshake>()),
-      handshake_deadline_(policy_->handshake_timeout > 0 ? now + policy_->handshake_timeout
-                                                         : kNever),
+      handshake_deadline_(policy->handshake_timeout > 0 ? now + policy->handshake_timeout : kNever),
       last_activity_(now),
       last_heard_(now) {
+  use_policy(std::move(policy));
+}
+
+void Session::use_policy(std::shared_ptr<const SessionPolicy> policy) {
+  policy_ = std::move(policy);
+  heartbeat_.reset();
   if (policy_->heartbeat == HeartbeatMode::kOff) return;
   heartbeat_ = std::make_unique<Heartbeat>();
   heartbeat_->own = policy_->heartbeat;
@@ -71,6 +77,11 @@ bool Session::create_ssl() {
     if (!policy_->server_name.empty() &&
         SSL_set_tlsext_host_name(ssl, policy_->server_name.c_str()) != 1) {
       return false;
+    }
+    if (!policy_->protocols.empty() &&
+        SSL_set_alpn_protos(ssl, policy_->protocols.data(),
+                            static_cast<unsigned>(policy_->protocols.size())) != 0) {
+      return false;  // unlike its siblings it returns 0 for success
     }
     if (policy_->ask_psk) {
       SSL_set_psk_client_callback(ssl, psk_client_callback);
@@ -143,43 +154,61 @@ void Session::connect(double now) {
 }
 
 void Session::accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random,
-                           double now) {
-  note_datagram(record.whole.size);
+                           bool cookie_verified) {
   std::copy_n(random.data, kRandomSize, hello_random_.data());
   hello_sequence_ = record.sequence;
-  handshake_->heard_anything = true;
   handshake_->hello = std::make_unique<HelloAssembly>(record, fragment);
-  if (handshake_->hello->complete()) listen(now);
+  handshake_->cookie_verified = cookie_verified;
 }
 
-void Session::accept_unverified(const RecordView& record, Bytes random, double now) {
-  std::copy_n(random.data, kRandomSize, hello_random_.data());
-  hello_sequence_ = record.sequence;
-  if (!create_ssl()) {
-    fail(failure_from_openssl(FailureKind::kInternal));
-    return;
+// The hello is whole. There is no SSL yet: one that is made when the answer is known has all that
+// its context says, and while the answer is open the peer costs no more than its hello.
+void Session::on_hello(double now) {
+  if (policy_->hello_questions != 0) {
+    ClientHelloView hello;
+    const Bytes body = handshake_->hello->record().from(kRecordHeaderSize + kHandshakeHeaderSize);
+    const auto asks = [this](uint32_t about) { return (policy_->hello_questions & about) != 0; };
+    if (parse_client_hello(body, hello) && ((asks(kAskServerName) && hello.server_name.size != 0) ||
+                                            (asks(kAskProtocols) && hello.protocols.size != 0))) {
+      const std::vector<uint8_t> about = pack_client_hello(hello);
+      park(LookupKind::kClientHello, {about.data(), about.size()});
+      return;
+    }
   }
-  begin_handshake(now);
+  begin_server(now);
 }
 
-// The endpoint has verified the cookie; DTLSv1_listen moves a fresh SSL behind the cookie exchange:
-// it expects message 1 next and goes on from the hello's record number (RFC 6347 section 4.2.1).
-void Session::listen(double now) {
+void Session::answer_hello(HelloAnswer answer, double now) {
+  if (!waits_for(LookupKind::kClientHello)) return;
+  handshake_->question.reset();
+  handshake_->cause = answer.refusal;
+  handshake_->protocols = std::move(answer.protocols);
+  if (answer.context) context_ = std::move(answer.context);
+  if (answer.policy) use_policy(std::move(answer.policy));
+  begin_server(now);
+}
+
+void Session::begin_server(double now) {
   const std::unique_ptr<HelloAssembly> hello = std::move(handshake_->hello);
   if (!create_ssl()) {
     fail(failure_from_openssl(FailureKind::kInternal));
     return;
   }
   const ErrorQueueScope errors;
-  const std::unique_ptr<BIO_ADDR, BioAddrFree> unused(BIO_ADDR_new());
   offer(hello->record());
-  const int listened = unused ? DTLSv1_listen(ssl_.get(), unused.get()) : -1;
-  take_back();
-  if (listened != 1) {
-    fail(session_failure(FailureKind::kProtocolError));
-    return;
+  if (handshake_->cookie_verified) {
+    // The endpoint has verified the cookie; DTLSv1_listen moves a fresh SSL behind the cookie
+    // exchange: it expects message 1 next and goes on from the hello's record number (RFC 6347
+    // section 4.2.1).
+    const std::unique_ptr<BIO_ADDR, BioAddrFree> unused(BIO_ADDR_new());
+    if (!unused || DTLSv1_listen(ssl_.get(), unused.get()) != 1) {
+      take_back();
+      fail(session_failure(FailureKind::kProtocolError));
+      return;
+    }
   }
   begin_handshake(now);
+  take_back();
 }
 
 bool Session::began_with(Bytes random) const {
@@ -188,15 +217,15 @@ bool Session::began_with(Bytes random) const {
 }
 
 void Session::park(LookupKind kind, Bytes about) {
-  handshake_->parked = true;
+  handshake_->question = kind;
   update_retransmission(0);
   outbox_.append(RecordType::kLookup, id_, static_cast<uint32_t>(kind), 0, about);
 }
 
 void Session::resume(uint8_t* scratch, double now) {
-  handshake_->parked = false;
+  handshake_->question.reset();
   drive_handshake(now);
-  while (handshake_ && !handshake_->parked && !handshake_->waiting.empty()) {
+  while (handshake_ && !handshake_->question && !handshake_->waiting.empty()) {
     const std::vector<uint8_t> waiting = std::move(handshake_->waiting.front());
     handshake_->waiting.pop_front();
     handshake_->waiting_bytes -= waiting.size();
@@ -209,9 +238,7 @@ void Session::resume(uint8_t* scratch, double now) {
 }
 
 void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now) {
-  if (!handshake_ || !handshake_->parked || handshake_->peer_identity == PeerIdentity::kAsked) {
-    return;
-  }
+  if (!waits_for(role_ == Role::kServer ? LookupKind::kPskServer : LookupKind::kPskClient)) return;
   Handshake& handshake = *handshake_;
   handshake.psk_found = found;
   handshake.psk_key.assign(key.data, key.data + key.size);
@@ -223,15 +250,13 @@ void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch
 }
 
 void Session::answer_identity(bool accepted, uint8_t* scratch, double now) {
-  if (!handshake_ || !handshake_->parked || handshake_->peer_identity != PeerIdentity::kAsked) {
-    return;
-  }
+  if (!waits_for(LookupKind::kPeerIdentity)) return;
   handshake_->peer_identity = accepted ? PeerIdentity::kAccepted : PeerIdentity::kRejected;
   resume(scratch, now);
 }
 
 void Session::drive_handshake(double now) {
-  if (!handshake_ || handshake_->parked || !ssl_) return;
+  if (!handshake_ || handshake_->question || !ssl_) return;
   const ErrorQueueScope errors;
   const int result = SSL_do_handshake(ssl_.get());
   if (result == 1) {
@@ -261,7 +286,11 @@ void Session::established(double now) {
   uint32_t what = static_cast<uint32_t>(SSL_version(ssl));
   if (SSL_get0_peer_certificate(ssl) != nullptr) what |= kSecurePeerCertificate;
   if (is_psk_suite(SSL_get_current_cipher(ssl))) what |= kSecurePsk;
-  outbox_.append(RecordType::kSecure, id_, what, static_cast<uint32_t>(SSL_get_verify_result(ssl)));
+  const unsigned char* protocol = nullptr;
+  unsigned protocol_size = 0;
+  SSL_get0_alpn_selected(ssl, &protocol, &protocol_size);
+  outbox_.append(RecordType::kSecure, id_, what, static_cast<uint32_t>(SSL_get_verify_result(ssl)),
+                 {protocol, protocol_size});
 }
 
 SendOutcome Session::send(Bytes message, uint32_t token, double now) {
@@ -373,7 +402,7 @@ void Session::advance(double now) {
 // question is open nothing is repeated: the peer's flight has arrived, the answer is ours to give.
 void Session::update_retransmission(double now) {
   retransmit_at_ = kNever;
-  if (!ssl_ || (handshake_ && handshake_->parked)) return;
+  if (!ssl_ || parked()) return;
   timeval left{};
   if (DTLSv1_get_timeout(ssl_.get(), &left) != 1) return;
   const double milliseconds =

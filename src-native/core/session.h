@@ -57,6 +57,9 @@ struct SessionPolicy {
   bool ask_psk = false;
   bool ask_identity = false;  // client: have the consumer compare the certificate with the host
   bool keylog = false;
+  // Server: what of a ClientHello the consumer wants to answer, kAsk… of these.
+  uint32_t hello_questions = 0;
+  std::vector<uint8_t> protocols;  // ALPN, as on the wire, in this side's order; empty for none
   HeartbeatMode heartbeat = HeartbeatMode::kOff;
   double heartbeat_interval = 0;  // keep-alive: a request after this long without hearing anything
   double heartbeat_timeout = 1000;  // before a request is sent again
@@ -66,6 +69,18 @@ struct SessionPolicy {
   std::shared_ptr<const SecureContext> authorities;
   std::string psk_identity_hint;  // server; empty for none
   std::string srtp_profiles;      // RFC 5764; colon-separated, in order of preference
+};
+
+// SessionPolicy::hello_questions: a question is asked when the hello has what it is about.
+constexpr uint32_t kAskServerName = 1;
+constexpr uint32_t kAskProtocols = 2;
+
+// The answer to a ClientHello. Null or unset: what the session was made with.
+struct HelloAnswer {
+  FailureKind refusal = FailureKind::kNone;  // kServerNameRefused or kProtocolsRefused
+  std::shared_ptr<const SecureContext> context;
+  std::shared_ptr<const SessionPolicy> policy;
+  std::optional<std::vector<uint8_t>> protocols;  // in place of the policy's; empty: none will do
 };
 
 // One DTLS association: an SSL, driven by records in and calls down, that writes datagrams and what
@@ -85,11 +100,10 @@ class Session final : private DatagramPort {
 
   // Client: sends the ClientHello. `scratch` as in receive.
   void connect(double now);
-  // Server: the fragment whose cookie was valid; starts the handshake when the hello is whole.
+  // Server: the front of the ClientHello that the next datagram received begins with. The handshake
+  // starts when the hello is whole, and what it asks about is answered.
   void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random,
-                    double now);
-  // Server without cookie exchange: the handshake begins with the next datagram received.
-  void accept_unverified(const RecordView& record, Bytes random, double now);
+                    bool cookie_verified);
 
   // `scratch`: kMaxPlaintext bytes that the call may overwrite.
   void receive(Bytes datagram, uint8_t* scratch, double now);
@@ -101,6 +115,7 @@ class Session final : private DatagramPort {
   void advance(double now);
 
   // Answers to LOOKUP records. Too late or unasked: ignored.
+  void answer_hello(HelloAnswer answer, double now);
   void answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now);
   void answer_identity(bool accepted, uint8_t* scratch, double now);
 
@@ -130,11 +145,14 @@ class Session final : private DatagramPort {
 
   // Everything that only a handshake needs; freed when it is over.
   struct Handshake {
-    std::unique_ptr<HelloAssembly> hello;
+    std::unique_ptr<HelloAssembly> hello;  // until the SSL is made
+    bool cookie_verified = false;
+    std::optional<std::vector<uint8_t>> protocols;  // the answer to the hello, as on the wire
+    std::vector<uint8_t> refused_protocols;         // those of the client, when none is shared
     std::unique_ptr<PskIdentityReader> psk_identity;
     std::unique_ptr<PskHintReader> psk_hint;
-    std::vector<uint8_t> held_done;  // a ServerHelloDone that came too early
-    bool parked = false;             // a question is open: records wait
+    std::vector<uint8_t> held_done;      // a ServerHelloDone that came too early
+    std::optional<LookupKind> question;  // open: records wait
     std::deque<std::vector<uint8_t>> waiting;
     size_t waiting_bytes = 0;
     bool psk_found = false;
@@ -155,11 +173,13 @@ class Session final : private DatagramPort {
     Handshake& operator=(const Handshake&) = delete;
   };
 
+  void use_policy(std::shared_ptr<const SessionPolicy> policy);
   bool create_ssl();
   void begin_handshake(double now);
   bool begin_anew(double now);
   void fail_handshake(double now);
-  void listen(double now);
+  void on_hello(double now);
+  void begin_server(double now);
 
   void on_record(const RecordView& record, uint8_t* scratch, double now);
   bool is_of_earlier_attempt(const RecordView& record) const {
@@ -168,6 +188,8 @@ class Session final : private DatagramPort {
   void keep(const RecordView& record);
   bool question_comes_first(const RecordView& record);
   void park(LookupKind kind, Bytes about);
+  bool parked() const { return handshake_ && handshake_->question; }
+  bool waits_for(LookupKind kind) const { return parked() && handshake_->question == kind; }
   void resume(uint8_t* scratch, double now);
   void feed(const RecordView& record, uint8_t* scratch, double now);
   void drive_handshake(double now);
@@ -208,6 +230,10 @@ class Session final : private DatagramPort {
   static void message_callback(int write, int version, int content_type, const void* bytes,
                                size_t size, SSL* ssl, void* arg);
   static int verify_callback(X509_STORE_CTX* store, void* arg);
+  static int client_hello_callback(SSL* ssl, int* alert, void* arg);
+  static int server_name_callback(SSL* ssl, int* alert, void* arg);
+  static int protocols_callback(SSL* ssl, const unsigned char** out, unsigned char* out_size,
+                                const unsigned char* in, unsigned in_size, void* arg);
   static int verify_cookie_callback(SSL* ssl, const unsigned char* cookie, unsigned size);
   static unsigned psk_server_callback(SSL* ssl, const char* identity, unsigned char* psk,
                                       unsigned capacity);

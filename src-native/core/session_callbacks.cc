@@ -11,6 +11,9 @@ namespace dtls {
 void Session::install_callbacks(SSL_CTX* ctx) {
   SSL_CTX_set_cert_verify_callback(ctx, verify_callback, nullptr);
   SSL_CTX_set_cookie_verify_cb(ctx, verify_cookie_callback);
+  SSL_CTX_set_client_hello_cb(ctx, client_hello_callback, nullptr);
+  SSL_CTX_set_tlsext_servername_callback(ctx, server_name_callback);
+  SSL_CTX_set_alpn_select_cb(ctx, protocols_callback, nullptr);
   SSL_CTX_set_keylog_callback(ctx, keylog_callback);
   SSL_CTX_add_custom_ext(ctx, kHeartbeatExtension,
                          SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_2_SERVER_HELLO, heartbeat_add_callback,
@@ -146,6 +149,50 @@ int Session::verify_callback(X509_STORE_CTX* store, void* /*arg*/) {
       return tolerant ? 1 : 0;
   }
   return 0;
+}
+
+// The hello was answered with a refusal: OpenSSL knows how to say so.
+int Session::client_hello_callback(SSL* ssl, int* alert, void* /*arg*/) {
+  const Handshake* handshake = of(ssl)->handshake_.get();
+  if (handshake == nullptr) return SSL_CLIENT_HELLO_ERROR;
+  switch (handshake->cause) {
+    case FailureKind::kServerNameRefused:
+      *alert = SSL_AD_UNRECOGNIZED_NAME;  // RFC 6066 section 3
+      return SSL_CLIENT_HELLO_ERROR;
+    case FailureKind::kProtocolsRefused:
+      *alert = SSL_AD_NO_APPLICATION_PROTOCOL;
+      return SSL_CLIENT_HELLO_ERROR;
+    default:
+      return SSL_CLIENT_HELLO_SUCCESS;
+  }
+}
+
+// Whatever the name, there is a context for it; a server says that it has used the name (RFC 6066
+// section 3), and the session keeps it.
+int Session::server_name_callback(SSL* ssl, int* /*alert*/, void* /*arg*/) {
+  const bool named =
+      SSL_is_server(ssl) != 0 && SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) != nullptr;
+  return named ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+}
+
+// RFC 7301 section 3.2: the server's order decides, and without a protocol in common it refuses.
+int Session::protocols_callback(SSL* ssl, const unsigned char** out, unsigned char* out_size,
+                                const unsigned char* in, unsigned in_size, void* /*arg*/) {
+  const Session& session = *of(ssl);
+  Handshake* handshake = session.handshake_.get();
+  if (handshake == nullptr) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  const bool answered = handshake->protocols.has_value();
+  const std::vector<uint8_t>& own = answered ? *handshake->protocols : session.policy_->protocols;
+  if (own.empty() && !answered) return SSL_TLSEXT_ERR_NOACK;
+  unsigned char* chosen = nullptr;
+  if (!own.empty() &&
+      SSL_select_next_proto(&chosen, out_size, own.data(), static_cast<unsigned>(own.size()), in,
+                            in_size) == OPENSSL_NPN_NEGOTIATED) {
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+  }
+  handshake->refused_protocols.assign(in, in + in_size);
+  return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
 int Session::verify_cookie_callback(SSL* /*ssl*/, const unsigned char* /*cookie*/,

@@ -25,6 +25,19 @@ std::string supported_cipher_names(SSL* ssl) {
   return names;
 }
 
+// Of a list as it is on the wire. They are any bytes that a peer likes.
+std::string protocol_names(const std::vector<uint8_t>& wire) {
+  std::string names;
+  for (size_t at = 0; at < wire.size(); at += size_t{1} + wire[at]) {
+    if (!names.empty()) names += ", ";
+    for (size_t i = 1; i <= wire[at]; ++i) {
+      const uint8_t byte = wire[at + i];
+      names += byte > ' ' && byte <= '~' ? static_cast<char>(byte) : '?';
+    }
+  }
+  return names.empty() ? "none" : names;
+}
+
 const char* version_name(int version) {
   switch (version) {
     case DTLS1_2_VERSION:
@@ -57,6 +70,10 @@ Failure Session::handshake_failure() {
   } else if (failure.kind == FailureKind::kNoSharedCipher) {
     failure.detail = "the client offers " + cipher_names(SSL_get_client_ciphers(ssl)) +
                      "; this side has " + supported_cipher_names(ssl);
+  } else if (failure.kind == FailureKind::kNoApplicationProtocol) {
+    failure.detail =
+        "the client offers " + protocol_names(handshake_->refused_protocols) + "; this side has " +
+        protocol_names(handshake_->protocols ? *handshake_->protocols : policy_->protocols);
   } else if (failure.kind == FailureKind::kVersionMismatch && role_ == Role::kServer) {
     failure.detail = std::string("the client offers at most ") +
                      version_name(SSL_client_version(ssl)) + "; this side accepts " +
@@ -73,6 +90,7 @@ Failure Session::handshake_failure() {
 FailureKind Session::timeout_kind() const {
   const Handshake& handshake = *handshake_;
   if (!handshake.heard_anything) return FailureKind::kNoResponse;
+  if (handshake.question) return FailureKind::kLookupTimeout;
   if (ssl_ && is_psk_suite(SSL_get_pending_cipher(ssl_.get()))) {
     // Different keys show as Finished messages that nobody can decrypt, and RFC 6347
     // section 4.1.2.7 has such records dropped in silence: the server sees them, the client only

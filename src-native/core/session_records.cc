@@ -81,21 +81,23 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
   if (handshake_) {
     handshake_->heard_anything = true;
     if (handshake_->hello) {
+      // Until the hello is answered the peer can only repeat it.
+      if (handshake_->question) return;
       FragmentView fragment;
       Bytes rest = record.fragment;
       if (record.epoch != 0 || record.type != static_cast<uint8_t>(ContentType::kHandshake)) return;
       while (take_fragment(rest, fragment)) handshake_->hello->add(fragment);
-      if (handshake_->hello->complete()) listen(now);
+      if (handshake_->hello->complete()) on_hello(now);
       return;
     }
-    if (handshake_->parked) {
+    if (handshake_->question) {
       keep(record);
       return;
     }
     if (question_comes_first(record)) return;
   }
   feed(record, scratch, now);
-  if (handshake_ && !handshake_->held_done.empty() && !handshake_->parked) {
+  if (handshake_ && !handshake_->held_done.empty() && !handshake_->question) {
     const std::vector<uint8_t> held = std::move(handshake_->held_done);
     handshake_->held_done.clear();
     Bytes bytes{held.data(), held.size()};

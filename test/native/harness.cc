@@ -344,6 +344,9 @@ void Link::answer(Side& side, const Event& event) {
     case LookupKind::kPeerIdentity:
       side.endpoint.answer_identity(id.slot, id.generation, side.accept_identity, now());
       return;
+    case LookupKind::kClientHello:
+      side.endpoint.answer_hello(id.slot, id.generation, {}, now());
+      return;
   }
 }
 
