@@ -89,6 +89,11 @@ export class PeerProcess {
     return this.#exit;
   }
 
+  /** SIGSTOP, for one that is to stop answering, and SIGCONT. */
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(name);
+  }
+
   /** Ends it now, if it has not ended already. */
   async stop(): Promise<void> {
     if (!this.#ended) this.#child.kill('SIGKILL');

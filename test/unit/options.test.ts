@@ -49,6 +49,8 @@ describe('options', () => {
       [ofServer, 'cyphers', 'ciphers'],
       [ofServer, 'handshakeTimout', 'handshakeTimeout'],
       [ofServer, 'pskCalback', 'pskCallback'],
+      [ofServer, 'sniCallback', 'SNICallback'],
+      [ofServer, 'alpnProtocols', 'ALPNProtocols'],
       [ofClient, 'serverName', 'servername'],
       [ofClient, 'rejectUnauthorised', 'rejectUnauthorized'],
       [ofClient, 'hosts', 'host'],
@@ -90,6 +92,7 @@ describe('options', () => {
       ['retransmission', 5],
       ['retransmission', null],
       ['pskCallback', 'key'],
+      ['ALPNProtocols', 'coap'],
       ['secureContext', {}],
       ['transport', {}],
       ['transport', 5],
@@ -118,6 +121,8 @@ describe('options', () => {
     const serverOnly: [string, unknown][] = [
       ['requestCert', 1],
       ['pskIdentityHint', Buffer.alloc(2)],
+      ['SNICallback', createSecureContext()],
+      ['ALPNCallback', 'coap'],
       ['cookieExchange', 'off'],
       ['cookieLifetime', '30s'],
       ['cookieSecret', 42],
@@ -243,6 +248,11 @@ describe('options', () => {
       const error = ofServer({ secureContext: createSecureContext(), ciphers: 'DEFAULT' });
       expectUsage(error, 'ERR_DTLS_CONFLICTING_OPTIONS', 'ciphers');
       expect(error.hint).to.match(/createSecureContext/);
+    });
+
+    it('ALPNProtocols beside ALPNCallback', () => {
+      const error = ofServer({ ALPNProtocols: ['x'], ALPNCallback: () => 'x' });
+      expectUsage(error, 'ERR_DTLS_CONFLICTING_OPTIONS', 'ALPNProtocols');
     });
 
     it('minVersion above maxVersion', () => {
