@@ -1,8 +1,11 @@
 import type { AddressInfo } from 'node:net';
 
+import { channels } from './diagnostics';
+import { dropsSince } from './drops';
 import { ioError } from './errors';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from './native';
 import { NO_SLOT, outbox, type RecordSink } from './outbox';
+import type { DTLSSocket } from './socket';
 import { endpointStats, type EndpointStats } from './stats';
 import type { DatagramReceiver, DatagramTransport, Peer } from './transport';
 
@@ -14,6 +17,8 @@ export interface SessionHandler {
   /** The transport had an error that concerns this session's peer. */
   onTransportError(error: Error): void;
   onDrain(): void;
+  /** Whose it is, for those who watch. */
+  readonly socket: DTLSSocket;
 }
 
 /** What makes an endpoint a server's. */
@@ -206,8 +211,25 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   receive(datagram: Uint8Array, peer: Peer): void {
     if (outbox.idle) this.#peers.length = 0;
     const index = this.#peers.push(peer) - 1;
+    const before = channels.dropped.hasSubscribers ? this.core.counters() : undefined;
     this.core.receive(datagram, peer.address, peer.port, index);
+    if (before !== undefined) this.#publishDrops(before, datagram.length, peer);
     this.flush();
+  }
+
+  #publishDrops(before: Float64Array, length: number, peer: Peer): void {
+    const reasons = dropsSince(before, this.core.counters());
+    if (reasons === undefined) return;
+    const { address, port, family } = peer;
+    const session = this.#sessions.find(
+      (entry) => entry?.handler.peer.port === port && entry.handler.peer.address === address,
+    );
+    channels.dropped.publish({
+      socket: session?.handler.socket,
+      peer: { address, port, family },
+      length,
+      reasons,
+    });
   }
 
   drain(): void {

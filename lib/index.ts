@@ -3,6 +3,12 @@
  *
  * @packageDocumentation
  */
+export type {
+  DiagnosticsChannelName,
+  DiagnosticsEvents,
+  DropReasons,
+  SessionRole,
+} from './diagnostics';
 export { DTLSError, type DTLSErrorCategory, type DTLSErrorDetails } from './errors';
 export { features, type Features } from './features';
 export type { ALPNProtocols } from './alpn';

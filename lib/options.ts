@@ -55,6 +55,8 @@ export interface SessionOptions {
    * client has. Without one in common the handshake goes on without SRTP. Default: none.
    */
   srtpProfiles?: readonly SrtpProfile[] | undefined;
+  /** A folder for one qlog file for each session. Default: the environment's QLOGDIR, or none. */
+  qlogDir?: string | undefined;
 }
 
 /** Options of the UDP socket, as in `node:dgram`. */

@@ -24,6 +24,7 @@ import {
   type TransportOption,
   type UdpSocketOptions,
 } from './options';
+import { qlogDirectory } from './qlog';
 import { CONTEXT_OPTIONS, SecureContext, type SecureContextOptions } from './secure-context';
 import { resolveSrtpProfiles } from './srtp';
 import { isTransport, type DatagramTransport } from './transport';
@@ -52,6 +53,7 @@ const COMMON_OPTIONS = [
   'heartbeat',
   'srtpProfiles',
   'ALPNProtocols',
+  'qlogDir',
   'pskCallback',
   'transport',
   'reuseAddr',
@@ -118,6 +120,7 @@ export interface ResolvedSession {
   readonly rejectUnauthorized: boolean;
   readonly mtu: number;
   readonly heartbeat: ResolvedHeartbeat;
+  readonly qlogDir: string | undefined;
   /** `keylog`: secrets leave native code only when somebody listens. */
   policy(keylog: boolean): NativeSessionPolicy;
 }
@@ -253,6 +256,7 @@ function resolveSession(
     rejectUnauthorized,
     mtu,
     heartbeat,
+    qlogDir: qlogDirectory(text('qlogDir', options.qlogDir)),
     policy: (keylog) => {
       const policy = new native.SessionPolicy(
         handshakeTimeout,

@@ -3,6 +3,7 @@ import { EventEmitter, on } from 'node:events';
 import { isIP, type AddressInfo } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 
+import { channels, type SessionRole } from './diagnostics';
 import { dial, type Dialled } from './dial';
 import type { Endpoint, SessionHandler } from './endpoint';
 import {
@@ -40,6 +41,7 @@ import {
   type ResolvedSession,
 } from './resolve';
 import { LookupKind, RecordType } from './outbox';
+import { logSession } from './qlog';
 import { noTraffic, sessionStats, type TrafficStats } from './stats';
 import type { SrtpKeys } from './srtp';
 import type { Peer } from './transport';
@@ -148,6 +150,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   #timeout = 0;
   #timer: NodeJS.Timeout | undefined;
   #lastActivity = 0;
+  #startedAt = performance.now();
 
   /** @internal Use {@link connect}. */
   constructor(owner: SocketOwner | undefined, session?: Session, peer?: Peer) {
@@ -237,6 +240,10 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
           )) ??
       noTraffic()
     );
+  }
+  /** @internal */
+  get socket(): this {
+    return this;
   }
   /** @internal */
   get peer(): Peer {
@@ -512,6 +519,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       const policy = options.policy(this.listenerCount('keylog') > 0);
       const [slot, generation] = endpoint.connect(this, options.context.native, policy);
       this.#session = { endpoint, slot, generation };
+      this.#onStart('client', peer, options.qlogDir);
     } catch (error) {
       this.destroy(asDtlsError(error, peer));
       return;
@@ -531,6 +539,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     if (this.#destroyed) return;
     switch (type) {
       case RecordType.Open:
+        this.#onStart('server', this.peer, this.#owner?.sessionOptions.qlogDir);
         this.#owner?.onConnection(this);
         return;
       case RecordType.Message:
@@ -538,21 +547,24 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
         this.emit('message', data, this.peer);
         return;
       case RecordType.Handshake:
-        this.emit('handshake', {
+        this.#onHandshakeMessage({
           direction: direction(a),
           message: handshakeMessageName((a >>> 8) & 0xff),
           length: b,
           retransmit: (a & 2) !== 0,
         });
         return;
-      case RecordType.Alert:
-        this.emit('alert', {
+      case RecordType.Alert: {
+        const event: AlertEvent = {
           direction: direction(a),
           level: ((a >>> 8) & 0xff) === 2 ? 'fatal' : 'warning',
           description: alertName((a >>> 16) & 0xff),
           code: (a >>> 16) & 0xff,
-        });
+        };
+        if (channels.alert.hasSubscribers) channels.alert.publish({ socket: this, ...event });
+        this.emit('alert', event);
         return;
+      }
       case RecordType.Secure:
         this.#onSecure(a, b, data);
         return;
@@ -561,7 +573,9 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
         return;
       case RecordType.Heartbeat: {
         const event = this.#heartbeats?.onRecord(a, b, data) ?? heartbeatEvent(a, b, data);
-        if (event !== undefined) this.emit('heartbeat', event);
+        if (event === undefined) return;
+        if (channels.heartbeat.hasSubscribers) channels.heartbeat.publish({ socket: this, ...event });
+        this.emit('heartbeat', event);
         return;
       }
       case RecordType.Keylog: {
@@ -590,6 +604,25 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     this.emit('drain');
   }
 
+  #onStart(role: SessionRole, peer: Peer, qlogDir: string | undefined): void {
+    this.#startedAt = performance.now();
+    if (qlogDir !== undefined) logSession(this, qlogDir, role, peer);
+    if (channels.sessionStart.hasSubscribers) {
+      channels.sessionStart.publish({ socket: this, role, peer });
+    }
+  }
+
+  #onHandshakeMessage(event: HandshakeEvent): void {
+    if (channels.handshakeMessage.hasSubscribers) {
+      channels.handshakeMessage.publish({ socket: this, ...event });
+    }
+    if (event.retransmit && channels.retransmission.hasSubscribers) {
+      const { message, length } = event;
+      channels.retransmission.publish({ socket: this, message, length });
+    }
+    this.emit('handshake', event);
+  }
+
   #onSecure(what: number, verifyResult: number, alpnProtocol: Buffer): void {
     // close() came in a handler of the same pass, after the core had written this.
     if (this.#state !== 'opening') return;
@@ -600,6 +633,15 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     this.#psk = (what & SECURE_PSK) !== 0;
     this.#verifyResult = verifyResult;
     this.#touch();
+    if (channels.handshakeDone.hasSubscribers) {
+      channels.handshakeDone.publish({
+        socket: this,
+        duration: performance.now() - this.#startedAt,
+        protocol: this.#protocol,
+        cipher: this.getCipher()?.name ?? '',
+        authorized: this.authorized,
+      });
+    }
     const session = this.#session;
     const queued = this.#queue;
     this.#queue = [];
@@ -784,6 +826,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     this.#closeEmitted = true;
     this.#state = 'closed';
     clearTimeout(this.#timer);
+    this.#publishEnd(error, completedHandshake);
     this.#heartbeats?.fail(error ?? notOpen('wait for a heartbeat'));
     const queued = this.#queue;
     this.#queue = [];
@@ -798,6 +841,16 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       this.#destroyed = true;
       this.#owner?.onClose(this);
       this.emit('close', error !== undefined);
+    }
+  }
+
+  #publishEnd(error: DTLSError | undefined, completedHandshake: boolean): void {
+    const duration = performance.now() - this.#startedAt;
+    if (error !== undefined && !completedHandshake && channels.handshakeFailed.hasSubscribers) {
+      channels.handshakeFailed.publish({ socket: this, duration, error });
+    }
+    if (this.#session !== undefined && channels.sessionClose.hasSubscribers) {
+      channels.sessionClose.publish({ socket: this, duration, error, stats: this.stats });
     }
   }
 
