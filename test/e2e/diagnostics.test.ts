@@ -7,7 +7,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { DiagnosticsChannelName, DiagnosticsEvents, DTLSSocket } from '../../lib/index';
-import { Link } from '../helpers/lab';
+import { Link } from '../../lib/lab/index';
 import { run } from '../helpers/child';
 import {
   clientFailure,

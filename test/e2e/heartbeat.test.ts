@@ -14,7 +14,7 @@ import {
   type HeartbeatOptions,
   type ServerOptions,
 } from '../../lib/index';
-import { Link, type LinkConditions } from '../helpers/lab';
+import { Link, type LinkConditions } from '../../lib/lab/index';
 import {
   closeEverything,
   failure,

@@ -3,7 +3,7 @@
 // says why.
 import { expect } from 'chai';
 import type { DTLSSocket } from '../../lib/index';
-import { Link, type Transit } from '../helpers/lab';
+import { Link, type Transit } from '../../lib/lab/index';
 import {
   accepted,
   clientError,

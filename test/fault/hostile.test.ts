@@ -7,7 +7,7 @@ import { runInNewContext } from 'node:vm';
 
 import { expect } from 'chai';
 import type { DTLSServer, DTLSSocket, Peer } from '../../lib/index';
-import { Link, peerOf, seededRandom } from '../helpers/lab';
+import { Link, peerOf, seededRandom } from '../../lib/lab/index';
 import {
   accepted,
   ALERT,

@@ -7,7 +7,7 @@
 // server's end of an earlier attempt may fail, or open and be replaced.
 import { expect } from 'chai';
 import type { DTLSServer, DTLSSocket } from '../../lib/index';
-import { Link, seededRandom, type Transit } from '../helpers/lab';
+import { Link, seededRandom, type Transit } from '../../lib/lab/index';
 import {
   APPLICATION_DATA,
   closeAll,

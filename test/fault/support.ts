@@ -11,7 +11,7 @@ import {
   type ServerOptions,
 } from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
-import { peerOf, type Link } from '../helpers/lab';
+import { peerOf, type Link } from '../../lib/lab/index';
 
 export const SERVER = ['10.0.0.1', 5684] as const;
 export const CLIENT = ['10.0.0.2', 40000] as const;

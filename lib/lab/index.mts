@@ -1,0 +1,2 @@
+export { Link, peerOf, seededRandom } from './index.js';
+export type * from './index.js';

@@ -1,0 +1,130 @@
+// Protects the simulated link that users test with: what it does is what its conditions say, the same
+// seed does the same again, and a NAT that forgets an end moves it without the end's noticing.
+import { expect } from 'chai';
+import type { DatagramReceiver, DatagramTransport, Peer } from '../../lib/index';
+import { Link, peerOf, type LinkConditions } from '../../lib/lab/index';
+import { closeEverything, dialTo, listen, messages, next, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
+
+const FROM = peerOf('10.0.0.2', 2);
+const TO = peerOf('10.0.0.1', 1);
+
+interface Arrival {
+  readonly number: number;
+  readonly from: Peer;
+}
+
+/** Sends numbered datagrams and waits until all have arrived or were lost. */
+async function carry(
+  seed: string,
+  conditions: LinkConditions,
+  count: number,
+): Promise<{ arrivals: Arrival[]; lost: number[] }> {
+  const link = new Link(seed, conditions);
+  const arrivals: Arrival[] = [];
+  const lost: number[] = [];
+  link.attach(TO.address, TO.port).start(receiver((arrival) => arrivals.push(arrival)));
+  link.observe = ({ index }, copies) => {
+    if (copies === 0) lost.push(index);
+  };
+  const sender = link.attach(FROM.address, FROM.port);
+  for (let number = 0; number < count; ++number) sender.send([numbered(number)], TO);
+  while (link.inFlight > 0) await new Promise((done) => setTimeout(done, 1));
+  return { arrivals, lost };
+}
+
+function numbered(number: number): Buffer {
+  const datagram = Buffer.alloc(4);
+  datagram.writeUInt32BE(number);
+  return datagram;
+}
+
+const receiver = (arrived: (arrival: Arrival) => void): DatagramReceiver => ({
+  receive: (datagram, from) => {
+    arrived({ number: Buffer.from(datagram).readUInt32BE(), from });
+  },
+  drain: () => undefined,
+  error: () => undefined,
+  closed: () => undefined,
+});
+
+describe('dgram-dtls/lab', () => {
+  afterEach(closeEverything);
+
+  it('does the same again with the same seed, and something else with another', async () => {
+    const conditions = { loss: 0.2, burst: { enter: 0.05, leave: 0.3 }, duplicate: 0.1 };
+    const first = await carry('a', conditions, 500);
+    const again = await carry('a', conditions, 500);
+    const other = await carry('b', conditions, 500);
+    expect(again.lost).to.deep.equal(first.lost);
+    expect(other.lost).not.to.deep.equal(first.lost);
+  });
+
+  it('loses in bursts whose length and share are those of the model', async () => {
+    const { lost } = await carry('bursts', { burst: { enter: 0.02, leave: 0.25 } }, 20_000);
+    const bursts = lost.filter((number, index) => number !== (lost[index - 1] ?? -2) + 1).length;
+    // Gilbert: the share of bad time is enter / (enter + leave), a burst lasts 1 / leave.
+    expect(lost.length / 20_000).to.be.closeTo(0.02 / 0.27, 0.02);
+    expect(lost.length / bursts).to.be.closeTo(4, 0.6);
+  });
+
+  it('loses only a part of a burst with `loss`', async () => {
+    const burst = { enter: 1, leave: 0, loss: 0.5 };
+    const { lost } = await carry('half', { burst }, 5000);
+    expect(lost.length / 5000).to.be.closeTo(0.5, 0.05);
+  });
+
+  it('varies the delay by the jitter, so that datagrams overtake one another', async () => {
+    const { arrivals } = await carry('jitter', { delay: 20, jitter: 8 }, 200);
+    expect(arrivals).to.have.length(200);
+    const numbers = arrivals.map(({ number }) => number);
+    expect(numbers).not.to.deep.equal([...numbers].sort((a, b) => a - b));
+  });
+
+  describe('rebind', () => {
+    it('makes datagrams come from a new port, and the old one unreachable', async () => {
+      const link = new Link('nat');
+      const heard: Arrival[] = [];
+      const inside: Arrival[] = [];
+      const server = link.attach(TO.address, TO.port);
+      server.start(receiver((arrival) => heard.push(arrival)));
+      const client = link.attach(FROM.address, FROM.port);
+      client.start(receiver((arrival) => inside.push(arrival)));
+      client.send([numbered(1)], TO);
+      const moved = link.rebind(client);
+      client.send([numbered(2)], TO);
+      server.send([numbered(3)], FROM);
+      server.send([numbered(4)], moved);
+      while (link.inFlight > 0) await new Promise((done) => setImmediate(done));
+      expect(moved.port).not.to.equal(FROM.port);
+      expect(heard.map(({ from }) => from.port)).to.deep.equal([FROM.port, moved.port]);
+      expect(inside.map(({ number }) => number)).to.deep.equal([4]);
+      expect(link.counters(TO, FROM).unreachable).to.equal(1);
+      expect(client.address().port).to.equal(FROM.port);
+    });
+
+    it('cuts a session off until its client has begun anew', async () => {
+      const link = new Link('nat and session');
+      const server = await listen({ ...PSK_SERVER, transport: link.attach('10.0.0.1', 1) });
+      const transport = link.attach('10.0.0.2');
+      const client = dialTo({ host: '10.0.0.1', port: 1, ...PSK_CLIENT, transport });
+      const [socket] = await next(server, 'secureConnection');
+      const first = messages(socket, 1);
+      client.send('before');
+      await first;
+      link.rebind(transport);
+      client.send('after');
+      while (link.inFlight > 0) await new Promise((done) => setImmediate(done));
+      expect(server.stats.unknownPeerDatagrams).to.equal(1);
+      const again = dialTo({ host: '10.0.0.1', port: 1, ...PSK_CLIENT, transport });
+      await next(again, 'secureConnect');
+      expect(server.stats.sessions).to.be.above(1);
+    });
+
+    it('refuses a transport of another link', () => {
+      const transport: DatagramTransport = new Link('one').attach('10.0.0.1', 1);
+      expect(() => new Link('other').rebind(transport))
+        .to.throw(/not attached/)
+        .with.property('code', 'ERR_INVALID_ARG_VALUE');
+    });
+  });
+});
