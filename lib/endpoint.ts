@@ -76,6 +76,12 @@ export class Endpoint implements RecordSink, DatagramReceiver {
     return endpoint;
   }
 
+  /** The endpoint on a transport, if there is one. */
+  static on(key: object): Endpoint | undefined {
+    const existing = Endpoint.#byTransport.get(key);
+    return existing?.#closing === true ? undefined : existing;
+  }
+
   private constructor(transport: DatagramTransport) {
     this.#transport = transport;
     let id = 0;
@@ -179,6 +185,11 @@ export class Endpoint implements RecordSink, DatagramReceiver {
       this.#flushScheduled = false;
       this.flush();
     });
+  }
+
+  /** Sends now what calls have caused; their events come as with `flushAfterCall`. */
+  transmit(): void {
+    outbox.transmit();
   }
 
   /** No new sessions from now on. Those that are open live on; the last to go takes the transport along. */

@@ -48,6 +48,8 @@ export interface RecordSink {
   ): void;
 }
 
+/** In place of the type of a record that has been dealt with early. */
+const DONE = 0;
 const WORDS = 8;
 const RECORDS = 4096;
 const ARENA_BYTES = 1 << 20;
@@ -104,6 +106,29 @@ class Outbox {
           this.drain();
         });
       }
+    }
+  }
+
+  /**
+   * Sends the datagrams that the last calls have caused, ahead of the events among them: for a caller
+   * that is about to close the socket they leave by. What has spilled over into native memory stays.
+   */
+  transmit(): void {
+    const count = this.#control[0] ?? 0;
+    for (let record = this.#end; record < count; ++record) {
+      if (this.#word(record, 0) !== RecordType.Transmit) continue;
+      const offset = this.#word(record, 6);
+      const datagram = Buffer.from(this.#arena.subarray(offset, offset + this.#word(record, 7)));
+      this.#records[record * WORDS] = DONE;
+      this.#sinks
+        .get(this.#word(record, 1))
+        ?.transmit(
+          this.#word(record, 2),
+          this.#word(record, 3),
+          this.#word(record, 4),
+          this.#word(record, 5),
+          datagram,
+        );
     }
   }
 
@@ -179,7 +204,7 @@ class Outbox {
     while (this.#next < this.#end) {
       const record = this.#next++;
       const type: number = this.#word(record, 0);
-      if (type === RecordType.Transmit) continue;
+      if (type === RecordType.Transmit || type === DONE) continue;
       this.#sinks
         .get(this.#word(record, 1))
         ?.dispatch(

@@ -64,7 +64,7 @@ const COMMON_OPTIONS = [
   'signal',
 ] as const;
 
-const SERVER_OPTIONS = [
+export const SERVER_OPTIONS = [
   ...COMMON_OPTIONS,
   'requestCert',
   'SNICallback',
@@ -78,7 +78,7 @@ const SERVER_OPTIONS = [
   'maxSessionsPerHost',
 ] as const;
 
-const CONNECT_OPTIONS = [
+export const CONNECT_OPTIONS = [
   ...COMMON_OPTIONS,
   'host',
   'port',

@@ -178,6 +178,9 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
       deliver(slot, datagram, now);
       return true;
     }
+    for (const uint32_t slot : {slots.current, slots.candidate}) {
+      if (slot != kNoSlot && slots_[slot].session->turns_away(hello.random)) return true;
+    }
   }
 
   if (listener_->cookie_exchange) {

@@ -216,6 +216,25 @@ bool Session::began_with(Bytes random) const {
          std::memcmp(random.data, hello_random_.data(), kRandomSize) == 0;
 }
 
+// Two ends that dial each other at once have both sent a ClientHello, from and to the same ports. A
+// hello's random stays the same in all its repetitions and both ends get to see both: the greater
+// one goes on, and whoever sent it stays the client.
+bool Session::turns_away(Bytes random) {
+  if (role_ != Role::kClient || state_ == SessionState::kClosed) return false;
+  const bool again = std::memcmp(random.data, hello_random_.data(), kRandomSize) == 0;
+  if (!handshake_) return again;  // a late repetition; another random is a peer that has restarted
+  std::array<uint8_t, kRandomSize> own{};
+  if (!ssl_ || SSL_get_client_random(ssl_.get(), own.data(), own.size()) != own.size())
+    return false;
+  const int order = std::memcmp(random.data, own.data(), kRandomSize);
+  if (order > 0) return false;
+  if (order == 0) return true;  // our own, sent back
+  std::copy_n(random.data, kRandomSize, hello_random_.begin());
+  // A peer that repeats its hello and never answers ours does not serve; then it may have its way.
+  constexpr uint32_t kPatience = 3;
+  return handshake_->heard_anything || ++handshake_->hellos_turned_away < kPatience;
+}
+
 void Session::park(LookupKind kind, Bytes about) {
   handshake_->question = kind;
   update_retransmission(0);

@@ -135,6 +135,9 @@ class Session final : private DatagramPort {
   bool completed_handshake() const { return completed_handshake_; }
   // The session began with this ClientHello: the same again is a retransmission, not a new peer.
   bool began_with(Bytes random) const;
+  // Client: whether the peer's own ClientHello, which crossed ours, is to be ignored because ours
+  // is the one that both ends go on with.
+  bool turns_away(Bytes random);
   double deadline() const;
   // Null before the ClientHello is whole, and after the session has closed.
   SSL* ssl() const { return ssl_.get(); }
@@ -165,6 +168,7 @@ class Session final : private DatagramPort {
     bool finished_sent = false;
     bool change_cipher_spec_received = false;
     bool change_cipher_spec_sent = false;
+    uint32_t hellos_turned_away = 0;
     uint32_t undecrypted = 0;  // epoch 1 records that OpenSSL took and made nothing of
 
     Handshake() = default;
@@ -265,6 +269,7 @@ class Session final : private DatagramPort {
   int alert_sent_ = Failure::kNoAlert;  // the last fatal one
   uint32_t send_token_ = 0;
   const PeerAddress peer_;
+  // Server: of the hello that it began with. Client: of the peer's hello that it turned away.
   std::array<uint8_t, kRandomSize> hello_random_{};
   std::shared_ptr<const SecureContext> context_;
   std::shared_ptr<const SessionPolicy> policy_;

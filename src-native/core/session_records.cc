@@ -13,9 +13,30 @@ namespace {
 constexpr size_t kMaxWaitingRecords = 64;
 constexpr size_t kMaxWaitingBytes = size_t{64} * 1024;
 
-// Whether a record in clear is not what its type says. OpenSSL ends the handshake for it, where
-// RFC 6347 section 4.1.2.7 has it dropped: anybody can send one.
-bool is_malformed_in_clear(const RecordView& record) {
+// Handshake messages that only the other role sends, RFC 5246 section 7.3.
+bool is_from_other_role(uint8_t type, Role receiver) {
+  switch (type) {
+    case SSL3_MT_CLIENT_HELLO:
+    case SSL3_MT_CERTIFICATE_VERIFY:
+    case SSL3_MT_CLIENT_KEY_EXCHANGE:
+      return receiver == Role::kServer;
+    case SSL3_MT_SERVER_HELLO:
+    case DTLS1_MT_HELLO_VERIFY_REQUEST:
+    case SSL3_MT_NEWSESSION_TICKET:
+    case SSL3_MT_SERVER_KEY_EXCHANGE:
+    case SSL3_MT_CERTIFICATE_REQUEST:
+    case SSL3_MT_SERVER_DONE:
+    case SSL3_MT_CERTIFICATE_STATUS:
+      return receiver == Role::kClient;
+    default:
+      return true;
+  }
+}
+
+// Whether a record in clear is not what its type says, or is what only a peer of the same role
+// would send (two ends that dialled each other at once do). OpenSSL ends the handshake for it,
+// where RFC 6347 section 4.1.2.7 has it dropped: anybody can send one.
+bool is_out_of_place_in_clear(const RecordView& record, Role receiver) {
   if (record.epoch != 0) return false;
   switch (static_cast<ContentType>(record.type)) {
     case ContentType::kChangeCipherSpec:
@@ -26,7 +47,9 @@ bool is_malformed_in_clear(const RecordView& record) {
       Bytes rest = record.fragment;
       FragmentView fragment;
       do {
-        if (!take_fragment(rest, fragment)) return true;
+        if (!take_fragment(rest, fragment) || !is_from_other_role(fragment.type, receiver)) {
+          return true;
+        }
       } while (rest.size != 0);
       return false;
     }
@@ -74,7 +97,7 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
   }
   if (record.type < static_cast<uint8_t>(ContentType::kChangeCipherSpec) ||
       record.type > application_data || (record.type == application_data && record.epoch == 0) ||
-      is_of_earlier_attempt(record) || is_malformed_in_clear(record)) {
+      is_of_earlier_attempt(record) || is_out_of_place_in_clear(record, role_)) {
     count<&TrafficStats::discardedRecords>();
     return;
   }

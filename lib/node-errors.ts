@@ -1,0 +1,57 @@
+/** Errors as Node throws them, for the parts that stand in for modules of Node's: same class, same code. */
+
+export interface NodeError extends Error {
+  code: string;
+}
+
+const coded = (error: Error, code: string): NodeError => Object.assign(error, { code });
+
+function received(value: unknown): string {
+  if (value === null || value === undefined) return ` Received ${String(value)}`;
+  if (typeof value === 'function') {
+    return ` Received function ${value.name}`;
+  }
+  if (typeof value === 'object') {
+    const name: unknown = (value as { constructor?: { name?: unknown } }).constructor?.name;
+    return typeof name === 'string' && name !== ''
+      ? ` Received an instance of ${name}`
+      : ' Received [Object: null prototype] {}';
+  }
+  const shown = typeof value === 'string' ? `'${value.slice(0, 28)}'` : String(value);
+  return ` Received type ${typeof value} (${shown}${typeof value === 'bigint' ? 'n' : ''})`;
+}
+
+const named = (name: string): string =>
+  name.endsWith(' argument')
+    ? `The ${name}`
+    : `The "${name}" ${name.includes('.') ? 'property' : 'argument'}`;
+
+/** `expected` begins with "of type" or "an instance of". */
+export const invalidArgType = (name: string, expected: string, value: unknown): NodeError =>
+  coded(
+    new TypeError(`${named(name)} must be ${expected}.${received(value)}`),
+    'ERR_INVALID_ARG_TYPE',
+  );
+
+export const invalidArgValue = (name: string, reason: string, value: unknown): NodeError =>
+  coded(
+    new TypeError(`${named(name)} ${reason}.${received(value)}`),
+    'ERR_INVALID_ARG_VALUE',
+  );
+
+export const outOfRange = (name: string, range: string, value: unknown): NodeError =>
+  coded(
+    new RangeError(`The value of "${name}" is out of range. It must be ${range}. Received ${String(value)}`),
+    'ERR_OUT_OF_RANGE',
+  );
+
+export const badPort = (name: string, value: unknown): NodeError =>
+  coded(
+    new RangeError(`${name} should be > 0 and < 65536.${received(value)}.`),
+    'ERR_SOCKET_BAD_PORT',
+  );
+
+export const plain = (code: string, message: string): NodeError => coded(new Error(message), code);
+
+export const typeError = (code: string, message: string): NodeError =>
+  coded(new TypeError(message), code);
