@@ -79,7 +79,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   /** The endpoint on a transport, if there is one. */
   static on(key: object): Endpoint | undefined {
     const existing = Endpoint.#byTransport.get(key);
-    return existing?.#closing === true ? undefined : existing;
+    return existing === undefined || existing.#closing ? undefined : existing;
   }
 
   private constructor(transport: DatagramTransport) {
@@ -188,7 +188,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   }
 
   /** Sends now what calls have caused; their events come as with `flushAfterCall`. */
-  transmit(): void {
+  transmitNow(): void {
     outbox.transmit();
   }
 

@@ -2,11 +2,13 @@ export {
   connect,
   createSecureContext,
   createServer,
+  createSocket,
   DEFAULT_CIPHERS,
   DTLSError,
   DTLSServer,
   DTLSSocket,
   features,
   SecureContext,
+  SecureDgramSocket,
 } from './index.js';
 export type * from './index.js';

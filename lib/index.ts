@@ -34,6 +34,14 @@ export {
   type ProtocolVersion,
   type SecureContextOptions,
 } from './secure-context';
+export { createSocket, SecureDgramSocket, type PeerInfo } from './create-socket/socket';
+export type {
+  PskCredentials,
+  SocketDtlsOptions,
+  SocketOptions,
+  SocketPeerOptions,
+  SocketRole,
+} from './create-socket/options';
 export { createServer, DTLSServer, type DTLSServerEvents, type ListenOptions } from './server';
 export type {
   DiscoverMtuOptions,

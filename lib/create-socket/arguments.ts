@@ -14,13 +14,12 @@ export interface SendArguments {
 
 const MESSAGE_TYPES = 'of type string or an instance of Buffer, TypedArray, or DataView';
 
-const viewOf = (value: NodeJS.ArrayBufferView): Buffer =>
-  Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-
 function partOf(value: unknown): Buffer | undefined {
   if (typeof value === 'string') return Buffer.from(value);
   if (Buffer.isBuffer(value)) return value;
-  return ArrayBuffer.isView(value) ? viewOf(value) : undefined;
+  return ArrayBuffer.isView(value)
+    ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+    : undefined;
 }
 
 function slice(message: unknown, offset: unknown, length: unknown): Buffer {

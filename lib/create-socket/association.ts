@@ -1,0 +1,228 @@
+/** One peer of a socket: the session that is open, those in the making, and what waits for them. */
+import tls, { type PeerCertificate } from 'node:tls';
+
+import { DTLSError } from '../errors';
+import { MAX_MESSAGE } from '../options';
+import type { DTLSSocket } from '../socket';
+import type { Peer } from '../transport';
+import type { SendCallback } from './arguments';
+
+interface Waiting {
+  readonly message: Buffer;
+  readonly hostname: string | undefined;
+  readonly callback: SendCallback | undefined;
+}
+
+/** What an association asks of its socket. */
+export interface AssociationOwner {
+  readonly maxQueueSize: number;
+  /** Begins a handshake; the session, or why there is none, comes later or at once. */
+  dial(association: Association, hostname: string | undefined): void;
+  onMessage(message: Buffer, session: DTLSSocket, identity: string | Buffer | null): void;
+  onSecure(session: DTLSSocket): void;
+  onPeerError(error: Error, peer: Peer): void;
+  /** Nothing is left of it. */
+  onEmpty(association: Association): void;
+}
+
+type ServerIdentityCheck = typeof tls.checkServerIdentity;
+
+export class Association {
+  readonly peer: Peer;
+  readonly #owner: AssociationOwner;
+  #session: DTLSSocket | undefined;
+  readonly #inTheMaking = new Set<DTLSSocket>();
+  #dialling = false;
+  #queue: Waiting[] = [];
+  #queuedBytes = 0;
+  #lastError: Error | undefined;
+  /** Names that the open session's certificate is known to be good for. */
+  #names = new Set<string>();
+  #checkIdentity: ServerIdentityCheck | undefined;
+  #anyName = false;
+
+  constructor(owner: AssociationOwner, peer: Peer) {
+    this.#owner = owner;
+    this.peer = peer;
+  }
+
+  /** A handshake goes on, or is about to begin. */
+  get handshaking(): boolean {
+    return this.#dialling || this.#inTheMaking.size > 0;
+  }
+
+  *sessions(): Generator<DTLSSocket> {
+    if (this.#session !== undefined) yield this.#session;
+    yield* this.#inTheMaking;
+  }
+
+  /** `hostname`: what the peer was called, if not by its address. */
+  send(message: Buffer, hostname: string | undefined, callback: SendCallback | undefined): void {
+    const refusal = refusalOf(message, this.peer);
+    if (refusal !== undefined) {
+      this.#report(callback, refusal);
+    } else if (this.#session !== undefined) {
+      this.#write(this.#session, { message, hostname, callback });
+    } else if (this.#queuedBytes + message.length > this.#owner.maxQueueSize) {
+      this.#report(
+        callback,
+        new DTLSError('too many messages wait for the handshake with this peer', {
+          code: 'ERR_DTLS_QUEUE_FULL',
+          category: 'usage',
+          hint: "Send less before the first callback, or raise 'maxQueueSize'.",
+          peer: this.peer,
+        }),
+      );
+    } else {
+      // The caller may reuse its memory.
+      this.#queue.push({ message: Buffer.from(message), hostname, callback });
+      this.#queuedBytes += message.length;
+      if (this.handshaking) return;
+      this.#dialling = true;
+      this.#owner.dial(this, hostname);
+    }
+  }
+
+  /** A session with this peer begins. For one that this side began: what it is verified with. */
+  adopt(
+    session: DTLSSocket,
+    verified?: { hostname: string | undefined; check: ServerIdentityCheck | undefined; any: boolean },
+  ): void {
+    this.#dialling = false;
+    this.#inTheMaking.add(session);
+    session.on('secureConnect', () => {
+      this.#inTheMaking.delete(session);
+      this.#session = session;
+      identity = session.pskIdentity;
+      this.#names = new Set(verified?.hostname === undefined ? [] : [verified.hostname]);
+      this.#checkIdentity = verified?.check;
+      this.#anyName = verified?.any ?? false;
+      this.#flush(session);
+      this.#owner.onSecure(session);
+    });
+    let identity: string | Buffer | null = null;
+    session.on('message', (message) => {
+      this.#owner.onMessage(message, session, identity);
+    });
+    session.on('error', (error) => {
+      this.failed(error);
+    });
+    session.on('close', () => {
+      this.#inTheMaking.delete(session);
+      if (this.#session === session) this.#session = undefined;
+      this.#settle();
+    });
+  }
+
+  /** A handshake failed, or an open session did. */
+  failed(error: Error): void {
+    // The other end dialled at the same time, or has restarted: another session goes on.
+    if ('code' in error && error.code === 'ERR_DTLS_REPLACED') return;
+    this.#lastError = error;
+    this.#owner.onPeerError(error, this.peer);
+  }
+
+  /** There will be no session for what waits. */
+  refuse(error: Error): void {
+    this.#dialling = false;
+    this.failed(error);
+    this.#settle();
+  }
+
+  /** The socket closes. */
+  close(error: Error): void {
+    this.#dialling = false;
+    this.#fail(error);
+    for (const session of [...this.sessions()]) session.close();
+  }
+
+  #settle(): void {
+    if (this.#session !== undefined || this.handshaking) return;
+    this.#fail(this.#lastError ?? closed(this.peer));
+    this.#lastError = undefined;
+    this.#owner.onEmpty(this);
+  }
+
+  #flush(session: DTLSSocket): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    for (const waiting of queue) this.#write(session, waiting);
+  }
+
+  #fail(error: Error): void {
+    const queue = this.#queue;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    for (const { callback } of queue) this.#report(callback, error);
+  }
+
+  #write(session: DTLSSocket, { message, hostname, callback }: Waiting): void {
+    const mismatch = hostname === undefined ? undefined : this.#nameMismatch(session, hostname);
+    if (mismatch !== undefined) {
+      this.#report(callback, mismatch);
+    } else if (callback === undefined) {
+      session.send(message);
+    } else {
+      const { length } = message;
+      session.send(message, (error) => {
+        if (error === null) callback(null, length);
+        else callback(error, 0);
+      });
+    }
+  }
+
+  /**
+   * The session may have begun under another name, or by the peer: whoever sends to a name means the one
+   * that can prove that name.
+   */
+  #nameMismatch(session: DTLSSocket, hostname: string): Error | undefined {
+    if (this.#anyName || this.#names.has(hostname) || session.pskIdentity !== null) return undefined;
+    const certificate = session.getPeerCertificate();
+    const refusal =
+      'subject' in certificate
+        ? (this.#checkIdentity ?? tls.checkServerIdentity)(hostname, certificate as PeerCertificate)
+        : new Error(`the peer of this session has no certificate, and '${hostname}' was meant`);
+    if (refusal === undefined) {
+      this.#names.add(hostname);
+      return undefined;
+    }
+    return new DTLSError(refusal.message, {
+      code: 'code' in refusal && typeof refusal.code === 'string' ? refusal.code : 'ERR_DTLS_PEER_IDENTITY',
+      category: 'certificate',
+      hint: 'The open session with this address is not with that name.',
+      peer: this.peer,
+      cause: refusal,
+    });
+  }
+
+  #report(callback: SendCallback | undefined, error: Error): void {
+    if (callback !== undefined) process.nextTick(callback, error, 0);
+  }
+}
+
+function refusalOf(message: Buffer, peer: Peer): Error | undefined {
+  if (message.length === 0) {
+    return new DTLSError('OpenSSL sends no records without content', {
+      code: 'ERR_DTLS_EMPTY_MESSAGE',
+      category: 'usage',
+      hint: 'Send at least one byte.',
+      peer,
+    });
+  }
+  if (message.length <= MAX_MESSAGE) return undefined;
+  return new DTLSError(`a message of ${String(message.length)} bytes is above the ${String(MAX_MESSAGE)} of one DTLS record`, {
+    code: 'EMSGSIZE',
+    category: 'usage',
+    hint: 'DTLS does not split messages: divide it, or send it another way.',
+    syscall: 'send',
+    peer,
+  });
+}
+
+const closed = (peer: Peer): DTLSError =>
+  new DTLSError('the session ended before the message was sent', {
+    code: 'ERR_DTLS_NOT_OPEN',
+    category: 'closed',
+    peer,
+  });

@@ -1,0 +1,220 @@
+/** Options of `createSocket`: dgram's own, and under `dtls` what an encrypted socket needs beside them. */
+import type dgram from 'node:dgram';
+
+import { usageError } from '../errors';
+import type { ClientPskCallback, ConnectOptions, ServerOptions, UdpSocketOptions } from '../options';
+import { CONNECT_OPTIONS, SERVER_OPTIONS } from '../resolve';
+import { CONTEXT_OPTIONS, SecureContext, type Bytes } from '../secure-context';
+import type { Peer } from '../transport';
+import { bytes, callable, checkNames, checkObject, flag, integer, wrongType } from '../validate';
+
+/** Which handshakes a socket takes part in: those it begins, those its peers begin, or both. */
+export type SocketRole = 'client' | 'server' | 'both';
+
+/** One pre-shared key and its name. */
+export interface PskCredentials {
+  identity: Bytes;
+  psk: NodeJS.ArrayBufferView;
+}
+
+type NotForSockets = keyof UdpSocketOptions | 'transport' | 'pskCallback' | 'cookieExchange';
+
+/** For the handshake with one peer that this socket begins. */
+export interface SocketPeerOptions extends Omit<
+  ConnectOptions,
+  NotForSockets | 'host' | 'port' | 'localAddress' | 'localPort' | 'lookup' | 'family'
+> {
+  /** Who this side is: credentials, or a function of the server's hint that returns them. */
+  psk?: PskCredentials | ClientPskCallback | undefined;
+}
+
+/** The `dtls` part of {@link SocketOptions}: the options of servers and clients, and these. */
+export interface SocketDtlsOptions
+  extends SocketPeerOptions, Omit<ServerOptions, NotForSockets | keyof SocketPeerOptions> {
+  /** Default: `'both'` with a certificate or a pre-shared key, else `'client'`. */
+  role?: SocketRole | undefined;
+  /** Peers that shake hands with this socket. Default: `psk`'s identity is known, and no other. */
+  pskCallback?: ServerOptions['pskCallback'];
+  /** Ask peers that shake hands with this socket for a certificate. Default: true for role `'both'`. */
+  requestCert?: boolean | undefined;
+  /**
+   * Called before this socket begins a handshake: returns options for that peer, undefined for none, or
+   * null when there is to be no session with it. `hostname` is what `send` was called with, if not an
+   * address.
+   */
+  peers?:
+    | ((
+        peer: Peer,
+        hostname: string | undefined,
+      ) => MaybePromise<SocketPeerOptions | null | undefined>)
+    | undefined;
+  /** Bytes of messages that may wait for the handshake with one peer. Default 65536. */
+  maxQueueSize?: number | undefined;
+  /** Send to multicast and broadcast addresses in clear instead of refusing to. Default false. */
+  clearMulticast?: boolean | undefined;
+}
+
+type MaybePromise<T> = T | Promise<T>;
+
+/** As for `dgram.createSocket`, and `dtls`. */
+export interface SocketOptions extends dgram.SocketOptions {
+  dtls?: SocketDtlsOptions | undefined;
+}
+
+const OWN_OPTIONS = ['role', 'psk', 'peers', 'maxQueueSize', 'clearMulticast'] as const;
+const NOT_FOR_SOCKETS: readonly string[] = [
+  'transport',
+  'cookieExchange',
+  'host',
+  'port',
+  'localAddress',
+  'localPort',
+  'lookup',
+  'family',
+  'reuseAddr',
+  'reusePort',
+  'ipv6Only',
+  'recvBufferSize',
+  'sendBufferSize',
+  'signal',
+];
+
+const ALLOWED = [...new Set<string>([...SERVER_OPTIONS, ...CONNECT_OPTIONS, ...OWN_OPTIONS])].filter(
+  (name) => !NOT_FOR_SOCKETS.includes(name),
+);
+
+type Bag = Readonly<Record<string, unknown>>;
+export type Dialling = Omit<ConnectOptions, 'host' | 'port'>;
+
+export interface ResolvedSocket {
+  readonly role: SocketRole;
+  /** Undefined for role `'client'`. */
+  readonly server: ServerOptions | undefined;
+  /** What `connect` is to be called with for a peer; throws as `connect` does. */
+  dialling(options: SocketPeerOptions | undefined): Dialling;
+  readonly peers: SocketDtlsOptions['peers'];
+  readonly maxQueueSize: number;
+  readonly maxPeers: number;
+  readonly maxDialling: number;
+  readonly clearMulticast: boolean;
+}
+
+const pick = (options: Bag, names: readonly string[]): Record<string, unknown> =>
+  Object.fromEntries(names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
+
+/** Everything that a context is made of is asked for once, whoever uses the context. */
+function contextOf(options: Bag): SecureContext {
+  const { secureContext } = options;
+  if (secureContext === undefined) return new SecureContext(pick(options, CONTEXT_OPTIONS));
+  if (!(secureContext instanceof SecureContext)) {
+    throw wrongType('secureContext', 'a SecureContext', secureContext);
+  }
+  const beside = CONTEXT_OPTIONS.find((name) => options[name] !== undefined);
+  if (beside === undefined) return secureContext;
+  throw usageError(
+    'ERR_DTLS_CONFLICTING_OPTIONS',
+    `'${beside}' has no effect beside 'secureContext'`,
+    `Pass '${beside}' to createSecureContext, or leave 'secureContext' out.`,
+  );
+}
+
+function isCredentials(psk: unknown): psk is PskCredentials {
+  return typeof psk === 'object' && psk !== null && 'identity' in psk && 'psk' in psk;
+}
+
+function clientPsk(psk: SocketPeerOptions['psk']): ClientPskCallback | undefined {
+  if (psk === undefined || typeof psk === 'function') return psk;
+  if (!isCredentials(psk)) throw wrongType('psk', 'a function, or { identity, psk }', psk);
+  const credentials = { identity: bytes('psk.identity', psk.identity), psk: bytes('psk.psk', psk.psk) };
+  return () => credentials;
+}
+
+function serverPsk(options: SocketDtlsOptions): ServerOptions['pskCallback'] {
+  if (options.pskCallback !== undefined) return callable('pskCallback', options.pskCallback);
+  const { psk } = options;
+  if (!isCredentials(psk)) return undefined;
+  const own = bytes('psk.identity', psk.identity);
+  return (_socket, identity) => (own.equals(bytes('identity', identity)) ? psk.psk : null);
+}
+
+export function resolveSocketOptions(options: SocketDtlsOptions): ResolvedSocket {
+  checkObject('dtls', options);
+  checkNames(options, ALLOWED);
+  const bag = options as Bag;
+  const pskCallback = serverPsk(options);
+  const canServe =
+    options.cert !== undefined || options.secureContext !== undefined || pskCallback !== undefined ||
+    bag.pfx !== undefined || bag.SNICallback !== undefined;
+  const role = options.role ?? (canServe ? 'both' : 'client');
+  if (!(['client', 'server', 'both'] as string[]).includes(role)) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'dtls.role' cannot be '${String(role)}'`,
+      "Use 'client', 'server' or 'both'.",
+    );
+  }
+  if (role !== 'client' && !canServe) {
+    throw usageError(
+      'ERR_DTLS_NO_CREDENTIALS',
+      `a socket of role '${role}' needs a certificate or pre-shared keys`,
+      "Pass 'cert' and 'key', 'psk' or 'pskCallback', or role: 'client'.",
+    );
+  }
+  const context = contextOf(bag);
+  const own = clientPsk(options.psk);
+  const shared = { ...pick(bag, CONNECT_OPTIONS), ...pick({ secureContext: context }, ['secureContext']) };
+  const plainShared = Object.fromEntries(
+    Object.entries(shared).filter(
+      ([name]) => !(CONTEXT_OPTIONS as readonly string[]).includes(name) && name !== 'pskCallback',
+    ),
+  );
+  const contexts = new WeakMap<object, SecureContext>();
+  return {
+    role,
+    server:
+      role === 'client'
+        ? undefined
+        : ({
+            ...Object.fromEntries(
+              Object.entries(pick(bag, SERVER_OPTIONS)).filter(
+                ([name]) => !(CONTEXT_OPTIONS as readonly string[]).includes(name),
+              ),
+            ),
+            secureContext: context,
+            requestCert: options.requestCert ?? role === 'both',
+            pskCallback,
+          } as ServerOptions),
+    dialling(peer = {}) {
+      checkObject('the answer of peers()', peer);
+      const given = peer as Bag;
+      let secureContext = peer.secureContext ?? context;
+      if (CONTEXT_OPTIONS.some((name) => given[name] !== undefined)) {
+        secureContext =
+          contexts.get(peer) ??
+          contextOf(
+            peer.secureContext === undefined && options.secureContext === undefined
+              ? { ...bag, ...given }
+              : given,
+          );
+        contexts.set(peer, secureContext);
+      }
+      const psk = peer.psk === undefined ? own : clientPsk(peer.psk);
+      const rest = Object.fromEntries(
+        Object.entries(given).filter(
+          ([name]) => name !== 'psk' && !(CONTEXT_OPTIONS as readonly string[]).includes(name),
+        ),
+      );
+      return {
+        ...plainShared,
+        ...rest,
+        secureContext,
+        ...(psk === undefined ? {} : { pskCallback: psk }),
+      };
+    },
+    peers: callable('peers', options.peers),
+    maxQueueSize: integer('maxQueueSize', options.maxQueueSize, 65536, 0, 0xffffffff),
+    maxPeers: integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff),
+    maxDialling: integer('maxPendingHandshakes', options.maxPendingHandshakes, 1000, 0, 0xffffffff),
+    clearMulticast: flag('clearMulticast', options.clearMulticast, false),
+  };
+}

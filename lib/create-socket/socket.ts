@@ -1,0 +1,538 @@
+import dgram from 'node:dgram';
+import dns from 'node:dns';
+
+import { Endpoint } from '../endpoint';
+import { DTLSError, ioError } from '../errors';
+import { invalidArgType, invalidArgValue, plain } from '../node-errors';
+import { createServer, type DTLSServer } from '../server';
+import { connect, type DTLSSocket } from '../socket';
+import { noEndpointStats, type EndpointStats } from '../stats';
+import type { Peer } from '../transport';
+import { destination, familyOf, isLiteral, isManyfold, keyOf, spelling } from './addresses';
+import { parseSend, type SendCallback } from './arguments';
+import { Association, type AssociationOwner } from './association';
+import { resolveSocketOptions, type ResolvedSocket, type SocketOptions } from './options';
+import { Wire } from './wire';
+
+/** dgram's `rinfo`, and who it is. */
+export interface PeerInfo extends dgram.RemoteInfo {
+  /** The peer proved who it is: by a certificate that verified, or by a pre-shared key. */
+  authorized: boolean;
+  /** The identity of its pre-shared key, or null. */
+  pskIdentity: string | Buffer | null;
+  /** The session: certificates, cipher, heartbeats, counters. Not enumerable. */
+  readonly socket: DTLSSocket;
+}
+
+type Lookup = NonNullable<dgram.SocketOptions['lookup']>;
+type BindState = 'unbound' | 'binding' | 'bound';
+
+// The types show no constructor: dgram.createSocket calls this one.
+const BaseSocket = dgram.Socket as unknown as new (
+  options: dgram.SocketOptions,
+  listener?: (message: Buffer, info: dgram.RemoteInfo) => void,
+) => dgram.Socket;
+
+/**
+ * A `dgram.Socket` that encrypts: what is sent by it and what `message` brings is protected by DTLS. Made
+ * by {@link createSocket}. Everything that is not said here is dgram's own.
+ */
+export class SecureDgramSocket extends BaseSocket {
+  /** `'udp4'` or `'udp6'`; dgram sets it, and its types do not say so. */
+  declare readonly type: dgram.SocketType;
+  readonly #options: ResolvedSocket;
+  readonly #gate: { raw: boolean };
+  readonly #lookup: Lookup | undefined;
+  readonly #wire: Wire;
+  readonly #owner: AssociationOwner;
+  readonly #server: DTLSServer | undefined;
+  readonly #associations = new Map<string, Association>();
+  #handshaking = 0;
+  #bindState: BindState = 'unbound';
+  #whenBound: ((error: Error | null) => void)[] = [];
+  #connecting = false;
+  #connectedTo: Peer | undefined;
+  #mayBroadcast = false;
+  #referenced = true;
+  #closed = false;
+  #finalStats: EndpointStats | undefined;
+
+  /** @internal Use {@link createSocket}. */
+  constructor(options: SocketOptions, listener?: (message: Buffer, info: PeerInfo) => void) {
+    const { dtls = {}, ...own } = options;
+    const resolved = resolveSocketOptions(dtls);
+    const gate = { raw: false };
+    super(
+      { ...own, lookup: lookupThrough(gate, own.lookup) },
+      listener as ((message: Buffer, info: dgram.RemoteInfo) => void) | undefined,
+    );
+    this.#options = resolved;
+    this.#gate = gate;
+    this.#lookup = own.lookup;
+    this.#wire = new Wire({
+      send: this.#sendRaw.bind(this),
+      address: () => super.address(),
+    });
+    this.#owner = {
+      maxQueueSize: resolved.maxQueueSize,
+      dial: this.#dial.bind(this),
+      onMessage: this.#onMessage.bind(this),
+      onSecure: this.#onSecure.bind(this),
+      onPeerError: this.#onPeerError.bind(this),
+      onEmpty: this.#onEmpty.bind(this),
+    };
+    if (resolved.server !== undefined) this.#server = this.#serve(resolved.server);
+  }
+
+  /** The sessions there are, those in the handshake included. */
+  get sessions(): IterableIterator<DTLSSocket> {
+    return sessionsOf(this.#associations.values());
+  }
+
+  /** Counters of all sessions of this socket. */
+  get stats(): EndpointStats {
+    return this.#finalStats ?? Endpoint.on(this.#wire)?.stats() ?? noEndpointStats();
+  }
+
+  // ---- dgram's methods ----
+
+  override bind(...args: unknown[]): this {
+    const before = this.#bindState;
+    if (before === 'unbound') this.#bindState = 'binding';
+    try {
+      return (super.bind as (...all: unknown[]) => this).apply(this, args);
+    } catch (error) {
+      this.#bindState = before;
+      throw error;
+    }
+  }
+
+  /**
+   * As dgram's. The first message to a peer begins a handshake; until that is over messages wait. The
+   * callback hears when the encrypted datagram was handed to the system, or why there will be none.
+   */
+  override send(...args: unknown[]): void {
+    const connectedTo = this.#peerIfConnected();
+    const { parts, port, address, callback } = parseSend(args, connectedTo !== undefined);
+    this.#check();
+    const [only] = parts;
+    const message = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
+    if (connectedTo !== undefined) {
+      this.#sendTo(message, connectedTo, undefined, callback);
+      return;
+    }
+    if (port === undefined) return; // parseSend has thrown
+    if (this.#bindState === 'unbound') this.bind({ port: 0, exclusive: true });
+    const host = address ?? (this.type === 'udp6' ? '::1' : '127.0.0.1');
+    if (isLiteral(host)) {
+      const to = destination(host);
+      this.#sendTo(message, { address: to, port, family: familyOf(to) }, undefined, callback);
+      return;
+    }
+    const copy = Buffer.from(message);
+    const family = this.type === 'udp6' ? 6 : 4;
+    const lookup = this.#lookup ?? (dns.lookup as Lookup);
+    lookup(host, { family }, (error, found) => {
+      if (error !== null) {
+        const failure = Object.assign(error, { address: host, port });
+        if (callback !== undefined) process.nextTick(callback, failure, 0);
+        else process.nextTick(() => super.emit('error', failure));
+        return;
+      }
+      if (this.#closed) {
+        if (callback !== undefined) callback(notRunning(), 0);
+        return;
+      }
+      const to = destination(found);
+      this.#sendTo(copy, { address: to, port, family: familyOf(to) }, host, callback);
+    });
+  }
+
+  override connect(...args: unknown[]): void {
+    (super.connect as (...all: unknown[]) => void).apply(this, args);
+    this.#connecting = true;
+  }
+
+  override disconnect(): void {
+    super.disconnect();
+    this.#connectedTo = undefined;
+    this.#connecting = false;
+  }
+
+  /** Tells every peer that its session ends (close_notify), then closes the socket. Does not wait. */
+  override close(callback?: () => void): this {
+    // An aborted signal closes in the middle of dgram's constructor.
+    if (!(#options in this) || this.#closed) return super.close(callback);
+    const bindPending = this.#bindState === 'binding' && this.#connecting;
+    if (bindPending) return super.close(callback); // dgram calls again when it has bound
+    this.#closed = true;
+    const error = notRunning();
+    const waiting = this.#whenBound;
+    this.#whenBound = [];
+    for (const done of waiting) done(error);
+    const endpoint = Endpoint.on(this.#wire);
+    for (const association of [...this.#associations.values()]) association.close(error);
+    this.#server?.close();
+    this.#finalStats = endpoint?.stats();
+    endpoint?.transmitNow();
+    return super.close(callback);
+  }
+
+  override setBroadcast(on: boolean): void {
+    super.setBroadcast(on);
+    this.#mayBroadcast = on;
+  }
+
+  override ref(): this {
+    this.#referenced = true;
+    Endpoint.on(this.#wire)?.ref();
+    return super.ref();
+  }
+
+  override unref(): this {
+    this.#referenced = false;
+    Endpoint.on(this.#wire)?.unref();
+    return super.unref();
+  }
+
+  /** @internal What dgram's own code emits passes here: `message` is what came over the wire. */
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    if (!(#options in this)) return super.emit(event, ...args);
+    if (event === 'message') {
+      const [datagram, info] = args as [Buffer, dgram.RemoteInfo];
+      this.#receive(datagram, info);
+      return true;
+    }
+    if (event === 'listening') {
+      this.#bindState = 'bound';
+      this.#server?.listen();
+      const waiting = this.#whenBound;
+      this.#whenBound = [];
+      for (const done of waiting) done(null);
+    } else if (event === 'connect') {
+      this.#connectedTo = this.#remotePeer();
+      this.#connecting = false;
+    } else if (event === 'error') {
+      this.#onSocketError(args[0] as Error);
+    }
+    return super.emit(event, ...args);
+  }
+
+  // ---- sending ----
+
+  #sendTo(
+    message: Buffer,
+    peer: Peer,
+    hostname: string | undefined,
+    callback: SendCallback | undefined,
+  ): void {
+    if (isManyfold(peer, this.#mayBroadcast)) {
+      this.#sendToMany(message, peer, callback);
+      return;
+    }
+    const key = keyOf(peer.address, peer.port);
+    const existing = this.#associations.get(key);
+    if (existing !== undefined) {
+      existing.send(message, hostname, callback);
+      return;
+    }
+    const refusal = this.#refusal(peer);
+    if (refusal !== undefined) {
+      if (callback !== undefined) process.nextTick(callback, refusal, 0);
+      this.#later(() => {
+        this.#onPeerError(refusal, peer);
+      });
+      return;
+    }
+    this.#associationWith(peer).send(message, hostname, callback);
+  }
+
+  #refusal(peer: Peer): DTLSError | undefined {
+    const { role, maxPeers, maxDialling } = this.#options;
+    if (role === 'server') {
+      return new DTLSError('there is no session with this peer, and this socket begins none', {
+        code: 'ERR_DTLS_NO_SESSION',
+        category: 'usage',
+        hint: "Use role 'both' or 'client' to shake hands with peers.",
+        peer,
+      });
+    }
+    const full = maxPeers > 0 && this.#associations.size >= maxPeers;
+    if (!full && (maxDialling === 0 || this.#handshaking < maxDialling)) return undefined;
+    return new DTLSError(full ? 'too many sessions' : 'too many handshakes at once', {
+      code: 'ERR_DTLS_TOO_MANY_SESSIONS',
+      category: 'usage',
+      hint: full ? "Raise 'maxSessions', or set 'idleTimeout'." : "Raise 'maxPendingHandshakes'.",
+      peer,
+    });
+  }
+
+  /** DTLS is between two: RFC 6347 has no group keys, and there is nobody to shake hands with. */
+  #sendToMany(message: Buffer, peer: Peer, callback: SendCallback | undefined): void {
+    if (!this.#options.clearMulticast) {
+      const error = new DTLSError(`DTLS is unicast: nothing was sent to ${peer.address}`, {
+        code: 'ERR_DTLS_MULTICAST',
+        category: 'usage',
+        hint: "Send to each peer, or set 'clearMulticast' to send to groups without any protection.",
+        peer,
+      });
+      if (callback !== undefined) process.nextTick(callback, error, 0);
+      else this.#later(() => super.emit('error', error));
+      return;
+    }
+    const copy = Buffer.from(message);
+    this.#bound((error) => {
+      if (error === null) {
+        this.#sendRaw(copy, peer, (failure) => callback?.(failure, failure === null ? copy.length : 0));
+      } else if (callback !== undefined) process.nextTick(callback, error, 0);
+    });
+  }
+
+  #bound(then: (error: Error | null) => void): void {
+    if (this.#bindState === 'bound') then(null);
+    else this.#whenBound.push(then);
+  }
+
+  // ---- sessions ----
+
+  #associationWith(peer: Peer): Association {
+    const key = keyOf(peer.address, peer.port);
+    let association = this.#associations.get(key);
+    if (association === undefined) {
+      association = new Association(this.#owner, peer);
+      this.#associations.set(key, association);
+    }
+    return association;
+  }
+
+  #serve(options: NonNullable<ResolvedSocket['server']>): DTLSServer {
+    const server = createServer({ ...options, transport: this.#wire });
+    server.on('connection', (session) => {
+      const { address, port, family } = session.peer;
+      this.#associationWith({ address: spelling(address), port, family }).adopt(session);
+    });
+    server.on('dtlsClientError', (error, session) => {
+      const { address, port } = session.peer;
+      this.#associations.get(keyOf(spelling(address), port))?.failed(error);
+    });
+    server.on('keylog', (line, session) => {
+      super.emit('keylog', line, session);
+    });
+    server.on('error', (error) => {
+      super.emit('error', error);
+    });
+    server.on('listening', () => {
+      if (!this.#referenced) Endpoint.on(this.#wire)?.unref();
+    });
+    return server;
+  }
+
+  #dial(association: Association, hostname: string | undefined): void {
+    const { peers, role } = this.#options;
+    if (role === 'server') {
+      association.refuse(this.#refusal(association.peer) ?? notRunning());
+      return;
+    }
+    this.#handshaking += 1;
+    const settled = once(() => {
+      this.#handshaking -= 1;
+    });
+    const refuse = (error: unknown): void => {
+      settled();
+      if (this.#closed) return;
+      const failure = error instanceof Error ? error : new Error(String(error));
+      this.#later(() => {
+        association.refuse(failure);
+      });
+    };
+    this.#bound((error) => {
+      if (error !== null) {
+        refuse(error);
+        return;
+      }
+      Promise.resolve()
+        .then(() => peers?.(association.peer, hostname))
+        .then((answer) => {
+          if (this.#closed) settled();
+          else if (answer === null) refuse(notWanted(association.peer));
+          else this.#connect(association, hostname, answer, settled);
+        })
+        .catch(refuse);
+    });
+  }
+
+  #connect(
+    association: Association,
+    hostname: string | undefined,
+    answer: Parameters<ResolvedSocket['dialling']>[0],
+    settled: () => void,
+  ): void {
+    const { address, port } = association.peer;
+    const options = this.#options.dialling(answer);
+    const servername = options.servername ?? hostname;
+    const session = connect({
+      ...options,
+      ...(servername === undefined ? {} : { servername }),
+      host: address,
+      port,
+      transport: this.#wire,
+    });
+    if (!this.#referenced) session.unref();
+    session.once('secureConnect', settled);
+    session.once('close', settled);
+    association.adopt(session, {
+      hostname: servername === '' ? undefined : servername,
+      check: options.checkServerIdentity,
+      any: options.rejectUnauthorized === false,
+    });
+  }
+
+  #onMessage(message: Buffer, session: DTLSSocket, identity: PeerInfo['pskIdentity']): void {
+    if (!this.#closed) super.emit('message', message, infoOf(message, session, identity));
+  }
+
+  #onSecure(session: DTLSSocket): void {
+    if (!this.#closed) super.emit('secureConnection', session);
+  }
+
+  #onPeerError(error: Error, peer: Peer): void {
+    if (!this.#closed) super.emit('peerError', error, peer);
+  }
+
+  #onEmpty(association: Association): void {
+    this.#associations.delete(keyOf(association.peer.address, association.peer.port));
+  }
+
+  // ---- the wire ----
+
+  #receive(datagram: Buffer, info: dgram.RemoteInfo): void {
+    const first = datagram[0] ?? 0;
+    // RFC 7983: what else shares the port. Never a `message`: whoever listens to those counts on DTLS.
+    if ((first < 20 || first > 63) && this.listenerCount('packet') > 0) {
+      super.emit('packet', datagram, info);
+    } else {
+      this.#wire.receiver?.receive(datagram, info);
+    }
+  }
+
+  #sendRaw(datagram: Uint8Array, peer: Peer, done: (error: Error | null) => void): void {
+    const connectedTo = this.#connectedTo;
+    this.#gate.raw = true;
+    try {
+      if (connectedTo === undefined) super.send(datagram, peer.port, peer.address, done);
+      else if (connectedTo.port === peer.port && connectedTo.address === peer.address) {
+        super.send(datagram, done);
+      } else process.nextTick(done, plain('EISCONN', 'the socket is connected to another peer'));
+    } catch (error) {
+      process.nextTick(done, error instanceof Error ? error : new Error(String(error)));
+    } finally {
+      this.#gate.raw = false;
+    }
+  }
+
+  #onSocketError(error: Error): void {
+    if (this.#bindState === 'binding') {
+      this.#bindState = 'unbound';
+      const waiting = this.#whenBound;
+      this.#whenBound = [];
+      for (const done of waiting) done(error);
+    } else if (this.#connectedTo !== undefined) {
+      // A connected socket hears of ICMP refusals: they end a handshake with its peer.
+      this.#wire.receiver?.error(ioError(error), this.#connectedTo);
+    }
+  }
+
+  #peerIfConnected(): Peer | undefined {
+    if (this.#connecting && this.#connectedTo === undefined) this.#connectedTo = this.#remotePeer();
+    return this.#connectedTo;
+  }
+
+  #remotePeer(): Peer | undefined {
+    try {
+      const { address, port } = super.remoteAddress();
+      const spelt = spelling(address);
+      return { address: spelt, port, family: familyOf(spelt) };
+    } catch {
+      return undefined; // it is not connected yet
+    }
+  }
+
+  #check(): void {
+    if (this.#closed) throw notRunning();
+  }
+
+  #later(call: () => void): void {
+    process.nextTick(() => {
+      if (!this.#closed) call();
+    });
+  }
+}
+
+const notRunning = (): Error => plain('ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running');
+
+const notWanted = (peer: Peer): DTLSError =>
+  new DTLSError('peers() wants no session with this peer', {
+    code: 'ERR_DTLS_NO_SESSION',
+    category: 'usage',
+    peer,
+  });
+
+function once(call: () => void): () => void {
+  let called = false;
+  return () => {
+    if (called) return;
+    called = true;
+    call();
+  };
+}
+
+function* sessionsOf(associations: Iterable<Association>): Generator<DTLSSocket> {
+  for (const association of associations) yield* association.sessions();
+}
+
+function infoOf(
+  message: Buffer,
+  session: DTLSSocket,
+  pskIdentity: PeerInfo['pskIdentity'],
+): PeerInfo {
+  const { address, family, port } = session.peer;
+  const info = {
+    address,
+    family,
+    port,
+    size: message.length,
+    authorized: session.authorized,
+    pskIdentity,
+  };
+  return Object.defineProperty(info, 'socket', { value: session }) as PeerInfo;
+}
+
+/**
+ * dgram looks every destination up, and addresses in a later tick: datagrams of one flight would overtake
+ * one another. Those that this package sends have addresses and need no tick.
+ */
+function lookupThrough(gate: { raw: boolean }, lookup: Lookup = dns.lookup as Lookup): Lookup {
+  return (hostname, options, callback) => {
+    if (gate.raw) callback(null, hostname, familyOf(hostname) === 'IPv4' ? 4 : 6);
+    else lookup(hostname, options, callback);
+  };
+}
+
+/**
+ * Makes a `dgram.Socket` that encrypts, for code that was written over `node:dgram`.
+ *
+ * @param options - dgram's options, and `dtls`.
+ * @param listener - Added to `message`.
+ * @throws dgram's errors for its options; {@link DTLSError} of category `usage` for those under `dtls`.
+ */
+export function createSocket(
+  options: SocketOptions,
+  listener?: (message: Buffer, info: PeerInfo) => void,
+): SecureDgramSocket {
+  if (typeof options !== 'object' || (options as unknown) === null) {
+    throw typeof options === 'string'
+      ? invalidArgValue('options', "must be an object with 'type' and 'dtls'", options)
+      : invalidArgType('options', 'of type object', options);
+  }
+  return new SecureDgramSocket(options, listener);
+}
