@@ -1,5 +1,7 @@
 /** Errors as Node throws them, for the parts that stand in for modules of Node's: same class, same code. */
 
+import { inspect } from 'node:util';
+
 export interface NodeError extends Error {
   code: string;
 }
@@ -17,8 +19,7 @@ function received(value: unknown): string {
       ? ` Received an instance of ${name}`
       : ' Received [Object: null prototype] {}';
   }
-  const shown = typeof value === 'string' ? `'${value.slice(0, 28)}'` : String(value);
-  return ` Received type ${typeof value} (${shown}${typeof value === 'bigint' ? 'n' : ''})`;
+  return ` Received type ${typeof value} (${inspect(value)})`;
 }
 
 const named = (name: string): string =>

@@ -46,7 +46,8 @@ export function parsePort(port: unknown): number {
 
 /** send(msg[, offset, length][, port][, address][, callback]) */
 export function parseSend(args: readonly unknown[], connected: boolean): SendArguments {
-  let [message, offset, length, port, address, callback] = args;
+  const [, offset, length] = args;
+  let [message, , , port, address, callback] = args;
   if (!connected) {
     if (Boolean(address) || (Boolean(port) && typeof port !== 'function')) {
       message = slice(message, offset, length);

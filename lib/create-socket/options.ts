@@ -123,7 +123,8 @@ function isCredentials(psk: unknown): psk is PskCredentials {
 }
 
 function clientPsk(psk: SocketPeerOptions['psk']): ClientPskCallback | undefined {
-  if (psk === undefined || typeof psk === 'function') return psk;
+  if (psk === undefined) return undefined;
+  if (typeof psk === 'function') return psk;
   if (!isCredentials(psk)) throw wrongType('psk', 'a function, or { identity, psk }', psk);
   const credentials = { identity: bytes('psk.identity', psk.identity), psk: bytes('psk.psk', psk.psk) };
   return () => credentials;
@@ -149,7 +150,7 @@ export function resolveSocketOptions(options: SocketDtlsOptions): ResolvedSocket
   if (!(['client', 'server', 'both'] as string[]).includes(role)) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
-      `'dtls.role' cannot be '${String(role)}'`,
+      `'dtls.role' cannot be '${role}'`,
       "Use 'client', 'server' or 'both'.",
     );
   }
@@ -183,7 +184,7 @@ export function resolveSocketOptions(options: SocketDtlsOptions): ResolvedSocket
             secureContext: context,
             requestCert: options.requestCert ?? role === 'both',
             pskCallback,
-          } as ServerOptions),
+          }),
     dialling(peer = {}) {
       checkObject('the answer of peers()', peer);
       const given = peer as Bag;

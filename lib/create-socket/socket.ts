@@ -25,6 +25,7 @@ export interface PeerInfo extends dgram.RemoteInfo {
 }
 
 type Lookup = NonNullable<dgram.SocketOptions['lookup']>;
+type Message = string | NodeJS.ArrayBufferView;
 type BindState = 'unbound' | 'binding' | 'bound';
 
 // The types show no constructor: dgram.createSocket calls this one.
@@ -38,7 +39,7 @@ const BaseSocket = dgram.Socket as unknown as new (
  * by {@link createSocket}. Everything that is not said here is dgram's own.
  */
 export class SecureDgramSocket extends BaseSocket {
-  /** `'udp4'` or `'udp6'`; dgram sets it, and its types do not say so. */
+  /** dgram sets it, and its types do not say so. */
   declare readonly type: dgram.SocketType;
   readonly #options: ResolvedSocket;
   readonly #gate: { raw: boolean };
@@ -63,7 +64,7 @@ export class SecureDgramSocket extends BaseSocket {
     const resolved = resolveSocketOptions(dtls);
     const gate = { raw: false };
     super(
-      { ...own, lookup: lookupThrough(gate, own.lookup) },
+      { ...own, ...throughGate(gate, own.lookup) },
       listener as ((message: Buffer, info: dgram.RemoteInfo) => void) | undefined,
     );
     this.#options = resolved;
@@ -94,8 +95,34 @@ export class SecureDgramSocket extends BaseSocket {
     return this.#finalStats ?? Endpoint.on(this.#wire)?.stats() ?? noEndpointStats();
   }
 
+  // ---- events, typed ----
+
+  override on(event: 'message', listener: (message: Buffer, info: PeerInfo) => void): this;
+  override on(event: 'secureConnection', listener: (session: DTLSSocket) => void): this;
+  override on(event: 'peerError', listener: (error: DTLSError, peer: Peer) => void): this;
+  override on(event: 'packet', listener: (message: Buffer, info: dgram.RemoteInfo) => void): this;
+  override on(event: 'keylog', listener: (line: Buffer, session: DTLSSocket) => void): this;
+  override on(event: string, listener: (...args: never[]) => void): this;
+  override on(event: string, listener: never): this {
+    return super.on(event, listener);
+  }
+
+  override once(event: 'message', listener: (message: Buffer, info: PeerInfo) => void): this;
+  override once(event: 'secureConnection', listener: (session: DTLSSocket) => void): this;
+  override once(event: 'peerError', listener: (error: DTLSError, peer: Peer) => void): this;
+  override once(event: 'packet', listener: (message: Buffer, info: dgram.RemoteInfo) => void): this;
+  override once(event: 'keylog', listener: (line: Buffer, session: DTLSSocket) => void): this;
+  override once(event: string, listener: (...args: never[]) => void): this;
+  override once(event: string, listener: never): this {
+    return super.once(event, listener);
+  }
+
   // ---- dgram's methods ----
 
+  override bind(port?: number, address?: string, callback?: () => void): this;
+  override bind(port?: number, callback?: () => void): this;
+  override bind(callback?: () => void): this;
+  override bind(options: dgram.BindOptions, callback?: () => void): this;
   override bind(...args: unknown[]): this {
     const before = this.#bindState;
     if (before === 'unbound') this.#bindState = 'binding';
@@ -111,6 +138,42 @@ export class SecureDgramSocket extends BaseSocket {
    * As dgram's. The first message to a peer begins a handshake; until that is over messages wait. The
    * callback hears when the encrypted datagram was handed to the system, or why there will be none.
    */
+  override send(
+    message: Message | readonly Message[],
+    port?: number,
+    address?: string,
+    callback?: SendCallback,
+  ): void;
+  override send(
+    message: Message | readonly Message[],
+    port?: number,
+    callback?: SendCallback,
+  ): void;
+  override send(
+    message: Message | readonly Message[],
+    callback?: SendCallback,
+  ): void;
+  override send(
+    message: Message,
+    offset: number,
+    length: number,
+    port?: number,
+    address?: string,
+    callback?: SendCallback,
+  ): void;
+  override send(
+    message: Message,
+    offset: number,
+    length: number,
+    port?: number,
+    callback?: SendCallback,
+  ): void;
+  override send(
+    message: Message,
+    offset: number,
+    length: number,
+    callback?: SendCallback,
+  ): void;
   override send(...args: unknown[]): void {
     const connectedTo = this.#peerIfConnected();
     const { parts, port, address, callback } = parseSend(args, connectedTo !== undefined);
@@ -131,7 +194,7 @@ export class SecureDgramSocket extends BaseSocket {
     }
     const copy = Buffer.from(message);
     const family = this.type === 'udp6' ? 6 : 4;
-    const lookup = this.#lookup ?? (dns.lookup as Lookup);
+    const lookup: Lookup = this.#lookup ?? dns.lookup;
     lookup(host, { family }, (error, found) => {
       if (error !== null) {
         const failure = Object.assign(error, { address: host, port });
@@ -148,6 +211,8 @@ export class SecureDgramSocket extends BaseSocket {
     });
   }
 
+  override connect(port: number, address?: string, callback?: () => void): void;
+  override connect(port: number, callback: () => void): void;
   override connect(...args: unknown[]): void {
     (super.connect as (...all: unknown[]) => void).apply(this, args);
     this.#connecting = true;
@@ -511,10 +576,15 @@ function infoOf(
  * dgram looks every destination up, and addresses in a later tick: datagrams of one flight would overtake
  * one another. Those that this package sends have addresses and need no tick.
  */
-function lookupThrough(gate: { raw: boolean }, lookup: Lookup = dns.lookup as Lookup): Lookup {
-  return (hostname, options, callback) => {
-    if (gate.raw) callback(null, hostname, familyOf(hostname) === 'IPv4' ? 4 : 6);
-    else lookup(hostname, options, callback);
+function throughGate(gate: { raw: boolean }, given: unknown): { lookup: Lookup } | undefined {
+  // Not a function: dgram says so.
+  if (given !== undefined && typeof given !== 'function') return undefined;
+  const lookup = (given ?? dns.lookup) as Lookup;
+  return {
+    lookup: (hostname, options, callback) => {
+      if (gate.raw) callback(null, hostname, familyOf(hostname) === 'IPv4' ? 4 : 6);
+      else lookup(hostname, options, callback);
+    },
   };
 }
 

@@ -489,7 +489,7 @@ describe('createSocket: sessions', () => {
     const peers = await Promise.all(Array.from({ length: 8 }, () => bound(secure())));
     const got: Received[] = [];
     hub.on('message', (message, info) => {
-      got.push({ text: message.toString(), message, info: info as never });
+      got.push({ text: message.toString(), message, info: info });
     });
     await Promise.all(
       peers.map(async (peer, i) => {
@@ -542,7 +542,7 @@ describe('createSocket: sessions', () => {
     client.connect(port, '127.0.0.1');
     await within(once(client, 'connect'), 'connect');
     const outcome = await within(
-      new Promise<{ code?: string } | null>((resolve) => {
+      new Promise<NodeJS.ErrnoException | null>((resolve) => {
         client.send('hello', resolve);
       }),
       'the callback',

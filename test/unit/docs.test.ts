@@ -11,7 +11,7 @@ const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 const all = (text: string, pattern: RegExp): string[] =>
   [...new Set([...text.matchAll(pattern)].map((match) => match[1] ?? ''))].sort();
 
-const sources = readdirSync(join(root, 'lib'))
+const sources = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts'))
   .map((name) => read(`lib/${name}`))
   .join('\n');
@@ -98,6 +98,7 @@ describe('documents', () => {
 
   describe('options', () => {
     const options = [
+      ...list(read('lib/create-socket/options.ts'), 'OWN_OPTIONS'),
       ...list(read('lib/secure-context.ts'), 'CONTEXT_OPTIONS'),
       ...['COMMON_OPTIONS', 'SERVER_OPTIONS', 'CONNECT_OPTIONS'].flatMap((name) =>
         list(read('lib/resolve.ts'), name),
@@ -146,7 +147,7 @@ describe('documents', () => {
     });
 
     it('has every method and property of the classes', () => {
-      const members = [api.DTLSSocket, api.DTLSServer]
+      const members = [api.DTLSSocket, api.DTLSServer, api.SecureDgramSocket]
         .flatMap((type) => Object.getOwnPropertyNames(type.prototype))
         .filter((name) => name !== 'constructor');
       const internals = new Set(all(sources, /@internal[^/]*\*\/\s*(?:get )?(\w+)\(/g));
