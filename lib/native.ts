@@ -35,6 +35,7 @@ export interface NativeSecureContext {
 export interface NativeSessionPolicy {
   /** Colon-separated names of `srtpProfiles`. */
   setSrtpProfiles(profiles: string): void;
+  requireExtendedMasterSecret(): void;
   /** A HelloQuestion, or several. */
   setHelloQuestions(about: number): void;
   /** ALPN, as on the wire. */

@@ -57,6 +57,11 @@ export interface SessionOptions {
   srtpProfiles?: readonly SrtpProfile[] | undefined;
   /** A folder for one qlog file for each session. Default: the environment's QLOGDIR, or none. */
   qlogDir?: string | undefined;
+  /**
+   * Refuse peers without extended master secret (RFC 7627), with `ERR_DTLS_EXTENDED_MASTER_SECRET`; the peer gets
+   * the alert handshake_failure. It is used wherever the peer has it, required or not. Default false.
+   */
+  requireExtendedMasterSecret?: boolean | undefined;
 }
 
 /** Options of the UDP socket, as in `node:dgram`. */

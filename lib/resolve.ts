@@ -52,6 +52,7 @@ const COMMON_OPTIONS = [
   'idleTimeout',
   'heartbeat',
   'srtpProfiles',
+  'requireExtendedMasterSecret',
   'ALPNProtocols',
   'qlogDir',
   'pskCallback',
@@ -248,6 +249,11 @@ function resolveSession(
   );
   const idleTimeout = inRange('idleTimeout', options.idleTimeout, 0, 0, longestWait);
   const heartbeat = resolveHeartbeat(options.heartbeat);
+  const extendedMasterSecret = flag(
+    'requireExtendedMasterSecret',
+    options.requireExtendedMasterSecret,
+    false,
+  );
   const srtpProfiles = resolveSrtpProfiles(options.srtpProfiles);
   const mtu = integer('mtu', options.mtu, 1200, MIN_MTU, MAX_MESSAGE);
   const protocols = encodeProtocols('ALPNProtocols', options.ALPNProtocols);
@@ -279,6 +285,7 @@ function resolveSession(
         shape.askIdentity ? context.clientAuthorities() : undefined,
       );
       if (srtpProfiles !== '') policy.setSrtpProfiles(srtpProfiles);
+      if (extendedMasterSecret) policy.requireExtendedMasterSecret();
       if (protocols !== undefined) policy.setProtocols(protocols);
       return policy;
     },

@@ -90,6 +90,8 @@ const QUEUE_LIMIT = 1024 * 1024;
 
 const SECURE_PEER_CERTIFICATE = 1 << 16;
 const SECURE_PSK = 1 << 17;
+const SECURE_ENCRYPT_THEN_MAC = 1 << 20;
+const SECURE_EXTENDED_MASTER_SECRET = 1 << 21;
 
 interface QueuedMessage {
   message: Buffer;
@@ -145,6 +147,8 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   #servername: string | undefined;
   #peerCertificate = false;
   #psk = false;
+  #encryptThenMac = false;
+  #extendedMasterSecret = false;
   #verifyResult = 0;
   #finalStats: TrafficStats | undefined;
   #timeout = 0;
@@ -203,6 +207,14 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   get pskIdentity(): string | Buffer | null {
     const identity = this.#ask((core, slot, generation) => core.pskIdentity(slot, generation));
     return identity === undefined ? null : readableIdentity(identity);
+  }
+  /** Encrypt-then-MAC (RFC 7366) is in use. Always false with AEAD suites, which have no need of it. */
+  get encryptThenMac(): boolean {
+    return this.#encryptThenMac;
+  }
+  /** The keys are bound to the whole handshake (RFC 7627). */
+  get extendedMasterSecret(): boolean {
+    return this.#extendedMasterSecret;
   }
   get remoteAddress(): string | undefined {
     return this.#peer?.address;
@@ -631,6 +643,8 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     this.#alpnProtocol = alpnProtocol.length === 0 ? false : alpnProtocol.toString('latin1');
     this.#peerCertificate = (what & SECURE_PEER_CERTIFICATE) !== 0;
     this.#psk = (what & SECURE_PSK) !== 0;
+    this.#encryptThenMac = (what & SECURE_ENCRYPT_THEN_MAC) !== 0;
+    this.#extendedMasterSecret = (what & SECURE_EXTENDED_MASTER_SECRET) !== 0;
     this.#verifyResult = verifyResult;
     this.#touch();
     if (channels.handshakeDone.hasSubscribers) {

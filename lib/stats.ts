@@ -22,6 +22,8 @@ export interface TrafficStats {
   discardedRecords: number;
   alertsReceived: number;
   alertsSent: number;
+  /** The peer asked for a renegotiation and was told no (RFC 5246 section 7.2.2). */
+  renegotiationsRefused: number;
   /** RFC 6520: requests and responses that were valid. */
   heartbeatsReceived: number;
   heartbeatsSent: number;

@@ -110,6 +110,8 @@ Napi::Function SessionPolicyWrap::define(Napi::Env env) {
       env, "SessionPolicy",
       {
           InstanceMethod<&SessionPolicyWrap::set_srtp_profiles>("setSrtpProfiles"),
+          InstanceMethod<&SessionPolicyWrap::require_extended_master_secret>(
+              "requireExtendedMasterSecret"),
           InstanceMethod<&SessionPolicyWrap::set_hello_questions>("setHelloQuestions"),
           InstanceMethod<&SessionPolicyWrap::set_protocols>("setProtocols"),
       });
@@ -137,6 +139,10 @@ SessionPolicyWrap::SessionPolicyWrap(const Napi::CallbackInfo& info) : ObjectWra
   if (!info[17].IsUndefined()) {
     policy.authorities = SecureContextWrap::Unwrap(info[17].As<Napi::Object>())->context();
   }
+}
+
+void SessionPolicyWrap::require_extended_master_secret(const Napi::CallbackInfo& /*info*/) {
+  policy_->require_extended_master_secret = true;
 }
 
 void SessionPolicyWrap::set_srtp_profiles(const Napi::CallbackInfo& info) {

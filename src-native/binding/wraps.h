@@ -59,6 +59,7 @@ class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
 
  private:
   void set_srtp_profiles(const Napi::CallbackInfo& info);
+  void require_extended_master_secret(const Napi::CallbackInfo& info);
   void set_hello_questions(const Napi::CallbackInfo& info);
   void set_protocols(const Napi::CallbackInfo& info);
 

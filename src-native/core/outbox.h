@@ -37,6 +37,8 @@ enum class LookupKind : uint32_t {
 
 constexpr uint32_t kSecurePeerCertificate = 1U << 16;
 constexpr uint32_t kSecurePsk = 1U << 17;
+constexpr uint32_t kSecureEncryptThenMac = 1U << 20;
+constexpr uint32_t kSecureExtendedMasterSecret = 1U << 21;
 
 constexpr uint32_t kNoSlot = UINT32_MAX;
 

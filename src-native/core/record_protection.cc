@@ -1,13 +1,9 @@
 #include "core/record_protection.h"
 
-#include <openssl/core_names.h>
-#include <openssl/crypto.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
-
 #include <algorithm>
 #include <cstring>
-#include <string>
+
+#include "core/key_block.h"
 
 namespace dtls {
 
@@ -38,46 +34,6 @@ bool is_ccm8(const SSL_CIPHER* cipher) {
     default:
       return false;
   }
-}
-
-// Wipes a buffer of secrets however the function is left.
-template <size_t Size>
-struct Secret {
-  std::array<uint8_t, Size> bytes{};
-  Secret() = default;
-  ~Secret() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
-  Secret(const Secret&) = delete;
-  Secret& operator=(const Secret&) = delete;
-};
-
-// The key block, RFC 5246 section 6.3: PRF(master_secret, "key expansion", server_random +
-// client_random).
-bool key_block(SSL* ssl, uint8_t* out, size_t size) {
-  Secret<SSL_MAX_MASTER_KEY_LENGTH> master;
-  std::array<uint8_t, kRandomSize> client_random{};
-  std::array<uint8_t, kRandomSize> server_random{};
-  const size_t master_size =
-      SSL_SESSION_get_master_key(SSL_get_session(ssl), master.bytes.data(), master.bytes.size());
-  const EVP_MD* digest = SSL_CIPHER_get_handshake_digest(SSL_get_current_cipher(ssl));
-  if (master_size == 0 || digest == nullptr ||
-      SSL_get_client_random(ssl, client_random.data(), kRandomSize) != kRandomSize ||
-      SSL_get_server_random(ssl, server_random.data(), kRandomSize) != kRandomSize) {
-    return false;
-  }
-  const EvpKdfPtr kdf(EVP_KDF_fetch(nullptr, "TLS1-PRF", nullptr));
-  const EvpKdfCtxPtr context(kdf ? EVP_KDF_CTX_new(kdf.get()) : nullptr);
-  if (!context) return false;
-  std::string digest_name = EVP_MD_get0_name(digest);
-  std::string label = "key expansion";
-  // Several seeds are one after the other.
-  const std::array<OSSL_PARAM, 6> params = {
-      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest_name.data(), 0),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, master.bytes.data(), master_size),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, label.data(), label.size()),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, server_random.data(), kRandomSize),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, client_random.data(), kRandomSize),
-      OSSL_PARAM_construct_end()};
-  return EVP_KDF_derive(context.get(), out, size, params.data()) > 0;
 }
 
 }  // namespace

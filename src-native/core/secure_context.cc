@@ -38,14 +38,11 @@ int give_passphrase(char* out, int capacity, int /*writing*/, void* user) {
 SecureContext::SecureContext() : ctx_(SSL_CTX_new(DTLS_method())) {
   if (!ctx_) return;
   SSL_CTX* ctx = ctx_.get();
-  // RFC 9325: no compression (3.3), no renegotiation (3.5). OpenSSL's extended master secret is on
-  // by default. SSL_OP_NO_QUERY_MTU: the core, not a socket, knows the MTU. Tickets and the session
-  // cache stay off until sessions can be resumed on purpose.
+  // RFC 9325: no compression (3.3), no renegotiation (3.5). Extended master
+  // secret and encrypt-then-MAC are on by default. SSL_OP_NO_QUERY_MTU: the core, not a socket,
+  // knows the MTU. Tickets and the session cache stay off until sessions can be resumed on purpose.
   SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_QUERY_MTU |
                                SSL_OP_NO_TICKET | SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);
-  // With encrypt-then-MAC (RFC 7366) this OpenSSL ends a session for one record whose MAC is wrong,
-  // which anybody can send; without it such records are dropped. AEAD suites know neither.
-  SSL_CTX_set_options(ctx, SSL_OP_NO_ENCRYPT_THEN_MAC);
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
   Session::install_callbacks(ctx);
 }

@@ -62,6 +62,9 @@ bool Session::create_ssl() {
   static_cast<void>(bio.release());  // SSL_set_bio took the one reference for both directions
   if (DTLS_set_link_mtu(ssl, policy_->mtu) != 1) return false;
   DTLS_set_timer_cb(ssl, timer_callback);
+  SSL_set_tlsext_debug_callback(ssl, extension_callback);
+  peer_encrypts_then_macs_ = peer_extends_master_secret_ = false;
+  incoming_mac_.reset();
   // Unlike its neighbours, this one returns 0 when all is well.
   if (!policy_->srtp_profiles.empty() &&
       SSL_set_tlsext_use_srtp(ssl, policy_->srtp_profiles.c_str()) != 0) {
@@ -254,6 +257,7 @@ void Session::resume(uint8_t* scratch, double now) {
     on_record(record, scratch, now);
     if (state_ == SessionState::kClosed) return;
   }
+  feed_early(scratch, now);
 }
 
 void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now) {
@@ -278,11 +282,17 @@ void Session::drive_handshake(double now) {
   if (!handshake_ || handshake_->question || !ssl_) return;
   const ErrorQueueScope errors;
   const int result = SSL_do_handshake(ssl_.get());
-  if (result == 1) {
-    established(now);
+  const int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
+  const bool goes_on = error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ ||
+                       error == SSL_ERROR_WANT_RETRY_VERIFY;
+  if (goes_on && role_ == Role::kClient && lacks_required_master_secret()) {
+    refuse_master_secret();
     return;
   }
-  switch (SSL_get_error(ssl_.get(), result)) {
+  switch (error) {
+    case SSL_ERROR_NONE:
+      established(now);
+      return;
     case SSL_ERROR_WANT_READ:
       update_retransmission(now);
       return;
@@ -305,6 +315,8 @@ void Session::established(double now) {
   uint32_t what = static_cast<uint32_t>(SSL_version(ssl));
   if (SSL_get0_peer_certificate(ssl) != nullptr) what |= kSecurePeerCertificate;
   if (is_psk_suite(SSL_get_current_cipher(ssl))) what |= kSecurePsk;
+  if (encrypts_then_macs()) what |= kSecureEncryptThenMac;
+  if (SSL_get_extms_support(ssl) == 1) what |= kSecureExtendedMasterSecret;
   const unsigned char* protocol = nullptr;
   unsigned protocol_size = 0;
   SSL_get0_alpn_selected(ssl, &protocol, &protocol_size);

@@ -12,10 +12,12 @@
 #include "core/error.h"
 #include "core/heartbeat.h"
 #include "core/hello_assembly.h"
+#include "core/key_block.h"
 #include "core/openssl_ptr.h"
 #include "core/outbox.h"
 #include "core/peer_address.h"
 #include "core/psk_lookahead.h"
+#include "core/record_mac.h"
 #include "core/replay_window.h"
 #include "core/secure_context.h"
 #include "core/stats.h"
@@ -67,8 +69,9 @@ struct SessionPolicy {
   std::string server_name;  // client: SNI; empty for none
   // Client: whom to trust, in place of the context's own authorities; null for those.
   std::shared_ptr<const SecureContext> authorities;
-  std::string psk_identity_hint;  // server; empty for none
-  std::string srtp_profiles;      // RFC 5764; colon-separated, in order of preference
+  std::string psk_identity_hint;                // server; empty for none
+  bool require_extended_master_secret = false;  // RFC 7627
+  std::string srtp_profiles;                    // RFC 5764; colon-separated, in order of preference
 };
 
 // SessionPolicy::hello_questions: a question is asked when the hello has what it is about.
@@ -126,6 +129,9 @@ class Session final : private DatagramPort {
 
   bool set_mtu(uint32_t mtu);
 
+  // RFC 7366, of an open session.
+  bool encrypts_then_macs() const;
+
   SessionId id() const { return id_; }
   Role role() const { return role_; }
   SessionState state() const { return state_; }
@@ -144,6 +150,7 @@ class Session final : private DatagramPort {
   Bytes psk_identity() const { return {psk_identity_.data(), psk_identity_.size()}; }
 
  private:
+  enum class MacVerdict : uint8_t { kPass, kForged, kTooEarly };
   enum class PeerIdentity : uint8_t { kUnasked, kAsked, kAccepted, kRejected };
 
   // Everything that only a handshake needs; freed when it is over.
@@ -158,6 +165,8 @@ class Session final : private DatagramPort {
     std::optional<LookupKind> question;  // open: records wait
     std::deque<std::vector<uint8_t>> waiting;
     size_t waiting_bytes = 0;
+    std::vector<std::vector<uint8_t>> early;  // protected records that came before their keys
+    size_t early_bytes = 0;
     bool psk_found = false;
     std::vector<uint8_t> psk_key;  // cleansed on destruction
     std::vector<uint8_t> offered_identity;
@@ -223,9 +232,21 @@ class Session final : private DatagramPort {
                                       const unsigned char* in, size_t in_size, X509* certificate,
                                       size_t chain_index, int* alert, void* arg);
 
+  // session_extensions.cc
+  static void extension_callback(SSL* ssl, int from_server, int type, const unsigned char* data,
+                                 int size, void* arg);
+  bool knows_incoming_mac();
+  MacVerdict judge_mac(const RecordView& record);
+  void keep_early(const RecordView& record);
+  void feed_early(uint8_t* scratch, double now);
+  bool lacks_required_master_secret() const;
+  void refuse_master_secret();
+
   void on_datagram(Bytes datagram) override;
   void transmit_renumbered(Bytes datagram);
   void transmit(Bytes datagram);
+  void send_alert(uint8_t level, uint8_t description);
+  void on_alert(bool out, uint8_t level, uint8_t description);
   void on_message(bool out, int content_type, Bytes bytes);
   void on_handshake_message(bool out, Bytes message);
   void on_change_cipher_spec(bool out);
@@ -281,6 +302,10 @@ class Session final : private DatagramPort {
   // Added to the numbers that OpenSSL gives to records in clear, see begin_anew.
   uint64_t first_sequence_ = 0;
   std::optional<uint64_t> hello_sequence_;  // server: until its first record takes this number
+  std::optional<uint64_t> last_sequence_;   // of the last record in clear that left
+  bool peer_encrypts_then_macs_ = false;    // its hello says so
+  bool peer_extends_master_secret_ = false;
+  RecordMac incoming_mac_;  // ready where encrypt-then-MAC is in use
   double last_activity_;
   double last_heard_;                     // when an authentic record came
   std::unique_ptr<Heartbeat> heartbeat_;  // null when switched off

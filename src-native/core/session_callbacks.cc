@@ -56,6 +56,13 @@ void Session::transmit_renumbered(Bytes datagram) {
 }
 
 void Session::transmit(Bytes datagram) {
+  if (handshake_) {
+    Bytes rest = datagram;
+    RecordView record;
+    while (take_record(rest, record)) {
+      if (record.epoch == 0) last_sequence_ = record.sequence;
+    }
+  }
   count<&TrafficStats::datagramsSent>();
   count<&TrafficStats::bytesSent>(datagram.size);
   outbox_.append(RecordType::kTransmit, id_, 0, send_token_, datagram);
@@ -74,22 +81,43 @@ void Session::on_message(bool out, int content_type, Bytes bytes) {
     case SSL3_RT_CHANGE_CIPHER_SPEC:
       on_change_cipher_spec(out);
       return;
-    case SSL3_RT_ALERT: {
-      if (bytes.size != 2) return;
-      if (out) {
-        count<&TrafficStats::alertsSent>();
-        if (bytes.data[0] == SSL3_AL_FATAL) alert_sent_ = bytes.data[1];
-      } else {
-        count<&TrafficStats::alertsReceived>();
-      }
-      const uint32_t alert = (out ? 1U : 0U) | static_cast<uint32_t>(bytes.data[0]) << 8 |
-                             static_cast<uint32_t>(bytes.data[1]) << 16;
-      outbox_.append(RecordType::kAlert, id_, alert, 0);
+    case SSL3_RT_ALERT:
+      if (bytes.size == 2) on_alert(out, bytes.data[0], bytes.data[1]);
       return;
-    }
     default:
       return;
   }
+}
+
+void Session::on_alert(bool out, uint8_t level, uint8_t description) {
+  if (out) {
+    count<&TrafficStats::alertsSent>();
+    if (level == SSL3_AL_FATAL) alert_sent_ = description;
+    if (description == SSL_AD_NO_RENEGOTIATION) count<&TrafficStats::renegotiationsRefused>();
+  } else {
+    count<&TrafficStats::alertsReceived>();
+  }
+  outbox_.append(RecordType::kAlert, id_,
+                 (out ? 1U : 0U) | static_cast<uint32_t>(level) << 8 |
+                     static_cast<uint32_t>(description) << 16,
+                 0);
+}
+
+// OpenSSL sends alerts for reasons of its own only. In clear, as all alerts of a handshake are
+// before this side's ChangeCipherSpec; after it, and before anything has been sent, nothing leaves.
+void Session::send_alert(uint8_t level, uint8_t description) {
+  if (!handshake_ || handshake_->change_cipher_spec_sent || !last_sequence_) return;
+  std::array<uint8_t, kRecordHeaderSize + 2> record{};
+  record[0] = static_cast<uint8_t>(ContentType::kAlert);
+  const bool agreed = SSL_get_pending_cipher(ssl_.get()) != nullptr;
+  write_u16(record.data() + 1,
+            agreed ? static_cast<uint32_t>(SSL_version(ssl_.get())) : DTLS1_VERSION);
+  write_u48(record.data() + 5, *last_sequence_ + 1);
+  write_u16(record.data() + 11, 2);
+  record[kRecordHeaderSize] = level;
+  record[kRecordHeaderSize + 1] = description;
+  transmit({record.data(), record.size()});
+  on_alert(true, level, description);
 }
 
 // Not a handshake message by number, but part of the exchange: reported as type 254.
@@ -153,9 +181,16 @@ int Session::verify_callback(X509_STORE_CTX* store, void* /*arg*/) {
 
 // The hello was answered with a refusal: OpenSSL knows how to say so.
 int Session::client_hello_callback(SSL* ssl, int* alert, void* /*arg*/) {
-  const Handshake* handshake = of(ssl)->handshake_.get();
+  Session& session = *of(ssl);
+  Handshake* handshake = session.handshake_.get();
   if (handshake == nullptr) return SSL_CLIENT_HELLO_ERROR;
+  if (handshake->cause == FailureKind::kNone && session.lacks_required_master_secret()) {
+    handshake->cause = FailureKind::kExtendedMasterSecretRequired;
+  }
   switch (handshake->cause) {
+    case FailureKind::kExtendedMasterSecretRequired:
+      *alert = SSL_AD_HANDSHAKE_FAILURE;  // RFC 7627 section 5.2
+      return SSL_CLIENT_HELLO_ERROR;
     case FailureKind::kServerNameRefused:
       *alert = SSL_AD_UNRECOGNIZED_NAME;  // RFC 6066 section 3
       return SSL_CLIENT_HELLO_ERROR;

@@ -124,8 +124,6 @@ std::vector<uint8_t> finished(const SSL* ssl, bool peers) {
   return message;
 }
 
-bool extended_master_secret(SSL* ssl) { return SSL_get_extms_support(ssl) == 1; }
-
 bool export_keying_material(SSL* ssl, std::vector<uint8_t>& out, const std::string& label,
                             const Bytes* context) {
   const ErrorQueueScope errors;

@@ -127,6 +127,7 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
     RecordView done;
     if (take_record(bytes, done)) on_record(done, scratch, now);
   }
+  feed_early(scratch, now);
 }
 
 // For resume().
@@ -192,6 +193,20 @@ void Session::feed(const RecordView& record, uint8_t* scratch, double now) {
       count<&TrafficStats::discardedRecords>();
     }
     return;
+  }
+
+  if (record.epoch != 0 && ssl_) {
+    switch (judge_mac(record)) {
+      case MacVerdict::kTooEarly:
+        keep_early(record);
+        return;
+      case MacVerdict::kForged:
+        if (handshake_) ++handshake_->undecrypted;
+        if (application_data && !in_handshake) count<&TrafficStats::badRecords>();
+        return;
+      case MacVerdict::kPass:
+        break;
+    }
   }
 
   offer(record.whole);

@@ -65,6 +65,8 @@ export interface Setup {
   readonly trust?: string | undefined;
   readonly psk?: { readonly identity: string; readonly key: Buffer; readonly hint?: string };
   readonly mtu?: number;
+  /** More words for GnuTLS's priority string. */
+  readonly priority?: readonly string[];
   /** More arguments. */
   readonly extra?: readonly string[];
 }
@@ -181,6 +183,7 @@ function gnutlsArguments(files: TemporaryFiles, setup: Setup): string[] {
       : psk
         ? ['-KX-ALL:+PSK:+ECDHE-PSK']
         : []),
+    ...(setup.priority ?? []),
   ];
   return [
     '--udp',

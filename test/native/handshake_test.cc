@@ -17,8 +17,10 @@ TEST_CASE("endpoint: handshake with a certificate") {
   CHECK(link.server.endpoint.session_count() == 1);
   CHECK(link.server.endpoint.pending_count() == 0);
   CHECK(link.client().endpoint.pending_count() == 0);
-  CHECK(link.client().last(RecordType::kSecure)->a == (DTLS1_2_VERSION | kSecurePeerCertificate));
-  CHECK(link.server.last(RecordType::kSecure)->a == DTLS1_2_VERSION);
+  CHECK(link.client().last(RecordType::kSecure)->a ==
+        (DTLS1_2_VERSION | kSecurePeerCertificate | kSecureExtendedMasterSecret));
+  CHECK(link.server.last(RecordType::kSecure)->a ==
+        (DTLS1_2_VERSION | kSecureExtendedMasterSecret));
   CHECK(link.client().last(RecordType::kSecure)->b == X509_V_OK);
   CHECK(link.server.endpoint.stats().cookiesSent == 1);
   CHECK(link.server.endpoint.stats().cookiesAccepted == 1);

@@ -28,6 +28,7 @@ const traffic: Record<keyof TrafficStats, true> = {
   discardedRecords: true,
   alertsReceived: true,
   alertsSent: true,
+  renegotiationsRefused: true,
   heartbeatsReceived: true,
   heartbeatsSent: true,
   heartbeatsDiscarded: true,

@@ -1,0 +1,31 @@
+#ifndef DGRAM_DTLS_CORE_KEY_BLOCK_H_
+#define DGRAM_DTLS_CORE_KEY_BLOCK_H_
+
+#include <openssl/crypto.h>
+
+#include <array>
+
+#include "core/openssl_ptr.h"
+
+namespace dtls {
+
+// Wipes a buffer of secrets however the function is left.
+template <size_t Size>
+struct Secret {
+  std::array<uint8_t, Size> bytes{};
+  Secret() = default;
+  ~Secret() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
+  Secret(const Secret&) = delete;
+  Secret& operator=(const Secret&) = delete;
+};
+
+// The suite that is or will be in use; null before there is one.
+const SSL_CIPHER* negotiated_cipher(const SSL* ssl);
+
+// The first `size` bytes of the key block, RFC 5246 section 6.3. False while there is no master
+// secret yet, and when OpenSSL fails.
+bool key_block(SSL* ssl, uint8_t* out, size_t size);
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_KEY_BLOCK_H_
