@@ -3,7 +3,7 @@
 // the extended master secret (RFC 7627), which can be required on both sides.
 import { expect } from 'chai';
 import { createServer, DTLSError, type ServerOptions } from '../../lib/index';
-import { Link, peerOf } from '../helpers/lab';
+import { Link, peerOf } from '../../lib/lab/index';
 import {
   clientFailure,
   closeEverything,
