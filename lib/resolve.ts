@@ -7,6 +7,7 @@ import type { LookupFunction } from 'node:net';
 
 import { encodeProtocols } from './alpn';
 import { usageError } from './errors';
+import { keylogFile } from './keylog';
 import { native, type NativeSessionPolicy } from './native';
 import {
   MAX_HEARTBEAT_RETRIES,
@@ -122,7 +123,7 @@ export interface ResolvedSession {
   readonly mtu: number;
   readonly heartbeat: ResolvedHeartbeat;
   readonly qlogDir: string | undefined;
-  /** `keylog`: secrets leave native code only when somebody listens. */
+  /** `keylog`: secrets leave native code only when somebody listens, or SSLKEYLOGFILE is set. */
   policy(keylog: boolean): NativeSessionPolicy;
 }
 
@@ -275,7 +276,7 @@ function resolveSession(
         rejectUnauthorized,
         shape.askPsk,
         shape.askIdentity,
-        keylog,
+        keylog || keylogFile() !== undefined,
         shape.serverName,
         shape.pskIdentityHint,
         heartbeat.mode,

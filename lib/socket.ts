@@ -23,6 +23,7 @@ import {
   type HeartbeatRequestOptions,
   type HeartbeatResult,
 } from './heartbeat';
+import { logKeys } from './keylog';
 import {
   asError,
   askClientPsk,
@@ -592,6 +593,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       }
       case RecordType.Keylog: {
         const line = Buffer.concat([data, Buffer.from('\n')]);
+        logKeys(line);
         this.emit('keylog', line);
         this.#owner?.onKeylog(line, this);
         return;

@@ -15,7 +15,7 @@ function prf(secret: Buffer, label: string, seed: Buffer, size: number): Buffer 
   const hmac = (data: Buffer): Buffer => createHmac('sha256', secret).update(data).digest();
   const whole = Buffer.concat([Buffer.from(label), seed]);
   const blocks: Buffer[] = [];
-  for (let chain = whole; blocks.length * 32 < size; ) {
+  for (let chain: Buffer = whole; blocks.length * 32 < size; ) {
     chain = hmac(chain);
     blocks.push(hmac(Buffer.concat([chain, whole])));
   }
