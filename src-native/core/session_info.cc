@@ -108,6 +108,12 @@ std::vector<std::string> shared_signature_algorithms(SSL* ssl) {
       case EVP_PKEY_EC:
         name = "ECDSA";
         break;
+      case EVP_PKEY_ED25519:
+        name = "Ed25519";
+        break;
+      case EVP_PKEY_ED448:
+        name = "Ed448";
+        break;
       default:
         name = text(OBJ_nid2sn(sign));
     }

@@ -1,11 +1,25 @@
 // Protects the key log: with the lines of our client's or our server's `keylog` events, Wireshark's
-// dissector, which knows nothing of this package, decrypts what went over the wire.
+// dissector, which knows nothing of this package, decrypts what went over the wire; and so it does
+// with the file that SSLKEYLOGFILE names.
 import { execFile } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
+import { connect } from '../../lib/index';
 import { Capture } from '../helpers/capture';
 import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
-import { FOREIGN, PSK_IDENTITY, PSK_KEY, serverCertificate, suite, type Foreign } from './foreign';
+import { WatchedSocket } from '../helpers/watch';
+import {
+  FOREIGN,
+  PSK_IDENTITY,
+  PSK_KEY,
+  serverCertificate,
+  suite,
+  type Foreign,
+  type Suite,
+} from './foreign';
 import { ciphersFor, ourClient, ourServer } from './ours';
 
 const run = promisify(execFile);
@@ -23,13 +37,16 @@ describe('key log', function () {
   const cleanup = cleanupAfterEach(this);
   const [openssl] = FOREIGN as [Foreign, ...Foreign[]];
   let files: TemporaryFiles;
+  let folder: string;
 
   before(function () {
+    folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-keylog-'));
     files = new TemporaryFiles();
     requirePrograms(this, 'openssl', 'tshark');
   });
   after(() => {
     files.remove();
+    rmSync(folder, { recursive: true, force: true });
   });
 
   /** The application data that tshark finds in a capture, in order. */
@@ -101,6 +118,30 @@ describe('key log', function () {
       expect(await decrypted(capture, port, keylog)).to.deep.equal(SAID.map((it) => `${it}\n`));
     });
   }
+
+  it('of our client, by SSLKEYLOGFILE', async () => {
+    const [one] = SUITES as [Suite, ...Suite[]];
+    const file = join(folder, 'keys.log');
+    const certificate = await serverCertificate();
+    const { peer, port } = await openssl.server(cleanup, files, { suite: one, certificate });
+    const capture = await Capture.to(port);
+    cleanup.add(() => capture.close());
+    process.env.SSLKEYLOGFILE = file;
+    cleanup.add(() => {
+      delete process.env.SSLKEYLOGFILE;
+    });
+    const socket = connect({ host: '127.0.0.1', port: capture.port, ca: certificate.ca });
+    cleanup.add(() => socket[Symbol.asyncDispose]());
+    const client = new WatchedSocket(socket);
+    await client.secure();
+    socket.send(`${SAID[0]}\n`);
+    await peer.sees(/the first message/);
+    peer.write(`${SAID[1]}\n`);
+    await client.message();
+    const keylog = readFileSync(file, 'utf8');
+    expectLines([keylog]);
+    expect(await decrypted(capture, port, [keylog])).to.deep.equal(SAID.map((it) => `${it}\n`));
+  });
 
   function expectLines(keylog: readonly string[]): void {
     expect(keylog).to.have.length(1);
