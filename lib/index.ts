@@ -60,3 +60,4 @@ export {
 export type { SrtpKeys, SrtpProfile } from './srtp';
 export type { EndpointStats, TrafficStats } from './stats';
 export type { DatagramReceiver, DatagramTransport, Peer } from './transport';
+export type { WebStreamOptions, WebStreams } from './web-streams';

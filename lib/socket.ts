@@ -1,5 +1,5 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
-import { EventEmitter, on } from 'node:events';
+import { EventEmitter } from 'node:events';
 import { isIP, type AddressInfo } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 
@@ -47,6 +47,7 @@ import { noTraffic, sessionStats, type TrafficStats } from './stats';
 import type { SrtpKeys } from './srtp';
 import type { Peer } from './transport';
 import { bytes, integer, wrongType } from './validate';
+import { readableOf, webStreams, type WebStreamOptions, type WebStreams } from './web-streams';
 
 export interface HandshakeEvent {
   direction: 'in' | 'out';
@@ -86,6 +87,8 @@ type Message = string | NodeJS.ArrayBufferView;
 
 /** Bytes of messages that may wait for the handshake before `send` returns false. */
 const QUEUE_HIGH_WATER_MARK = 16 * 1024;
+/** Bytes of messages that may wait for a `for await` loop. */
+const ITERATION_LIMIT = 1024 * 1024;
 /** Bytes of messages that may wait for the handshake at all. */
 const QUEUE_LIMIT = 1024 * 1024;
 
@@ -177,6 +180,10 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
   get destroyed(): boolean {
     return this.#destroyed;
+  }
+  /** `send` has returned false, and `drain` has yet to come. */
+  get writableNeedDrain(): boolean {
+    return this.#needDrain;
   }
   /** The peer proved who it is: by a certificate that verified, or by a pre-shared key. */
   get authorized(): boolean {
@@ -485,12 +492,22 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     return this;
   }
 
-  /** The messages, until the socket closes; throws what `error` would have emitted. */
+  /**
+   * The messages from now on, until the socket closes; throws what `error` would have emitted. At most 1 MiB
+   * of them waits for the loop, what comes beyond is dropped. Leaving the loop does not close.
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
-    if (this.#state === 'closed') return;
-    for await (const [message] of on(this, 'message', { close: ['close'] })) {
-      yield message as Buffer;
-    }
+    yield* readableOf(this, ITERATION_LIMIT).readable;
+  }
+
+  /**
+   * The session as Web Streams, each chunk one message. Closing `writable` closes the session, cancelling
+   * `readable` only stops listening.
+   *
+   * @throws {@link DTLSError} of category `usage`.
+   */
+  toWeb(options: WebStreamOptions = {}): WebStreams {
+    return webStreams(this, options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
