@@ -97,10 +97,9 @@ function writableOf(
         });
       },
       async write(message) {
-        let more = true;
-        await new Promise<void>((resolve, reject) => {
-          more = socket.send(message, (error) => {
-            if (error === null) resolve();
+        const more = await new Promise<boolean>((resolve, reject) => {
+          const taken = socket.send(message, (error) => {
+            if (error === null) resolve(taken); // called later
             else reject(error);
           });
         });
