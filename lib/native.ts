@@ -72,6 +72,7 @@ export interface NativeEndpoint {
   setContext(context: NativeSecureContext): void;
   setPolicy(policy: NativeSessionPolicy): void;
   stopListening(): void;
+  setBusy(busy: boolean): void;
   receive(datagram: Uint8Array, address: string, port: number, peerIndex: number): void;
   connect(
     address: string,
@@ -90,7 +91,7 @@ export interface NativeEndpoint {
     timeout: number,
     retries: number,
   ): number;
-  close(slot: number, generation: number): void;
+  close(slot: number, generation: number, notify: boolean): void;
   /**
    * Undefined: what the session was made with. `protocols`: as on the wire, in place of the policy's; empty:
    * none will do.

@@ -14,7 +14,7 @@ import { NamedRules, ServerNames } from './server-names';
 import { DTLSSocket, type SocketOwner } from './socket';
 import { noEndpointStats, type EndpointStats } from './stats';
 import { bindUdp, DgramTransport, isTransport, type DatagramTransport, type Peer } from './transport';
-import { port as checkPort, wrongType } from './validate';
+import { port as checkPort, flag, wrongType } from './validate';
 
 export interface DTLSServerEvents {
   listening: [];
@@ -47,6 +47,7 @@ export class DTLSServer
   #endpoint: Endpoint | undefined;
   #state: 'idle' | 'binding' | 'listening' | 'closing' | 'closed' = 'idle';
   #referenced = true;
+  #busy = false;
   readonly #sockets = new Set<DTLSSocket>();
   #finalStats: EndpointStats | undefined;
 
@@ -86,6 +87,18 @@ export class DTLSServer
   /** Counters of this server; they stay readable after it has closed. */
   get stats(): EndpointStats {
     return this.#finalStats ?? this.#endpoint?.stats() ?? noEndpointStats();
+  }
+
+  /**
+   * Whether new clients are turned away for now: in silence, as a legitimate one tries again, and counted in
+   * `stats.hellosWhileBusy`. Sessions that are open, and handshakes under way, go on. Default false.
+   */
+  get busy(): boolean {
+    return this.#busy;
+  }
+  set busy(busy: boolean) {
+    this.#busy = flag('busy', busy, false);
+    this.#endpoint?.core.setBusy(this.#busy);
   }
 
   /** @internal */
@@ -149,6 +162,12 @@ export class DTLSServer
       else this.#bind(address, family === 6 ? 6 : 4, port, this.#onListenError);
     });
     return this;
+  }
+
+  /** @internal As `listen`, at once, on a transport that is ready to send. */
+  listenOn(transport: DatagramTransport): void {
+    this.#state = 'binding';
+    this.#start(() => transport);
   }
 
   /** As `listen`: dgram's name for it. */
@@ -240,7 +259,7 @@ export class DTLSServer
 
   #policy(keylog: boolean): NativeSessionPolicy {
     const policy = this.#options.policy(keylog);
-    policy.setHelloQuestions(helloQuestions(this.#options, this.#names));
+    policy.setHelloQuestions(this.helloQuestions());
     return policy;
   }
 
@@ -288,6 +307,7 @@ export class DTLSServer
       options.maxSessionsPerHost,
       true,
     );
+    endpoint.core.setBusy(this.#busy);
     if (!this.#referenced) endpoint.unref();
     this.#state = 'listening';
     this.emit('listening');
@@ -312,6 +332,11 @@ export class DTLSServer
     const socket = new DTLSSocket(this, { endpoint, slot, generation }, peer);
     this.#sockets.add(socket);
     return socket;
+  }
+
+  /** @internal */
+  protected helloQuestions(): number {
+    return helloQuestions(this.#options, this.#names);
   }
 
   /** @internal */

@@ -517,7 +517,21 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     });
   }
 
+  /** @internal As `destroy`, without a word to the peer. */
+  abandon(error?: Error): this {
+    if (this.#destroyed) return this;
+    this.#destroyed = true;
+    this.#end(error === undefined ? undefined : asDtlsError(error, this.#peer), false);
+    return this;
+  }
+
   // ---- @internal: the client's beginning ----
+
+  /** @internal As `begin`, at once: its ClientHello has left when the call returns. */
+  beginOn(options: ResolvedConnect, dialled: Dialled): void {
+    this.#client = options;
+    this.#start(options, dialled);
+  }
 
   /** @internal */
   begin(options: ResolvedConnect): void {
@@ -839,7 +853,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
 
   /** Ends the session from this side. */
-  #end(error: DTLSError | undefined): void {
+  #end(error: DTLSError | undefined, notify = true): void {
     if (this.#state === 'closing' || this.#state === 'closed') return;
     this.#state = 'closing';
     this.#failure = error;
@@ -850,7 +864,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       });
       return;
     }
-    session.endpoint.core.close(session.slot, session.generation);
+    session.endpoint.core.close(session.slot, session.generation, notify);
     session.endpoint.flushAfterCall();
   }
 

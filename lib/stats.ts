@@ -42,6 +42,7 @@ export interface EndpointStats extends TrafficStats {
   handshakesFailed: number;
   /** ClientHellos with a valid cookie that a limit (`maxSessions`, …) kept out. */
   sessionsRefused: number;
+  hellosWhileBusy: number;
   nonDtlsDatagrams: number;
   malformedDatagrams: number;
   /** DTLS records from peers that have no session. */

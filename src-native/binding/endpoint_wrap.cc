@@ -35,6 +35,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::set_context>("setContext"),
           InstanceMethod<&EndpointWrap::set_policy>("setPolicy"),
           InstanceMethod<&EndpointWrap::stop_listening>("stopListening"),
+          InstanceMethod<&EndpointWrap::set_busy>("setBusy"),
           InstanceMethod<&EndpointWrap::receive>("receive"),
           InstanceMethod<&EndpointWrap::connect>("connect"),
           InstanceMethod<&EndpointWrap::send>("send"),
@@ -115,6 +116,10 @@ void EndpointWrap::stop_listening(const Napi::CallbackInfo& /*info*/) {
   endpoint_->stop_listening();
 }
 
+void EndpointWrap::set_busy(const Napi::CallbackInfo& info) {
+  endpoint_->set_busy(info[0].As<Napi::Boolean>().Value());
+}
+
 void EndpointWrap::receive(const Napi::CallbackInfo& info) {
   PeerAddress peer;
   if (!peer_of(info[1], info[2], peer)) return;
@@ -150,7 +155,7 @@ Napi::Value EndpointWrap::heartbeat(const Napi::CallbackInfo& info) {
 }
 
 void EndpointWrap::close(const Napi::CallbackInfo& info) {
-  endpoint_->close(u32_of(info[0]), u32_of(info[1]));
+  endpoint_->close(u32_of(info[0]), u32_of(info[1]), info[2].As<Napi::Boolean>().Value());
   publish_deadline();
 }
 

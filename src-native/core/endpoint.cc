@@ -183,6 +183,10 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
     }
   }
 
+  if (busy_) {
+    ++stats_.hellosWhileBusy;
+    return true;
+  }
   if (listener_->cookie_exchange) {
     // A hello with a cookie is always the client's second message (RFC 6347 section 4.2.2).
     if (hello.cookie.size == 0 || fragment.message_sequence != 1 ||
@@ -307,11 +311,11 @@ HeartbeatOutcome Endpoint::heartbeat(uint32_t slot, uint32_t generation, Bytes p
   return outcome;
 }
 
-void Endpoint::close(uint32_t slot, uint32_t generation) {
+void Endpoint::close(uint32_t slot, uint32_t generation, bool notify) {
   const ErrorQueueScope errors;
   Session* session = find(slot, generation);
   if (session == nullptr) return;
-  session->close();
+  session->close(notify);
   settle(slot);
 }
 

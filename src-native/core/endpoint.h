@@ -40,6 +40,9 @@ class Endpoint {
   void set_policy(std::shared_ptr<const SessionPolicy> policy);
   // No new sessions; a restarted peer is no longer answered.
   void stop_listening();
+  // While busy, ClientHellos that would begin a session are counted and dropped.
+  void set_busy(bool busy) { busy_ = busy; }
+  bool busy() const { return busy_; }
 
   // `peer_index` comes back in records that have no session to name their peer.
   void receive(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
@@ -50,7 +53,7 @@ class Endpoint {
   SendOutcome send(uint32_t slot, uint32_t generation, Bytes message, uint32_t token, double now);
   HeartbeatOutcome heartbeat(uint32_t slot, uint32_t generation, Bytes payload, size_t padding,
                              double timeout, uint32_t retries, double now);
-  void close(uint32_t slot, uint32_t generation);
+  void close(uint32_t slot, uint32_t generation, bool notify = true);
   void answer_hello(uint32_t slot, uint32_t generation, HelloAnswer answer, double now);
   void answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
                   double now);
@@ -101,6 +104,7 @@ class Endpoint {
   Outbox& outbox_;
   const uint32_t id_;
   std::unique_ptr<ListenerConfig> listener_;
+  bool busy_ = false;
   std::unique_ptr<CookieJar> cookies_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;

@@ -171,8 +171,9 @@ void Session::on_hello(double now) {
     ClientHelloView hello;
     const Bytes body = handshake_->hello->record().from(kRecordHeaderSize + kHandshakeHeaderSize);
     const auto asks = [this](uint32_t about) { return (policy_->hello_questions & about) != 0; };
-    if (parse_client_hello(body, hello) && ((asks(kAskServerName) && hello.server_name.size != 0) ||
-                                            (asks(kAskProtocols) && hello.protocols.size != 0))) {
+    if (parse_client_hello(body, hello) &&
+        (asks(kAskAlways) || (asks(kAskServerName) && hello.server_name.size != 0) ||
+         (asks(kAskProtocols) && hello.protocols.size != 0))) {
       const std::vector<uint8_t> about = pack_client_hello(hello);
       park(LookupKind::kClientHello, {about.data(), about.size()});
       return;
@@ -343,9 +344,9 @@ SendOutcome Session::send(Bytes message, uint32_t token, double now) {
   return SendOutcome::kSent;
 }
 
-void Session::close() {
+void Session::close(bool notify) {
   if (state_ == SessionState::kClosed) return;
-  if (state_ == SessionState::kOpen) {
+  if (state_ == SessionState::kOpen && notify) {
     const ErrorQueueScope errors;
     // One call: queues our close_notify. There is no second one to wait for the peer's.
     SSL_shutdown(ssl_.get());

@@ -77,6 +77,7 @@ struct SessionPolicy {
 // SessionPolicy::hello_questions: a question is asked when the hello has what it is about.
 constexpr uint32_t kAskServerName = 1;
 constexpr uint32_t kAskProtocols = 2;
+constexpr uint32_t kAskAlways = 4;
 
 // The answer to a ClientHello. Null or unset: what the session was made with.
 struct HelloAnswer {
@@ -111,8 +112,9 @@ class Session final : private DatagramPort {
   // `scratch`: kMaxPlaintext bytes that the call may overwrite.
   void receive(Bytes datagram, uint8_t* scratch, double now);
   SendOutcome send(Bytes message, uint32_t token, double now);
-  // close_notify when the session is open, then closed. Never waits for the peer's.
-  void close();
+  // close_notify when the session is open and `notify` says so, then closed. Never waits for the
+  // peer's.
+  void close(bool notify = true);
   // Closed at once, and for this reason; tells the peer nothing.
   void fail(Failure failure);
   void advance(double now);

@@ -47,6 +47,7 @@ const endpoint: Record<
   handshakesCompleted: true,
   handshakesFailed: true,
   sessionsRefused: true,
+  hellosWhileBusy: true,
   nonDtlsDatagrams: true,
   malformedDatagrams: true,
   unknownPeerDatagrams: true,

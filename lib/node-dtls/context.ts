@@ -1,0 +1,297 @@
+/** `DTLSSecureContext`: credentials and algorithms, and the rules that `node:dtls` keeps with them. */
+import { createHash } from 'node:crypto';
+import tls from 'node:tls';
+
+import { DTLSError } from '../errors';
+import { invalidArgType, invalidArgValue, outOfRange } from '../node-errors';
+import { createSecureContext as createOwnContext, type SecureContext } from '../secure-context';
+import type { SrtpProfile } from '../srtp';
+import {
+  checkObject,
+  copyOf,
+  cryptoFailed,
+  illegalConstructor,
+  isView,
+  optionalBoolean,
+  optionalString,
+  type View,
+} from './checks';
+import {
+  clientPsk,
+  serverPsk,
+  type ClientPskLookup,
+  type ClientPskOption,
+  type ServerPskLookup,
+  type ServerPskOption,
+} from './psk';
+import { resolveSni, type SniLookup, type SniOption } from './sni';
+
+export interface DTLSContextOptions {
+  isServer?: boolean | undefined;
+  cert?: string | Buffer | undefined;
+  key?: string | Buffer | undefined;
+  passphrase?: string | null | undefined;
+  ca?: string | Buffer | readonly (string | Buffer)[] | undefined;
+  ciphers?: string | undefined;
+  ecdhCurve?: string | undefined;
+  alpn?: readonly string[] | Buffer | undefined;
+  srtp?: string | undefined;
+  rejectUnauthorized?: boolean | undefined;
+  requestCert?: boolean | undefined;
+  sessionIdContext?: string | undefined;
+  ticketKeys?: View | undefined;
+  psk?: ServerPskOption | ClientPskOption | undefined;
+  pskIdentityHint?: string | undefined;
+  sni?: SniOption | undefined;
+}
+
+export const CONTEXT_OPTIONS = [
+  'cert',
+  'key',
+  'passphrase',
+  'ca',
+  'ciphers',
+  'ecdhCurve',
+  'alpn',
+  'srtp',
+  'rejectUnauthorized',
+  'requestCert',
+  'sessionIdContext',
+  'ticketKeys',
+  'psk',
+  'pskIdentityHint',
+  'sni',
+] as const;
+
+const SERVER_ONLY = ['requestCert', 'sessionIdContext', 'ticketKeys', 'pskIdentityHint', 'sni'] as const;
+
+/** Forward secrecy first; RSA-PSK needs a certificate and has none. */
+const PSK_SUITES = 'kECDHEPSK:kDHEPSK:kPSK:!kRSAPSK';
+/** OpenSSL's layout: a name of 16 bytes, an HMAC key and an AES key of 32. */
+const TICKET_KEYS_SIZE = 80;
+
+/** A context's rules in the form that lib/node-dtls/endpoint.ts hands on. */
+export interface ContextRules {
+  readonly isServer: boolean;
+  readonly context: SecureContext;
+  /** As on the wire. */
+  readonly alpn: Buffer | undefined;
+  readonly srtp: SrtpProfile[] | undefined;
+  readonly rejectUnauthorized: boolean;
+  readonly requestCert: boolean;
+  readonly serverPsk: ServerPskLookup | undefined;
+  readonly clientPsk: ClientPskLookup | undefined;
+  readonly pskIdentityHint: string | undefined;
+  readonly sni: SniLookup | undefined;
+}
+
+const isPem = (value: unknown): value is string | Buffer =>
+  typeof value === 'string' || Buffer.isBuffer(value);
+
+function pem(name: 'cert' | 'key', value: unknown): string | Buffer | undefined {
+  if (value === undefined) return undefined;
+  if (!isPem(value)) {
+    throw invalidArgType(`options.${name}`, 'of type string or an instance of Buffer', value);
+  }
+  return value;
+}
+
+function authorities(value: unknown): readonly (string | Buffer)[] | undefined {
+  if (value === undefined) return undefined;
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  list.forEach((one, index) => {
+    if (isPem(one)) return;
+    const name = Array.isArray(value) ? `options.ca[${String(index)}]` : 'options.ca';
+    throw invalidArgType(name, 'of type string or an instance of Buffer', one);
+  });
+  return list as readonly (string | Buffer)[];
+}
+
+function alpnWire(value: unknown): Buffer | undefined {
+  if (value === undefined) return undefined;
+  if (Array.isArray(value)) {
+    const names = value.map((name: unknown, index) => {
+      const where = `options.alpn[${String(index)}]`;
+      if (typeof name !== 'string') throw invalidArgType(where, 'of type string', name);
+      const bytes = Buffer.from(name);
+      if (bytes.length < 1 || bytes.length > 255) {
+        throw outOfRange(where, '>= 1 && <= 255 bytes', bytes.length);
+      }
+      return Buffer.concat([Buffer.from([bytes.length]), bytes]);
+    });
+    return names.length === 0 ? undefined : Buffer.concat(names);
+  }
+  if (!isView(value)) {
+    throw invalidArgType('options.alpn', 'an instance of Array or Buffer', value);
+  }
+  const wire = copyOf(value);
+  for (let at = 0; at < wire.length; ) {
+    const size = wire.readUInt8(at);
+    if (size === 0) {
+      throw invalidArgValue('options.alpn', 'contains a zero-length protocol name', value);
+    }
+    at += 1 + size;
+    if (at > wire.length) {
+      throw invalidArgValue('options.alpn', 'has a protocol name that runs past the end', value);
+    }
+  }
+  return wire.length === 0 ? undefined : wire;
+}
+
+function ciphersOf(options: DTLSContextOptions, isServer: boolean): string {
+  const given = optionalString('options.ciphers', options.ciphers);
+  if (given !== undefined) return given;
+  if (options.psk === undefined) return 'DEFAULT';
+  // A client that has a key and no authority means the key.
+  return isServer ? `DEFAULT:${PSK_SUITES}` : PSK_SUITES;
+}
+
+/** As `tls.createServer` has it: sessions of one program belong together. */
+const defaultSessionIdContext = (): string =>
+  createHash('sha1').update(process.argv.join(' ')).digest('hex').slice(0, 32);
+
+function sessionIdContextOf(value: unknown, isServer: boolean): string | undefined {
+  const given = optionalString('options.sessionIdContext', value);
+  if (given === undefined) return isServer ? defaultSessionIdContext() : undefined;
+  if (Buffer.byteLength(given) > 32) {
+    throw outOfRange('options.sessionIdContext', '<= 32 bytes', Buffer.byteLength(given));
+  }
+  return given;
+}
+
+function ticketKeysOf(value: unknown): Buffer | undefined {
+  if (value === undefined) return undefined;
+  if (!isView(value)) {
+    throw invalidArgType('options.ticketKeys', 'an instance of Buffer, TypedArray, or DataView', value);
+  }
+  if (value.byteLength !== TICKET_KEYS_SIZE) {
+    throw invalidArgValue('options.ticketKeys', `must be exactly ${String(TICKET_KEYS_SIZE)} bytes`, value);
+  }
+  return copyOf(value);
+}
+
+/**
+ * Node's own words for what OpenSSL does not take: tls, given the same, throws just that error. Ours
+ * where it has none.
+ */
+function asNodeError(error: unknown, options: DTLSContextOptions): unknown {
+  if (!(error instanceof DTLSError)) return error;
+  const { cert, key, passphrase, ca } = options;
+  try {
+    tls.createSecureContext({
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+      ...(typeof passphrase === 'string' ? { passphrase } : {}),
+      ...(ca === undefined ? {} : { ca: [...authorities(ca) ?? []] }),
+    });
+  } catch (cause) {
+    return cause;
+  }
+  return cryptoFailed(error.message);
+}
+
+function ownContext(options: DTLSContextOptions, isServer: boolean, requestCert: boolean): SecureContext {
+  const ca = authorities(options.ca);
+  const cert = pem('cert', options.cert);
+  const key = pem('key', options.key);
+  const { passphrase } = options;
+  if (passphrase !== undefined && passphrase !== null && typeof passphrase !== 'string') {
+    throw invalidArgType('options.passphrase', 'of type string', passphrase);
+  }
+  const ciphers = ciphersOf(options, isServer);
+  const ecdhCurve = optionalString('options.ecdhCurve', options.ecdhCurve);
+  const sessionIdContext = sessionIdContextOf(options.sessionIdContext, isServer);
+  const ticketKeys = ticketKeysOf(options.ticketKeys);
+  // A server that asks for certificates trusts whom tls trusts; a client's default is that already.
+  const trusted = ca ?? (isServer && requestCert ? tls.rootCertificates : undefined);
+  try {
+    return createOwnContext({
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+      ...(typeof passphrase === 'string' ? { passphrase } : {}),
+      ...(trusted === undefined ? {} : { ca: trusted }),
+      ...(ecdhCurve === undefined ? {} : { ecdhCurve }),
+      ...(sessionIdContext === undefined ? {} : { sessionIdContext }),
+      ...(ticketKeys === undefined ? {} : { ticketKeys: ownTicketKeys(ticketKeys) }),
+      ciphers,
+    });
+  } catch (error) {
+    throw asNodeError(error, options);
+  }
+}
+
+/** Both layouts are a name and two keys; tls's has 16 bytes for each. */
+const ownTicketKeys = (keys: Buffer): Buffer =>
+  Buffer.concat([
+    keys.subarray(0, 16),
+    createHash('sha256').update(keys.subarray(16, 48)).digest().subarray(0, 16),
+    createHash('sha256').update(keys.subarray(48, 80)).digest().subarray(0, 16),
+  ]);
+
+export function resolveContext(options: DTLSContextOptions, isServer: boolean): ContextRules {
+  if (!isServer) {
+    const misplaced = SERVER_ONLY.find((name) => options[name] !== undefined);
+    if (misplaced !== undefined) {
+      throw invalidArgValue(`options.${misplaced}`, 'is for servers only', options[misplaced]);
+    }
+  }
+  const requestCert = optionalBoolean('options.requestCert', options.requestCert, false);
+  const rejectUnauthorized = optionalBoolean(
+    'options.rejectUnauthorized',
+    options.rejectUnauthorized,
+    true,
+  );
+  const pskIdentityHint = optionalString('options.pskIdentityHint', options.pskIdentityHint);
+  if (pskIdentityHint !== undefined && options.psk === undefined) {
+    throw invalidArgValue('options.pskIdentityHint', "has no effect without 'psk'", pskIdentityHint);
+  }
+  const srtp = optionalString('options.srtp', options.srtp);
+  return {
+    isServer,
+    context: ownContext(options, isServer, requestCert),
+    alpn: alpnWire(options.alpn),
+    // Names are judged where the session is made; an empty string asks for none.
+    srtp: srtp === undefined || srtp === '' ? undefined : (srtp.split(':') as SrtpProfile[]),
+    rejectUnauthorized,
+    requestCert,
+    serverPsk: isServer && options.psk !== undefined ? serverPsk(options.psk) : undefined,
+    clientPsk: !isServer && options.psk !== undefined ? clientPsk(options.psk) : undefined,
+    pskIdentityHint,
+    sni: options.sni === undefined ? undefined : resolveSni(options.sni),
+  };
+}
+
+const rulesByContext = new WeakMap<DTLSSecureContext, ContextRules>();
+const TOKEN = Symbol('made by createSecureContext');
+
+/** Credentials and settings to share. Made by {@link createSecureContext}. */
+export class DTLSSecureContext {
+  /** @internal */
+  constructor(token: unknown, rules: ContextRules) {
+    if (token !== TOKEN) throw illegalConstructor();
+    rulesByContext.set(this, rules);
+  }
+
+  get isServer(): boolean {
+    return rulesOf(this).isServer;
+  }
+}
+
+export function rulesOf(context: DTLSSecureContext): ContextRules {
+  const rules = rulesByContext.get(context);
+  if (rules === undefined) throw invalidArgType('secureContext', 'an instance of DTLSSecureContext', context);
+  return rules;
+}
+
+/**
+ * As `dtls.createSecureContext` of Node: PEM credentials, trust, algorithms, and with them the rules for
+ * ALPN, SRTP, pre-shared keys and server names.
+ *
+ * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`; `ERR_OSSL_…` for credentials
+ * that OpenSSL does not take; `ERR_CRYPTO_OPERATION_FAILED` for ciphers and the rest.
+ */
+export function createSecureContext(options: DTLSContextOptions = {}): DTLSSecureContext {
+  checkObject('options', options);
+  const isServer = optionalBoolean('options.isServer', options.isServer, false);
+  return new DTLSSecureContext(TOKEN, resolveContext(options, isServer));
+}

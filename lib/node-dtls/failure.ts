@@ -1,0 +1,16 @@
+/** Errors of the core in the words of `node:dtls`. */
+import type { DTLSError } from '../errors';
+import { invalidState } from './checks';
+
+/** `thrown`: what a callback of the user's threw, and with it ended the handshake. */
+export function nodeError(error: DTLSError, thrown?: { value: unknown }): unknown {
+  if (thrown !== undefined) return thrown.value;
+  if (error.category === 'timeout') return invalidState('DTLS handshake timeout', error);
+  if (error.category === 'certificate' && error.code !== 'ERR_DTLS_PEER_CERTIFICATE_MISSING') {
+    return invalidState(`Peer certificate verification failed: ${error.code}`, error);
+  }
+  if (error.reason !== undefined) {
+    return invalidState(`error:0A000000:SSL routines::${error.reason}`, error);
+  }
+  return invalidState(error.message, error);
+}

@@ -1,0 +1,9 @@
+export {
+  connect,
+  createSecureContext,
+  DTLSEndpoint,
+  DTLSSecureContext,
+  DTLSSession,
+  listen,
+} from './index.js';
+export type * from './index.js';

@@ -1,0 +1,187 @@
+// Protects `node:dtls` endpoints: their address and life, `busy`, the limits, and the statistics of both classes.
+import dgram from 'node:dgram';
+import { expect } from 'chai';
+import { within } from '../helpers/pair';
+import { closeAll, connect, HOST, KEY, listen, open, pause, portOf, PSK, rejection, thrown } from './support';
+
+const psk = { [PSK.identity]: KEY };
+
+describe('node-dtls: endpoints', () => {
+  afterEach(closeAll);
+
+  it('listen has bound when it returns', () => {
+    const { address } = listen({ psk });
+    expect(address).to.include({ address: HOST, family: 'IPv4' });
+    expect(address?.port).to.be.above(0);
+  });
+
+  it('connect returns at once with the ClientHello sent', async () => {
+    const receiver = dgram.createSocket('udp4');
+    await new Promise<void>((resolve) => {
+      receiver.bind(0, HOST, resolve);
+    });
+    const arrived = new Promise<Buffer>((resolve) => receiver.once('message', resolve));
+    const client = connect(receiver.address().port, { psk: PSK });
+    expect(client.endpoint.stats.packetsSent).to.equal(1n);
+    expect((await within(arrived, 'the ClientHello')).readUInt8(13)).to.equal(1);
+    client.destroy();
+    receiver.close();
+  });
+
+  it('bindHost and bindPort choose the local address', async () => {
+    const spare = listen({ psk });
+    const port = portOf(spare);
+    await spare.close();
+    const client = connect(listen({ psk }), { psk: PSK, bindHost: HOST, bindPort: port });
+    expect(client.endpoint.address).to.include({ address: HOST, port });
+    await client.opened;
+  });
+
+  it("on '::' serves IPv4 too, and not with ipv6Only", async () => {
+    const dual = listen({ psk, host: '::' });
+    await within(connect(dual, { psk: PSK }).opened, 'IPv4 on a dual stack');
+    const only = listen({ psk, host: '::', ipv6Only: true });
+    await rejection(connect(only, { psk: PSK, handshakeTimeout: 200 }).opened);
+  });
+
+  it('close resolves closed, after close_notify to all', async () => {
+    const { endpoint, client, server } = await open();
+    const closed = endpoint.close();
+    expect(endpoint.close()).to.equal(closed);
+    await within(closed, 'close');
+    expect(endpoint.destroyed).to.equal(true);
+    expect(endpoint.address).to.equal(undefined);
+    expect(server.destroyed).to.equal(true);
+    await within(client.closed, 'the client to hear of it');
+  });
+
+  it('close without sessions resolves, too, and frees the port', async () => {
+    const endpoint = listen({ psk });
+    const port = portOf(endpoint);
+    await within(endpoint.close(), 'close');
+    expect(portOf(listen({ psk, port }))).to.equal(port);
+  });
+
+  it('destroy settles every session with that error, and tells the peers nothing', async () => {
+    const { endpoint, client, server } = await open();
+    const reason = new Error('the end');
+    endpoint.destroy(reason);
+    expect(await rejection(server.closed)).to.equal(reason);
+    expect(await rejection(endpoint.closed)).to.equal(reason);
+    expect(endpoint.destroyed).to.equal(true);
+    await pause();
+    expect(client.destroyed).to.equal(false);
+  });
+
+  it("a client's endpoint takes its session along", async () => {
+    const { client } = await open();
+    await within(client.endpoint.close(), 'close');
+    expect(client.destroyed).to.equal(true);
+    const other = await open();
+    other.client.endpoint.destroy();
+    expect(other.client.destroyed).to.equal(true);
+  });
+
+  it('[Symbol.asyncDispose] closes', async () => {
+    const endpoint = listen({ psk });
+    await endpoint[Symbol.asyncDispose]();
+    expect(endpoint.destroyed).to.equal(true);
+  });
+
+  it('onerror is a function or null', () => {
+    const endpoint = listen({ psk });
+    expect(endpoint.onerror).to.equal(undefined);
+    const handler = (): void => undefined;
+    endpoint.onerror = handler;
+    expect(endpoint.onerror).to.equal(handler);
+    endpoint.onerror = null;
+    expect(endpoint.onerror).to.equal(undefined);
+    expect(thrown(() => (endpoint.onerror = 1 as never)).code).to.equal('ERR_INVALID_ARG_TYPE');
+  });
+
+  it('busy drops new handshakes silently and counts them; open sessions go on', async () => {
+    const { endpoint, client, server } = await open();
+    endpoint.busy = true;
+    expect(endpoint.busy).to.equal(true);
+    const before = endpoint.stats.packetsSent;
+    await rejection(connect(endpoint, { psk: PSK, handshakeTimeout: 200 }).opened);
+    expect(endpoint.stats.serverBusyCount).to.equal(1n);
+    expect(endpoint.stats.packetsSent).to.equal(before);
+    expect(server.send('still here')).to.equal(10);
+    await pause();
+    expect(client.stats.messagesReceived).to.equal(1n);
+    endpoint.busy = false;
+    await connect(endpoint, { psk: PSK }).opened;
+  });
+
+  it('maxSessions and maxSessionsPerHost keep peers out, in silence, and count them', async () => {
+    for (const limit of [{ maxSessions: 1 }, { maxSessionsPerHost: 1 }]) {
+      const { endpoint, client } = await open({ psk, ...limit }, { psk: PSK });
+      await rejection(connect(endpoint, { psk: PSK, handshakeTimeout: 200 }).opened);
+      expect(Number(endpoint.stats.serverRefusedCount)).to.be.least(1);
+      await client.close();
+      await pause();
+      await within(connect(endpoint, { psk: PSK }).opened, 'a session once there is room');
+    }
+  });
+
+  it('counts what could not be a ClientHello', async () => {
+    const endpoint = listen({ psk });
+    const sender = dgram.createSocket('udp4');
+    await new Promise((resolve) => {
+      sender.send('rubbish', portOf(endpoint), HOST, resolve);
+    });
+    await pause();
+    sender.close();
+    expect(endpoint.stats.serverRejectedCount).to.equal(1n);
+    expect(endpoint.stats.serverSessions).to.equal(0n);
+  });
+
+  describe('statistics', () => {
+    it('are bigints, live, with times of the monotonic clock', async () => {
+      const before = process.hrtime.bigint();
+      const { endpoint, client, server } = await open();
+      client.send('12345');
+      await pause();
+      const { stats } = server;
+      expect(stats.bytesReceived).to.equal(5n);
+      expect(stats.messagesReceived).to.equal(1n);
+      expect(client.stats.bytesSent).to.equal(5n);
+      expect(client.stats.messagesSent).to.equal(1n);
+      expect(client.stats.retransmitCount).to.equal(0n);
+      expect(stats.createdAt > before).to.equal(true);
+      expect(stats.handshakeCompletedAt >= stats.createdAt).to.equal(true);
+      expect(stats.closingAt).to.equal(0n);
+      expect(stats.destroyedAt).to.equal(0n);
+      expect(endpoint.stats.packetsReceived).to.equal(client.endpoint.stats.packetsSent);
+      expect(endpoint.stats.bytesReceived).to.equal(client.endpoint.stats.bytesSent);
+      expect(client.endpoint.stats.clientSessions).to.equal(1n);
+      expect(client.endpoint.stats.serverSessions).to.equal(0n);
+    });
+
+    it('stay as they were when what they count is gone', async () => {
+      const { endpoint, client } = await open();
+      client.send('x');
+      await client.close();
+      expect(client.stats.isConnected).to.equal(false);
+      expect(client.stats.messagesSent).to.equal(1n);
+      expect(client.stats.closingAt > 0n).to.equal(true);
+      expect(client.stats.destroyedAt >= client.stats.closingAt).to.equal(true);
+      await endpoint.close();
+      expect(endpoint.stats.isConnected).to.equal(false);
+      expect(endpoint.stats.serverSessions).to.equal(1n);
+      expect(endpoint.stats.destroyedAt > 0n).to.equal(true);
+    });
+
+    it('toJSON gives strings and connected, without a prototype; toString is its JSON', async () => {
+      const { endpoint, client } = await open();
+      for (const stats of [endpoint.stats, client.stats]) {
+        const json = stats.toJSON();
+        expect(Object.getPrototypeOf(json)).to.equal(null);
+        expect(json.connected).to.equal(true);
+        expect(json.bytesReceived).to.be.a('string');
+        expect(JSON.parse(stats.toString())).to.deep.equal({ ...stats.toJSON() });
+      }
+    });
+  });
+});
