@@ -4,7 +4,6 @@
 #include <optional>
 #include <vector>
 
-#include "core/record_protection.h"
 #include "core/timer_queue.h"
 #include "core/wire.h"
 
@@ -64,10 +63,6 @@ struct Heartbeat {
   HeartbeatMode own = HeartbeatMode::kOff;
   HeartbeatMode peer = HeartbeatMode::kOff;  // what the peer's extension said
   std::optional<HeartbeatRequest> in_flight;
-  // Derived when first needed: most sessions never are.
-  enum class Keys : uint8_t { kUnknown, kReady, kNone } keys = Keys::kUnknown;
-  RecordProtection outgoing;
-  RecordProtection incoming;
 
   bool negotiated() const { return own != HeartbeatMode::kOff && peer != HeartbeatMode::kOff; }
   bool may_send() const { return negotiated() && peer == HeartbeatMode::kPeerAllowedToSend; }

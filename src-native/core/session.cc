@@ -379,6 +379,7 @@ void Session::emit_close(const Failure& failure) {
   // evicted.
   if (ssl_) SSL_set_quiet_shutdown(ssl_.get(), 1);
   handshake_.reset();
+  record_keys_.reset();
   ssl_.reset();
   context_.reset();
 }

@@ -18,6 +18,7 @@
 #include "core/peer_address.h"
 #include "core/psk_lookahead.h"
 #include "core/record_mac.h"
+#include "core/record_protection.h"
 #include "core/replay_window.h"
 #include "core/secure_context.h"
 #include "core/stats.h"
@@ -155,6 +156,11 @@ class Session final : private DatagramPort {
   enum class MacVerdict : uint8_t { kPass, kForged, kTooEarly };
   enum class PeerIdentity : uint8_t { kUnasked, kAsked, kAccepted, kRejected };
 
+  struct RecordKeys {
+    RecordProtection outgoing;
+    RecordProtection incoming;
+  };
+
   // Everything that only a handshake needs; freed when it is over.
   struct Handshake {
     std::unique_ptr<HelloAssembly> hello;  // until the SSL is made
@@ -216,10 +222,16 @@ class Session final : private DatagramPort {
   Failure session_failure(FailureKind fallback) const;
   void emit_close(const Failure& failure);
 
+  // session_retyping.cc
+  bool has_record_keys();
+  bool send_as(ContentType type, Bytes message);
+  bool seal_as(ContentType type, Bytes datagram, std::vector<uint8_t>& sealed);
+  bool open_record(const RecordView& record, std::vector<uint8_t>& plaintext);
+  bool is_new(const RecordView& record, Bytes plaintext, uint8_t* scratch);
+  void on_late_handshake_record(const RecordView& record, uint8_t* scratch, double now);
+
   // session_heartbeat.cc
-  bool heartbeat_keys();
   bool send_heartbeat(Bytes message);
-  bool seal_as_heartbeat(Bytes datagram, std::vector<uint8_t>& sealed);
   void on_heartbeat_record(const RecordView& record, uint8_t* scratch, double now);
   void on_heartbeat_message(Bytes bytes, double now);
   void advance_heartbeat(double now);
@@ -311,7 +323,9 @@ class Session final : private DatagramPort {
   double last_activity_;
   double last_heard_;                     // when an authentic record came
   std::unique_ptr<Heartbeat> heartbeat_;  // null when switched off
-  bool sealing_heartbeat_ = false;        // what OpenSSL writes now becomes a heartbeat
+  std::unique_ptr<RecordKeys> record_keys_;
+  bool no_record_keys_ = false;        // the suite is no AEAD
+  std::optional<ContentType> retype_;  // what OpenSSL writes now becomes a record of this type
   ReplayWindow replay_window_;
   TrafficStats stats_;
   std::vector<uint8_t> psk_identity_;

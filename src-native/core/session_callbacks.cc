@@ -21,13 +21,14 @@ void Session::install_callbacks(SSL_CTX* ctx) {
 }
 
 void Session::on_datagram(Bytes datagram) {
-  std::vector<uint8_t> heartbeat;
-  if (sealing_heartbeat_) {
-    // The record that OpenSSL made never leaves the process: one sealing for each nonce. When the
-    // heartbeat cannot be sealed nothing leaves at all.
-    sealing_heartbeat_ = false;
-    if (!seal_as_heartbeat(datagram, heartbeat)) return;
-    datagram = {heartbeat.data(), heartbeat.size()};
+  std::vector<uint8_t> retyped;
+  if (retype_) {
+    // The record that OpenSSL made never leaves the process: one sealing for each nonce. When it
+    // cannot be sealed anew nothing leaves at all.
+    const ContentType type = *retype_;
+    retype_.reset();
+    if (!seal_as(type, datagram, retyped)) return;
+    datagram = {retyped.data(), retyped.size()};
   }
   if (first_sequence_ != 0 || hello_sequence_) {
     transmit_renumbered(datagram);

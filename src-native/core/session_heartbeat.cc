@@ -1,6 +1,4 @@
-// RFC 6520 heartbeats of a session, over an OpenSSL that has none. OpenSSL makes and checks the
-// records as application data, so that its sequence numbers, MACs and replay window count for
-// heartbeats too; record_protection changes their content type on the way out and on the way in.
+// RFC 6520 heartbeats of a session, over an OpenSSL that has none: see session_retyping.cc.
 
 #include <openssl/crypto.h>
 
@@ -42,43 +40,10 @@ int Session::heartbeat_parse_callback(SSL* ssl, unsigned /*type*/, unsigned /*co
   return 1;
 }
 
-bool Session::heartbeat_keys() {
-  Heartbeat& heartbeat = *heartbeat_;
-  if (heartbeat.keys == Heartbeat::Keys::kUnknown) {
-    heartbeat.keys = derive_record_protection(ssl_.get(), heartbeat.outgoing, heartbeat.incoming)
-                         ? Heartbeat::Keys::kReady
-                         : Heartbeat::Keys::kNone;
-  }
-  return heartbeat.keys == Heartbeat::Keys::kReady;
-}
-
 // ---- out ----
 
-// From on_datagram: `datagram` is the one record that OpenSSL made of a HeartbeatMessage.
-bool Session::seal_as_heartbeat(Bytes datagram, std::vector<uint8_t>& sealed) {
-  Heartbeat& heartbeat = *heartbeat_;
-  RecordView record;
-  if (!take_record(datagram, record) || datagram.size != 0 ||
-      record.type != static_cast<uint8_t>(ContentType::kApplicationData)) {
-    return false;
-  }
-  std::vector<uint8_t> plaintext(record.fragment.size);
-  size_t size = 0;
-  if (!heartbeat.outgoing.open(record, plaintext.data(), size)) return false;
-  sealed.resize(heartbeat.outgoing.sealed_size(size));
-  sealed.resize(heartbeat.outgoing.seal(static_cast<uint8_t>(ContentType::kHeartbeat), record,
-                                        {plaintext.data(), size}, sealed.data()));
-  return !sealed.empty();
-}
-
 bool Session::send_heartbeat(Bytes message) {
-  const ErrorQueueScope errors;
-  const uint64_t before = stats_.datagramsSent;
-  size_t written = 0;
-  sealing_heartbeat_ = true;
-  const int result = SSL_write_ex(ssl_.get(), message.data, message.size, &written);
-  sealing_heartbeat_ = false;
-  if (result != 1 || stats_.datagramsSent == before) return false;
+  if (!send_as(ContentType::kHeartbeat, message)) return false;
   count<&TrafficStats::heartbeatsSent>();
   return true;
 }
@@ -88,7 +53,7 @@ HeartbeatOutcome Session::heartbeat(Bytes payload, size_t padding, double timeou
   if (state_ != SessionState::kOpen) return HeartbeatOutcome::kNotOpen;
   if (!heartbeat_ || !heartbeat_->negotiated()) return HeartbeatOutcome::kNotNegotiated;
   if (!heartbeat_->may_send()) return HeartbeatOutcome::kNotAllowed;
-  if (!heartbeat_keys()) return HeartbeatOutcome::kUnsupportedCipher;
+  if (!has_record_keys()) return HeartbeatOutcome::kUnsupportedCipher;
   if (heartbeat_->in_flight) return HeartbeatOutcome::kBusy;
   const size_t size = kHeartbeatHeader + payload.size + padding;
   if (padding < kMinHeartbeatPadding || size > kMaxPlaintext) return HeartbeatOutcome::kTooBig;
@@ -150,47 +115,19 @@ void Session::advance_heartbeat(double now) {
 // ---- in ----
 
 void Session::on_heartbeat_record(const RecordView& record, uint8_t* scratch, double now) {
-  if (!heartbeat_keys()) {
+  if (!has_record_keys()) {
     count<&TrafficStats::heartbeatsDiscarded>();
     return;
   }
-  RecordProtection& incoming = heartbeat_->incoming;
-  std::vector<uint8_t> message(record.fragment.size);
-  size_t size = 0;
-  if (!incoming.open(record, message.data(), size)) {
-    count<&TrafficStats::badRecords>();
-    return;
-  }
+  std::vector<uint8_t> plaintext;
+  if (!open_record(record, plaintext)) return;
   // An empty or oversized message cannot be one, and OpenSSL would stumble over the record.
-  if (size == 0 || size > kMaxPlaintext) {
+  if (plaintext.empty() || plaintext.size() > kMaxPlaintext) {
     count<&TrafficStats::heartbeatsDiscarded>();
     return;
   }
-  // Under another type, but with the same number and nonce, so that OpenSSL decides whether it is a
-  // replay. This sealing stays in the process.
-  std::vector<uint8_t> resealed(incoming.sealed_size(size));
-  const Bytes plaintext{message.data(), size};
-  resealed.resize(incoming.seal(static_cast<uint8_t>(ContentType::kApplicationData), record,
-                                plaintext, resealed.data()));
-  const ErrorQueueScope errors;
-  offer({resealed.data(), resealed.size()});
-  size_t read = 0;
-  const int result = SSL_read_ex(ssl_.get(), scratch, kMaxPlaintext, &read);
-  take_back();
-  if (result != 1) {
-    if (replay_window_.has_seen(record.sequence)) {
-      count<&TrafficStats::replays>();
-    } else {
-      count<&TrafficStats::badRecords>();
-    }
-    return;
-  }
-  replay_window_.mark(record.sequence);
-  if (read != size || CRYPTO_memcmp(scratch, message.data(), size) != 0) {
-    count<&TrafficStats::heartbeatsDiscarded>();
-    return;
-  }
-  on_heartbeat_message(plaintext, now);
+  const Bytes message{plaintext.data(), plaintext.size()};
+  if (is_new(record, message, scratch)) on_heartbeat_message(message, now);
 }
 
 void Session::on_heartbeat_message(Bytes bytes, double now) {

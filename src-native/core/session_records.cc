@@ -95,6 +95,11 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
     on_heartbeat_record(record, scratch, now);
     return;
   }
+  if (record.type == static_cast<uint8_t>(ContentType::kHandshake) && record.epoch != 0 &&
+      state_ == SessionState::kOpen && has_record_keys()) {
+    on_late_handshake_record(record, scratch, now);
+    return;
+  }
   if (record.type < static_cast<uint8_t>(ContentType::kChangeCipherSpec) ||
       record.type > application_data || (record.type == application_data && record.epoch == 0) ||
       is_of_earlier_attempt(record) || is_out_of_place_in_clear(record, role_)) {

@@ -61,7 +61,7 @@ describe('renegotiation', () => {
   async function refuses(
     asked: DTLSSocket,
     asker: DTLSSocket,
-    ask: (turn: number) => void,
+    ask: () => void,
   ): Promise<void> {
     const alerts: AlertEvent[] = [];
     const handshake: string[] = [];
@@ -70,7 +70,7 @@ describe('renegotiation', () => {
     const sent = asked.stats.datagramsSent;
     const turns = 5;
     for (let turn = 0; turn < turns; ++turn) {
-      ask(turn);
+      ask();
       const deadline = Date.now() + 2000;
       while (alerts.length <= turn && Date.now() < deadline) await setTimeout(1);
     }
@@ -94,8 +94,8 @@ describe('renegotiation', () => {
     await converse(client, peer, 'before');
     // OpenSSL as a client would end the session for the alert.
     client.on('error', () => undefined);
-    await refuses(peer, client, (turn) => {
-      sealer.inject('client', HANDSHAKE, handshakeMessage(CLIENT_HELLO, turn, clientHello()), there, here);
+    await refuses(peer, client, () => {
+      sealer.inject('client', HANDSHAKE, handshakeMessage(CLIENT_HELLO, 0, clientHello()), there, here);
     });
     const heard = messages(peer, 1);
     sealer.inject('client', 23, Buffer.from('after'), there, here);
@@ -104,12 +104,42 @@ describe('renegotiation', () => {
     expect(peer.readyState).to.equal('open');
   });
 
+  it('is refused by a server that sees only half of the ClientHello', async () => {
+    const { sealer, client, peer } = await opened();
+    client.on('error', () => undefined);
+    const whole = handshakeMessage(CLIENT_HELLO, 0, clientHello());
+    const half = Buffer.from(whole.subarray(0, 32));
+    half.writeUIntBE(half.length - 12, 9, 3);
+    await refuses(peer, client, () => {
+      sealer.inject('client', HANDSHAKE, half, there, here);
+    });
+    const heard = messages(peer, 1);
+    sealer.inject('client', 23, Buffer.from('after'), there, here);
+    expect((await heard).map(String)).to.deep.equal(['after']);
+  });
+
+  for (const [what, message] of [
+    ['messages that no handshake has', handshakeMessage(99, 0, Buffer.alloc(20))],
+    ['messages of the other role', handshakeMessage(HELLO_REQUEST, 0, Buffer.alloc(0))],
+    ['messages cut short', clientHello().subarray(0, 7)],
+  ] as const) {
+    it(`${what} are dropped`, async () => {
+      const { sealer, peer } = await opened();
+      const sent = peer.stats.datagramsSent;
+      sealer.inject('client', HANDSHAKE, message, there, here);
+      const heard = messages(peer, 1);
+      sealer.inject('client', 23, Buffer.from('after'), there, here);
+      expect((await heard).map(String)).to.deep.equal(['after']);
+      expect(peer.stats).to.include({ discardedRecords: 1, alertsSent: 0, datagramsSent: sent });
+    });
+  }
+
   it('is refused by a client, each time it is asked for', async () => {
     const { sealer, client, peer } = await opened();
     await converse(client, peer, 'before');
     peer.on('error', () => undefined);
-    await refuses(client, peer, (turn) => {
-      sealer.inject('server', HANDSHAKE, handshakeMessage(HELLO_REQUEST, turn, Buffer.alloc(0)), here, there);
+    await refuses(client, peer, () => {
+      sealer.inject('server', HANDSHAKE, handshakeMessage(HELLO_REQUEST, 0, Buffer.alloc(0)), here, there);
     });
     const heard = messages(client, 1);
     sealer.inject('server', 23, Buffer.from('after'), here, there);

@@ -1,0 +1,128 @@
+// Records of types that OpenSSL does not make, or would not bear, in an open session. OpenSSL makes
+// and checks them as application data, so that its sequence numbers, MACs and replay window count
+// for them too; record_protection changes their content type on the way out and on the way in. AEAD
+// suites only.
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+
+#include "core/session.h"
+
+namespace dtls {
+
+// Derived when first needed: most sessions never do.
+bool Session::has_record_keys() {
+  if (!record_keys_ && !no_record_keys_) {
+    record_keys_ = std::make_unique<RecordKeys>();
+    no_record_keys_ =
+        !derive_record_protection(ssl_.get(), record_keys_->outgoing, record_keys_->incoming);
+    if (no_record_keys_) record_keys_.reset();
+  }
+  return record_keys_ != nullptr;
+}
+
+// ---- out ----
+
+bool Session::send_as(ContentType type, Bytes message) {
+  const ErrorQueueScope errors;
+  const uint64_t before = stats_.datagramsSent;
+  size_t written = 0;
+  retype_ = type;
+  const int result = SSL_write_ex(ssl_.get(), message.data, message.size, &written);
+  retype_.reset();
+  return result == 1 && stats_.datagramsSent != before;
+}
+
+// From on_datagram: `datagram` is the one record that OpenSSL made of a message.
+bool Session::seal_as(ContentType type, Bytes datagram, std::vector<uint8_t>& sealed) {
+  RecordProtection& outgoing = record_keys_->outgoing;
+  RecordView record;
+  if (!take_record(datagram, record) || datagram.size != 0 ||
+      record.type != static_cast<uint8_t>(ContentType::kApplicationData)) {
+    return false;
+  }
+  std::vector<uint8_t> plaintext(record.fragment.size);
+  size_t size = 0;
+  if (!outgoing.open(record, plaintext.data(), size)) return false;
+  sealed.resize(outgoing.sealed_size(size));
+  sealed.resize(
+      outgoing.seal(static_cast<uint8_t>(type), record, {plaintext.data(), size}, sealed.data()));
+  return !sealed.empty();
+}
+
+// ---- in ----
+
+// False: the record is not authentic, and counted.
+bool Session::open_record(const RecordView& record, std::vector<uint8_t>& plaintext) {
+  plaintext.resize(record.fragment.size);
+  size_t size = 0;
+  if (!record_keys_->incoming.open(record, plaintext.data(), size)) {
+    count<&TrafficStats::badRecords>();
+    return false;
+  }
+  plaintext.resize(size);
+  return true;
+}
+
+// Has OpenSSL decide whether an opened record is a replay: it gets it under another type, but with
+// the same number and nonce. This sealing stays in the process. False: it is one, and counted.
+bool Session::is_new(const RecordView& record, Bytes plaintext, uint8_t* scratch) {
+  RecordProtection& incoming = record_keys_->incoming;
+  std::vector<uint8_t> resealed(incoming.sealed_size(plaintext.size));
+  resealed.resize(incoming.seal(static_cast<uint8_t>(ContentType::kApplicationData), record,
+                                plaintext, resealed.data()));
+  const ErrorQueueScope errors;
+  offer({resealed.data(), resealed.size()});
+  size_t read = 0;
+  const int result = SSL_read_ex(ssl_.get(), scratch, kMaxPlaintext, &read);
+  take_back();
+  if (result != 1) {
+    if (replay_window_.has_seen(record.sequence)) {
+      count<&TrafficStats::replays>();
+    } else {
+      count<&TrafficStats::badRecords>();
+    }
+    return false;
+  }
+  replay_window_.mark(record.sequence);
+  if (read == plaintext.size && CRYPTO_memcmp(scratch, plaintext.data, read) == 0) return true;
+  count<&TrafficStats::discardedRecords>();
+  return false;
+}
+
+// ---- handshake messages in an open session ----
+
+// A Finished is a repetition, and OpenSSL's to answer. Everything else is a wish for a new
+// handshake, which OpenSSL refuses, too, but not twice: a message of the same number makes it wait
+// for the next one, and end the session for the application data that comes instead.
+void Session::on_late_handshake_record(const RecordView& record, uint8_t* scratch, double now) {
+  std::vector<uint8_t> plaintext;
+  if (!open_record(record, plaintext)) return;
+  if (!plaintext.empty() && plaintext[0] == SSL3_MT_FINISHED) {
+    feed(record, scratch, now);
+    return;
+  }
+  const Bytes message{plaintext.data(), plaintext.size()};
+  Bytes rest = message;
+  FragmentView fragment;
+  if (!take_fragment(rest, fragment)) {
+    count<&TrafficStats::discardedRecords>();
+    return;
+  }
+  if (!is_new(record, message, scratch)) return;
+  last_activity_ = last_heard_ = now;
+  const uint8_t wish = role_ == Role::kServer ? SSL3_MT_CLIENT_HELLO : SSL3_MT_HELLO_REQUEST;
+  if (fragment.type != wish || fragment.offset != 0) {
+    count<&TrafficStats::discardedRecords>();
+    return;
+  }
+  on_handshake_message(false, message);
+  // RFC 5246 section 7.2.2.
+  constexpr std::array<uint8_t, 2> kAlert = {SSL3_AL_WARNING, SSL_AD_NO_RENEGOTIATION};
+  if (send_as(ContentType::kAlert, {kAlert.data(), kAlert.size()})) {
+    on_alert(true, kAlert[0], kAlert[1]);
+  }
+}
+
+}  // namespace dtls
