@@ -97,10 +97,7 @@ export function askPeerIdentity(
   answers: Answers,
 ): void {
   const { checkServerIdentity } = options;
-  const host =
-    options.servername === undefined || options.servername === ''
-      ? options.host
-      : options.servername;
+  const host = options.verifiedName;
   if (checkServerIdentity === undefined && (isIP(host) !== 0 || PLAIN_NAME.test(host))) {
     if (namesHost(host)) {
       answers.identity(true);

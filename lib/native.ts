@@ -29,6 +29,20 @@ export interface NativeSecureContext {
   addIdentity(cert: Uint8Array, key: Uint8Array, passphrase: Uint8Array | undefined): void;
   addCa(pem: Uint8Array): void;
   addCrl(pem: Uint8Array): void;
+  setSessionTimeout(seconds: number): void;
+}
+
+/** What a server seals its session tickets with. */
+export interface NativeTicketKeys {
+  /** 48 bytes. The ones before open tickets for a while. */
+  replace(keys: Uint8Array): void;
+  current(): Buffer;
+}
+
+/** A session to resume, as a client has kept it. */
+export interface NativeClientSession {
+  /** As `clientSession` was given it. */
+  name(): string;
 }
 
 /** How the sessions of a server or a client behave. */
@@ -40,6 +54,8 @@ export interface NativeSessionPolicy {
   setHelloQuestions(about: number): void;
   /** ALPN, as on the wire. */
   setProtocols(protocols: Uint8Array): void;
+  setTicketKeys(keys: NativeTicketKeys): void;
+  setSession(session: NativeClientSession): void;
 }
 
 export interface NativeSrtp {
@@ -141,6 +157,9 @@ export interface NativeEndpoint {
     context: Uint8Array | undefined,
   ): Buffer | undefined;
   srtp(slot: number, generation: number): NativeSrtp | undefined;
+  /** Packed for {@link Native.ClientSession}; undefined when the session cannot be resumed. */
+  clientSession(slot: number, generation: number, name: string): Buffer | undefined;
+  sessionTicket(slot: number, generation: number): Buffer | undefined;
   serverName(slot: number, generation: number): string | undefined;
   pskIdentity(slot: number, generation: number): Buffer | undefined;
   maxMessageSize(slot: number, generation: number): number;
@@ -164,6 +183,10 @@ export interface Native {
     arena: Uint8Array,
   ) => NativeOutbox;
   readonly SecureContext: new () => NativeSecureContext;
+  /** `lifetime`: of a session, in milliseconds. */
+  readonly TicketKeys: new (lifetime: number) => NativeTicketKeys;
+  /** Throws `ERR_DTLS_INVALID_SESSION`. */
+  readonly ClientSession: new (packed: Uint8Array) => NativeClientSession;
   readonly SessionPolicy: new (
     handshakeTimeout: number,
     idleTimeout: number,

@@ -164,6 +164,8 @@ export interface ConnectOptions extends SecureContextOptions, SessionOptions, Ud
   checkServerIdentity?:
     ((hostname: string, certificate: PeerCertificate) => Error | undefined) | undefined;
   secureContext?: SecureContext | undefined;
+  /** What `getSession()` or the event `session` of an earlier connection gave: to be resumed. */
+  session?: NodeJS.ArrayBufferView | undefined;
   pskCallback?: ClientPskCallback | undefined;
   /** Default: `dns.lookup`. */
   lookup?: LookupFunction | undefined;

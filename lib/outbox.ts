@@ -13,6 +13,7 @@ export const RecordType = {
   Close: 9,
   Packet: 10,
   Heartbeat: 11,
+  Session: 12,
 } as const;
 
 /** As LookupKind in src-native/core/outbox.h. */
@@ -21,6 +22,7 @@ export const LookupKind = {
   PskClient: 2,
   PeerIdentity: 3,
   ClientHello: 4,
+  SessionIdentity: 5,
 } as const;
 
 export const NO_SLOT = 0xffffffff;

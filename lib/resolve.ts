@@ -8,7 +8,7 @@ import type { LookupFunction } from 'node:net';
 import { encodeProtocols } from './alpn';
 import { usageError } from './errors';
 import { keylogFile } from './keylog';
-import { native, type NativeSessionPolicy } from './native';
+import { native, type NativeSessionPolicy, type NativeTicketKeys } from './native';
 import {
   MAX_HEARTBEAT_RETRIES,
   MAX_MESSAGE,
@@ -26,6 +26,7 @@ import {
   type UdpSocketOptions,
 } from './options';
 import { qlogDirectory } from './qlog';
+import { makeTicketKeys, readSession } from './resumption';
 import { CONTEXT_OPTIONS, SecureContext, type SecureContextOptions } from './secure-context';
 import { resolveSrtpProfiles } from './srtp';
 import { isTransport, type DatagramTransport } from './transport';
@@ -88,6 +89,7 @@ export const CONNECT_OPTIONS = [
   'localPort',
   'servername',
   'checkServerIdentity',
+  'session',
   'lookup',
   'family',
 ] as const;
@@ -138,6 +140,7 @@ export interface ResolvedUdp {
 }
 
 export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
+  readonly ticketKeys: NativeTicketKeys;
   readonly requestCert: boolean;
   readonly SNICallback: SNICallback | undefined;
   readonly ALPNCallback: ALPNCallback | undefined;
@@ -156,6 +159,10 @@ export interface ResolvedConnect extends ResolvedSession, ResolvedUdp {
   readonly localAddress: string | undefined;
   readonly localPort: number;
   readonly servername: string | undefined;
+  /** The host that the certificate must name. */
+  readonly verifiedName: string;
+  /** What a session is bound to on this side. */
+  readonly sessionName: string;
   readonly checkServerIdentity: ConnectOptions['checkServerIdentity'];
   readonly pskCallback: ClientPskCallback | undefined;
   readonly lookup: LookupFunction | undefined;
@@ -334,7 +341,10 @@ function resolveUdp(options: UdpSocketOptions & { transport?: TransportOption | 
   };
 }
 
-export function resolveServerOptions(options: ServerOptions): ResolvedServer {
+export function resolveServerOptions(
+  options: ServerOptions,
+  sharedKeys?: NativeTicketKeys,
+): ResolvedServer {
   checkObject('options', options);
   checkNames(options, SERVER_OPTIONS);
   const pskCallback = callable('pskCallback', options.pskCallback);
@@ -364,15 +374,23 @@ export function resolveServerOptions(options: ServerOptions): ResolvedServer {
     );
   }
   const context = resolveContext(options, 'server', pskCallback !== undefined);
+  const session = resolveSession(options, context, {
+    requestCert,
+    askPsk: pskCallback !== undefined,
+    askIdentity: false,
+    serverName: '',
+    pskIdentityHint: hint,
+  });
+  const ticketKeys = sharedKeys ?? makeTicketKeys(context);
   return {
     ...resolveUdp(options),
-    ...resolveSession(options, context, {
-      requestCert,
-      askPsk: pskCallback !== undefined,
-      askIdentity: false,
-      serverName: '',
-      pskIdentityHint: hint,
-    }),
+    ...session,
+    policy: (keylog) => {
+      const policy = session.policy(keylog);
+      policy.setTicketKeys(ticketKeys);
+      return policy;
+    },
+    ticketKeys,
     requestCert,
     SNICallback: callable('SNICallback', options.SNICallback),
     ALPNCallback: alpnCallback,
@@ -402,6 +420,7 @@ export function resolveServerOptions(options: ServerOptions): ResolvedServer {
 export function resolveNamedOptions(
   options: NamedServerOptions | SecureContext,
   server: ServerOptions,
+  ticketKeys: NativeTicketKeys,
 ): ResolvedServer {
   const own = options instanceof SecureContext ? { secureContext: options } : options;
   checkObject('context', own);
@@ -411,7 +430,7 @@ export function resolveNamedOptions(
     replaced.push('ALPNProtocols', 'ALPNCallback');
   }
   const inherited = Object.entries(server).filter(([name]) => !replaced.includes(name));
-  return resolveServerOptions({ ...Object.fromEntries(inherited), ...own });
+  return resolveServerOptions({ ...Object.fromEntries(inherited), ...own }, ticketKeys);
 }
 
 export function resolveConnectOptions(
@@ -438,15 +457,27 @@ export function resolveConnectOptions(
   if (![0, 4, 6].includes(family)) {
     throw usageError('ERR_INVALID_ARG_VALUE', `'family' must be 0, 4 or 6, not ${String(family)}`);
   }
+  const context = resolveContext(options, 'client', pskCallback !== undefined);
+  const common = resolveSession(options, context, {
+    requestCert: true,
+    askPsk: pskCallback !== undefined,
+    askIdentity: true,
+    serverName: name,
+    pskIdentityHint: '',
+  });
+  const verifiedName = servername === undefined || servername === '' ? host : servername;
+  const sessionName = `${name} ${verifiedName}`;
+  const session = readSession(options.session, sessionName);
   return {
     ...resolveUdp(options),
-    ...resolveSession(options, resolveContext(options, 'client', pskCallback !== undefined), {
-      requestCert: true,
-      askPsk: pskCallback !== undefined,
-      askIdentity: true,
-      serverName: name,
-      pskIdentityHint: '',
-    }),
+    ...common,
+    policy: (keylog) => {
+      const policy = common.policy(keylog);
+      if (session !== undefined) policy.setSession(session);
+      return policy;
+    },
+    verifiedName,
+    sessionName,
     host,
     port: port('port', options.port, 1),
     localAddress: text('localAddress', options.localAddress),

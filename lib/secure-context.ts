@@ -2,7 +2,8 @@ import tls from 'node:tls';
 
 import { usageError, withTypedErrors } from './errors';
 import { native, type NativeSecureContext } from './native';
-import { bytes, checkNames, checkObject, flag, wrongType } from './validate';
+import { checkTicketKeys } from './resumption';
+import { bytes, checkNames, checkObject, flag, integer, wrongType } from './validate';
 
 /** A string is taken as UTF-8. */
 export type Bytes = string | NodeJS.ArrayBufferView;
@@ -37,6 +38,13 @@ export interface SecureContextOptions {
   honorCipherOrder?: boolean | undefined;
   /** At most 32 bytes. */
   sessionIdContext?: string | undefined;
+  /** Seconds for which a session can be resumed, 1 to 604800. Default 300. */
+  sessionTimeout?: number | undefined;
+  /**
+   * 48 bytes that a server's session tickets are sealed with: a fleet shares them. Default: keys of each
+   * server's own, which it replaces every hour.
+   */
+  ticketKeys?: NodeJS.ArrayBufferView | undefined;
   /** `crypto.constants.SSL_OP_…` to add. */
   secureOptions?: number | undefined;
 }
@@ -75,6 +83,8 @@ export const CONTEXT_OPTIONS = [
   'maxVersion',
   'honorCipherOrder',
   'sessionIdContext',
+  'sessionTimeout',
+  'ticketKeys',
   'secureOptions',
 ] as const;
 
@@ -128,6 +138,10 @@ let sharedAuthorities: NativeSecureContext | undefined;
 export class SecureContext {
   /** @internal */
   readonly native: NativeSecureContext;
+  /** @internal In seconds. */
+  readonly sessionTimeout: number;
+  /** @internal */
+  readonly ticketKeys: Buffer | undefined;
   readonly #trustsSomebody: boolean;
   readonly #crl: readonly Buffer[];
   #authorities: NativeSecureContext | undefined;
@@ -159,6 +173,9 @@ export class SecureContext {
     for (const [name, value] of Object.entries(strings)) {
       if (value !== undefined && typeof value !== 'string') throw wrongType(name, 'a string', value);
     }
+    this.sessionTimeout = integer('sessionTimeout', options.sessionTimeout, 300, 1, 604800);
+    this.ticketKeys =
+      options.ticketKeys === undefined ? undefined : checkTicketKeys('ticketKeys', options.ticketKeys);
     // Copies: the caller may change its memory before a client needs them.
     this.#crl = list(options.crl).map((pem) => Buffer.from(bytes('crl', pem)));
     withTypedErrors(() => {
@@ -172,6 +189,7 @@ export class SecureContext {
       if (strings.sessionIdContext !== undefined) {
         context.setSessionIdContext(Buffer.from(strings.sessionIdContext));
       }
+      context.setSessionTimeout(this.sessionTimeout);
       const secureOptions = options.secureOptions ?? 0;
       if (typeof secureOptions !== 'number') throw wrongType('secureOptions', 'a number', secureOptions);
       context.setOptions(secureOptions);

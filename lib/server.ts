@@ -4,11 +4,12 @@ import { isIP, type AddressInfo } from 'node:net';
 
 import { Endpoint, type ServerHandler, type SessionHandler } from './endpoint';
 import type { DTLSError} from './errors';
-import { ioError, usageError } from './errors';
+import { ioError, usageError, withTypedErrors } from './errors';
 import { askHello, helloQuestions, type ClientHello, type HelloAnswers } from './hello';
 import type { NativeSessionPolicy } from './native';
 import type { NamedServerOptions, ServerOptions } from './options';
 import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from './resolve';
+import { checkTicketKeys } from './resumption';
 import { createSecureContext, SecureContext, type SecureContextOptions } from './secure-context';
 import { NamedRules, ServerNames } from './server-names';
 import { DTLSSocket, type SocketOwner } from './socket';
@@ -212,6 +213,25 @@ export class DTLSServer
   setSecureContext(options: SecureContextOptions | SecureContext): void {
     this.#context = options instanceof SecureContext ? options : createSecureContext(options);
     this.#endpoint?.core.setContext(this.#context.native);
+    if (this.#context.ticketKeys !== undefined) this.setTicketKeys(this.#context.ticketKeys);
+  }
+
+  /** The 48 bytes that new session tickets are sealed with. They are secret. */
+  getTicketKeys(): Buffer {
+    return withTypedErrors(() => this.#options.ticketKeys.current());
+  }
+
+  /**
+   * New session tickets are sealed with these from now on. Tickets of the keys before stay good for
+   * `sessionTimeout`, of the last two at most.
+   *
+   * @throws {@link DTLSError} `ERR_INVALID_ARG_TYPE`, or `ERR_INVALID_ARG_VALUE` unless there are 48 bytes.
+   */
+  setTicketKeys(keys: NodeJS.ArrayBufferView): void {
+    const checked = checkTicketKeys('keys', keys);
+    withTypedErrors(() => {
+      this.#options.ticketKeys.replace(checked);
+    });
   }
 
   /**
@@ -226,7 +246,7 @@ export class DTLSServer
     if (hostname === '') {
       throw usageError('ERR_INVALID_ARG_VALUE', "'hostname' cannot be empty", "Use '*' wildcards.");
     }
-    this.#names.add(hostname, new NamedRules(resolveNamedOptions(context, this.#given)));
+    this.#names.add(hostname, new NamedRules(resolveNamedOptions(context, this.#given, this.#options.ticketKeys)));
     this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
   }
 

@@ -74,6 +74,8 @@ export interface DTLSSocketEvents {
   alert: [event: AlertEvent];
   heartbeat: [event: HeartbeatEvent];
   keylog: [line: Buffer];
+  /** A client's session that can be resumed: for the option `session` of the next connection. */
+  session: [session: Buffer];
   timeout: [];
   drain: [];
   error: [error: DTLSError];
@@ -96,6 +98,7 @@ const SECURE_PEER_CERTIFICATE = 1 << 16;
 const SECURE_PSK = 1 << 17;
 const SECURE_ENCRYPT_THEN_MAC = 1 << 20;
 const SECURE_EXTENDED_MASTER_SECRET = 1 << 21;
+const SECURE_REUSED = 1 << 18;
 
 interface QueuedMessage {
   message: Buffer;
@@ -153,6 +156,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   #psk = false;
   #encryptThenMac = false;
   #extendedMasterSecret = false;
+  #reused = false;
   #verifyResult = 0;
   #finalStats: TrafficStats | undefined;
   #timeout = 0;
@@ -309,6 +313,24 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
   getPeerFinished(): Buffer | undefined {
     return this.#ask((core, slot, generation) => core.finished(slot, generation, true));
+  }
+  /**
+   * The session, for the option `session` of a later connection to the same host; on a server for
+   * debugging. Undefined before and after the session, and when it cannot be resumed. It holds the
+   * session's master secret: keep it as you keep a private key.
+   */
+  getSession(): Buffer | undefined {
+    if (this.#protocol === null) return undefined;
+    const name = this.#client?.sessionName ?? '';
+    return this.#ask((core, slot, generation) => core.clientSession(slot, generation, name));
+  }
+  /** On a client: the session ticket (RFC 5077), for debugging. Undefined on a server. */
+  getTLSTicket(): Buffer | undefined {
+    return this.#ask((core, slot, generation) => core.sessionTicket(slot, generation));
+  }
+  /** The handshake resumed an earlier session. */
+  isSessionReused(): boolean {
+    return this.#reused;
   }
   /**
    * RFC 5705.
@@ -612,6 +634,12 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       case RecordType.Secure:
         this.#onSecure(a, b, data);
         return;
+      case RecordType.Session: {
+        if (this.listenerCount('session') === 0) return;
+        const session = this.getSession();
+        if (session !== undefined) this.emit('session', session);
+        return;
+      }
       case RecordType.Lookup:
         this.#onLookup(a, data);
         return;
@@ -678,6 +706,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     this.#psk = (what & SECURE_PSK) !== 0;
     this.#encryptThenMac = (what & SECURE_ENCRYPT_THEN_MAC) !== 0;
     this.#extendedMasterSecret = (what & SECURE_EXTENDED_MASTER_SECRET) !== 0;
+    this.#reused = (what & SECURE_REUSED) !== 0;
     this.#verifyResult = verifyResult;
     this.#touch();
     if (channels.handshakeDone.hasSubscribers) {
@@ -771,6 +800,8 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     } else if (kind === LookupKind.PskClient) {
       askClientPsk(this.#client.pskCallback, about, answers);
     } else {
+      // A kept session's server that is refused is no failure: the full handshake judges the real one.
+      if (kind === LookupKind.SessionIdentity) answers.because = () => undefined;
       askPeerIdentity(
         this.#client,
         (host) =>

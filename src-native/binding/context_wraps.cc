@@ -52,6 +52,7 @@ Napi::Function SecureContextWrap::define(Napi::Env env) {
           InstanceMethod<&SecureContextWrap::add_identity>("addIdentity"),
           InstanceMethod<&SecureContextWrap::add_ca>("addCa"),
           InstanceMethod<&SecureContextWrap::add_crl>("addCrl"),
+          InstanceMethod<&SecureContextWrap::set_session_timeout>("setSessionTimeout"),
       });
 }
 
@@ -103,6 +104,52 @@ void SecureContextWrap::add_crl(const Napi::CallbackInfo& info) {
   throw_if_failed(info.Env(), context_->add_crl(bytes_of(info[0])));
 }
 
+void SecureContextWrap::set_session_timeout(const Napi::CallbackInfo& info) {
+  context_->set_session_timeout(static_cast<long>(number_of(info[0])));
+}
+
+// ---- TicketKeys ----
+
+Napi::Function TicketKeysWrap::define(Napi::Env env) {
+  return DefineClass(env, "TicketKeys",
+                     {
+                         InstanceMethod<&TicketKeysWrap::replace>("replace"),
+                         InstanceMethod<&TicketKeysWrap::current>("current"),
+                     });
+}
+
+TicketKeysWrap::TicketKeysWrap(const Napi::CallbackInfo& info)
+    : ObjectWrap(info), keys_(std::make_shared<TicketKeys>(number_of(info[0]))) {}
+
+void TicketKeysWrap::replace(const Napi::CallbackInfo& info) {
+  if (keys_->replace(bytes_of(info[0]), now())) return;
+  throw_failure(info.Env(), failure_from_openssl(FailureKind::kInternal));
+}
+
+Napi::Value TicketKeysWrap::current(const Napi::CallbackInfo& info) {
+  const std::vector<uint8_t> keys = keys_->current(now());
+  if (keys.empty()) throw_failure(info.Env(), failure_from_openssl(FailureKind::kInternal));
+  return to_buffer(info.Env(), {keys.data(), keys.size()});
+}
+
+// ---- ClientSession ----
+
+Napi::Function ClientSessionWrap::define(Napi::Env env) {
+  return DefineClass(env, "ClientSession", {InstanceMethod<&ClientSessionWrap::name>("name")});
+}
+
+ClientSessionWrap::ClientSessionWrap(const Napi::CallbackInfo& info)
+    : ObjectWrap(info), session_(ClientSession::parse(bytes_of(info[0]))) {
+  if (session_) return;
+  Failure failure;
+  failure.kind = FailureKind::kInvalidSession;
+  throw_failure(info.Env(), failure);
+}
+
+Napi::Value ClientSessionWrap::name(const Napi::CallbackInfo& info) {
+  return Napi::String::New(info.Env(), session_->name());
+}
+
 // ---- SessionPolicy ----
 
 Napi::Function SessionPolicyWrap::define(Napi::Env env) {
@@ -114,6 +161,8 @@ Napi::Function SessionPolicyWrap::define(Napi::Env env) {
               "requireExtendedMasterSecret"),
           InstanceMethod<&SessionPolicyWrap::set_hello_questions>("setHelloQuestions"),
           InstanceMethod<&SessionPolicyWrap::set_protocols>("setProtocols"),
+          InstanceMethod<&SessionPolicyWrap::set_ticket_keys>("setTicketKeys"),
+          InstanceMethod<&SessionPolicyWrap::set_session>("setSession"),
       });
 }
 
@@ -156,6 +205,14 @@ void SessionPolicyWrap::set_hello_questions(const Napi::CallbackInfo& info) {
 void SessionPolicyWrap::set_protocols(const Napi::CallbackInfo& info) {
   const Bytes protocols = bytes_of(info[0]);
   policy_->protocols.assign(protocols.data, protocols.data + protocols.size);
+}
+
+void SessionPolicyWrap::set_ticket_keys(const Napi::CallbackInfo& info) {
+  policy_->ticket_keys = TicketKeysWrap::Unwrap(info[0].As<Napi::Object>())->keys();
+}
+
+void SessionPolicyWrap::set_session(const Napi::CallbackInfo& info) {
+  policy_->session = ClientSessionWrap::Unwrap(info[0].As<Napi::Object>())->session();
 }
 
 }  // namespace dtls::binding

@@ -61,6 +61,8 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::finished>("finished"),
           InstanceMethod<&EndpointWrap::export_keying_material>("exportKeyingMaterial"),
           InstanceMethod<&EndpointWrap::srtp>("srtp"),
+          InstanceMethod<&EndpointWrap::client_session>("clientSession"),
+          InstanceMethod<&EndpointWrap::session_ticket>("sessionTicket"),
           InstanceMethod<&EndpointWrap::server_name>("serverName"),
           InstanceMethod<&EndpointWrap::psk_identity>("pskIdentity"),
           InstanceMethod<&EndpointWrap::max_message_size>("maxMessageSize"),
@@ -335,6 +337,19 @@ Napi::Value EndpointWrap::srtp(const Napi::CallbackInfo& info) {
   result.Set("remoteKey", put(keys.remote_key));
   result.Set("remoteSalt", put(keys.remote_salt));
   return result;
+}
+
+Napi::Value EndpointWrap::client_session(const Napi::CallbackInfo& info) {
+  SSL* open = ssl(info);
+  if (open == nullptr) return info.Env().Undefined();
+  return to_buffer_or_undefined(info.Env(),
+                                ClientSession::pack(open, info[2].As<Napi::String>().Utf8Value()));
+}
+
+Napi::Value EndpointWrap::session_ticket(const Napi::CallbackInfo& info) {
+  const SSL* open = ssl(info);
+  if (open == nullptr) return info.Env().Undefined();
+  return to_buffer_or_undefined(info.Env(), dtls::session_ticket(open));
 }
 
 Napi::Value EndpointWrap::server_name(const Napi::CallbackInfo& info) {

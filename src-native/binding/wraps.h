@@ -47,8 +47,34 @@ class SecureContextWrap : public Napi::ObjectWrap<SecureContextWrap> {
   void add_identity(const Napi::CallbackInfo& info);
   void add_ca(const Napi::CallbackInfo& info);
   void add_crl(const Napi::CallbackInfo& info);
+  void set_session_timeout(const Napi::CallbackInfo& info);
 
   std::shared_ptr<SecureContext> context_ = std::make_shared<SecureContext>();
+};
+
+class TicketKeysWrap : public Napi::ObjectWrap<TicketKeysWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit TicketKeysWrap(const Napi::CallbackInfo& info);
+  std::shared_ptr<TicketKeys> keys() const { return keys_; }
+
+ private:
+  void replace(const Napi::CallbackInfo& info);
+  Napi::Value current(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<TicketKeys> keys_;
+};
+
+class ClientSessionWrap : public Napi::ObjectWrap<ClientSessionWrap> {
+ public:
+  static Napi::Function define(Napi::Env env);
+  explicit ClientSessionWrap(const Napi::CallbackInfo& info);
+  std::shared_ptr<const ClientSession> session() const { return session_; }
+
+ private:
+  Napi::Value name(const Napi::CallbackInfo& info);
+
+  std::shared_ptr<const ClientSession> session_;
 };
 
 class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
@@ -62,6 +88,8 @@ class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
   void require_extended_master_secret(const Napi::CallbackInfo& info);
   void set_hello_questions(const Napi::CallbackInfo& info);
   void set_protocols(const Napi::CallbackInfo& info);
+  void set_ticket_keys(const Napi::CallbackInfo& info);
+  void set_session(const Napi::CallbackInfo& info);
 
   std::shared_ptr<SessionPolicy> policy_ = std::make_shared<SessionPolicy>();
 };
@@ -104,6 +132,8 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value finished(const Napi::CallbackInfo& info);
   Napi::Value export_keying_material(const Napi::CallbackInfo& info);
   Napi::Value srtp(const Napi::CallbackInfo& info);
+  Napi::Value client_session(const Napi::CallbackInfo& info);
+  Napi::Value session_ticket(const Napi::CallbackInfo& info);
   Napi::Value server_name(const Napi::CallbackInfo& info);
   Napi::Value psk_identity(const Napi::CallbackInfo& info);
   Napi::Value max_message_size(const Napi::CallbackInfo& info);

@@ -26,19 +26,22 @@ enum class RecordType : uint32_t {
   kPacket,  // bytes: a datagram that is not DTLS; a: peer index
   kHeartbeat,  // a: direction | HeartbeatType << 8 (0: unanswered); b: length; bytes: double, rtt
                // in ms
+  kSession,    // client: a session that can be resumed is there, or its ticket was renewed
 };
 
 enum class LookupKind : uint32_t {
-  kPskServer = 1,  // bytes: the client's identity
-  kPskClient,      // bytes: the server's hint, perhaps empty
-  kPeerIdentity,   // the chain is valid: is it the host that was meant?
-  kClientHello,    // bytes: pack_client_hello
+  kPskServer = 1,    // bytes: the client's identity
+  kPskClient,        // bytes: the server's hint, perhaps empty
+  kPeerIdentity,     // the chain is valid: is it the host that was meant?
+  kClientHello,      // bytes: pack_client_hello
+  kSessionIdentity,  // as kPeerIdentity, of a session that is to be resumed
 };
 
 constexpr uint32_t kSecurePeerCertificate = 1U << 16;
 constexpr uint32_t kSecurePsk = 1U << 17;
 constexpr uint32_t kSecureEncryptThenMac = 1U << 20;
 constexpr uint32_t kSecureExtendedMasterSecret = 1U << 21;
+constexpr uint32_t kSecureReused = 1U << 18;
 
 constexpr uint32_t kNoSlot = UINT32_MAX;
 

@@ -40,10 +40,11 @@ SecureContext::SecureContext() : ctx_(SSL_CTX_new(DTLS_method())) {
   SSL_CTX* ctx = ctx_.get();
   // RFC 9325: no compression (3.3), no renegotiation (3.5). Extended master
   // secret and encrypt-then-MAC are on by default. SSL_OP_NO_QUERY_MTU: the core, not a socket,
-  // knows the MTU. Tickets and the session cache stay off until sessions can be resumed on purpose.
+  // knows the MTU.
   SSL_CTX_set_options(ctx, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_QUERY_MTU |
-                               SSL_OP_NO_TICKET | SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);
-  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+                               SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);
+  // Servers give out session ids for others to keep; here is no memory of sessions.
+  SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL);
   Session::install_callbacks(ctx);
 }
 
@@ -100,12 +101,20 @@ Failure SecureContext::set_dhparam(Bytes pem) {
 void SecureContext::set_options(uint64_t options) { SSL_CTX_set_options(ctx_.get(), options); }
 
 Failure SecureContext::set_session_id_context(Bytes context) {
-  const ErrorQueueScope errors;
-  if (SSL_CTX_set_session_id_context(ctx_.get(), context.data,
-                                     static_cast<unsigned>(context.size)) != 1) {
-    return failure_from_openssl(FailureKind::kInvalidSessionIdContext);
+  if (context.size > SSL_MAX_SID_CTX_LENGTH) {
+    Failure failure;
+    failure.kind = FailureKind::kInvalidSessionIdContext;
+    return failure;
   }
+  session_id_context_.assign(reinterpret_cast<const char*>(context.data), context.size);
   return {};
+}
+
+void SecureContext::set_session_timeout(long seconds) { SSL_CTX_set_timeout(ctx_.get(), seconds); }
+
+const Trust& SecureContext::trust() const {
+  if (!trust_) trust_ = describe_trust(SSL_CTX_get_cert_store(ctx_.get()));
+  return *trust_;
 }
 
 Failure SecureContext::add_identity(Bytes cert, Bytes key, Bytes passphrase) {

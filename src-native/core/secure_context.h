@@ -1,9 +1,13 @@
 #ifndef DGRAM_DTLS_CORE_SECURE_CONTEXT_H_
 #define DGRAM_DTLS_CORE_SECURE_CONTEXT_H_
 
+#include <optional>
+#include <string>
+
 #include "core/bytes.h"
 #include "core/error.h"
 #include "core/openssl_ptr.h"
+#include "core/trust.h"
 
 namespace dtls {
 
@@ -28,13 +32,21 @@ class SecureContext {
   Failure set_dhparam(Bytes pem);
   void set_options(uint64_t options);
   Failure set_session_id_context(Bytes context);
+  // Seconds for which a session can be resumed.
+  void set_session_timeout(long seconds);
   // A PEM chain, the own certificate first, and its PEM key. May be called once for each key type.
   Failure add_identity(Bytes cert, Bytes key, Bytes passphrase);
   Failure add_ca(Bytes pem);
   Failure add_crl(Bytes pem);
 
+  // What sessions are bound to: the consumer's word for it, and whom this context trusts.
+  const std::string& session_id_context() const { return session_id_context_; }
+  const Trust& trust() const;
+
  private:
   SslCtxPtr ctx_;
+  std::string session_id_context_;
+  mutable std::optional<Trust> trust_;  // found out when first asked for
 };
 
 }  // namespace dtls

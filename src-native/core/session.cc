@@ -98,6 +98,7 @@ bool Session::create_ssl() {
       if (policy_->reject_unauthorized) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
     }
     SSL_set_verify(ssl, mode, nullptr);
+    if (!bind_sessions()) return false;
     if (policy_->ask_psk) {
       SSL_set_psk_server_callback(ssl, psk_server_callback);
       if (!policy_->psk_identity_hint.empty() &&
@@ -153,6 +154,7 @@ void Session::connect(double now) {
     fail(failure_from_openssl(FailureKind::kInternal));
     return;
   }
+  if (policy_->session && offer_session(now)) return;
   begin_handshake(now);
 }
 
@@ -167,13 +169,14 @@ void Session::accept_hello(const RecordView& record, const FragmentView& fragmen
 // The hello is whole. There is no SSL yet: one that is made when the answer is known has all that
 // its context says, and while the answer is open the peer costs no more than its hello.
 void Session::on_hello(double now) {
-  if (policy_->hello_questions != 0) {
-    ClientHelloView hello;
-    const Bytes body = handshake_->hello->record().from(kRecordHeaderSize + kHandshakeHeaderSize);
+  ClientHelloView hello;
+  const Bytes body = handshake_->hello->record().from(kRecordHeaderSize + kHandshakeHeaderSize);
+  if (parse_client_hello(body, hello)) {
+    const Bytes name = hello.server_name;
+    handshake_->server_name.assign(name.data, name.data + name.size);
     const auto asks = [this](uint32_t about) { return (policy_->hello_questions & about) != 0; };
-    if (parse_client_hello(body, hello) &&
-        (asks(kAskAlways) || (asks(kAskServerName) && hello.server_name.size != 0) ||
-         (asks(kAskProtocols) && hello.protocols.size != 0))) {
+    if (asks(kAskAlways) || (asks(kAskServerName) && name.size != 0) ||
+        (asks(kAskProtocols) && hello.protocols.size != 0)) {
       const std::vector<uint8_t> about = pack_client_hello(hello);
       park(LookupKind::kClientHello, {about.data(), about.size()});
       return;
@@ -247,7 +250,7 @@ void Session::park(LookupKind kind, Bytes about) {
 
 void Session::resume(uint8_t* scratch, double now) {
   handshake_->question.reset();
-  drive_handshake(now);
+  begin_handshake(now);
   while (handshake_ && !handshake_->question && !handshake_->waiting.empty()) {
     const std::vector<uint8_t> waiting = std::move(handshake_->waiting.front());
     handshake_->waiting.pop_front();
@@ -274,6 +277,11 @@ void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch
 }
 
 void Session::answer_identity(bool accepted, uint8_t* scratch, double now) {
+  if (waits_for(LookupKind::kSessionIdentity)) {
+    if (!accepted) withdraw_session();
+    resume(scratch, now);
+    return;
+  }
   if (!waits_for(LookupKind::kPeerIdentity)) return;
   handshake_->peer_identity = accepted ? PeerIdentity::kAccepted : PeerIdentity::kRejected;
   resume(scratch, now);
@@ -282,6 +290,7 @@ void Session::answer_identity(bool accepted, uint8_t* scratch, double now) {
 void Session::drive_handshake(double now) {
   if (!handshake_ || handshake_->question || !ssl_) return;
   const ErrorQueueScope errors;
+  handshake_->now = now;
   const int result = SSL_do_handshake(ssl_.get());
   const int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
   const bool goes_on = error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ ||
@@ -310,19 +319,21 @@ void Session::established(double now) {
   completed_handshake_ = true;
   handshake_deadline_ = kNever;
   last_activity_ = last_heard_ = now;
-  handshake_.reset();
-  update_retransmission(now);
   SSL* ssl = ssl_.get();
   uint32_t what = static_cast<uint32_t>(SSL_version(ssl));
   if (SSL_get0_peer_certificate(ssl) != nullptr) what |= kSecurePeerCertificate;
   if (is_psk_suite(SSL_get_current_cipher(ssl))) what |= kSecurePsk;
   if (encrypts_then_macs()) what |= kSecureEncryptThenMac;
   if (SSL_get_extms_support(ssl) == 1) what |= kSecureExtendedMasterSecret;
+  const bool new_session = note_resumption(what);
+  handshake_.reset();
+  update_retransmission(now);
   const unsigned char* protocol = nullptr;
   unsigned protocol_size = 0;
   SSL_get0_alpn_selected(ssl, &protocol, &protocol_size);
   outbox_.append(RecordType::kSecure, id_, what, static_cast<uint32_t>(SSL_get_verify_result(ssl)),
                  {protocol, protocol_size});
+  if (new_session) outbox_.append(RecordType::kSession, id_, 0, 0);
 }
 
 SendOutcome Session::send(Bytes message, uint32_t token, double now) {

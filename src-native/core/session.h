@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/client_session.h"
 #include "core/datagram_bio.h"
 #include "core/error.h"
 #include "core/heartbeat.h"
@@ -22,6 +23,7 @@
 #include "core/replay_window.h"
 #include "core/secure_context.h"
 #include "core/stats.h"
+#include "core/ticket_keys.h"
 #include "core/timer_queue.h"
 #include "core/wire.h"
 
@@ -73,6 +75,10 @@ struct SessionPolicy {
   std::string psk_identity_hint;                // server; empty for none
   bool require_extended_master_secret = false;  // RFC 7627
   std::string srtp_profiles;                    // RFC 5764; colon-separated, in order of preference
+  // Server: what session tickets are sealed with; null for no tickets.
+  std::shared_ptr<TicketKeys> ticket_keys;
+  // Client: to be resumed where that skips no check; null for none.
+  std::shared_ptr<const ClientSession> session;
 };
 
 // SessionPolicy::hello_questions: a question is asked when the hello has what it is about.
@@ -163,6 +169,7 @@ class Session final : private DatagramPort {
 
   // Everything that only a handshake needs; freed when it is over.
   struct Handshake {
+    std::string server_name;               // server: what the client asked for; empty for nothing
     std::unique_ptr<HelloAssembly> hello;  // until the SSL is made
     bool cookie_verified = false;
     std::optional<std::vector<uint8_t>> protocols;  // the answer to the hello, as on the wire
@@ -179,6 +186,8 @@ class Session final : private DatagramPort {
     std::vector<uint8_t> psk_key;  // cleansed on destruction
     std::vector<uint8_t> offered_identity;
     PeerIdentity peer_identity = PeerIdentity::kUnasked;
+    bool ticket_received = false;
+    double now = 0;  // of the call that is under way, for OpenSSL's callbacks
     FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
     uint32_t next_sequence_out = 0;
     bool heard_anything = false;
@@ -229,6 +238,16 @@ class Session final : private DatagramPort {
   bool open_record(const RecordView& record, std::vector<uint8_t>& plaintext);
   bool is_new(const RecordView& record, Bytes plaintext, uint8_t* scratch);
   void on_late_handshake_record(const RecordView& record, uint8_t* scratch, double now);
+
+  // session_resumption.cc
+  bool bind_sessions();
+  bool verify_chain(X509_STORE_CTX* store);
+  bool offer_session(double now);
+  void withdraw_session();
+  long verify_result_today(const ClientSession& session);
+  bool note_resumption(uint32_t& what);
+  static int ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* iv,
+                                 EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int sealing);
 
   // session_heartbeat.cc
   bool send_heartbeat(Bytes message);

@@ -15,6 +15,7 @@ void Session::install_callbacks(SSL_CTX* ctx) {
   SSL_CTX_set_tlsext_servername_callback(ctx, server_name_callback);
   SSL_CTX_set_alpn_select_cb(ctx, protocols_callback, nullptr);
   SSL_CTX_set_keylog_callback(ctx, keylog_callback);
+  SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_key_callback);
   SSL_CTX_add_custom_ext(ctx, kHeartbeatExtension,
                          SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_2_SERVER_HELLO, heartbeat_add_callback,
                          nullptr, nullptr, heartbeat_parse_callback, nullptr);
@@ -148,8 +149,9 @@ void Session::on_handshake_message(bool out, Bytes message) {
       retransmit = true;  // after the handshake only a lost last flight is sent again
     }
     if (retransmit) count<&TrafficStats::retransmissions>();
-  } else if (handshake_ && handshake_->psk_hint) {
-    handshake_->psk_hint->on_message(ssl_.get(), message);
+  } else if (handshake_) {
+    if (type == SSL3_MT_NEWSESSION_TICKET) handshake_->ticket_received = true;
+    if (handshake_->psk_hint) handshake_->psk_hint->on_message(ssl_.get(), message);
   }
   outbox_.append(RecordType::kHandshake, id_, (out ? 1U : 0U) | (retransmit ? 2U : 0U) | type << 8,
                  length);
@@ -164,7 +166,7 @@ int Session::verify_callback(X509_STORE_CTX* store, void* /*arg*/) {
   PeerIdentity& identity = session.handshake_->peer_identity;
   switch (identity) {
     case PeerIdentity::kUnasked:
-      if (X509_verify_cert(store) <= 0) return tolerant ? 1 : 0;
+      if (!session.verify_chain(store)) return tolerant ? 1 : 0;
       if (!session.policy_->ask_identity) return 1;
       identity = PeerIdentity::kAsked;
       [[fallthrough]];

@@ -130,6 +130,15 @@ std::vector<uint8_t> finished(const SSL* ssl, bool peers) {
   return message;
 }
 
+std::vector<uint8_t> session_ticket(const SSL* ssl) {
+  const SSL_SESSION* session = SSL_get_session(ssl);
+  if (session == nullptr || SSL_is_server(ssl) != 0) return {};
+  const unsigned char* ticket = nullptr;
+  size_t size = 0;
+  SSL_SESSION_get0_ticket(session, &ticket, &size);
+  return {ticket, ticket + size};
+}
+
 bool export_keying_material(SSL* ssl, std::vector<uint8_t>& out, const std::string& label,
                             const Bytes* context) {
   const ErrorQueueScope errors;

@@ -34,6 +34,8 @@ std::vector<uint8_t> own_certificate(const SSL* ssl);
 EphemeralKeyInfo ephemeral_key_info(SSL* ssl);
 std::vector<std::string> shared_signature_algorithms(SSL* ssl);
 std::vector<uint8_t> finished(const SSL* ssl, bool peers);
+// RFC 5077; a client's. Empty when there is none.
+std::vector<uint8_t> session_ticket(const SSL* ssl);
 // RFC 5705. False when OpenSSL refuses.
 bool export_keying_material(SSL* ssl, std::vector<uint8_t>& out, const std::string& label,
                             const Bytes* context);

@@ -1,0 +1,155 @@
+// Sessions that are resumed (RFC 5246 section 7.3, RFC 5077), and what they are bound to:
+// resumption must not skip a check that a full handshake would make. docs/resumption.md has the
+// argument.
+
+#include <openssl/x509_vfy.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/session.h"
+
+namespace dtls {
+
+namespace {
+
+struct StoreCtxFree {
+  void operator()(X509_STORE_CTX* context) const { X509_STORE_CTX_free(context); }
+};
+
+bool contains(const STACK_OF(SSL_CIPHER) * suites, const SSL_CIPHER* suite) {
+  for (int i = 0; suite != nullptr && i < sk_SSL_CIPHER_num(suites); ++i) {
+    if (SSL_CIPHER_get_id(sk_SSL_CIPHER_value(suites, i)) == SSL_CIPHER_get_id(suite)) return true;
+  }
+  return false;
+}
+
+// Suites that this client would negotiate anew: with pre-shared keys only where it has some.
+bool offers_suite(SSL* ssl, const SSL_CIPHER* suite) {
+  STACK_OF(SSL_CIPHER)* offered = SSL_get1_supported_ciphers(ssl);
+  const bool found = contains(offered, suite);
+  sk_SSL_CIPHER_free(offered);
+  return found;
+}
+
+}  // namespace
+
+// ---- server ----
+
+// OpenSSL resumes a session only under the session id context that it was made under, whether it
+// comes in a ticket or by its id: so all that a client was judged by goes into it.
+bool Session::bind_sessions() {
+  const SessionPolicy& policy = *policy_;
+  if (!policy.ticket_keys) SSL_set_options(ssl_.get(), SSL_OP_NO_TICKET);
+  std::string rules = "dgram-dtls 1";
+  const std::string& context = context_->session_id_context();
+  rules += static_cast<char>(context.size());
+  rules += context;
+  rules += static_cast<char>((policy.request_certificate ? 1 : 0) |
+                             (policy.reject_unauthorized ? 2 : 0) | (policy.ask_psk ? 4 : 0));
+  // RFC 6066 section 3: a session is not resumed for another name. At most 255 bytes.
+  rules += static_cast<char>(handshake_->server_name.size());
+  rules += handshake_->server_name;
+  if (policy.request_certificate) {
+    const auto& digest = context_->trust().digest;
+    rules.append(digest.begin(), digest.end());
+  }
+  std::array<uint8_t, SSL_MAX_SID_CTX_LENGTH> digest{};
+  return EVP_Digest(rules.data(), rules.size(), digest.data(), nullptr, EVP_sha256(), nullptr) ==
+             1 &&
+         SSL_set_session_id_context(ssl_.get(), digest.data(), digest.size()) == 1;
+}
+
+// A ticket keeps the client's certificate, but not the chain that proved it, and nobody looks at
+// dates when a session is resumed: so it lives no longer than anything that it depends on.
+bool Session::verify_chain(X509_STORE_CTX* store) {
+  if (X509_verify_cert(store) <= 0) return false;
+  SSL_SESSION* session = SSL_get_session(ssl_.get());
+  if (role_ == Role::kClient || session == nullptr) return true;
+  const int64_t expires = std::min(chain_expires(X509_STORE_CTX_get0_chain(store)),
+                                   context_->trust().revocation_expires);
+  const int64_t left = std::max<int64_t>(expires - SSL_SESSION_get_time(session), 0);
+  if (left < SSL_SESSION_get_timeout(session)) {
+    SSL_SESSION_set_timeout(session, static_cast<long>(left));
+  }
+  return true;
+}
+
+int Session::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* iv,
+                                 EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int sealing) {
+  const Session& session = *of(ssl);
+  TicketKeys* keys = session.policy_->ticket_keys.get();
+  if (keys == nullptr || !session.handshake_) return sealing != 0 ? -1 : 0;
+  const double now = session.handshake_->now;
+  return sealing != 0 ? keys->seal(name, iv, cipher, mac, now)
+                      : keys->open(name, iv, cipher, mac, now);
+}
+
+// ---- client ----
+
+// True when the handshake waits for the consumer to say whether the session's server is the host
+// that was meant. A session that does not pass is not offered: the full handshake then judges.
+bool Session::offer_session(double now) {
+  const ErrorQueueScope errors;
+  SSL* ssl = ssl_.get();
+  const ClientSession& session = *policy_->session;
+  const SSL_CIPHER* suite = SSL_SESSION_get0_cipher(session.get());
+  if (session.expired(now) || !offers_suite(ssl, suite) ||
+      (session.leaf() == nullptr && !is_psk_suite(suite)) ||
+      SSL_set_session(ssl, session.get()) != 1) {
+    return false;
+  }
+  if (session.leaf() == nullptr) return false;
+  // What is known of the session's server now must be what OpenSSL will say of it afterwards.
+  const long today = verify_result_today(session);
+  if (today != SSL_get_verify_result(ssl) || (today != X509_V_OK && policy_->reject_unauthorized)) {
+    withdraw_session();
+    return false;
+  }
+  if (today != X509_V_OK || !policy_->ask_identity) return false;
+  park(LookupKind::kSessionIdentity, {});
+  return true;
+}
+
+void Session::withdraw_session() {
+  SSL_set_session(ssl_.get(), nullptr);
+  SSL_set_verify_result(ssl_.get(), X509_V_OK);
+}
+
+// The chain again, as OpenSSL verifies it in a full handshake.
+long Session::verify_result_today(const ClientSession& session) {
+  SSL* ssl = ssl_.get();
+  const SecureContext& trusting = policy_->authorities ? *policy_->authorities : *context_;
+  const std::unique_ptr<X509_STORE_CTX, StoreCtxFree> store(X509_STORE_CTX_new());
+  if (!store || X509_STORE_CTX_init(store.get(), SSL_CTX_get_cert_store(trusting.get()),
+                                    session.leaf(), session.chain()) != 1) {
+    return X509_V_ERR_UNSPECIFIED;
+  }
+  X509_STORE_CTX_set_default(store.get(), "ssl_server");
+  X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(store.get());
+  X509_VERIFY_PARAM_set1(parameters, SSL_get0_param(ssl));
+  X509_VERIFY_PARAM_set_auth_level(parameters, SSL_get_security_level(ssl));
+  if (verify_chain(store.get())) return X509_V_OK;
+  const int error = X509_STORE_CTX_get_error(store.get());
+  return error == X509_V_OK ? X509_V_ERR_UNSPECIFIED : error;
+}
+
+// ---- both ----
+
+// Completes what SECURE says. True when the client has something new to keep.
+bool Session::note_resumption(uint32_t& what) {
+  SSL* ssl = ssl_.get();
+  const bool reused = SSL_session_reused(ssl) != 0;
+  const SSL_SESSION* session = SSL_get_session(ssl);
+  if (reused) {
+    what |= kSecureReused;
+    const char* identity = SSL_get_psk_identity(ssl);
+    if ((what & kSecurePsk) != 0 && identity != nullptr) {
+      psk_identity_.assign(identity, identity + std::strlen(identity));
+    }
+  }
+  return role_ == Role::kClient && (!reused || handshake_->ticket_received) && session != nullptr &&
+         SSL_SESSION_is_resumable(session) == 1;
+}
+
+}  // namespace dtls
