@@ -36,7 +36,11 @@ std::vector<uint8_t> ClientSession::pack(SSL* ssl, const std::string& name) {
   const ErrorQueueScope errors;
   const SslSessionPtr session(SSL_get1_session(ssl));
   const bool client = SSL_is_server(ssl) == 0;
-  if (!session || (client && SSL_SESSION_is_resumable(session.get()) != 1)) return {};
+  // RFC 7627 section 5.4: without the extended master secret it is not to be resumed.
+  if (!session || (client && (SSL_SESSION_is_resumable(session.get()) != 1 ||
+                              SSL_get_extms_support(ssl) != 1))) {
+    return {};
+  }
   // A session that was resumed has the data of the full handshake that it began with; OpenSSL then
   // knows no chain any more.
   if (client && SSL_session_reused(ssl) == 0) {

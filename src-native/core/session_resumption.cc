@@ -80,6 +80,8 @@ int Session::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* i
   const Session& session = *of(ssl);
   TicketKeys* keys = session.policy_->ticket_keys.get();
   if (keys == nullptr || !session.handshake_) return sealing != 0 ? -1 : 0;
+  // RFC 7627 section 5.4: a session without the extended master secret is not to be resumed.
+  if (sealing != 0 && !session.peer_extends_master_secret_) return 0;
   const double now = session.handshake_->now;
   return sealing != 0 ? keys->seal(name, iv, cipher, mac, now)
                       : keys->open(name, iv, cipher, mac, now);
