@@ -95,6 +95,7 @@ const VERIFY_HINTS: Readonly<Record<string, string>> = {
 };
 
 const ALERT_HINTS: Readonly<Record<string, string>> = {
+  close_notify: 'The peer gave up before the handshake was over: its own log says why.',
   handshake_failure:
     "The peer found no acceptable parameters: compare cipher suites, groups, signature algorithms, and whether it wants a client certificate or a pre-shared key; the peer's own log says more.",
   protocol_version:
@@ -195,7 +196,10 @@ export function errorFromClose(
   } else if (record.kind === ALERT_RECEIVED && alert !== undefined) {
     details.code = `ERR_DTLS_ALERT_${alert.toUpperCase()}`;
     details.hint = ALERT_HINTS[alert] ?? "The peer ended the session: its own log says why.";
-    message = `the peer sent the fatal alert ${alert}`;
+    message =
+      alert === 'close_notify'
+        ? 'the peer closed in mid-handshake'
+        : `the peer sent the fatal alert ${alert}`;
   } else if (callback !== undefined && cause !== undefined) {
     message = `${callback} failed: ${cause.message}`;
   } else if (record.reason !== '') {

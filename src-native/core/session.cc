@@ -309,6 +309,13 @@ void Session::drive_handshake(double now) {
     case SSL_ERROR_WANT_RETRY_VERIFY:
       park(LookupKind::kPeerIdentity, {});
       return;
+    case SSL_ERROR_ZERO_RETURN: {
+      Failure closed;
+      closed.kind = FailureKind::kAlertReceived;
+      closed.alert = SSL_AD_CLOSE_NOTIFY;
+      fail(closed);
+      return;
+    }
     default:
       fail_handshake(now);
   }
@@ -361,6 +368,10 @@ void Session::close(bool notify) {
     const ErrorQueueScope errors;
     // One call: queues our close_notify. There is no second one to wait for the peer's.
     SSL_shutdown(ssl_.get());
+  } else if (ssl_) {
+    // Not user_canceled before it, as RFC 5246 section 7.2.2 suggests: an OpenSSL that gets one
+    // takes it for five, and ends the handshake for that.
+    send_alert(SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY);
   }
   emit_close({});
 }

@@ -237,7 +237,8 @@ class Session final : private DatagramPort {
   bool seal_as(ContentType type, Bytes datagram, std::vector<uint8_t>& sealed);
   bool open_record(const RecordView& record, std::vector<uint8_t>& plaintext);
   bool is_new(const RecordView& record, Bytes plaintext, uint8_t* scratch);
-  void on_late_handshake_record(const RecordView& record, uint8_t* scratch, double now);
+  void on_control_record(const RecordView& record, uint8_t* scratch, double now);
+  void on_late_handshake_message(Bytes message);
 
   // session_resumption.cc
   bool bind_sessions();

@@ -120,7 +120,10 @@ void Session::on_heartbeat_record(const RecordView& record, uint8_t* scratch, do
     return;
   }
   std::vector<uint8_t> plaintext;
-  if (!open_record(record, plaintext)) return;
+  if (!open_record(record, plaintext)) {
+    count<&TrafficStats::badRecords>();
+    return;
+  }
   // An empty or oversized message cannot be one, and OpenSSL would stumble over the record.
   if (plaintext.empty() || plaintext.size() > kMaxPlaintext) {
     count<&TrafficStats::heartbeatsDiscarded>();

@@ -58,6 +58,14 @@ bool is_out_of_place_in_clear(const RecordView& record, Role receiver) {
   }
 }
 
+// RFC 5246 section 7.2: the handshake goes on. OpenSSL reads such an alert over and over until it
+// is one too many, and gives up.
+bool is_mere_warning(const RecordView& record) {
+  return record.epoch == 0 && record.type == static_cast<uint8_t>(ContentType::kAlert) &&
+         record.fragment.size == 2 && record.fragment.data[0] == SSL3_AL_WARNING &&
+         record.fragment.data[1] != SSL_AD_CLOSE_NOTIFY;
+}
+
 // What a suite's nonce and tag, or MAC, take. A protected record below that is fatal to OpenSSL,
 // where RFC 6347 section 4.1.2.7 has it dropped; before a suite is chosen it keeps such records for
 // later, and no Finished message is that short.
@@ -95,9 +103,11 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
     on_heartbeat_record(record, scratch, now);
     return;
   }
-  if (record.type == static_cast<uint8_t>(ContentType::kHandshake) && record.epoch != 0 &&
-      state_ == SessionState::kOpen && has_record_keys()) {
-    on_late_handshake_record(record, scratch, now);
+  if (record.epoch != 0 && state_ == SessionState::kOpen &&
+      (record.type == static_cast<uint8_t>(ContentType::kHandshake) ||
+       record.type == static_cast<uint8_t>(ContentType::kAlert)) &&
+      has_record_keys()) {
+    on_control_record(record, scratch, now);
     return;
   }
   if (record.type < static_cast<uint8_t>(ContentType::kChangeCipherSpec) ||
@@ -120,6 +130,10 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
     }
     if (handshake_->question) {
       keep(record);
+      return;
+    }
+    if (is_mere_warning(record)) {
+      on_alert(false, record.fragment.data[0], record.fragment.data[1]);
       return;
     }
     if (question_comes_first(record)) return;

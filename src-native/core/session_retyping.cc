@@ -53,14 +53,11 @@ bool Session::seal_as(ContentType type, Bytes datagram, std::vector<uint8_t>& se
 
 // ---- in ----
 
-// False: the record is not authentic, and counted.
+// False: the record is not authentic.
 bool Session::open_record(const RecordView& record, std::vector<uint8_t>& plaintext) {
   plaintext.resize(record.fragment.size);
   size_t size = 0;
-  if (!record_keys_->incoming.open(record, plaintext.data(), size)) {
-    count<&TrafficStats::badRecords>();
-    return false;
-  }
+  if (!record_keys_->incoming.open(record, plaintext.data(), size)) return false;
   plaintext.resize(size);
   return true;
 }
@@ -91,29 +88,42 @@ bool Session::is_new(const RecordView& record, Bytes plaintext, uint8_t* scratch
   return false;
 }
 
-// ---- handshake messages in an open session ----
+// ---- alerts and handshake messages in an open session ----
 
-// A Finished is a repetition, and OpenSSL's to answer. Everything else is a wish for a new
-// handshake, which OpenSSL refuses, too, but not twice: a message of the same number makes it wait
-// for the next one, and end the session for the application data that comes instead.
-void Session::on_late_handshake_record(const RecordView& record, uint8_t* scratch, double now) {
+// OpenSSL gets what ends a session, and a Finished, which is a repetition and its to answer. It
+// does not bear the rest. A warning it reads over and over, until it is one too many. A handshake
+// message makes it wait for a handshake, and end the session for the application data that comes
+// instead.
+void Session::on_control_record(const RecordView& record, uint8_t* scratch, double now) {
   std::vector<uint8_t> plaintext;
   if (!open_record(record, plaintext)) return;
-  if (!plaintext.empty() && plaintext[0] == SSL3_MT_FINISHED) {
+  const Bytes message{plaintext.data(), plaintext.size()};
+  const bool alert = record.type == static_cast<uint8_t>(ContentType::kAlert);
+  const bool warning = alert && message.size == 2 && message.data[0] == SSL3_AL_WARNING &&
+                       message.data[1] != SSL_AD_CLOSE_NOTIFY;
+  const bool finished = !alert && message.size != 0 && message.data[0] == SSL3_MT_FINISHED;
+  if (finished || (alert && !warning)) {
     feed(record, scratch, now);
     return;
   }
-  const Bytes message{plaintext.data(), plaintext.size()};
-  Bytes rest = message;
-  FragmentView fragment;
-  if (!take_fragment(rest, fragment)) {
+  if (message.size == 0 || message.size > kMaxPlaintext) {
     count<&TrafficStats::discardedRecords>();
     return;
   }
   if (!is_new(record, message, scratch)) return;
   last_activity_ = last_heard_ = now;
+  if (warning) {
+    on_alert(false, message.data[0], message.data[1]);
+  } else {
+    on_late_handshake_message(message);
+  }
+}
+
+void Session::on_late_handshake_message(Bytes message) {
+  Bytes rest = message;
+  FragmentView fragment;
   const uint8_t wish = role_ == Role::kServer ? SSL3_MT_CLIENT_HELLO : SSL3_MT_HELLO_REQUEST;
-  if (fragment.type != wish || fragment.offset != 0) {
+  if (!take_fragment(rest, fragment) || fragment.type != wish || fragment.offset != 0) {
     count<&TrafficStats::discardedRecords>();
     return;
   }

@@ -342,5 +342,78 @@ TEST_CASE("secure context: what is wrong is named, and nothing stays in the erro
         FailureKind::kInvalidSessionIdContext);
 }
 
+TEST_CASE("endpoint: who closes in mid-handshake says so") {
+  constexpr uint32_t kCloseNotify = 0;
+  for (const bool client_closes : {true, false}) {
+    CAPTURE(client_closes);
+    Link link;
+    link.use_psk("device", std::vector<uint8_t>(16, 7));
+    link.listen();
+    link.connect();
+    // The question for the key is open on one side.
+    (client_closes ? link.client() : link.server).hold = true;
+    link.pump();
+    Side& closing = client_closes ? link.client() : link.server;
+    Side& told = client_closes ? link.server : link.client();
+    REQUIRE_FALSE(closing.secure());
+    close(link, closing);
+    link.pump();
+    CHECK(closing.alerts(true, kCloseNotify) == 1);
+    CHECK(closing.close_kind() == FailureKind::kNone);
+    CHECK(told.alerts(false, kCloseNotify) == 1);
+    CHECK(told.close_kind() == FailureKind::kAlertReceived);
+    CHECK(told.close_alert() == kCloseNotify);
+    CHECK(link.server.endpoint.pending_count() == 0);
+  }
+}
+
+TEST_CASE("endpoint: warnings in clear do not end a handshake") {
+  for (const bool psk : {false, true}) {
+    Link link;
+    if (psk) link.use_psk("device", std::vector<uint8_t>(16, 7));
+    uint64_t number = 20;
+    link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+      for (const uint8_t description : {90, 100, 112}) {
+        const std::array<uint8_t, 2> warning = {1, description};
+        Packet forged = packet;
+        forged.bytes = plain_record(SSL3_RT_ALERT, 0, number++, {warning.data(), warning.size()});
+        arriving.push_back(forged);
+      }
+      arriving.push_back(packet);
+    };
+    REQUIRE(link.handshake());
+    CHECK(link.client().alerts(false, 112) > 0);
+    CHECK(link.server.alerts(false, 112) > 0);
+  }
+}
+
+TEST_CASE("endpoint: an authentic warning does not end a session") {
+  Link link;
+  REQUIRE_FALSE(link.client_context->set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256"));
+  REQUIRE(link.handshake());
+  uint64_t number = 100;
+  for (const uint8_t description : {90, 100, 112, 41}) {
+    const std::array<uint8_t, 2> warning = {1, description};
+    const Datagram record = seal_record(link.client().live()->ssl(), SSL3_RT_ALERT, number++,
+                                        {warning.data(), warning.size()});
+    link.inject(link.server, view(record));
+    link.inject(link.server, view(record));  // a replay
+    CHECK(link.server.alerts(false, description) == 0);
+    link.pump();
+    CHECK(link.server.alerts(false, description) == 1);
+  }
+  CHECK(link.server.endpoint.traffic().replays == 4);
+  link.send(link.server, view("alive"));
+  link.pump();
+  CHECK(link.client().messages() == std::vector<std::string>{"alive"});
+  // The others end it as ever.
+  const std::array<uint8_t, 2> fatal = {2, 40};
+  link.inject(link.server, view(seal_record(link.client().live()->ssl(), SSL3_RT_ALERT, number,
+                                            {fatal.data(), fatal.size()})));
+  link.pump();
+  CHECK(link.server.close_kind() == FailureKind::kAlertReceived);
+  CHECK(link.server.close_alert() == 40);
+}
+
 }  // namespace
 }  // namespace dtls::test
