@@ -12,6 +12,7 @@ import {
   listen,
   messages,
   next,
+  openOn,
   openPsk,
   PSK_CLIENT,
   PSK_SERVER,
@@ -88,26 +89,34 @@ describe('encrypt-then-MAC', () => {
         }
         return datagram;
       };
-      const [here, there] = [peerOf('10.0.0.1', 5684), peerOf('10.0.0.2', 40000)];
+      const here = peerOf('10.0.0.1', 5684);
       const options = etm ? CBC : { ...CBC, secureOptions: SSL_OP_NO_ENCRYPT_THEN_MAC };
       const server = await listenOn(link, here.address, here.port, { ...PSK_SERVER, ...options });
-      const accepted = next(server, 'secureConnection');
-      const client = await dial(server, {
-        ...PSK_CLIENT,
-        ...options,
-        host: here.address,
-        port: here.port,
-        ca: undefined,
-        transport: link.attach(there.address, there.port),
-      });
-      const [[peer]] = await Promise.all([accepted, next(client, 'secureConnect')]);
-      expect([client.encryptThenMac, peer.encryptThenMac]).to.deep.equal([etm, etm]);
-      await converse({ server, client, peer });
-      expect(forged).to.be.at.least(6);
-      for (const socket of [client, peer]) {
-        expect(socket.readyState).to.equal('open');
-        expect(socket.stats.badRecords).to.be.at.least(2);
-        expect(socket.stats).to.include({ alertsSent: 0, alertsReceived: 0, retransmissions: 0 });
+      let session: Buffer | undefined;
+      // A full handshake, then one that resumes its session.
+      for (const resumed of [false, true]) {
+        forged = 0;
+        const accepted = next(server, 'secureConnection');
+        const client = await dial(server, {
+          ...PSK_CLIENT,
+          ...options,
+          host: here.address,
+          port: here.port,
+          ca: undefined,
+          session,
+          transport: link.attach(`10.0.0.${resumed ? '3' : '2'}`),
+        });
+        const [[peer]] = await Promise.all([accepted, next(client, 'secureConnect')]);
+        expect([client.isSessionReused(), peer.isSessionReused()]).to.deep.equal([resumed, resumed]);
+        expect([client.encryptThenMac, peer.encryptThenMac]).to.deep.equal([etm, etm]);
+        await converse({ server, client, peer });
+        session = client.getSession();
+        expect(forged).to.be.at.least(6);
+        for (const socket of [client, peer]) {
+          expect(socket.readyState).to.equal('open');
+          expect(socket.stats.badRecords).to.be.at.least(2);
+          expect(socket.stats).to.include({ alertsSent: 0, alertsReceived: 0, retransmissions: 0 });
+        }
       }
     });
   }
@@ -171,6 +180,19 @@ describe('extended master secret', () => {
       alert: 'handshake_failure',
     });
     expect((await refused).code).to.equal('ERR_DTLS_ALERT_HANDSHAKE_FAILURE');
+  });
+
+  it('a session that had it is not resumed without (RFC 7627 section 5.3)', async () => {
+    const { server, client } = await openPsk();
+    const session = client.getSession();
+    expect(session).to.be.instanceOf(Buffer);
+    const again = await openOn(server, { ...PSK_CLIENT, ...required, session });
+    expect(again.client.isSessionReused()).to.equal(true);
+    expect(again.client.extendedMasterSecret).to.equal(true);
+    const refused = clientFailure(server);
+    const lacking = await dial(server, { ...PSK_CLIENT, ...without, session });
+    expect((await failure(lacking)).category).to.equal('alert');
+    expect((await refused).reason).to.equal('inconsistent extms');
   });
 
   it('requireExtendedMasterSecret is a boolean', () => {

@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { connect, createServer, DTLSError, type SrtpProfile } from '../../lib/index';
 import { native } from '../../lib/native';
-import { closeEverything, openPsk, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
+import { closeEverything, openOn, openPsk, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
 
 describe('SRTP', () => {
   afterEach(closeEverything);
@@ -21,6 +21,17 @@ describe('SRTP', () => {
       expect(ours?.localSalt).to.not.deep.equal(ours?.remoteSalt);
     });
   }
+
+  it('a resumed session has keys of its own', async () => {
+    const srtpProfiles = ['SRTP_AEAD_AES_128_GCM'] as const;
+    const first = await openPsk({ srtpProfiles }, { srtpProfiles });
+    const session = first.client.getSession();
+    const again = await openOn(first.server, { ...PSK_CLIENT, srtpProfiles, session });
+    expect(again.client.isSessionReused()).to.equal(true);
+    expect(again.client.getSrtp()?.profile).to.equal(srtpProfiles[0]);
+    expect(again.client.getSrtp()?.localKey).to.deep.equal(again.peer.getSrtp()?.remoteKey);
+    expect(again.client.getSrtp()?.localKey).to.not.deep.equal(first.client.getSrtp()?.localKey);
+  });
 
   it("the server's order counts", async () => {
     const order = [...(native.srtpProfiles as SrtpProfile[])];
