@@ -144,7 +144,7 @@ describe('errors', () => {
       );
       expect(server.category).to.be.oneOf(['timeout', 'protocol']);
       expect(client.category).to.be.oneOf(['timeout', 'protocol']);
-      expectError(server, 'ERR_DTLS_HANDSHAKE_TIMEOUT', 'timeout');
+      expectError(server, 'ERR_DTLS_LOOKUP_TIMEOUT', 'timeout');
     });
 
     it("with a server's callback that answers too late", async () => {
@@ -162,7 +162,7 @@ describe('errors', () => {
       );
       answer(PSK.psk);
       await new Promise(setImmediate);
-      expectError(server, 'ERR_DTLS_HANDSHAKE_TIMEOUT', 'timeout');
+      expectError(server, 'ERR_DTLS_LOOKUP_TIMEOUT', 'timeout');
     });
 
     const clientAnswers: [string, ConnectOptions['pskCallback'], boolean][] = [

@@ -287,6 +287,8 @@ TEST_CASE("endpoint: a question that nobody answers ends at the deadline") {
   Named link;
   link.server_policy.handshake_timeout = 5000;
   CHECK_FALSE(link.handshake());
+  // The client would begin again with its next repetition.
+  link.network = [](Packet&, std::deque<Packet>&) {};
   link.skip(5001);
   link.advance();
   CHECK(link.server.close_kind() == FailureKind::kLookupTimeout);

