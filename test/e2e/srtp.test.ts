@@ -3,7 +3,14 @@
 import { expect } from 'chai';
 import { connect, createServer, DTLSError, type SrtpProfile } from '../../lib/index';
 import { native } from '../../lib/native';
-import { closeEverything, openOn, openPsk, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
+import {
+  clientFailure,
+  closeEverything,
+  dial,
+  listen,
+  openOn,
+  openPsk,
+  PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
 
 describe('SRTP', () => {
   afterEach(closeEverything);
@@ -31,6 +38,21 @@ describe('SRTP', () => {
     expect(again.client.getSrtp()?.profile).to.equal(srtpProfiles[0]);
     expect(again.client.getSrtp()?.localKey).to.deep.equal(again.peer.getSrtp()?.remoteKey);
     expect(again.client.getSrtp()?.localKey).to.not.deep.equal(first.client.getSrtp()?.localKey);
+  });
+
+  it('is there under every name of a server', async () => {
+    const srtpProfiles = ['SRTP_AEAD_AES_128_GCM'] as const;
+    const server = await listen({ ...PSK_SERVER, srtpProfiles, requireExtendedMasterSecret: true });
+    server.addContext('media.example', { ciphers: 'PSK-AES256-GCM-SHA384' });
+    const named = { ...PSK_CLIENT, srtpProfiles, servername: 'media.example' };
+    const { client, peer } = await openOn(server, named);
+    expect(client.getCipher()?.name).to.equal('PSK-AES256-GCM-SHA384');
+    expect(client.getSrtp()?.localKey).to.be.instanceOf(Buffer);
+    expect(client.getSrtp()?.localKey).to.deep.equal(peer.getSrtp()?.remoteKey);
+    const refused = clientFailure(server);
+    const lacking = await dial(server, { ...named, secureOptions: 1 }); // no extended master secret
+    lacking.on('error', () => undefined);
+    expect((await refused).code).to.equal('ERR_DTLS_EXTENDED_MASTER_SECRET');
   });
 
   it("the server's order counts", async () => {
