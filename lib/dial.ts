@@ -42,7 +42,7 @@ export function dial(
       return;
     }
     const peer = { address: literal, port, family: familyOf(literal) };
-    if (transport === 'dgram') {
+    if (transport === 'dgram' || transport === 'native') {
       bind(options, peer, stillWanted, done);
       return;
     }

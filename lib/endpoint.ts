@@ -4,7 +4,8 @@ import { channels } from './diagnostics';
 import { dropsSince } from './drops';
 import { ioError } from './errors';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from './native';
-import { NO_SLOT, outbox, type RecordSink } from './outbox';
+import { NativeUdpTransport, systemError } from './native-udp';
+import { NO_SLOT, outbox, RecordType, type RecordSink } from './outbox';
 import type { DTLSSocket } from './socket';
 import { endpointStats, type EndpointStats } from './stats';
 import type { DatagramReceiver, DatagramTransport, Peer } from './transport';
@@ -48,6 +49,8 @@ export class Endpoint implements RecordSink, DatagramReceiver {
 
   readonly #id: number;
   readonly #transport: DatagramTransport;
+  readonly #udp: NativeUdpTransport | undefined; // the transport, when it is that
+  #sendScheduled = false;
   readonly #deadline = new Float64Array(1);
   readonly #sessions: (Entry | undefined)[] = [];
   readonly #awaitingDrain = new Set<SessionHandler>();
@@ -91,7 +94,13 @@ export class Endpoint implements RecordSink, DatagramReceiver {
     });
     this.#id = id;
     this.core = new native.Endpoint(outbox.native, id, this.#deadline);
-    transport.start(this);
+    this.#udp = transport instanceof NativeUdpTransport ? transport : undefined;
+    if (this.#udp === undefined) transport.start(this);
+    else {
+      this.#udp.attach(this.core, () => {
+        this.flush();
+      });
+    }
   }
 
   setDontFragment(on: boolean): boolean {
@@ -99,7 +108,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   }
 
   get congested(): boolean {
-    return this.#congested;
+    return this.#udp?.congested ?? this.#congested;
   }
 
   address(): AddressInfo {
@@ -166,7 +175,28 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   /** To follow every call down: sends, delivers events, and keeps the timer. */
   flush(): void {
     this.#arm();
+    if (this.#udp !== undefined) this.#sendNow(this.#udp);
     outbox.drain();
+  }
+
+  /** What one tick sends leaves together, at its end; a long queue at once. */
+  #sendSoon(udp: NativeUdpTransport): void {
+    if (udp.congested) this.#sendNow(udp);
+    if (udp.queuedBytes === 0 || this.#sendScheduled) return;
+    this.#sendScheduled = true;
+    process.nextTick(() => {
+      this.#sendScheduled = false;
+      this.flush();
+    });
+  }
+
+  #sendNow(udp: NativeUdpTransport): void {
+    udp.flush();
+    if (this.#awaitingDrain.size > 0 && udp.queuedBytes === 0) {
+      process.nextTick(() => {
+        if (udp.queuedBytes === 0) this.drain();
+      });
+    }
   }
 
   /**
@@ -175,7 +205,12 @@ export class Endpoint implements RecordSink, DatagramReceiver {
    */
   flushAfterCall(): void {
     if (outbox.onlyTransmits) {
-      this.flush();
+      if (this.#udp === undefined) {
+        this.flush();
+        return;
+      }
+      this.#arm();
+      this.#sendSoon(this.#udp);
       return;
     }
     this.#arm();
@@ -189,6 +224,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
 
   /** Sends now what calls have caused; their events come as with `flushAfterCall`. */
   transmitNow(): void {
+    this.#udp?.flush();
     outbox.transmit();
   }
 
@@ -214,7 +250,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   }
 
   stats(): EndpointStats {
-    return endpointStats(this.core, this.#transportErrors);
+    return endpointStats(this.core, this.#transportErrors, this.#udp?.counters());
   }
 
   // ---- DatagramReceiver: what the transport brings ----
@@ -278,7 +314,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   // ---- RecordSink: what the core says ----
 
   open(slot: number, generation: number, peerIndex: number): void {
-    const peer = this.#peers[peerIndex];
+    const peer = this.#peerAt(peerIndex);
     if (peer === undefined || this.#server === undefined) return;
     // A transport may pass more than an address (dgram: the size of that datagram), or reuse the object.
     const { address, port, family } = peer;
@@ -324,8 +360,18 @@ export class Endpoint implements RecordSink, DatagramReceiver {
     b: number,
     bytes: Buffer,
   ): void {
+    if (type === RecordType.Sent) {
+      const callback = this.#sendCallbacks.get(a);
+      this.#sendCallbacks.delete(a);
+      callback?.(b === 0 ? null : ioError(systemError(b, 'send')));
+      return;
+    }
+    if (type === RecordType.TransportError) {
+      this.#onTransportError(slot, generation, a);
+      return;
+    }
     if (slot === NO_SLOT) {
-      const peer = this.#peers[a];
+      const peer = this.#peerAt(a);
       if (peer !== undefined) this.#server?.onPacket(bytes, peer);
       return;
     }
@@ -333,6 +379,23 @@ export class Endpoint implements RecordSink, DatagramReceiver {
     // Written for a session whose slot has been released since.
     if (entry?.generation !== generation) return;
     entry.handler.onRecord(type, a, b, bytes);
+  }
+
+  #peerAt(index: number): Peer | undefined {
+    return this.#udp === undefined ? this.#peers[index] : this.#udp.peerAt(index);
+  }
+
+  #onTransportError(slot: number, generation: number, errno: number): void {
+    this.#transportErrors += 1;
+    const entry = slot === NO_SLOT ? undefined : this.#sessions[slot];
+    if (slot === NO_SLOT) {
+      this.#server?.onTransportError(ioError(systemError(errno, 'recvmsg')));
+    } else if (entry?.generation === generation) {
+      const { address, port } = entry.handler.peer;
+      entry.handler.onTransportError(
+        ioError(systemError(errno, 'send', address, port), entry.handler.peer),
+      );
+    }
   }
 
   /** The session's CLOSE record has been seen: its slot may be used again. */

@@ -1,14 +1,43 @@
 import { native } from './native';
 
-/** What this build can do on the OpenSSL that it runs on. */
+/** What this build can do on the OpenSSL, and on the system, that it runs on. */
 export interface Features {
   /** OpenSSL's version. */
   readonly openssl: string;
   /** Protocol versions that can be asked for. */
   readonly versions: readonly string[];
+  /** The native UDP socket sends many datagrams as one (UDP_SEGMENT, Linux). */
+  readonly gso: boolean;
+  /** The native UDP socket receives many datagrams as one (UDP_GRO, Linux). */
+  readonly gro: boolean;
+}
+
+let offloads: { gso: boolean; gro: boolean } | undefined;
+
+/** Asked of a socket, when somebody wants to know. */
+function probe(): { gso: boolean; gro: boolean } {
+  if (offloads !== undefined) return offloads;
+  offloads = { gso: false, gro: false };
+  if (native.UdpSocket !== undefined) {
+    try {
+      const socket = new native.UdpSocket('127.0.0.1', 0, false, false, false, 0, 0, new Uint32Array(1));
+      const { gso, gro } = socket.counters();
+      socket.close();
+      offloads = { gso, gro };
+    } catch {
+      // No socket can be had (no more descriptors, a sandbox): then neither can what it could do.
+    }
+  }
+  return offloads;
 }
 
 export const features: Features = Object.freeze({
   openssl: native.openssl,
   versions: Object.freeze(['DTLSv1', 'DTLSv1.2']),
+  get gso(): boolean {
+    return probe().gso;
+  },
+  get gro(): boolean {
+    return probe().gro;
+  },
 });

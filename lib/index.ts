@@ -58,6 +58,6 @@ export {
   type ReadyState,
 } from './socket';
 export type { SrtpKeys, SrtpProfile } from './srtp';
-export type { EndpointStats, TrafficStats } from './stats';
+export type { EndpointStats, TrafficStats, UdpStats } from './stats';
 export type { DatagramReceiver, DatagramTransport, Peer } from './transport';
 export type { WebStreamOptions, WebStreams } from './web-streams';

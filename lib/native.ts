@@ -5,6 +5,8 @@
 import path from 'node:path';
 import bindings from 'bindings';
 
+import type { UdpStats } from './stats';
+
 /** A row of src-native/core/errors.def. */
 export interface NativeFailure {
   readonly code: string;
@@ -166,6 +168,23 @@ export interface NativeEndpoint {
   setMtu(slot: number, generation: number, mtu: number): boolean;
 }
 
+export interface NativeUdpSocket {
+  /** Begins to poll; `wake` is called when records may have come of it. */
+  attach(endpoint: NativeEndpoint, outbox: NativeOutbox, wake: () => void): void;
+  /** An error number, or 0. */
+  connect(address: string, port: number): number;
+  /** An error number, or 0. */
+  setTtl(ttl: number): number;
+  address(): [address: string, port: number, ipv6: boolean];
+  peer(index: number): [address: string, port: number, ipv6: boolean] | undefined;
+  descriptor(): number;
+  counters(): UdpStats;
+  flush(): void;
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
 export interface Native {
   readonly openssl: string;
   readonly failures: readonly NativeFailure[];
@@ -207,6 +226,20 @@ export interface Native {
     heartbeatRetries: number,
     authorities: NativeSecureContext | undefined,
   ) => NativeSessionPolicy;
+  /**
+   * Linux only. Binds at once, or throws an error with `errno` and `syscall`; 0 for a buffer is the system's
+   * size. `queued[0]` is kept at the bytes that wait to be sent.
+   */
+  readonly UdpSocket?: new (
+    address: string,
+    port: number,
+    ipv6Only: boolean,
+    reuseAddress: boolean,
+    reusePort: boolean,
+    receiveBuffer: number,
+    sendBuffer: number,
+    queued: Uint32Array,
+  ) => NativeUdpSocket;
   /** `deadline[0]` is kept at the time of the next advance(), Infinity for none. */
   readonly Endpoint: new (
     outbox: NativeOutbox,

@@ -45,6 +45,11 @@ export interface SessionOptions {
   mtu?: number | undefined;
   /** Milliseconds without traffic after which a session ends; 0 (default): never. */
   idleTimeout?: number | undefined;
+  /**
+   * Each message has memory of its own. Default false: messages are slices of larger blocks, and one that is
+   * kept keeps its whole block.
+   */
+  copyMessages?: boolean | undefined;
   /** Application protocols (RFC 7301), the preferred one first; on a server its order counts. */
   ALPNProtocols?: ALPNProtocols | undefined;
   /** Negotiate heartbeats (RFC 6520). Needs an AEAD suite. Default false. */
@@ -76,8 +81,8 @@ export interface UdpSocketOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** `'auto'` and `'dgram'`: a socket of node:dgram. */
-export type TransportOption = 'auto' | 'dgram' | dgram.Socket | DatagramTransport;
+/** `'native'`: a UDP socket in C++, on Linux; `'dgram'`: one of node:dgram; `'auto'`: `'native'` where there is one. */
+export type TransportOption = 'auto' | 'native' | 'dgram' | dgram.Socket | DatagramTransport;
 
 type MaybePromise<T> = T | Promise<T>;
 

@@ -14,6 +14,8 @@ export const RecordType = {
   Packet: 10,
   Heartbeat: 11,
   Session: 12,
+  Sent: 13,
+  TransportError: 14,
 } as const;
 
 /** As LookupKind in src-native/core/outbox.h. */
@@ -77,6 +79,7 @@ class Outbox {
   #slab = NO_BYTES;
   #slabStart = 0;
   #pool = NO_BYTES;
+  #afterPass: (() => void)[] = [];
   #poolUsed = 0;
 
   readonly native: NativeOutbox = new native.Outbox(this.#control, this.#records, this.#arena);
@@ -218,6 +221,15 @@ class Outbox {
           this.#bytes(record),
         );
     }
+    const after = this.#afterPass;
+    if (after.length === 0) return;
+    this.#afterPass = [];
+    for (const call of after) call();
+  }
+
+  /** Calls back once when all records of the present pass have been handled. */
+  afterPass(call: () => void): void {
+    this.#afterPass.push(call);
   }
 
   #bytes(record: number): Buffer {

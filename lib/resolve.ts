@@ -29,6 +29,7 @@ import { qlogDirectory } from './qlog';
 import { makeTicketKeys, readSession } from './resumption';
 import { CONTEXT_OPTIONS, SecureContext, type SecureContextOptions } from './secure-context';
 import { resolveSrtpProfiles } from './srtp';
+import { hasNativeUdp } from './native-udp';
 import { isTransport, type DatagramTransport } from './transport';
 import {
   bytes,
@@ -52,6 +53,7 @@ const COMMON_OPTIONS = [
   'retransmission',
   'mtu',
   'idleTimeout',
+  'copyMessages',
   'heartbeat',
   'srtpProfiles',
   'requireExtendedMasterSecret',
@@ -124,13 +126,14 @@ export interface ResolvedSession {
   readonly rejectUnauthorized: boolean;
   readonly mtu: number;
   readonly heartbeat: ResolvedHeartbeat;
+  readonly copyMessages: boolean;
   readonly qlogDir: string | undefined;
   /** `keylog`: secrets leave native code only when somebody listens, or SSLKEYLOGFILE is set. */
   policy(keylog: boolean): NativeSessionPolicy;
 }
 
 export interface ResolvedUdp {
-  readonly transport: 'dgram' | dgram.Socket | DatagramTransport;
+  readonly transport: 'native' | 'dgram' | dgram.Socket | DatagramTransport;
   readonly reuseAddr: boolean;
   readonly reusePort: boolean;
   readonly ipv6Only: boolean;
@@ -255,6 +258,7 @@ function resolveSession(
     0,
     longestWait,
   );
+  const copyMessages = flag('copyMessages', options.copyMessages, false);
   const idleTimeout = inRange('idleTimeout', options.idleTimeout, 0, 0, longestWait);
   const heartbeat = resolveHeartbeat(options.heartbeat);
   const extendedMasterSecret = flag(
@@ -270,6 +274,7 @@ function resolveSession(
     rejectUnauthorized,
     mtu,
     heartbeat,
+    copyMessages,
     qlogDir: qlogDirectory(text('qlogDir', options.qlogDir)),
     policy: (keylog) => {
       const policy = new native.SessionPolicy(
@@ -305,14 +310,26 @@ function supportsReusePort(): boolean {
   return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
 }
 
+/** `DGRAM_DTLS_TRANSPORT=dgram` says it for a whole process: the tests run over both. */
+function automaticTransport(): 'native' | 'dgram' {
+  return hasNativeUdp && process.env.DGRAM_DTLS_TRANSPORT !== 'dgram' ? 'native' : 'dgram';
+}
+
 function resolveUdp(options: UdpSocketOptions & { transport?: TransportOption | undefined }): ResolvedUdp {
   const transport = options.transport ?? 'auto';
-  if (transport !== 'auto' && transport !== 'dgram') {
+  if (transport === 'native' && !hasNativeUdp) {
+    throw usageError(
+      'ERR_DTLS_UNSUPPORTED',
+      `'transport' cannot be 'native' on ${process.platform}`,
+      "It needs Linux; 'auto' takes what there is.",
+    );
+  }
+  if (transport !== 'auto' && transport !== 'dgram' && transport !== 'native') {
     if (typeof transport === 'string') {
       throw usageError(
         'ERR_INVALID_ARG_VALUE',
         `'transport' cannot be '${String(transport)}'`,
-        "Use 'auto', 'dgram', a bound dgram.Socket, or an object with start, send, address and close.",
+        "Use 'auto', 'native', 'dgram', a bound dgram.Socket, or an object with start, send, address and close.",
       );
     }
     if (!(transport instanceof dgram.Socket) && !isTransport(transport)) {
@@ -320,7 +337,7 @@ function resolveUdp(options: UdpSocketOptions & { transport?: TransportOption | 
     }
   }
   const reusePort = flag('reusePort', options.reusePort, false);
-  if (reusePort && !supportsReusePort()) {
+  if (reusePort && transport !== 'native' && !supportsReusePort()) {
     throw usageError(
       'ERR_DTLS_UNSUPPORTED',
       `'reusePort' is not supported by node:dgram of Node ${process.versions.node}`,
@@ -331,7 +348,7 @@ function resolveUdp(options: UdpSocketOptions & { transport?: TransportOption | 
     throw wrongType('signal', 'an AbortSignal', options.signal);
   }
   return {
-    transport: transport === 'auto' ? 'dgram' : transport,
+    transport: transport === 'auto' ? automaticTransport() : transport,
     reuseAddr: flag('reuseAddr', options.reuseAddr, false),
     reusePort,
     ipv6Only: flag('ipv6Only', options.ipv6Only, false),

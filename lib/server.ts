@@ -137,7 +137,7 @@ export class DTLSServer
     this.#state = 'binding';
     const { signal, transport } = this.#options;
     if (signal?.aborted === true) this.close(); // the socket is closed as soon as it is bound
-    if (transport !== 'dgram') {
+    if (transport !== 'dgram' && transport !== 'native') {
       process.nextTick(() => {
         if (isTransport(transport)) this.#start(() => transport, transport);
         else this.#start(() => new DgramTransport(transport, false), transport);

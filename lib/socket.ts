@@ -41,7 +41,7 @@ import {
   type ResolvedServer,
   type ResolvedSession,
 } from './resolve';
-import { LookupKind, RecordType } from './outbox';
+import { LookupKind, outbox, RecordType } from './outbox';
 import { logSession } from './qlog';
 import { noTraffic, sessionStats, type TrafficStats } from './stats';
 import type { SrtpKeys } from './srtp';
@@ -70,6 +70,8 @@ export interface AlertEvent {
 export interface DTLSSocketEvents {
   secureConnect: [];
   message: [message: Buffer, info: Peer];
+  /** All messages that one wake-up brought; with a listener, `message` is not emitted. */
+  messages: [messages: Buffer[], info: Peer];
   handshake: [event: HandshakeEvent];
   alert: [event: AlertEvent];
   heartbeat: [event: HeartbeatEvent];
@@ -145,6 +147,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   #closeEmitted = false;
   #queue: QueuedMessage[] = [];
   #queuedBytes = 0;
+  #batch: Buffer[] = [];
   #needDrain = false;
   #heartbeats: Heartbeats | undefined;
   #mtu = 0;
@@ -396,25 +399,45 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     if (done !== undefined && typeof done !== 'function') {
       throw wrongType('callback', 'a function', done);
     }
-    if (payload.length > MAX_MESSAGE) {
-      throw usageError(
-        'ERR_DTLS_MESSAGE_TOO_BIG',
-        `a message of ${String(payload.length)} bytes is above the ${String(MAX_MESSAGE)} of one DTLS record`,
-        'DTLS does not split messages: divide it, or send it another way.',
-      );
-    }
-    if (payload.length === 0) {
-      throw usageError(
-        'ERR_DTLS_EMPTY_MESSAGE',
-        'OpenSSL sends no records without content',
-        'Send at least one byte.',
-      );
-    }
+    checkSize(payload);
     if (this.#state === 'opening') return this.#enqueue(payload, done);
     if (this.#state !== 'open' || this.#session === undefined) {
       return this.#refuse(notOpen('send'), done);
     }
     return this.#write(this.#session, payload, done);
+  }
+
+  /**
+   * Sends each of `messages`, as `send` does; they leave with one system call where the system can do that.
+   *
+   * @param callback - Called when the last of them has left, or with the first error.
+   * @returns False when the caller should wait for `drain`.
+   * @throws As `send`; nothing is sent then.
+   */
+  sendMany(messages: readonly Message[], callback?: SendCallback): boolean {
+    if (!Array.isArray(messages)) throw wrongType('messages', 'an array', messages);
+    const all = messages.map((message: Message) => bytes('message', message));
+    all.forEach(checkSize);
+    if (callback !== undefined && typeof callback !== 'function') {
+      throw wrongType('callback', 'a function', callback);
+    }
+    if (all.length === 0) {
+      if (callback !== undefined) process.nextTick(callback, null);
+      return true;
+    }
+    let left = all.length;
+    let failure: Error | null = null;
+    const done =
+      callback === undefined
+        ? undefined
+        : (error: Error | null): void => {
+            failure ??= error;
+            left -= 1;
+            if (left === 0) callback(failure);
+          };
+    let room = true;
+    for (const message of all) room = this.send(message, done) && room;
+    return room;
   }
 
   /**
@@ -610,7 +633,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
         return;
       case RecordType.Message:
         this.#touch();
-        this.emit('message', data, this.peer);
+        this.#onMessage(this.#options.copyMessages ? ownCopy(data) : data);
         return;
       case RecordType.Handshake:
         this.#onHandshakeMessage({
@@ -812,6 +835,19 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     }
   }
 
+  #onMessage(message: Buffer): void {
+    if (this.listenerCount('messages') === 0) {
+      this.emit('message', message, this.peer);
+      return;
+    }
+    if (this.#batch.push(message) > 1) return;
+    outbox.afterPass(() => {
+      const messages = this.#batch;
+      this.#batch = [];
+      if (!this.#destroyed) this.emit('messages', messages, this.peer);
+    });
+  }
+
   get #options(): ResolvedSession {
     const options = this.#rules ?? this.#client;
     if (options === undefined) throw notOpen('tell its options');
@@ -964,6 +1000,30 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       this.#armTimeout();
     }, left);
     if (!this.#referenced) this.#timer.unref();
+  }
+}
+
+/** Not from Buffer's pool, which many share. */
+function ownCopy(message: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(message.length);
+  message.copy(copy);
+  return copy;
+}
+
+function checkSize(message: Buffer): void {
+  if (message.length > MAX_MESSAGE) {
+    throw usageError(
+      'ERR_DTLS_MESSAGE_TOO_BIG',
+      `a message of ${String(message.length)} bytes is above the ${String(MAX_MESSAGE)} of one DTLS record`,
+      'DTLS does not split messages: divide it, or send it another way.',
+    );
+  }
+  if (message.length === 0) {
+    throw usageError(
+      'ERR_DTLS_EMPTY_MESSAGE',
+      'OpenSSL sends no records without content',
+      'Send at least one byte.',
+    );
   }
 }
 

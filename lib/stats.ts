@@ -53,6 +53,25 @@ export interface EndpointStats extends TrafficStats {
   sessions: number;
   /** handshakesFailed by error code. */
   failures: Record<string, number>;
+  /** Of the native UDP socket, where that carries the datagrams. */
+  udp?: UdpStats;
+}
+
+/** How the native UDP socket fares. */
+export interface UdpStats {
+  /** System calls that brought datagrams, and that took some. */
+  receiveCalls: number;
+  sendCalls: number;
+  /** Datagrams that came, or left, merged with others. */
+  receivedMerged: number;
+  sentMerged: number;
+  /** Datagrams that the system refused; the callback of `send` has the error. */
+  sendErrors: number;
+  /** Datagrams that came cut, and were dropped. */
+  truncated: number;
+  /** Whether merging is in use: a device or kernel may refuse it. */
+  gso: boolean;
+  gro: boolean;
 }
 
 /** Counters under their names, which native code gives in the same order: test/unit compares the types. */
@@ -75,7 +94,11 @@ export function noTraffic(): TrafficStats {
   return named(native.trafficCounters, new Float64Array(0)) as TrafficStats;
 }
 
-export function endpointStats(core: NativeEndpoint, transportErrors: number): EndpointStats {
+export function endpointStats(
+  core: NativeEndpoint,
+  transportErrors: number,
+  udp: UdpStats | undefined,
+): EndpointStats {
   const failures: Record<string, number> = {};
   core.failures().forEach((count, kind) => {
     const code = native.failures[kind]?.code;
@@ -86,6 +109,7 @@ export function endpointStats(core: NativeEndpoint, transportErrors: number): En
     transportErrors,
     sessions: core.sessionCount(),
     failures,
+    ...(udp === undefined ? {} : { udp }),
   } as EndpointStats;
 }
 

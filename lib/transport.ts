@@ -2,6 +2,7 @@ import dgram from 'node:dgram';
 import { isIPv6, type AddressInfo } from 'node:net';
 
 import { native } from './native';
+import { NativeUdpTransport } from './native-udp';
 
 /** Where a datagram comes from or goes to. */
 export interface Peer {
@@ -195,6 +196,8 @@ function descriptorOf(socket: dgram.Socket): number | undefined {
 
 /** How to make a UDP socket. */
 export interface UdpOptions {
+  /** `'native'`: in C++. Anything else: of node:dgram. */
+  transport?: unknown;
   family: 4 | 6;
   address: string | undefined;
   port: number;
@@ -215,8 +218,26 @@ const lookupLiteral: dgram.SocketOptions['lookup'] = (hostname, _options, callba
 export function bindUdp(
   options: UdpOptions,
   connectTo: Peer | undefined,
-  done: (error: Error | null, transport?: DgramTransport) => void,
+  done: (error: Error | null, transport?: DatagramTransport) => void,
 ): void {
+  if (options.transport === 'native') {
+    process.nextTick(() => {
+      let bound: NativeUdpTransport | undefined;
+      let failure: Error | null = null;
+      try {
+        bound = new NativeUdpTransport(options);
+        if (connectTo !== undefined) bound.connect(connectTo);
+      } catch (error) {
+        failure = error as Error;
+      }
+      if (failure === null) done(null, bound);
+      else {
+        bound?.close(() => undefined);
+        done(failure);
+      }
+    });
+    return;
+  }
   const socket = dgram.createSocket({
     type: options.family === 6 ? 'udp6' : 'udp4',
     lookup: lookupLiteral,

@@ -12,6 +12,10 @@ const rules = [
       /^\s*#\s*include\s*[<"]((?:js_native_api|napi|netdb|node|node_api|poll|unistd|uv)\.h|(?:arpa|linux|net|netinet|sys|uv)\/[^>"]+)[>"]/,
   },
   {
+    files: files('src-native/binding', '.cc', '.h'),
+    forbidden: /^\s*#\s*include\s*<((?:arpa|linux|net|netinet|sys)\/[^>]+|unistd\.h)>/,
+  },
+  {
     files: files('lib', 'ts').filter((file) => file !== 'lib/native.ts'),
     forbidden: /(?:from|require\(|import\(?)\s*['"](bindings|node-gyp-build)['"]/,
   },

@@ -2,7 +2,8 @@
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 
-import { DgramTransport } from '../transport';
+import { hasNativeUdp, NativeUdpTransport } from '../native-udp';
+import { DgramTransport, type DatagramTransport } from '../transport';
 import { optionalBoolean, optionalInteger } from './checks';
 
 export interface DTLSUdpOptions {
@@ -44,7 +45,21 @@ const lookupLiteral: dgram.SocketOptions['lookup'] = (hostname, _options, callba
 };
 
 /** @throws What the system says, with `code` (`EADDRINUSE`, …), `errno` and `syscall`. */
-export function bindNow(host: string, port: number, udp: ResolvedUdp): DgramTransport {
+export function bindNow(host: string, port: number, udp: ResolvedUdp): DatagramTransport {
+  if (hasNativeUdp && process.env.DGRAM_DTLS_TRANSPORT !== 'dgram') {
+    const transport = new NativeUdpTransport({
+      address: host,
+      family: isIPv6(host) ? 6 : 4,
+      port,
+      ipv6Only: udp.ipv6Only,
+      reuseAddr: false,
+      reusePort: udp.reusePort,
+      recvBufferSize: udp.receiveBufferSize,
+      sendBufferSize: udp.sendBufferSize,
+    });
+    if (udp.ttl !== undefined) transport.setTtl(udp.ttl);
+    return transport;
+  }
   const socket = dgram.createSocket({
     type: isIPv6(host) ? 'udp6' : 'udp4',
     lookup: lookupLiteral,

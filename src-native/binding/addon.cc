@@ -2,6 +2,7 @@
 #include <openssl/crypto.h>
 
 #include "binding/environment.h"
+#include "binding/udp_wrap.h"
 #include "binding/wraps.h"
 #include "core/error.h"
 #include "core/srtp.h"
@@ -61,6 +62,9 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("ClientSession", ClientSessionWrap::define(env));
   exports.Set("SessionPolicy", SessionPolicyWrap::define(env));
   exports.Set("Endpoint", EndpointWrap::define(env));
+#ifdef __linux__
+  exports.Set("UdpSocket", UdpWrap::define(env));
+#endif
   return exports;
 }
 

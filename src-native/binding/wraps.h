@@ -9,6 +9,7 @@
 #include "core/outbox.h"
 #include "core/secure_context.h"
 #include "core/session.h"
+#include "io/udp_socket.h"
 
 // The native classes that lib/native.ts declares. Arguments were checked there: these convert them,
 // call the core, and publish the endpoint's next deadline.
@@ -19,6 +20,13 @@ class OutboxWrap : public Napi::ObjectWrap<OutboxWrap> {
   static Napi::Function define(Napi::Env env);
   explicit OutboxWrap(const Napi::CallbackInfo& info);
   Outbox& outbox() { return outbox_; }
+#ifdef __linux__
+  // For the sockets of this thread; made when the first of them receives.
+  io::ReceiveBuffers& buffers() {
+    if (!buffers_) buffers_ = std::make_unique<io::ReceiveBuffers>();
+    return *buffers_;
+  }
+#endif
 
  private:
   void reset(const Napi::CallbackInfo& info);
@@ -28,6 +36,9 @@ class OutboxWrap : public Napi::ObjectWrap<OutboxWrap> {
   Napi::ObjectReference records_;
   Napi::ObjectReference arena_;
   Outbox outbox_;
+#ifdef __linux__
+  std::unique_ptr<io::ReceiveBuffers> buffers_;
+#endif
 };
 
 class SecureContextWrap : public Napi::ObjectWrap<SecureContextWrap> {
@@ -98,6 +109,8 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit EndpointWrap(const Napi::CallbackInfo& info);
+  Endpoint& endpoint() { return *endpoint_; }
+  void publish_deadline();
 
  private:
   void listen(const Napi::CallbackInfo& info);
@@ -143,7 +156,6 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Session* session(const Napi::CallbackInfo& info);
   // Its SSL; null before the handshake began and after the session closed.
   SSL* ssl(const Napi::CallbackInfo& info);
-  void publish_deadline();
 
   Napi::ObjectReference outbox_;
   Napi::ObjectReference deadline_memory_;

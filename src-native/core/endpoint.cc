@@ -68,9 +68,9 @@ Session& Endpoint::open(Role role, const PeerAddress& peer,
                         std::shared_ptr<const SessionPolicy> policy, double now) {
   const uint32_t index = take_slot();
   Slot& slot = slots_[index];
-  slot.session =
-      std::make_unique<Session>(outbox_, traffic_, SessionId{id_, index, slot.generation}, role,
-                                peer, std::move(context), std::move(policy), now);
+  slot.session = std::make_unique<Session>(outbox_, transmitter_, traffic_,
+                                           SessionId{id_, index, slot.generation}, role, peer,
+                                           std::move(context), std::move(policy), now);
   slot.counted = slot.pending = true;
   ++active_;
   ++pending_;
@@ -147,6 +147,13 @@ void Endpoint::receive(Bytes datagram, const PeerAddress& peer, uint32_t peer_in
   // record may belong to either, and each of the two drops what it cannot authenticate.
   if (slots.candidate != kNoSlot) deliver(slots.candidate, datagram, now);
   if (slots.candidate == kNoSlot || first.epoch != 0) deliver(slots.current, datagram, now);
+}
+
+void Endpoint::transport_error(const PeerAddress& peer, int error) {
+  SessionId about{id_, kNoSlot, 0};
+  const auto known = peers_.find(peer);
+  if (known != peers_.end()) about = slots_[known->second.current].session->id();
+  outbox_.append(RecordType::kTransportError, about, static_cast<uint32_t>(error), 0);
 }
 
 void Endpoint::deliver(uint32_t slot, Bytes datagram, double now) {
@@ -239,8 +246,12 @@ void Endpoint::send_hello_verify_request(const RecordView& record, const PeerAdd
   ++stats_.cookiesSent;
   ++traffic_.datagramsSent;
   traffic_.bytesSent += answer.size();
-  outbox_.append(RecordType::kTransmit, {id_, kNoSlot, 0}, peer_index, 0,
-                 {answer.data(), answer.size()});
+  const Bytes bytes{answer.data(), answer.size()};
+  if (transmitter_ != nullptr) {
+    transmitter_->transmit(peer, {id_, kNoSlot, 0}, 0, bytes);
+  } else {
+    outbox_.append(RecordType::kTransmit, {id_, kNoSlot, 0}, peer_index, 0, bytes);
+  }
 }
 
 // Brings the endpoint's books up to date after a session was called.

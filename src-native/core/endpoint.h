@@ -11,6 +11,7 @@
 #include "core/session.h"
 #include "core/stats.h"
 #include "core/timer_queue.h"
+#include "core/transmitter.h"
 
 namespace dtls {
 
@@ -34,6 +35,9 @@ class Endpoint {
  public:
   Endpoint(Outbox& outbox, uint32_t id);
 
+  // Before any session: by which way datagrams leave. Borrowed.
+  void use(Transmitter* transmitter) { transmitter_ = transmitter; }
+
   void listen(ListenerConfig config);
   // New handshakes use the new context or policy; running ones and sessions keep theirs.
   void set_context(std::shared_ptr<const SecureContext> context);
@@ -46,6 +50,9 @@ class Endpoint {
 
   // `peer_index` comes back in records that have no session to name their peer.
   void receive(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
+
+  // The way to `peer` has failed, by a system's error number: a record for the peer's session.
+  void transport_error(const PeerAddress& peer, int error);
 
   // Returns the new session. Its slot stays taken until release().
   Session& connect(const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
@@ -102,6 +109,7 @@ class Endpoint {
   uint32_t take_slot();
 
   Outbox& outbox_;
+  Transmitter* transmitter_ = nullptr;
   const uint32_t id_;
   std::unique_ptr<ListenerConfig> listener_;
   bool busy_ = false;

@@ -27,6 +27,8 @@ enum class RecordType : uint32_t {
   kHeartbeat,  // a: direction | HeartbeatType << 8 (0: unanswered); b: length; bytes: double, rtt
                // in ms
   kSession,    // client: a session that can be resumed is there, or its ticket was renewed
+  kSent,       // a transmitter is done with a datagram; a: its token; b: error number, or 0
+  kTransportError,  // a: error number; slot kNoSlot: of nobody in particular
 };
 
 enum class LookupKind : uint32_t {
@@ -80,6 +82,11 @@ class Outbox {
 
   void append(RecordType type, SessionId id, uint32_t a, uint32_t b, Bytes bytes = {});
 
+  // Nothing is waiting to be taken.
+  bool empty() const { return control_->records == 0 && spill_.empty(); }
+  // How many records have named a peer by its index, so far.
+  uint64_t named_peers() const { return named_peers_; }
+
   // The consumer has taken all records: empties the memory, then moves spilled records in.
   void reset();
 
@@ -99,6 +106,7 @@ class Outbox {
   uint8_t* arena_ = nullptr;
   size_t record_capacity_ = 0;
   size_t arena_capacity_ = 0;
+  uint64_t named_peers_ = 0;
   std::deque<Spilled> spill_;
 };
 

@@ -11,10 +11,12 @@ namespace dtls {
 
 // Where a datagram came from, as an opaque value: the host's bytes as the transport spells them (4
 // or 16 for IP, anything up to kMaxHost for a transport of the user's own), then the port. The core
-// compares, hashes and counts by host; it never interprets.
+// compares, hashes and counts by host; it never interprets. It may carry the local address that the
+// datagram was sent to, so that answers leave from there; that is no part of who the peer is.
 class PeerAddress {
  public:
   static constexpr size_t kMaxHost = 61;
+  static constexpr size_t kMaxLocal = 20;  // an IPv6 address and an interface
 
   PeerAddress() = default;
 
@@ -30,6 +32,15 @@ class PeerAddress {
 
   Bytes bytes() const { return {bytes_.data(), size_}; }
 
+  // False when it is longer than kMaxLocal.
+  bool set_local(Bytes local) {
+    if (local.size > kMaxLocal) return false;
+    if (local.size != 0) std::memcpy(local_.data(), local.data, local.size);
+    local_size_ = static_cast<uint8_t>(local.size);
+    return true;
+  }
+  Bytes local() const { return {local_.data(), local_size_}; }
+
   // The same host with port 0: the key by which sessions for each host are counted.
   PeerAddress host_only() const {
     PeerAddress host = *this;
@@ -43,7 +54,9 @@ class PeerAddress {
 
  private:
   std::array<uint8_t, kMaxHost + 2> bytes_{};
+  std::array<uint8_t, kMaxLocal> local_{};
   uint8_t size_ = 0;
+  uint8_t local_size_ = 0;
 };
 
 // FNV-1a from a random start, so that nobody can choose addresses that fall into one bucket.

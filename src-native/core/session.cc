@@ -23,10 +23,11 @@ struct BioAddrFree {
 
 Session::Handshake::~Handshake() { OPENSSL_cleanse(psk_key.data(), psk_key.size()); }
 
-Session::Session(Outbox& outbox, TrafficStats& totals, SessionId id, Role role,
-                 const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
+Session::Session(Outbox& outbox, Transmitter* transmitter, TrafficStats& totals, SessionId id,
+                 Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
                  std::shared_ptr<const SessionPolicy> policy, double now)
     : outbox_(outbox),
+      transmitter_(transmitter),
       totals_(totals),
       id_(id),
       role_(role),

@@ -25,6 +25,7 @@
 #include "core/stats.h"
 #include "core/ticket_keys.h"
 #include "core/timer_queue.h"
+#include "core/transmitter.h"
 #include "core/wire.h"
 
 namespace dtls {
@@ -99,9 +100,10 @@ struct HelloAnswer {
 // monotonic.
 class Session final : private DatagramPort {
  public:
-  Session(Outbox& outbox, TrafficStats& totals, SessionId id, Role role, const PeerAddress& peer,
-          std::shared_ptr<const SecureContext> context, std::shared_ptr<const SessionPolicy> policy,
-          double now);
+  // `transmitter`: may be null, see there; outlives the session.
+  Session(Outbox& outbox, Transmitter* transmitter, TrafficStats& totals, SessionId id, Role role,
+          const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
+          std::shared_ptr<const SessionPolicy> policy, double now);
   ~Session() override;
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -315,6 +317,7 @@ class Session final : private DatagramPort {
   }
 
   Outbox& outbox_;
+  Transmitter* const transmitter_;
   TrafficStats& totals_;
   const SessionId id_;
   const Role role_;

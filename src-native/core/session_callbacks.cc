@@ -67,7 +67,11 @@ void Session::transmit(Bytes datagram) {
   }
   count<&TrafficStats::datagramsSent>();
   count<&TrafficStats::bytesSent>(datagram.size);
-  outbox_.append(RecordType::kTransmit, id_, 0, send_token_, datagram);
+  if (transmitter_ != nullptr) {
+    transmitter_->transmit(peer_, id_, send_token_, datagram);
+  } else {
+    outbox_.append(RecordType::kTransmit, id_, 0, send_token_, datagram);
+  }
 }
 
 void Session::message_callback(int write, int /*version*/, int content_type, const void* bytes,

@@ -561,7 +561,10 @@ describe('endings', () => {
         });
         await next(server, 'close');
         const { errors } = await end;
-        for (const error of errors) expect(error.code).to.equal('ECONNREFUSED');
+        // Told so in the middle of its handshake, or afterwards that nobody is there any more.
+        for (const error of errors) {
+          expect(error.code).to.be.oneOf(['ECONNREFUSED', 'ERR_DTLS_ALERT_CLOSE_NOTIFY']);
+        }
       }
     });
 

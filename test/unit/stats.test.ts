@@ -36,7 +36,7 @@ const traffic: Record<keyof TrafficStats, true> = {
 const endpoint: Record<
   Exclude<
     keyof EndpointStats,
-    keyof TrafficStats | 'failures' | 'sessions' | 'transportErrors'
+    keyof TrafficStats | 'failures' | 'sessions' | 'transportErrors' | 'udp'
   >,
   true
 > = {

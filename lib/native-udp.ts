@@ -1,0 +1,146 @@
+/** The UDP socket in C++: moves many datagrams with one system call and wakes JavaScript once for all of them. */
+import { isIPv6, type AddressInfo } from 'node:net';
+import { getSystemErrorName } from 'node:util';
+
+import { native, type NativeEndpoint, type NativeUdpSocket } from './native';
+import { outbox } from './outbox';
+import type { UdpStats } from './stats';
+import type { DatagramTransport, Peer, UdpOptions } from './transport';
+
+/** Bytes that may wait in the queue before `send` asks the caller to wait. */
+const HIGH_WATER_MARK = 256 * 1024;
+/** How long close() waits for what the system does not take. */
+const CLOSE_TURNS = 100;
+
+/** An error as Node's own sockets have it. */
+export function systemError(errno: number, syscall: string, address?: string, port?: number): Error {
+  const code = getSystemErrorName(errno < 0 ? errno : -errno);
+  const where = address === undefined ? '' : ` ${address}${port === undefined ? '' : `:${String(port)}`}`;
+  return Object.assign(new Error(`${syscall} ${code}${where}`), {
+    code,
+    errno: errno < 0 ? errno : -errno,
+    syscall,
+    ...(address === undefined ? {} : { address }),
+    ...(port === undefined ? {} : { port }),
+  });
+}
+
+const toPeer = ([address, port, ipv6]: [string, number, boolean]): Peer => ({
+  address,
+  port,
+  family: ipv6 ? 'IPv6' : 'IPv4',
+});
+
+/** Whether this platform has it. */
+export const hasNativeUdp = native.UdpSocket !== undefined;
+
+/**
+ * A transport that only an {@link Endpoint} can use: it brings datagrams to the core by itself, and sends what the
+ * core has to send, without a call of JavaScript's for any of them.
+ */
+export class NativeUdpTransport implements DatagramTransport {
+  readonly #queued = new Uint32Array(1);
+  readonly #socket: NativeUdpSocket;
+  #closed = false;
+
+  /** Binds at once. @throws What the system says, with `code`, `errno` and `syscall`. */
+  constructor(options: UdpOptions) {
+    if (native.UdpSocket === undefined) throw new Error('there is no native UDP socket on this platform');
+    const address = options.address ?? (options.family === 6 ? '::' : '0.0.0.0');
+    try {
+      this.#socket = new native.UdpSocket(
+        address,
+        options.port,
+        options.ipv6Only,
+        options.reuseAddr,
+        options.reusePort,
+        options.recvBufferSize ?? 0,
+        options.sendBufferSize ?? 0,
+        this.#queued,
+      );
+    } catch (error) {
+      const { errno, syscall } = error as { errno: number; syscall: string };
+      throw systemError(errno, syscall, address, options.port);
+    }
+  }
+
+  /** @throws As the constructor. */
+  connect(peer: Peer): void {
+    const errno = this.#socket.connect(peer.address, peer.port);
+    if (errno !== 0) throw systemError(errno, 'connect', peer.address, peer.port);
+  }
+
+  setTtl(ttl: number): void {
+    const errno = this.#socket.setTtl(ttl);
+    if (errno !== 0) throw systemError(errno, 'setsockopt');
+  }
+
+  /** Begins to deliver: `wake` is called after each batch. */
+  attach(core: NativeEndpoint, wake: () => void): void {
+    this.#socket.attach(core, outbox.native, wake);
+  }
+
+  /** Whom a record's peer index means, until the record has been handled. */
+  peerAt(index: number): Peer | undefined {
+    const peer = this.#socket.peer(index);
+    return peer === undefined ? undefined : toPeer(peer);
+  }
+
+  counters(): UdpStats {
+    return this.#socket.counters();
+  }
+
+  get congested(): boolean {
+    return (this.#queued[0] ?? 0) > HIGH_WATER_MARK;
+  }
+
+  get queuedBytes(): number {
+    return this.#queued[0] ?? 0;
+  }
+
+  flush(): void {
+    if (this.#queued[0] !== 0) this.#socket.flush();
+  }
+
+  address(): AddressInfo {
+    return toPeer(this.#socket.address());
+  }
+
+  close(done: () => void): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#closeWhenSent(done, CLOSE_TURNS);
+  }
+
+  #closeWhenSent(done: () => void, turns: number): void {
+    this.flush();
+    if (turns > 0 && this.#queued[0] !== 0) {
+      setImmediate(() => {
+        this.#closeWhenSent(done, turns - 1);
+      });
+      return;
+    }
+    this.#socket.close();
+    process.nextTick(done);
+  }
+
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  setDontFragment(on: boolean): boolean {
+    return native.setDontFragment(this.#socket.descriptor(), isIPv6(this.address().address), on);
+  }
+
+  start(): void {
+    throw new Error('the native socket is attached to an endpoint');
+  }
+
+  send(): boolean {
+    throw new Error('the native socket sends by itself');
+  }
+}

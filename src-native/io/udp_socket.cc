@@ -1,0 +1,361 @@
+#include "io/udp_socket.h"
+
+#ifdef __linux__
+
+#include <linux/errqueue.h>
+#include <netinet/udp.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+// Of Linux 4.18 and 5.0: older headers, which a build for old systems uses, do not have them.
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+namespace dtls::io {
+
+namespace {
+
+constexpr size_t kSendMessages = 64;
+constexpr size_t kMostSegments = 64;  // UDP_MAX_SEGMENTS of Linux before 6.9
+constexpr size_t kLargestDatagram = 65507;
+
+bool set(int descriptor, int level, int option, int value) {
+  return setsockopt(descriptor, level, option, &value, sizeof value) == 0;
+}
+
+bool is_any(const SocketAddress& address) {
+  if (!address.is_ipv6()) {
+    return reinterpret_cast<const sockaddr_in*>(&address.storage)->sin_addr.s_addr == INADDR_ANY;
+  }
+  return IN6_IS_ADDR_UNSPECIFIED(
+      &reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr);
+}
+
+// Errors that an earlier datagram caused and that this call only reports.
+bool is_pending_error(int error) {
+  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
+         error == EHOSTDOWN || error == ENOPROTOOPT || error == EPROTO;
+}
+
+bool is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
+
+// What a merged message can be refused for while its datagrams alone would be taken: no checksum
+// offload on the device (EIO), datagrams above its MTU, or a kernel without UDP_SEGMENT.
+bool is_merge_refused(int error) { return error == EIO || error == EINVAL || error == EMSGSIZE; }
+
+void append_control(msghdr& message, int level, int type, const void* data, size_t size) {
+  auto* header = reinterpret_cast<cmsghdr*>(static_cast<uint8_t*>(message.msg_control) +
+                                            message.msg_controllen);
+  header->cmsg_level = level;
+  header->cmsg_type = type;
+  header->cmsg_len = CMSG_LEN(size);
+  std::memcpy(CMSG_DATA(header), data, size);
+  message.msg_controllen += CMSG_SPACE(size);
+}
+
+// The local address in the form that PeerAddress keeps: its bytes, and for IPv6 the interface, too.
+void keep_local(const cmsghdr* header, PeerAddress& peer) {
+  if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_PKTINFO) {
+    in_pktinfo info{};
+    std::memcpy(&info, CMSG_DATA(header), sizeof info);
+    peer.set_local(
+        {reinterpret_cast<const uint8_t*>(&info.ipi_spec_dst), sizeof info.ipi_spec_dst});
+  } else if (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_PKTINFO) {
+    in6_pktinfo info{};
+    std::memcpy(&info, CMSG_DATA(header), sizeof info);
+    // Only a link-local address needs its interface; routing decides for all others.
+    if (!IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) info.ipi6_ifindex = 0;
+    peer.set_local({reinterpret_cast<const uint8_t*>(&info), sizeof info});
+  }
+}
+
+void append_local(msghdr& message, Bytes local) {
+  if (local.size == sizeof(in_addr)) {
+    in_pktinfo info{};
+    std::memcpy(&info.ipi_spec_dst, local.data, local.size);
+    append_control(message, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+  } else if (local.size == sizeof(in6_pktinfo)) {
+    append_control(message, IPPROTO_IPV6, IPV6_PKTINFO, local.data, local.size);
+  }
+}
+static_assert(sizeof(in6_pktinfo) <= PeerAddress::kMaxLocal, "a local address fits");
+
+}  // namespace
+
+UdpSocket::UdpSocket(int descriptor, const UdpConfig& config)
+    : descriptor_(descriptor),
+      ipv6_(config.address.is_ipv6()),
+      any_address_(is_any(config.address)) {}
+
+UdpSocket::~UdpSocket() { ::close(descriptor_); }
+
+std::unique_ptr<UdpSocket> UdpSocket::open(const UdpConfig& config, int& error) {
+  const bool ipv6 = config.address.is_ipv6();
+  const int descriptor =
+      ::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (descriptor < 0) {
+    error = errno;
+    return nullptr;
+  }
+  // The constructor is private: nobody else can make one of a descriptor.
+  std::unique_ptr<UdpSocket> made(new UdpSocket(descriptor, config));
+  if ((ipv6 && !set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, config.ipv6_only ? 1 : 0)) ||
+      (config.reuse_address && !set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)) ||
+      (config.reuse_port && !set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1)) ||
+      (config.receive_buffer != 0 &&
+       !set(descriptor, SOL_SOCKET, SO_RCVBUF, config.receive_buffer)) ||
+      (config.send_buffer != 0 && !set(descriptor, SOL_SOCKET, SO_SNDBUF, config.send_buffer)) ||
+      ::bind(descriptor, config.address.get(), config.address.size) != 0) {
+    error = errno;
+    return nullptr;
+  }
+  // Where one of these cannot be had, something is slower, or is not told: no reason to fail.
+  made->gro_ = set(descriptor, SOL_UDP, UDP_GRO, 1);
+  made->gso_ = set(descriptor, SOL_UDP, UDP_SEGMENT, 0);
+  set(descriptor, IPPROTO_IP, IP_RECVERR, 1);
+  if (ipv6) set(descriptor, IPPROTO_IPV6, IPV6_RECVERR, 1);
+  if (made->any_address_) {
+    if (ipv6) {
+      set(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    } else {
+      set(descriptor, IPPROTO_IP, IP_PKTINFO, 1);
+    }
+  }
+  return made;
+}
+
+int UdpSocket::connect(const SocketAddress& peer) {
+  if (::connect(descriptor_, peer.get(), peer.size) != 0) return errno;
+  connected_ = true;
+  return 0;
+}
+
+int UdpSocket::local_address(SocketAddress& address) const {
+  address.size = sizeof address.storage;
+  return ::getsockname(descriptor_, address.get(), &address.size) == 0 ? 0 : errno;
+}
+
+int UdpSocket::set_ttl(int ttl) {
+  const bool done = set(descriptor_, IPPROTO_IP, IP_TTL, ttl);
+  if (!ipv6_) return done ? 0 : errno;
+  return set(descriptor_, IPPROTO_IPV6, IPV6_UNICAST_HOPS, ttl) ? 0 : errno;
+}
+
+// ---- in ----
+
+UdpSocket::Received UdpSocket::receive(ReceiveBuffers& buffers, UdpListener& listener, int& error) {
+  constexpr size_t kControl =
+      CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(in_pktinfo));
+  std::array<mmsghdr, ReceiveBuffers::kMessages> messages{};
+  std::array<iovec, ReceiveBuffers::kMessages> vectors{};
+  std::array<SocketAddress, ReceiveBuffers::kMessages> names{};
+  alignas(cmsghdr) std::array<std::array<uint8_t, kControl>, ReceiveBuffers::kMessages> control{};
+  for (size_t i = 0; i < messages.size(); ++i) {
+    vectors[i] = {buffers.at(i), ReceiveBuffers::kMessageSize};
+    messages[i].msg_hdr.msg_name = names[i].get();
+    messages[i].msg_hdr.msg_namelen = sizeof names[i].storage;
+    messages[i].msg_hdr.msg_iov = &vectors[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+    messages[i].msg_hdr.msg_control = control[i].data();
+    messages[i].msg_hdr.msg_controllen = kControl;
+  }
+  const int received = ::recvmmsg(descriptor_, messages.data(),
+                                  static_cast<unsigned>(messages.size()), MSG_DONTWAIT, nullptr);
+  if (received < 0) {
+    error = errno;
+    if (error == EINTR || is_full(error)) return Received::kNothing;
+    if (!is_pending_error(error) && error != EMSGSIZE) return Received::kFailed;
+    read_errors(listener);
+    return Received::kSome;  // what the call would have brought is still there
+  }
+  if (received == 0) return Received::kNothing;
+  ++stats_.receiveCalls;
+  for (size_t i = 0; i < static_cast<size_t>(received); ++i) {
+    msghdr& header = messages[i].msg_hdr;
+    if ((header.msg_flags & MSG_TRUNC) != 0) {
+      ++stats_.truncated;
+      continue;
+    }
+    names[i].size = header.msg_namelen;
+    PeerAddress peer = to_peer(names[i]);
+    size_t segment = 0;
+    for (cmsghdr* one = CMSG_FIRSTHDR(&header); one != nullptr; one = CMSG_NXTHDR(&header, one)) {
+      if (one->cmsg_level == SOL_UDP && one->cmsg_type == UDP_GRO) {
+        int size = 0;
+        std::memcpy(&size, CMSG_DATA(one), sizeof size);
+        segment = static_cast<size_t>(size);
+      } else if (any_address_) {
+        keep_local(one, peer);
+      }
+    }
+    Bytes rest{buffers.at(i), messages[i].msg_len};
+    if (segment == 0 || segment >= rest.size) {
+      listener.on_datagram(rest, names[i], peer);
+      continue;
+    }
+    stats_.receivedMerged += (rest.size + segment - 1) / segment;
+    for (; rest.size != 0; rest = rest.from(segment)) {
+      listener.on_datagram(rest.first(segment), names[i], peer);
+    }
+  }
+  return Received::kSome;
+}
+
+void UdpSocket::read_errors(UdpListener& listener) {
+  constexpr int kMost = 64;
+  for (int i = 0; i < kMost; ++i) {
+    std::array<uint8_t, 1> nothing{};
+    alignas(cmsghdr) std::array<uint8_t, 512> control{};
+    SocketAddress to;
+    iovec vector{nothing.data(), nothing.size()};
+    msghdr message{};
+    message.msg_name = to.get();
+    message.msg_namelen = sizeof to.storage;
+    message.msg_iov = &vector;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    if (::recvmsg(descriptor_, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) break;
+    to.size = message.msg_namelen;
+    for (cmsghdr* one = CMSG_FIRSTHDR(&message); one != nullptr; one = CMSG_NXTHDR(&message, one)) {
+      const bool is_error = (one->cmsg_level == IPPROTO_IP && one->cmsg_type == IP_RECVERR) ||
+                            (one->cmsg_level == IPPROTO_IPV6 && one->cmsg_type == IPV6_RECVERR);
+      if (!is_error || to.size == 0) continue;
+      sock_extended_err what{};
+      std::memcpy(&what, CMSG_DATA(one), sizeof what);
+      listener.on_error(to_peer(to), static_cast<int>(what.ee_errno));
+    }
+  }
+  // With an empty queue a pending error may be left on the socket itself.
+  int pending = 0;
+  socklen_t size = sizeof pending;
+  ::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &pending, &size);
+}
+
+// ---- out ----
+
+void UdpSocket::queue(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram) {
+  queue_.push_back({to, from, token, bytes_.size(), datagram.size});
+  bytes_.insert(bytes_.end(), datagram.data, datagram.data + datagram.size);
+}
+
+// Datagrams to one peer that are of one size, the last of them perhaps smaller. They lie behind one
+// another in `bytes_`.
+UdpSocket::Run UdpSocket::next_run(size_t first) const {
+  const Queued& head = queue_[first];
+  Run run{first, 1};
+  if (!gso_ || first < next_ + unmerged_ || head.size > largest_segment_) return run;
+  size_t total = head.size;
+  while (run.count < kMostSegments && first + run.count < queue_.size()) {
+    const Queued& next = queue_[first + run.count];
+    if (next.size > head.size || total + next.size > kLargestDatagram || !(next.to == head.to))
+      break;
+    total += next.size;
+    ++run.count;
+    if (next.size < head.size) break;
+  }
+  return run;
+}
+
+void UdpSocket::settle(const Run& run, int error, UdpListener& listener) {
+  for (size_t i = run.first; i < run.first + run.count; ++i) {
+    const Queued& sent = queue_[i];
+    if (error != 0) ++stats_.sendErrors;
+    if (error != 0 || sent.token != 0) listener.on_sent(sent.from, sent.token, error);
+  }
+  unmerged_ -= std::min(unmerged_, run.count);
+  next_ += run.count;
+}
+
+// Next time its datagrams leave one by one.
+void UdpSocket::split(const Run& run, int error) {
+  unmerged_ = run.count;
+  if (error == EIO) {
+    gso_ = false;
+  } else {
+    largest_segment_ = std::min(largest_segment_, queue_[run.first].size - 1);
+  }
+}
+
+bool UdpSocket::flush(UdpListener& listener) {
+  constexpr size_t kControl = CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(in6_pktinfo));
+  std::array<mmsghdr, kSendMessages> messages{};
+  std::array<iovec, kSendMessages> vectors{};
+  std::array<SocketAddress, kSendMessages> names{};
+  alignas(cmsghdr) std::array<std::array<uint8_t, kControl>, kSendMessages> control{};
+  std::array<Run, kSendMessages> runs{};
+  bool asked_again = false;
+  while (next_ < queue_.size()) {
+    size_t count = 0;
+    for (size_t at = next_; at < queue_.size() && count < messages.size(); ++count) {
+      const Run run = next_run(at);
+      const Queued& first = queue_[at];
+      const Queued& last = queue_[at + run.count - 1];
+      msghdr& header = messages[count].msg_hdr;
+      header = {};
+      vectors[count] = {bytes_.data() + first.offset, last.offset + last.size - first.offset};
+      header.msg_iov = &vectors[count];
+      header.msg_iovlen = 1;
+      header.msg_control = control[count].data();
+      if (!connected_) {
+        if (!to_socket_address(first.to, ipv6_, names[count])) {
+          if (count != 0) break;  // what stands before it leaves first
+          settle(run, EAFNOSUPPORT, listener);
+          at = next_;
+          --count;
+          continue;
+        }
+        header.msg_name = names[count].get();
+        header.msg_namelen = names[count].size;
+        append_local(header, first.to.local());
+      }
+      if (run.count > 1) {
+        const auto segment = static_cast<uint16_t>(first.size);
+        append_control(header, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment);
+      }
+      if (header.msg_controllen == 0) header.msg_control = nullptr;
+      runs[count] = run;
+      at += run.count;
+    }
+    if (count == 0) break;
+    const int sent =
+        ::sendmmsg(descriptor_, messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
+    if (sent > 0) {
+      ++stats_.sendCalls;
+      asked_again = false;
+      for (size_t i = 0; i < static_cast<size_t>(sent); ++i) {
+        if (runs[i].count > 1) stats_.sentMerged += runs[i].count;
+        settle(runs[i], 0, listener);
+      }
+      continue;
+    }
+    const int error = errno;
+    if (error == EINTR) continue;
+    if (is_full(error)) return false;
+    if (runs[0].count > 1 && is_merge_refused(error)) {
+      split(runs[0], error);
+    } else if (is_pending_error(error) && !asked_again) {
+      asked_again = true;
+      read_errors(listener);
+    } else {
+      asked_again = false;
+      settle(runs[0], error, listener);
+    }
+  }
+  queue_.clear();
+  bytes_.clear();
+  next_ = unmerged_ = 0;
+  return true;
+}
+
+}  // namespace dtls::io
+
+#endif

@@ -1,0 +1,129 @@
+#ifndef DGRAM_DTLS_IO_UDP_SOCKET_H_
+#define DGRAM_DTLS_IO_UDP_SOCKET_H_
+
+#ifdef __linux__
+
+#include <memory>
+#include <vector>
+
+#include "core/bytes.h"
+#include "core/outbox.h"
+#include "io/socket_address.h"
+
+namespace dtls::io {
+
+struct UdpConfig {
+  SocketAddress address;
+  bool ipv6_only = false;
+  bool reuse_address = false;
+  bool reuse_port = false;
+  int receive_buffer = 0;  // 0: the system's
+  int send_buffer = 0;
+};
+
+struct UdpStats {
+  uint64_t receiveCalls = 0;    // recvmmsg that brought something
+  uint64_t receivedMerged = 0;  // datagrams that came merged with others (UDP_GRO)
+  uint64_t sendCalls = 0;       // sendmmsg that took something
+  uint64_t sentMerged = 0;      // datagrams that left merged with others (UDP_SEGMENT)
+  uint64_t sendErrors = 0;      // datagrams that the system refused
+  uint64_t truncated = 0;       // datagrams that came cut, and were dropped
+};
+
+// What receive() writes into: one for a thread is enough. A datagram that the kernel merged from
+// several has at most 64 KiB, as has any.
+class ReceiveBuffers {
+ public:
+  static constexpr size_t kMessages = 8;
+  static constexpr size_t kMessageSize = size_t{64} * 1024;
+
+  uint8_t* at(size_t index) { return bytes_.data() + index * kMessageSize; }
+
+ private:
+  std::vector<uint8_t> bytes_ = std::vector<uint8_t>(kMessages * kMessageSize);
+};
+
+// Takes what a socket has to say. Borrowed for a call.
+class UdpListener {
+ public:
+  virtual ~UdpListener() = default;
+  virtual void on_datagram(Bytes datagram, const SocketAddress& from, const PeerAddress& peer) = 0;
+  // ICMP, or the like, about a datagram to `peer`.
+  virtual void on_error(const PeerAddress& peer, int error) = 0;
+  // The system has taken a datagram (error 0), or refused it.
+  virtual void on_sent(SessionId from, uint32_t token, int error) = 0;
+};
+
+// A UDP socket that moves many datagrams with one system call: recvmmsg with UDP_GRO, sendmmsg with
+// UDP_SEGMENT, and without them where the kernel or a device refuses. Never blocks. Owns its
+// descriptor.
+class UdpSocket {
+ public:
+  // Null, and `error` an error number, when it cannot be had.
+  static std::unique_ptr<UdpSocket> open(const UdpConfig& config, int& error);
+  ~UdpSocket();
+  UdpSocket(const UdpSocket&) = delete;
+  UdpSocket& operator=(const UdpSocket&) = delete;
+
+  // Hears of nobody else from now on. An error number, or 0.
+  int connect(const SocketAddress& peer);
+  int descriptor() const { return descriptor_; }
+  // An error number, or 0.
+  int local_address(SocketAddress& address) const;
+  int set_ttl(int ttl);
+
+  enum class Received { kNothing, kSome, kFailed };
+  // One system call's worth. kFailed: the descriptor is of no use any more; `error` says why.
+  Received receive(ReceiveBuffers& buffers, UdpListener& listener, int& error);
+  void read_errors(UdpListener& listener);
+
+  // Kept until flush(). The caller's bytes are copied.
+  void queue(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram);
+  // Sends what is queued. False: the system takes no more for now, the rest stays queued.
+  bool flush(UdpListener& listener);
+  size_t queued_bytes() const {
+    return bytes_.size() - (next_ < queue_.size() ? queue_[next_].offset : bytes_.size());
+  }
+
+  bool gso() const { return gso_; }
+  bool gro() const { return gro_; }
+  const UdpStats& stats() const { return stats_; }
+
+ private:
+  struct Queued {
+    PeerAddress to;
+    SessionId from;
+    uint32_t token;
+    size_t offset;
+    size_t size;
+  };
+  // A run of the queue that leaves as one message.
+  struct Run {
+    size_t first;
+    size_t count;
+  };
+
+  UdpSocket(int descriptor, const UdpConfig& config);
+  Run next_run(size_t first) const;
+  void settle(const Run& run, int error, UdpListener& listener);
+  void split(const Run& run, int error);
+
+  int descriptor_;
+  bool ipv6_;
+  bool connected_ = false;
+  bool any_address_;  // bound to all addresses: which one a datagram came to is kept
+  bool gso_ = true;
+  bool gro_ = false;
+  size_t largest_segment_ = SIZE_MAX;  // larger ones were refused in a merged message
+  size_t unmerged_ = 0;                // so many at the front of the queue leave one by one
+  std::vector<Queued> queue_;
+  size_t next_ = 0;
+  std::vector<uint8_t> bytes_;
+  UdpStats stats_;
+};
+
+}  // namespace dtls::io
+
+#endif
+
+#endif  // DGRAM_DTLS_IO_UDP_SOCKET_H_
