@@ -22,6 +22,8 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   static Napi::Function define(Napi::Env env);
   explicit UdpWrap(const Napi::CallbackInfo& info);
   ~UdpWrap() override;
+  UdpWrap(const UdpWrap&) = delete;
+  UdpWrap& operator=(const UdpWrap&) = delete;
 
   void transmit(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram) override;
 

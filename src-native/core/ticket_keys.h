@@ -57,6 +57,8 @@ class TicketKeys {
     Key() = default;
     Key(const Key&) = default;
     Key& operator=(const Key&) = default;
+    Key(Key&&) = default;
+    Key& operator=(Key&&) = default;
     ~Key();
 
     bool derive();

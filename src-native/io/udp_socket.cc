@@ -143,7 +143,7 @@ int UdpSocket::local_address(SocketAddress& address) const {
   return ::getsockname(descriptor_, address.get(), &address.size) == 0 ? 0 : errno;
 }
 
-int UdpSocket::set_ttl(int ttl) {
+int UdpSocket::set_ttl(int ttl) const {
   const bool done = set(descriptor_, IPPROTO_IP, IP_TTL, ttl);
   if (!ipv6_) return done ? 0 : errno;
   return set(descriptor_, IPPROTO_IPV6, IPV6_UNICAST_HOPS, ttl) ? 0 : errno;
@@ -209,7 +209,7 @@ UdpSocket::Received UdpSocket::receive(ReceiveBuffers& buffers, UdpListener& lis
   return Received::kSome;
 }
 
-void UdpSocket::read_errors(UdpListener& listener) {
+void UdpSocket::read_errors(UdpListener& listener) const {
   constexpr int kMost = 64;
   for (int i = 0; i < kMost; ++i) {
     std::array<uint8_t, 1> nothing{};

@@ -70,12 +70,12 @@ class UdpSocket {
   int descriptor() const { return descriptor_; }
   // An error number, or 0.
   int local_address(SocketAddress& address) const;
-  int set_ttl(int ttl);
+  int set_ttl(int ttl) const;
 
   enum class Received { kNothing, kSome, kFailed };
   // One system call's worth. kFailed: the descriptor is of no use any more; `error` says why.
   Received receive(ReceiveBuffers& buffers, UdpListener& listener, int& error);
-  void read_errors(UdpListener& listener);
+  void read_errors(UdpListener& listener) const;
 
   // Kept until flush(). The caller's bytes are copied.
   void queue(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram);
