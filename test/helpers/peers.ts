@@ -11,6 +11,10 @@ import { join } from 'node:path';
 import type { Context, Suite } from 'mocha';
 import type { Certificate } from './certificates';
 
+// The sanitizers' runtime is for this package's addon: a program of somebody else's may hang on it.
+export const foreignEnvironment: NodeJS.ProcessEnv = { ...process.env };
+delete foreignEnvironment.LD_PRELOAD;
+
 /** How long anything may take that a peer is waited for, in milliseconds. */
 export const PATIENCE_MS = 6000;
 
@@ -28,7 +32,8 @@ export class PeerProcess {
 
   constructor(command: string, args: readonly string[]) {
     this.#name = [command, ...args].join(' ');
-    this.#child = spawn(command, args, { stdio: 'pipe' });
+    const env = command === process.execPath ? process.env : foreignEnvironment;
+    this.#child = spawn(command, args, { stdio: 'pipe', env });
     const collect = (chunk: Buffer): void => {
       if (this.#output.length > OUTPUT_LIMIT) return;
       this.#output += chunk.toString('latin1');
@@ -174,6 +179,8 @@ export function cleanupAfterEach(suite: Suite): Cleanup {
 /** Why a program cannot be used, or undefined. */
 function missing(command: string): string | undefined {
   const { error, stdout } = spawnSync(command, [command === 'openssl' ? 'version' : '--version'], {
+    env: foreignEnvironment,
+    timeout: 10_000,
     encoding: 'utf8',
   });
   if (error !== undefined) return `${command} is not installed: ${error.message}`;
