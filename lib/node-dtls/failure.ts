@@ -1,4 +1,6 @@
 /** Errors of the core in the words of `node:dtls`. */
+import { getSystemErrorMap } from 'node:util';
+
 import type { DTLSError } from '../errors';
 import { invalidState } from './checks';
 
@@ -8,6 +10,10 @@ export function nodeError(error: DTLSError, thrown?: { value: unknown }): unknow
   if (error.category === 'timeout') return invalidState('DTLS handshake timeout', error);
   if (error.category === 'certificate' && error.code !== 'ERR_DTLS_PEER_CERTIFICATE_MISSING') {
     return invalidState(`Peer certificate verification failed: ${error.code}`, error);
+  }
+  if (error.category === 'io' && error.errno !== undefined) {
+    const [, text] = getSystemErrorMap().get(error.errno) ?? [];
+    return invalidState(text ?? error.message, error);
   }
   if (error.reason !== undefined) {
     return invalidState(`error:0A000000:SSL routines::${error.reason}`, error);

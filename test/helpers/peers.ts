@@ -32,7 +32,8 @@ export class PeerProcess {
 
   constructor(command: string, args: readonly string[]) {
     this.#name = [command, ...args].join(' ');
-    const env = command === process.execPath ? process.env : foreignEnvironment;
+    const ours = [command, ...args].includes(process.execPath);
+    const env = ours ? process.env : foreignEnvironment;
     this.#child = spawn(command, args, { stdio: 'pipe', env });
     const collect = (chunk: Buffer): void => {
       if (this.#output.length > OUTPUT_LIMIT) return;

@@ -1,6 +1,7 @@
 // Protects the life of a `node:dtls` session: its promises, which always settle, its callbacks, what it can send and
 // export, and what can be read of it while it lives and afterwards.
 import { X509Certificate } from 'node:crypto';
+import dgram from 'node:dgram';
 import { expect } from 'chai';
 import type { DTLSSession } from '../../lib/node-dtls/index';
 import { next, within } from '../helpers/pair';
@@ -174,10 +175,30 @@ describe('node-dtls: sessions', () => {
     });
 
     it("a handshake timeout is ERR_INVALID_STATE 'DTLS handshake timeout'", async () => {
-      const client = connect(9, { psk: PSK, handshakeTimeout: 100 });
+      const silent = dgram.createSocket('udp4');
+      await new Promise<void>((resolve) => {
+        silent.bind(0, HOST, resolve);
+      });
+      const client = connect(silent.address().port, { psk: PSK, handshakeTimeout: 100 });
       const error = await rejection(client.opened);
+      silent.close();
       expect(error.code).to.equal('ERR_INVALID_STATE');
       expect(error.message).to.include('DTLS handshake timeout');
+    });
+
+    it("an error of the system's is ERR_INVALID_STATE with its text", async () => {
+      const nowhere = dgram.createSocket('udp4');
+      await new Promise<void>((resolve) => {
+        nowhere.bind(0, HOST, resolve);
+      });
+      const { port } = nowhere.address();
+      await new Promise<void>((resolve) => {
+        nowhere.close(resolve);
+      });
+      const error = await rejection(connect(port, { psk: PSK, handshakeTimeout: 300 }).opened);
+      expect(error.code).to.equal('ERR_INVALID_STATE');
+      // Over node:dgram an unconnected socket does not hear of it.
+      expect(error.message).to.match(/connection refused|DTLS handshake timeout/);
     });
 
     it('[Symbol.asyncDispose] closes', async () => {
