@@ -1,0 +1,167 @@
+/** What several commands take: addresses, credentials and parameters of the handshake. */
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+
+import type { ConnectOptions, ServerOptions } from '../options';
+import type { ProtocolVersion, SecureContextOptions } from '../secure-context';
+import { CommandLineError } from './exit';
+
+export interface Address {
+  /** Undefined where none was given: `:5684`, or a port alone. */
+  readonly host: string | undefined;
+  readonly port: number;
+}
+
+/** `host:port`, `[2001:db8::1]:port`, `:port` or `port`. */
+export function parseAddress(text: string): Address {
+  const match = /^(?:\[([^\]]+)\]:|([^:]*):)?(\d{1,5})$/.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65535) {
+    throw new InvalidArgumentError('Write host:port, or [address]:port for IPv6.');
+  }
+  const host = match[1] ?? match[2] ?? '';
+  if (match[1] !== undefined && isIP(host) !== 6) {
+    throw new InvalidArgumentError(`${host} in brackets is no IPv6 address.`);
+  }
+  return { host: host === '' ? undefined : host, port };
+}
+
+export function parseTarget(text: string): Address {
+  const address = parseAddress(text);
+  if (address.port === 0) throw new InvalidArgumentError('Port 0 cannot be reached.');
+  return address;
+}
+
+/** A number from `least` to `most`. */
+export const numberFrom =
+  (least: number, most: number, whole = true) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (text.trim() === '' || !(value >= least && value <= most) || (whole && !Number.isInteger(value))) {
+      throw new InvalidArgumentError(
+        `It must be a ${whole ? 'whole ' : ''}number from ${String(least)} to ${String(most)}.`,
+      );
+    }
+    return value;
+  };
+
+function parseKey(text: string): Buffer {
+  if (!/^([0-9a-f]{2})+$/i.test(text)) {
+    throw new InvalidArgumentError('A pre-shared key is written in hexadecimal, such as 0011aabb.');
+  }
+  return Buffer.from(text, 'hex');
+}
+
+const parseList = (text: string): string[] => text.split(',').filter(Boolean);
+
+export interface SecurityFlags {
+  readonly psk?: Buffer;
+  readonly pskIdentity?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly ca?: string[];
+  readonly ciphers?: string;
+  readonly curves?: string;
+  readonly sigalgs?: string;
+  readonly minVersion?: ProtocolVersion;
+  readonly maxVersion?: ProtocolVersion;
+  readonly alpn?: string[];
+  readonly srtp?: string[];
+  readonly heartbeat?: boolean;
+  readonly timeout?: number;
+  readonly mtu?: number;
+  readonly keylog?: string;
+  readonly qlog?: string;
+}
+
+export interface ClientFlags extends SecurityFlags {
+  readonly servername?: string;
+  readonly insecure?: boolean;
+}
+
+const VERSIONS = ['DTLSv1', 'DTLSv1.2'];
+
+export function addSecurityOptions(command: Command): Command {
+  return command
+    .option('--psk <hex>', 'pre-shared key', parseKey)
+    .option('--psk-identity <name>', 'identity of the key', 'Client_identity')
+    .option('--cert <file>', 'own certificate chain, PEM')
+    .option('--key <file>', 'its private key, PEM')
+    .option('--ca <file...>', 'authorities to trust, PEM')
+    .option('--ciphers <list>', 'cipher suites, as OpenSSL names them')
+    .option('--curves <list>', 'groups, such as X25519:P-256')
+    .option('--sigalgs <list>', 'signature algorithms, such as ECDSA+SHA256')
+    .addOption(new Option('--min-version <version>', 'lowest version').choices(VERSIONS))
+    .addOption(new Option('--max-version <version>', 'highest version').choices(VERSIONS))
+    .option('--alpn <names>', 'application protocols, separated by commas', parseList)
+    .option('--srtp <profiles>', 'SRTP profiles, separated by commas', parseList)
+    .option('--timeout <ms>', 'time for the handshake', numberFrom(1, 0x7fffffff))
+    .option('--mtu <bytes>', 'largest datagram of the handshake', numberFrom(256, 16384))
+    .option('--keylog <file>', 'append the secrets to a key log, for Wireshark and decode')
+    .option('--qlog <folder>', 'write a qlog file for each session');
+}
+
+export function addClientOptions(command: Command): Command {
+  return addSecurityOptions(command)
+    .option('--servername <name>', 'name to ask for and to verify')
+    .option('--insecure', 'accept a certificate that does not verify');
+}
+
+export function readNamed(option: string, file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    throw new CommandLineError(`${option}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+/** The options that servers and clients have in common. What is not given is not there. */
+function security(flags: SecurityFlags): SecureContextOptions & Partial<ConnectOptions & ServerOptions> {
+  if ((flags.cert === undefined) !== (flags.key === undefined)) {
+    throw new CommandLineError('--cert and --key belong together');
+  }
+  const given = {
+    cert: flags.cert === undefined ? undefined : readNamed('--cert', flags.cert),
+    key: flags.key === undefined ? undefined : readNamed('--key', flags.key),
+    ca: flags.ca?.map((file) => readNamed('--ca', file)),
+    ciphers: flags.ciphers,
+    ecdhCurve: flags.curves,
+    sigalgs: flags.sigalgs,
+    minVersion: flags.minVersion,
+    maxVersion: flags.maxVersion,
+    handshakeTimeout: flags.timeout,
+    mtu: flags.mtu,
+    qlogDir: flags.qlog,
+    ALPNProtocols: flags.alpn,
+    srtpProfiles: flags.srtp as ConnectOptions['srtpProfiles'],
+    heartbeat: flags.heartbeat,
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+export function clientOptions(
+  target: Address,
+  flags: ClientFlags,
+): ConnectOptions {
+  const { psk, pskIdentity = 'Client_identity', servername, insecure } = flags;
+  return {
+    ...security(flags),
+    host: target.host ?? 'localhost',
+    port: target.port,
+    ...(servername === undefined ? {} : { servername }),
+    ...(insecure === true ? { rejectUnauthorized: false } : {}),
+    ...(psk === undefined ? {} : { pskCallback: () => ({ identity: pskIdentity, psk }) }),
+  };
+}
+
+export function serverOptions(flags: SecurityFlags): ServerOptions {
+  const { psk, pskIdentity = 'Client_identity' } = flags;
+  return {
+    ...security(flags),
+    ...(flags.ca === undefined ? {} : { requestCert: true }),
+    ...(psk === undefined
+      ? {}
+      : { pskCallback: (_socket, identity) => (identity === pskIdentity ? psk : null) }),
+  };
+}

@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+
+import { numberFrom } from './arguments';
+
+export interface CertFlags {
+  readonly json?: boolean;
+  readonly out: string;
+  readonly ca?: boolean;
+  readonly issuer?: string;
+  readonly client?: boolean;
+  readonly rsa?: boolean;
+  readonly days: number;
+  readonly force?: boolean;
+}
+
+export function addCertCommand(program: Command): void {
+  program
+    .command('cert')
+    .argument('[names...]', 'DNS names and IP addresses', ['localhost', '127.0.0.1', '::1'])
+    .description('Makes a certificate for development: self-signed, or from a small authority.')
+    .option('-o, --out <prefix>', 'files are <prefix>-cert.pem and <prefix>-key.pem', 'dtls')
+    .option('--ca', 'make an authority; its name is the first of the names')
+    .option('--issuer <prefix>', 'issue from the authority in <prefix>-cert.pem and <prefix>-key.pem')
+    .option('--client', 'for a client instead of a server')
+    .option('--rsa', 'RSA of 2048 bits instead of ECDSA on P-256')
+    .option('--days <n>', 'valid for so long', numberFrom(1, 3650), 30)
+    .option('--force', 'overwrite files that exist')
+    .addHelpText(
+      'after',
+      `
+Not for production: keys are not encrypted, and nothing can be revoked.
+
+Examples:
+  $ dgram-dtls cert localhost
+  $ dgram-dtls cert "my authority" --ca --out ca
+  $ dgram-dtls cert coap.example 192.0.2.1 --issuer ca --out server`,
+    )
+    .action(async (names: string[], flags: CertFlags) => {
+      const { runCert } = await import('./cert.js');
+      process.exitCode = await runCert(names, flags);
+    });
+}

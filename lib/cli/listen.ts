@@ -1,0 +1,81 @@
+import { appendFileSync } from 'node:fs';
+
+import { addressOf } from '../diagnostics';
+import { createServer, type DTLSServer } from '../server';
+import { serverOptions, type Address } from './arguments';
+import { makeCertificate } from './certificates';
+import { ExitCode, interruption } from './exit';
+import type { ListenFlags } from './listen-command';
+import { describeError, Output, printable } from './output';
+
+export async function runListen(where: Address, flags: ListenFlags): Promise<number> {
+  const output = new Output(flags.json === true);
+  const options = serverOptions(flags);
+  if (flags.cert === undefined && flags.psk === undefined) {
+    const { cert, key } = await makeCertificate({ names: ['localhost', '127.0.0.1', '::1'], days: 1 });
+    Object.assign(options, { cert, key });
+    output.note('a self-signed certificate for localhost was made for this run');
+  }
+  const server = createServer(options);
+  serve(server, flags, output);
+  await listening(server, where);
+  const address = server.address();
+  if (address !== null) {
+    const { address: host, port } = address;
+    output.note(`listening on ${host}, port ${String(port)}`);
+    output.data({ event: 'listening', address: host, port });
+  }
+  const failed = new Promise<Error>((resolve) => server.once('error', resolve));
+  const ended = await Promise.race([interruption(), failed]);
+  if (ended instanceof Error) {
+    output.failure(ended);
+    return ExitCode.Failed;
+  }
+  await server[Symbol.asyncDispose]();
+  output.data({ event: 'close', stats: server.stats });
+  return ended === 'SIGINT' ? ExitCode.Interrupted : ExitCode.Ok;
+}
+
+/** Resolves when the server listens; throws when it cannot. */
+export function listening(server: DTLSServer, { host, port }: Address): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, ...(host === undefined ? {} : { host }) }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function serve(server: DTLSServer, { echo, keylog }: ListenFlags, output: Output): void {
+  const { dim, red, green } = output.errorColors;
+  server.on('secureConnection', (socket) => {
+    const peer = addressOf(socket.peer);
+    const cipher = socket.getCipher()?.name ?? '';
+    output.note(green(`${peer} connected`) + `: ${socket.getProtocol() ?? ''} ${cipher}`);
+    output.data({ event: 'secure', peer, protocol: socket.getProtocol(), cipher, authorized: socket.authorized });
+    socket.on('message', (message) => {
+      output.line(`${output.colors.dim(`${peer}:`)} ${printable(message.toString())}`);
+      output.data({ event: 'message', peer, length: message.length, data: message.toString('base64'), text: message.toString() });
+      if (echo === true && message.length > 0) socket.send(message);
+    });
+    socket.on('error', (error) => {
+      output.note(`${peer}: ${printable(error.message)}`);
+    });
+    socket.on('close', (hadError) => {
+      output.note(dim(`${peer} closed`));
+      output.data({ event: 'close', peer, hadError });
+    });
+  });
+  server.on('dtlsClientError', (error, socket) => {
+    const peer = addressOf(socket.peer);
+    output.note(`${red(`${peer} failed`)}: ${printable(error.message)} [${error.code}]`);
+    if (error.hint !== undefined) output.note(`${dim('hint:')} ${printable(error.hint)}`);
+    output.data({ event: 'failed', peer, error: describeError(error) });
+  });
+  if (keylog !== undefined) {
+    server.on('keylog', (line) => {
+      appendFileSync(keylog, line, { mode: 0o600 });
+    });
+  }
+}

@@ -1,0 +1,65 @@
+#!/usr/bin/env node
+/** `npx dgram-dtls <command>`. Each command's code is loaded when it is used, and by nobody else. */
+import { Command, CommanderError } from 'commander';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { addCertCommand } from './cert-command';
+import { addConnectCommand } from './connect-command';
+import { CommandLineError, ExitCode } from './exit';
+import { addListenCommand } from './listen-command';
+import { addMtuCommand, addPingCommand } from './ping-command';
+import { DTLSError } from '../errors';
+import { Output } from './output';
+
+const version = (
+  JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
+    version: string;
+  }
+).version;
+
+const EXIT_CODES = `
+Exit codes: 0 it did what was asked, 1 it could not, 2 the command line is wrong, 130 Ctrl-C.
+--json prints JSON, one text on a line, instead of text for people; errors are {"error": …}.`;
+
+export function makeProgram(): Command {
+  const program = new Command('dgram-dtls')
+    .description('Looks at, tests and operates DTLS.')
+    .version(version)
+    .showHelpAfterError('(--help says more)')
+    .addHelpText('after', EXIT_CODES);
+  addConnectCommand(program);
+  addListenCommand(program);
+  addPingCommand(program);
+  addMtuCommand(program);
+  addCertCommand(program);
+  for (const command of program.commands) {
+    command.option('--json', 'print JSON').showHelpAfterError('(--help says more)');
+    command.exitOverride();
+  }
+  return program.exitOverride();
+}
+
+async function main(): Promise<void> {
+  // A reader that has seen enough (`| head`) is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(ExitCode.Ok);
+    throw error;
+  });
+  try {
+    await makeProgram().parseAsync();
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // Help and version were printed; so was what is wrong.
+      process.exitCode = error.exitCode === 0 ? ExitCode.Ok : ExitCode.Usage;
+      return;
+    }
+    new Output(process.argv.includes('--json')).failure(error);
+    const usage =
+      error instanceof CommandLineError ||
+      (error instanceof DTLSError && error.category === 'usage');
+    process.exitCode = usage ? ExitCode.Usage : ExitCode.Failed;
+  }
+}
+
+void main();

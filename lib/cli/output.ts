@@ -1,0 +1,146 @@
+/** What commands print: for people (tables, colours on a terminal) or for programs (JSON). */
+import Table = require('cli-table3');
+import pc = require('picocolors');
+import { SingleBar } from 'cli-progress';
+
+import { DTLSError } from '../errors';
+import { CommandLineError } from './exit';
+
+/** A command that takes longer than this shows a progress bar. */
+const PATIENCE_MS = 2000;
+
+export type Colors = ReturnType<typeof pc.createColors>;
+
+export interface Progress {
+  advance(by?: number): void;
+  done(): void;
+}
+
+/** Terminals may be told by what comes from the network to do other things than to show it. */
+export const printable = (text: string): string =>
+  // eslint-disable-next-line no-control-regex -- those are what is looked for
+  text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (character) =>
+    `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+
+export class Output {
+  readonly json: boolean;
+  /** For standard output and for standard error: each may be a terminal or not. */
+  readonly colors: Colors;
+  readonly errorColors: Colors;
+
+  constructor(json: boolean) {
+    this.json = json;
+    this.colors = pc.createColors(!json && wantsColor(process.stdout));
+    this.errorColors = pc.createColors(!json && wantsColor(process.stderr));
+  }
+
+  /** A line for people. */
+  line(text = ''): void {
+    if (!this.json) process.stdout.write(`${text}\n`);
+  }
+
+  /** A line for people that is no part of the result. */
+  note(text: string): void {
+    if (!this.json) process.stderr.write(`${text}\n`);
+  }
+
+  /** One JSON text on a line: a result, or one event of several. */
+  data(value: unknown): void {
+    if (this.json) process.stdout.write(`${JSON.stringify(value)}\n`);
+  }
+
+  table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): void {
+    if (!this.json) process.stdout.write(`${renderTable(head, rows, this.colors)}\n`);
+  }
+
+  /** Beside the result, on standard error; only on a terminal, and only when it takes long. */
+  progress(total: number, what: string): Progress {
+    if (this.json || !process.stderr.isTTY) return { advance: () => undefined, done: () => undefined };
+    const bar = new SingleBar({
+      format: `${what} {bar} {percentage}% {value}/{total}`,
+      stream: process.stderr,
+      clearOnComplete: true,
+      hideCursor: true,
+    });
+    let value = 0;
+    let started = false;
+    const timer = setTimeout(() => {
+      started = true;
+      bar.start(total, value);
+    }, PATIENCE_MS);
+    timer.unref();
+    return {
+      advance: (by = 1) => {
+        value += by;
+        if (started) bar.update(value);
+      },
+      done: () => {
+        clearTimeout(timer);
+        if (started) bar.stop();
+      },
+    };
+  }
+
+  /** What went wrong, with its hint. */
+  failure(error: unknown): void {
+    if (this.json) {
+      this.data({ error: describeError(error) });
+      return;
+    }
+    const { red, dim } = this.errorColors;
+    const { code, message, hint } = describeError(error);
+    process.stderr.write(`${red('error:')} ${printable(message)}${code === undefined ? '' : dim(` [${code}]`)}\n`);
+    if (hint !== undefined) process.stderr.write(`${dim('hint:')}  ${printable(hint)}\n`);
+  }
+}
+
+function wantsColor(stream: NodeJS.WriteStream): boolean {
+  // https://no-color.org and https://force-color.org: any value that is not empty.
+  if ((process.env.NO_COLOR ?? '') !== '') return false;
+  if ((process.env.FORCE_COLOR ?? '') !== '') return true;
+  return stream.isTTY && process.env.TERM !== 'dumb';
+}
+
+export function renderTable(
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+  colors: Colors,
+): string {
+  const plain = { 'mid-mid': '', middle: '  ', left: '', right: '', 'left-mid': '', 'right-mid': '' };
+  const table = new Table({
+    head: head.map((name) => colors.bold(name)),
+    chars: { ...plain, top: '', 'top-mid': '', 'top-left': '', 'top-right': '', mid: '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
+    colAligns: head.map((_, column) =>
+      rows.length > 0 && rows.every((row) => typeof row[column] === 'number') ? 'right' : 'left',
+    ),
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  });
+  for (const row of rows) table.push([...row]);
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+export interface ErrorDescription {
+  readonly code?: string;
+  readonly category?: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+export function describeError(error: unknown): ErrorDescription {
+  if (error instanceof DTLSError) {
+    const { code, category, message, hint } = error;
+    return { code, category, message, ...(hint === undefined ? {} : { hint }) };
+  }
+  if (error instanceof CommandLineError) {
+    const { message, hint } = error;
+    return { message, ...(hint === undefined ? {} : { hint }) };
+  }
+  if (!(error instanceof Error)) return { message: String(error) };
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+  return { message: error.message, ...(code === undefined ? {} : { code }) };
+}

@@ -1,0 +1,343 @@
+// Protects connect, listen, ping, mtu and cert as people and scripts use them: what they print, where,
+// in colour or not, as JSON or not, and how they exit; against OpenSSL, GnuTLS and this package.
+import { expect } from 'chai';
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  FOREIGN,
+  PSK_IDENTITY,
+  PSK_KEY,
+  serverCertificate,
+  type Foreign,
+} from '../interop/foreign';
+import { cleanupAfterEach, freePort, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cli, startCli, startListen } from './run';
+
+const PSK = ['--psk', PSK_KEY.toString('hex'), '--psk-identity', PSK_IDENTITY];
+// eslint-disable-next-line no-control-regex -- colours are control characters
+const COLOR = /\u001b\[/;
+
+describe('dgram-dtls', function () {
+  this.timeout(60_000);
+  const cleanup = cleanupAfterEach(this);
+  const [openssl, gnutls] = FOREIGN as [Foreign, Foreign];
+  let files: TemporaryFiles;
+  let folder: string;
+
+  before(() => {
+    files = new TemporaryFiles();
+    folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-cli-'));
+  });
+  after(() => {
+    files.remove();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  describe('itself', () => {
+    it('has help for each command, and its version', async () => {
+      const help = await cli(['--help']);
+      expect(help.code).to.equal(0);
+      const names = [...help.stdout.matchAll(/^ {2}(\w+) \[options\]/gm)].map(([, name]) => name);
+      expect(names).to.include.members(['connect', 'listen', 'ping', 'mtu', 'cert']);
+      for (const name of names) {
+        const { code, stdout } = await cli([name ?? '', '--help']);
+        expect(code, name).to.equal(0);
+        expect(stdout).to.match(new RegExp(`^Usage: dgram-dtls ${String(name)}`)).and.include('--json');
+      }
+      expect((await cli(['--version'])).stdout).to.match(/^\d+\.\d+\.\d+\n$/);
+    });
+
+    it('exits with 2 when the command line is wrong, and says what', async () => {
+      for (const [args, complaint] of [
+        [['conect', 'localhost:1'], /unknown command 'conect'.*\n.*connect/],
+        [['connect'], /missing required argument/],
+        [['connect', 'localhost'], /Write host:port/],
+        [['connect', 'localhost:99999'], /Write host:port/],
+        [['connect', '[nonsense]:5'], /no IPv6 address/],
+        [['connect', 'localhost:5684', '--psk', 'xyz'], /hexadecimal/],
+        [['connect', 'localhost:5684', '--cert', 'a'], /--cert and --key belong together/],
+        [['connect', 'localhost:5684', '--ca', '/nowhere'], /--ca: ENOENT/],
+        [['connect', 'localhost:5684', '--ciphers', 'NONSENSE'], /ERR_DTLS_INVALID_CIPHERS/],
+        [['connect', 'localhost:5684', '--srtp', 'NONSENSE'], /NONSENSE/],
+        [['ping', 'localhost:1', '--count', '1.5'], /whole number/],
+      ] as const) {
+        const { code, stderr, stdout } = await cli(args);
+        expect(code, args.join(' ')).to.equal(2);
+        expect(stderr).to.match(complaint);
+        expect(stdout).to.equal('');
+      }
+    });
+
+    it('is not loaded, nor what it needs, by those who only import the package', () => {
+      const script = `
+        require('tsx/cjs');
+        require('./lib/index.ts');
+        const bad = Object.keys(require.cache).filter((name) =>
+          /lib.cli|commander|cli-table3|cli-progress|picocolors|peculiar|prom-client/.test(name));
+        console.log(JSON.stringify(bad));`;
+      const { stdout } = spawnSync(process.execPath, ['-e', script], {
+        encoding: 'utf8',
+        cwd: join(__dirname, '..', '..'),
+      });
+      expect(JSON.parse(stdout)).to.deep.equal([]);
+    });
+  });
+
+  describe('connect', function () {
+    before(function () {
+      requirePrograms(this, 'openssl', 'gnutls-serv');
+    });
+
+    it('talks to openssl s_server, and draws the handshake', async () => {
+      const certificate = await serverCertificate();
+      const { peer, port } = await openssl.server(cleanup, files, { certificate });
+      const running = cli(
+        ['connect', `127.0.0.1:${port}`, '--ca', files.file(certificate.ca), '--linger', '2000'],
+        { input: 'hello from the command line\n' },
+      );
+      await peer.sees(/hello from the command line/);
+      peer.write('and an answer\n');
+      const { code, stdout, stderr } = await running;
+      expect(code).to.equal(0);
+      expect(stdout).to.equal('and an answer\n\n');
+      expect(stderr).to.match(/ms \|-- client_hello \d+ -+>\|/);
+      expect(stderr).to.match(/ms \|<-- server_hello_done 0 -+\|/);
+      expect(stderr).to.match(/DTLSv1\.2 ECDHE-ECDSA-\S+, \S+ with 127\.0\.0\.1:\d+ in .* ms, peer verified/);
+      expect(stdout + stderr).not.to.match(COLOR);
+    });
+
+    it('talks to gnutls-serv under a pre-shared key, as JSON', async () => {
+      const psk = { identity: PSK_IDENTITY, key: PSK_KEY };
+      const { port } = await gnutls.server(cleanup, files, { psk });
+      const { code, json, stderr } = await cli(
+        ['connect', `127.0.0.1:${port}`, ...PSK, '--json', '--ciphers', 'PSK-AES128-GCM-SHA256'],
+        { input: 'echo this\n' },
+      );
+      expect(code).to.equal(0);
+      expect(stderr).to.equal('');
+      const events = json.map(({ event }) => event);
+      expect(events).to.include.members(['handshake', 'secure', 'message', 'close']);
+      expect(json.find(({ event }) => event === 'secure')).to.include({
+        protocol: 'DTLSv1.2',
+        cipher: 'PSK-AES128-GCM-SHA256',
+        authorized: true,
+      });
+      expect(json.find(({ event }) => event === 'message')?.text).to.match(/echo this/);
+    });
+
+    it('negotiates ALPN and SRTP', async () => {
+      const certificate = await serverCertificate();
+      const { port } = await openssl.server(cleanup, files, {
+        certificate,
+        extra: ['-alpn', 'coap', '-use_srtp', 'SRTP_AEAD_AES_128_GCM'],
+      });
+      const { json } = await cli([
+        ...['connect', `127.0.0.1:${port}`, '--ca', files.file(certificate.ca), '--json'],
+        ...['--alpn', 'http/1.1,coap', '--srtp', 'SRTP_AEAD_AES_128_GCM'],
+      ]);
+      expect(json.find(({ event }) => event === 'secure')).to.include({
+        alpn: 'coap',
+        srtp: 'SRTP_AEAD_AES_128_GCM',
+      });
+    });
+
+    it('explains a certificate that does not verify', async () => {
+      const certificate = await serverCertificate();
+      const { port } = await openssl.server(cleanup, files, { certificate });
+      const { code, stdout, stderr } = await cli(['connect', `127.0.0.1:${port}`]);
+      expect(code).to.equal(1);
+      expect(stdout).to.equal('');
+      expect(stderr).to.match(/alert: fatal unknown_ca -+>/);
+      expect(stderr).to.match(/^error: .*\[UNABLE_TO_/m);
+      expect(stderr).to.match(/^hint: {2}.*'ca'/m);
+      expect(stderr).to.match(/^more: {2}docs\/troubleshooting\.md/m);
+    });
+
+    it('explains silence, and a closed port, also as JSON', async () => {
+      const closed = await cli(['connect', `127.0.0.1:${await freePort()}`, '--json']);
+      expect(closed.code).to.equal(1);
+      expect(closed.json.at(-1)?.error).to.include({ code: 'ECONNREFUSED', category: 'io' });
+      const { port } = await silent();
+      const { code, stderr } = await cli(['connect', `127.0.0.1:${port}`, '--timeout', '1500']);
+      expect(code).to.equal(1);
+      expect(stderr).to.match(/client_hello \d+ again -+>/);
+      expect(stderr).to.match(/\[ERR_DTLS_NO_RESPONSE\]/);
+      expect(stderr).to.match(/seen: {2}after 1\.\d s: nothing came back; 1 messages were sent again/);
+    });
+
+    it('writes a key log and a qlog file', async () => {
+      const { port } = await startListen(cleanup, PSK);
+      const keylog = join(folder, 'keys.log');
+      const { code } = await cli([
+        ...['connect', `127.0.0.1:${port}`, ...PSK, '--linger', '0'],
+        ...['--keylog', keylog, '--qlog', join(folder, 'qlog')],
+      ]);
+      expect(code).to.equal(0);
+      expect(readFileSync(keylog, 'utf8')).to.match(/^CLIENT_RANDOM /);
+      expect(statSync(keylog).mode & 0o077).to.equal(0);
+      expect(existsSync(join(folder, 'qlog'))).to.be.true;
+    });
+
+    it('ends on Ctrl-C with 130, and tells the server', async () => {
+      const { process: server, port } = await startListen(cleanup, PSK);
+      const client = startCli(cleanup, ['connect', `127.0.0.1:${port}`, ...PSK]);
+      await client.sees(/peer verified/);
+      client.signal('SIGINT');
+      expect(await client.ends()).to.equal(130);
+      await server.sees(/127\.0\.0\.1:\d+ closed/);
+    });
+
+    it('has colours when they are forced, and none with NO_COLOR', async () => {
+      const { port } = await startListen(cleanup, PSK);
+      const args = ['connect', `127.0.0.1:${port}`, ...PSK, '--linger', '0'];
+      expect((await cli(args, { env: { FORCE_COLOR: '1' } })).stderr).to.match(COLOR);
+      expect((await cli(args, { env: { FORCE_COLOR: '1', NO_COLOR: '1' } })).stderr).not.to.match(COLOR);
+    });
+
+    it('shows what a terminal would obey', async () => {
+      const { port } = await startListen(cleanup, [...PSK, '--echo']);
+      const { stdout } = await cli(['connect', `127.0.0.1:${port}`, ...PSK, '--quiet'], {
+        input: 'red \u001b[31m bell \u0007\n',
+      });
+      expect(stdout).to.equal('red \\x1b[31m bell \\x07\n');
+    });
+  });
+
+  describe('listen', function () {
+    before(function () {
+      requirePrograms(this, 'openssl', 'gnutls-cli');
+    });
+
+    it('echoes to openssl s_client with a certificate made for the run', async () => {
+      const { process: server, port } = await startListen(cleanup, ['--echo']);
+      const peer = openssl.client(cleanup, files, port, {});
+      await peer.sees(/CIPHER is|Cipher is/);
+      peer.write('to be echoed\n');
+      await peer.sees(/to be echoed/);
+      await server.sees(/127\.0\.0\.1:\d+: to be echoed/);
+    });
+
+    it('serves gnutls-cli under a pre-shared key, ends on SIGTERM with 0', async () => {
+      const { process: server, port } = await startListen(cleanup, PSK);
+      const peer = gnutls.client(cleanup, files, port, {
+        psk: { identity: PSK_IDENTITY, key: PSK_KEY },
+      });
+      await server.sees(/connected: DTLSv1\.2 \S*PSK/);
+      peer.write('from GnuTLS\n');
+      await server.sees(/from GnuTLS/);
+      server.signal('SIGTERM');
+      expect(await server.ends()).to.equal(0);
+    });
+
+    it('says why a client was refused', async () => {
+      const { process: server, port } = await startListen(cleanup, PSK);
+      await cli(['connect', `127.0.0.1:${port}`, '--psk', '00', '--psk-identity', 'nobody']);
+      await server.sees(/failed: .*\[ERR_DTLS_PSK_IDENTITY_UNKNOWN\]\n.*hint/);
+    });
+
+    it('exits with 1 when the port is taken', async () => {
+      const { port } = await startListen(cleanup, PSK);
+      const { code, stderr } = await cli(['listen', `127.0.0.1:${port}`, ...PSK]);
+      expect(code).to.equal(1);
+      expect(stderr).to.match(/EADDRINUSE/);
+    });
+  });
+
+  describe('ping', function () {
+    before(function () {
+      requirePrograms(this, 'gnutls-serv');
+    });
+
+    it('measures gnutls-serv', async () => {
+      const psk = { identity: PSK_IDENTITY, key: PSK_KEY };
+      const { port } = await gnutls.server(cleanup, files, { psk, extra: ['--heartbeat'] });
+      const { code, stdout } = await cli([
+        ...['ping', `127.0.0.1:${port}`, ...PSK, '-c', '3', '-i', '50'],
+        ...['--ciphers', 'PSK-AES128-GCM-SHA256'],
+      ]);
+      expect(code).to.equal(0);
+      expect(stdout.match(/56 bytes from 127\.0\.0\.1:\d+: seq=\d time=\d+\.\d+ ms/g)).to.have.length(3);
+      expect(stdout).to.match(/3 sent, 3 answered, 0% lost/);
+      expect(stdout).to.match(/rtt min\/avg\/max\/mdev = [\d./]+ ms/);
+    });
+
+    it('measures this package, as JSON', async () => {
+      const { port } = await startListen(cleanup, [...PSK, '--heartbeat']);
+      const { code, json } = await cli(['ping', `127.0.0.1:${port}`, ...PSK, '-c', '2', '-i', '10', '--json']);
+      expect(code).to.equal(0);
+      expect(json.map(({ event }) => event)).to.deep.equal(['reply', 'reply', 'summary']);
+      expect(json.at(-1)).to.include({ sent: 2, answered: 2 });
+    });
+
+    it('prints the statistics on Ctrl-C', async () => {
+      const { port } = await startListen(cleanup, [...PSK, '--heartbeat']);
+      const ping = startCli(cleanup, ['ping', `127.0.0.1:${port}`, ...PSK]);
+      await ping.sees(/seq=1/);
+      ping.signal('SIGINT');
+      expect(await ping.ends()).to.equal(130);
+      expect(ping.output).to.match(/1 sent, 1 answered/);
+    });
+
+    it('says that the server has no heartbeats', async () => {
+      const { port } = await startListen(cleanup, PSK);
+      const { code, stderr } = await cli(['ping', `127.0.0.1:${port}`, ...PSK]);
+      expect(code).to.equal(1);
+      expect(stderr).to.match(/ERR_DTLS_HEARTBEAT_NOT_NEGOTIATED/);
+    });
+  });
+
+  describe('mtu', () => {
+    it('finds what the search may find', async () => {
+      const { port } = await startListen(cleanup, [...PSK, '--heartbeat']);
+      const { code, json } = await cli(['mtu', `127.0.0.1:${port}`, ...PSK, '--most', '1300', '--json']);
+      expect(code).to.equal(0);
+      expect(json).to.have.length(1);
+      expect(json[0]).to.include({ mtu: 1300 });
+      expect(json[0]?.maxMessageSize).to.be.within(1240, 1299);
+    });
+  });
+
+  describe('cert', function () {
+    before(function () {
+      requirePrograms(this, 'openssl');
+    });
+
+    it('makes an authority and a server that OpenSSL verifies', async () => {
+      const ca = join(folder, 'ca');
+      const server = join(folder, 'server');
+      expect((await cli(['cert', 'An Authority', '--ca', '--out', ca])).code).to.equal(0);
+      const { code, json } = await cli(['cert', 'localhost', '127.0.0.1', '--issuer', ca, '--out', server, '--json']);
+      expect(code).to.equal(0);
+      expect(json[0]).to.include({ issuer: 'CN=An Authority', subject: 'CN=localhost' });
+      const verify = spawnSync(
+        'openssl',
+        ['verify', '-x509_strict', '-purpose', 'sslserver', '-verify_ip', '127.0.0.1', '-CAfile', `${ca}-cert.pem`, `${server}-cert.pem`],
+        { encoding: 'utf8' },
+      );
+      expect(verify.stdout + verify.stderr).to.match(/OK/);
+      expect(statSync(`${server}-key.pem`).mode & 0o077).to.equal(0);
+      const { port } = await startListen(cleanup, ['--cert', `${server}-cert.pem`, '--key', `${server}-key.pem`]);
+      const connected = await cli(['connect', `127.0.0.1:${port}`, '--ca', `${ca}-cert.pem`, '--linger', '0']);
+      expect(connected.stderr).to.match(/peer verified/);
+    });
+
+    it('overwrites nothing without --force', async () => {
+      const out = join(folder, 'twice');
+      expect((await cli(['cert', '--out', out, '--rsa'])).code).to.equal(0);
+      const again = await cli(['cert', '--out', out]);
+      expect(again.code).to.equal(2);
+      expect(again.stderr).to.match(/twice-cert\.pem exists/);
+      expect((await cli(['cert', '--out', out, '--force'])).code).to.equal(0);
+    });
+  });
+
+  async function silent(): Promise<{ port: number }> {
+    const { createSocket } = await import('node:dgram');
+    const socket = createSocket('udp4');
+    await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
+    cleanup.add(() => new Promise<void>((resolve) => socket.close(resolve)));
+    return { port: socket.address().port };
+  }
+});

@@ -1,0 +1,61 @@
+/** The command line as its users run it: a process, its output, its exit code. */
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import type { Cleanup, PeerProcess } from '../helpers/peers';
+
+const MAIN = path.join(__dirname, '..', '..', 'lib', 'cli', 'main.ts');
+const NODE_ARGUMENTS = ['--import', 'tsx', MAIN];
+const LIMIT_MS = 60_000;
+
+export interface CliResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Of `--json`: each line parsed. */
+  readonly json: Record<string, unknown>[];
+}
+
+/** Runs a command to its end. */
+export function cli(
+  args: readonly string[],
+  { input = '', env = {} }: { input?: string | Buffer; env?: NodeJS.ProcessEnv } = {},
+): Promise<CliResult> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [...NODE_ARGUMENTS, ...args], {
+      stdio: 'pipe',
+      env: { ...process.env, NO_COLOR: '', FORCE_COLOR: '', ...env },
+    });
+    const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.stdin.on('error', () => undefined); // it may end before it has read all
+    child.stdin.end(input);
+    child.once('error', reject);
+    child.once('close', (code) => {
+      clearTimeout(timer);
+      const json = args.includes('--json')
+        ? stdout
+            .split('\n')
+            .filter(Boolean)
+            .map((line) => JSON.parse(line) as Record<string, unknown>)
+        : [];
+      resolve({ code, stdout, stderr, json });
+    });
+  });
+}
+
+/** Starts a command that goes on until it is stopped. */
+export const startCli = (cleanup: Cleanup, args: readonly string[]): PeerProcess =>
+  cleanup.start(process.execPath, [...NODE_ARGUMENTS, ...args]);
+
+/** Starts `listen`, and returns its port. */
+export async function startListen(
+  cleanup: Cleanup,
+  args: readonly string[],
+): Promise<{ process: PeerProcess; port: number }> {
+  const process = startCli(cleanup, ['listen', '127.0.0.1:0', ...args]);
+  const [, port] = await process.sees(/listening on 127\.0\.0\.1, port (\d+)/);
+  return { process, port: Number(port) };
+}
