@@ -37,7 +37,7 @@ export interface CertificateRequest {
   readonly issuer?: Identity;
 }
 
-async function importIssuer({ cert, key }: Identity): Promise<{ name: string; privateKey: webcrypto.CryptoKey; algorithm: object }> {
+async function importIssuer({ cert, key }: Identity): Promise<{ name: string; publicKey: x509.PublicKey; privateKey: webcrypto.CryptoKey; algorithm: object }> {
   let certificate: x509.X509Certificate;
   let kind: string | undefined;
   try {
@@ -51,6 +51,7 @@ async function importIssuer({ cert, key }: Identity): Promise<{ name: string; pr
   const der = createPrivateKey(key).export({ type: 'pkcs8', format: 'der' });
   return {
     name: certificate.subject,
+    publicKey: certificate.publicKey,
     privateKey: await webcrypto.subtle.importKey('pkcs8', der, algorithm, false, ['sign']),
     algorithm,
   };
@@ -94,7 +95,11 @@ export async function makeCertificate(request: CertificateRequest): Promise<Iden
       publicKey: keys.publicKey,
       signingKey: from?.privateKey ?? keys.privateKey,
       signingAlgorithm: from?.algorithm ?? algorithm,
-      extensions: extensions(names, usage),
+      extensions: [
+        ...extensions(names, usage),
+        await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
+        await x509.AuthorityKeyIdentifierExtension.create(from?.publicKey ?? keys.publicKey),
+      ],
     } as x509.X509CertificateCreateParams,
   );
   const der = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);

@@ -51,7 +51,10 @@ export async function runPing(target: Address, flags: PingFlags): Promise<number
         output.data({ event: 'reply', seq: sent, rtt });
       } catch (error) {
         if (!(error instanceof DTLSError) || !isOpen()) break;
-        if (error.code !== 'ERR_DTLS_HEARTBEAT_TIMEOUT') throw error;
+        if (error.code !== 'ERR_DTLS_HEARTBEAT_TIMEOUT') {
+          socket.close();
+          throw error;
+        }
         output.line(`no answer: seq=${String(sent)}`);
         output.data({ event: 'timeout', seq: sent });
       }

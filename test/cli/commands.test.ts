@@ -10,6 +10,7 @@ import {
   PSK_IDENTITY,
   PSK_KEY,
   serverCertificate,
+  suite,
   type Foreign,
 } from '../interop/foreign';
 import { cleanupAfterEach, freePort, requirePrograms, TemporaryFiles } from '../helpers/peers';
@@ -222,9 +223,11 @@ describe('dgram-dtls', function () {
     it('serves gnutls-cli under a pre-shared key, ends on SIGTERM with 0', async () => {
       const { process: server, port } = await startListen(cleanup, PSK);
       const peer = gnutls.client(cleanup, files, port, {
+        suite: suite('PSK-AES128-GCM-SHA256'),
         psk: { identity: PSK_IDENTITY, key: PSK_KEY },
       });
       await server.sees(/connected: DTLSv1\.2 \S*PSK/);
+      await peer.sees(/Handshake was completed/);
       peer.write('from GnuTLS\n');
       await server.sees(/from GnuTLS/);
       server.signal('SIGTERM');

@@ -96,7 +96,7 @@ export class PeerProcess {
   }
 
   /** SIGSTOP, for one that is to stop answering, and SIGCONT. */
-  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+  signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
     this.#child.kill(name);
   }
 
