@@ -37,7 +37,7 @@ export interface CertificateRequest {
   readonly issuer?: Identity;
 }
 
-async function importIssuer({ cert, key }: Identity): Promise<{ name: string; publicKey: x509.PublicKey; privateKey: webcrypto.CryptoKey; algorithm: object }> {
+async function importIssuer({ cert, key }: Identity): Promise<{ name: string; publicKey: x509.PublicKey; privateKey: webcrypto.CryptoKey; algorithm: (typeof ALGORITHMS)['rsa' | 'ecdsa'] }> {
   let certificate: x509.X509Certificate;
   let kind: string | undefined;
   try {
@@ -100,7 +100,7 @@ export async function makeCertificate(request: CertificateRequest): Promise<Iden
         await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
         await x509.AuthorityKeyIdentifierExtension.create(from?.publicKey ?? keys.publicKey),
       ],
-    } as x509.X509CertificateCreateParams,
+    },
   );
   const der = await webcrypto.subtle.exportKey('pkcs8', keys.privateKey);
   return {

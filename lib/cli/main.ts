@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import { addCertCommand } from './cert-command';
 import { addConnectCommand } from './connect-command';
+import { addDecodeCommand } from './decode-command';
 import { CommandLineError, ExitCode } from './exit';
 import { addListenCommand } from './listen-command';
 import { addMtuCommand, addPingCommand } from './ping-command';
@@ -33,6 +34,7 @@ export function makeProgram(): Command {
   addPingCommand(program);
   addMtuCommand(program);
   addCertCommand(program);
+  addDecodeCommand(program);
   for (const command of program.commands) {
     command.option('--json', 'print JSON').showHelpAfterError('(--help says more)');
     command.exitOverride();

@@ -1,0 +1,157 @@
+/** Hellos and their extensions: RFC 5246 section 7.4.1, RFC 6347 section 4.2.1. */
+import { extensionName, groupName, signatureName, srtpName, versionName } from './names';
+import { items, Malformed, Reader } from './reader';
+import { suiteName } from './suites';
+
+export interface Extension {
+  readonly type: number;
+  readonly name: string;
+  readonly length: number;
+  /** What it says, where this program can read it. */
+  readonly value?: string | string[];
+  readonly data: Buffer;
+}
+
+export interface ClientHello {
+  readonly version: number;
+  readonly random: Buffer;
+  readonly sessionId: Buffer;
+  readonly cookie: Buffer;
+  readonly suites: number[];
+  readonly compression: number[];
+  readonly extensions: Extension[];
+}
+
+export interface ServerHello {
+  readonly version: number;
+  readonly random: Buffer;
+  readonly sessionId: Buffer;
+  readonly suite: number;
+  readonly compression: number;
+  readonly extensions: Extension[];
+}
+
+const numbers = (bytes: Buffer, size: 1 | 2): number[] => items(bytes, (reader) => reader.number(size));
+
+const text = (bytes: Buffer): string => bytes.toString('latin1').replace(/[^\x20-\x7e]/g, '.');
+
+/** The values of extensions are read as a service: one that is malformed is still an extension. */
+function extensionValue(type: number, data: Buffer, fromClient: boolean): string | string[] | undefined {
+  const reader = new Reader(data);
+  switch (type) {
+    case 0:
+      return data.length === 0
+        ? undefined
+        : items(reader.vector(2), (name) => {
+            name.number(1);
+            return text(name.vector(2));
+          });
+    case 1:
+      return String(2 ** (8 + reader.number(1)));
+    case 10:
+      return numbers(reader.vector(2), 2).map(groupName);
+    case 11:
+      return numbers(reader.vector(1), 1).map((format) => (format === 0 ? 'uncompressed' : String(format)));
+    case 13:
+      return numbers(reader.vector(2), 2).map(signatureName);
+    case 14:
+      return numbers(reader.vector(2), 2).map(srtpName);
+    case 15: {
+      const mode = reader.number(1);
+      return mode === 1 ? 'peer_allowed_to_send' : mode === 2 ? 'peer_not_allowed_to_send' : String(mode);
+    }
+    case 16:
+      return items(reader.vector(2), (name) => text(name.vector(1)));
+    case 28:
+      return String(reader.number(2));
+    case 43:
+      return fromClient ? numbers(reader.vector(1), 2).map(versionName) : versionName(reader.number(2));
+    case 51:
+      return fromClient
+        ? items(reader.vector(2), (share) => {
+            const group = groupName(share.number(2));
+            share.vector(2);
+            return group;
+          })
+        : groupName(reader.number(2));
+    case 54:
+      return reader.vector(1).toString('hex');
+    default:
+      return undefined;
+  }
+}
+
+function readExtensions(reader: Reader, fromClient: boolean): Extension[] {
+  if (reader.left === 0) return [];
+  return items(reader.vector(2), (one) => {
+    const type = one.number(2);
+    const data = one.vector(2);
+    let value: string | string[] | undefined;
+    try {
+      value = extensionValue(type, data, fromClient);
+    } catch (error) {
+      if (!(error instanceof Malformed)) throw error;
+      value = `malformed: ${error.message}`;
+    }
+    const name = extensionName(type);
+    return { type, name, length: data.length, data, ...(value === undefined ? {} : { value }) };
+  });
+}
+
+export function readClientHello(body: Buffer): ClientHello {
+  const reader = new Reader(body);
+  return {
+    version: reader.number(2),
+    random: reader.bytes(32),
+    sessionId: reader.vector(1),
+    cookie: reader.vector(1),
+    suites: numbers(reader.vector(2), 2),
+    compression: numbers(reader.vector(1), 1),
+    extensions: readExtensions(reader, true),
+  };
+}
+
+export function readServerHello(body: Buffer): ServerHello {
+  const reader = new Reader(body);
+  return {
+    version: reader.number(2),
+    random: reader.bytes(32),
+    sessionId: reader.vector(1),
+    suite: reader.number(2),
+    compression: reader.number(1),
+    extensions: readExtensions(reader, false),
+  };
+}
+
+export type Fields = Record<string, unknown>;
+
+const describeExtensions = (extensions: readonly Extension[]): Fields[] =>
+  extensions.map(({ type, name, length, value }) => ({
+    type,
+    name,
+    length,
+    ...(value === undefined ? {} : { value }),
+  }));
+
+export function describeClientHello(hello: ClientHello): Fields {
+  return {
+    version: versionName(hello.version),
+    random: hello.random.toString('hex'),
+    session_id: hello.sessionId.toString('hex'),
+    cookie: hello.cookie.toString('hex'),
+    cipher_suites: hello.suites.map(suiteName),
+    compression_methods: hello.compression,
+    extensions: describeExtensions(hello.extensions),
+  };
+}
+
+export function describeServerHello(hello: ServerHello): Fields {
+  return {
+    version: versionName(hello.version),
+    random: hello.random.toString('hex'),
+    session_id: hello.sessionId.toString('hex'),
+    cipher_suite: suiteName(hello.suite),
+    compression_method: hello.compression,
+    extensions: describeExtensions(hello.extensions),
+  };
+}
