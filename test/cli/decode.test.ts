@@ -81,7 +81,7 @@ const KINDS: readonly Kind[] = [
   { name: 'a failure', server: () => own({ ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' }), client: { ciphers: 'ECDHE-RSA-AES128-GCM-SHA256' }, fails: true },
 ];
 
-function first(): Kind {
+function firstKind(): Kind {
   const [kind] = KINDS;
   if (kind === undefined) throw new Error('no kinds');
   return kind;
@@ -240,7 +240,7 @@ describe('dgram-dtls decode', function () {
     }
 
     it('reads pcapng, as editcap writes it', async () => {
-      const { pcap } = await capture(first());
+      const { pcap } = await capture(firstKind());
       const path = files.file(pcap);
       const ng = `${path}.pcapng`;
       await run('editcap', ['-F', 'pcapng', path, ng]);
@@ -250,7 +250,7 @@ describe('dgram-dtls decode', function () {
   });
 
   it('shows people the same, from standard input', async () => {
-    const { pcap } = await capture(first());
+    const { pcap } = await capture(firstKind());
     const { code, stdout } = await cli(['decode'], { input: pcap });
     expect(code).to.equal(0);
     expect(stdout).to.match(/^datagram 1 at .*Z 127\.0\.0\.1:40000 > 127\.0\.0\.1:\d+, \d+ bytes$/m);
