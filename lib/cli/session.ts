@@ -140,7 +140,7 @@ function diagnose(
   return {
     ...describeError(error),
     seen: `after ${(duration / 1000).toFixed(1)} s: ${heard}; ${String(retransmissions)} messages were sent again`,
-    manual: `docs/troubleshooting.md, ${error.code}`,
+    manual: `docs/errors.md, ${error.code}`,
   };
 }
 

@@ -153,7 +153,7 @@ describe('dgram-dtls', function () {
       expect(stderr).to.match(/alert: fatal unknown_ca -+>/);
       expect(stderr).to.match(/^error: .*\[UNABLE_TO_/m);
       expect(stderr).to.match(/^hint: {2}.*'ca'/m);
-      expect(stderr).to.match(/^more: {2}docs\/troubleshooting\.md/m);
+      expect(stderr).to.match(/^more: {2}docs\/errors\.md/m);
     });
 
     it('explains silence, and a closed port, also as JSON', async () => {
