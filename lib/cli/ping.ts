@@ -124,7 +124,7 @@ export async function runMtu(target: Address, flags: MtuFlags): Promise<number> 
 
 /** The server's configuration is not the command line's fault, whatever the category of the error. */
 function refused(error: unknown, output: Output): number {
-  if (!(error instanceof DTLSError) || !/^ERR_DTLS_HEARTBEAT_/.test(error.code)) throw error;
+  if (!(error instanceof DTLSError) || !error.code.startsWith("ERR_DTLS_HEARTBEAT_")) throw error;
   output.failure(error);
   return ExitCode.Failed;
 }
