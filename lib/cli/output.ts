@@ -1,5 +1,7 @@
 /** What commands print: for people (tables, colours on a terminal) or for programs (JSON). */
 import Table = require('cli-table3');
+import { isatty } from 'node:tty';
+
 import pc = require('picocolors');
 import { SingleBar } from 'cli-progress';
 
@@ -99,7 +101,8 @@ function wantsColor(stream: NodeJS.WriteStream): boolean {
   // https://no-color.org and https://force-color.org: any value that is not empty.
   if ((process.env.NO_COLOR ?? '') !== '') return false;
   if ((process.env.FORCE_COLOR ?? '') !== '') return true;
-  return stream.isTTY && process.env.TERM !== 'dumb';
+  // `isTTY` is undefined on a pipe, which would leave it to picocolors to guess.
+  return isatty(stream === process.stdout ? 1 : 2) && process.env.TERM !== 'dumb';
 }
 
 export function renderTable(

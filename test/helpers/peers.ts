@@ -12,7 +12,11 @@ import type { Context, Suite } from 'mocha';
 import type { Certificate } from './certificates';
 
 // The sanitizers' runtime is for this package's addon: a program of somebody else's may hang on it.
-export const foreignEnvironment: NodeJS.ProcessEnv = { ...process.env };
+/** Whoever runs the tests may force colours on them; what programs print to a pipe has none. */
+export const plainEnvironment: NodeJS.ProcessEnv = { ...process.env };
+delete plainEnvironment.FORCE_COLOR;
+
+export const foreignEnvironment: NodeJS.ProcessEnv = { ...plainEnvironment };
 delete foreignEnvironment.LD_PRELOAD;
 
 /** How long anything may take that a peer is waited for, in milliseconds. */
@@ -33,7 +37,7 @@ export class PeerProcess {
   constructor(command: string, args: readonly string[]) {
     this.#name = [command, ...args].join(' ');
     const ours = [command, ...args].includes(process.execPath);
-    const env = ours ? process.env : foreignEnvironment;
+    const env = ours ? plainEnvironment : foreignEnvironment;
     this.#child = spawn(command, args, { stdio: 'pipe', env });
     const collect = (chunk: Buffer): void => {
       if (this.#output.length > OUTPUT_LIMIT) return;
