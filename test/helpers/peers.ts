@@ -11,11 +11,11 @@ import { join } from 'node:path';
 import type { Context, Suite } from 'mocha';
 import type { Certificate } from './certificates';
 
-// The sanitizers' runtime is for this package's addon: a program of somebody else's may hang on it.
 /** Whoever runs the tests may force colours on them; what programs print to a pipe has none. */
 export const plainEnvironment: NodeJS.ProcessEnv = { ...process.env };
 delete plainEnvironment.FORCE_COLOR;
 
+// The sanitizers' runtime is for this package's addon: a program of somebody else's may hang on it.
 export const foreignEnvironment: NodeJS.ProcessEnv = { ...plainEnvironment };
 delete foreignEnvironment.LD_PRELOAD;
 
