@@ -73,3 +73,20 @@ export function pingFor(milliseconds, send, onAnswer) {
     ask();
   });
 }
+
+const UNDER_WAY = 32;
+
+/** Questions that are answered, a few of them under way at any time. */
+export async function echoFor(milliseconds, send, onAnswer) {
+  const watch = new Stopwatch();
+  let count = 0;
+  onAnswer(() => {
+    ++count;
+    send();
+  });
+  for (let i = 0; i < UNDER_WAY; ++i) send();
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  const rates = watch.rates(count);
+  onAnswer(() => undefined);
+  return rates;
+}

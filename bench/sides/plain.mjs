@@ -2,7 +2,7 @@
 
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { Counter, pingFor, sendFor } from './counter.mjs';
+import { Counter, echoFor, pingFor, sendFor } from './counter.mjs';
 
 const counter = new Counter();
 let socket;
@@ -57,11 +57,14 @@ export function send(size, milliseconds) {
   );
 }
 
+const listen = (answered) => socket.removeAllListeners('message').on('message', answered);
+
 export function ping(size, milliseconds) {
   const message = Buffer.alloc(size, 0x5a);
-  return pingFor(
-    milliseconds,
-    () => socket.send(message),
-    (answered) => socket.removeAllListeners('message').on('message', answered),
-  );
+  return pingFor(milliseconds, () => socket.send(message), listen);
+}
+
+export function echo(size, milliseconds) {
+  const message = Buffer.alloc(size, 0x5a);
+  return echoFor(milliseconds, () => socket.send(message), listen);
 }

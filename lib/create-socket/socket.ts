@@ -291,14 +291,13 @@ export class SecureDgramSocket extends BaseSocket {
     hostname: string | undefined,
     callback: SendCallback | undefined,
   ): void {
-    if (isManyfold(peer, this.#mayBroadcast)) {
-      this.#sendToMany(message, peer, callback);
-      return;
-    }
-    const key = keyOf(peer.address, peer.port);
-    const existing = this.#associations.get(key);
+    const existing = this.#associations.get(keyOf(peer.address, peer.port));
     if (existing !== undefined) {
       existing.send(message, hostname, callback);
+      return;
+    }
+    if (isManyfold(peer, this.#mayBroadcast)) {
+      this.#sendToMany(message, peer, callback);
       return;
     }
     const refusal = this.#refusal(peer);
