@@ -72,6 +72,7 @@ export interface TypedChannel<T> {
   readonly hasSubscribers: boolean;
   publish(event: T): void;
   subscribe(listener: (event: unknown, name: string | symbol) => void): void;
+  unsubscribe(listener: (event: unknown, name: string | symbol) => void): unknown;
 }
 
 const typed = <K extends DiagnosticsChannelName>(name: K): TypedChannel<DiagnosticsEvents[K]> =>

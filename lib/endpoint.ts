@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 
+import { census, type CountedEndpoint } from './census';
 import { channels } from './diagnostics';
 import { dropsSince } from './drops';
 import { ioError } from './errors';
@@ -43,7 +44,7 @@ const MAX_TIMEOUT = 0x7fffffff;
  * One transport and all the sessions behind it: hands datagrams down, takes records up, keeps one timer.
  * Shared by everybody who brings the same transport.
  */
-export class Endpoint implements RecordSink, DatagramReceiver {
+export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   /** Calls go down through this; whoever calls says `flush()` afterwards. */
   readonly core: NativeEndpoint;
 
@@ -58,6 +59,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   // Peers of datagrams that are being handled, for records that have no session to name theirs.
   readonly #peers: Peer[] = [];
   #server: ServerHandler | undefined;
+  #serves = false;
   #sessionCount = 0;
   #nextToken = 1;
   #congested = false;
@@ -101,6 +103,15 @@ export class Endpoint implements RecordSink, DatagramReceiver {
         this.flush();
       });
     }
+    census.living.add(this);
+  }
+
+  get serves(): boolean {
+    return this.#serves;
+  }
+
+  *sockets(): Iterable<DTLSSocket> {
+    for (const entry of this.#sessions) if (entry !== undefined) yield entry.handler.socket;
   }
 
   setDontFragment(on: boolean): boolean {
@@ -133,6 +144,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   listen(server: ServerHandler): boolean {
     if (this.#server !== undefined) return false;
     this.#server = server;
+    this.#serves = true;
     return true;
   }
 
@@ -243,6 +255,7 @@ export class Endpoint implements RecordSink, DatagramReceiver {
   #closeIfUnused(done: () => void): void {
     if (this.#closing || this.#server !== undefined || this.#sessionCount > 0) return;
     this.#closing = true;
+    census.bury(this);
     clearTimeout(this.#timer);
     this.#timer = undefined;
     outbox.unregister(this.#id);

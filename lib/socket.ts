@@ -273,6 +273,10 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     return this;
   }
   /** @internal */
+  get role(): SessionRole {
+    return this.#owner === undefined ? 'client' : 'server';
+  }
+  /** @internal */
   get peer(): Peer {
     if (this.#peer === undefined) throw new Error('the peer is not known yet');
     return this.#peer;

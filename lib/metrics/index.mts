@@ -1,0 +1,2 @@
+export { metrics } from './index.js';
+export type * from './index.js';

@@ -1,0 +1,128 @@
+/**
+ * `dgram-dtls/metrics`: what sessions do, as metrics for Prometheus, by prom-client (an optional peer dependency).
+ *
+ * @packageDocumentation
+ */
+import { Counter, Gauge, Histogram, register as defaultRegister, type Registry } from 'prom-client';
+
+import { channels, type DiagnosticsChannelName, type DiagnosticsEvents, type TypedChannel } from '../diagnostics';
+import { COUNTERS } from './counters';
+import { countSessions, EndpointTotals } from './totals';
+
+export interface MetricsOptions {
+  /** What the names begin with. Default `'dtls_'`. */
+  prefix?: string | undefined;
+  /** Upper bounds, in seconds, of `handshake_duration_seconds`. Default 0.005 to 30. */
+  handshakeBuckets?: number[] | undefined;
+  /** Upper bounds, in seconds, of `heartbeat_rtt_seconds`. Default 0.001 to 10. */
+  heartbeatBuckets?: number[] | undefined;
+}
+
+export interface Metrics {
+  /** Takes the metrics out of the register, and stops counting. */
+  close(): void;
+}
+
+// Retransmission begins after a second and doubles (RFC 6347 section 4.2.4.1): the bounds lie between.
+const HANDSHAKE_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
+const HEARTBEAT_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+/**
+ * Registers metrics of all servers, clients and sockets of this thread: of those that are there and of those to
+ * come. Names, labels and meanings are in docs/metrics.md. Nothing is counted for it before it is called.
+ *
+ * @param register - Default: prom-client's own.
+ * @throws prom-client's error when the register has metrics of these names already.
+ */
+export function metrics(register: Registry = defaultRegister, options: MetricsOptions = {}): Metrics {
+  const { prefix = 'dtls_', handshakeBuckets = HANDSHAKE_BUCKETS, heartbeatBuckets = HEARTBEAT_BUCKETS } = options;
+  const totals = new EndpointTotals();
+  const registers = [register];
+  const made: string[] = [];
+  const undo: (() => void)[] = [];
+  const config = <T extends string>(name: string, help: string, ...labelNames: T[]) => {
+    made.push(prefix + name);
+    return { name: prefix + name, help, labelNames, registers };
+  };
+  const on = <K extends DiagnosticsChannelName>(
+    channel: TypedChannel<DiagnosticsEvents[K]>,
+    listener: (event: DiagnosticsEvents[K]) => void,
+  ): void => {
+    const listen = (event: unknown): void => {
+      listener(event as DiagnosticsEvents[K]);
+    };
+    channel.subscribe(listen);
+    undo.push(() => channel.unsubscribe(listen));
+  };
+  try {
+    for (const { name, help, label, of } of COUNTERS) {
+      new Counter({
+        ...config(name, help, 'role', ...(label === undefined ? [] : [label])),
+        collect() {
+          this.reset();
+          for (const [value, counter] of Object.entries(of)) {
+            totals.each(counter, (role, sum) => {
+              this.inc(label === undefined ? { role } : { role, [label]: value }, sum);
+            });
+          }
+        },
+      });
+    }
+    new Gauge({
+      ...config('sessions', 'Sessions there are now.', 'role', 'state'),
+      collect() {
+        countSessions((role, state, count) => {
+          this.set({ role, state }, count);
+        });
+      },
+    });
+    const completed = new Counter(
+      config('handshakes_completed_total', 'Handshakes that ended well.', 'role', 'protocol', 'cipher', 'resumed'),
+    );
+    const failed = new Counter(
+      config('handshakes_failed_total', 'Handshakes that failed, by error code.', 'role', 'code'),
+    );
+    const duration = new Histogram({
+      ...config('handshake_duration_seconds', 'How long handshakes took that ended well.', 'role'),
+      buckets: handshakeBuckets,
+    });
+    const closed = new Counter(
+      config('sessions_closed_total', 'Sessions that ended, by error code; "close" without one.', 'role', 'code'),
+    );
+    const alerts = new Counter(
+      config('alerts_total', 'Alerts that were sent or received.', 'role', 'direction', 'level', 'description'),
+    );
+    const rtt = new Histogram({
+      ...config('heartbeat_rtt_seconds', 'Round trips of heartbeats (RFC 6520).', 'role'),
+      buckets: heartbeatBuckets,
+    });
+    on<'dgram-dtls.handshake.done'>(channels.handshakeDone, ({ socket, duration: ms, protocol, cipher }) => {
+      const { role } = socket;
+      completed.inc({ role, protocol, cipher, resumed: String(socket.isSessionReused()) });
+      duration.observe({ role }, ms / 1000);
+    });
+    on<'dgram-dtls.handshake.failed'>(channels.handshakeFailed, ({ socket: { role }, error: { code } }) => {
+      failed.inc({ role, code });
+    });
+    on<'dgram-dtls.session.close'>(channels.sessionClose, ({ socket: { role }, error }) => {
+      closed.inc({ role, code: error?.code ?? 'close' });
+    });
+    on<'dgram-dtls.alert'>(channels.alert, ({ socket: { role }, direction, level, description }) => {
+      alerts.inc({ role, direction, level, description });
+    });
+    on<'dgram-dtls.heartbeat'>(channels.heartbeat, ({ socket: { role }, rtt: ms }) => {
+      if (ms !== undefined) rtt.observe({ role }, ms / 1000);
+    });
+  } catch (error) {
+    // The name that was taken is somebody else's metric, and stays.
+    made.pop();
+    close();
+    throw error;
+  }
+  function close(): void {
+    totals.close();
+    for (const step of undo.splice(0)) step();
+    for (const name of made.splice(0)) register.removeSingleMetric(name);
+  }
+  return { close };
+}
