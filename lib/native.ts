@@ -28,7 +28,14 @@ export interface NativeSecureContext {
   setDhparam(pem: Uint8Array): void;
   setOptions(options: number): void;
   setSessionIdContext(context: Uint8Array): void;
-  addIdentity(cert: Uint8Array, key: Uint8Array, passphrase: Uint8Array | undefined): void;
+  addCertificate(pem: Uint8Array): void;
+  addKey(pem: Uint8Array, passphrase: Uint8Array | undefined): void;
+  /** Without identity: only trusts the authorities in it. */
+  addPfx(pfx: Uint8Array, passphrase: Uint8Array | undefined, withIdentity: boolean): void;
+  /** To follow the last certificate and key. */
+  checkIdentities(): void;
+  /** DER, without their chains. */
+  ownCertificates(): Buffer[];
   addCa(pem: Uint8Array): void;
   addCrl(pem: Uint8Array): void;
   setSessionTimeout(seconds: number): void;
@@ -141,6 +148,9 @@ export interface NativeEndpoint {
 
   cipher(slot: number, generation: number): NativeCipher | undefined;
   protocol(slot: number, generation: number): string | undefined;
+  /** DER. */
+  peerCertificate(slot: number, generation: number): Buffer | undefined;
+  /** DER: the peer's certificate, its issuer, and so on, as far as they are known. */
   peerChain(slot: number, generation: number): Buffer[];
   /** Stricter than `tls.checkServerIdentity`: true is a verdict, false only a question. */
   peerIsHost(slot: number, generation: number, host: string): boolean;

@@ -199,11 +199,11 @@ function resolveContext(
     }
     return options.secureContext;
   }
-  if (role === 'server' && !psk && options.cert === undefined) {
+  if (role === 'server' && !psk && options.cert === undefined && options.pfx === undefined) {
     throw usageError(
       'ERR_DTLS_NO_CREDENTIALS',
       'a server needs a certificate or pre-shared keys',
-      "Pass 'cert' and 'key', or 'pskCallback'.",
+      "Pass 'cert' and 'key', 'pfx', or 'pskCallback'.",
     );
   }
   const given = Object.fromEntries(

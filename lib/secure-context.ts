@@ -1,6 +1,7 @@
 import tls from 'node:tls';
 
 import { usageError, withTypedErrors } from './errors';
+import { addIdentities, list, readPfx, type Pfx } from './identities';
 import { native, type NativeSecureContext } from './native';
 import { checkTicketKeys } from './resumption';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from './validate';
@@ -8,15 +9,26 @@ import { bytes, checkNames, checkObject, flag, integer, wrongType } from './vali
 /** A string is taken as UTF-8. */
 export type Bytes = string | NodeJS.ArrayBufferView;
 
+/** A PKCS #12 file with its own passphrase. */
+export interface PfxObject {
+  buf: NodeJS.ArrayBufferView;
+  passphrase?: string | undefined;
+}
+
 export type ProtocolVersion = 'DTLSv1' | 'DTLSv1.2' | 'DTLSv1.3';
 
 /** Options of {@link createSecureContext}; names and meaning as in `tls.createSecureContext`. */
 export interface SecureContextOptions {
   /** PEM certificate chain, own certificate first; an array for several key types. */
   cert?: Bytes | readonly Bytes[] | undefined;
-  /** PEM private key; an array in the order of `cert`. */
+  /** PEM private key; an array for several, in any order. */
   key?: Bytes | readonly (Bytes | { pem: Bytes; passphrase?: string | undefined })[] | undefined;
-  /** For an encrypted `key`. */
+  /**
+   * PKCS #12: a private key, its certificate, and others: these are sent as its chain and, as in tls,
+   * trusted. An array for several key types. Beside `cert` and `key`, or in their place.
+   */
+  pfx?: NodeJS.ArrayBufferView | PfxObject | readonly (NodeJS.ArrayBufferView | PfxObject)[] | undefined;
+  /** For encrypted `key` and `pfx` that have none of their own. At most 1024 bytes. */
   passphrase?: string | undefined;
   /** PEM certificates of the authorities to trust. A client's default: Node's own list. */
   ca?: Bytes | readonly Bytes[] | undefined;
@@ -72,6 +84,7 @@ export const DEFAULT_CIPHERS = [
 export const CONTEXT_OPTIONS = [
   'cert',
   'key',
+  'pfx',
   'passphrase',
   'ca',
   'crl',
@@ -115,11 +128,6 @@ function versionNumber(name: string, value: ProtocolVersion): number {
   return VERSIONS[value];
 }
 
-function list<T>(value: T | readonly T[] | undefined): readonly T[] {
-  if (value === undefined) return [];
-  return Array.isArray(value) ? (value as readonly T[]) : [value as T];
-}
-
 /** The authorities that a tls client trusts, too. Parsing them takes several milliseconds. */
 function tlsAuthorities(): NativeSecureContext {
   const source = tls as typeof tls & { getCACertificates?: (type: 'default') => string[] };
@@ -144,6 +152,7 @@ export class SecureContext {
   readonly ticketKeys: Buffer | undefined;
   readonly #trustsSomebody: boolean;
   readonly #crl: readonly Buffer[];
+  readonly #pfx: readonly Pfx[];
   #authorities: NativeSecureContext | undefined;
 
   /** @internal */
@@ -178,6 +187,7 @@ export class SecureContext {
       options.ticketKeys === undefined ? undefined : checkTicketKeys('ticketKeys', options.ticketKeys);
     // Copies: the caller may change its memory before a client needs them.
     this.#crl = list(options.crl).map((pem) => Buffer.from(bytes('crl', pem)));
+    this.#pfx = readPfx(options);
     withTypedErrors(() => {
       context.setVersions(min, max);
       context.setCiphers(strings.ciphers);
@@ -196,7 +206,7 @@ export class SecureContext {
       if (flag('honorCipherOrder', options.honorCipherOrder, true)) {
         context.setOptions(SSL_OP_CIPHER_SERVER_PREFERENCE);
       }
-      this.#addIdentities(options);
+      addIdentities(context, options, this.#pfx);
       for (const pem of list(options.ca)) context.addCa(bytes('ca', pem));
       for (const pem of this.#crl) context.addCrl(pem);
     });
@@ -209,35 +219,16 @@ export class SecureContext {
    */
   clientAuthorities(): NativeSecureContext | undefined {
     if (this.#trustsSomebody) return undefined;
-    if (this.#crl.length === 0) return (sharedAuthorities ??= tlsAuthorities());
+    if (this.#crl.length === 0 && this.#pfx.length === 0) {
+      return (sharedAuthorities ??= tlsAuthorities());
+    }
     if (this.#authorities === undefined) {
       const own = tlsAuthorities();
+      for (const { bytes: pfx, passphrase } of this.#pfx) own.addPfx(pfx, passphrase, false);
       for (const pem of this.#crl) own.addCrl(pem);
       this.#authorities = own;
     }
     return this.#authorities;
-  }
-
-  #addIdentities(options: SecureContextOptions): void {
-    const certs = list<Bytes>(options.cert);
-    const keys = list(options.key);
-    if (certs.length !== keys.length) {
-      throw usageError(
-        'ERR_DTLS_CONFLICTING_OPTIONS',
-        `'cert' has ${String(certs.length)} chains and 'key' has ${String(keys.length)} keys`,
-        "Each certificate needs its private key: pass both, in the same order.",
-      );
-    }
-    certs.forEach((cert, index) => {
-      const key = keys[index] as Bytes | { pem: Bytes; passphrase?: string };
-      const isObject = typeof key === 'object' && 'pem' in key;
-      const passphrase = (isObject ? key.passphrase : undefined) ?? options.passphrase;
-      this.native.addIdentity(
-        bytes('cert', cert),
-        bytes('key', isObject ? key.pem : key),
-        passphrase === undefined ? undefined : Buffer.from(passphrase),
-      );
-    });
   }
 }
 
@@ -245,7 +236,7 @@ export class SecureContext {
  * Makes a context to share between servers and connections.
  *
  * @throws {@link DTLSError} of category `usage` when an option is unknown, of a wrong type, or refused by
- * OpenSSL: `ERR_DTLS_INVALID_CERTIFICATE`, `…_INVALID_KEY`, `…_KEY_MISMATCH`, `…_INVALID_CA`, `…_INVALID_CRL`,
+ * OpenSSL: `ERR_DTLS_INVALID_CERTIFICATE`, `…_INVALID_KEY`, `…_KEY_MISMATCH`, `…_INVALID_PFX`, `…_PASSPHRASE`, `…_INVALID_CA`, `…_INVALID_CRL`,
  * `…_INVALID_CIPHERS`, `…_INVALID_CURVES`, `…_INVALID_SIGALGS`, `…_INVALID_DHPARAM`.
  */
 export function createSecureContext(options: SecureContextOptions = {}): SecureContext {

@@ -1,8 +1,9 @@
 import { randomBytes, X509Certificate } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { isIP, type AddressInfo } from 'node:net';
-import type { PeerCertificate } from 'node:tls';
+import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 
+import { detailedCertificate, linkedCertificate, plainCertificate } from './certificates';
 import { channels, type SessionRole } from './diagnostics';
 import { dial, type Dialled } from './dial';
 import type { Endpoint, SessionHandler } from './endpoint';
@@ -292,14 +293,27 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   getCipher(): { name: string; standardName: string; version: string } | null {
     return this.#ask((core, slot, generation) => core.cipher(slot, generation)) ?? null;
   }
-  /** The peer's certificate in the shape of `tls`; an empty object when it sent none. */
-  getPeerCertificate(): PeerCertificate | Record<string, never> {
-    return this.getPeerX509Certificate()?.toLegacyObject() ?? {};
+  /**
+   * The peer's certificate in the shape of `tls`; an empty object when it sent none.
+   *
+   * @param detailed - With `issuerCertificate`: its chain, as far as the peer sent it or the authorities
+   * trusted here have it. A root is its own issuer.
+   */
+  getPeerCertificate(detailed: true): DetailedPeerCertificate | Record<string, never>;
+  getPeerCertificate(detailed?: boolean): PeerCertificate | Record<string, never>;
+  getPeerCertificate(detailed = false): PeerCertificate | Record<string, never> {
+    if (detailed) return detailedCertificate(this.#peerChain()) ?? {};
+    return (
+      plainCertificate(
+        this.#ask((core, slot, generation) => core.peerCertificate(slot, generation)),
+      ) ?? {}
+    );
   }
+  /** The same as `crypto.X509Certificate`; its `issuerCertificate` leads along the chain. */
   getPeerX509Certificate(): X509Certificate | undefined {
-    const [leaf] = this.#ask((core, slot, generation) => core.peerChain(slot, generation)) ?? [];
-    return leaf === undefined ? undefined : new X509Certificate(leaf);
+    return linkedCertificate(this.#peerChain());
   }
+  /** The certificate that this side sent, or would send. */
   getCertificate(): PeerCertificate | Record<string, never> {
     return this.getX509Certificate()?.toLegacyObject() ?? {};
   }
@@ -871,6 +885,10 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
 
   // ---- plumbing ----
+
+  #peerChain(): Buffer[] {
+    return this.#ask((core, slot, generation) => core.peerChain(slot, generation)) ?? [];
+  }
 
   #down(call: (session: Session) => void): void {
     const session = this.#session;

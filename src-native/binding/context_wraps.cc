@@ -49,7 +49,11 @@ Napi::Function SecureContextWrap::define(Napi::Env env) {
           InstanceMethod<&SecureContextWrap::set_dhparam>("setDhparam"),
           InstanceMethod<&SecureContextWrap::set_options>("setOptions"),
           InstanceMethod<&SecureContextWrap::set_session_id_context>("setSessionIdContext"),
-          InstanceMethod<&SecureContextWrap::add_identity>("addIdentity"),
+          InstanceMethod<&SecureContextWrap::add_certificate>("addCertificate"),
+          InstanceMethod<&SecureContextWrap::add_key>("addKey"),
+          InstanceMethod<&SecureContextWrap::add_pfx>("addPfx"),
+          InstanceMethod<&SecureContextWrap::check_identities>("checkIdentities"),
+          InstanceMethod<&SecureContextWrap::own_certificates>("ownCertificates"),
           InstanceMethod<&SecureContextWrap::add_ca>("addCa"),
           InstanceMethod<&SecureContextWrap::add_crl>("addCrl"),
           InstanceMethod<&SecureContextWrap::set_session_timeout>("setSessionTimeout"),
@@ -91,9 +95,30 @@ void SecureContextWrap::set_session_id_context(const Napi::CallbackInfo& info) {
   throw_if_failed(info.Env(), context_->set_session_id_context(bytes_of(info[0])));
 }
 
-void SecureContextWrap::add_identity(const Napi::CallbackInfo& info) {
+void SecureContextWrap::add_certificate(const Napi::CallbackInfo& info) {
+  throw_if_failed(info.Env(), context_->add_certificate(bytes_of(info[0])));
+}
+
+void SecureContextWrap::add_key(const Napi::CallbackInfo& info) {
+  throw_if_failed(info.Env(), context_->add_key(bytes_of(info[0]), bytes_of(info[1])));
+}
+
+void SecureContextWrap::add_pfx(const Napi::CallbackInfo& info) {
   throw_if_failed(info.Env(),
-                  context_->add_identity(bytes_of(info[0]), bytes_of(info[1]), bytes_of(info[2])));
+                  context_->add_pfx(bytes_of(info[0]), bytes_of(info[1]), flag_of(info[2])));
+}
+
+void SecureContextWrap::check_identities(const Napi::CallbackInfo& info) {
+  throw_if_failed(info.Env(), context_->check_identities());
+}
+
+Napi::Value SecureContextWrap::own_certificates(const Napi::CallbackInfo& info) {
+  Napi::Array leaves = Napi::Array::New(info.Env());
+  uint32_t at = 0;
+  for (const std::vector<uint8_t>& der : context_->own_certificates()) {
+    leaves.Set(at++, to_buffer(info.Env(), {der.data(), der.size()}));
+  }
+  return leaves;
 }
 
 void SecureContextWrap::add_ca(const Napi::CallbackInfo& info) {

@@ -1,5 +1,6 @@
 #include "binding/environment.h"
 #include "binding/wraps.h"
+#include "core/issuer_chain.h"
 #include "core/session_info.h"
 #include "core/srtp.h"
 
@@ -53,6 +54,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::session_count>("sessionCount"),
           InstanceMethod<&EndpointWrap::cipher>("cipher"),
           InstanceMethod<&EndpointWrap::protocol>("protocol"),
+          InstanceMethod<&EndpointWrap::peer_certificate>("peerCertificate"),
           InstanceMethod<&EndpointWrap::peer_chain>("peerChain"),
           InstanceMethod<&EndpointWrap::peer_is_host>("peerIsHost"),
           InstanceMethod<&EndpointWrap::certificate>("certificate"),
@@ -258,12 +260,18 @@ Napi::Value EndpointWrap::protocol(const Napi::CallbackInfo& info) {
   return open != nullptr ? to_string(info.Env(), protocol_name(open)) : info.Env().Undefined();
 }
 
-Napi::Value EndpointWrap::peer_chain(const Napi::CallbackInfo& info) {
+Napi::Value EndpointWrap::peer_certificate(const Napi::CallbackInfo& info) {
   const SSL* open = ssl(info);
+  if (open == nullptr) return info.Env().Undefined();
+  return to_buffer_or_undefined(info.Env(), dtls::peer_certificate(open));
+}
+
+Napi::Value EndpointWrap::peer_chain(const Napi::CallbackInfo& info) {
+  SSL* open = ssl(info);
   Napi::Array chain = Napi::Array::New(info.Env());
   if (open == nullptr) return chain;
   uint32_t at = 0;
-  for (const std::vector<uint8_t>& der : peer_certificates(open)) {
+  for (const std::vector<uint8_t>& der : peer_issuer_chain(open)) {
     chain.Set(at++, to_buffer(info.Env(), {der.data(), der.size()}));
   }
   return chain;

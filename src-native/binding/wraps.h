@@ -55,7 +55,11 @@ class SecureContextWrap : public Napi::ObjectWrap<SecureContextWrap> {
   void set_dhparam(const Napi::CallbackInfo& info);
   void set_options(const Napi::CallbackInfo& info);
   void set_session_id_context(const Napi::CallbackInfo& info);
-  void add_identity(const Napi::CallbackInfo& info);
+  void add_certificate(const Napi::CallbackInfo& info);
+  void add_key(const Napi::CallbackInfo& info);
+  void add_pfx(const Napi::CallbackInfo& info);
+  void check_identities(const Napi::CallbackInfo& info);
+  Napi::Value own_certificates(const Napi::CallbackInfo& info);
   void add_ca(const Napi::CallbackInfo& info);
   void add_crl(const Napi::CallbackInfo& info);
   void set_session_timeout(const Napi::CallbackInfo& info);
@@ -137,6 +141,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
 
   Napi::Value cipher(const Napi::CallbackInfo& info);
   Napi::Value protocol(const Napi::CallbackInfo& info);
+  Napi::Value peer_certificate(const Napi::CallbackInfo& info);
   Napi::Value peer_chain(const Napi::CallbackInfo& info);
   Napi::Value peer_is_host(const Napi::CallbackInfo& info);
   Napi::Value certificate(const Napi::CallbackInfo& info);

@@ -2,38 +2,12 @@
 
 #include <openssl/pem.h>
 
-#include <climits>
 #include <cstring>
 
+#include "core/encoding.h"
 #include "core/session.h"
 
 namespace dtls {
-
-namespace {
-
-BioPtr read_only(Bytes bytes) {
-  if (bytes.size > INT_MAX) return nullptr;
-  return BioPtr(BIO_new_mem_buf(bytes.data, static_cast<int>(bytes.size)));
-}
-
-// A PEM file ends with PEM_R_NO_START_LINE: after at least one object that is the end, not an
-// error.
-bool at_end_of_pem() {
-  const unsigned long error = ERR_peek_last_error();
-  const bool at_end =
-      ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
-  if (at_end) ERR_clear_error();
-  return at_end;
-}
-
-int give_passphrase(char* out, int capacity, int /*writing*/, void* user) {
-  const auto* passphrase = static_cast<const Bytes*>(user);
-  if (passphrase->size > static_cast<size_t>(capacity)) return -1;
-  if (passphrase->size != 0) std::memcpy(out, passphrase->data, passphrase->size);
-  return static_cast<int>(passphrase->size);
-}
-
-}  // namespace
 
 SecureContext::SecureContext() : ctx_(SSL_CTX_new(DTLS_method())) {
   if (!ctx_) return;
@@ -115,39 +89,6 @@ void SecureContext::set_session_timeout(long seconds) { SSL_CTX_set_timeout(ctx_
 const Trust& SecureContext::trust() const {
   if (!trust_) trust_ = describe_trust(SSL_CTX_get_cert_store(ctx_.get()));
   return *trust_;
-}
-
-Failure SecureContext::add_identity(Bytes cert, Bytes key, Bytes passphrase) {
-  const ErrorQueueScope errors;
-  const BioPtr cert_bio = read_only(cert);
-  const X509Ptr leaf(
-      cert_bio ? PEM_read_bio_X509_AUX(cert_bio.get(), nullptr, give_passphrase, &passphrase)
-               : nullptr);
-  if (!leaf || SSL_CTX_use_certificate(ctx_.get(), leaf.get()) != 1) {
-    return failure_from_openssl(FailureKind::kInvalidCertificate);
-  }
-  // The chain of this certificate only: a context may hold one for each key type.
-  SSL_CTX_clear_chain_certs(ctx_.get());
-  for (;;) {
-    X509Ptr issuer(PEM_read_bio_X509(cert_bio.get(), nullptr, give_passphrase, &passphrase));
-    if (!issuer) break;
-    if (SSL_CTX_add0_chain_cert(ctx_.get(), issuer.get()) != 1) {
-      return failure_from_openssl(FailureKind::kInvalidCertificate);
-    }
-    static_cast<void>(issuer.release());  // now owned by the SSL_CTX
-  }
-  if (!at_end_of_pem()) return failure_from_openssl(FailureKind::kInvalidCertificate);
-
-  const BioPtr key_bio = read_only(key);
-  const EvpPkeyPtr private_key(
-      key_bio ? PEM_read_bio_PrivateKey(key_bio.get(), nullptr, give_passphrase, &passphrase)
-              : nullptr);
-  if (!private_key) return failure_from_openssl(FailureKind::kInvalidKey);
-  if (X509_check_private_key(leaf.get(), private_key.get()) != 1 ||
-      SSL_CTX_use_PrivateKey(ctx_.get(), private_key.get()) != 1) {
-    return failure_from_openssl(FailureKind::kKeyMismatch);
-  }
-  return {};
 }
 
 Failure SecureContext::add_ca(Bytes pem) {

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "core/bytes.h"
 #include "core/error.h"
@@ -34,8 +35,19 @@ class SecureContext {
   Failure set_session_id_context(Bytes context);
   // Seconds for which a session can be resumed.
   void set_session_timeout(long seconds);
-  // A PEM chain, the own certificate first, and its PEM key. May be called once for each key type.
-  Failure add_identity(Bytes cert, Bytes key, Bytes passphrase);
+
+  // secure_context_identity.cc. One certificate for each key type, and then the keys, in any order.
+  // A PEM chain, the own certificate first.
+  Failure add_certificate(Bytes pem);
+  Failure add_key(Bytes pem, Bytes passphrase);
+  // PKCS #12: a key, its certificate, and others, which become its chain and are trusted. Without
+  // identity: only the latter.
+  Failure add_pfx(Bytes pfx, Bytes passphrase, bool with_identity);
+  // To follow the last of them: each certificate has its key.
+  Failure check_identities();
+  // DER, without their chains.
+  std::vector<std::vector<uint8_t>> own_certificates() const;
+
   Failure add_ca(Bytes pem);
   Failure add_crl(Bytes pem);
 
@@ -44,9 +56,12 @@ class SecureContext {
   const Trust& trust() const;
 
  private:
+  Failure use_leaf(X509* leaf);
+
   SslCtxPtr ctx_;
   std::string session_id_context_;
   mutable std::optional<Trust> trust_;  // found out when first asked for
+  std::vector<X509Ptr> leaves_;  // the own certificates
 };
 
 }  // namespace dtls

@@ -290,6 +290,7 @@ class Session final : private DatagramPort {
   static Session* of(const SSL* ssl);
   static void message_callback(int write, int version, int content_type, const void* bytes,
                                size_t size, SSL* ssl, void* arg);
+  static int certificate_callback(SSL* ssl, void* arg);  // session_certificate.cc
   static int verify_callback(X509_STORE_CTX* store, void* arg);
   static int client_hello_callback(SSL* ssl, int* alert, void* arg);
   static int server_name_callback(SSL* ssl, int* alert, void* arg);

@@ -5,28 +5,14 @@
 
 #include <array>
 
+#include "core/encoding.h"
+#include "core/issuer_chain.h"
+
 namespace dtls {
 
 namespace {
 
-std::vector<uint8_t> to_der(const X509* certificate) {
-  const int size = certificate != nullptr ? i2d_X509(certificate, nullptr) : 0;
-  if (size <= 0) return {};
-  std::vector<uint8_t> der(static_cast<size_t>(size));
-  uint8_t* end = der.data();
-  i2d_X509(certificate, &end);
-  return der;
-}
-
 std::string text(const char* value) { return value != nullptr ? value : ""; }
-
-X509* peer_leaf(const SSL* ssl) {
-  X509* leaf = SSL_get0_peer_certificate(ssl);
-  if (leaf != nullptr || SSL_is_server(ssl) != 0) return leaf;
-  // While a client's handshake waits for the verdict on the identity, the chain is all there is.
-  const STACK_OF(X509)* sent = SSL_get_peer_cert_chain(ssl);
-  return sent != nullptr && sk_X509_num(sent) > 0 ? sk_X509_value(sent, 0) : nullptr;
-}
 
 }  // namespace
 
@@ -39,19 +25,7 @@ CipherInfo cipher_info(const SSL* ssl) {
 
 std::string protocol_name(const SSL* ssl) { return text(SSL_get_version(ssl)); }
 
-std::vector<std::vector<uint8_t>> peer_certificates(const SSL* ssl) {
-  std::vector<std::vector<uint8_t>> chain;
-  // A client's chain has the leaf first; a server's, by an old habit of OpenSSL, does not have it.
-  const STACK_OF(X509)* sent = SSL_get_peer_cert_chain(ssl);
-  const X509* leaf = peer_leaf(ssl);
-  if (leaf == nullptr) return chain;
-  chain.push_back(to_der(leaf));
-  for (int i = 0; sent != nullptr && i < sk_X509_num(sent); ++i) {
-    const X509* certificate = sk_X509_value(sent, i);
-    if (X509_cmp(certificate, leaf) != 0) chain.push_back(to_der(certificate));
-  }
-  return chain;
-}
+std::vector<uint8_t> peer_certificate(const SSL* ssl) { return to_der(peer_leaf(ssl)); }
 
 bool peer_is_host(const SSL* ssl, const std::string& name) {
   const ErrorQueueScope errors;

@@ -24,8 +24,8 @@ struct EphemeralKeyInfo {
 
 CipherInfo cipher_info(const SSL* ssl);
 std::string protocol_name(const SSL* ssl);
-// DER, the peer's own certificate first; empty when it sent none.
-std::vector<std::vector<uint8_t>> peer_certificates(const SSL* ssl);
+// DER; empty when the peer sent none.
+std::vector<uint8_t> peer_certificate(const SSL* ssl);
 // The certificate is for this host name or IP address by the rules of RFC 6125: names of the
 // subject do not count, nor do wildcards for less than a label.
 bool peer_is_host(const SSL* ssl, const std::string& name);

@@ -35,9 +35,20 @@ export interface Certificate {
   readonly ca: string;
 }
 
+export interface CrlOptions {
+  /** PEM; of chains the first certificate. */
+  readonly revoked: readonly string[];
+  /** When the list was due for renewal. Default: in a day. */
+  readonly nextUpdate?: Date;
+}
+
 export interface Authority {
   readonly certificatePem: string;
+  /** The private key in PEM (PKCS #8), for programs that sign in the authority's name. */
+  readonly keyPem: string;
   issue(options: IssueOptions): Promise<Certificate>;
+  /** A revocation list in PEM. */
+  crl(options: CrlOptions): Promise<string>;
 }
 
 interface Issuer {
@@ -148,6 +159,21 @@ async function issueFrom(root: Issuer, ca: string, options: IssueOptions): Promi
   return { cert: `${certificate.toString('pem')}${chain}\n`, key: await exportKey(leaf.keys), ca };
 }
 
+async function revoke(root: Issuer, { revoked, nextUpdate }: CrlOptions): Promise<string> {
+  const list = await x509.X509CrlGenerator.create({
+    issuer: [{ CN: [root.name] }],
+    thisUpdate: new Date(Date.now() - 2 * DAY_MS),
+    nextUpdate: nextUpdate ?? new Date(Date.now() + DAY_MS),
+    entries: revoked.map((pem) => ({
+      serialNumber: new x509.X509Certificate(pem).serialNumber,
+      revocationDate: new Date(Date.now() - DAY_MS),
+    })),
+    signingAlgorithm: { name: root.keys.privateKey.algorithm.name, hash: 'SHA-256' },
+    signingKey: root.keys.privateKey,
+  });
+  return `${list.toString('pem')}\n`;
+}
+
 /** A root authority; asking for the same name again gives the same one. */
 export function createAuthority(name = 'dgram-dtls test authority'): Promise<Authority> {
   return once(
@@ -156,6 +182,8 @@ export function createAuthority(name = 'dgram-dtls test authority'): Promise<Aut
       const certificatePem = `${(await sign(root, root, authorityExtensions())).toString('pem')}\n`;
       return {
         certificatePem,
+        keyPem: await exportKey(root.keys),
+        crl: (options) => revoke(root, options),
         issue: (options) =>
           once(() => issueFrom(root, certificatePem, options), 'issue', name, options),
       };

@@ -183,7 +183,9 @@ ContextPtr certificate_context(const Identity* identity) {
   require(context->valid(), "SSL_CTX");
   require(!context->add_ca(view(authority().pem())), "add_ca");
   if (identity != nullptr) {
-    require(!context->add_identity(view(identity->chain), view(identity->key), {}), "add_identity");
+    require(!context->add_certificate(view(identity->chain)), "add_certificate");
+    require(!context->add_key(view(identity->key), {}), "add_key");
+    require(!context->check_identities(), "check_identities");
   }
   return context;
 }

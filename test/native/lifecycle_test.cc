@@ -323,12 +323,17 @@ TEST_CASE("secure context: what is wrong is named, and nothing stays in the erro
     CHECK(ERR_peek_error() == 0);
     return failure.kind;
   };
-  CHECK(kind(context.add_identity(view(rubbish), view(one.key), {})) ==
-        FailureKind::kInvalidCertificate);
-  CHECK(kind(context.add_identity(view(one.chain), view(rubbish), {})) == FailureKind::kInvalidKey);
-  CHECK(kind(context.add_identity(view(one.chain), view(other.key), {})) ==
-        FailureKind::kKeyMismatch);
-  CHECK(kind(context.add_identity(view(one.chain), view(one.key), {})) == FailureKind::kNone);
+  CHECK(kind(context.add_certificate(view(rubbish))) == FailureKind::kInvalidCertificate);
+  CHECK(kind(context.add_certificate({})) == FailureKind::kInvalidCertificate);
+  CHECK(kind(context.add_certificate(view(one.chain))) == FailureKind::kNone);
+  CHECK(kind(context.check_identities()) == FailureKind::kKeyMismatch);
+  CHECK(kind(context.add_key(view(rubbish), {})) == FailureKind::kInvalidKey);
+  CHECK(kind(context.add_key(view(other.key), {})) == FailureKind::kKeyMismatch);
+  CHECK(kind(context.add_key(view(one.key), {})) == FailureKind::kNone);
+  CHECK(kind(context.check_identities()) == FailureKind::kNone);
+  CHECK(kind(context.add_certificate(view(other.chain))) == FailureKind::kInvalidCertificate);
+  CHECK(kind(context.add_pfx(view(rubbish), {}, true)) == FailureKind::kInvalidPfx);
+  CHECK(context.own_certificates().size() == 1);
   CHECK(kind(context.add_ca(view(rubbish))) == FailureKind::kInvalidCa);
   CHECK(kind(context.add_ca({})) == FailureKind::kInvalidCa);
   CHECK(kind(context.add_ca(view(authority().pem()))) == FailureKind::kNone);

@@ -302,7 +302,7 @@ describe('options', () => {
       createSecureContext({ cert, key: [{ pem: encrypted, passphrase: 'secret' }] });
       for (const passphrase of ['wrong', undefined]) {
         const error = ofContext({ cert, key: encrypted, passphrase });
-        expect(error.code).to.equal('ERR_DTLS_INVALID_KEY');
+        expect(error.code).to.equal('ERR_DTLS_PASSPHRASE');
         expect(error.hint).to.include("'passphrase'");
       }
     });
