@@ -61,7 +61,7 @@ class SecureContext {
   SslCtxPtr ctx_;
   std::string session_id_context_;
   mutable std::optional<Trust> trust_;  // found out when first asked for
-  std::vector<X509Ptr> leaves_;  // the own certificates
+  std::vector<X509Ptr> leaves_;         // the own certificates
 };
 
 }  // namespace dtls

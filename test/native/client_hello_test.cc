@@ -161,7 +161,8 @@ TEST_CASE("endpoint: all that a context says counts for its sessions, and the he
   link.server_policy.heartbeat = link.client_policy.heartbeat = HeartbeatMode::kPeerAllowedToSend;
   auto chacha = std::make_shared<SecureContext>();
   REQUIRE(!chacha->set_ciphers("ECDHE-ECDSA-CHACHA20-POLY1305"));
-  REQUIRE(!chacha->add_identity(view(link.identity.chain), view(link.identity.key), {}));
+  REQUIRE(!chacha->add_certificate(view(link.identity.chain)));
+  REQUIRE(!chacha->add_key(view(link.identity.key), {}));
   CHECK_FALSE(link.handshake());
   link.answer.context = chacha;
   link.respond();
