@@ -13,7 +13,13 @@ import type { DTLSSocket } from './socket';
 import { wrongType } from './validate';
 
 /** As SessionPolicy::hello_questions in src-native/core/session.h. */
-export const HelloQuestion = { ServerName: 1, Protocols: 2, Always: 4 } as const;
+export const HelloQuestion = {
+  ServerName: 1,
+  Protocols: 2,
+  Always: 4,
+  StoredSession: 8,
+  NewSession: 16,
+} as const;
 
 export interface ClientHello {
   readonly sessionId: Buffer;

@@ -130,6 +130,14 @@ export interface NativeEndpoint {
   ): void;
   /** Refused for its server name, or for its protocols. */
   refuseHello(slot: number, generation: number, forItsName: boolean): void;
+  /** `session`: as NewSession brought it, or undefined. Refused: the handshake ends with an alert. */
+  answerSession(
+    slot: number,
+    generation: number,
+    session: Uint8Array | undefined,
+    refused: boolean,
+  ): void;
+  answerNewSession(slot: number, generation: number): void;
   /** Without a key the identity is refused. A server passes no identity. */
   answerPsk(
     slot: number,

@@ -25,6 +25,8 @@ export const LookupKind = {
   PeerIdentity: 3,
   ClientHello: 4,
   SessionIdentity: 5,
+  StoredSession: 6,
+  NewSession: 7,
 } as const;
 
 export const NO_SLOT = 0xffffffff;

@@ -5,11 +5,11 @@ import { isIP, type AddressInfo } from 'node:net';
 import { Endpoint, type ServerHandler, type SessionHandler } from './endpoint';
 import type { DTLSError} from './errors';
 import { ioError, usageError, withTypedErrors } from './errors';
-import { askHello, helloQuestions, type ClientHello, type HelloAnswers } from './hello';
+import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from './hello';
 import type { NativeSessionPolicy } from './native';
 import type { NamedServerOptions, ServerOptions } from './options';
 import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from './resolve';
-import { checkTicketKeys } from './resumption';
+import { checkTicketKeys, type ResumeSessionCallback } from './resumption';
 import { createSecureContext, SecureContext, type SecureContextOptions } from './secure-context';
 import { NamedRules, ServerNames } from './server-names';
 import { DTLSSocket, type SocketOwner } from './socket';
@@ -25,6 +25,13 @@ export interface DTLSServerEvents {
   /** A handshake failed, or a session had an error that its socket has no listener for. */
   dtlsClientError: [error: DTLSError, socket: DTLSSocket];
   keylog: [line: Buffer, socket: DTLSSocket];
+  /**
+   * A session without a ticket, to be stored under its id. It goes on when `callback` is called. The
+   * session holds its master secret.
+   */
+  newSession: [id: Buffer, session: Buffer, callback: () => void];
+  /** A client wants to resume the session of that id. */
+  resumeSession: [id: Buffer, callback: ResumeSessionCallback];
   /** A datagram on the same port that is not DTLS (RFC 7983): STUN, RTP, … */
   packet: [message: Buffer, info: Peer];
   error: [error: DTLSError];
@@ -44,6 +51,7 @@ export class DTLSServer
   readonly #given: ServerOptions;
   readonly #options: ResolvedServer;
   readonly #names = new ServerNames();
+  #storeQuestions = 0;
   #context: SecureContext;
   #endpoint: Endpoint | undefined;
   #state: 'idle' | 'binding' | 'listening' | 'closing' | 'closed' = 'idle';
@@ -71,6 +79,16 @@ export class DTLSServer
     }
     // Secrets leave native code only when somebody wants them.
     this.on('newListener' as keyof DTLSServerEvents, (event: unknown) => {
+      const about =
+        event === 'resumeSession'
+          ? HelloQuestion.StoredSession
+          : event === 'newSession'
+            ? HelloQuestion.NewSession
+            : 0;
+      if (about !== 0 && (this.#storeQuestions & about) === 0) {
+        this.#storeQuestions |= about;
+        this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
+      }
       if (event !== 'keylog' || this.listenerCount('keylog') > 0) return;
       this.#endpoint?.core.setPolicy(this.#policy(true));
     });
@@ -279,7 +297,7 @@ export class DTLSServer
 
   #policy(keylog: boolean): NativeSessionPolicy {
     const policy = this.#options.policy(keylog);
-    policy.setHelloQuestions(this.helloQuestions());
+    policy.setHelloQuestions(this.helloQuestions() | this.#storeQuestions);
     return policy;
   }
 
@@ -363,6 +381,16 @@ export class DTLSServer
   onClientHello(hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void {
     const keylog = this.listenerCount('keylog') > 0;
     askHello({ options: this.#options, names: this.#names, keylog }, hello, socket, answers);
+  }
+
+  /** @internal */
+  onStoredSession(id: Buffer, callback: ResumeSessionCallback): boolean {
+    return this.emit('resumeSession', id, callback);
+  }
+
+  /** @internal */
+  onNewSession(id: Buffer, session: Buffer, callback: () => void): boolean {
+    return this.emit('newSession', id, session, callback);
   }
 
   /** @internal */

@@ -43,6 +43,13 @@ import {
   type ResolvedSession,
 } from './resolve';
 import { LookupKind, outbox, RecordType } from './outbox';
+import {
+  askStore,
+  readNewSession,
+  storeError,
+  tellStore,
+  type ResumeSessionCallback,
+} from './resumption';
 import { logSession } from './qlog';
 import { noTraffic, sessionStats, type TrafficStats } from './stats';
 import type { SrtpKeys } from './srtp';
@@ -116,6 +123,8 @@ export interface SocketOwner {
   onSecure(socket: DTLSSocket): void;
   onClose(socket: DTLSSocket): void;
   onKeylog(line: Buffer, socket: DTLSSocket): void;
+  onStoredSession(id: Buffer, callback: ResumeSessionCallback): boolean;
+  onNewSession(id: Buffer, session: Buffer, callback: () => void): boolean;
   onClientHello(hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void;
   readonly sessionOptions: ResolvedServer;
 }
@@ -814,9 +823,49 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     });
   }
 
+  #onSessionStore(kind: number, about: Buffer): void {
+    const owner = this.#owner;
+    if (owner === undefined) return;
+    if (kind === LookupKind.NewSession) {
+      const { id, session } = readNewSession(about);
+      tellStore((done) => owner.onNewSession(id, session, done), {
+        answer: () => {
+          this.#down(({ endpoint, slot, generation }) => {
+            endpoint.core.answerNewSession(slot, generation);
+          });
+        },
+        refuse: (cause) => {
+          this.destroy(storeError(cause));
+        },
+      });
+      return;
+    }
+    const answer = (session: Buffer | undefined, refused: boolean): void => {
+      this.#down(({ endpoint, slot, generation }) => {
+        endpoint.core.answerSession(slot, generation, session, refused);
+      });
+    };
+    askStore((done) => owner.onStoredSession(Buffer.from(about), done), {
+      answer: (session) => {
+        answer(session, false);
+      },
+      refuse: (cause) => {
+        this.#cause = cause;
+        answer(undefined, true);
+      },
+      again: (error) => {
+        this.destroy(error);
+      },
+    });
+  }
+
   #onLookup(kind: number, about: Buffer): void {
     if (kind === LookupKind.ClientHello) {
       this.#onClientHello(readClientHello(about));
+      return;
+    }
+    if (kind === LookupKind.StoredSession || kind === LookupKind.NewSession) {
+      this.#onSessionStore(kind, about);
       return;
     }
     const answers: Answers = {

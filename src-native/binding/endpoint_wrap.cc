@@ -44,6 +44,8 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::close>("close"),
           InstanceMethod<&EndpointWrap::answer_hello>("answerHello"),
           InstanceMethod<&EndpointWrap::refuse_hello>("refuseHello"),
+          InstanceMethod<&EndpointWrap::answer_session>("answerSession"),
+          InstanceMethod<&EndpointWrap::answer_new_session>("answerNewSession"),
           InstanceMethod<&EndpointWrap::answer_psk>("answerPsk"),
           InstanceMethod<&EndpointWrap::answer_identity>("answerIdentity"),
           InstanceMethod<&EndpointWrap::release>("release"),
@@ -184,6 +186,17 @@ void EndpointWrap::refuse_hello(const Napi::CallbackInfo& info) {
   answer.refusal = info[2].As<Napi::Boolean>().Value() ? FailureKind::kServerNameRefused
                                                        : FailureKind::kProtocolsRefused;
   endpoint_->answer_hello(u32_of(info[0]), u32_of(info[1]), std::move(answer), now());
+  publish_deadline();
+}
+
+void EndpointWrap::answer_session(const Napi::CallbackInfo& info) {
+  endpoint_->answer_session(u32_of(info[0]), u32_of(info[1]), bytes_of(info[2]),
+                            info[3].As<Napi::Boolean>().Value(), now());
+  publish_deadline();
+}
+
+void EndpointWrap::answer_new_session(const Napi::CallbackInfo& info) {
+  endpoint_->answer_new_session(u32_of(info[0]), u32_of(info[1]), now());
   publish_deadline();
 }
 

@@ -129,6 +129,8 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   void close(const Napi::CallbackInfo& info);
   void answer_hello(const Napi::CallbackInfo& info);
   void refuse_hello(const Napi::CallbackInfo& info);
+  void answer_session(const Napi::CallbackInfo& info);
+  void answer_new_session(const Napi::CallbackInfo& info);
   void answer_psk(const Napi::CallbackInfo& info);
   void answer_identity(const Napi::CallbackInfo& info);
   void release(const Napi::CallbackInfo& info);

@@ -76,7 +76,7 @@ bool parse_client_hello(Bytes body, ClientHelloView& hello) {
         seen_protocols = true;
         break;
       case TLSEXT_TYPE_session_ticket:
-        hello.offers_ticket = extension.size != 0;
+        hello.ticket = extension;
         break;
       default:
         break;

@@ -10,10 +10,10 @@
 namespace dtls {
 
 struct ClientHelloView {
-  Bytes session_id;            // to resume; empty for none
-  Bytes server_name;           // RFC 6066 section 3; empty for none
-  Bytes protocols;             // RFC 7301 section 3.1: the names, each behind its length
-  bool offers_ticket = false;  // RFC 5077 section 3.4: then the session id names nothing
+  Bytes session_id;   // to resume; empty for none
+  Bytes server_name;  // RFC 6066 section 3; empty for none
+  Bytes protocols;    // RFC 7301 section 3.1: the names, each behind its length
+  Bytes ticket;       // RFC 5077 section 3.4: where there is one the session id names nothing
 };
 
 // `body`: the whole message without its header. False when it is malformed, or when OpenSSL will

@@ -338,6 +338,23 @@ void Endpoint::answer_hello(uint32_t slot, uint32_t generation, HelloAnswer answ
   settle(slot);
 }
 
+void Endpoint::answer_session(uint32_t slot, uint32_t generation, Bytes stored, bool refused,
+                              double now) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->answer_session(stored, refused, now);
+  settle(slot);
+}
+
+void Endpoint::answer_new_session(uint32_t slot, uint32_t generation, double now) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->answer_new_session(scratch_.data(), now);
+  settle(slot);
+}
+
 void Endpoint::answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
                           double now) {
   const ErrorQueueScope errors;

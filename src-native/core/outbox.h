@@ -37,6 +37,8 @@ enum class LookupKind : uint32_t {
   kPeerIdentity,     // the chain is valid: is it the host that was meant?
   kClientHello,      // bytes: pack_client_hello
   kSessionIdentity,  // as kPeerIdentity, of a session that is to be resumed
+  kStoredSession,    // bytes: the id of a session that a client wants to resume
+  kNewSession,       // bytes: the id of a new session behind its length, and the session
 };
 
 constexpr uint32_t kSecurePeerCertificate = 1U << 16;

@@ -172,6 +172,7 @@ void Session::accept_hello(const RecordView& record, const FragmentView& fragmen
 void Session::on_hello(double now) {
   ClientHelloView hello;
   const Bytes body = handshake_->hello->record().from(kRecordHeaderSize + kHandshakeHeaderSize);
+  handshake_->questions = policy_->hello_questions;
   if (parse_client_hello(body, hello)) {
     const Bytes name = hello.server_name;
     handshake_->server_name.assign(name.data, name.data + name.size);
@@ -183,7 +184,7 @@ void Session::on_hello(double now) {
       return;
     }
   }
-  begin_server(now);
+  consider_session(now);
 }
 
 void Session::answer_hello(HelloAnswer answer, double now) {
@@ -193,7 +194,7 @@ void Session::answer_hello(HelloAnswer answer, double now) {
   handshake_->protocols = std::move(answer.protocols);
   if (answer.context) context_ = std::move(answer.context);
   if (answer.policy) use_policy(std::move(answer.policy));
-  begin_server(now);
+  consider_session(now);
 }
 
 void Session::begin_server(double now) {
@@ -267,6 +268,12 @@ void Session::resume(uint8_t* scratch, double now) {
 
 void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now) {
   if (!waits_for(role_ == Role::kServer ? LookupKind::kPskServer : LookupKind::kPskClient)) return;
+  if (handshake_->hello) {  // there is no SSL yet: it is about a session
+    handshake_->question.reset();
+    if (found) confirm_session_psk(key);
+    consider_session(now);
+    return;
+  }
   Handshake& handshake = *handshake_;
   handshake.psk_found = found;
   handshake.psk_key.assign(key.data, key.data + key.size);
@@ -302,7 +309,7 @@ void Session::drive_handshake(double now) {
   }
   switch (error) {
     case SSL_ERROR_NONE:
-      established(now);
+      if (!tell_new_session()) established(now);
       return;
     case SSL_ERROR_WANT_READ:
       update_retransmission(now);
@@ -365,7 +372,7 @@ SendOutcome Session::send(Bytes message, uint32_t token, double now) {
 
 void Session::close(bool notify) {
   if (state_ == SessionState::kClosed) return;
-  if (state_ == SessionState::kOpen && notify) {
+  if (notify && ssl_ && SSL_is_init_finished(ssl_.get()) == 1) {
     const ErrorQueueScope errors;
     // One call: queues our close_notify. There is no second one to wait for the peer's.
     SSL_shutdown(ssl_.get());

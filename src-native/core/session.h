@@ -86,6 +86,9 @@ struct SessionPolicy {
 constexpr uint32_t kAskServerName = 1;
 constexpr uint32_t kAskProtocols = 2;
 constexpr uint32_t kAskAlways = 4;
+constexpr uint32_t kAskStoredSession = 8;
+// To be told of sessions that have an id to be resumed by, and wait until they are stored.
+constexpr uint32_t kTellNewSession = 16;
 
 // The answer to a ClientHello. Null or unset: what the session was made with.
 struct HelloAnswer {
@@ -130,6 +133,9 @@ class Session final : private DatagramPort {
 
   // Answers to LOOKUP records. Too late or unasked: ignored.
   void answer_hello(HelloAnswer answer, double now);
+  // `session`: as kNewSession brought it; empty for none. Refused: the handshake ends.
+  void answer_session(Bytes session, bool refused, double now);
+  void answer_new_session(uint8_t* scratch, double now);
   void answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now);
   void answer_identity(bool accepted, uint8_t* scratch, double now);
 
@@ -171,7 +177,14 @@ class Session final : private DatagramPort {
 
   // Everything that only a handshake needs; freed when it is over.
   struct Handshake {
-    std::string server_name;               // server: what the client asked for; empty for nothing
+    std::string server_name;             // server: what the client asked for; empty for nothing
+    uint32_t questions = 0;              // hello_questions of the policy that it began with
+    bool session_asked = false;          // for the client's session id
+    SslSessionPtr stored_session;        // what came of it
+    bool session_psk_asked = false;      // for the key of the session to be resumed
+    std::vector<uint8_t> session_psk;    // how that session knows its key
+    bool session_psk_confirmed = false;  // it is the key still
+    bool new_session_told = false;
     std::unique_ptr<HelloAssembly> hello;  // until the SSL is made
     bool cookie_verified = false;
     std::optional<std::vector<uint8_t>> protocols;  // the answer to the hello, as on the wire
@@ -245,6 +258,15 @@ class Session final : private DatagramPort {
   // session_resumption.cc
   bool bind_sessions();
   bool verify_chain(X509_STORE_CTX* store);
+  void consider_session(double now);
+  bool ask_session_psk(Bytes ticket, double now);
+  void confirm_session_psk(Bytes key);
+  bool may_resume(const SSL_SESSION* session) const;
+  bool tell_new_session();
+  static SSL_SESSION* get_session_callback(SSL* ssl, const unsigned char* id, int size, int* copy);
+  static SSL_TICKET_RETURN ticket_opened_callback(SSL* ssl, SSL_SESSION* session,
+                                                  const unsigned char* name, size_t name_size,
+                                                  SSL_TICKET_STATUS status, void* arg);
   bool offer_session(double now);
   void withdraw_session();
   long verify_result_today(const ClientSession& session);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/psk_binding.h"
 #include "core/session.h"
 
 namespace dtls {
@@ -17,6 +18,8 @@ void Session::install_callbacks(SSL_CTX* ctx) {
   SSL_CTX_set_alpn_select_cb(ctx, protocols_callback, nullptr);
   SSL_CTX_set_keylog_callback(ctx, keylog_callback);
   SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_key_callback);
+  SSL_CTX_set_session_ticket_cb(ctx, nullptr, ticket_opened_callback, nullptr);
+  SSL_CTX_sess_set_get_cb(ctx, get_session_callback);
   SSL_CTX_add_custom_ext(ctx, kHeartbeatExtension,
                          SSL_EXT_CLIENT_HELLO | SSL_EXT_TLS1_2_SERVER_HELLO, heartbeat_add_callback,
                          nullptr, nullptr, heartbeat_parse_callback, nullptr);
@@ -199,6 +202,9 @@ int Session::client_hello_callback(SSL* ssl, int* alert, void* /*arg*/) {
     case FailureKind::kExtendedMasterSecretRequired:
       *alert = SSL_AD_HANDSHAKE_FAILURE;  // RFC 7627 section 5.2
       return SSL_CLIENT_HELLO_ERROR;
+    case FailureKind::kSessionRefused:
+      *alert = SSL_AD_INTERNAL_ERROR;
+      return SSL_CLIENT_HELLO_ERROR;
     case FailureKind::kServerNameRefused:
       *alert = SSL_AD_UNRECOGNIZED_NAME;  // RFC 6066 section 3
       return SSL_CLIENT_HELLO_ERROR;
@@ -254,8 +260,11 @@ unsigned Session::psk_server_callback(SSL* ssl, const char* identity, unsigned c
       handshake->psk_key.size() > capacity) {
     return 0;
   }
-  std::memcpy(psk, handshake->psk_key.data(), handshake->psk_key.size());
-  return static_cast<unsigned>(handshake->psk_key.size());
+  const Bytes key{handshake->psk_key.data(), handshake->psk_key.size()};
+  // A session that cannot tell its key later is not resumed.
+  bind_to_psk(SSL_get_session(ssl), {asked.data(), asked.size()}, key);
+  std::memcpy(psk, key.data, key.size);
+  return static_cast<unsigned>(key.size);
 }
 
 unsigned Session::psk_client_callback(SSL* ssl, const char* /*hint*/, char* identity,

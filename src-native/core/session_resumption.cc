@@ -2,11 +2,14 @@
 // resumption must not skip a check that a full handshake would make. docs/resumption.md has the
 // argument.
 
+#include <openssl/crypto.h>
 #include <openssl/x509_vfy.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "core/client_hello.h"
+#include "core/psk_binding.h"
 #include "core/session.h"
 
 namespace dtls {
@@ -73,6 +76,133 @@ bool Session::verify_chain(X509_STORE_CTX* store) {
     SSL_SESSION_set_timeout(session, static_cast<long>(left));
   }
   return true;
+}
+
+// Between the answers about the hello and the SSL: what the session that the client wants to resume
+// makes necessary to ask.
+void Session::consider_session(double now) {
+  Handshake& handshake = *handshake_;
+  ClientHelloView hello;
+  const Bytes body = handshake.hello->record().from(kRecordHeaderSize + kHandshakeHeaderSize);
+  if (handshake.cause == FailureKind::kNone && parse_client_hello(body, hello)) {
+    if ((handshake.questions & kAskStoredSession) != 0 && hello.session_id.size != 0 &&
+        hello.ticket.size == 0 && !handshake.session_asked) {
+      handshake.session_asked = true;
+      park(LookupKind::kStoredSession, hello.session_id);
+      return;
+    }
+    if (ask_session_psk(hello.ticket, now)) return;
+  }
+  begin_server(now);
+}
+
+void Session::answer_session(Bytes session, bool refused, double now) {
+  if (!waits_for(LookupKind::kStoredSession)) return;
+  const ErrorQueueScope errors;
+  handshake_->question.reset();
+  if (refused) handshake_->cause = FailureKind::kSessionRefused;
+  const uint8_t* end = session.data;
+  if (session.size != 0) {
+    handshake_->stored_session.reset(
+        d2i_SSL_SESSION(nullptr, &end, static_cast<long>(session.size)));
+  }
+  if (end != session.data + session.size) handshake_->stored_session.reset();
+  consider_session(now);
+}
+
+// Whether the identity of a session has the key still that the session was made with. True when the
+// handshake waits for the answer.
+bool Session::ask_session_psk(Bytes ticket, double now) {
+  Handshake& handshake = *handshake_;
+  if (!policy_->ask_psk || handshake.session_psk_asked) return false;
+  handshake.session_psk_asked = true;
+  if (ticket.size != 0 && policy_->ticket_keys) {
+    const ErrorQueueScope errors;
+    const std::vector<uint8_t> state = policy_->ticket_keys->unseal(ticket, now);
+    const uint8_t* end = state.data();
+    const SslSessionPtr session(
+        state.empty() ? nullptr : d2i_SSL_SESSION(nullptr, &end, static_cast<long>(state.size())));
+    if (session) handshake.session_psk = psk_binding(session.get());
+  } else if (handshake.stored_session) {
+    handshake.session_psk = psk_binding(handshake.stored_session.get());
+  }
+  if (handshake.session_psk.empty()) return false;
+  park(LookupKind::kPskServer, bound_identity(handshake.session_psk));
+  return true;
+}
+
+void Session::confirm_session_psk(Bytes key) {
+  handshake_->session_psk_confirmed = is_bound_to(handshake_->session_psk, key);
+}
+
+// What OpenSSL does not look at: it asks only whether the client offers the suite.
+bool Session::may_resume(const SSL_SESSION* session) const {
+  const SSL_CIPHER* suite = SSL_SESSION_get0_cipher(session);
+  if (!handshake_ || !contains(SSL_get_ciphers(ssl_.get()), suite)) return false;
+  return !is_psk_suite(suite) ||
+         (handshake_->session_psk_confirmed && psk_binding(session) == handshake_->session_psk);
+}
+
+SSL_TICKET_RETURN Session::ticket_opened_callback(SSL* ssl, SSL_SESSION* session,
+                                                  const unsigned char* /*name*/,
+                                                  size_t /*name_size*/, SSL_TICKET_STATUS status,
+                                                  void* /*arg*/) {
+  const bool opened = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
+  if (!opened || !of(ssl)->may_resume(session)) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
+}
+
+SSL_SESSION* Session::get_session_callback(SSL* ssl, const unsigned char* id, int size, int* copy) {
+  *copy = 0;  // the reference passes to OpenSSL
+  const Session& session = *of(ssl);
+  if (!session.handshake_ || !session.handshake_->stored_session) return nullptr;
+  SslSessionPtr& stored = session.handshake_->stored_session;
+  unsigned stored_size = 0;
+  const unsigned char* stored_id = SSL_SESSION_get_id(stored.get(), &stored_size);
+  // A store may have mixed its sessions up.
+  if (stored_size != static_cast<unsigned>(size) || std::memcmp(stored_id, id, stored_size) != 0 ||
+      !session.may_resume(stored.get())) {
+    return nullptr;
+  }
+  return stored.release();
+}
+
+// A session without a ticket, for somebody to store before the peer comes back with its id. True
+// when the handshake waits for that.
+bool Session::tell_new_session() {
+  Handshake& handshake = *handshake_;
+  if ((handshake.questions & kTellNewSession) == 0 || handshake.new_session_told ||
+      SSL_session_reused(ssl_.get()) != 0 || SSL_get_extms_support(ssl_.get()) != 1) {
+    return false;
+  }
+  handshake.new_session_told = true;
+  SSL_SESSION* session = SSL_get_session(ssl_.get());
+  unsigned id_size = 0;
+  const unsigned char* id = SSL_SESSION_get_id(session, &id_size);
+  const int size = id_size == 0 ? 0 : i2d_SSL_SESSION(session, nullptr);
+  if (size <= 0) return false;
+  std::vector<uint8_t> bytes(1 + id_size + static_cast<size_t>(size));
+  bytes[0] = static_cast<uint8_t>(id_size);
+  std::copy_n(id, id_size, bytes.begin() + 1);
+  uint8_t* end = bytes.data() + 1 + id_size;
+  i2d_SSL_SESSION(session, &end);
+  park(LookupKind::kNewSession, {bytes.data(), bytes.size()});
+  OPENSSL_cleanse(bytes.data(), bytes.size());
+  return true;
+}
+
+void Session::answer_new_session(uint8_t* scratch, double now) {
+  if (!waits_for(LookupKind::kNewSession)) return;
+  // The handshake, and what waits in it, ends now.
+  const std::deque<std::vector<uint8_t>> waiting = std::move(handshake_->waiting);
+  handshake_->waiting.clear();
+  resume(scratch, now);
+  for (const std::vector<uint8_t>& bytes : waiting) {
+    Bytes rest{bytes.data(), bytes.size()};
+    RecordView record;
+    if (state_ == SessionState::kClosed || !take_record(rest, record)) return;
+    on_record(record, scratch, now);
+  }
 }
 
 int Session::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* iv,

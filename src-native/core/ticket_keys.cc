@@ -133,4 +133,39 @@ int TicketKeys::open(const uint8_t* name, const uint8_t* iv, EVP_CIPHER_CTX* cip
   return 0;
 }
 
+// RFC 5077 section 4: name, IV, encrypted state, MAC over all of it.
+std::vector<uint8_t> TicketKeys::unseal(Bytes ticket, double now) {
+  const ErrorQueueScope errors;
+  constexpr size_t kIv = 16;
+  constexpr size_t kMac = 32;
+  if (ticket.size <= kNameSize + kIv + kMac) return {};
+  const EvpCipherCtxPtr cipher(EVP_CIPHER_CTX_new());
+  const EvpMacPtr hmac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
+  const EvpMacCtxPtr mac(hmac ? EVP_MAC_CTX_new(hmac.get()) : nullptr);
+  if (!cipher || !mac ||
+      open(ticket.data, ticket.data + kNameSize, cipher.get(), mac.get(), now) <= 0) {
+    return {};
+  }
+  const size_t sealed = ticket.size - kMac;
+  std::array<uint8_t, EVP_MAX_MD_SIZE> expected{};
+  size_t size = 0;
+  if (EVP_MAC_init(mac.get(), nullptr, 0, nullptr) != 1 ||
+      EVP_MAC_update(mac.get(), ticket.data, sealed) != 1 ||
+      EVP_MAC_final(mac.get(), expected.data(), &size, expected.size()) != 1 || size != kMac ||
+      CRYPTO_memcmp(expected.data(), ticket.data + sealed, kMac) != 0) {
+    return {};
+  }
+  const Bytes encrypted = ticket.first(sealed).from(kNameSize + kIv);
+  std::vector<uint8_t> state(encrypted.size + kIv);
+  int done = 0;
+  int rest = 0;
+  if (EVP_DecryptUpdate(cipher.get(), state.data(), &done, encrypted.data,
+                        static_cast<int>(encrypted.size)) != 1 ||
+      EVP_DecryptFinal_ex(cipher.get(), state.data() + done, &rest) != 1) {
+    return {};
+  }
+  state.resize(static_cast<size_t>(done) + static_cast<size_t>(rest));
+  return state;
+}
+
 }  // namespace dtls

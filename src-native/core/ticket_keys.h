@@ -43,6 +43,9 @@ class TicketKeys {
   int seal(uint8_t* name, uint8_t* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, double now);
   int open(const uint8_t* name, const uint8_t* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
            double now);
+  // A whole ticket, for who needs to know what is in it before OpenSSL does. Empty when it is none
+  // of ours.
+  std::vector<uint8_t> unseal(Bytes ticket, double now);
   static constexpr int kOpened = 1;
   static constexpr int kOpenedByOld = 2;  // the client should get a new ticket
 
