@@ -31,7 +31,7 @@ function keepSessionsInRedis(server) {
   });
   server.on('resumeSession', (id, callback) => {
     redis.get(keyOf(id)).then(
-      (found) => callback(null, found === null ? null : Buffer.from(found, 'base64')),
+      (found) => callback(null, found === null ? null : Buffer.from(String(found), 'base64')),
       // Without the store: a full handshake.
       () => callback(null, null),
     );

@@ -62,7 +62,7 @@ class Endpoint {
                              double timeout, uint32_t retries, double now);
   void close(uint32_t slot, uint32_t generation, bool notify = true);
   void answer_hello(uint32_t slot, uint32_t generation, HelloAnswer answer, double now);
-  void answer_session(uint32_t slot, uint32_t generation, Bytes session, bool refused, double now);
+  void answer_session(uint32_t slot, uint32_t generation, Bytes stored, bool refused, double now);
   void answer_new_session(uint32_t slot, uint32_t generation, double now);
   void answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
                   double now);

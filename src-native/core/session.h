@@ -178,11 +178,11 @@ class Session final : private DatagramPort {
   // Everything that only a handshake needs; freed when it is over.
   struct Handshake {
     std::string server_name;             // server: what the client asked for; empty for nothing
+    SslSessionPtr stored_session;        // what came of asking for the client's session id
+    std::vector<uint8_t> session_psk;    // how the session to be resumed knows its key
     uint32_t questions = 0;              // hello_questions of the policy that it began with
     bool session_asked = false;          // for the client's session id
-    SslSessionPtr stored_session;        // what came of it
     bool session_psk_asked = false;      // for the key of the session to be resumed
-    std::vector<uint8_t> session_psk;    // how that session knows its key
     bool session_psk_confirmed = false;  // it is the key still
     bool new_session_told = false;
     std::unique_ptr<HelloAssembly> hello;  // until the SSL is made

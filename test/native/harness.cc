@@ -321,6 +321,12 @@ bool Link::handshake() {
 
 double Link::now() { return virtual_now; }
 
+void Side::store(const Event& told) {
+  const Bytes bytes = view(told.bytes);
+  const size_t id_size = bytes.data[0];
+  stored[copy(bytes.first(1 + id_size).from(1))] = copy(bytes.from(1 + id_size));
+}
+
 void Link::skip(double milliseconds) { virtual_now += milliseconds; }
 
 double Link::next_deadline() const {
@@ -349,6 +355,17 @@ void Link::answer(Side& side, const Event& event) {
       return;
     case LookupKind::kClientHello:
       side.endpoint.answer_hello(id.slot, id.generation, {}, now());
+      return;
+    case LookupKind::kStoredSession: {
+      const auto stored = side.stored.find(event.bytes);
+      side.endpoint.answer_session(id.slot, id.generation,
+                                   stored == side.stored.end() ? Bytes{} : view(stored->second),
+                                   false, now());
+      return;
+    }
+    case LookupKind::kNewSession:
+      side.store(event);
+      side.endpoint.answer_new_session(id.slot, id.generation, now());
       return;
   }
 }

@@ -121,7 +121,10 @@ class Side {
   std::string psk_identity;                          // a client's
   std::vector<uint8_t> psk;
   bool accept_identity = true;
+  std::map<std::vector<uint8_t>, std::vector<uint8_t>> stored;  // a server's sessions, by id
 
+  // Takes what a LOOKUP of kNewSession brought.
+  void store(const Event& told);
   Session* live() { return endpoint.find(session.slot, session.generation); }
 };
 
