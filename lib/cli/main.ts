@@ -10,6 +10,7 @@ import { addDecodeCommand } from './decode-command';
 import { CommandLineError, ExitCode } from './exit';
 import { addListenCommand } from './listen-command';
 import { addMtuCommand, addPingCommand } from './ping-command';
+import { addProxyCommand } from './proxy-command';
 import { DTLSError } from '../errors';
 import { Output } from './output';
 
@@ -35,6 +36,7 @@ export function makeProgram(): Command {
   addMtuCommand(program);
   addCertCommand(program);
   addDecodeCommand(program);
+  addProxyCommand(program);
   for (const command of program.commands) {
     command.option('--json', 'print JSON').showHelpAfterError('(--help says more)');
     command.exitOverride();

@@ -1,0 +1,55 @@
+import type { Command } from 'commander';
+
+import { addClientOptions, numberFrom, parseAddress, parseTarget, type Address, type ClientFlags } from './arguments';
+
+export interface ProxyFlags extends ClientFlags {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly listen: Address;
+  readonly target: Address;
+  readonly client?: boolean;
+  readonly pskFile?: string;
+  readonly idle: number;
+  readonly drain: number;
+  readonly maxSessions: number;
+  readonly maxPending: number;
+  readonly metrics?: Address;
+  readonly watch: boolean;
+}
+
+const milliseconds = numberFrom(0, 0x7fffffff);
+
+export function addProxyCommand(program: Command): void {
+  const command = program
+    .command('proxy')
+    .description('Puts DTLS in front of a server that speaks plain UDP; with --client, of a client that does.')
+    .requiredOption('--listen <[host:]port>', 'where to listen; with --client on 127.0.0.1 unless you say so', parseAddress)
+    .requiredOption('--target <host:port>', 'where the datagrams go', parseTarget)
+    .option('--client', 'plain UDP in, DTLS out, instead of DTLS in, plain UDP out')
+    .option('--psk-file <file>', 'keys of many clients: identity:key on each line')
+    .option('--idle <ms>', 'end a session after so long without a datagram; 0: never', milliseconds, 300_000)
+    .option('--max-sessions <n>', 'sessions at once; each has a socket', numberFrom(1, 1_000_000), 1000)
+    .option('--max-pending <n>', 'handshakes at once', numberFrom(1, 1_000_000), 100)
+    .option('--drain <ms>', 'on SIGTERM: how long sessions may go on', milliseconds, 10_000)
+    .option('--metrics <[host:]port>', 'serve metrics for Prometheus, on 127.0.0.1 unless you say so', parseAddress)
+    .option('--no-watch', 'do not look for changes of the files that are named; SIGHUP reads them all the same')
+    .option('--heartbeat', 'negotiate heartbeats (RFC 6520)')
+    .option('--quiet', 'say nothing about sessions that are opened and closed')
+    .addHelpText(
+      'after',
+      `
+Each session has a socket of its own to the target, which so tells them apart by their ports.
+SIGHUP reads certificates and keys again, and resolves the target anew. SIGTERM drains: new clients are turned
+away, sessions end when they are quiet.
+
+Examples:
+  $ dgram-dtls proxy --listen 5684 --target localhost:5683 --psk-file keys.txt
+  $ dgram-dtls proxy --listen 6514 --target localhost:514 --cert cert.pem --key key.pem --metrics 9464
+  $ dgram-dtls proxy --client --listen 5683 --target coap.example:5684 --psk 0011aabb`,
+    )
+    .action(async (flags: ProxyFlags) => {
+      const { runProxy } = await import('./proxy.js');
+      process.exitCode = await runProxy(flags);
+    });
+  addClientOptions(command);
+}

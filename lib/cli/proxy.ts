@@ -1,0 +1,149 @@
+import type { AddressInfo } from 'node:net';
+
+import { addressOf } from '../diagnostics';
+import { CommandLineError, ExitCode, interruption } from './exit';
+import { describeError, Output } from './output';
+import type { ProxyFlags } from './proxy-command';
+import { ProxyLog } from './proxy/log';
+import type { MetricsServer, ProxyState } from './proxy/metrics-server';
+import { Originator } from './proxy/originator';
+import type { Relay } from './proxy/relay';
+import { clientSettings, readSettings, serverSettings, watchedFiles, type Settings } from './proxy/settings';
+import { Terminator } from './proxy/terminator';
+import { watchFiles } from './proxy/watch';
+
+export async function runProxy(flags: ProxyFlags): Promise<number> {
+  checkFlags(flags);
+  const log = new ProxyLog(new Output(flags.json === true), flags.quiet === true);
+  const proxy = new ProxyRun(flags, await readSettings(flags), log);
+  const { relay } = proxy;
+  const failed = new Promise<Error>((resolve) => relay.once('error', resolve));
+  log.follow(relay);
+  // Before anybody is told that it listens: a signal that nobody waits for ends a process.
+  const interrupted = interruption();
+  const stopReloading = proxy.reloadWhenTold();
+  const address = await relay.start();
+  let metrics: MetricsServer | undefined;
+  try {
+    metrics = await startMetrics(flags, relay, proxy);
+  } catch (error) {
+    await relay.close();
+    throw error;
+  }
+  proxy.announce(address, metrics?.address);
+  const ended = await Promise.race([interrupted, failed]);
+  stopReloading();
+  if (ended === 'SIGTERM') {
+    const { size } = relay.sessions;
+    log.say(`draining ${String(size)} sessions`, { event: 'drain', sessions: size });
+    await relay.drain(flags.drain);
+  } else if (!(ended instanceof Error)) {
+    await relay.close();
+  }
+  await metrics?.close();
+  if (ended instanceof Error) throw ended;
+  const { toTarget, fromTarget, dropped, sessionsOpened, sessionsFailed } = relay.counters;
+  log.say(`ended after ${String(sessionsOpened)} sessions`, {
+    ...{ event: 'end', sessionsOpened, sessionsFailed, toTarget, fromTarget, dropped },
+  });
+  return ended === 'SIGINT' ? ExitCode.Interrupted : ExitCode.Ok;
+}
+
+function checkFlags({ client, cert, psk, pskFile, servername, insecure }: ProxyFlags): void {
+  if (client === true) {
+    if (pskFile !== undefined) throw new CommandLineError('--psk-file is for servers: give a client --psk');
+    return;
+  }
+  if (cert === undefined && psk === undefined && pskFile === undefined) {
+    throw new CommandLineError(
+      'a proxy that takes DTLS needs --cert and --key, --psk, or --psk-file',
+      'dgram-dtls cert makes a certificate for development.',
+    );
+  }
+  if (servername !== undefined || insecure === true) {
+    throw new CommandLineError('--servername and --insecure are for --client');
+  }
+}
+
+async function startMetrics(
+  { metrics: where }: ProxyFlags,
+  relay: Relay,
+  state: ProxyState,
+): Promise<MetricsServer | undefined> {
+  if (where === undefined) return undefined;
+  const { serveMetrics } = await import('./proxy/metrics-server.js').catch((error: unknown) => {
+    throw new CommandLineError(`--metrics needs prom-client: ${String(error)}`, 'npm install prom-client');
+  });
+  return serveMetrics(where, relay, () => state);
+}
+
+/** The relay that the flags ask for, and what is read again while it runs. */
+class ProxyRun implements ProxyState {
+  readonly relay: Relay;
+  readonly reloads = { ok: 0, failed: 0 };
+  readonly #flags: ProxyFlags;
+  readonly #log: ProxyLog;
+  #settings: Settings;
+  #reloading: Promise<void> = Promise.resolve();
+
+  constructor(flags: ProxyFlags, settings: Settings, log: ProxyLog) {
+    this.#flags = flags;
+    this.#settings = settings;
+    this.#log = log;
+    const limits = { maxSessions: flags.maxSessions, maxPendingHandshakes: flags.maxPending };
+    const { context, target } = settings;
+    this.relay =
+      flags.client === true
+        ? new Originator(flags.listen, target, context, clientSettings(flags), limits)
+        : new Terminator(flags.listen, target, context, serverSettings(flags, () => this.#settings.keys), limits);
+  }
+
+  get validTo(): Date | undefined {
+    return this.#settings.validTo;
+  }
+
+  announce({ address, port }: AddressInfo, metrics: AddressInfo | undefined): void {
+    const mode = this.#flags.client === true ? 'client' : 'server';
+    const target = addressOf(this.#settings.target);
+    const at = metrics === undefined ? '' : `, metrics on ${metrics.address}, port ${String(metrics.port)}`;
+    const [from, to] = mode === 'client' ? ['plain UDP', 'DTLS'] : ['DTLS', 'plain UDP'];
+    this.#log.say(
+      `listening for ${from} on ${address}, port ${String(port)}, ${to} to ${target}${this.#expiry()}${at}`,
+      { event: 'listening', mode, address, port, target, metrics: metrics ?? null, validTo: this.validTo ?? null },
+    );
+  }
+
+  /** On SIGHUP, and when a file has changed. Returns how to stop. */
+  reloadWhenTold(): () => void {
+    const reload = (): void => {
+      this.#reloading = this.#reloading.then(() => this.#reload());
+    };
+    process.on('SIGHUP', reload);
+    const unwatch = this.#flags.watch ? watchFiles(watchedFiles(this.#flags), reload) : undefined;
+    return () => {
+      process.off('SIGHUP', reload);
+      unwatch?.();
+    };
+  }
+
+  /** What cannot be read leaves everything as it was. */
+  async #reload(): Promise<void> {
+    try {
+      const settings = await readSettings(this.#flags);
+      this.relay.replace(settings.context, settings.target);
+      this.#settings = settings;
+      this.reloads.ok += 1;
+      this.#log.say(`reloaded${this.#expiry()}`, { event: 'reload', ok: true, validTo: this.validTo ?? null });
+    } catch (error) {
+      this.reloads.failed += 1;
+      const { message } = describeError(error);
+      this.#log.say(`not reloaded, all goes on as before: ${message}`, {
+        ...{ event: 'reload', ok: false, error: describeError(error) },
+      });
+    }
+  }
+
+  #expiry(): string {
+    return this.validTo === undefined ? '' : `, certificate valid until ${this.validTo.toISOString()}`;
+  }
+}

@@ -1,0 +1,127 @@
+/** What both directions of a proxy have in common: its sessions, its events, and a clean end. */
+import { EventEmitter } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import type { SecureContext } from '../../secure-context';
+import type { DTLSSocket } from '../../socket';
+import type { DatagramTransport, Peer, UdpOptions } from '../../transport';
+import { RelayCounters, RelaySession, type PlainLeg } from './session';
+
+export interface RelayEvents {
+  /** A session's handshake is over. */
+  open: [session: RelaySession];
+  /** A session that was open is not any more; with the error that ended it. */
+  shut: [session: RelaySession, error: Error | undefined];
+  /** A handshake failed. */
+  failed: [peer: Peer, error: Error];
+  /** Something of a session's plain side; it goes on. */
+  trouble: [session: RelaySession, error: Error];
+  /** The proxy cannot go on. */
+  error: [error: Error];
+}
+
+export interface RelayLimits {
+  readonly maxSessions: number;
+  readonly maxPendingHandshakes: number;
+}
+
+/** A session that is drained ends after so long without a datagram: an answer may be on its way. */
+const QUIET_MS = 1000;
+const DRAIN_TURN_MS = 50;
+
+export const udpOptions = (peer: Pick<Peer, 'family'>): UdpOptions => ({
+  family: peer.family === 'IPv6' ? 6 : 4,
+  address: undefined,
+  port: 0,
+  ipv6Only: false,
+  reuseAddr: false,
+  reusePort: false,
+  recvBufferSize: undefined,
+  sendBufferSize: undefined,
+});
+
+export abstract class Relay extends EventEmitter<RelayEvents> {
+  readonly counters = new RelayCounters();
+  readonly sessions = new Set<RelaySession>();
+  protected draining = false;
+  #nextId = 1;
+
+  /** Binds the port. */
+  abstract start(): Promise<AddressInfo>;
+  /** For sessions from now on; those that are open keep theirs. */
+  abstract replace(context: SecureContext, target: Peer): void;
+  /** Handshakes under way. */
+  abstract get pending(): number;
+  /** No new sessions from now on. */
+  protected abstract turnAway(): void;
+  /** Ends all sessions with close_notify, and gives the port back. */
+  abstract close(): Promise<void>;
+
+  /** Turns new clients away, ends each session when it is quiet, and all of them after `limit` milliseconds. */
+  async drain(limit: number): Promise<void> {
+    this.draining = true;
+    this.turnAway();
+    const deadline = performance.now() + limit;
+    while (this.sessions.size + this.pending > 0 && performance.now() < deadline) {
+      for (const session of this.sessions) if (session.quietFor >= QUIET_MS) session.socket.close();
+      await sleep(DRAIN_TURN_MS);
+    }
+    await this.close();
+  }
+
+  protected nextSession(peer: Peer, socket: DTLSSocket, decrypts: boolean): RelaySession {
+    return new RelaySession(this.#nextId++, peer, socket, decrypts, this.counters);
+  }
+
+  /** The session is open, until its socket closes. */
+  protected opened(session: RelaySession): void {
+    this.sessions.add(session);
+    this.counters.sessionsOpened += 1;
+    let failure: Error | undefined;
+    session.socket.on('error', (error) => {
+      failure = error;
+    });
+    session.socket.once('close', () => {
+      this.sessions.delete(session);
+      this.emit('shut', session, failure);
+    });
+    this.emit('open', session);
+  }
+
+  protected failed(peer: Peer, error: Error): void {
+    this.counters.sessionsFailed += 1;
+    this.emit('failed', peer, error);
+  }
+
+  protected troubled(session: RelaySession, error: Error): void {
+    this.counters.plainErrors += 1;
+    this.emit('trouble', session, error);
+  }
+}
+
+/** A leg that drops while the transport asks to wait. */
+export class TransportLeg implements PlainLeg {
+  readonly #transport: DatagramTransport;
+  readonly #peer: Peer;
+  #congested = false;
+
+  constructor(transport: DatagramTransport, peer: Peer) {
+    this.#transport = transport;
+    this.#peer = peer;
+  }
+
+  send(datagram: Uint8Array): boolean {
+    if (this.#congested) return false;
+    this.#congested = !this.#transport.send([datagram], this.#peer);
+    return true;
+  }
+
+  drained(): void {
+    this.#congested = false;
+  }
+
+  close(): void {
+    this.#transport.close(() => undefined);
+  }
+}

@@ -1,0 +1,82 @@
+/** What a proxy reads from files and the resolver: when it begins, and again whenever it is told to. */
+import { X509Certificate } from 'node:crypto';
+import { lookup } from 'node:dns/promises';
+
+import { ioError } from '../../errors';
+import type { ConnectOptions, ServerOptions } from '../../options';
+import {
+  CONTEXT_OPTIONS,
+  createSecureContext,
+  type SecureContext,
+  type SecureContextOptions,
+} from '../../secure-context';
+import type { Peer } from '../../transport';
+import { clientOptions, serverOptions, type Address } from '../arguments';
+import { CommandLineError } from '../exit';
+import type { ProxyFlags } from '../proxy-command';
+import { readPskFile } from './psk-file';
+
+export interface Settings {
+  readonly context: SecureContext;
+  readonly target: Peer;
+  readonly keys: ReadonlyMap<string, Buffer>;
+  /** When the own certificate ends. */
+  readonly validTo: Date | undefined;
+}
+
+/** @throws CommandLineError, or a DTLSError, for a file that is no use; a DTLSError for a name that does not resolve. */
+export async function readSettings(flags: ProxyFlags): Promise<Settings> {
+  const given = contextPart(flags.client === true ? clientOptions(flags.target, flags) : serverOptions(flags));
+  return {
+    context: createSecureContext(given),
+    keys: flags.pskFile === undefined ? new Map<string, Buffer>() : readPskFile(flags.pskFile),
+    validTo: validTo(given.cert),
+    target: await resolve(flags.target),
+  };
+}
+
+/** The options that last as long as the proxy. */
+export function serverSettings(flags: ProxyFlags, keys: () => ReadonlyMap<string, Buffer>): ServerOptions {
+  const options = sessionPart(serverOptions(flags));
+  const one = options.pskCallback;
+  if (flags.pskFile !== undefined) {
+    options.pskCallback = (socket, identity) =>
+      (typeof identity === 'string' ? keys().get(identity) : undefined) ?? one?.(socket, identity);
+  }
+  return { ...options, idleTimeout: flags.idle, recvBufferSize: 1 << 20 };
+}
+
+export function clientSettings(flags: ProxyFlags): ConnectOptions {
+  return { ...sessionPart(clientOptions(flags.target, flags)), idleTimeout: flags.idle };
+}
+
+/** The files that are read again when they change. */
+export const watchedFiles = ({ cert, key, ca = [], pskFile }: ProxyFlags): string[] =>
+  [cert, key, pskFile, ...ca].filter((file) => file !== undefined);
+
+type ContextName = (typeof CONTEXT_OPTIONS)[number];
+const isContext = (name: string): boolean => (CONTEXT_OPTIONS as readonly string[]).includes(name);
+
+function contextPart(options: SecureContextOptions): SecureContextOptions {
+  return Object.fromEntries(Object.entries(options).filter(([name]) => isContext(name)));
+}
+
+/** Beside `secureContext`, which stands for the options of a context, those cannot be given. */
+function sessionPart<T extends object>(options: T): Omit<T, ContextName> {
+  const others = Object.entries(options).filter(([name]) => !isContext(name));
+  return Object.fromEntries(others) as Omit<T, ContextName>;
+}
+
+function validTo(cert: unknown): Date | undefined {
+  return cert instanceof Buffer ? new Date(new X509Certificate(cert).validTo) : undefined;
+}
+
+async function resolve({ host, port }: Address): Promise<Peer> {
+  if (host === undefined) throw new CommandLineError('--target needs a host', 'Write host:port.');
+  try {
+    const { address, family } = await lookup(host);
+    return { address, port, family: family === 6 ? 'IPv6' : 'IPv4' };
+  } catch (error) {
+    throw ioError(error as Error);
+  }
+}
