@@ -212,6 +212,8 @@ export interface Native {
   readonly srtpProfiles: readonly string[];
   /** Milliseconds since the Unix epoch that never go back: the clock of all deadlines. */
   now(): number;
+  /** The PRF of TLS 1.2 (RFC 5246 section 5) with one of OpenSSL's digests. */
+  prf(digest: string, secret: Uint8Array, label: string, seed: Uint8Array, size: number): Buffer;
   /** Of a UDP socket. False where the platform does not let it be set. */
   setDontFragment(fd: number, ipv6: boolean, on: boolean): boolean;
   readonly Outbox: new (

@@ -5,6 +5,7 @@
 #include "binding/udp_wrap.h"
 #include "binding/wraps.h"
 #include "core/error.h"
+#include "core/key_block.h"
 #include "core/srtp.h"
 #include "io/dont_fragment.h"
 
@@ -32,6 +33,20 @@ Napi::Array failure_table(Napi::Env env) {
   return table;
 }
 
+Napi::Value prf(const Napi::CallbackInfo& info) {
+  const ErrorQueueScope errors;
+  std::vector<uint8_t> out(info[4].As<Napi::Number>().Uint32Value());
+  if (!tls1_prf(info[0].As<Napi::String>().Utf8Value(), bytes_of(info[1]),
+                info[2].As<Napi::String>().Utf8Value(), bytes_of(info[3]), out.data(),
+                out.size())) {
+    throw_failure(info.Env(), failure_from_openssl(FailureKind::kInternal));
+    return info.Env().Undefined();
+  }
+  Napi::Buffer<uint8_t> result = to_buffer(info.Env(), {out.data(), out.size()});
+  OPENSSL_cleanse(out.data(), out.size());
+  return result;
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
   exports.Set("failures", failure_table(env));
@@ -49,6 +64,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("now", Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
                 return Napi::Number::New(info.Env(), now());
               }));
+  exports.Set("prf", Napi::Function::New(env, prf));
   exports.Set("setDontFragment",
               Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
                 const bool done = io::set_dont_fragment(info[0].As<Napi::Number>().Int32Value(),

@@ -4,7 +4,7 @@
 #include <openssl/kdf.h>
 #include <openssl/params.h>
 
-#include <string>
+#include <algorithm>
 
 #include "core/wire.h"
 
@@ -44,18 +44,27 @@ bool key_block(SSL* ssl, uint8_t* out, size_t size) {
       SSL_get_server_random(ssl, server_random.data(), kRandomSize) != kRandomSize) {
     return false;
   }
+  std::array<uint8_t, 2 * kRandomSize> seed{};
+  std::copy(client_random.begin(), client_random.end(),
+            std::copy(server_random.begin(), server_random.end(), seed.begin()));
+  return tls1_prf(EVP_MD_get0_name(digest), {master.bytes.data(), master_size}, "key expansion",
+                  {seed.data(), seed.size()}, out, size);
+}
+
+bool tls1_prf(std::string digest, Bytes secret, std::string label, Bytes seed, uint8_t* out,
+              size_t size) {
   const EvpKdfPtr kdf(EVP_KDF_fetch(nullptr, "TLS1-PRF", nullptr));
   const EvpKdfCtxPtr context(kdf ? EVP_KDF_CTX_new(kdf.get()) : nullptr);
   if (!context) return false;
-  std::string digest_name = EVP_MD_get0_name(digest);
-  std::string label = "key expansion";
+  // OpenSSL only reads them, but its constructors take pointers to what is not const.
+  auto* secret_data = const_cast<uint8_t*>(secret.data);
+  auto* seed_data = const_cast<uint8_t*>(seed.data);
   // Several seeds are one after the other.
-  const std::array<OSSL_PARAM, 6> params = {
-      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest_name.data(), 0),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, master.bytes.data(), master_size),
+  const std::array<OSSL_PARAM, 5> params = {
+      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), 0),
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, secret_data, secret.size),
       OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, label.data(), label.size()),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, server_random.data(), kRandomSize),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, client_random.data(), kRandomSize),
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, seed_data, seed.size),
       OSSL_PARAM_construct_end()};
   return EVP_KDF_derive(context.get(), out, size, params.data()) > 0;
 }

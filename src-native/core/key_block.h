@@ -4,7 +4,9 @@
 #include <openssl/crypto.h>
 
 #include <array>
+#include <string>
 
+#include "core/bytes.h"
 #include "core/openssl_ptr.h"
 
 namespace dtls {
@@ -25,6 +27,11 @@ const SSL_CIPHER* negotiated_cipher(const SSL* ssl);
 // The first `size` bytes of the key block, RFC 5246 section 6.3. False while there is no master
 // secret yet, and when OpenSSL fails.
 bool key_block(SSL* ssl, uint8_t* out, size_t size);
+
+// PRF(secret, label, seed) of RFC 5246 section 5, by OpenSSL; of RFC 2246 section 5 with the digest
+// "MD5-SHA1". False when OpenSSL fails; why stays in its queue.
+bool tls1_prf(std::string digest, Bytes secret, std::string label, Bytes seed, uint8_t* out,
+              size_t size);
 
 }  // namespace dtls
 

@@ -8,9 +8,11 @@ import { readCapture } from '../../lib/cli/decode/capture';
 import { Decoder } from '../../lib/cli/decode/decoder';
 import { readKeyLog } from '../../lib/cli/decode/secrets';
 import { CommandLineError } from '../../lib/cli/exit';
-import type { ConnectOptions, ServerOptions } from '../../lib/index';
+import { groupName, signatureName, srtpName } from '../../lib/cli/decode/names';
+import { suiteName } from '../../lib/cli/decode/suites';
+import type { ConnectOptions, DTLSServer, DTLSSocket, ServerOptions } from '../../lib/index';
 import { seededRandom } from '../../lib/lab/index';
-import { Capture } from '../helpers/capture';
+import { Capture, type CapturedDatagram } from '../helpers/capture';
 import { createAuthority } from '../helpers/certificates';
 import {
   certificate,
@@ -22,8 +24,8 @@ import {
   PSK_CLIENT,
   PSK_SERVER,
 } from '../helpers/pair';
-import { requirePrograms, TemporaryFiles } from '../helpers/peers';
-import { cli } from './run';
+import { Cleanup, freePort, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cli, type CliResult } from './run';
 
 const run = promisify(execFile);
 const SECLEVEL = '@SECLEVEL=0';
@@ -36,6 +38,14 @@ interface Kind {
   readonly fails?: boolean;
   /** Wireshark 4.0 decrypts no ChaCha20-Poly1305 in DTLS. */
   readonly wiresharkCannot?: boolean;
+  /** The suite is no AEAD: its records stay closed. */
+  readonly closed?: boolean;
+  /** A first session, which is not captured, is taken up. */
+  readonly resumes?: boolean;
+  /** OpenSSL's program on one side. */
+  readonly foreign?: 'server' | 'client';
+  /** Datagrams arrive in another order than they left. */
+  readonly reordered?: boolean;
 }
 
 const own = async (more: ServerOptions = {}, keyType?: 'rsa-2048'): Promise<ServerOptions> => {
@@ -46,6 +56,8 @@ const bothCiphers = (ciphers: string): Pick<Kind, 'server' | 'client'> => ({
   server: () => Promise.resolve({ ...PSK_SERVER, ciphers }),
   client: { ...PSK_CLIENT, ciphers },
 });
+
+const OLD = { minVersion: 'DTLSv1', maxVersion: 'DTLSv1' } as const;
 
 const KINDS: readonly Kind[] = [
   { name: 'ECDSA', server: () => own() },
@@ -69,10 +81,32 @@ const KINDS: readonly Kind[] = [
   { name: 'ECDHE-PSK, ChaCha20', ...bothCiphers('ECDHE-PSK-CHACHA20-POLY1305'), wiresharkCannot: true },
   { name: 'heartbeats', ...bothCiphers('PSK-AES256-GCM-SHA384'), heartbeat: true },
   {
-    name: 'DTLS 1.0',
-    server: () => own({ minVersion: 'DTLSv1', maxVersion: 'DTLSv1', ciphers: `ALL:${SECLEVEL}` }),
-    client: { minVersion: 'DTLSv1', maxVersion: 'DTLSv1', ciphers: `ALL:${SECLEVEL}` },
+    name: 'DTLS 1.0, a client certificate',
+    server: async () =>
+      own({ ...OLD, ciphers: `ALL:${SECLEVEL}`, requestCert: true, ca: (await createAuthority()).certificatePem }),
+    client: async () => {
+      const { cert, key } = await certificate({ clientAuth: true });
+      return { ...OLD, ciphers: `ALL:${SECLEVEL}`, cert, key };
+    },
+    closed: true,
   },
+  {
+    name: 'DTLS 1.0, a foreign client',
+    server: () => own({ ...OLD, ciphers: `ALL:${SECLEVEL}` }, 'rsa-2048'),
+    foreign: 'client',
+    closed: true,
+  },
+  { name: 'RSA key exchange', server: () => own({ ciphers: 'AES128-GCM-SHA256' }, 'rsa-2048'), client: { ciphers: 'AES128-GCM-SHA256' } },
+  { name: 'DHE', server: () => own({ ciphers: 'DHE-RSA-AES128-GCM-SHA256', dhparam: 'auto' }, 'rsa-2048'), client: { ciphers: 'DHE-RSA-AES128-GCM-SHA256' } },
+  {
+    name: 'CBC with encrypt-then-MAC',
+    server: () => own({ ciphers: 'ECDHE-ECDSA-AES128-SHA256' }),
+    client: { ciphers: 'ECDHE-ECDSA-AES128-SHA256' },
+    closed: true,
+  },
+  { name: 'resumption by ticket', server: () => own(), resumes: true },
+  { name: 'resumption by id', server: () => own(), resumes: true, foreign: 'server' },
+  { name: 'fragments in another order', server: () => own({ mtu: 256 }), client: { mtu: 256 }, reordered: true },
   {
     name: 'ALPN, SRTP and a name',
     server: () => own({ ALPNProtocols: ['coap'], srtpProfiles: ['SRTP_AEAD_AES_128_GCM'] }),
@@ -93,36 +127,86 @@ interface Captured {
   readonly port: number;
 }
 
-async function capture(kind: Kind): Promise<Captured> {
+/** Each datagram is overtaken by up to two. */
+function shuffled(datagrams: CapturedDatagram[], seed: string): CapturedDatagram[] {
+  const random = seededRandom(seed);
+  return datagrams
+    .map((datagram, index) => ({ datagram, place: index + random() * 2.5 }))
+    .sort((left, right) => left.place - right.place)
+    .map(({ datagram }) => datagram);
+}
+
+async function capture(kind: Kind, cleanup: Cleanup, files: TemporaryFiles): Promise<Captured> {
+  const { certificatePem: ca } = await createAuthority();
   const heartbeat = kind.heartbeat === true;
-  const server = await listen({ ...(await kind.server()), heartbeat });
-  const forwarder = await Capture.to(portOf(server));
+  const options = { ...(await kind.server()), heartbeat };
+  const port = kind.foreign === 'server' ? await opensslServer(options, cleanup, files) : undefined;
+  const server = port === undefined ? await listen(options) : undefined;
+  const serverPort = port ?? (server === undefined ? 0 : portOf(server));
+  const client = typeof kind.client === 'function' ? await kind.client() : kind.client;
+  const dialled = (port: number, session?: Buffer): DTLSSocket =>
+    dialTo({ host: '127.0.0.1', port, ca, heartbeat, ...client, ...(session === undefined ? {} : { session }) });
+  let session: Buffer | undefined;
+  if (kind.resumes === true) {
+    const first = dialled(serverPort);
+    await next(first, 'secureConnect');
+    session = first.getSession();
+    first.close();
+    await next(first, 'close');
+  }
+  const forwarder = await Capture.to(serverPort);
+  let keylog = '';
+  const log = (line: Buffer): void => {
+    keylog += line.toString();
+  };
   try {
-    const client = typeof kind.client === 'function' ? await kind.client() : kind.client;
-    const { certificatePem: ca } = await createAuthority();
-    const socket = dialTo({ host: '127.0.0.1', port: forwarder.port, ca, heartbeat, ...client });
-    let keylog = '';
-    socket.on('keylog', (line) => (keylog += line.toString()));
-    socket.on('error', () => undefined);
-    if (kind.fails === true) {
-      server.on('dtlsClientError', () => undefined);
-      await next(socket, 'close');
+    if (kind.foreign === 'client') {
+      server?.on('keylog', log);
+      const peer = cleanup.start('openssl', ['s_client', '-dtls1', '-cipher', `ALL:${SECLEVEL}`, '-connect', `127.0.0.1:${forwarder.port}`]);
+      await peer.sees(/Cipher is/);
+      peer.write('Q\n');
+      await peer.ends();
     } else {
-      await next(socket, 'secureConnect');
-      const [peer] = server.sessions;
-      socket.send('from the client');
-      peer?.send('from the server');
-      await next(socket, 'message');
-      if (heartbeat) await socket.heartbeat();
-      const closed = peer === undefined ? undefined : next(peer, 'close');
-      socket.close();
-      await closed;
-      await new Promise((done) => setTimeout(done, 20)); // the last alert passes the forwarder
+      const socket = dialled(forwarder.port, session);
+      socket.on('keylog', log);
+      socket.on('error', () => undefined);
+      server?.on('dtlsClientError', () => undefined);
+      if (kind.fails === true) {
+        await next(socket, 'close');
+      } else {
+        await next(socket, 'secureConnect');
+        expect(socket.isSessionReused()).to.equal(kind.resumes === true);
+        await talk(socket, server);
+        if (heartbeat) await socket.heartbeat();
+        socket.close();
+        await next(socket, 'close');
+      }
     }
-    return { pcap: forwarder.pcap(), keylog, port: portOf(server) };
+    await forwarder.quiet();
+    return { pcap: forwarder.pcap(kind.reordered === true ? (all) => shuffled(all, 'decode') : undefined), keylog, port: serverPort };
   } finally {
     await forwarder.close();
   }
+}
+
+async function talk(socket: DTLSSocket, server: DTLSServer | undefined): Promise<void> {
+  socket.send('from the client');
+  if (server === undefined) return;
+  const [peer] = [...server.sessions].slice(-1);
+  peer?.send('from the server');
+  await next(socket, 'message');
+}
+
+/** s_server for two clients, one after the other, that keeps sessions by their id. */
+async function opensslServer(options: ServerOptions, cleanup: Cleanup, files: TemporaryFiles): Promise<number> {
+  const port = await freePort();
+  const { cert, key } = options as { cert: string; key: string };
+  const peer = cleanup.start('openssl', [
+    ...['s_server', '-dtls1_2', '-no_ticket', '-accept', `127.0.0.1:${port}`],
+    ...['-cert', files.file(cert), '-key', files.file(key)],
+  ]);
+  await peer.sees(/^ACCEPT/m);
+  return port;
 }
 
 const FIELDS = [
@@ -138,6 +222,59 @@ const FIELDS = [
   'dtls.handshake.fragment_offset',
   'dtls.handshake.fragment_length',
 ] as const;
+
+/** Texts, where they are names. */
+type Body = Record<string, unknown> & { version?: string };
+
+/** Of messages: tshark's field, and where the same number or bytes are in a message's body here. */
+const BODY_FIELDS: Readonly<Record<string, (body: Body, type: number) => unknown>> = {
+  'dtls.handshake.version': ({ version }) => (version === undefined ? undefined : VERSION_NUMBERS[version]),
+  'dtls.handshake.random': ({ random }) => random,
+  'dtls.handshake.session_id': ({ session_id }) => session_id,
+  'dtls.handshake.cookie': ({ cookie }) => cookie,
+  'dtls.handshake.ciphersuite': ({ cipher_suites, cipher_suite = cipher_suites }) => numbersOf(cipher_suite, suiteName),
+  'dtls.handshake.comp_method': ({ compression_methods, compression_method = compression_methods }) => compression_method,
+  'dtls.handshake.extensions_supported_group': ({ extensions }) => valueOf(extensions, 'supported_groups', groupName),
+  'dtls.use_srtp.protection_profile': ({ extensions }) => valueOf(extensions, 'use_srtp', srtpName),
+  'dtls.handshake.extensions_server_name': ({ extensions }) => valueOf(extensions, 'server_name'),
+  'dtls.handshake.extensions_alpn_str': ({ extensions }) => valueOf(extensions, 'application_layer_protocol_negotiation'),
+  'dtls.handshake.certificate_length': ({ certificates }) => (certificates as { length: number }[] | undefined)?.map(({ length }) => length),
+  'dtls.handshake.server_named_curve': ({ curve }) => numbersOf(curve, groupName),
+  'dtls.handshake.server_point_len': ({ curve, public_length }, type) => (type === 12 && curve !== undefined ? public_length : undefined),
+  'dtls.handshake.ys_len': ({ prime_length, public_length }) => (prime_length === undefined ? undefined : public_length),
+  'dtls.handshake.p_len': ({ prime_length }) => prime_length,
+  'dtls.handshake.hint': ({ psk_identity_hint }) => hexOf(psk_identity_hint),
+  'dtls.handshake.identity': ({ psk_identity }) => hexOf(psk_identity),
+  'dtls.handshake.epms_len': ({ encrypted_secret_length }) => encrypted_secret_length,
+  'dtls.handshake.cert_type': ({ certificate_types }) => certificate_types,
+  'dtls.handshake.session_ticket_lifetime_hint': ({ lifetime_hint }) => lifetime_hint,
+  'dtls.handshake.session_ticket_length': ({ ticket_length }) => ticket_length,
+  'dtls.handshake.sig_hash_alg': ({ extensions, signature_algorithms, signature_algorithm = signature_algorithms }) =>
+    numbersOf(signature_algorithm, signatureName) ?? valueOf(extensions, 'signature_algorithms', signatureName),
+};
+
+const hexOf = (text: unknown): string | undefined =>
+  typeof text === 'string' && text !== '' ? Buffer.from(text).toString('hex') : undefined;
+
+/** The numbers that have these names. */
+function numbersOf(names: unknown, nameOf: (number: number) => string): number[] | undefined {
+  if (names === undefined) return undefined;
+  const numbers = new Map(Array.from({ length: 0x10000 }, (_, number) => [nameOf(number), number]));
+  return [names as string | string[]].flat().map((name) => numbers.get(name) ?? NaN);
+}
+
+function valueOf(extensions: unknown, wanted: string, nameOf?: (number: number) => string): unknown {
+  const found = (extensions as { name: string; value?: unknown }[] | undefined)?.find(({ name }) => name === wanted);
+  if (found?.value === undefined) return undefined;
+  return nameOf === undefined ? found.value : numbersOf(found.value, nameOf);
+}
+
+/** As tshark prints it: numbers in decimal, bytes in hexadecimal, nothing for what is empty. */
+const printed = (value: unknown): string[] =>
+  value === undefined ? [] : [value].flat().map(String).filter(Boolean);
+
+/** tshark prints some numbers in hexadecimal. */
+const inDecimal = (text: string): string => (/^0x[0-9a-f]+$/.test(text) ? String(Number(text)) : text);
 
 const VERSION_NUMBERS: Record<string, number> = { 'DTLS 1.0': 0xfeff, 'DTLS 1.2': 0xfefd };
 
@@ -164,13 +301,42 @@ describe('dgram-dtls decode', function () {
   this.timeout(60_000);
   let files: TemporaryFiles;
 
+  const cleanup = new Cleanup();
+  const made = new Map<Kind, Captured>();
+  const printedOf = new Map<Kind, CliResult>();
+
   before(() => {
     files = new TemporaryFiles();
   });
   after(() => {
     files.remove();
   });
-  afterEach(closeEverything);
+  afterEach(async function () {
+    await closeEverything();
+    await cleanup.run();
+    const printed = cleanup.forget();
+    if (this.currentTest?.state === 'failed') console.error(printed);
+  });
+
+  /** What the command prints of it, with its file. */
+  async function decoded(kind: Kind): Promise<{ path: string; port: number; json: Decoded[] }> {
+    const { pcap, port } = await captured(kind);
+    const path = files.file(pcap);
+    let printed = printedOf.get(kind);
+    if (printed === undefined) {
+      printed = await cli(['decode', path, '--json']);
+      printedOf.set(kind, printed);
+      expect(printed.code).to.equal(0);
+    }
+    return { path, port, json: printed.json as Decoded[] };
+  }
+
+  /** One capture of each kind for all tests. */
+  async function captured(kind: Kind): Promise<Captured> {
+    const known = made.get(kind) ?? (await capture(kind, cleanup, files));
+    made.set(kind, known);
+    return known;
+  }
 
   async function tshark(path: string, port: number, keylog: string | undefined, ...more: string[]): Promise<string[][]> {
     const { stdout } = await run('tshark', [
@@ -178,31 +344,26 @@ describe('dgram-dtls decode', function () {
       ...(keylog === undefined ? [] : ['-o', `tls.keylog_file:${files.file(keylog)}`]),
       ...['-Y', 'dtls', '-T', 'fields', '-E', 'occurrence=a', '-E', 'aggregator=,', ...more],
     ]);
-    return stdout.trimEnd().split('\n').map((line) => line.split('\t'));
+    return stdout.replace(/\n$/, '').split('\n').map((line) => line.split('\t'));
   }
 
   describe('against tshark', () => {
     before(function () {
-      requirePrograms(this, 'tshark');
+      requirePrograms(this, 'tshark', 'openssl');
     });
 
     for (const kind of KINDS) {
       it(`reads every header of: ${kind.name}`, async () => {
-        const { pcap, port } = await capture(kind);
-        const path = files.file(pcap);
+        const { path, port, json } = await decoded(kind);
         const theirs = await tshark(path, port, undefined, ...FIELDS.flatMap((field) => ['-e', field]));
-        const { code, json } = await cli(['decode', path, '--json']);
-        expect(code).to.equal(0);
         expect(json.length).to.be.above(3);
-        expect(rows(json as Decoded[])).to.deep.equal(theirs.map((row) => FIELDS.map((_, i) => row[i] ?? '')));
+        expect(rows(json)).to.deep.equal(theirs.map((row) => FIELDS.map((_, i) => row[i] ?? '')));
       });
 
       it(`names the extensions of: ${kind.name}`, async () => {
-        const { pcap, port } = await capture(kind);
-        const path = files.file(pcap);
+        const { path, port, json } = await decoded(kind);
         const theirs = await tshark(path, port, undefined, '-e', 'dtls.handshake.extension.type');
-        const { json } = await cli(['decode', path, '--json']);
-        const types = (json as Decoded[]).flatMap(({ records }) =>
+        const types = json.flatMap(({ records }) =>
           records.flatMap(({ handshake }) =>
             (handshake ?? []).flatMap(({ body }) => {
               const { extensions = [] } = (body ?? {}) as { extensions?: { type: number; name: string }[] };
@@ -212,12 +373,32 @@ describe('dgram-dtls decode', function () {
           ),
         );
         expect(types).to.deep.equal(theirs.flatMap(([list]) => (list ?? '').split(',').filter(Boolean)));
-        if (kind.fails !== true) expect(types).to.include('23');
+        if (kind.fails !== true && kind.closed !== true) expect(types).to.include('23');
       });
 
-      if (kind.fails === true || kind.name === 'DTLS 1.0') continue;
+      it(`reads the messages of: ${kind.name}`, async () => {
+        const { path, port, json } = await decoded(kind);
+        const names = Object.keys(BODY_FIELDS);
+        const theirs = await tshark(path, port, undefined, ...names.flatMap((name) => ['-e', name]));
+        const ours = json.map(({ records }) => {
+          const messages = records.flatMap(({ handshake }) => handshake ?? []);
+          return Object.values(BODY_FIELDS).map((read) =>
+            messages
+              .flatMap(({ body, type }) => printed(body === undefined ? undefined : read(body as Body, type as number)))
+              .join(','),
+          );
+        });
+        const rows = theirs.map((row) => names.map((_, at) => (row[at] ?? '').split(',').map(inDecimal).join(',')));
+        // Nor does it know how to read the key exchange of such a suite.
+        const unreadable = kind.wiresharkCannot === true ? ['dtls.handshake.server_named_curve', 'dtls.handshake.server_point_len', 'dtls.handshake.identity'] : [];
+        const compared = (table: string[][]): string[][] =>
+          table.map((row) => row.filter((_, at) => !unreadable.includes(names[at] ?? '')));
+        expect(compared(ours)).to.deep.equal(compared(rows));
+      });
+
+      if (kind.fails === true || kind.closed === true || kind.foreign !== undefined) continue;
       it(`decrypts with a key log: ${kind.name}`, async () => {
-        const { pcap, keylog, port } = await capture(kind);
+        const { pcap, keylog, port } = await captured(kind);
         const path = files.file(pcap);
         const { json, code } = await cli(['decode', path, '--json', '--keylog', files.file(keylog)]);
         expect(code).to.equal(0);
@@ -239,18 +420,26 @@ describe('dgram-dtls decode', function () {
       });
     }
 
-    it('reads pcapng, as editcap writes it', async () => {
-      const { pcap } = await capture(firstKind());
-      const path = files.file(pcap);
-      const ng = `${path}.pcapng`;
-      await run('editcap', ['-F', 'pcapng', path, ng]);
-      const [first, second] = [await cli(['decode', path, '--json']), await cli(['decode', ng, '--json'])];
-      expect(second.json).to.deep.equal(first.json);
-    });
+    for (const format of ['pcapng', 'nsecpcap']) {
+      it(`reads ${format}, as editcap writes it, to the microsecond`, async () => {
+        const { pcap, port } = await captured(firstKind());
+        const path = files.file(pcap);
+        const other = `${path}.${format}`;
+        // Times of which a double's nearest neighbour is in another microsecond.
+        await run('editcap', ['-F', format, '-t', '0.000001', path, other]);
+        const [first, second] = [await cli(['decode', path, '--json']), await cli(['decode', other, '--json'])];
+        const withoutTime = (json: unknown[]): unknown[] => (json as Decoded[]).map((one) => ({ ...one, at: 0 }));
+        expect(withoutTime(second.json)).to.deep.equal(withoutTime(first.json));
+        const theirs = await tshark(other, port, undefined, '-e', 'frame.time_epoch');
+        expect(second.json.map(({ at }) => (at as number).toFixed(6))).to.deep.equal(
+          theirs.map(([time]) => (time ?? '').slice(0, -3)),
+        );
+      });
+    }
   });
 
   it('shows people the same, from standard input', async () => {
-    const { pcap } = await capture(firstKind());
+    const { pcap } = await captured(firstKind());
     const { code, stdout } = await cli(['decode'], { input: pcap });
     expect(code).to.equal(0);
     expect(stdout).to.match(/^datagram 1 at .*Z 127\.0\.0\.1:40000 > 127\.0\.0\.1:\d+, \d+ bytes$/m);
@@ -291,7 +480,7 @@ describe('dgram-dtls decode', function () {
 
   for (const kind of [KINDS[3], KINDS[4], KINDS[8]] as Kind[]) {
     it(`survives 3,000 damaged captures of: ${kind.name} (seed decode)`, async () => {
-      const { pcap, keylog } = await capture(kind);
+      const { pcap, keylog } = await captured(kind);
       const secrets = readKeyLog(keylog);
       const random = seededRandom(`decode ${kind.name}`);
       let decoded = 0;

@@ -57,15 +57,23 @@ export class Capture {
       .map(({ data }) => data.length);
   }
 
-  /** All datagrams as a pcap file, from a client's port 40000 to the server's. */
-  pcap(): Buffer {
+  /** Resolves when nothing has come for a moment. */
+  async quiet(): Promise<void> {
+    for (let seen = -1; seen !== this.datagrams.length; ) {
+      seen = this.datagrams.length;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+
+  /** All datagrams as a pcap file, from a client's port 40000 to the server's; in another order, if so wished. */
+  pcap(order = (all: CapturedDatagram[]): CapturedDatagram[] => all): Buffer {
     const header = Buffer.alloc(24);
     header.writeUInt32LE(0xa1b2c3d4, 0);
     header.writeUInt16LE(2, 4);
     header.writeUInt16LE(4, 6);
     header.writeUInt32LE(65535, 16);
     header.writeUInt32LE(101, 20); // LINKTYPE_RAW: begins with the IP header
-    return Buffer.concat([header, ...this.datagrams.map((datagram) => this.#packet(datagram))]);
+    return Buffer.concat([header, ...order(this.datagrams).map((datagram) => this.#packet(datagram))]);
   }
 
   async close(): Promise<void> {

@@ -59,11 +59,11 @@ function readPcap(input: Buffer, little: boolean, nano: boolean): Datagram[] {
   const datagrams: Datagram[] = [];
   let frame = 0;
   for (let at = 24; at + 16 <= input.length; ) {
-    const time = word(at) + word(at + 4) / (nano ? 1e9 : 1e6);
+    const micros = word(at) * 1e6 + Math.floor(word(at + 4) / (nano ? 1000 : 1));
     const size = word(at + 8);
     frame += 1;
     const packet = input.subarray(at + 16, at + 16 + size);
-    addPacket(datagrams, { frame, at: time, linkType, packet });
+    addPacket(datagrams, { frame, micros, linkType, packet });
     at += 16 + size;
   }
   return datagrams;
@@ -73,7 +73,7 @@ function readPcapng(input: Buffer): Datagram[] {
   const datagrams: Datagram[] = [];
   let little = true;
   let frame = 0;
-  let interfaces: { linkType: number; tick: number }[] = [];
+  let interfaces: { linkType: number; clock: InterfaceClock }[] = [];
   for (let at = 0; at + 12 <= input.length; ) {
     // A section header says in which order the bytes of its section are.
     const type = input.readUInt32BE(at) === PCAPNG_MAGIC ? PCAPNG_MAGIC : little ? input.readUInt32LE(at) : input.readUInt32BE(at);
@@ -87,14 +87,16 @@ function readPcapng(input: Buffer): Datagram[] {
     if (size < 12 || size % 4 !== 0 || at + size > input.length) break; // cut off, as a capture may be
     if (type === 1 && size >= 20) {
       const linkType = isLittle ? input.readUInt16LE(at + 8) : input.readUInt16BE(at + 8);
-      interfaces.push({ linkType, tick: timeTick(input.subarray(at + 16, at + size - 4), isLittle) });
+      interfaces.push({ linkType, clock: readClock(input.subarray(at + 16, at + size - 4), isLittle) });
     } else if (type === 6 && size >= 32) {
       frame += 1;
       const found = interfaces[word(at + 8)];
       const length = Math.min(word(at + 20), size - 32);
       const packet = input.subarray(at + 28, at + 28 + length);
-      const time = (word(at + 12) * 2 ** 32 + word(at + 16)) * (found?.tick ?? 1e-6);
-      if (found !== undefined) addPacket(datagrams, { frame, at: time, linkType: found.linkType, packet });
+      if (found !== undefined) {
+        const micros = microsOf(word(at + 12), word(at + 16), found.clock);
+        addPacket(datagrams, { frame, micros, linkType: found.linkType, packet });
+      }
     } else if (type === 3 && size >= 16) {
       frame += 1;
       const [found] = interfaces;
@@ -106,31 +108,50 @@ function readPcapng(input: Buffer): Datagram[] {
   return datagrams;
 }
 
-/** Option 9, if_tsresol: seconds in one tick. */
-function timeTick(options: Buffer, little: boolean): number {
+/** How an interface counts time: options 9, if_tsresol, and 14, if_tsoffset. */
+interface InterfaceClock {
+  readonly ticksPerSecond: bigint;
+  readonly offset: bigint;
+}
+
+function readClock(options: Buffer, little: boolean): InterfaceClock {
+  let ticksPerSecond = 1_000_000n;
+  let offset = 0n;
   for (let at = 0; at + 4 <= options.length; ) {
     const code = little ? options.readUInt16LE(at) : options.readUInt16BE(at);
     const size = little ? options.readUInt16LE(at + 2) : options.readUInt16BE(at + 2);
-    const value = options[at + 4];
-    if (code === 9 && value !== undefined) return (value & 0x80) === 0 ? 10 ** -value : 2 ** -(value & 0x7f);
+    const value = options.subarray(at + 4, at + 4 + size);
+    const [first] = value;
     if (code === 0) break;
+    if (code === 9 && first !== undefined) {
+      ticksPerSecond = (first & 0x80) === 0 ? 10n ** BigInt(first) : 2n ** BigInt(first & 0x7f);
+    } else if (code === 14 && value.length === 8) {
+      offset = little ? value.readBigInt64LE() : value.readBigInt64BE();
+    }
     at += 4 + Math.ceil(size / 4) * 4;
   }
-  return 1e-6;
+  return { ticksPerSecond, offset };
+}
+
+/** In whole numbers: a count of nanoseconds does not fit a double. */
+function microsOf(high: number, low: number, { ticksPerSecond, offset }: InterfaceClock): number {
+  const ticks = (BigInt(high) << 32n) | BigInt(low);
+  return Number((ticks * 1_000_000n) / ticksPerSecond + offset * 1_000_000n);
 }
 
 interface Packet {
   readonly frame: number;
-  readonly at?: number;
+  /** Since the epoch. */
+  readonly micros?: number;
   readonly linkType: number;
   readonly packet: Buffer;
 }
 
-function addPacket(datagrams: Datagram[], { frame, at, linkType, packet }: Packet): void {
+function addPacket(datagrams: Datagram[], { frame, micros, linkType, packet }: Packet): void {
   try {
     const ip = networkLayer(linkType, packet);
     const udp = ip === undefined ? undefined : transportLayer(ip);
-    if (udp !== undefined) datagrams.push({ frame, ...(at === undefined ? {} : { at: Math.round(at * 1e6) / 1e6 }), ...udp });
+    if (udp !== undefined) datagrams.push({ frame, ...(micros === undefined ? {} : { at: micros / 1e6 }), ...udp });
   } catch (error) {
     if (!(error instanceof RangeError)) throw error; // a packet that was cut off: not ours to judge
   }

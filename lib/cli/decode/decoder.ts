@@ -2,16 +2,18 @@
 import { handshakeMessageName } from '../../names';
 import type { Datagram } from './capture';
 import { readClientHello, readServerHello, type Fields } from './hello';
-import { describeContent, describeMessage } from './messages';
+import { describeContent, describeMessage, type Agreed } from './messages';
 import { contentTypeName, versionName } from './names';
 import { Malformed } from './reader';
 import { Assembly, readFragments, readRecords, type Fragment, type DtlsRecord } from './records';
 import { RecordKeys } from './secrets';
+import { suiteName } from './suites';
 
 /** What is known of the two ends of one flow. */
 interface Flow {
   client?: string | undefined;
   clientRandom?: Buffer;
+  agreed?: Agreed;
   keys?: RecordKeys | undefined;
   readonly assemblies: Map<string, Assembly>;
 }
@@ -90,7 +92,7 @@ export class Decoder {
     }
     const whole = assembly.add(fragment);
     if (whole !== undefined) this.#learn(fragment.type, whole, flow, from);
-    const body = whole === undefined ? undefined : describeMessage(fragment.type, whole);
+    const body = whole === undefined ? undefined : describeMessage(fragment.type, whole, flow.agreed);
     return {
       type: fragment.type,
       name: handshakeMessageName(fragment.type),
@@ -108,7 +110,8 @@ export class Decoder {
         flow.clientRandom = readClientHello(body).random;
         flow.client = from;
       } else if (type === 2) {
-        const { suite, random } = readServerHello(body);
+        const { version, suite, random } = readServerHello(body);
+        flow.agreed = { version, suite: suiteName(suite) };
         const { clientRandom } = flow;
         const master = clientRandom === undefined ? undefined : this.#secrets.get(clientRandom.toString('hex'));
         if (clientRandom !== undefined && master !== undefined) {

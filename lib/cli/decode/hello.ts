@@ -33,7 +33,7 @@ export interface ServerHello {
 
 const numbers = (bytes: Buffer, size: 1 | 2): number[] => items(bytes, (reader) => reader.number(size));
 
-const text = (bytes: Buffer): string => bytes.toString('latin1').replace(/[^\x20-\x7e]/g, '.');
+export const text = (bytes: Buffer): string => bytes.toString('latin1').replace(/[^\x20-\x7e]/g, '.');
 
 /** The values of extensions are read as a service: one that is malformed is still an extension. */
 function extensionValue(type: number, data: Buffer, fromClient: boolean): string | string[] | undefined {

@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 
 import { alertName } from '../../names';
-import { describeClientHello, describeServerHello, readClientHello, readServerHello, type Fields } from './hello';
+import { describeClientHello, describeServerHello, readClientHello, readServerHello, text, type Fields } from './hello';
 import { groupName, signatureName, versionName } from './names';
 import { items, Malformed, Reader } from './reader';
 
@@ -25,8 +25,54 @@ function certificate(der: Buffer): Fields {
 export const certificateChain = (body: Buffer): Buffer[] =>
   items(new Reader(body).vector(3), (reader) => reader.vector(3));
 
+/** What the ServerHello has agreed on: how the messages after it are to be read. */
+export interface Agreed {
+  readonly version: number;
+  /** IANA's name. */
+  readonly suite: string;
+}
+
+const DTLS_1_2 = 0xfefd;
+const NAMED_CURVE = 3;
+
+const isPsk = (suite: string): boolean => /(^|_)PSK_/.test(suite);
+
+/** Before TLS 1.2 signatures do not say how they were made (RFC 4346 section 7.4.3). */
+const signatureAlgorithm = (reader: Reader, { version }: Agreed): Fields =>
+  version === DTLS_1_2 ? { signature_algorithm: signatureName(reader.number(2)) } : {};
+
+/** RFC 5246 section 7.4.3, RFC 8422 section 5.4, RFC 4279 section 2. */
+function serverKeyExchange(reader: Reader, agreed: Agreed): Fields {
+  const { suite } = agreed;
+  const hint = isPsk(suite) ? { psk_identity_hint: text(reader.vector(2)) } : {};
+  let parameters: Fields = {};
+  if (suite.includes('ECDH')) {
+    const curveType = reader.number(1);
+    if (curveType !== NAMED_CURVE) return { ...hint, curve_type: curveType };
+    parameters = { curve: groupName(reader.number(2)), public_length: reader.vector(1).length };
+  } else if (suite.includes('DHE_') || suite.includes('DH_anon')) {
+    const p = reader.vector(2);
+    reader.vector(2);
+    parameters = { prime_length: p.length, public_length: reader.vector(2).length };
+  }
+  if (isPsk(suite) || suite.includes('anon') || reader.left === 0) return { ...hint, ...parameters };
+  const algorithm = signatureAlgorithm(reader, agreed);
+  return { ...hint, ...parameters, ...algorithm, signature_length: reader.vector(2).length };
+}
+
+/** RFC 5246 section 7.4.7. */
+function clientKeyExchange(reader: Reader, { suite }: Agreed): Fields {
+  const identity = isPsk(suite) ? { psk_identity: text(reader.vector(2)) } : {};
+  if (suite.includes('ECDH')) return { ...identity, public_length: reader.vector(1).length };
+  if (suite.includes('DHE_') || suite.includes('DH_anon')) {
+    return { ...identity, public_length: reader.vector(2).length };
+  }
+  if (suite.includes('RSA_')) return { ...identity, encrypted_secret_length: reader.vector(2).length };
+  return identity;
+}
+
 /** The fields of a message; `undefined` where there is nothing to say beside its length. */
-function fields(type: number, body: Buffer): Fields | undefined {
+function fields(type: number, body: Buffer, agreed: Agreed | undefined): Fields | undefined {
   const reader = new Reader(body);
   switch (type) {
     case 1:
@@ -40,19 +86,24 @@ function fields(type: number, body: Buffer): Fields | undefined {
     case 11:
       return { certificates: certificateChain(body).map(certificate) };
     case 12:
-      // Named curves only: what else there is depends on the suite.
-      return body[0] === 3 ? { curve: groupName(body.readUInt16BE(1)) } : undefined;
+      return agreed === undefined ? undefined : serverKeyExchange(reader, agreed);
     case 13: {
       const types = [...reader.vector(1)];
-      const algorithms = items(reader.vector(2), (one) => signatureName(one.number(2)));
+      const algorithms =
+        agreed?.version === DTLS_1_2
+          ? { signature_algorithms: items(reader.vector(2), (one) => signatureName(one.number(2))) }
+          : {};
       return {
         certificate_types: types,
-        signature_algorithms: algorithms,
+        ...algorithms,
         authorities: items(reader.vector(2), (one) => one.vector(2)).length,
       };
     }
     case 15:
-      return { signature_algorithm: signatureName(reader.number(2)), signature_length: reader.vector(2).length };
+      if (agreed === undefined) return undefined;
+      return { ...signatureAlgorithm(reader, agreed), signature_length: reader.vector(2).length };
+    case 16:
+      return agreed === undefined ? undefined : clientKeyExchange(reader, agreed);
     case 20:
       return { verify_data: body.toString('hex') };
     default:
@@ -60,12 +111,12 @@ function fields(type: number, body: Buffer): Fields | undefined {
   }
 }
 
-export function describeMessage(type: number, body: Buffer): Fields | undefined {
+/** `agreed`: undefined where the capture does not show the ServerHello. */
+export function describeMessage(type: number, body: Buffer, agreed?: Agreed): Fields | undefined {
   try {
-    return fields(type, body);
+    return fields(type, body, agreed);
   } catch (error) {
-    // RangeError: a Buffer was read beyond its end.
-    if (error instanceof Malformed || error instanceof RangeError) return { malformed: error.message };
+    if (error instanceof Malformed) return { malformed: error.message };
     throw error;
   }
 }

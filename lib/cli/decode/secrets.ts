@@ -1,6 +1,7 @@
 /** Opens AEAD records of DTLS 1.2 with the master secrets of a key log. */
-import { createDecipheriv, createHmac, type CipherCCMTypes, type CipherGCMTypes } from 'node:crypto';
+import { createDecipheriv, type CipherCCMTypes, type CipherGCMTypes } from 'node:crypto';
 
+import { native } from '../../native';
 import type { DtlsRecord } from './records';
 import { suiteName } from './suites';
 
@@ -43,23 +44,6 @@ function aeadOf(suite: number): Aead | undefined {
   };
 }
 
-/** P_hash of RFC 5246 section 5, over OpenSSL's HMAC: Node has no door to OpenSSL's TLS1-PRF. */
-function expand(digest: string, secret: Buffer, label: string, seed: Buffer, size: number): Buffer {
-  const hmac = (...parts: Buffer[]): Buffer => {
-    const context = createHmac(digest, secret);
-    for (const part of parts) context.update(part);
-    return context.digest();
-  };
-  const whole = Buffer.concat([Buffer.from(label), seed]);
-  const blocks: Buffer[] = [];
-  for (let a = hmac(whole), have = 0; have < size; a = hmac(a)) {
-    const block = hmac(a, whole);
-    blocks.push(block);
-    have += block.length;
-  }
-  return Buffer.concat(blocks, size);
-}
-
 export class RecordKeys {
   readonly #aead: Aead;
   readonly #keys: readonly { key: Buffer; iv: Buffer }[];
@@ -75,7 +59,7 @@ export class RecordKeys {
     if (aead === undefined) return undefined;
     const { key, iv, digest } = aead;
     const seed = Buffer.concat([serverRandom, clientRandom]);
-    const block = expand(digest, master, 'key expansion', seed, 2 * (key + iv));
+    const block = native.prf(digest, master, 'key expansion', seed, 2 * (key + iv));
     const ivs = 2 * key;
     return new RecordKeys(aead, [
       { key: block.subarray(0, key), iv: block.subarray(ivs, ivs + iv) },
