@@ -1,29 +1,15 @@
-/** Why something of a datagram was dropped, read off the counters before and after it. */
+/** Why something of a datagram was dropped, as a DROPPED record says it. */
 import type { DropReasons } from './diagnostics';
 import { native } from './native';
 
-const REASONS: readonly (keyof DropReasons)[] = [
-  'replays',
-  'badRecords',
-  'discardedRecords',
-  'heartbeatsDiscarded',
-  'cookiesRefused',
-  'sessionsRefused',
-  'malformedDatagrams',
-  'unknownPeerDatagrams',
-];
-
-const names = [...native.trafficCounters, ...native.endpointCounters];
-const indices = REASONS.map((reason) => [reason, names.indexOf(reason)] as const);
-
-export function dropsSince(before: Float64Array, after: Float64Array): DropReasons | undefined {
+export function readDrops(bytes: Buffer): DropReasons {
   const drops: DropReasons = {};
-  let any = false;
-  for (const [reason, index] of indices) {
-    const grown = (after[index] ?? 0) - (before[index] ?? 0);
-    if (grown <= 0) continue;
-    drops[reason] = grown;
-    any = true;
-  }
-  return any ? drops : undefined;
+  const counts = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  // In the machine's own order of bytes: written and read in one process.
+  const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+  native.dropReasons.forEach((reason, index) => {
+    const grown = counts.getUint32(index * 4, littleEndian);
+    if (grown > 0) drops[reason as keyof DropReasons] = grown;
+  });
+  return drops;
 }

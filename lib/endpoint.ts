@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 
 import { census, type CountedEndpoint } from './census';
 import { channels } from './diagnostics';
-import { dropsSince } from './drops';
+import { readDrops } from './drops';
 import { ioError } from './errors';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from './native';
 import { NativeUdpTransport, systemError } from './native-udp';
@@ -69,6 +69,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   #closing = false;
   #flushScheduled = false;
   #transportErrors = 0;
+  #reportsDrops = false;
 
   static readonly #byTransport = new WeakMap<object, Endpoint>();
 
@@ -99,9 +100,15 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     this.#udp = transport instanceof NativeUdpTransport ? transport : undefined;
     if (this.#udp === undefined) transport.start(this);
     else {
-      this.#udp.attach(this.core, () => {
-        this.flush();
-      });
+      this.#udp.attach(
+        this.core,
+        () => {
+          this.#noticeSubscribers();
+        },
+        () => {
+          this.flush();
+        },
+      );
     }
     census.living.add(this);
   }
@@ -258,8 +265,13 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     census.bury(this);
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    outbox.unregister(this.#id);
-    this.#transport.close(done);
+    // The native socket still has to say what became of the last datagrams.
+    if (this.#udp === undefined) outbox.unregister(this.#id);
+    this.#transport.close(() => {
+      outbox.drain();
+      outbox.unregister(this.#id);
+      done();
+    });
   }
 
   stats(): EndpointStats {
@@ -271,25 +283,17 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   receive(datagram: Uint8Array, peer: Peer): void {
     if (outbox.idle) this.#peers.length = 0;
     const index = this.#peers.push(peer) - 1;
-    const before = channels.dropped.hasSubscribers ? this.core.counters() : undefined;
+    this.#noticeSubscribers();
     this.core.receive(datagram, peer.address, peer.port, index);
-    if (before !== undefined) this.#publishDrops(before, datagram.length, peer);
     this.flush();
   }
 
-  #publishDrops(before: Float64Array, length: number, peer: Peer): void {
-    const reasons = dropsSince(before, this.core.counters());
-    if (reasons === undefined) return;
-    const { address, port, family } = peer;
-    const session = this.#sessions.find(
-      (entry) => entry?.handler.peer.port === port && entry.handler.peer.address === address,
-    );
-    channels.dropped.publish({
-      socket: session?.handler.socket,
-      peer: { address, port, family },
-      length,
-      reasons,
-    });
+  /** A channel does not say when somebody subscribes: to be called before datagrams are handled. */
+  #noticeSubscribers(): void {
+    const wanted = channels.dropped.hasSubscribers;
+    if (wanted === this.#reportsDrops) return;
+    this.#reportsDrops = wanted;
+    this.core.reportDrops(wanted);
   }
 
   drain(): void {
@@ -383,6 +387,10 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
       this.#onTransportError(slot, generation, a);
       return;
     }
+    if (type === RecordType.Dropped) {
+      this.#onDropped(slot, generation, a, b, bytes);
+      return;
+    }
     if (slot === NO_SLOT) {
       const peer = this.#peerAt(a);
       if (peer !== undefined) this.#server?.onPacket(bytes, peer);
@@ -396,6 +404,19 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
 
   #peerAt(index: number): Peer | undefined {
     return this.#udp === undefined ? this.#peers[index] : this.#udp.peerAt(index);
+  }
+
+  #onDropped(slot: number, generation: number, index: number, length: number, bytes: Buffer): void {
+    const peer = this.#peerAt(index);
+    if (peer === undefined || !channels.dropped.hasSubscribers) return;
+    const entry = slot === NO_SLOT ? undefined : this.#sessions[slot];
+    const { address, port, family } = peer;
+    channels.dropped.publish({
+      socket: entry?.generation === generation ? entry.handler.socket : undefined,
+      peer: { address, port, family },
+      length,
+      reasons: readDrops(bytes),
+    });
   }
 
   #onTransportError(slot: number, generation: number, errno: number): void {

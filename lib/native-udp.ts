@@ -9,8 +9,9 @@ import type { DatagramTransport, Peer, UdpOptions } from './transport';
 
 /** Bytes that may wait in the queue before `send` asks the caller to wait. */
 const HIGH_WATER_MARK = 256 * 1024;
-/** How long close() waits for what the system does not take. */
+/** How often, and how many milliseconds apart, close() tries to send what the system does not take. */
 const CLOSE_TURNS = 100;
+const CLOSE_PAUSE = 10;
 
 /** An error as Node's own sockets have it. */
 export function systemError(errno: number, syscall: string, address?: string, port?: number): Error {
@@ -75,9 +76,9 @@ export class NativeUdpTransport implements DatagramTransport {
     if (errno !== 0) throw systemError(errno, 'setsockopt');
   }
 
-  /** Begins to deliver: `wake` is called after each batch. */
-  attach(core: NativeEndpoint, wake: () => void): void {
-    this.#socket.attach(core, outbox.native, wake);
+  /** Begins to deliver: `begin` is called before each batch, `wake` after it. */
+  attach(core: NativeEndpoint, begin: () => void, wake: () => void): void {
+    this.#socket.attach(core, outbox.native, begin, wake);
   }
 
   /** Whom a record's peer index means, until the record has been handled. */
@@ -106,6 +107,7 @@ export class NativeUdpTransport implements DatagramTransport {
     return toPeer(this.#socket.address());
   }
 
+  /** What cannot be sent within a second is given up, and told. */
   close(done: () => void): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -115,9 +117,9 @@ export class NativeUdpTransport implements DatagramTransport {
   #closeWhenSent(done: () => void, turns: number): void {
     this.flush();
     if (turns > 0 && this.#queued[0] !== 0) {
-      setImmediate(() => {
+      setTimeout(() => {
         this.#closeWhenSent(done, turns - 1);
-      });
+      }, CLOSE_PAUSE);
       return;
     }
     this.#socket.close();

@@ -98,6 +98,8 @@ export interface NativeEndpoint {
   setPolicy(policy: NativeSessionPolicy): void;
   stopListening(): void;
   setBusy(busy: boolean): void;
+  /** Whether there are DROPPED records. */
+  reportDrops(report: boolean): void;
   receive(datagram: Uint8Array, address: string, port: number, peerIndex: number): void;
   connect(
     address: string,
@@ -187,8 +189,10 @@ export interface NativeEndpoint {
 }
 
 export interface NativeUdpSocket {
-  /** Begins to poll; `wake` is called when records may have come of it. */
-  attach(endpoint: NativeEndpoint, outbox: NativeOutbox, wake: () => void): void;
+  /**
+   * Begins to poll; `begin` is called before datagrams are read, `wake` when records may have come of them.
+   */
+  attach(endpoint: NativeEndpoint, outbox: NativeOutbox, begin: () => void, wake: () => void): void;
   /** An error number, or 0. */
   connect(address: string, port: number): number;
   /** An error number, or 0. */
@@ -208,6 +212,8 @@ export interface Native {
   readonly failures: readonly NativeFailure[];
   readonly trafficCounters: readonly string[];
   readonly endpointCounters: readonly string[];
+  /** Names of src-native/core/drops.def, in its order. */
+  readonly dropReasons: readonly string[];
   /** Names of SRTP protection profiles that can be negotiated. */
   readonly srtpProfiles: readonly string[];
   /** Milliseconds since the Unix epoch that never go back: the clock of all deadlines. */

@@ -16,6 +16,7 @@ export const RecordType = {
   Session: 12,
   Sent: 13,
   TransportError: 14,
+  Dropped: 15,
 } as const;
 
 /** As LookupKind in src-native/core/outbox.h. */

@@ -69,6 +69,8 @@ export interface UdpStats {
   sendErrors: number;
   /** Datagrams that came cut, and were dropped. */
   truncated: number;
+  /** Datagrams that found the receive buffer full, as the system counts them: merged ones may count as one. */
+  overflowed: number;
   /** Whether merging is in use: a device or kernel may refuse it. */
   gso: boolean;
   gro: boolean;

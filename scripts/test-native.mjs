@@ -1,4 +1,4 @@
-// Compiles the core and its C++ tests with the sanitizers, against the system's OpenSSL, and runs
+// Compiles the core, the sockets and their C++ tests with the sanitizers, against the system's OpenSSL, and runs
 // them: npm run test:native [-- --filter 'part of a test name']
 
 import { spawnSync } from 'node:child_process';
@@ -43,7 +43,7 @@ function stale(object) {
 }
 
 mkdirSync(join(root, BUILD), { recursive: true });
-const objects = [...files('src-native/core', '.cc'), ...files('test/native', '.cc')].map(
+const objects = [...files('src-native/core', '.cc'), ...files('src-native/io', '.cc'), ...files('test/native', '.cc')].map(
   (source) => ({
     source,
     object: `${BUILD}/${source.replaceAll('/', '-').replace(/\.cc$/, '.o')}`,

@@ -58,6 +58,11 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 #include "core/endpoint_stats.def"
                                                 }));
 #undef DTLS_STAT
+#define DTLS_DROP(whose, name) #name,
+  exports.Set("dropReasons", names_of(env, {
+#include "core/drops.def"
+                                           }));
+#undef DTLS_DROP
   Napi::Array profiles = Napi::Array::New(env);
   for (const SrtpProfile& profile : kSrtpProfiles) profiles.Set(profiles.Length(), profile.name);
   exports.Set("srtpProfiles", profiles);

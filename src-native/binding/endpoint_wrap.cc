@@ -37,6 +37,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::set_policy>("setPolicy"),
           InstanceMethod<&EndpointWrap::stop_listening>("stopListening"),
           InstanceMethod<&EndpointWrap::set_busy>("setBusy"),
+          InstanceMethod<&EndpointWrap::report_drops>("reportDrops"),
           InstanceMethod<&EndpointWrap::receive>("receive"),
           InstanceMethod<&EndpointWrap::connect>("connect"),
           InstanceMethod<&EndpointWrap::send>("send"),
@@ -124,6 +125,10 @@ void EndpointWrap::stop_listening(const Napi::CallbackInfo& /*info*/) {
 
 void EndpointWrap::set_busy(const Napi::CallbackInfo& info) {
   endpoint_->set_busy(info[0].As<Napi::Boolean>().Value());
+}
+
+void EndpointWrap::report_drops(const Napi::CallbackInfo& info) {
+  endpoint_->report_drops(info[0].As<Napi::Boolean>().Value());
 }
 
 void EndpointWrap::receive(const Napi::CallbackInfo& info) {

@@ -2,6 +2,7 @@
 
 #ifdef __linux__
 
+#include <algorithm>
 #include <cerrno>
 
 #include "binding/environment.h"
@@ -13,6 +14,10 @@ namespace {
 // One wake-up of JavaScript is for at most so many calls of recvmmsg: the rest of the event loop
 // has its turn, too, and what there is to say has room in the outbox.
 constexpr int kReceiveCalls = 2;
+
+// Until the next try, when a queue below the socket is full and nobody will tell when it is not.
+constexpr uint64_t kFirstRetry = 1;
+constexpr uint64_t kLastRetry = 64;
 
 int int_of(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
 bool flag_of(const Napi::Value& value) { return value.As<Napi::Boolean>().Value(); }
@@ -79,51 +84,61 @@ void UdpWrap::attach(const Napi::CallbackInfo& info) {
   endpoint_ = EndpointWrap::Unwrap(info[0].As<Napi::Object>());
   outbox_object_ = Napi::Persistent(info[1].As<Napi::Object>());
   outbox_ = OutboxWrap::Unwrap(info[1].As<Napi::Object>());
-  wake_ = Napi::Persistent(info[2].As<Napi::Function>());
+  begin_ = Napi::Persistent(info[2].As<Napi::Function>());
+  wake_ = Napi::Persistent(info[3].As<Napi::Function>());
   context_ = std::make_unique<Napi::AsyncContext>(env, "DGRAM_DTLS_UDP");
   uv_loop_t* loop = nullptr;
-  auto made = std::make_unique<Poll>();
+  auto made = std::make_unique<Handles>();
   if (napi_get_uv_event_loop(env, &loop) != napi_ok ||
-      uv_poll_init(loop, &made->handle, socket_->descriptor()) != 0) {
+      uv_poll_init(loop, &made->poll, socket_->descriptor()) != 0) {
     throw_errno(env, EBADF, "poll");
     return;
   }
-  poll_ = made.release();
-  poll_->handle.data = poll_;
-  poll_->owner = this;
-  // An environment that ends closes the handle before it closes its loop.
+  handles_ = made.release();
+  handles_->owner = this;
+  handles_->open = 2;
+  uv_timer_init(loop, &handles_->retry);
+  uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->retry));
+  handles_->poll.data = handles_->retry.data = handles_;
+  // An environment that ends closes the handles before it closes its loop.
   napi_add_async_cleanup_hook(
       env,
-      [](napi_async_cleanup_hook_handle /*hook*/, void* poll) {
-        close_poll(static_cast<Poll*>(poll));
+      [](napi_async_cleanup_hook_handle /*hook*/, void* handles) {
+        close_handles(static_cast<Handles*>(handles));
       },
-      poll_, &poll_->hook);
+      handles_, &handles_->hook);
   endpoint_->endpoint().use(this);
   poll();
 }
 
-void UdpWrap::close_poll(Poll* poll) {
-  if (poll->owner != nullptr) poll->owner->poll_ = nullptr;
-  poll->owner = nullptr;
-  if (poll->closing) return;
-  poll->closing = true;
-  uv_poll_stop(&poll->handle);
-  uv_close(reinterpret_cast<uv_handle_t*>(&poll->handle), [](uv_handle_t* handle) {
-    const std::unique_ptr<Poll> closed(static_cast<Poll*>(handle->data));
-    napi_remove_async_cleanup_hook(closed->hook);
-  });
+void UdpWrap::close_handles(Handles* handles) {
+  if (handles->owner != nullptr) handles->owner->handles_ = nullptr;
+  handles->owner = nullptr;
+  if (handles->closing) return;
+  handles->closing = true;
+  uv_poll_stop(&handles->poll);
+  uv_timer_stop(&handles->retry);
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles->poll), on_handle_closed);
+  uv_close(reinterpret_cast<uv_handle_t*>(&handles->retry), on_handle_closed);
+}
+
+void UdpWrap::on_handle_closed(uv_handle_t* handle) {
+  auto* handles = static_cast<Handles*>(handle->data);
+  if (--handles->open != 0) return;
+  const std::unique_ptr<Handles> closed(handles);
+  napi_remove_async_cleanup_hook(closed->hook);
 }
 
 void UdpWrap::stop() {
-  if (poll_ != nullptr) close_poll(poll_);
+  if (handles_ != nullptr) close_handles(handles_);
   socket_.reset();
 }
 
 void UdpWrap::poll() {
-  if (poll_ == nullptr) return;
+  if (handles_ == nullptr) return;
   const int events = wants_to_write_ ? UV_READABLE | UV_WRITABLE : UV_READABLE;
-  uv_poll_start(&poll_->handle, events, [](uv_poll_t* handle, int status, int what) {
-    UdpWrap* owner = static_cast<Poll*>(handle->data)->owner;
+  uv_poll_start(&handles_->poll, events, [](uv_poll_t* handle, int status, int what) {
+    UdpWrap* owner = static_cast<Handles*>(handle->data)->owner;
     if (owner != nullptr) owner->on_poll(status, what);
   });
 }
@@ -137,7 +152,10 @@ void UdpWrap::on_poll(int status, int events) {
     socket_->read_errors(*this);
     poll();
   }
-  if (status < 0 || (events & UV_READABLE) != 0) receive_some();
+  if (status < 0 || (events & UV_READABLE) != 0) {
+    begin_.Call({});
+    receive_some();
+  }
   if (socket_) send_queued();
   endpoint_->publish_deadline();
   wake_.MakeCallback(env.Global(), {}, *context_);
@@ -160,7 +178,7 @@ void UdpWrap::receive_some() {
         continue;
       case io::UdpSocket::Received::kFailed:
         endpoint_->endpoint().transport_error(PeerAddress(), error);
-        uv_poll_stop(&poll_->handle);
+        uv_poll_stop(&handles_->poll);
         return;
     }
   }
@@ -191,16 +209,37 @@ void UdpWrap::on_sent(SessionId from, uint32_t token, int error) {
 
 void UdpWrap::transmit(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram) {
   if (!socket_) return;
-  socket_->queue(to, from, token, datagram);
+  if (!socket_->queue(to, from, token, datagram)) on_sent(from, token, ENOBUFS);
   *queued_ = static_cast<uint32_t>(socket_->queued_bytes());
 }
 
 void UdpWrap::send_queued() {
-  const bool all = socket_->flush(*this);
+  const io::UdpSocket::Flushed flushed = socket_->flush(*this);
   *queued_ = static_cast<uint32_t>(socket_->queued_bytes());
-  if (all != wants_to_write_) return;
-  wants_to_write_ = !all;
+  if (flushed == io::UdpSocket::Flushed::kNoBuffers) {
+    retry_later();
+  } else {
+    retry_delay_ = 0;
+  }
+  const bool full = flushed == io::UdpSocket::Flushed::kFull;
+  if (full == wants_to_write_) return;
+  wants_to_write_ = full;
   poll();
+}
+
+// The socket is writable all the while: it would only be tried over and over.
+void UdpWrap::retry_later() {
+  if (handles_ == nullptr || uv_is_active(reinterpret_cast<uv_handle_t*>(&handles_->retry)) != 0) {
+    return;
+  }
+  retry_delay_ = retry_delay_ == 0 ? kFirstRetry : std::min(2 * retry_delay_, kLastRetry);
+  uv_timer_start(
+      &handles_->retry,
+      [](uv_timer_t* timer) {
+        UdpWrap* owner = static_cast<Handles*>(timer->data)->owner;
+        if (owner != nullptr) owner->on_poll(0, UV_WRITABLE);
+      },
+      retry_delay_, 0);
 }
 
 void UdpWrap::flush(const Napi::CallbackInfo& /*info*/) {
@@ -248,19 +287,24 @@ Napi::Value UdpWrap::counters(const Napi::CallbackInfo& info) {
   put("sentMerged", stats.sentMerged);
   put("sendErrors", stats.sendErrors);
   put("truncated", stats.truncated);
+  put("overflowed", stats.overflowed);
   result.Set("gso", socket_ && socket_->gso());
   result.Set("gro", socket_ && socket_->gro());
   return result;
 }
 
-void UdpWrap::close(const Napi::CallbackInfo& /*info*/) { stop(); }
+void UdpWrap::close(const Napi::CallbackInfo& /*info*/) {
+  if (socket_) socket_->abandon(*this);
+  *queued_ = 0;
+  stop();
+}
 
 void UdpWrap::ref(const Napi::CallbackInfo& /*info*/) {
-  if (poll_ != nullptr) uv_ref(reinterpret_cast<uv_handle_t*>(&poll_->handle));
+  if (handles_ != nullptr) uv_ref(reinterpret_cast<uv_handle_t*>(&handles_->poll));
 }
 
 void UdpWrap::unref(const Napi::CallbackInfo& /*info*/) {
-  if (poll_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(&poll_->handle));
+  if (handles_ != nullptr) uv_unref(reinterpret_cast<uv_handle_t*>(&handles_->poll));
 }
 
 }  // namespace dtls::binding

@@ -28,9 +28,11 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   void transmit(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram) override;
 
  private:
-  // The poll handle outlives the socket until libuv has let go of it.
-  struct Poll {
-    uv_poll_t handle{};
+  // libuv's handles outlive the socket until it has let go of them.
+  struct Handles {
+    uv_poll_t poll{};
+    uv_timer_t retry{};
+    int open = 0;
     UdpWrap* owner = nullptr;
     napi_async_cleanup_hook_handle hook = nullptr;
     bool closing = false;
@@ -57,17 +59,21 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   void send_queued();
   void poll();
   void stop();
-  static void close_poll(Poll* poll);
+  void retry_later();
+  static void close_handles(Handles* handles);
+  static void on_handle_closed(uv_handle_t* handle);
 
   std::unique_ptr<io::UdpSocket> socket_;
-  Poll* poll_ = nullptr;  // frees itself when libuv has closed it
+  Handles* handles_ = nullptr;  // free themselves when libuv has closed them
   bool wants_to_write_ = false;
+  uint64_t retry_delay_ = 0;          // milliseconds; 0 when the last try went well
   EndpointWrap* endpoint_ = nullptr;  // kept alive by endpoint_object_
   OutboxWrap* outbox_ = nullptr;      // kept alive by outbox_object_
   Napi::ObjectReference endpoint_object_;
   Napi::ObjectReference outbox_object_;
   Napi::ObjectReference queued_memory_;
   uint32_t* queued_ = nullptr;  // bytes in the queue, for JavaScript to see
+  Napi::FunctionReference begin_;
   Napi::FunctionReference wake_;
   std::unique_ptr<Napi::AsyncContext> context_;
   // Of the datagrams whose records JavaScript has not taken yet.

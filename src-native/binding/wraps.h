@@ -122,6 +122,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   void set_policy(const Napi::CallbackInfo& info);
   void stop_listening(const Napi::CallbackInfo& info);
   void set_busy(const Napi::CallbackInfo& info);
+  void report_drops(const Napi::CallbackInfo& info);
   void receive(const Napi::CallbackInfo& info);
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value send(const Napi::CallbackInfo& info);

@@ -117,6 +117,29 @@ bool Endpoint::admit(const PeerAddress& peer) {
 
 void Endpoint::receive(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
   const ErrorQueueScope errors;
+  if (!report_drops_) {
+    take(datagram, peer, peer_index, now);
+    return;
+  }
+  const DropCounts before = drop_counts(traffic_, stats_);
+  take(datagram, peer, peer_index, now);
+  tell_drops(before, datagram, peer, peer_index);
+}
+
+void Endpoint::tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
+                          uint32_t peer_index) {
+  const DropCounts after = drop_counts(traffic_, stats_);
+  if (after == before) return;
+  std::array<uint32_t, kDropReasons> grown{};
+  for (size_t i = 0; i < grown.size(); ++i) grown[i] = static_cast<uint32_t>(after[i] - before[i]);
+  SessionId about{id_, kNoSlot, 0};
+  const auto known = peers_.find(peer);
+  if (known != peers_.end()) about = slots_[known->second.current].session->id();
+  outbox_.append(RecordType::kDropped, about, peer_index, static_cast<uint32_t>(datagram.size),
+                 {reinterpret_cast<const uint8_t*>(grown.data()), sizeof grown});
+}
+
+void Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
   ++traffic_.datagramsReceived;
   traffic_.bytesReceived += datagram.size;
   if (!is_dtls(datagram)) {

@@ -47,6 +47,8 @@ class Endpoint {
   // While busy, ClientHellos that would begin a session are counted and dropped.
   void set_busy(bool busy) { busy_ = busy; }
   bool busy() const { return busy_; }
+  // Whether a DROPPED record tells of each datagram of which something was dropped.
+  void report_drops(bool report) { report_drops_ = report; }
 
   // `peer_index` comes back in records that have no session to name their peer.
   void receive(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
@@ -97,6 +99,9 @@ class Endpoint {
     uint32_t candidate = kNoSlot;
   };
 
+  void take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
+  void tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
+                  uint32_t peer_index);
   bool on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
                        uint32_t peer_index, double now);
   void send_hello_verify_request(const RecordView& record, const PeerAddress& peer, Bytes random,
@@ -115,6 +120,7 @@ class Endpoint {
   const uint32_t id_;
   std::unique_ptr<ListenerConfig> listener_;
   bool busy_ = false;
+  bool report_drops_ = false;
   std::unique_ptr<CookieJar> cookies_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;

@@ -22,7 +22,9 @@ void Outbox::place(Record record, Bytes bytes) {
 }
 
 void Outbox::append(RecordType type, SessionId id, uint32_t a, uint32_t b, Bytes bytes) {
-  if (type == RecordType::kOpen || type == RecordType::kPacket) ++named_peers_;
+  if (type == RecordType::kOpen || type == RecordType::kPacket || type == RecordType::kDropped) {
+    ++named_peers_;
+  }
   const Record record{
       static_cast<uint32_t>(type),      id.endpoint, id.slot, id.generation, a, b, 0,
       static_cast<uint32_t>(bytes.size)};

@@ -41,6 +41,12 @@ class PeerAddress {
   }
   Bytes local() const { return {local_.data(), local_size_}; }
 
+  // The same peer, by the same way: from the same local address.
+  bool same_path(const PeerAddress& other) const {
+    return *this == other && local_size_ == other.local_size_ &&
+           std::memcmp(local_.data(), other.local_.data(), local_size_) == 0;
+  }
+
   // The same host with port 0: the key by which sessions for each host are counted.
   PeerAddress host_only() const {
     PeerAddress host = *this;

@@ -17,6 +17,11 @@ constexpr size_t kEndpointStats = 0
 #include "core/endpoint_stats.def"
     ;
 #undef DTLS_STAT
+#define DTLS_DROP(whose, name) +1
+constexpr size_t kDropReasons = 0
+#include "core/drops.def"
+    ;
+#undef DTLS_DROP
 
 struct TrafficStats {
 #define DTLS_STAT(name) uint64_t name = 0;
@@ -31,6 +36,16 @@ struct EndpointStats {
   // Handshakes that failed, by reason.
   std::array<uint64_t, kFailureKinds> failures{};
 };
+
+using DropCounts = std::array<uint64_t, kDropReasons>;
+
+inline DropCounts drop_counts(const TrafficStats& traffic, const EndpointStats& endpoint) {
+  return {
+#define DTLS_DROP(whose, name) whose.name,
+#include "core/drops.def"
+#undef DTLS_DROP
+  };
+}
 
 }  // namespace dtls
 

@@ -3,6 +3,7 @@
 #ifdef __linux__
 
 #include <linux/errqueue.h>
+#include <linux/sock_diag.h>
 #include <netinet/udp.h>
 #include <unistd.h>
 
@@ -24,8 +25,8 @@ namespace dtls::io {
 namespace {
 
 constexpr size_t kSendMessages = 64;
-constexpr size_t kMostSegments = 64;  // UDP_MAX_SEGMENTS of Linux before 6.9
-constexpr size_t kLargestDatagram = 65507;
+// What may wait for a system that takes nothing: whoever goes on sending is refused.
+constexpr size_t kMostQueued = size_t{32} << 20;
 
 bool set(int descriptor, int level, int option, int value) {
   return setsockopt(descriptor, level, option, &value, sizeof value) == 0;
@@ -45,7 +46,7 @@ bool is_pending_error(int error) {
          error == EHOSTDOWN || error == ENOPROTOOPT || error == EPROTO;
 }
 
-bool is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == ENOBUFS; }
+bool is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
 // What a merged message can be refused for while its datagrams alone would be taken: no checksum
 // offload on the device (EIO), datagrams above its MTU, or a kernel without UDP_SEGMENT.
@@ -159,7 +160,7 @@ UdpSocket::Received UdpSocket::receive(ReceiveBuffers& buffers, UdpListener& lis
   std::array<SocketAddress, ReceiveBuffers::kMessages> names{};
   alignas(cmsghdr) std::array<std::array<uint8_t, kControl>, ReceiveBuffers::kMessages> control{};
   for (size_t i = 0; i < messages.size(); ++i) {
-    vectors[i] = {buffers.at(i), ReceiveBuffers::kMessageSize};
+    vectors[i] = {buffers.at(i), buffers.message_size()};
     messages[i].msg_hdr.msg_name = names[i].get();
     messages[i].msg_hdr.msg_namelen = sizeof names[i].storage;
     messages[i].msg_hdr.msg_iov = &vectors[i];
@@ -167,12 +168,15 @@ UdpSocket::Received UdpSocket::receive(ReceiveBuffers& buffers, UdpListener& lis
     messages[i].msg_hdr.msg_control = control[i].data();
     messages[i].msg_hdr.msg_controllen = kControl;
   }
-  const int received = ::recvmmsg(descriptor_, messages.data(),
-                                  static_cast<unsigned>(messages.size()), MSG_DONTWAIT, nullptr);
+  const int received =
+      ::recvmmsg(descriptor_, messages.data(), static_cast<unsigned>(messages.size()),
+                 MSG_DONTWAIT | MSG_TRUNC, nullptr);
   if (received < 0) {
     error = errno;
     if (error == EINTR || is_full(error)) return Received::kNothing;
-    if (!is_pending_error(error) && error != EMSGSIZE) return Received::kFailed;
+    if (!is_pending_error(error) && error != EMSGSIZE && error != ENOBUFS) {
+      return Received::kFailed;
+    }
     read_errors(listener);
     return Received::kSome;  // what the call would have brought is still there
   }
@@ -180,10 +184,6 @@ UdpSocket::Received UdpSocket::receive(ReceiveBuffers& buffers, UdpListener& lis
   ++stats_.receiveCalls;
   for (size_t i = 0; i < static_cast<size_t>(received); ++i) {
     msghdr& header = messages[i].msg_hdr;
-    if ((header.msg_flags & MSG_TRUNC) != 0) {
-      ++stats_.truncated;
-      continue;
-    }
     names[i].size = header.msg_namelen;
     PeerAddress peer = to_peer(names[i]);
     size_t segment = 0;
@@ -197,6 +197,11 @@ UdpSocket::Received UdpSocket::receive(ReceiveBuffers& buffers, UdpListener& lis
       }
     }
     Bytes rest{buffers.at(i), messages[i].msg_len};
+    if ((header.msg_flags & MSG_TRUNC) != 0) {
+      // With MSG_TRUNC in the call, msg_len is what it would have been.
+      stats_.truncated += segment == 0 ? 1 : (rest.size + segment - 1) / segment;
+      continue;
+    }
     if (segment == 0 || segment >= rest.size) {
       listener.on_datagram(rest, names[i], peer);
       continue;
@@ -242,118 +247,141 @@ void UdpSocket::read_errors(UdpListener& listener) const {
 
 // ---- out ----
 
-void UdpSocket::queue(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram) {
-  queue_.push_back({to, from, token, bytes_.size(), datagram.size});
-  bytes_.insert(bytes_.end(), datagram.data, datagram.data + datagram.size);
-}
-
-// Datagrams to one peer that are of one size, the last of them perhaps smaller. They lie behind one
-// another in `bytes_`.
-UdpSocket::Run UdpSocket::next_run(size_t first) const {
-  const Queued& head = queue_[first];
-  Run run{first, 1};
-  if (!gso_ || first < next_ + unmerged_ || head.size > largest_segment_) return run;
-  size_t total = head.size;
-  while (run.count < kMostSegments && first + run.count < queue_.size()) {
-    const Queued& next = queue_[first + run.count];
-    if (next.size > head.size || total + next.size > kLargestDatagram || !(next.to == head.to))
-      break;
-    total += next.size;
-    ++run.count;
-    if (next.size < head.size) break;
+bool UdpSocket::queue(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram) {
+  if (queue_.bytes() + datagram.size > kMostQueued) {
+    ++stats_.sendErrors;
+    return false;
   }
-  return run;
+  queue_.push(to, from, token, datagram, gso_ ? largest_segment_ : 0);
+  return true;
 }
 
-void UdpSocket::settle(const Run& run, int error, UdpListener& listener) {
-  for (size_t i = run.first; i < run.first + run.count; ++i) {
-    const Queued& sent = queue_[i];
+void UdpSocket::settle(size_t count, int error, UdpListener& listener) {
+  for (; count != 0; --count) {
+    const SendQueue::Waiting sent = queue_.settle_next();
     if (error != 0) ++stats_.sendErrors;
     if (error != 0 || sent.token != 0) listener.on_sent(sent.from, sent.token, error);
   }
-  unmerged_ -= std::min(unmerged_, run.count);
-  next_ += run.count;
 }
 
-// Next time its datagrams leave one by one.
-void UdpSocket::split(const Run& run, int error) {
-  unmerged_ = run.count;
+void UdpSocket::split(int error) {
+  SendQueue::Run& run = queue_.run(0);
+  run.split = true;
   if (error == EIO) {
     gso_ = false;
   } else {
-    largest_segment_ = std::min(largest_segment_, queue_[run.first].size - 1);
+    largest_segment_ = std::min(largest_segment_, run.segment - 1);
   }
 }
 
-bool UdpSocket::flush(UdpListener& listener) {
-  constexpr size_t kControl = CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(in6_pktinfo));
-  std::array<mmsghdr, kSendMessages> messages{};
-  std::array<iovec, kSendMessages> vectors{};
-  std::array<SocketAddress, kSendMessages> names{};
-  alignas(cmsghdr) std::array<std::array<uint8_t, kControl>, kSendMessages> control{};
-  std::array<Run, kSendMessages> runs{};
-  bool asked_again = false;
-  while (next_ < queue_.size()) {
-    size_t count = 0;
-    for (size_t at = next_; at < queue_.size() && count < messages.size(); ++count) {
-      const Run run = next_run(at);
-      const Queued& first = queue_[at];
-      const Queued& last = queue_[at + run.count - 1];
-      msghdr& header = messages[count].msg_hdr;
+// What one sendmmsg is given.
+struct UdpSocket::Batch {
+  static constexpr size_t kControl = CMSG_SPACE(sizeof(uint16_t)) + CMSG_SPACE(sizeof(in6_pktinfo));
+
+  std::array<mmsghdr, kSendMessages> messages;
+  std::array<iovec, kSendMessages> vectors;
+  std::array<sockaddr_storage, kSendMessages> names;
+  alignas(cmsghdr) std::array<std::array<uint8_t, kControl>, kSendMessages> control;
+  std::array<size_t, kSendMessages> datagrams;  // in each message
+  size_t count = 0;
+  bool unreachable = false;  // the first datagram has no address of this family
+};
+
+void UdpSocket::fill(Batch& batch) {
+  batch.count = 0;
+  batch.unreachable = false;
+  for (size_t at = 0; at < queue_.runs() && batch.count < kSendMessages; ++at) {
+    SendQueue::Run& run = queue_.run(at);
+    SocketAddress name;
+    if (!connected_ && !to_socket_address(run.to, ipv6_, name)) {
+      batch.unreachable = batch.count == 0;
+      return;  // what stands before it leaves first
+    }
+    const bool merged = run.left() > 1 && may_merge(run);
+    size_t offset = run.settled_bytes;
+    for (size_t next = run.settled; next < run.datagrams.size() && batch.count < kSendMessages;) {
+      const size_t count = merged ? run.left() : 1;
+      const size_t size = merged ? run.bytes.size() - offset : run.datagrams[next].size;
+      const size_t slot = batch.count++;
+      msghdr& header = batch.messages[slot].msg_hdr;
       header = {};
-      vectors[count] = {bytes_.data() + first.offset, last.offset + last.size - first.offset};
-      header.msg_iov = &vectors[count];
+      batch.vectors[slot] = {run.bytes.data() + offset, size};
+      header.msg_iov = &batch.vectors[slot];
       header.msg_iovlen = 1;
-      header.msg_control = control[count].data();
+      header.msg_control = batch.control[slot].data();
       if (!connected_) {
-        if (!to_socket_address(first.to, ipv6_, names[count])) {
-          if (count != 0) break;  // what stands before it leaves first
-          settle(run, EAFNOSUPPORT, listener);
-          at = next_;
-          --count;
-          continue;
-        }
-        header.msg_name = names[count].get();
-        header.msg_namelen = names[count].size;
-        append_local(header, first.to.local());
+        std::memcpy(&batch.names[slot], name.get(), name.size);
+        header.msg_name = &batch.names[slot];
+        header.msg_namelen = name.size;
+        append_local(header, run.to.local());
       }
-      if (run.count > 1) {
-        const auto segment = static_cast<uint16_t>(first.size);
+      if (merged) {
+        const auto segment = static_cast<uint16_t>(run.segment);
         append_control(header, SOL_UDP, UDP_SEGMENT, &segment, sizeof segment);
       }
       if (header.msg_controllen == 0) header.msg_control = nullptr;
-      runs[count] = run;
-      at += run.count;
-    }
-    if (count == 0) break;
-    const int sent =
-        ::sendmmsg(descriptor_, messages.data(), static_cast<unsigned>(count), MSG_DONTWAIT);
-    if (sent > 0) {
-      ++stats_.sendCalls;
-      asked_again = false;
-      for (size_t i = 0; i < static_cast<size_t>(sent); ++i) {
-        if (runs[i].count > 1) stats_.sentMerged += runs[i].count;
-        settle(runs[i], 0, listener);
-      }
-      continue;
-    }
-    const int error = errno;
-    if (error == EINTR) continue;
-    if (is_full(error)) return false;
-    if (runs[0].count > 1 && is_merge_refused(error)) {
-      split(runs[0], error);
-    } else if (is_pending_error(error) && !asked_again) {
-      asked_again = true;
-      read_errors(listener);
-    } else {
-      asked_again = false;
-      settle(runs[0], error, listener);
+      batch.datagrams[slot] = count;
+      next += count;
+      offset += size;
     }
   }
-  queue_.clear();
-  bytes_.clear();
-  next_ = unmerged_ = 0;
-  return true;
+}
+
+void UdpSocket::on_send_error(size_t count, int error, bool& asked_again, UdpListener& listener) {
+  if (count > 1 && is_merge_refused(error)) {
+    split(error);
+  } else if (is_pending_error(error) && !asked_again) {
+    asked_again = true;
+    read_errors(listener);
+  } else {
+    asked_again = false;
+    settle(count, error, listener);
+  }
+}
+
+UdpSocket::Flushed UdpSocket::flush(UdpListener& listener) {
+  // Not initialised as a whole: it is large, and mostly one message is sent.
+  Batch batch;  // NOLINT(cppcoreguidelines-pro-type-member-init)
+  bool asked_again = false;
+  while (!queue_.empty()) {
+    fill(batch);
+    if (batch.unreachable) {
+      settle(queue_.run(0).left(), EAFNOSUPPORT, listener);
+      continue;
+    }
+    const int sent = ::sendmmsg(descriptor_, batch.messages.data(),
+                                static_cast<unsigned>(batch.count), MSG_DONTWAIT);
+    if (sent <= 0) {
+      const int error = errno;
+      if (error == EINTR) continue;
+      if (is_full(error)) return Flushed::kFull;
+      if (error == ENOBUFS) return Flushed::kNoBuffers;
+      on_send_error(batch.datagrams[0], error, asked_again, listener);
+      continue;
+    }
+    ++stats_.sendCalls;
+    asked_again = false;
+    for (size_t i = 0; i < static_cast<size_t>(sent); ++i) {
+      if (batch.datagrams[i] > 1) stats_.sentMerged += batch.datagrams[i];
+      settle(batch.datagrams[i], 0, listener);
+    }
+  }
+  return Flushed::kAll;
+}
+
+void UdpSocket::abandon(UdpListener& listener) {
+  while (!queue_.empty()) settle(queue_.run(0).left(), ECANCELED, listener);
+}
+
+UdpStats UdpSocket::stats() const {
+  UdpStats stats = stats_;
+  std::array<uint32_t, SK_MEMINFO_VARS> memory{};
+  socklen_t size = sizeof memory;
+  if (::getsockopt(descriptor_, SOL_SOCKET, SO_MEMINFO, memory.data(), &size) == 0 &&
+      size > SK_MEMINFO_DROPS * sizeof(uint32_t)) {
+    stats.overflowed = memory[SK_MEMINFO_DROPS];
+  }
+  return stats;
 }
 
 }  // namespace dtls::io

@@ -8,6 +8,7 @@
 
 #include "core/bytes.h"
 #include "core/outbox.h"
+#include "io/send_queue.h"
 #include "io/socket_address.h"
 
 namespace dtls::io {
@@ -28,6 +29,7 @@ struct UdpStats {
   uint64_t sentMerged = 0;      // datagrams that left merged with others (UDP_SEGMENT)
   uint64_t sendErrors = 0;      // datagrams that the system refused
   uint64_t truncated = 0;       // datagrams that came cut, and were dropped
+  uint64_t overflowed = 0;      // datagrams that the system dropped: the receive buffer was full
 };
 
 // What receive() writes into: one for a thread is enough. A datagram that the kernel merged from
@@ -35,12 +37,16 @@ struct UdpStats {
 class ReceiveBuffers {
  public:
   static constexpr size_t kMessages = 8;
-  static constexpr size_t kMessageSize = size_t{64} * 1024;
 
-  uint8_t* at(size_t index) { return bytes_.data() + index * kMessageSize; }
+  explicit ReceiveBuffers(size_t message_size = size_t{64} * 1024)
+      : message_size_(message_size), bytes_(kMessages * message_size) {}
+
+  size_t message_size() const { return message_size_; }
+  uint8_t* at(size_t index) { return bytes_.data() + index * message_size_; }
 
  private:
-  std::vector<uint8_t> bytes_ = std::vector<uint8_t>(kMessages * kMessageSize);
+  size_t message_size_;
+  std::vector<uint8_t> bytes_;
 };
 
 // Takes what a socket has to say. Borrowed for a call.
@@ -77,36 +83,32 @@ class UdpSocket {
   Received receive(ReceiveBuffers& buffers, UdpListener& listener, int& error);
   void read_errors(UdpListener& listener) const;
 
-  // Kept until flush(). The caller's bytes are copied.
-  void queue(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram);
-  // Sends what is queued. False: the system takes no more for now, the rest stays queued.
-  bool flush(UdpListener& listener);
-  size_t queued_bytes() const {
-    return bytes_.size() - (next_ < queue_.size() ? queue_[next_].offset : bytes_.size());
-  }
+  // Kept until flush(). The caller's bytes are copied. False: too much waits already.
+  bool queue(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram);
+  // Sends what is queued. What is not sent stays queued: until the socket is writable (kFull), or
+  // for a while (kNoBuffers: a queue further down is full, which the socket does not know of).
+  enum class Flushed { kAll, kFull, kNoBuffers };
+  Flushed flush(UdpListener& listener);
+  // Gives up what is queued.
+  void abandon(UdpListener& listener);
+  size_t queued_bytes() const { return queue_.bytes(); }
 
   bool gso() const { return gso_; }
   bool gro() const { return gro_; }
-  const UdpStats& stats() const { return stats_; }
+  UdpStats stats() const;
 
  private:
-  struct Queued {
-    PeerAddress to;
-    SessionId from;
-    uint32_t token;
-    size_t offset;
-    size_t size;
-  };
-  // A run of the queue that leaves as one message.
-  struct Run {
-    size_t first;
-    size_t count;
-  };
+  struct Batch;
 
   UdpSocket(int descriptor, const UdpConfig& config);
-  Run next_run(size_t first) const;
-  void settle(const Run& run, int error, UdpListener& listener);
-  void split(const Run& run, int error);
+  void fill(Batch& batch);
+  bool may_merge(const SendQueue::Run& run) const {
+    return gso_ && !run.split && run.segment <= largest_segment_;
+  }
+  void settle(size_t count, int error, UdpListener& listener);
+  void on_send_error(size_t count, int error, bool& asked_again, UdpListener& listener);
+  // The first run leaves datagram by datagram.
+  void split(int error);
 
   int descriptor_;
   bool ipv6_;
@@ -115,10 +117,7 @@ class UdpSocket {
   bool gso_ = true;
   bool gro_ = false;
   size_t largest_segment_ = SIZE_MAX;  // larger ones were refused in a merged message
-  size_t unmerged_ = 0;                // so many at the front of the queue leave one by one
-  std::vector<Queued> queue_;
-  size_t next_ = 0;
-  std::vector<uint8_t> bytes_;
+  SendQueue queue_;
   UdpStats stats_;
 };
 

@@ -2,6 +2,7 @@
 // happened, in order and with the session it happened to; NODE_DEBUG=dtls and the qlog files say the
 // same; and nothing is written where nobody asked.
 import { expect } from 'chai';
+import dgram from 'node:dgram';
 import diagnostics from 'node:diagnostics_channel';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -158,6 +159,42 @@ describe('diagnostics', () => {
         socket: undefined,
         length: 4,
       });
+    });
+
+    it('tell of what was dropped from a socket, from the first datagram after subscribing', async () => {
+      diagnostics.unsubscribe('dgram-dtls.dropped', listener);
+      const { peer: socket, server } = await openPsk();
+      const stranger = dgram.createSocket('udp4');
+      const send = (hex: string): Promise<unknown> =>
+        new Promise((resolve) => {
+          stranger.send(Buffer.from(hex, 'hex'), portOf(server), '127.0.0.1', resolve);
+        });
+      const malformed = async (count: number): Promise<void> => {
+        while (server.stats.malformedDatagrams < count) await new Promise((done) => setImmediate(done));
+      };
+      try {
+        await send('1602fefd');
+        await malformed(1);
+        diagnostics.subscribe('dgram-dtls.dropped', listener);
+        await send('1602fefd00');
+        await malformed(2);
+        await send('17fefd0001000000000001000100');
+        while (server.stats.unknownPeerDatagrams < 1) await new Promise((done) => setImmediate(done));
+        await new Promise((done) => setImmediate(done));
+        const dropped = of('dgram-dtls.dropped');
+        expect(dropped.map(({ length, reasons }) => ({ length, reasons }))).to.deep.equal([
+          { length: 5, reasons: { malformedDatagrams: 1 } },
+          { length: 14, reasons: { unknownPeerDatagrams: 1 } },
+        ]);
+        expect(dropped[0]?.peer).to.deep.equal({
+          address: '127.0.0.1',
+          port: stranger.address().port,
+          family: 'IPv4',
+        });
+        expect(socket.stats.discardedRecords).to.equal(0);
+      } finally {
+        stranger.close();
+      }
     });
 
     it('change nothing when a subscriber throws', async () => {

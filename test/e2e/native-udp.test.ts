@@ -206,6 +206,58 @@ describe('the native UDP socket', function () {
       expect(arrived).to.deep.equal([...arrived].sort((a, b) => a - b));
     });
 
+    it('calls back for each message that was queued when the socket closes', async () => {
+      const { client } = await open({}, { sendBufferSize: 4096 });
+      let callbacks = 0;
+      for (const message of numbered(100, 4000)) client.send(message, () => (callbacks += 1));
+      const closed = next(client, 'close');
+      client.close();
+      await closed;
+      await within(
+        (async () => {
+          while (callbacks < 100) await new Promise(setImmediate);
+        })(),
+        'the callbacks',
+      );
+      expect(callbacks).to.equal(100);
+    });
+
+    it('counts what finds the receive buffer full', async () => {
+      const { client, peer, server } = await open({ recvBufferSize: 4096 });
+      let arrived = 0;
+      peer.on('message', () => (arrived += 1));
+      // Growing sizes are not merged. All leave in one tick: the server has no turn in between.
+      const sent = Array.from({ length: 200 }, (_, index) => Buffer.alloc(1000 + index));
+      client.sendMany(sent);
+      await within(
+        (async () => {
+          while (arrived + (server.stats.udp?.overflowed ?? 0) < sent.length) {
+            await new Promise(setImmediate);
+          }
+        })(),
+        'all to be accounted for',
+      );
+      expect(server.stats.udp?.overflowed).to.be.above(0);
+      expect(server.stats.udp?.overflowed).to.equal(sent.length - arrived);
+    });
+
+    it('peers that take turns have their messages merged', async function () {
+      if (!features.gso) this.skip();
+      const { client, peer, server } = await open();
+      const accepted = next(server, 'secureConnection');
+      const other = await dial(server, { ...PSK_CLIENT, ...native });
+      await next(other, 'secureConnect');
+      const [otherPeer] = await accepted;
+      const both = [gather(client, 30), gather(other, 30)];
+      const sent = numbered(30, 300);
+      for (const message of sent) {
+        peer.send(message);
+        otherPeer.send(message);
+      }
+      expect(await Promise.all(both)).to.deep.equal([sent, sent]);
+      expect(server.stats.udp?.sentMerged).to.be.at.least(60);
+    });
+
     it('a port where nobody listens is ECONNREFUSED', async () => {
       const spare = await listen({ ...PSK_SERVER, ...native });
       const port = portOf(spare);

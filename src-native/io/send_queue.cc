@@ -1,0 +1,57 @@
+#include "io/send_queue.h"
+
+#include <algorithm>
+
+namespace dtls::io {
+
+SendQueue::Run& SendQueue::open_run(const PeerAddress& to, size_t size, size_t largest) {
+  const size_t end = runs_.size() - std::min(runs_.size(), kLookBack);
+  for (size_t at = runs_.size(); at > end; --at) {
+    Run& run = runs_[at - 1];
+    if (!run.to.same_path(to)) continue;
+    const bool fits = !run.complete && size <= run.segment && size <= largest &&
+                      run.bytes.size() + size <= kLargestMessage;
+    if (!fits) break;
+    return run;
+  }
+  if (spares_.empty()) {
+    runs_.emplace_back();
+  } else {
+    runs_.push_back(std::move(spares_.back()));
+    spares_.pop_back();
+  }
+  Run& made = runs_.back();
+  made.to = to;
+  made.segment = size;
+  made.complete = size == 0 || size > largest;
+  return made;
+}
+
+void SendQueue::push(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram,
+                     size_t largest) {
+  Run& run = open_run(to, datagram.size, largest);
+  run.datagrams.push_back({from, token, datagram.size});
+  run.bytes.insert(run.bytes.end(), datagram.data, datagram.data + datagram.size);
+  if (datagram.size < run.segment || run.datagrams.size() == kMostSegments) run.complete = true;
+  bytes_ += datagram.size;
+}
+
+SendQueue::Waiting SendQueue::settle_next() {
+  Run& run = runs_.front();
+  const Waiting next = run.datagrams[run.settled++];
+  run.settled_bytes += next.size;
+  run.complete = true;
+  bytes_ -= next.size;
+  if (run.left() != 0) return next;
+  if (spares_.size() < kSpares) {
+    run.datagrams.clear();
+    run.bytes.clear();
+    run.split = false;
+    run.settled = run.settled_bytes = 0;
+    spares_.push_back(std::move(run));
+  }
+  runs_.pop_front();
+  return next;
+}
+
+}  // namespace dtls::io

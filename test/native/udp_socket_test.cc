@@ -1,0 +1,415 @@
+// Protects: that nothing which goes through the UDP socket is lost, changed or reordered without a
+// count, in whatever way the system refuses it. The conditions are real: other sockets, and network
+// namespaces of the tests' own.
+#include "io/udp_socket.h"
+
+#ifdef __linux__
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <functional>
+#include <thread>
+
+#include "harness.h"
+
+namespace dtls::test {
+namespace {
+
+using io::ReceiveBuffers;
+using io::SocketAddress;
+using io::UdpConfig;
+using io::UdpSocket;
+using Flushed = UdpSocket::Flushed;
+using Received = UdpSocket::Received;
+
+struct Sent {
+  uint32_t token;
+  int error;
+};
+
+struct Ear : io::UdpListener {
+  std::vector<std::vector<uint8_t>> datagrams;
+  std::vector<std::pair<PeerAddress, int>> errors;
+  std::vector<Sent> sent;
+
+  void on_datagram(Bytes datagram, const SocketAddress& /*from*/,
+                   const PeerAddress& /*peer*/) override {
+    datagrams.push_back(copy(datagram));
+  }
+  void on_error(const PeerAddress& peer, int error) override { errors.emplace_back(peer, error); }
+  void on_sent(SessionId /*from*/, uint32_t token, int error) override {
+    sent.push_back({token, error});
+  }
+};
+
+struct Socket {
+  explicit Socket(const char* host = "127.0.0.1", const UdpConfig& given = {}) {
+    UdpConfig config = given;
+    REQUIRE(io::parse_address(host, 0, config.address));
+    int error = 0;
+    udp = UdpSocket::open(config, error);
+    REQUIRE(udp);
+  }
+
+  PeerAddress address() const {
+    SocketAddress local;
+    REQUIRE(udp->local_address(local) == 0);
+    return io::to_peer(local);
+  }
+
+  bool wait(short events, int milliseconds = 5000) const {
+    pollfd descriptor{udp->descriptor(), events, 0};
+    return ::poll(&descriptor, 1, milliseconds) == 1 && (descriptor.revents & events) != 0;
+  }
+
+  // Takes what is there, until so many datagrams have come or nothing comes any more.
+  void hear(size_t datagrams, int patience = 5000) {
+    while (ear.datagrams.size() < datagrams && wait(POLLIN, patience)) {
+      int error = 0;
+      REQUIRE(udp->receive(buffers, ear, error) != Received::kFailed);
+    }
+  }
+
+  void queue(const PeerAddress& to, const std::vector<uint8_t>& bytes, uint32_t token = 1) {
+    REQUIRE(udp->queue(to, {}, token, view(bytes)));
+  }
+
+  size_t sent_with(int error) const {
+    size_t count = 0;
+    for (const Sent& one : ear.sent) count += one.error == error ? 1 : 0;
+    return count;
+  }
+
+  std::unique_ptr<UdpSocket> udp;
+  Ear ear;
+  ReceiveBuffers buffers;
+};
+
+std::vector<uint8_t> numbered(size_t size, uint32_t number) {
+  std::vector<uint8_t> bytes(size, static_cast<uint8_t>(number));
+  bytes[0] = static_cast<uint8_t>(number >> 8);
+  return bytes;
+}
+
+PeerAddress peer_of(const char* host, uint16_t port) {
+  SocketAddress parsed;
+  REQUIRE(io::parse_address(host, port, parsed));
+  return io::to_peer(parsed);
+}
+
+// ---- a network of the test's own ----
+
+bool run(const std::string& command) { return std::system(command.c_str()) == 0; }
+
+// Calls `test` on a thread with a network namespace to itself, which ends with it. Only root can
+// have one.
+void in_own_network(const std::function<void()>& test) {
+  std::thread([&test] {
+    if (::unshare(CLONE_NEWNET) != 0 || !run("ip link set lo up")) {
+      const bool must_run = std::getenv("CI") != nullptr && ::geteuid() == 0;
+      if (must_run) FAIL("network namespaces cannot be made here");
+      MESSAGE("skipped: network namespaces cannot be made here");
+      return;
+    }
+    test();
+  }).join();
+}
+
+// Two devices with a wire between them, both in this namespace: 10.78.0.1 is ours, and what is sent
+// to another address of that network goes out of v0.
+void add_wire() {
+  REQUIRE(run("ip link add v0 type veth peer name v1"));
+  REQUIRE(run("ip addr add 10.78.0.1/24 dev v0"));
+  REQUIRE(run("ip link set v0 up && ip link set v1 up"));
+}
+
+// ---- in ----
+
+TEST_CASE("udp: merged datagrams come apart as they were, the last one smaller") {
+  Socket from;
+  Socket to;
+  std::vector<std::vector<uint8_t>> all;
+  for (uint32_t i = 0; i < 6; ++i) all.push_back(numbered(i == 5 ? 123 : 500, i));
+  for (uint32_t i = 6; i < 9; ++i) all.push_back(numbered(700, i));
+  for (const auto& bytes : all) from.queue(to.address(), bytes);
+  CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+  to.hear(all.size());
+  CHECK(to.ear.datagrams == all);
+  CHECK(from.sent_with(0) == all.size());
+  if (from.udp->gso()) {
+    CHECK(from.udp->stats().sentMerged == 9);
+    CHECK(from.udp->stats().sendCalls == 1);
+    if (to.udp->gro()) CHECK(to.udp->stats().receivedMerged == 9);
+  }
+}
+
+TEST_CASE("udp: 65,507 bytes are one datagram") {
+  for (const char* host : {"127.0.0.1", "::1"}) {
+    Socket from(host);
+    Socket to(host);
+    const auto bytes = numbered(65507, 7);
+    from.queue(to.address(), bytes);
+    CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+    to.hear(1);
+    REQUIRE(to.ear.datagrams.size() == 1);
+    CHECK(to.ear.datagrams[0] == bytes);
+  }
+}
+
+TEST_CASE("udp: what comes cut is dropped and counted, merged or not") {
+  Socket from;
+  Socket to;
+  to.buffers = ReceiveBuffers(2000);
+  for (uint32_t i = 0; i < 10; ++i) from.queue(to.address(), numbered(1200, i));
+  from.queue(to.address(), numbered(3000, 10));
+  CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+  from.queue(to.address(), numbered(900, 11));
+  CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+  while (to.udp->stats().truncated + to.ear.datagrams.size() < 12 && to.wait(POLLIN)) {
+    int error = 0;
+    REQUIRE(to.udp->receive(to.buffers, to.ear, error) == Received::kSome);
+  }
+  CHECK(to.udp->stats().truncated + to.ear.datagrams.size() == 12);
+  REQUIRE(to.ear.datagrams.size() != 0);
+  CHECK(to.ear.datagrams.back() == numbered(900, 11));
+  if (from.udp->gso() && to.udp->gro()) CHECK(to.udp->stats().truncated == 11);
+}
+
+TEST_CASE("udp: what finds the receive buffer full is counted") {
+  UdpConfig small;
+  small.receive_buffer = 4096;
+  Socket to("127.0.0.1", small);
+  Socket from;
+  constexpr size_t kCount = 200;
+  // Growing sizes: nothing of it can be merged, and each is one for the system, too.
+  for (uint32_t i = 0; i < kCount; ++i) from.queue(to.address(), numbered(1000 + i, i));
+  CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+  to.hear(kCount, 200);
+  const uint64_t overflowed = to.udp->stats().overflowed;
+  CHECK(overflowed > 0);
+  CHECK(overflowed + to.ear.datagrams.size() == kCount);
+}
+
+// ---- out ----
+
+TEST_CASE("udp: peers that take turns have their datagrams merged all the same") {
+  Socket from;
+  std::array<Socket, 3> to;
+  constexpr uint32_t kEach = 30;
+  std::vector<std::vector<uint8_t>> all;
+  for (uint32_t i = 0; i < kEach; ++i) {
+    all.push_back(numbered(400, i));
+    for (const Socket& one : to) from.queue(one.address(), all.back());
+  }
+  CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+  for (Socket& one : to) {
+    one.hear(kEach);
+    CHECK(one.ear.datagrams == all);
+  }
+  if (from.udp->gso()) CHECK(from.udp->stats().sentMerged == 3 * kEach);
+}
+
+TEST_CASE("udp: merging that is refused half-way loses nothing and goes on datagram by datagram") {
+  Socket from;
+  Socket to;
+  std::vector<std::vector<uint8_t>> all;
+  const auto send = [&](uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i) {
+      all.push_back(numbered(1000, static_cast<uint32_t>(all.size())));
+      from.queue(to.address(), all.back());
+    }
+    CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+    to.hear(all.size());
+  };
+  send(20);
+  // Linux refuses to cut a message apart on a socket that sends no checksums.
+  const int on = 1;
+  REQUIRE(::setsockopt(from.udp->descriptor(), SOL_SOCKET, SO_NO_CHECK, &on, sizeof on) == 0);
+  const uint64_t merged = from.udp->stats().sentMerged;
+  send(20);
+  send(20);
+  CHECK(to.ear.datagrams == all);
+  CHECK(from.sent_with(0) == all.size());
+  CHECK(from.udp->stats().sendErrors == 0);
+  CHECK(from.udp->stats().sentMerged == merged);
+}
+
+TEST_CASE("udp: datagrams above the MTU leave in fragments, those below it merged") {
+  in_own_network([] {
+    REQUIRE(run("ip link set lo mtu 1300"));
+    Socket from;
+    Socket to;
+    std::vector<std::vector<uint8_t>> all;
+    for (uint32_t i = 0; i < 20; ++i) all.push_back(numbered(1400, i));
+    for (uint32_t i = 20; i < 40; ++i) all.push_back(numbered(1200, i));
+    for (const auto& bytes : all) from.queue(to.address(), bytes);
+    CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+    to.hear(all.size());
+    CHECK(to.ear.datagrams == all);
+    CHECK(from.udp->stats().sendErrors == 0);
+    // One of the smaller ones had joined the larger ones, as the last of a message.
+    if (from.udp->gso()) CHECK(from.udp->stats().sentMerged == 19);
+  });
+}
+
+TEST_CASE("udp: EMSGSIZE is for the datagram that is too large, the others leave") {
+  Socket from;
+  Socket to;
+  from.queue(to.address(), numbered(100, 1), 1);
+  from.queue(to.address(), numbered(65508, 2), 2);
+  from.queue(to.address(), numbered(100, 3), 3);
+  CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+  to.hear(2);
+  CHECK(to.ear.datagrams.size() == 2);
+  REQUIRE(from.ear.sent.size() == 3);
+  CHECK(from.ear.sent[0].error == 0);
+  CHECK(from.ear.sent[1].token == 2);
+  CHECK(from.ear.sent[1].error == EMSGSIZE);
+  CHECK(from.ear.sent[2].error == 0);
+  CHECK(from.udp->stats().sendErrors == 1);
+}
+
+TEST_CASE("udp: a peer of another family is an error of its own") {
+  Socket from;
+  Socket to;
+  from.queue(to.address(), numbered(100, 1), 1);
+  from.queue(peer_of("::1", 9), numbered(100, 2), 2);
+  from.queue(peer_of("::1", 9), numbered(100, 3), 3);
+  from.queue(to.address(), numbered(100, 4), 4);
+  CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+  to.hear(2);
+  CHECK(to.ear.datagrams.size() == 2);
+  CHECK(from.sent_with(0) == 2);
+  CHECK(from.sent_with(EAFNOSUPPORT) == 2);
+}
+
+TEST_CASE("udp: ECONNREFUSED names its peer, and takes no other datagram along") {
+  for (const bool connected : {false, true}) {
+    CAPTURE(connected);
+    Socket from;
+    PeerAddress gone;
+    SocketAddress where;
+    {
+      const Socket closed;
+      gone = closed.address();
+      REQUIRE(closed.udp->local_address(where) == 0);
+    }
+    if (connected) REQUIRE(from.udp->connect(where) == 0);
+    from.queue(gone, numbered(100, 1), 1);
+    CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+    REQUIRE(from.wait(POLLERR));
+    // The next call to the system only reports what became of the last one.
+    UdpConfig again;
+    again.address = where;
+    int error = 0;
+    Socket to;
+    to.udp = UdpSocket::open(again, error);
+    REQUIRE(to.udp);
+    from.queue(gone, numbered(100, 2), 2);
+    CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+    to.hear(1);
+    CHECK(to.ear.datagrams.size() == 1);
+    CHECK(from.sent_with(0) == 2);
+    int nothing = 0;
+    from.udp->receive(from.buffers, from.ear, nothing);
+    from.udp->read_errors(from.ear);
+    REQUIRE(from.ear.errors.size() == 1);
+    CHECK(from.ear.errors[0].first == gone);
+    CHECK(from.ear.errors[0].second == ECONNREFUSED);
+  }
+}
+
+TEST_CASE("udp: a neighbour that does not answer makes EAGAIN, and what waits leaves later") {
+  in_own_network([] {
+    add_wire();
+    UdpConfig small;
+    small.send_buffer = 8192;
+    Socket from("10.78.0.1", small);
+    const PeerAddress silent = peer_of("10.78.0.2", 5684);
+    constexpr uint32_t kCount = 60;
+    for (uint32_t i = 0; i < kCount; ++i) from.queue(silent, numbered(900 + i, i), i + 1);
+    CHECK(from.udp->flush(from.ear) == Flushed::kFull);
+    CHECK(from.udp->queued_bytes() > 0);
+    CHECK_FALSE(from.wait(POLLOUT, 0));
+    REQUIRE(run("ip neigh replace 10.78.0.2 lladdr 02:00:00:00:00:02 dev v0"));
+    for (int turn = 0; turn < 1000 && from.udp->queued_bytes() != 0; ++turn) {
+      REQUIRE(from.wait(POLLOUT));
+      from.udp->flush(from.ear);
+    }
+    CHECK(from.udp->queued_bytes() == 0);
+    CHECK(from.sent_with(0) == kCount);
+    for (uint32_t i = 0; i < kCount; ++i) CHECK(from.ear.sent[i].token == i + 1);
+    CHECK(from.udp->stats().sendErrors == 0);
+  });
+}
+
+TEST_CASE("udp: a full queue of the device is ENOBUFS, and what it refuses leaves later") {
+  in_own_network([] {
+    add_wire();
+    REQUIRE(run("ip neigh replace 10.78.0.2 lladdr 02:00:00:00:00:02 dev v0"));
+    // A queue with room for small datagrams only.
+    REQUIRE(run("tc qdisc replace dev v0 root bfifo limit 500"));
+    Socket from("10.78.0.1");
+    const PeerAddress peer = peer_of("10.78.0.2", 5684);
+    from.queue(peer, numbered(100, 1), 1);
+    from.queue(peer, numbered(1000, 2), 2);
+    from.queue(peer, numbered(100, 3), 3);
+    CHECK(from.udp->flush(from.ear) == Flushed::kNoBuffers);
+    // The socket itself has room: to wait for that would be to ask over and over.
+    CHECK(from.wait(POLLOUT, 0));
+    CHECK(from.sent_with(0) == 1);
+    CHECK(from.udp->flush(from.ear) == Flushed::kNoBuffers);
+    REQUIRE(run("tc qdisc replace dev v0 root bfifo limit 100000"));
+    CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+    REQUIRE(from.ear.sent.size() == 3);
+    CHECK(from.ear.sent[1].token == 2);
+    CHECK(from.sent_with(0) == 3);
+    CHECK(from.udp->stats().sendErrors == 0);
+  });
+}
+
+TEST_CASE("udp: a descriptor that somebody closed is an error for each datagram, and no more") {
+  Socket from;
+  const Socket to;
+  const int descriptor = from.udp->descriptor();
+  for (uint32_t i = 0; i < 5; ++i) from.queue(to.address(), numbered(100, i));
+  from.queue(to.address(), numbered(200, 5));
+  REQUIRE(::close(descriptor) == 0);
+  CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+  int error = 0;
+  CHECK(from.udp->receive(from.buffers, from.ear, error) == Received::kFailed);
+  CHECK(error == EBADF);
+  CHECK(from.sent_with(EBADF) == 6);
+  CHECK(from.udp->stats().sendErrors == 6);
+  CHECK(from.udp->stats().overflowed == 0);
+  // The socket will close this number once more: it must not be anybody else's.
+  const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  REQUIRE(::dup2(nothing, descriptor) == descriptor);
+  if (nothing != descriptor) ::close(nothing);
+}
+
+TEST_CASE("udp: what waits is bounded, and told when it is given up") {
+  Socket from;
+  const PeerAddress peer = peer_of("127.0.0.1", 9);
+  const auto bytes = numbered(16384, 1);
+  size_t taken = 0;
+  while (taken < 10000 && from.udp->queue(peer, {}, 1, view(bytes))) ++taken;
+  CHECK(taken == (size_t{32} << 20) / bytes.size());
+  CHECK(from.udp->stats().sendErrors == 1);
+  from.udp->abandon(from.ear);
+  CHECK(from.sent_with(ECANCELED) == taken);
+  CHECK(from.udp->queued_bytes() == 0);
+  CHECK(from.udp->stats().sendErrors == 1 + taken);
+}
+
+}  // namespace
+}  // namespace dtls::test
+
+#endif
