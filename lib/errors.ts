@@ -219,6 +219,7 @@ const IO_HINTS: Readonly<Record<string, string>> = {
   ECONNREFUSED:
     'The host answered that nothing listens on that UDP port: check the port, and that the server is running.',
   EADDRINUSE: "Another socket has this port: choose another, or 'reusePort' for several servers on one.",
+  ERR_ACCESS_DENIED: "Node's permission model keeps this process from the network: start it with '--allow-net'.",
   EACCES: 'This port or address needs a privilege that the process does not have.',
   EADDRNOTAVAIL: 'This machine does not have that address.',
   EMSGSIZE: 'The datagram is larger than the path or the socket takes: send smaller messages.',

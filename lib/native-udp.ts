@@ -4,6 +4,7 @@ import { getSystemErrorName } from 'node:util';
 
 import { native, type NativeEndpoint, type NativeUdpSocket } from './native';
 import { outbox } from './outbox';
+import { checkNetPermission } from './permission';
 import type { UdpStats } from './stats';
 import type { DatagramTransport, Peer, UdpOptions } from './transport';
 
@@ -44,10 +45,11 @@ export class NativeUdpTransport implements DatagramTransport {
   readonly #socket: NativeUdpSocket;
   #closed = false;
 
-  /** Binds at once. @throws What the system says, with `code`, `errno` and `syscall`. */
+  /** Binds at once. @throws What the system says, with `code`, `errno` and `syscall`; `ERR_ACCESS_DENIED`. */
   constructor(options: UdpOptions) {
     if (native.UdpSocket === undefined) throw new Error('there is no native UDP socket on this platform');
     const address = options.address ?? (options.family === 6 ? '::' : '0.0.0.0');
+    checkNetPermission(address);
     try {
       this.#socket = new native.UdpSocket(
         address,

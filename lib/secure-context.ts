@@ -128,16 +128,26 @@ function versionNumber(name: string, value: ProtocolVersion): number {
   return VERSIONS[value];
 }
 
-/** The authorities that a tls client trusts, too. Parsing them takes several milliseconds. */
-function tlsAuthorities(): NativeSecureContext {
+/** @internal The authorities that a tls client trusts, in PEM: the same array until they are set anew. */
+export function defaultAuthorities(): readonly string[] {
   const source = tls as typeof tls & { getCACertificates?: (type: 'default') => string[] };
-  const pem = source.getCACertificates?.('default') ?? tls.rootCertificates;
+  return source.getCACertificates?.('default') ?? tls.rootCertificates;
+}
+
+/** Parsing them takes several milliseconds. */
+function parseAuthorities(pem: readonly string[]): NativeSecureContext {
   const context = new native.SecureContext();
   context.addCa(Buffer.from(pem.join('\n')));
   return context;
 }
 
-let sharedAuthorities: NativeSecureContext | undefined;
+let shared: { readonly pem: readonly string[]; readonly context: NativeSecureContext } | undefined;
+
+function sharedAuthorities(): NativeSecureContext {
+  const pem = defaultAuthorities();
+  if (shared?.pem !== pem) shared = { pem, context: parseAuthorities(pem) };
+  return shared.context;
+}
 
 /**
  * Certificates, keys, trust and algorithms for any number of sessions: one SSL_CTX. Validated when it is
@@ -219,11 +229,9 @@ export class SecureContext {
    */
   clientAuthorities(): NativeSecureContext | undefined {
     if (this.#trustsSomebody) return undefined;
-    if (this.#crl.length === 0 && this.#pfx.length === 0) {
-      return (sharedAuthorities ??= tlsAuthorities());
-    }
+    if (this.#crl.length === 0 && this.#pfx.length === 0) return sharedAuthorities();
     if (this.#authorities === undefined) {
-      const own = tlsAuthorities();
+      const own = parseAuthorities(defaultAuthorities());
       for (const { bytes: pfx, passphrase } of this.#pfx) own.addPfx(pfx, passphrase, false);
       for (const pem of this.#crl) own.addCrl(pem);
       this.#authorities = own;

@@ -44,6 +44,8 @@ export interface EndpointStats extends TrafficStats {
   sessionsRefused: number;
   hellosWhileBusy: number;
   nonDtlsDatagrams: number;
+  /** Those among them without content. */
+  emptyDatagrams: number;
   malformedDatagrams: number;
   /** DTLS records from peers that have no session. */
   unknownPeerDatagrams: number;

@@ -3,6 +3,7 @@ import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 
 import { hasNativeUdp, NativeUdpTransport } from '../native-udp';
+import { checkNetPermission } from '../permission';
 import { DgramTransport, type DatagramTransport } from '../transport';
 import { optionalBoolean, optionalInteger } from './checks';
 
@@ -44,7 +45,7 @@ const lookupLiteral: dgram.SocketOptions['lookup'] = (hostname, _options, callba
   callback(null, hostname, isIPv6(hostname) ? 6 : 4);
 };
 
-/** @throws What the system says, with `code` (`EADDRINUSE`, …), `errno` and `syscall`. */
+/** @throws What the system says, with `code` (`EADDRINUSE`, …), `errno` and `syscall`; `ERR_ACCESS_DENIED`. */
 export function bindNow(host: string, port: number, udp: ResolvedUdp): DatagramTransport {
   if (hasNativeUdp && process.env.DGRAM_DTLS_TRANSPORT !== 'dgram') {
     const transport = new NativeUdpTransport({
@@ -60,6 +61,7 @@ export function bindNow(host: string, port: number, udp: ResolvedUdp): DatagramT
     if (udp.ttl !== undefined) transport.setTtl(udp.ttl);
     return transport;
   }
+  checkNetPermission(host); // dgram would tell of it a moment later
   const socket = dgram.createSocket({
     type: isIPv6(host) ? 'udp6' : 'udp4',
     lookup: lookupLiteral,

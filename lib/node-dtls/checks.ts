@@ -15,9 +15,16 @@ export function checkFunction(name: string, value: unknown): asserts value is (.
   if (typeof value !== 'function') throw invalidArgType(name, 'of type function', value);
 }
 
+export function checkString(name: string, value: unknown): asserts value is string {
+  if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value);
+}
+
+/** Where `node:dtls` takes everything false for left out. */
+export const orUndefined = <T>(value: T): T | undefined => (value ? value : undefined);
+
 export function optionalString(name: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value);
+  checkString(name, value);
   return value;
 }
 
@@ -58,8 +65,7 @@ export const illegalConstructor = (): Error =>
 export const cryptoFailed = (message: string): Error => plain('ERR_CRYPTO_OPERATION_FAILED', message);
 
 /** An IP address: names are not resolved here. */
-export function address(name: string, what: string, value: unknown): string {
-  if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value);
+export function address(name: string, what: string, value: string): string {
   if (isIP(value) === 0) throw invalidArgValue(name, `is invalid: ${what}`, value);
   return value;
 }

@@ -4,7 +4,7 @@ import tls from 'node:tls';
 
 import { DTLSError } from '../errors';
 import { invalidArgType, invalidArgValue, outOfRange } from '../node-errors';
-import { createSecureContext as createOwnContext, type SecureContext } from '../secure-context';
+import { createSecureContext as createOwnContext, defaultAuthorities, type SecureContext } from '../secure-context';
 import type { SrtpProfile } from '../srtp';
 import {
   checkObject,
@@ -14,6 +14,7 @@ import {
   isView,
   optionalBoolean,
   optionalString,
+  orUndefined,
   type View,
 } from './checks';
 import {
@@ -33,7 +34,7 @@ export interface DTLSContextOptions {
   passphrase?: string | null | undefined;
   ca?: string | Buffer | readonly (string | Buffer)[] | undefined;
   ciphers?: string | undefined;
-  ecdhCurve?: string | undefined;
+  ecdhCurve?: string | null | undefined;
   alpn?: readonly string[] | Buffer | undefined;
   srtp?: string | undefined;
   rejectUnauthorized?: boolean | undefined;
@@ -121,7 +122,7 @@ function alpnWire(value: unknown): Buffer | undefined {
     });
     return names.length === 0 ? undefined : Buffer.concat(names);
   }
-  if (!isView(value)) {
+  if (!Buffer.isBuffer(value)) {
     throw invalidArgType('options.alpn', 'an instance of Array or Buffer', value);
   }
   const wire = copyOf(value);
@@ -199,11 +200,11 @@ function ownContext(options: DTLSContextOptions, isServer: boolean, requestCert:
     throw invalidArgType('options.passphrase', 'of type string', passphrase);
   }
   const ciphers = ciphersOf(options, isServer);
-  const ecdhCurve = optionalString('options.ecdhCurve', options.ecdhCurve);
+  const ecdhCurve = optionalString('options.ecdhCurve', orUndefined(options.ecdhCurve));
   const sessionIdContext = sessionIdContextOf(options.sessionIdContext, isServer);
   const ticketKeys = ticketKeysOf(options.ticketKeys);
   // A server that asks for certificates trusts whom tls trusts; a client's default is that already.
-  const trusted = ca ?? (isServer && requestCert ? tls.rootCertificates : undefined);
+  const trusted = ca ?? (isServer && requestCert ? defaultAuthorities() : undefined);
   try {
     return createOwnContext({
       ...(cert === undefined ? {} : { cert }),

@@ -13,7 +13,7 @@ import { DTLSSocket } from '../socket';
 import type { EndpointStats } from '../stats';
 import { noEndpointStats } from '../stats';
 import { bindNow, resolveUdp, type DTLSUdpOptions, type ResolvedUdp } from './bind';
-import { checkFunction, cryptoFailed, optionalBoolean, optionalInteger } from './checks';
+import { checkFunction, checkObject, cryptoFailed, integer, optionalInteger } from './checks';
 import type { ContextRules } from './context';
 import { Deferred } from './deferred';
 import { nodeError } from './failure';
@@ -24,8 +24,8 @@ import { DTLSEndpointStats } from './stats';
 export interface DTLSEndpointOptions extends DTLSUdpOptions {
   mtu?: number | undefined;
   handshakeTimeout?: number | undefined;
-  maxSessions?: number | undefined;
-  maxSessionsPerHost?: number | undefined;
+  maxSessions?: number | null | undefined;
+  maxSessionsPerHost?: number | null | undefined;
 }
 
 interface ResolvedEndpoint {
@@ -38,17 +38,20 @@ interface ResolvedEndpoint {
 
 /** A DTLS record has no more. */
 const LARGEST_MTU = 16384;
+/** Of a timer, in milliseconds: 24 days. */
+const LONGEST_TIMEOUT = 0x7fffffff;
 const UINT32_MAX = 0xffffffff;
 
 export function resolveEndpoint(options: DTLSEndpointOptions): ResolvedEndpoint {
   return {
     udp: resolveUdp(options),
     mtu: Math.min(optionalInteger('options.mtu', options.mtu, 256, 65535) ?? 1200, LARGEST_MTU),
-    handshakeTimeout:
-      optionalInteger('options.handshakeTimeout', options.handshakeTimeout, 0, 0x7fffffff) ?? 60_000,
-    maxSessions: optionalInteger('options.maxSessions', options.maxSessions, 0, UINT32_MAX) ?? 10_000,
-    maxSessionsPerHost:
-      optionalInteger('options.maxSessionsPerHost', options.maxSessionsPerHost, 0, UINT32_MAX) ?? 1000,
+    handshakeTimeout: Math.min(
+      optionalInteger('options.handshakeTimeout', options.handshakeTimeout, 0, Number.MAX_SAFE_INTEGER) ?? 60_000,
+      LONGEST_TIMEOUT,
+    ),
+    maxSessions: integer('options.maxSessions', options.maxSessions ?? 10_000, 0, UINT32_MAX),
+    maxSessionsPerHost: integer('options.maxSessionsPerHost', options.maxSessionsPerHost ?? 1000, 0, UINT32_MAX),
   };
 }
 
@@ -112,6 +115,7 @@ export class DTLSEndpoint {
 
   /** @throws `ERR_INVALID_ARG_TYPE` or `ERR_OUT_OF_RANGE` for an option. */
   constructor(options: DTLSEndpointOptions = {}) {
+    checkObject('options', options);
     this.#options = resolveEndpoint(options);
     this.#stats = new DTLSEndpointStats(() => this.#counters());
   }
@@ -265,9 +269,9 @@ export class DTLSEndpoint {
 
   // ---- public ----
 
-  /** Undefined once closed, and before. */
+  /** Undefined from `close` on, and before there is one. */
   get address(): AddressInfo | undefined {
-    if (this.#destroyed) return undefined;
+    if (this.#closing || this.#destroyed) return undefined;
     return this.#server?.address() ?? this.#client?.endpoint.address();
   }
 
@@ -279,8 +283,8 @@ export class DTLSEndpoint {
   get busy(): boolean {
     return this.#busy;
   }
-  set busy(busy: boolean) {
-    this.#busy = optionalBoolean('busy', busy, false);
+  set busy(busy: unknown) {
+    this.#busy = Boolean(busy);
     if (this.#server !== undefined) this.#server.busy = this.#busy;
   }
 
@@ -317,7 +321,7 @@ export class DTLSEndpoint {
   destroy(error?: unknown): void {
     if (this.#destroyed) return;
     this.#closing = true;
-    if (error !== undefined) this.#closed.reject(error);
+    if (error !== undefined && error !== null) this.#closed.reject(error);
     for (const control of [...this.#controls.values()]) control.destroy(error);
     this.#server?.close();
     this.#finish();
@@ -355,7 +359,7 @@ export class DTLSEndpoint {
       clientSessions: this.#clientSessions,
       serverBusyCount: BigInt(own.hellosWhileBusy),
       serverRejectedCount: BigInt(
-        own.nonDtlsDatagrams + own.malformedDatagrams + own.unknownPeerDatagrams,
+        own.nonDtlsDatagrams - own.emptyDatagrams + own.malformedDatagrams + own.unknownPeerDatagrams,
       ),
       serverRefusedCount: BigInt(own.sessionsRefused),
     };

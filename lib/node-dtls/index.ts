@@ -6,7 +6,17 @@
 import { isIP } from 'node:net';
 
 import { invalidArgType, invalidArgValue } from '../node-errors';
-import { address, checkFunction, checkObject, integer, missingArgs, optionalInteger, optionalString } from './checks';
+import {
+  address,
+  checkFunction,
+  checkObject,
+  checkString,
+  integer,
+  missingArgs,
+  optionalInteger,
+  optionalString,
+  orUndefined,
+} from './checks';
 import {
   CONTEXT_OPTIONS,
   DTLSSecureContext,
@@ -38,7 +48,7 @@ export interface DTLSListenOptions
   psk?: ServerPskOption | undefined;
   port: number;
   /** An IP address. Default `'0.0.0.0'`. */
-  host?: string | undefined;
+  host?: string | null | undefined;
 }
 
 export interface DTLSConnectOptions
@@ -88,12 +98,11 @@ export function listen(onsession: OnSession, options: DTLSListenOptions): DTLSEn
     if (options.key === undefined) throw missingArgs('options.key');
   }
   if ((options.port as number | undefined) === undefined) throw missingArgs('options.port');
+  const host = optionalString('options.host', orUndefined(options.host)) ?? '0.0.0.0';
   const port = integer('options.port', options.port, 0, 65535);
-  const host = optionalString('options.host', options.host);
-  const bindHost =
-    host === undefined || host === '' ? '0.0.0.0' : address('options.host', 'Invalid address', host);
-  resolveEndpoint(options);
   const rules = contextRules(options, true);
+  resolveEndpoint(options);
+  const bindHost = address('options.host', 'Invalid address', host);
   return DTLSEndpoint.listening(onsession, options, { host: bindHost, port }, rules);
 }
 
@@ -104,20 +113,16 @@ export function listen(onsession: OnSession, options: DTLSListenOptions): DTLSEn
  * @throws As {@link listen}.
  */
 export function connect(host: string, port: number, options: DTLSConnectOptions = {}): DTLSSession {
-  const peer = { host: address('host', 'Invalid remote address', host), port: integer('port', port, 0, 65535) };
+  checkString('host', host);
+  integer('port', port, 0, 65535);
   checkObject('options', options);
-  const bindHost = optionalString('options.bindHost', options.bindHost);
-  const where = {
-    host:
-      bindHost === undefined || bindHost === ''
-        ? isIP(host) === 6
-          ? '::'
-          : '0.0.0.0'
-        : address('options.bindHost', 'Invalid address', bindHost),
-    port: optionalInteger('options.bindPort', options.bindPort, 0, 65535) ?? 0,
-  };
-  const servername = optionalString('options.servername', options.servername);
-  resolveEndpoint(options);
+  const bindHost =
+    orUndefined(optionalString('options.bindHost', options.bindHost)) ?? (isIP(host) === 6 ? '::' : '0.0.0.0');
+  const bindPort = optionalInteger('options.bindPort', options.bindPort, 0, 65535) ?? 0;
   const rules = contextRules(options, false);
+  resolveEndpoint(options);
+  const where = { host: address('options.bindHost', 'Invalid address', bindHost), port: bindPort };
+  const servername = optionalString('options.servername', options.servername);
+  const peer = { host: address('host', 'Invalid remote address', host), port };
   return DTLSEndpoint.connecting(peer, options, where, rules, servername);
 }

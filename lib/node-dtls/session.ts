@@ -106,8 +106,13 @@ export class DTLSSession {
       this.#onmessage?.(message);
     });
     socket.on('keylog', (line) => {
-      // Secrets become a string only when somebody wants them.
-      this.#onkeylog?.(line.toString('latin1').trimEnd());
+      if (this.#onkeylog === undefined) return; // Secrets become a string only when somebody wants them.
+      try {
+        this.#onkeylog(line.toString('latin1').trimEnd());
+      } catch (thrown) {
+        this.#failWith(thrown);
+        this.#destroy(undefined);
+      }
     });
     socket.on('error', (error) => {
       this.#fail(error);
@@ -162,10 +167,10 @@ export class DTLSSession {
    * `ERR_CRYPTO_OPERATION_FAILED` for no bytes at all, of which OpenSSL makes no record.
    */
   send(data: string | View): number {
+    if (this.#detached) throw invalidState('Session is destroyed');
     if (typeof data !== 'string' && !isView(data)) {
       throw invalidArgType('data', 'of type string or an instance of Buffer, TypedArray, or DataView', data);
     }
-    if (this.#destroyed) throw invalidState('Session is destroyed');
     if (this.#socket.readyState === 'opening') {
       throw invalidState('Cannot send application data before the handshake completes');
     }
@@ -191,6 +196,7 @@ export class DTLSSession {
     if (!this.#destroyed) {
       if (this.#times.closingAt === 0n) this.#times.closingAt = process.hrtime.bigint();
       this.#socket.close();
+      this.#settleUnopened();
     }
     return this.#closed.promise;
   }
@@ -241,17 +247,17 @@ export class DTLSSession {
   }
   /** PEM. */
   get peerCertificate(): string | undefined {
-    return this.peerX509Certificate?.toString();
+    return this.#live(() => this.peerX509Certificate?.toString());
   }
+  /** The same object each time; once read, it stays. */
   get peerX509Certificate(): X509Certificate | undefined {
-    if (this.#destroyed) return undefined;
-    return (this.#certificate ??= this.#socket.getPeerX509Certificate());
+    return (this.#certificate ??= this.#live((socket) => socket.getPeerX509Certificate()));
   }
   get authorized(): boolean {
     return this.#live((socket) => socket.authorized) ?? false;
   }
   get authorizationError(): string | undefined {
-    if (this.#destroyed) return undefined;
+    if (this.#detached) return undefined;
     const socket = this.#socket;
     if (socket.getProtocol() === null) return 'HANDSHAKE_INCOMPLETE';
     if (socket.authorized) return undefined;
@@ -270,20 +276,31 @@ export class DTLSSession {
    * @throws `ERR_OUT_OF_RANGE` for a length outside 1 to 65536; `ERR_INVALID_STATE` outside an open session.
    */
   exportKeyingMaterial(length: number, label: string, context?: View): Buffer {
+    if (this.#detached) throw invalidState('Session is destroyed');
     integer('length', length, 1, MAX_EXPORT);
     if (typeof label !== 'string') throw invalidArgType('label', 'of type string', label);
     if (context !== undefined && !isView(context)) {
       throw invalidArgType('context', 'an instance of Buffer, TypedArray, or DataView', context);
     }
-    if (this.#destroyed) throw invalidState('Session is destroyed');
     if (this.#socket.readyState !== 'open') throw invalidState('The handshake is not complete');
     return this.#socket.exportKeyingMaterial(length, label, context);
   }
 
   // ---- plumbing ----
 
+  /** Closed or about to be: there is no connection to speak of any more. */
+  get #detached(): boolean {
+    return this.#destroyed || this.#times.closingAt !== 0n;
+  }
+
   #live<T>(read: (socket: DTLSSocket) => T | null | undefined): T | undefined {
-    return this.#destroyed ? undefined : (read(this.#socket) ?? undefined);
+    return this.#detached ? undefined : (read(this.#socket) ?? undefined);
+  }
+
+  #settleUnopened(): void {
+    this.#settleOpened(() => {
+      this.#opened.reject(invalidState('Session was closed before the handshake completed'));
+    });
   }
 
   #settleOpened(settle: () => void): void {
@@ -293,8 +310,10 @@ export class DTLSSession {
   }
 
   #fail(error: DTLSError): void {
-    if (this.#destroyed) return;
-    const cause = nodeError(error, this.#thrown);
+    if (!this.#destroyed) this.#failWith(nodeError(error, this.#thrown));
+  }
+
+  #failWith(cause: unknown): void {
     try {
       this.#onerror?.(cause);
     } finally {
@@ -306,7 +325,7 @@ export class DTLSSession {
 
   #destroy(error: unknown): void {
     if (this.#destroyed) return;
-    if (error !== undefined) {
+    if (error !== undefined && error !== null) {
       this.#settleOpened(() => {
         this.#opened.reject(error);
       });
@@ -318,13 +337,10 @@ export class DTLSSession {
 
   #finish(): void {
     if (this.#destroyed) return;
-    this.#certificate = undefined;
     this.#destroyed = true;
     this.#times.destroyedAt = process.hrtime.bigint();
     this.#stats.freeze();
-    this.#settleOpened(() => {
-      this.#opened.reject(invalidState('Session was closed before the handshake completed'));
-    });
+    this.#settleUnopened();
     this.#closed.resolve(undefined);
     this.#ended();
   }

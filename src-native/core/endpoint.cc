@@ -144,6 +144,7 @@ void Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
   traffic_.bytesReceived += datagram.size;
   if (!is_dtls(datagram)) {
     ++stats_.nonDtlsDatagrams;
+    if (datagram.size == 0) ++stats_.emptyDatagrams;
     if (listener_ && listener_->report_packets) {
       outbox_.append(RecordType::kPacket, {id_, kNoSlot, 0}, peer_index, 0, datagram);
     }

@@ -492,6 +492,7 @@ describe('data', () => {
         handshakesFailed: 0,
         sessionsRefused: 0,
         nonDtlsDatagrams: 0,
+        emptyDatagrams: 0,
         malformedDatagrams: 0,
         transportErrors: 0,
         sessions: 0,

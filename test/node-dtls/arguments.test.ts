@@ -63,7 +63,7 @@ describe('node-dtls: arguments', () => {
       const error = thrown(() => dtls.listen(() => undefined, { psk, port: 0, host: 'localhost' }));
       expect(error.code).to.equal('ERR_INVALID_ARG_VALUE');
       expect(error.message).to.match(/Invalid address/);
-      expect(listen({ psk, host: '' }).address?.address).to.equal('0.0.0.0');
+      for (const host of ['', null]) expect(listen({ psk, host }).address?.address).to.equal('0.0.0.0');
       expect(listen({ psk, host: '::1' }).address?.family).to.equal('IPv6');
     });
 
@@ -79,14 +79,27 @@ describe('node-dtls: arguments', () => {
     for (const [name, values] of ranges) {
       it(`${name} has its range, and is a number`, () => {
         expect(listenWith({ psk, port: 0, [name]: '1' })).to.equal('ERR_INVALID_ARG_TYPE');
-        expect(listenWith({ psk, port: 0, [name]: null })).to.equal('ERR_INVALID_ARG_TYPE');
         for (const value of values) {
           expect(listenWith({ psk, port: 0, [name]: value }), String(value)).to.equal('ERR_OUT_OF_RANGE');
         }
       });
     }
 
+    it('null is a limit of sessions left out, and else of a wrong type', () => {
+      listen({ psk, maxSessions: null, maxSessionsPerHost: null });
+      for (const name of ['mtu', 'handshakeTimeout', 'udpTTL']) {
+        expect(listenWith({ psk, port: 0, [name]: null }), name).to.equal('ERR_INVALID_ARG_TYPE');
+      }
+    });
+
+    it('judges credentials before the options of the endpoint, and those before the host', () => {
+      const { cert, key, wrong } = { cert: 'no PEM', key: 'no PEM', wrong: { mtu: 1, host: 'localhost' } };
+      expect(listenWith({ cert, key, port: 0, ...wrong })).to.equal('ERR_OSSL_PEM_NO_START_LINE');
+      expect(listenWith({ psk, port: 0, ...wrong })).to.equal('ERR_OUT_OF_RANGE');
+    });
+
     it('takes the limits of the ranges', () => {
+      listen({ psk, handshakeTimeout: Number.MAX_SAFE_INTEGER });
       listen({ psk, mtu: 256, handshakeTimeout: 0, maxSessions: 0, maxSessionsPerHost: 0, udpTTL: 1 });
       listen({ psk, mtu: 65535, udpTTL: 255, udpReceiveBufferSize: 65536, udpSendBufferSize: 65536 });
     });
@@ -116,6 +129,18 @@ describe('node-dtls: arguments', () => {
       expect(error.code).to.equal('ERR_INVALID_ARG_VALUE');
       expect(error.message).to.match(/Invalid remote address/);
       expect(codeOf(() => dtls.connect(1 as unknown as string, 5684))).to.equal('ERR_INVALID_ARG_TYPE');
+    });
+
+    it('judges types and ranges before it reads the host', () => {
+      const to = (port: unknown, options: object = {}): string | undefined =>
+        codeOf(() => dtls.connect('localhost', port as number, options));
+      expect(to('4433')).to.equal('ERR_INVALID_ARG_TYPE');
+      expect(to(99999)).to.equal('ERR_OUT_OF_RANGE');
+      expect(to(4433, { bindHost: 1 })).to.equal('ERR_INVALID_ARG_TYPE');
+      expect(to(4433, { cert: 'no PEM' })).to.equal('ERR_OSSL_PEM_NO_START_LINE');
+      expect(to(4433, { mtu: 1 })).to.equal('ERR_OUT_OF_RANGE');
+      expect(to(4433, { servername: 1 })).to.equal('ERR_INVALID_ARG_TYPE');
+      expect(to(4433)).to.equal('ERR_INVALID_ARG_VALUE');
     });
 
     it('port is an integer from 0 to 65535', () => {
@@ -208,6 +233,12 @@ describe('node-dtls: arguments', () => {
       expect(context({ alpn: ['x'.repeat(256)] })).to.equal('ERR_OUT_OF_RANGE');
       expect(context({ alpn: [1] })).to.equal('ERR_INVALID_ARG_TYPE');
       expect(context({ alpn: 'coap' })).to.equal('ERR_INVALID_ARG_TYPE');
+      expect(context({ alpn: new Uint8Array([1, 97]) })).to.equal('ERR_INVALID_ARG_TYPE');
+    });
+
+    it("ecdhCurve is 'auto' when it is left out, empty or null", () => {
+      for (const ecdhCurve of [undefined, null, '', 'auto']) dtls.createSecureContext({ ecdhCurve });
+      expect(context({ ecdhCurve: 'no curve' })).to.equal('ERR_CRYPTO_OPERATION_FAILED');
     });
 
     it('an alpn Buffer is walked: zero-length, and past the end', () => {
@@ -288,6 +319,7 @@ describe('node-dtls: arguments', () => {
       expect(codeOf(() => new dtls.DTLSEndpoint({ ipv6Only: 1 as unknown as boolean }))).to.equal(
         'ERR_INVALID_ARG_TYPE',
       );
+      expect(codeOf(() => new dtls.DTLSEndpoint(null as never))).to.equal('ERR_INVALID_ARG_TYPE');
     });
   });
 });

@@ -2,8 +2,10 @@
 // export, and what can be read of it while it lives and afterwards.
 import { X509Certificate } from 'node:crypto';
 import dgram from 'node:dgram';
+import tls from 'node:tls';
 import { expect } from 'chai';
 import type { DTLSSession } from '../../lib/node-dtls/index';
+import { createAuthority } from '../helpers/certificates';
 import { next, within } from '../helpers/pair';
 import { listen as listenOwn, portOf as ownPort } from '../helpers/pair';
 import {
@@ -11,6 +13,7 @@ import {
   clientCertificate,
   closeAll,
   connect,
+  dtls,
   HOST,
   KEY,
   listen,
@@ -23,6 +26,12 @@ import {
 } from './support';
 
 const psk = { [PSK.identity]: KEY };
+
+/** Newer than the types of Node 20. */
+interface CertificateSettings {
+  getCACertificates: (type: 'default') => string[];
+  setDefaultCACertificates: (pem: readonly string[]) => void;
+}
 
 describe('node-dtls: sessions', () => {
   afterEach(closeAll);
@@ -114,6 +123,23 @@ describe('node-dtls: sessions', () => {
       expect(server.destroyed).to.equal(true);
     });
 
+    it('close lets go of the connection at once', async () => {
+      const { client } = await open();
+      void client.close();
+      expect(client.protocol).to.equal(undefined);
+      expect(client.cipher).to.equal(undefined);
+      expect(client.authorized).to.equal(false);
+      for (const call of [() => client.send({} as never), () => client.exportKeyingMaterial(0, 'x')]) {
+        expect(thrown(call)).to.include({ code: 'ERR_INVALID_STATE' });
+      }
+    });
+
+    it('destroy without an error resolves closed, null being none', async () => {
+      const { client } = await open();
+      client.destroy(null);
+      await within(client.closed, 'closed');
+    });
+
     it('close before the handshake completes rejects opened, and resolves closed', async () => {
       const client = connect(listen({ psk }), { psk: PSK });
       const closed = client.close();
@@ -186,6 +212,30 @@ describe('node-dtls: sessions', () => {
       expect(error.message).to.include('DTLS handshake timeout');
     });
 
+    it('keys that differ end in a handshake timeout', async () => {
+      const endpoint = listen({ psk });
+      const other = Buffer.alloc(16, 8);
+      const error = await rejection(
+        connect(endpoint, { psk: { identity: PSK.identity, key: other }, handshakeTimeout: 300 }).opened,
+      );
+      expect(error).to.include({ code: 'ERR_INVALID_STATE' });
+      expect(error.message).to.include('DTLS handshake timeout');
+      expect(error.cause).to.include({ code: 'ERR_DTLS_PSK_MISMATCH' });
+    });
+
+    it('a first flight that cannot be sent has ended the session when connect returns', async function () {
+      // node:dgram tells of it later.
+      if (process.platform !== 'linux' || process.env.DGRAM_DTLS_TRANSPORT === 'dgram') this.skip();
+      // Without SO_BROADCAST the system refuses such an address.
+      const session = dtls.connect('255.255.255.255', 4433, { psk: PSK });
+      expect(session.destroyed).to.equal(true);
+      const error = await rejection(session.opened);
+      expect(error).to.include({ code: 'ERR_INVALID_STATE' });
+      expect(error.message).to.include('permission denied');
+      expect(session.stats.retransmitCount).to.equal(0n);
+      await within(session.endpoint.closed, "the session's endpoint");
+    });
+
     it("an error of the system's is ERR_INVALID_STATE with its text", async () => {
       const nowhere = dgram.createSocket('udp4');
       await new Promise<void>((resolve) => {
@@ -251,6 +301,19 @@ describe('node-dtls: sessions', () => {
       expect(seen).to.include('DTLSv1.2');
     });
 
+    it('a throw in onkeylog fails that handshake, and the thrown value itself reaches onerror and opened', async () => {
+      const client = connect(listen({ psk }), { psk: PSK });
+      const told: unknown[] = [];
+      const thrownThere = new Error('the disk is full');
+      client.onerror = (error) => told.push(error);
+      client.onkeylog = () => {
+        throw thrownThere;
+      };
+      expect(await rejection(client.opened)).to.equal(thrownThere);
+      expect(told).to.deep.equal([thrownThere]);
+      await within(Promise.all([client.closed, client.endpoint.closed]), 'the end of both');
+    });
+
     it('a session may be destroyed in any of its callbacks', async () => {
       for (const name of ['onhandshake', 'onmessage', 'onkeylog'] as const) {
         let server: DTLSSession | undefined;
@@ -295,7 +358,6 @@ describe('node-dtls: sessions', () => {
         'servername',
         'remoteAddress',
         'authorizationError',
-        'peerX509Certificate',
         'peerCertificate',
       ] as const;
       for (const name of gone) expect(client[name], name).to.equal(undefined);
@@ -337,7 +399,41 @@ describe('node-dtls: sessions', () => {
       await connect(endpoint, { ca, servername: 'device.example' }).opened;
       const error = await rejection(connect(endpoint, { ca, servername: 'other.example' }).opened);
       expect(error.code).to.equal('ERR_INVALID_STATE');
-      expect(error.message).to.include('Peer certificate verification failed: HOSTNAME_MISMATCH');
+      expect(error.message).to.include(':SSL routines::certificate verify failed');
+      expect(error.cause).to.include({ code: 'HOSTNAME_MISMATCH' });
+    });
+
+    it('the same X509Certificate is returned on every access, and leads to its issuer', async () => {
+      const authority = await createAuthority();
+      const { cert, key, ca } = await authority.issue({
+        commonName: 'server',
+        ipAddresses: [HOST],
+        intermediate: true,
+      });
+      const { client } = await open({ cert, key }, { ca });
+      const leaf = client.peerX509Certificate;
+      expect(leaf?.subject).to.include('server');
+      expect(leaf?.issuerCertificate?.subject).to.include('intermediate');
+      await client.close();
+      expect(client.peerX509Certificate).to.equal(leaf);
+      expect(client.peerCertificate).to.equal(undefined);
+    });
+
+    it('a client without ca trusts the default authorities of tls, as they are set now', async function () {
+      // From Node 24.5 and 22.19 on.
+      const { getCACertificates, setDefaultCACertificates } = tls as Partial<CertificateSettings>;
+      if (getCACertificates === undefined || setDefaultCACertificates === undefined) this.skip();
+      const { cert, key, ca } = await certificate();
+      const endpoint = listen({ cert, key });
+      await rejection(connect(endpoint).opened);
+      const before = getCACertificates('default');
+      setDefaultCACertificates([ca]);
+      try {
+        await within(connect(endpoint).opened, 'a session with the new authority');
+      } finally {
+        setDefaultCACertificates(before);
+      }
+      await rejection(connect(endpoint).opened);
     });
 
     it("servername '' sends no SNI and checks the host; an IP literal is not sent", async () => {

@@ -49,6 +49,7 @@ const endpoint: Record<
   sessionsRefused: true,
   hellosWhileBusy: true,
   nonDtlsDatagrams: true,
+  emptyDatagrams: true,
   malformedDatagrams: true,
   unknownPeerDatagrams: true,
 };
