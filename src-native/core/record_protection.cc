@@ -50,6 +50,11 @@ AeadSuite aead_suite(const SSL_CIPHER* cipher) {
       return {EVP_aes_128_ccm(), 16, kGcmFixedIv, kExplicitNonce, ccm_tag, true};
     case NID_aes_256_ccm:
       return {EVP_aes_256_ccm(), 32, kGcmFixedIv, kExplicitNonce, ccm_tag, true};
+    // Not every OpenSSL is built with ARIA: by number, so that it may be missing.
+    case NID_aria_128_gcm:
+      return {EVP_get_cipherbynid(NID_aria_128_gcm), 16, kGcmFixedIv, kExplicitNonce, kTag, false};
+    case NID_aria_256_gcm:
+      return {EVP_get_cipherbynid(NID_aria_256_gcm), 32, kGcmFixedIv, kExplicitNonce, kTag, false};
     case NID_chacha20_poly1305:
       return {EVP_chacha20_poly1305(), 32, kChaChaIv, 0, kTag, false};
     default:

@@ -8,7 +8,7 @@
 
 // AEAD protection of DTLS 1.2 records, which OpenSSL has no API for: key derivation from a finished
 // handshake, open and seal. RFC 5246 section 6.2.3.3 with the nonces of RFC 5288 (GCM), RFC 6655
-// (CCM) and RFC 7905 (ChaCha20-Poly1305). EVP does all of the cryptography.
+// (CCM), RFC 6209 (ARIA) and RFC 7905 (ChaCha20-Poly1305). EVP does all of the cryptography.
 //
 // One rule makes this safe: a record is sealed only under the nonce of a record that OpenSSL itself
 // made or received, and of two sealings under one nonce at most one leaves the process. With GCM,

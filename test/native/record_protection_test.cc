@@ -26,6 +26,8 @@ const std::vector<Known>& suites() {
       {"PSK-AES128-GCM-SHA256", 16, 8, 16},
       {"PSK-AES256-GCM-SHA384", 32, 8, 16},
       {"PSK-CHACHA20-POLY1305", 32, 0, 16},
+      {"PSK-ARIA128-GCM-SHA256", 16, 8, 16},
+      {"PSK-ARIA256-GCM-SHA384", 32, 8, 16},
       {"PSK-AES128-CCM", 16, 8, 16},
       {"PSK-AES256-CCM", 32, 8, 16},
       // Tags of 64 bits are below OpenSSL's security level 1.
