@@ -1,7 +1,11 @@
 {
   "variables": {
     # 1: AddressSanitizer and UndefinedBehaviorSanitizer (scripts/test-sanitized.mjs).
-    "sanitize%": 0
+    "sanitize%": 0,
+    # 1: a binary to be given away, for systems older than this one (scripts/prebuild.mjs).
+    "portable%": 0,
+    # 1: one that uses only what glibc 2.28 has.
+    "old_glibc%": 0
   },
   "targets": [
     {
@@ -42,6 +46,18 @@
               "AdditionalOptions": ["/std:c++17"]
             }
           }
+        }],
+        ["portable==1 and OS=='linux'", {
+          "cflags!": ["-O3"],
+          # The work is done in OpenSSL and in the kernel; -O3 makes the binary half as large again.
+          "cflags": ["-Os", "-ffunction-sections", "-fdata-sections"],
+          "ldflags": [
+            "-static-libstdc++", "-static-libgcc", "-Wl,--gc-sections",
+            "-Wl,--version-script=<(module_root_dir)/src-native/exports.map"
+          ]
+        }],
+        ["old_glibc==1", {
+          "defines": ["DTLS_OLD_GLIBC"]
         }],
         ["sanitize==1", {
           "cflags!": ["-O3", "-fomit-frame-pointer"],

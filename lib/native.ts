@@ -1,10 +1,8 @@
 /**
- * The only loader of the native addon, and the whole surface that it has. Arguments are validated
- * before they come here: the addon converts, it does not judge.
+ * The native addon, and the whole surface that it has. Arguments are validated before they come
+ * here: the addon converts, it does not judge.
  */
-import path from 'node:path';
-import bindings from 'bindings';
-
+import { loadAddon } from './addon';
 import type { UdpStats } from './stats';
 
 /** A row of src-native/core/errors.def. */
@@ -274,21 +272,4 @@ export interface Native {
   ) => NativeEndpoint;
 }
 
-const root = path.join(__dirname, '..');
-const platform = `${process.platform}-${process.arch}`;
-// Where a compile leaves the addon, then where prebuildify does (with and without its libc tag).
-const places: string[][] = [
-  ['module_root', 'build', 'Release', 'bindings'],
-  ['module_root', 'build', 'Debug', 'bindings'],
-  ['module_root', 'prebuilds', platform, 'dgram-dtls.glibc.node'],
-  ['module_root', 'prebuilds', platform, 'dgram-dtls.musl.node'],
-  ['module_root', 'prebuilds', platform, 'dgram-dtls.node'],
-];
-// A build elsewhere (the sanitizer run makes one) is named by its path.
-const elsewhere = process.env.DGRAM_DTLS_ADDON;
-
-export const native: Native =
-  elsewhere === undefined
-    ? (bindings({ bindings: 'dgram_dtls.node', module_root: root, try: places }) as Native)
-    : // eslint-disable-next-line @typescript-eslint/no-require-imports -- an addon has no other door
-      (require(path.resolve(elsewhere)) as Native);
+export const native = loadAddon() as Native;

@@ -1,5 +1,5 @@
 // The layers, held by a check: the core is plain C++ over OpenSSL that knows of no runtime and no
-// operating system, and only lib/native.ts loads the addon.
+// operating system, and only lib/addon.ts loads the addon.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,8 +16,8 @@ const rules = [
     forbidden: /^\s*#\s*include\s*<((?:arpa|linux|net|netinet|sys)\/[^>]+|unistd\.h)>/,
   },
   {
-    files: files('lib', 'ts').filter((file) => file !== 'lib/native.ts'),
-    forbidden: /(?:from|require\(|import\(?)\s*['"](bindings|node-gyp-build)['"]/,
+    files: files('lib', 'ts').filter((file) => file !== 'lib/addon.ts'),
+    forbidden: /(?:from|require\(|import\(?)\s*['"](bindings)['"]/,
   },
 ];
 

@@ -14,6 +14,10 @@ const PACKAGE_PLATFORM = { win32: 'win' };
 /**
  * The prefix of a Node: `bin/node` and `include/node` in it.
  * Installs it when it is not there. A platform and architecture other than this machine's will do.
+ *
+ * @param {string} version
+ * @param {string} platform
+ * @param {string} arch
  */
 export function nodePrefix(version, platform = process.platform, arch = process.arch) {
   const name = `node-${PACKAGE_PLATFORM[platform] ?? platform}-${arch}`;
@@ -21,13 +25,13 @@ export function nodePrefix(version, platform = process.platform, arch = process.
   const prefix = join(folder, 'node_modules', name);
   if (!existsSync(nodeExecutable(prefix, platform))) {
     mkdirSync(folder, { recursive: true });
-    // The platform is asked for because npm would refuse a package for another one.
+    // npm refuses a package for another platform than its own; older ones do so unless forced.
     run('npm', [
       'install',
       '--silent',
       '--no-save',
       '--ignore-scripts',
-      ...['--prefix', folder, '--os', platform, '--cpu', arch],
+      ...['--force', '--prefix', folder, '--os', platform, '--cpu', arch],
       `${name}@${version}`,
     ]);
     if (!existsSync(nodeExecutable(prefix, platform))) fail(`${name}@${version} has no bin/node`);
@@ -35,7 +39,12 @@ export function nodePrefix(version, platform = process.platform, arch = process.
   return prefix;
 }
 
-/** The executable of a prefix. */
+/**
+ * The executable of a prefix.
+ *
+ * @param {string} prefix
+ * @param {string} platform
+ */
 export function nodeExecutable(prefix, platform = process.platform) {
   return join(prefix, 'bin', platform === 'win32' ? 'node.exe' : 'node');
 }

@@ -1,16 +1,10 @@
 // Runs the mocha tests on an addon built with AddressSanitizer and UndefinedBehaviorSanitizer:
 // npm run test:sanitized [-- mocha's arguments]
 
-import { existsSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { output, root, run, status } from './tools.mjs';
+import { buildFolder, output, run, status } from './tools.mjs';
 
-// node-gyp builds in ./build and nowhere else: a folder of links gives this build one of its own.
-const folder = join(root, 'build-asan');
-mkdirSync(folder, { recursive: true });
-for (const name of ['binding.gyp', 'node_modules', 'package.json', 'src-native']) {
-  if (!existsSync(join(folder, name))) symlinkSync(join('..', name), join(folder, name));
-}
+const folder = buildFolder('build-asan');
 
 // One compiler for the addon and the runtime that is loaded before node.
 const compiler = process.env.CXX ?? 'g++';

@@ -1,7 +1,7 @@
 // What the scripts share. Only Node's own modules: prepare.mjs runs before the first install.
 
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,6 +34,7 @@ export function output(command, args) {
   const { error, status, stdout } = spawnSync(command, args, {
     cwd: root,
     encoding: 'utf8',
+    maxBuffer: Infinity,
     shell,
     stdio: ['ignore', 'pipe', 'inherit'],
   });
@@ -104,4 +105,19 @@ export function nodeHeaders() {
     .filter(Boolean)
     .map((prefix) => join(prefix, 'include/node'))
     .find((folder) => existsSync(join(folder, 'node_api.h')));
+}
+
+/**
+ * A folder of links to what node-gyp needs: it builds in ./build and nowhere else, and so another
+ * build of the addon has a place of its own. `name` begins with `build-`, which git ignores.
+ */
+export function buildFolder(name) {
+  const folder = join(root, name);
+  mkdirSync(folder, { recursive: true });
+  for (const linked of ['binding.gyp', 'node_modules', 'package.json', 'scripts', 'src-native']) {
+    // A junction on Windows, where links to files need a privilege.
+    if (!existsSync(join(folder, linked)))
+      symlinkSync(join(root, linked), join(folder, linked), 'junction');
+  }
+  return folder;
 }

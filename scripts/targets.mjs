@@ -1,0 +1,25 @@
+// What the package is published for.
+
+/** As prebuildify names the binaries. */
+export const PACKAGE = 'dgram-dtls';
+
+/** The binaries of a release, in prebuilds/. */
+export const TARGETS = [
+  'linux-x64/dgram-dtls.glibc.node',
+  'linux-x64/dgram-dtls.musl.node',
+  'linux-arm64/dgram-dtls.glibc.node',
+  'linux-arm64/dgram-dtls.musl.node',
+  'darwin-x64/dgram-dtls.node',
+  'darwin-arm64/dgram-dtls.node',
+  'win32-x64/dgram-dtls.node',
+  'win32-arm64/dgram-dtls.node',
+];
+
+/** The newest glibc that a binary may ask for: RHEL 8's. Debian 11 has 2.31. */
+export const GLIBC = '2.28';
+
+/** GNU's names of architectures, as those of cross compilers. */
+export const TRIPLETS = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
+
+/** Bytes that the packed package may have. */
+export const MOST_PACKED = 1_500_000;

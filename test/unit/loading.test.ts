@@ -1,0 +1,119 @@
+// Protects what loading the package costs and does: its entries load no package but the loader of
+// the binary; where no binary can be loaded, or compiled, the error says what to do.
+import { expect } from 'chai';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { loadAddon } from '../../lib/addon';
+import { DTLSError } from '../../lib/index';
+
+const root = join(__dirname, '../..');
+
+describe('loading', () => {
+  let empty = '';
+  before(() => {
+    empty = mkdtempSync(join(tmpdir(), 'dgram-dtls-empty-'));
+  });
+  after(() => {
+    rmSync(empty, { recursive: true, force: true });
+  });
+
+  describe('loads no package but the loader of the binary', () => {
+    // What a require() has loaded is in require.cache, and the ES module entries only import those.
+    const report = `
+      const seen = Object.keys(require.cache)
+        .map((file) => /node_modules[\\\\/]((?:@[^\\\\/]+[\\\\/])?[^\\\\/]+)[\\\\/](?!.*node_modules)/.exec(file)?.[1])
+        .filter((name) => name !== undefined);
+      console.log(JSON.stringify([...new Set(seen)].sort()));
+    `;
+    const entries = ['dgram-dtls', 'dgram-dtls/lab', 'dgram-dtls/node-dtls'];
+    for (const entry of entries) {
+      for (const [how, statement] of [
+        ['import', `import('${entry}').then(() => { ${report} });`],
+        ['require', `require('${entry}'); ${report}`],
+      ] as const) {
+        it(`${how} '${entry}'`, () => {
+          const { stdout, stderr, status } = spawnSync(process.execPath, ['-e', statement], {
+            cwd: root,
+            encoding: 'utf8',
+          });
+          expect(status, stderr).to.equal(0);
+          // bindings has one dependency of its own.
+          expect(JSON.parse(stdout)).to.deep.equal(['bindings', 'file-uri-to-path']);
+        });
+      }
+    }
+  });
+
+  describe('without a binary', () => {
+    const failure = (folder: string): DTLSError => {
+      const given = process.env.DGRAM_DTLS_ADDON;
+      delete process.env.DGRAM_DTLS_ADDON;
+      try {
+        loadAddon(folder);
+      } catch (error) {
+        expect(error).to.be.instanceOf(DTLSError);
+        return error as DTLSError;
+      } finally {
+        if (given !== undefined) process.env.DGRAM_DTLS_ADDON = given;
+      }
+      throw new Error('loaded');
+    };
+
+    it('the error says how to get one', () => {
+      const error = failure(empty);
+      expect(error.code).to.equal('ERR_DTLS_ADDON');
+      expect(error.message).to.contain(`${process.platform}-${process.arch}`);
+      expect(error.hint).to.match(/npm rebuild dgram-dtls.*external.*docs\/installing\.md/);
+    });
+
+    it('the error says when there is one that does not fit', () => {
+      const folder = join(empty, 'broken');
+      mkdirSync(join(folder, 'build/Release'), { recursive: true });
+      writeFileSync(join(folder, 'build/Release/dgram_dtls.node'), 'no binary');
+      const error = failure(folder);
+      expect(error.code).to.equal('ERR_DTLS_ADDON');
+      expect(error.hint).to.match(/does not fit this system.*--build-from-source/);
+      expect(error.cause).to.be.instanceOf(Error);
+    });
+  });
+
+  describe('the install script', () => {
+    const install = (folder: string, env: NodeJS.ProcessEnv) =>
+      spawnSync(process.execPath, [join(folder, 'scripts/install.cjs')], {
+        cwd: folder,
+        encoding: 'utf8',
+        env: { ...process.env, OPENSSL_ROOT: '', ...env },
+      });
+
+    it('does nothing where a binary loads', () => {
+      const { status, stdout, stderr } = install(root, {});
+      expect(stdout + stderr).to.equal('');
+      expect(status).to.equal(0);
+    });
+
+    it('says what compiling needs, and what of it is missing', function () {
+      if (process.platform === 'win32') this.skip();
+      const folder = join(empty, 'source-only');
+      for (const part of ['scripts/install.cjs', 'package.json', 'dist'])
+        cpSync(join(root, part), join(folder, part), { recursive: true });
+      symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
+      const bin = join(empty, 'bin');
+      mkdirSync(bin);
+      const { status, stderr } = install(folder, {
+        PATH: bin,
+        DGRAM_DTLS_ADDON: join(empty, 'none.node'),
+        ...{ CXX: undefined, PYTHON: undefined, npm_config_python: undefined },
+      });
+      expect(status).to.equal(1);
+      expect(stderr).to.contain(`no binary was installed for ${process.platform}-${process.arch}`);
+      expect(stderr).to.match(/MISSING: a C\+\+17 compiler/);
+      expect(stderr).to.match(/MISSING: make/);
+      expect(stderr).to.match(/MISSING: Python 3/);
+      expect(stderr).to.match(/- node-gyp/);
+      expect(stderr).to.contain('docs/installing.md');
+    });
+  });
+});
