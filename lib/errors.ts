@@ -69,6 +69,7 @@ const ALERT_HINTS: Readonly<Record<string, string>> = {
 const CALLBACKS: Readonly<Record<string, string>> = {
   ERR_DTLS_SNI_CALLBACK: 'SNICallback',
   ERR_DTLS_ALPN_CALLBACK: 'ALPNCallback',
+  ERR_DTLS_OCSP_CALLBACK: "a listener of 'OCSPRequest'",
 };
 
 const NO_ALERT = 255;

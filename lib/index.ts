@@ -58,6 +58,7 @@ export {
   type HandshakeEvent,
   type ReadyState,
 } from './socket';
+export type { OcspCallback } from './ocsp';
 export type { SrtpKeys, SrtpProfile } from './srtp';
 export type { EndpointStats, TrafficStats, UdpStats } from './stats';
 export type { DatagramReceiver, DatagramTransport, Peer } from './transport';

@@ -63,6 +63,7 @@ export interface NativeSessionPolicy {
   setProtocols(protocols: Uint8Array): void;
   setTicketKeys(keys: NativeTicketKeys): void;
   setSession(session: NativeClientSession): void;
+  requestOcsp(): void;
 }
 
 export interface NativeSrtp {
@@ -146,6 +147,13 @@ export interface NativeEndpoint {
     key: Uint8Array | undefined,
   ): void;
   answerIdentity(slot: number, generation: number, accepted: boolean): void;
+  /** DER; undefined: none. Refused: the handshake fails. */
+  answerOcsp(
+    slot: number,
+    generation: number,
+    refused: boolean,
+    response: Uint8Array | undefined,
+  ): void;
   release(slot: number, generation: number): void;
   advance(): void;
 
@@ -163,6 +171,7 @@ export interface NativeEndpoint {
   /** Stricter than `tls.checkServerIdentity`: true is a verdict, false only a question. */
   peerIsHost(slot: number, generation: number, host: string): boolean;
   certificate(slot: number, generation: number): Buffer | undefined;
+  certificateIssuer(slot: number, generation: number): Buffer | undefined;
   ephemeralKey(
     slot: number,
     generation: number,

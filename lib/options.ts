@@ -168,6 +168,11 @@ export interface ConnectOptions extends SecureContextOptions, SessionOptions, Ud
   /** Default: `tls.checkServerIdentity`. */
   checkServerIdentity?:
     ((hostname: string, certificate: PeerCertificate) => Error | undefined) | undefined;
+  /**
+   * Ask the server for an OCSP response of its certificate's authority (RFC 6066 section 8). What it sends comes
+   * with the event `OCSPResponse`; nothing here judges it. Default false.
+   */
+  requestOCSP?: boolean | undefined;
   secureContext?: SecureContext | undefined;
   /** What `getSession()` or the event `session` of an earlier connection gave: to be resumed. */
   session?: NodeJS.ArrayBufferView | undefined;

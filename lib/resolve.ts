@@ -91,6 +91,7 @@ export const CONNECT_OPTIONS = [
   'localPort',
   'servername',
   'checkServerIdentity',
+  'requestOCSP',
   'session',
   'lookup',
   'family',
@@ -485,12 +486,14 @@ export function resolveConnectOptions(
   const verifiedName = servername === undefined || servername === '' ? host : servername;
   const sessionName = `${name} ${verifiedName}`;
   const session = readSession(options.session, sessionName);
+  const requestOCSP = flag('requestOCSP', options.requestOCSP, false);
   return {
     ...resolveUdp(options),
     ...common,
     policy: (keylog) => {
       const policy = common.policy(keylog);
       if (session !== undefined) policy.setSession(session);
+      if (requestOCSP) policy.requestOcsp();
       return policy;
     },
     verifiedName,

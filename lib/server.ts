@@ -10,6 +10,7 @@ import type { NativeSessionPolicy } from './native';
 import type { NamedServerOptions, ServerOptions } from './options';
 import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from './resolve';
 import { checkTicketKeys, type ResumeSessionCallback } from './resumption';
+import { askOcsp, type OcspCallback, type OcspQuestion } from './ocsp';
 import { createSecureContext, SecureContext, type SecureContextOptions } from './secure-context';
 import { NamedRules, ServerNames } from './server-names';
 import { DTLSSocket, type SocketOwner } from './socket';
@@ -32,6 +33,12 @@ export interface DTLSServerEvents {
   newSession: [id: Buffer, session: Buffer, callback: () => void];
   /** A client wants to resume the session of that id. */
   resumeSession: [id: Buffer, callback: ResumeSessionCallback];
+  /**
+   * A client asks for an OCSP response (RFC 6066 section 8): DER of the certificate and of its issuer, if that is
+   * known. The handshake waits until one listener has called back, with DER or null. A server with several
+   * certificates is asked for each.
+   */
+  OCSPRequest: [certificate: Buffer, issuer: Buffer | null, callback: OcspCallback];
   /** A datagram on the same port that is not DTLS (RFC 7983): STUN, RTP, … */
   packet: [message: Buffer, info: Peer];
   error: [error: DTLSError];
@@ -391,6 +398,17 @@ export class DTLSServer
   /** @internal */
   onNewSession(id: Buffer, session: Buffer, callback: () => void): boolean {
     return this.emit('newSession', id, session, callback);
+  }
+
+  /** @internal */
+  onOcspRequest(socket: DTLSSocket, question: OcspQuestion): void {
+    if (this.listenerCount('OCSPRequest') === 0) {
+      question.answer(undefined);
+      return;
+    }
+    askOcsp(socket, question, (certificate, issuer, callback) => {
+      this.emit('OCSPRequest', certificate, issuer, callback);
+    });
   }
 
   /** @internal */

@@ -42,6 +42,7 @@ import {
   type ResolvedServer,
   type ResolvedSession,
 } from './resolve';
+import type { OcspQuestion } from './ocsp';
 import { LookupKind, outbox, RecordType } from './outbox';
 import {
   askStore,
@@ -86,6 +87,11 @@ export interface DTLSSocketEvents {
   keylog: [line: Buffer];
   /** A client's session that can be resumed: for the option `session` of the next connection. */
   session: [session: Buffer];
+  /**
+   * With `requestOCSP`: the DER response that the server stapled, or null; before `secureConnect`. Whoever
+   * does not like it destroys the socket here. None comes when a session is resumed.
+   */
+  OCSPResponse: [response: Buffer | null];
   timeout: [];
   drain: [];
   error: [error: DTLSError];
@@ -126,6 +132,7 @@ export interface SocketOwner {
   onStoredSession(id: Buffer, callback: ResumeSessionCallback): boolean;
   onNewSession(id: Buffer, session: Buffer, callback: () => void): boolean;
   onClientHello(hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void;
+  onOcspRequest(socket: DTLSSocket, question: OcspQuestion): void;
   readonly sessionOptions: ResolvedServer;
 }
 
@@ -690,6 +697,9 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
         if (session !== undefined) this.emit('session', session);
         return;
       }
+      case RecordType.OcspResponse:
+        this.emit('OCSPResponse', data.length === 0 ? null : data);
+        return;
       case RecordType.Lookup:
         this.#onLookup(a, data);
         return;
@@ -859,6 +869,27 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     });
   }
 
+  #onOcspRequest(): void {
+    this.#owner?.onOcspRequest(this, {
+      certificate: () =>
+        this.#ask((core, slot, generation) => core.certificate(slot, generation)) ??
+        Buffer.alloc(0),
+      issuer: () =>
+        this.#ask((core, slot, generation) => core.certificateIssuer(slot, generation)) ?? null,
+      answer: (response) => {
+        this.#down(({ endpoint, slot, generation }) => {
+          endpoint.core.answerOcsp(slot, generation, false, response);
+        });
+      },
+      refuse: (cause) => {
+        this.#cause = cause;
+        this.#down(({ endpoint, slot, generation }) => {
+          endpoint.core.answerOcsp(slot, generation, true, undefined);
+        });
+      },
+    });
+  }
+
   #onLookup(kind: number, about: Buffer): void {
     if (kind === LookupKind.ClientHello) {
       this.#onClientHello(readClientHello(about));
@@ -866,6 +897,10 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     }
     if (kind === LookupKind.StoredSession || kind === LookupKind.NewSession) {
       this.#onSessionStore(kind, about);
+      return;
+    }
+    if (kind === LookupKind.OcspResponse) {
+      this.#onOcspRequest();
       return;
     }
     const answers: Answers = {

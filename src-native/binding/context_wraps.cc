@@ -188,6 +188,7 @@ Napi::Function SessionPolicyWrap::define(Napi::Env env) {
           InstanceMethod<&SessionPolicyWrap::set_protocols>("setProtocols"),
           InstanceMethod<&SessionPolicyWrap::set_ticket_keys>("setTicketKeys"),
           InstanceMethod<&SessionPolicyWrap::set_session>("setSession"),
+          InstanceMethod<&SessionPolicyWrap::request_ocsp>("requestOcsp"),
       });
 }
 
@@ -238,6 +239,10 @@ void SessionPolicyWrap::set_ticket_keys(const Napi::CallbackInfo& info) {
 
 void SessionPolicyWrap::set_session(const Napi::CallbackInfo& info) {
   policy_->session = ClientSessionWrap::Unwrap(info[0].As<Napi::Object>())->session();
+}
+
+void SessionPolicyWrap::request_ocsp(const Napi::CallbackInfo& /*info*/) {
+  policy_->request_ocsp = true;
 }
 
 }  // namespace dtls::binding

@@ -1,5 +1,6 @@
 #include "binding/environment.h"
 #include "binding/wraps.h"
+#include "core/encoding.h"
 #include "core/issuer_chain.h"
 #include "core/session_info.h"
 #include "core/srtp.h"
@@ -49,6 +50,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::answer_new_session>("answerNewSession"),
           InstanceMethod<&EndpointWrap::answer_psk>("answerPsk"),
           InstanceMethod<&EndpointWrap::answer_identity>("answerIdentity"),
+          InstanceMethod<&EndpointWrap::answer_ocsp>("answerOcsp"),
           InstanceMethod<&EndpointWrap::release>("release"),
           InstanceMethod<&EndpointWrap::advance>("advance"),
           InstanceMethod<&EndpointWrap::counters>("counters"),
@@ -61,6 +63,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::peer_chain>("peerChain"),
           InstanceMethod<&EndpointWrap::peer_is_host>("peerIsHost"),
           InstanceMethod<&EndpointWrap::certificate>("certificate"),
+          InstanceMethod<&EndpointWrap::certificate_issuer>("certificateIssuer"),
           InstanceMethod<&EndpointWrap::ephemeral_key>("ephemeralKey"),
           InstanceMethod<&EndpointWrap::sigalgs>("sigalgs"),
           InstanceMethod<&EndpointWrap::finished>("finished"),
@@ -217,6 +220,12 @@ void EndpointWrap::answer_identity(const Napi::CallbackInfo& info) {
   publish_deadline();
 }
 
+void EndpointWrap::answer_ocsp(const Napi::CallbackInfo& info) {
+  endpoint_->answer_ocsp(u32_of(info[0]), u32_of(info[1]), info[2].As<Napi::Boolean>().Value(),
+                         bytes_of(info[3]), now());
+  publish_deadline();
+}
+
 void EndpointWrap::release(const Napi::CallbackInfo& info) {
   endpoint_->release(u32_of(info[0]), u32_of(info[1]));
   publish_deadline();
@@ -306,6 +315,12 @@ Napi::Value EndpointWrap::certificate(const Napi::CallbackInfo& info) {
   const SSL* open = ssl(info);
   if (open == nullptr) return info.Env().Undefined();
   return to_buffer_or_undefined(info.Env(), own_certificate(open));
+}
+
+Napi::Value EndpointWrap::certificate_issuer(const Napi::CallbackInfo& info) {
+  SSL* open = ssl(info);
+  if (open == nullptr) return info.Env().Undefined();
+  return to_buffer_or_undefined(info.Env(), to_der(own_issuer(open).get()));
 }
 
 Napi::Value EndpointWrap::ephemeral_key(const Napi::CallbackInfo& info) {

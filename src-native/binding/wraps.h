@@ -105,6 +105,7 @@ class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
   void set_protocols(const Napi::CallbackInfo& info);
   void set_ticket_keys(const Napi::CallbackInfo& info);
   void set_session(const Napi::CallbackInfo& info);
+  void request_ocsp(const Napi::CallbackInfo& info);
 
   std::shared_ptr<SessionPolicy> policy_ = std::make_shared<SessionPolicy>();
 };
@@ -134,6 +135,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   void answer_new_session(const Napi::CallbackInfo& info);
   void answer_psk(const Napi::CallbackInfo& info);
   void answer_identity(const Napi::CallbackInfo& info);
+  void answer_ocsp(const Napi::CallbackInfo& info);
   void release(const Napi::CallbackInfo& info);
   void advance(const Napi::CallbackInfo& info);
 
@@ -148,6 +150,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value peer_chain(const Napi::CallbackInfo& info);
   Napi::Value peer_is_host(const Napi::CallbackInfo& info);
   Napi::Value certificate(const Napi::CallbackInfo& info);
+  Napi::Value certificate_issuer(const Napi::CallbackInfo& info);
   Napi::Value ephemeral_key(const Napi::CallbackInfo& info);
   Napi::Value sigalgs(const Napi::CallbackInfo& info);
   Napi::Value finished(const Napi::CallbackInfo& info);

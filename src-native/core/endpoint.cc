@@ -396,6 +396,15 @@ void Endpoint::answer_identity(uint32_t slot, uint32_t generation, bool accepted
   settle(slot);
 }
 
+void Endpoint::answer_ocsp(uint32_t slot, uint32_t generation, bool refused, Bytes response,
+                           double now) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->answer_ocsp(refused, response, scratch_.data(), now);
+  settle(slot);
+}
+
 void Endpoint::release(uint32_t slot, uint32_t generation) {
   const ErrorQueueScope errors;
   Session* session = find(slot, generation);

@@ -69,6 +69,7 @@ class Endpoint {
   void answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
                   double now);
   void answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now);
+  void answer_ocsp(uint32_t slot, uint32_t generation, bool refused, Bytes response, double now);
   // The consumer has seen the session's CLOSE record: the slot may be used again.
   void release(uint32_t slot, uint32_t generation);
 

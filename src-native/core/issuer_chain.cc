@@ -50,6 +50,14 @@ X509Ptr find_issuer(X509* certificate, const STACK_OF(X509) * sent, X509_STORE* 
   return X509Ptr(issuer);
 }
 
+X509Ptr own_issuer(SSL* ssl) {
+  const ErrorQueueScope errors;
+  STACK_OF(X509)* chain = nullptr;
+  SSL_get0_chain_certs(ssl, &chain);
+  X509* leaf = SSL_get_certificate(ssl);
+  return leaf != nullptr ? find_issuer(leaf, chain, trusted_by(ssl)) : nullptr;
+}
+
 std::vector<std::vector<uint8_t>> peer_issuer_chain(SSL* ssl) {
   const ErrorQueueScope errors;
   std::vector<std::vector<uint8_t>> chain;

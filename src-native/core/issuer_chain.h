@@ -16,6 +16,9 @@ X509Ptr find_issuer(X509* certificate, const STACK_OF(X509) * sent, X509_STORE* 
 // issuer is not known; DER. Verifies nothing. Empty when the peer sent none.
 std::vector<std::vector<uint8_t>> peer_issuer_chain(SSL* ssl);
 
+// The issuer of the own certificate that is current, from its chain or the trusted; null for none.
+X509Ptr own_issuer(SSL* ssl);
+
 // The peer's certificate; borrowed. Null when it sent none.
 X509* peer_leaf(const SSL* ssl);
 

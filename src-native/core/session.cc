@@ -87,6 +87,9 @@ bool Session::create_ssl() {
                             static_cast<unsigned>(policy_->protocols.size())) != 0) {
       return false;  // unlike its siblings it returns 0 for success
     }
+    if (policy_->request_ocsp && SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp) != 1) {
+      return false;
+    }
     if (policy_->ask_psk) {
       SSL_set_psk_client_callback(ssl, psk_client_callback);
       handshake_->psk_hint = std::make_unique<PskHintReader>();
@@ -302,7 +305,7 @@ void Session::drive_handshake(double now) {
   const int result = SSL_do_handshake(ssl_.get());
   const int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
   const bool goes_on = error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ ||
-                       error == SSL_ERROR_WANT_RETRY_VERIFY;
+                       error == SSL_ERROR_WANT_RETRY_VERIFY || error == SSL_ERROR_WANT_X509_LOOKUP;
   if (goes_on && role_ == Role::kClient && lacks_required_master_secret()) {
     refuse_master_secret();
     return;
@@ -316,6 +319,9 @@ void Session::drive_handshake(double now) {
       return;
     case SSL_ERROR_WANT_RETRY_VERIFY:
       park(LookupKind::kPeerIdentity, {});
+      return;
+    case SSL_ERROR_WANT_X509_LOOKUP:
+      park(LookupKind::kOcspResponse, {});
       return;
     case SSL_ERROR_ZERO_RETURN: {
       Failure closed;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/client_session.h"
@@ -78,6 +79,7 @@ struct SessionPolicy {
   std::string srtp_profiles;                    // RFC 5764; colon-separated, in order of preference
   // Server: what session tickets are sealed with; null for no tickets.
   std::shared_ptr<TicketKeys> ticket_keys;
+  bool request_ocsp = false;  // client: ask for a stapled OCSP response (RFC 6066 section 8)
   // Client: to be resumed where that skips no check; null for none.
   std::shared_ptr<const ClientSession> session;
 };
@@ -138,6 +140,8 @@ class Session final : private DatagramPort {
   void answer_new_session(uint8_t* scratch, double now);
   void answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now);
   void answer_identity(bool accepted, uint8_t* scratch, double now);
+  // No bytes: none. Refused: the handshake fails.
+  void answer_ocsp(bool refused, Bytes response, uint8_t* scratch, double now);
 
   // Sends a HeartbeatRequest (RFC 6520) with `padding` random bytes, and again up to `retries`
   // times. What became of it comes as a HEARTBEAT record.
@@ -201,6 +205,8 @@ class Session final : private DatagramPort {
     std::vector<uint8_t> psk_key;  // cleansed on destruction
     std::vector<uint8_t> offered_identity;
     PeerIdentity peer_identity = PeerIdentity::kUnasked;
+    // Server: the answers of this handshake, by the own certificate that each is about.
+    std::vector<std::pair<const X509*, std::vector<uint8_t>>> ocsp;
     bool ticket_received = false;
     double now = 0;  // of the call that is under way, for OpenSSL's callbacks
     FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
@@ -312,7 +318,12 @@ class Session final : private DatagramPort {
   static Session* of(const SSL* ssl);
   static void message_callback(int write, int version, int content_type, const void* bytes,
                                size_t size, SSL* ssl, void* arg);
-  static int certificate_callback(SSL* ssl, void* arg);  // session_certificate.cc
+
+  // session_certificate.cc
+  static int certificate_callback(SSL* ssl, void* arg);
+  static int status_callback(SSL* ssl, void* arg);
+  bool lacks_ocsp_answer();
+
   static int verify_callback(X509_STORE_CTX* store, void* arg);
   static int client_hello_callback(SSL* ssl, int* alert, void* arg);
   static int server_name_callback(SSL* ssl, int* alert, void* arg);

@@ -12,6 +12,7 @@ namespace dtls {
 void Session::install_callbacks(SSL_CTX* ctx) {
   SSL_CTX_set_cert_verify_callback(ctx, verify_callback, nullptr);
   SSL_CTX_set_cert_cb(ctx, certificate_callback, nullptr);
+  SSL_CTX_set_tlsext_status_cb(ctx, status_callback);
   SSL_CTX_set_cookie_verify_cb(ctx, verify_cookie_callback);
   SSL_CTX_set_client_hello_cb(ctx, client_hello_callback, nullptr);
   SSL_CTX_set_tlsext_servername_callback(ctx, server_name_callback);

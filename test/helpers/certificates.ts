@@ -171,7 +171,7 @@ async function revoke(root: Issuer, { revoked, nextUpdate }: CrlOptions): Promis
     signingAlgorithm: { name: root.keys.privateKey.algorithm.name, hash: 'SHA-256' },
     signingKey: root.keys.privateKey,
   });
-  return `${list.toString('pem')}\n`;
+  return `${x509.PemConverter.encode(list.rawData, 'X509 CRL')}\n`; // the name that OpenSSL knows
 }
 
 /** A root authority; asking for the same name again gives the same one. */

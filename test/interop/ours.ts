@@ -5,6 +5,7 @@ import {
   createServer,
   DEFAULT_CIPHERS,
   type ConnectOptions,
+  type DTLSServer,
   type ServerOptions,
 } from '../../lib/index';
 import { PATIENCE_MS, type Cleanup } from '../helpers/peers';
@@ -14,7 +15,7 @@ import type { Suite } from './foreign';
 export async function ourServer(
   cleanup: Cleanup,
   options: ServerOptions,
-): Promise<{ watched: WatchedServer; port: number; keylog: string[] }> {
+): Promise<{ server: DTLSServer; watched: WatchedServer; port: number; keylog: string[] }> {
   const keylog: string[] = [];
   const server = createServer(options);
   const watched = new WatchedServer(server);
@@ -24,7 +25,7 @@ export async function ourServer(
   await once(server, 'listening', { signal: AbortSignal.timeout(PATIENCE_MS) });
   const address = server.address();
   if (address === null) throw new Error('the server has no address');
-  return { watched, port: address.port, keylog };
+  return { server, watched, port: address.port, keylog };
 }
 
 export function ourClient(

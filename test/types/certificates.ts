@@ -1,0 +1,44 @@
+/**
+ * Protects: the types of certificates: what options take, what OCSP events carry; tls users' own listeners
+ * fit. Checked by tsc, never run.
+ */
+import type { X509Certificate } from 'node:crypto';
+import type { DetailedPeerCertificate } from 'node:tls';
+import {
+  connect,
+  createSecureContext,
+  type DTLSServer,
+  type DTLSSocket,
+  type OcspCallback,
+  type PfxObject,
+} from '../../lib/index';
+import { expectType } from './expect';
+
+export function identities(pem: string, pfx: Buffer, object: PfxObject): void {
+  createSecureContext({ cert: [pem, Buffer.from(pem)], key: [{ pem, passphrase: 'x' }, pem] });
+  createSecureContext({ pfx, passphrase: 'x' });
+  createSecureContext({ pfx: [pfx, object, { buf: pfx, passphrase: 'x' }] });
+  // @ts-expect-error -- DER is no string
+  createSecureContext({ pfx: 'pfx' });
+}
+
+export function peers(socket: DTLSSocket): void {
+  expectType<DetailedPeerCertificate | Record<string, never>>()(socket.getPeerCertificate(true));
+  expectType<X509Certificate | undefined>()(socket.getPeerX509Certificate());
+}
+
+export function ocsp(server: DTLSServer): void {
+  server.on('OCSPRequest', (certificate, issuer, callback) => {
+    expectType<Buffer>()(certificate);
+    expectType<Buffer | null>()(issuer);
+    expectType<OcspCallback>()(callback);
+    callback(null, Buffer.alloc(1));
+    callback(null, null);
+    callback(new Error('no'));
+    // @ts-expect-error -- not bytes
+    callback(null, 'response');
+  });
+  connect({ port: 1, requestOCSP: true }).on('OCSPResponse', (response) => {
+    expectType<Buffer | null>()(response);
+  });
+}
