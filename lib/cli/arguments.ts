@@ -82,22 +82,27 @@ export interface ClientFlags extends SecurityFlags {
 
 const VERSIONS = ['DTLSv1', 'DTLSv1.2'];
 
-export function addSecurityOptions(command: Command): Command {
+/** What the two ends of a handshake agree on, and with what. */
+export function addHandshakeOptions(command: Command): Command {
   return command
     .option('--psk <hex>', 'pre-shared key', parseKey)
     .option('--psk-identity <name>', 'identity of the key', 'Client_identity')
     .option('--cert <file>', 'own certificate chain, PEM')
     .option('--key <file>', 'its private key, PEM')
-    .option('--ca <file...>', 'authorities to trust, PEM')
     .option('--ciphers <list>', 'cipher suites, as OpenSSL names them')
     .option('--curves <list>', 'groups, such as X25519:P-256')
     .option('--sigalgs <list>', 'signature algorithms, such as ECDSA+SHA256')
     .addOption(new Option('--min-version <version>', 'lowest version').choices(VERSIONS))
     .addOption(new Option('--max-version <version>', 'highest version').choices(VERSIONS))
+    .option('--timeout <ms>', 'time for the handshake', numberFrom(1, 0x7fffffff))
+    .option('--mtu <bytes>', 'largest datagram of the handshake', numberFrom(256, 16384));
+}
+
+export function addSecurityOptions(command: Command): Command {
+  return addHandshakeOptions(command)
+    .option('--ca <file...>', 'authorities to trust, PEM')
     .option('--alpn <names>', 'application protocols, separated by commas', parseList)
     .option('--srtp <profiles>', 'SRTP profiles, separated by commas', parseList)
-    .option('--timeout <ms>', 'time for the handshake', numberFrom(1, 0x7fffffff))
-    .option('--mtu <bytes>', 'largest datagram of the handshake', numberFrom(256, 16384))
     .option('--keylog <file>', 'append the secrets to a key log, for Wireshark and decode')
     .option('--qlog <folder>', 'write a qlog file for each session');
 }

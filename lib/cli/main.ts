@@ -8,6 +8,7 @@ import { addCertCommand } from './cert-command';
 import { addConnectCommand } from './connect-command';
 import { addDecodeCommand } from './decode-command';
 import { CommandLineError, ExitCode } from './exit';
+import { addLabCommand } from './lab-command';
 import { addListenCommand } from './listen-command';
 import { addMtuCommand, addPingCommand } from './ping-command';
 import { addProxyCommand } from './proxy-command';
@@ -34,6 +35,7 @@ export function makeProgram(): Command {
   addListenCommand(program);
   addPingCommand(program);
   addMtuCommand(program);
+  addLabCommand(program);
   addCertCommand(program);
   addDecodeCommand(program);
   addProxyCommand(program);

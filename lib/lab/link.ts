@@ -13,6 +13,7 @@ import { isIPv6, type AddressInfo } from 'node:net';
 
 import { usageError } from '../errors';
 import type { DatagramReceiver, DatagramTransport, Peer } from '../transport';
+import { realClock, type Clock } from './clock';
 import { noCounters, Path, type LinkConditions, type LinkCounters } from './path';
 
 /** One datagram on its way. */
@@ -33,24 +34,27 @@ export function peerOf(address: string, port: number): Peer {
 
 const nameOf = ({ address, port }: Peer): string => `${address} ${String(port)}`;
 
-/** One direction in real time: a path, and the datagrams that wait to be overtaken. */
+/** One direction: a path, and the datagrams that wait to be overtaken. */
 class Direction {
   readonly path: Path;
   readonly #held = new Set<{ overtake: number; release: () => void }>();
 
-  constructor(seed: string) {
+  readonly #clock: Clock;
+
+  constructor(seed: string, clock: Clock) {
     this.path = new Path(seed);
+    this.#clock = clock;
   }
 
   hold(release: () => void): void {
     const held = {
       overtake: this.path.number(1, MOST_OVERTAKING),
       release: () => {
-        clearTimeout(timer);
+        cancel();
         if (this.#held.delete(held)) release();
       },
     };
-    const timer = setTimeout(held.release, LONGEST_HOLD_MS);
+    const cancel = this.#clock.after(LONGEST_HOLD_MS, held.release);
     this.#held.add(held);
   }
 
@@ -108,7 +112,7 @@ class LinkEnd implements DatagramTransport {
   }
 }
 
-/** A network in memory, in real time. The same seed gives the same decisions for the same datagrams. */
+/** A network in memory. The same seed gives the same decisions for the same datagrams. */
 export class Link {
   /** May be changed at any time. */
   conditions: LinkConditions;
@@ -118,13 +122,16 @@ export class Link {
   observe: ((transit: Transit, copies: number) => void) | undefined;
 
   readonly #seed: string;
+  readonly #clock: Clock;
   readonly #ends = new Map<string, LinkEnd>();
   readonly #directions = new Map<string, Direction>();
   #nextPort = 49152;
 
-  constructor(seed: string, conditions: LinkConditions = {}) {
+  /** @param clock - Internal. Default: the machine's. */
+  constructor(seed: string, conditions: LinkConditions = {}, clock: Clock = realClock) {
     this.#seed = seed;
     this.conditions = conditions;
+    this.#clock = clock;
   }
 
   /**
@@ -188,7 +195,7 @@ export class Link {
   inject(datagram: Uint8Array, from: Peer, to: Peer): void {
     const direction = this.#direction(from, to);
     direction.path.counters.injected += 1;
-    setImmediate(() => {
+    this.#clock.after(0, () => {
       this.#deliver(direction, datagram, from, to);
     });
   }
@@ -206,8 +213,7 @@ export class Link {
         const arrive = (): void => {
           this.#deliver(direction, copy.datagram, from, to);
         };
-        if (copy.delay > 0) setTimeout(arrive, copy.delay);
-        else setImmediate(arrive);
+        this.#clock.after(copy.delay, arrive);
       };
       if (copy.reordered) {
         direction.hold(leave);
@@ -223,7 +229,7 @@ export class Link {
     const name = `${nameOf(from)} ${nameOf(to)}`;
     let direction = this.#directions.get(name);
     if (direction === undefined) {
-      direction = new Direction(`${this.#seed} ${name}`);
+      direction = new Direction(`${this.#seed} ${name}`, this.#clock);
       this.#directions.set(name, direction);
     }
     return direction;

@@ -79,16 +79,11 @@ export interface Copy {
 /** From one address to another: has its own random numbers, so that directions do not mix them. */
 export class Path {
   readonly counters = noCounters();
-  #random: () => number;
+  readonly #random: () => number;
   #bad = false;
 
   constructor(seed: string) {
     this.#random = seededRandom(seed);
-  }
-
-  /** The decisions from now on come from these numbers. */
-  useRandom(random: () => number): void {
-    this.#random = random;
   }
 
   /** What goes on of a datagram: nothing, itself, or itself twice, changed on the way perhaps. */
