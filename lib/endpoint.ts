@@ -270,6 +270,9 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     this.#transport.close(() => {
       outbox.drain();
       outbox.unregister(this.#id);
+      const unsent = ioError(Object.assign(new Error('the socket was closed'), { code: 'ECANCELED' }));
+      for (const callback of this.#sendCallbacks.values()) callback(unsent);
+      this.#sendCallbacks.clear();
       done();
     });
   }

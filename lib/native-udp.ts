@@ -33,6 +33,11 @@ const toPeer = ([address, port, ipv6]: [string, number, boolean]): Peer => ({
   family: ipv6 ? 'IPv6' : 'IPv4',
 });
 
+function nativeSocket(): NonNullable<typeof native.UdpSocket> {
+  if (native.UdpSocket === undefined) throw new Error('there is no native UDP socket on this platform');
+  return native.UdpSocket;
+}
+
 /** Whether this platform has it. */
 export const hasNativeUdp = native.UdpSocket !== undefined;
 
@@ -41,17 +46,23 @@ export const hasNativeUdp = native.UdpSocket !== undefined;
  * core has to send, without a call of JavaScript's for any of them.
  */
 export class NativeUdpTransport implements DatagramTransport {
-  readonly #queued = new Uint32Array(1);
+  readonly #queued: Uint32Array; // what waits: bytes, datagrams
   readonly #socket: NativeUdpSocket;
   #closed = false;
 
+  private constructor(socket: NativeUdpSocket, queued: Uint32Array) {
+    this.#socket = socket;
+    this.#queued = queued;
+  }
+
   /** Binds at once. @throws What the system says, with `code`, `errno` and `syscall`; `ERR_ACCESS_DENIED`. */
-  constructor(options: UdpOptions) {
-    if (native.UdpSocket === undefined) throw new Error('there is no native UDP socket on this platform');
+  static bind(options: UdpOptions): NativeUdpTransport {
+    const UdpSocket = nativeSocket();
+    const queued = new Uint32Array(2);
     const address = options.address ?? (options.family === 6 ? '::' : '0.0.0.0');
     checkNetPermission(address);
     try {
-      this.#socket = new native.UdpSocket(
+      const socket = new UdpSocket(
         address,
         options.port,
         options.ipv6Only,
@@ -59,11 +70,27 @@ export class NativeUdpTransport implements DatagramTransport {
         options.reusePort,
         options.recvBufferSize ?? 0,
         options.sendBufferSize ?? 0,
-        this.#queued,
+        queued,
       );
+      return new NativeUdpTransport(socket, queued);
     } catch (error) {
       const { errno, syscall } = error as { errno: number; syscall: string };
       throw systemError(errno, syscall, address, options.port);
+    }
+  }
+
+  /**
+   * On a socket that is bound: its owner goes on configuring it, and must not receive any more.
+   * @throws What the system says, when there can be no second descriptor.
+   */
+  static share(descriptor: number): NativeUdpTransport {
+    const UdpSocket = nativeSocket();
+    const queued = new Uint32Array(2);
+    try {
+      return new NativeUdpTransport(new UdpSocket(descriptor, queued), queued);
+    } catch (error) {
+      const { errno, syscall } = error as { errno: number; syscall: string };
+      throw systemError(errno, syscall);
     }
   }
 
@@ -101,6 +128,10 @@ export class NativeUdpTransport implements DatagramTransport {
     return this.#queued[0] ?? 0;
   }
 
+  get queuedDatagrams(): number {
+    return this.#queued[1] ?? 0;
+  }
+
   flush(): void {
     if (this.#queued[0] !== 0) this.#socket.flush();
   }
@@ -111,9 +142,18 @@ export class NativeUdpTransport implements DatagramTransport {
 
   /** What cannot be sent within a second is given up, and told. */
   close(done: () => void): void {
-    if (this.#closed) return;
+    if (this.#closed) {
+      process.nextTick(done);
+      return;
+    }
     this.#closed = true;
     this.#closeWhenSent(done, CLOSE_TURNS);
+  }
+
+  /** Closes now. What the system has not taken by then is reported as refused (ECANCELED). */
+  shut(): void {
+    this.#closed = true;
+    this.#socket.close();
   }
 
   #closeWhenSent(done: () => void, turns: number): void {

@@ -91,7 +91,6 @@ export interface NativeEndpoint {
     maxSessions: number,
     maxPendingHandshakes: number,
     maxSessionsPerHost: number,
-    reportPackets: boolean,
   ): void;
   setContext(context: NativeSecureContext): void;
   setPolicy(policy: NativeSessionPolicy): void;
@@ -99,6 +98,7 @@ export interface NativeEndpoint {
   setBusy(busy: boolean): void;
   /** Whether there are DROPPED records. */
   reportDrops(report: boolean): void;
+  reportPackets(report: boolean): void;
   receive(datagram: Uint8Array, address: string, port: number, peerIndex: number): void;
   connect(
     address: string,
@@ -263,16 +263,20 @@ export interface Native {
    * Linux only. Binds at once, or throws an error with `errno` and `syscall`; 0 for a buffer is the system's
    * size. `queued[0]` is kept at the bytes that wait to be sent.
    */
-  readonly UdpSocket?: new (
-    address: string,
-    port: number,
-    ipv6Only: boolean,
-    reuseAddress: boolean,
-    reusePort: boolean,
-    receiveBuffer: number,
-    sendBuffer: number,
-    queued: Uint32Array,
-  ) => NativeUdpSocket;
+  readonly UdpSocket?: {
+    new (
+      address: string,
+      port: number,
+      ipv6Only: boolean,
+      reuseAddress: boolean,
+      reusePort: boolean,
+      receiveBuffer: number,
+      sendBuffer: number,
+      queued: Uint32Array,
+    ): NativeUdpSocket;
+    /** A second descriptor of a socket that is bound. */
+    new (descriptor: number, queued: Uint32Array): NativeUdpSocket;
+  };
   /** `deadline[0]` is kept at the time of the next advance(), Infinity for none. */
   readonly Endpoint: new (
     outbox: NativeOutbox,

@@ -312,7 +312,7 @@ function supportsReusePort(): boolean {
 }
 
 /** `DGRAM_DTLS_TRANSPORT=dgram` says it for a whole process: the tests run over both. */
-function automaticTransport(): 'native' | 'dgram' {
+export function automaticTransport(): 'native' | 'dgram' {
   return hasNativeUdp && process.env.DGRAM_DTLS_TRANSPORT !== 'dgram' ? 'native' : 'dgram';
 }
 

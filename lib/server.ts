@@ -193,7 +193,7 @@ export class DTLSServer
   /** @internal As `listen`, at once, on a transport that is ready to send. */
   listenOn(transport: DatagramTransport): void {
     this.#state = 'binding';
-    this.#start(() => transport);
+    this.#start(() => transport, transport);
   }
 
   /** As `listen`: dgram's name for it. */
@@ -350,8 +350,8 @@ export class DTLSServer
       options.maxSessions,
       options.maxPendingHandshakes,
       options.maxSessionsPerHost,
-      true,
     );
+    endpoint.core.reportPackets(true);
     endpoint.core.setBusy(this.#busy);
     if (!this.#referenced) endpoint.unref();
     this.#state = 'listening';

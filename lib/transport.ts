@@ -130,7 +130,7 @@ export class DgramTransport implements DatagramTransport {
   }
 
   setDontFragment(on: boolean): boolean {
-    const fd = descriptorOf(this.#socket);
+    const fd = handleOf(this.#socket)?.fd;
     if (fd === undefined || fd < 0) return false;
     return native.setDontFragment(fd, this.#socket.address().family === 'IPv6', on);
   }
@@ -181,17 +181,23 @@ function peerOf(error: Error): Peer | undefined {
   return { address, port, family: isIPv6(address) ? 'IPv6' : 'IPv4' };
 }
 
+/** What Node moves datagrams with. */
+interface DgramHandle {
+  readonly fd?: number;
+  recvStop?(): void;
+}
+
 /**
  * Node has no option for the don't-fragment bit and no public way to a socket's descriptor; its getter
- * `_handle` warns (DEP0112). Undefined where Node keeps it elsewhere: the search then goes without.
+ * `_handle` warns (DEP0112). Undefined where Node keeps it elsewhere: what needs it then goes without.
  */
-function descriptorOf(socket: dgram.Socket): number | undefined {
+export function handleOf(socket: dgram.Socket): DgramHandle | undefined {
   const key = Object.getOwnPropertySymbols(socket).find(
     ({ description }) => description === 'state symbol',
   );
   if (key === undefined) return undefined;
-  const state = (socket as unknown as Record<symbol, { handle?: { fd?: number } | null }>)[key];
-  return state?.handle?.fd;
+  const state = (socket as unknown as Record<symbol, { handle?: DgramHandle | null }>)[key];
+  return state?.handle ?? undefined;
 }
 
 /** How to make a UDP socket. */
@@ -225,7 +231,7 @@ export function bindUdp(
       let bound: NativeUdpTransport | undefined;
       let failure: Error | null = null;
       try {
-        bound = new NativeUdpTransport(options);
+        bound = NativeUdpTransport.bind(options);
         if (connectTo !== undefined) bound.connect(connectTo);
       } catch (error) {
         failure = error as Error;

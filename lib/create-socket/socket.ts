@@ -7,11 +7,13 @@ import { invalidArgType, invalidArgValue, plain } from '../node-errors';
 import { createServer, type DTLSServer } from '../server';
 import { connect, type DTLSSocket } from '../socket';
 import { noEndpointStats, type EndpointStats } from '../stats';
-import type { Peer } from '../transport';
+import type { NativeUdpTransport } from '../native-udp';
+import type { DatagramTransport, Peer } from '../transport';
 import { destination, familyOf, isLiteral, isManyfold, keyOf, spelling } from './addresses';
 import { parseSend, type SendCallback } from './arguments';
 import { Association, type AssociationOwner } from './association';
 import { resolveSocketOptions, type ResolvedSocket, type SocketOptions } from './options';
+import { takeOver } from './take-over';
 import { Wire } from './wire';
 
 /** dgram's `rinfo`, and who it is. */
@@ -45,6 +47,7 @@ export class SecureDgramSocket extends BaseSocket {
   readonly #gate: { raw: boolean };
   readonly #lookup: Lookup | undefined;
   readonly #wire: Wire;
+  #udp: NativeUdpTransport | undefined; // from the bind on, where there is one
   readonly #owner: AssociationOwner;
   readonly #server: DTLSServer | undefined;
   readonly #associations = new Map<string, Association>();
@@ -92,7 +95,7 @@ export class SecureDgramSocket extends BaseSocket {
 
   /** Counters of all sessions of this socket. */
   get stats(): EndpointStats {
-    return this.#finalStats ?? Endpoint.on(this.#wire)?.stats() ?? noEndpointStats();
+    return this.#finalStats ?? Endpoint.on(this.#transport)?.stats() ?? noEndpointStats();
   }
 
   // ---- events, typed ----
@@ -235,11 +238,16 @@ export class SecureDgramSocket extends BaseSocket {
     const waiting = this.#whenBound;
     this.#whenBound = [];
     for (const done of waiting) done(error);
-    const endpoint = Endpoint.on(this.#wire);
+    const endpoint = Endpoint.on(this.#transport);
     for (const association of [...this.#associations.values()]) association.close(error);
     this.#server?.close();
     this.#finalStats = endpoint?.stats();
     endpoint?.transmitNow();
+    if (this.#udp !== undefined) {
+      if (this.#server === undefined) endpoint?.leave(() => undefined);
+      this.#udp.shut();
+      endpoint?.flushAfterCall();
+    }
     return super.close(callback);
   }
 
@@ -250,14 +258,23 @@ export class SecureDgramSocket extends BaseSocket {
 
   override ref(): this {
     this.#referenced = true;
-    Endpoint.on(this.#wire)?.ref();
+    Endpoint.on(this.#transport)?.ref();
     return super.ref();
   }
 
   override unref(): this {
     this.#referenced = false;
-    Endpoint.on(this.#wire)?.unref();
+    Endpoint.on(this.#transport)?.unref();
     return super.unref();
+  }
+
+  /** With what waits in the native socket. */
+  override getSendQueueSize(): number {
+    return super.getSendQueueSize() + (this.#udp?.queuedBytes ?? 0);
+  }
+
+  override getSendQueueCount(): number {
+    return super.getSendQueueCount() + (this.#udp?.queuedDatagrams ?? 0);
   }
 
   /** @internal What dgram's own code emits passes here: `message` is what came over the wire. */
@@ -270,13 +287,15 @@ export class SecureDgramSocket extends BaseSocket {
     }
     if (event === 'listening') {
       this.#bindState = 'bound';
-      this.#server?.listen();
+      this.#begin();
       const waiting = this.#whenBound;
       this.#whenBound = [];
       for (const done of waiting) done(null);
     } else if (event === 'connect') {
       this.#connectedTo = this.#remotePeer();
       this.#connecting = false;
+    } else if (event === 'close') {
+      this.#udp?.shut();
     } else if (event === 'error') {
       this.#onSocketError(args[0] as Error);
     }
@@ -385,8 +404,9 @@ export class SecureDgramSocket extends BaseSocket {
     server.on('error', (error) => {
       super.emit('error', error);
     });
+    server.on('packet', this.#onPacket.bind(this));
     server.on('listening', () => {
-      if (!this.#referenced) Endpoint.on(this.#wire)?.unref();
+      if (!this.#referenced) Endpoint.on(this.#transport)?.unref();
     });
     return server;
   }
@@ -439,7 +459,7 @@ export class SecureDgramSocket extends BaseSocket {
       ...(servername === undefined ? {} : { servername }),
       host: address,
       port,
-      transport: this.#wire,
+      transport: this.#transport,
     });
     if (!this.#referenced) session.unref();
     session.once('secureConnect', settled);
@@ -451,6 +471,41 @@ export class SecureDgramSocket extends BaseSocket {
     });
   }
 
+  get #transport(): DatagramTransport {
+    return this.#udp ?? this.#wire;
+  }
+
+  /** The socket is bound. */
+  #begin(): void {
+    const udp = takeOver(this);
+    this.#udp = udp;
+    if (udp === undefined) {
+      this.#server?.listen();
+    } else if (this.#server !== undefined) {
+      this.#server.listenOn(udp);
+    } else {
+      // Nobody serves, and the endpoint stays for the sessions to come.
+      const endpoint = Endpoint.over(() => udp, udp);
+      endpoint.listen({
+        makeSession: () => {
+          throw new Error('a client was given a session');
+        },
+        onPacket: this.#onPacket.bind(this),
+        // Of a peer that there is no session with. Only a connected socket hears of such, as dgram's does.
+        onTransportError: (error) => {
+          if (this.#connectedTo !== undefined) super.emit('error', error);
+        },
+        onTransportClosed: () => undefined,
+      });
+      endpoint.core.reportPackets(true);
+      if (!this.#referenced) endpoint.unref();
+    }
+  }
+
+  #onPacket(datagram: Buffer, { address, port, family }: Peer): void {
+    if (!this.#closed) super.emit('packet', datagram, { address, port, family, size: datagram.length });
+  }
+
   #onMessage(message: Buffer, session: DTLSSocket, identity: PeerInfo['pskIdentity']): void {
     if (!this.#closed) super.emit('message', message, infoOf(message, session, identity));
   }
@@ -460,7 +515,11 @@ export class SecureDgramSocket extends BaseSocket {
   }
 
   #onPeerError(error: Error, peer: Peer): void {
-    if (!this.#closed) super.emit('peerError', error, peer);
+    if (this.#closed) return;
+    super.emit('peerError', error, peer);
+    // dgram's own socket emits it before the session hears.
+    const refused = error instanceof DTLSError && error.category === 'io';
+    if (this.#udp !== undefined && this.#connectedTo !== undefined && refused) super.emit('error', error);
   }
 
   #onEmpty(association: Association): void {

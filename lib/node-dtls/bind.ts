@@ -2,8 +2,9 @@
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 
-import { hasNativeUdp, NativeUdpTransport } from '../native-udp';
+import { NativeUdpTransport } from '../native-udp';
 import { checkNetPermission } from '../permission';
+import { automaticTransport } from '../resolve';
 import { DgramTransport, type DatagramTransport } from '../transport';
 import { optionalBoolean, optionalInteger } from './checks';
 
@@ -47,8 +48,8 @@ const lookupLiteral: dgram.SocketOptions['lookup'] = (hostname, _options, callba
 
 /** @throws What the system says, with `code` (`EADDRINUSE`, …), `errno` and `syscall`; `ERR_ACCESS_DENIED`. */
 export function bindNow(host: string, port: number, udp: ResolvedUdp): DatagramTransport {
-  if (hasNativeUdp && process.env.DGRAM_DTLS_TRANSPORT !== 'dgram') {
-    const transport = new NativeUdpTransport({
+  if (automaticTransport() === 'native') {
+    const transport = NativeUdpTransport.bind({
       address: host,
       family: isIPv6(host) ? 6 : 4,
       port,

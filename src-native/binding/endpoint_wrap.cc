@@ -39,6 +39,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::stop_listening>("stopListening"),
           InstanceMethod<&EndpointWrap::set_busy>("setBusy"),
           InstanceMethod<&EndpointWrap::report_drops>("reportDrops"),
+          InstanceMethod<&EndpointWrap::report_packets>("reportPackets"),
           InstanceMethod<&EndpointWrap::receive>("receive"),
           InstanceMethod<&EndpointWrap::connect>("connect"),
           InstanceMethod<&EndpointWrap::send>("send"),
@@ -110,7 +111,6 @@ void EndpointWrap::listen(const Napi::CallbackInfo& info) {
   config.max_sessions = u32_of(info[5]);
   config.max_pending_handshakes = u32_of(info[6]);
   config.max_sessions_per_host = u32_of(info[7]);
-  config.report_packets = info[8].As<Napi::Boolean>().Value();
   endpoint_->listen(std::move(config));
 }
 
@@ -132,6 +132,10 @@ void EndpointWrap::set_busy(const Napi::CallbackInfo& info) {
 
 void EndpointWrap::report_drops(const Napi::CallbackInfo& info) {
   endpoint_->report_drops(info[0].As<Napi::Boolean>().Value());
+}
+
+void EndpointWrap::report_packets(const Napi::CallbackInfo& info) {
+  endpoint_->report_packets(info[0].As<Napi::Boolean>().Value());
 }
 
 void EndpointWrap::receive(const Napi::CallbackInfo& info) {

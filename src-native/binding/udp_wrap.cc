@@ -57,6 +57,13 @@ Napi::Function UdpWrap::define(Napi::Env env) {
 }
 
 UdpWrap::UdpWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  int error = 0;
+  if (info.Length() == 2) {
+    share_queued(info[1]);
+    socket_ = io::UdpSocket::share(int_of(info[0]), error);
+    if (!socket_) throw_errno(info.Env(), error, "dup");
+    return;
+  }
   io::UdpConfig config;
   if (!io::parse_address(info[0].As<Napi::String>().Utf8Value(),
                          static_cast<uint16_t>(int_of(info[1])), config.address)) {
@@ -68,15 +75,23 @@ UdpWrap::UdpWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   config.reuse_port = flag_of(info[4]);
   config.receive_buffer = int_of(info[5]);
   config.send_buffer = int_of(info[6]);
-  auto queued = info[7].As<Napi::Uint32Array>();
-  queued_memory_ = Napi::Persistent(queued.As<Napi::Object>());
-  queued_ = queued.Data();
-  int error = 0;
+  share_queued(info[7]);
   socket_ = io::UdpSocket::open(config, error);
   if (!socket_) throw_errno(info.Env(), error, "bind");
 }
 
 UdpWrap::~UdpWrap() { stop(); }
+
+void UdpWrap::share_queued(const Napi::Value& value) {
+  auto queued = value.As<Napi::Uint32Array>();
+  queued_memory_ = Napi::Persistent(queued.As<Napi::Object>());
+  queued_ = queued.Data();
+}
+
+void UdpWrap::publish_queued() {
+  queued_[0] = static_cast<uint32_t>(socket_->queued_bytes());
+  queued_[1] = static_cast<uint32_t>(socket_->queued_datagrams());
+}
 
 void UdpWrap::attach(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -210,12 +225,12 @@ void UdpWrap::on_sent(SessionId from, uint32_t token, int error) {
 void UdpWrap::transmit(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram) {
   if (!socket_) return;
   if (!socket_->queue(to, from, token, datagram)) on_sent(from, token, ENOBUFS);
-  *queued_ = static_cast<uint32_t>(socket_->queued_bytes());
+  publish_queued();
 }
 
 void UdpWrap::send_queued() {
   const io::UdpSocket::Flushed flushed = socket_->flush(*this);
-  *queued_ = static_cast<uint32_t>(socket_->queued_bytes());
+  publish_queued();
   if (flushed == io::UdpSocket::Flushed::kNoBuffers) {
     retry_later();
   } else {
@@ -295,7 +310,7 @@ Napi::Value UdpWrap::counters(const Napi::CallbackInfo& info) {
 
 void UdpWrap::close(const Napi::CallbackInfo& /*info*/) {
   if (socket_) socket_->abandon(*this);
-  *queued_ = 0;
+  queued_[0] = queued_[1] = 0;
   stop();
 }
 

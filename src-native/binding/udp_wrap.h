@@ -54,6 +54,8 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   void on_error(const PeerAddress& peer, int error) override;
   void on_sent(SessionId from, uint32_t token, int error) override;
 
+  void share_queued(const Napi::Value& value);
+  void publish_queued();
   void on_poll(int status, int events);
   void receive_some();
   void send_queued();
@@ -72,7 +74,7 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   Napi::ObjectReference endpoint_object_;
   Napi::ObjectReference outbox_object_;
   Napi::ObjectReference queued_memory_;
-  uint32_t* queued_ = nullptr;  // bytes in the queue, for JavaScript to see
+  uint32_t* queued_ = nullptr;  // the queue for JavaScript to see: bytes, datagrams
   Napi::FunctionReference begin_;
   Napi::FunctionReference wake_;
   std::unique_ptr<Napi::AsyncContext> context_;

@@ -124,6 +124,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   void stop_listening(const Napi::CallbackInfo& info);
   void set_busy(const Napi::CallbackInfo& info);
   void report_drops(const Napi::CallbackInfo& info);
+  void report_packets(const Napi::CallbackInfo& info);
   void receive(const Napi::CallbackInfo& info);
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value send(const Napi::CallbackInfo& info);

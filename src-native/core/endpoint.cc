@@ -145,7 +145,7 @@ void Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
   if (!is_dtls(datagram)) {
     ++stats_.nonDtlsDatagrams;
     if (datagram.size == 0) ++stats_.emptyDatagrams;
-    if (listener_ && listener_->report_packets) {
+    if (report_packets_) {
       outbox_.append(RecordType::kPacket, {id_, kNoSlot, 0}, peer_index, 0, datagram);
     }
     return;

@@ -25,7 +25,6 @@ struct ListenerConfig {
   uint32_t max_sessions = 10000;
   uint32_t max_pending_handshakes = 1000;
   uint32_t max_sessions_per_host = 1000;
-  bool report_packets = false;  // datagrams that are not DTLS become PACKET records
 };
 
 // All sessions behind one UDP port, of both roles: finds the session for a datagram, answers
@@ -49,6 +48,8 @@ class Endpoint {
   bool busy() const { return busy_; }
   // Whether a DROPPED record tells of each datagram of which something was dropped.
   void report_drops(bool report) { report_drops_ = report; }
+  // Whether datagrams that are not DTLS become PACKET records.
+  void report_packets(bool report) { report_packets_ = report; }
 
   // `peer_index` comes back in records that have no session to name their peer.
   void receive(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
@@ -122,6 +123,7 @@ class Endpoint {
   std::unique_ptr<ListenerConfig> listener_;
   bool busy_ = false;
   bool report_drops_ = false;
+  bool report_packets_ = false;
   std::unique_ptr<CookieJar> cookies_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;

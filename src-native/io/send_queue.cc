@@ -34,6 +34,7 @@ void SendQueue::push(const PeerAddress& to, SessionId from, uint32_t token, Byte
   run.bytes.insert(run.bytes.end(), datagram.data, datagram.data + datagram.size);
   if (datagram.size < run.segment || run.datagrams.size() == kMostSegments) run.complete = true;
   bytes_ += datagram.size;
+  ++datagrams_;
 }
 
 SendQueue::Waiting SendQueue::settle_next() {
@@ -42,6 +43,7 @@ SendQueue::Waiting SendQueue::settle_next() {
   run.settled_bytes += next.size;
   run.complete = true;
   bytes_ -= next.size;
+  --datagrams_;
   if (run.left() != 0) return next;
   if (spares_.size() < kSpares) {
     run.datagrams.clear();

@@ -42,6 +42,7 @@ class SendQueue {
 
   bool empty() const { return runs_.empty(); }
   size_t bytes() const { return bytes_; }
+  size_t datagrams() const { return datagrams_; }
   size_t runs() const { return runs_.size(); }
   Run& run(size_t index) { return runs_[index]; }
 
@@ -58,6 +59,7 @@ class SendQueue {
   std::deque<Run> runs_;
   std::vector<Run> spares_;  // their memory is used again
   size_t bytes_ = 0;
+  size_t datagrams_ = 0;
 };
 
 }  // namespace dtls::io

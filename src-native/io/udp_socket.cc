@@ -2,6 +2,7 @@
 
 #ifdef __linux__
 
+#include <fcntl.h>
 #include <linux/errqueue.h>
 #include <linux/sock_diag.h>
 #include <netinet/udp.h>
@@ -91,10 +92,8 @@ static_assert(sizeof(in6_pktinfo) <= PeerAddress::kMaxLocal, "a local address fi
 
 }  // namespace
 
-UdpSocket::UdpSocket(int descriptor, const UdpConfig& config)
-    : descriptor_(descriptor),
-      ipv6_(config.address.is_ipv6()),
-      any_address_(is_any(config.address)) {}
+UdpSocket::UdpSocket(int descriptor, const SocketAddress& address)
+    : descriptor_(descriptor), ipv6_(address.is_ipv6()), any_address_(is_any(address)) {}
 
 UdpSocket::~UdpSocket() { ::close(descriptor_); }
 
@@ -107,7 +106,7 @@ std::unique_ptr<UdpSocket> UdpSocket::open(const UdpConfig& config, int& error) 
     return nullptr;
   }
   // The constructor is private: nobody else can make one of a descriptor.
-  std::unique_ptr<UdpSocket> made(new UdpSocket(descriptor, config));
+  std::unique_ptr<UdpSocket> made(new UdpSocket(descriptor, config.address));
   if ((ipv6 && !set(descriptor, IPPROTO_IPV6, IPV6_V6ONLY, config.ipv6_only ? 1 : 0)) ||
       (config.reuse_address && !set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)) ||
       (config.reuse_port && !set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1)) ||
@@ -118,19 +117,37 @@ std::unique_ptr<UdpSocket> UdpSocket::open(const UdpConfig& config, int& error) 
     error = errno;
     return nullptr;
   }
-  // Where one of these cannot be had, something is slower, or is not told: no reason to fail.
-  made->gro_ = set(descriptor, SOL_UDP, UDP_GRO, 1);
-  made->gso_ = set(descriptor, SOL_UDP, UDP_SEGMENT, 0);
-  set(descriptor, IPPROTO_IP, IP_RECVERR, 1);
-  if (ipv6) set(descriptor, IPPROTO_IPV6, IPV6_RECVERR, 1);
-  if (made->any_address_) {
-    if (ipv6) {
-      set(descriptor, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-    } else {
-      set(descriptor, IPPROTO_IP, IP_PKTINFO, 1);
-    }
-  }
+  made->prepare();
   return made;
+}
+
+std::unique_ptr<UdpSocket> UdpSocket::share(int descriptor, int& error) {
+  SocketAddress address;
+  address.size = sizeof address.storage;
+  const int own = ::getsockname(descriptor, address.get(), &address.size) == 0
+                      ? ::fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
+                      : -1;
+  if (own < 0) {
+    error = errno;
+    return nullptr;
+  }
+  std::unique_ptr<UdpSocket> made(new UdpSocket(own, address));
+  made->prepare();
+  return made;
+}
+
+// Where one of these cannot be had, something is slower, or is not told: no reason to fail.
+void UdpSocket::prepare() {
+  gro_ = set(descriptor_, SOL_UDP, UDP_GRO, 1);
+  gso_ = set(descriptor_, SOL_UDP, UDP_SEGMENT, 0);
+  set(descriptor_, IPPROTO_IP, IP_RECVERR, 1);
+  if (ipv6_) set(descriptor_, IPPROTO_IPV6, IPV6_RECVERR, 1);
+  if (!any_address_) return;
+  if (ipv6_) {
+    set(descriptor_, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+  } else {
+    set(descriptor_, IPPROTO_IP, IP_PKTINFO, 1);
+  }
 }
 
 int UdpSocket::connect(const SocketAddress& peer) {

@@ -67,6 +67,9 @@ class UdpSocket {
  public:
   // Null, and `error` an error number, when it cannot be had.
   static std::unique_ptr<UdpSocket> open(const UdpConfig& config, int& error);
+  // The same of a socket that somebody else has bound, by a descriptor of its own. What is set on
+  // the one is set on both: its owner must not receive any more, for datagrams come merged.
+  static std::unique_ptr<UdpSocket> share(int descriptor, int& error);
   ~UdpSocket();
   UdpSocket(const UdpSocket&) = delete;
   UdpSocket& operator=(const UdpSocket&) = delete;
@@ -91,6 +94,7 @@ class UdpSocket {
   Flushed flush(UdpListener& listener);
   // Gives up what is queued.
   void abandon(UdpListener& listener);
+  size_t queued_datagrams() const { return queue_.datagrams(); }
   size_t queued_bytes() const { return queue_.bytes(); }
 
   bool gso() const { return gso_; }
@@ -100,7 +104,8 @@ class UdpSocket {
  private:
   struct Batch;
 
-  UdpSocket(int descriptor, const UdpConfig& config);
+  UdpSocket(int descriptor, const SocketAddress& address);
+  void prepare();
   void fill(Batch& batch);
   bool may_merge(const SendQueue::Run& run) const {
     return gso_ && !run.split && run.segment <= largest_segment_;

@@ -328,6 +328,19 @@ describe('data', () => {
       expect(await sent(peer, 'late')).to.have.property('code', 'ERR_DTLS_NOT_OPEN');
     });
 
+    for (const end of ['close', 'destroy'] as const) {
+      it(`come for what was sent just before ${end}, on both sides`, async () => {
+        const { client, peer } = await openPsk();
+        const outcomes = [client, peer].flatMap((socket) => {
+          const callbacks = Array.from({ length: 20 }, () => sent(socket, 'the last words'));
+          socket[end]();
+          return callbacks;
+        });
+        // They left before the close_notify: nobody has to be told of an error.
+        expect(await Promise.all(outcomes)).to.deep.equal(Array(40).fill(null));
+      });
+    }
+
     it('get what a transport threw, and the session lives on', async () => {
       const server = await listen(PSK_SERVER);
       const link = await Link.bound();

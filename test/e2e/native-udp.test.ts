@@ -55,15 +55,15 @@ describe('the native UDP socket', function () {
 
   describe('binding', () => {
     it('has happened when the constructor returns', () => {
-      const transport = new NativeUdpTransport({ ...bindOptions });
+      const transport = NativeUdpTransport.bind({ ...bindOptions });
       expect(transport.address()).to.include({ address: '127.0.0.1', family: 'IPv4' });
       transport.close(() => undefined);
     });
 
     it('fails as the system says: code, errno, syscall', () => {
-      const first = new NativeUdpTransport({ ...bindOptions });
+      const first = NativeUdpTransport.bind({ ...bindOptions });
       const { port } = first.address();
-      expect(() => new NativeUdpTransport({ ...bindOptions, port }))
+      expect(() => NativeUdpTransport.bind({ ...bindOptions, port }))
         .to.throw(/bind EADDRINUSE/)
         .that.includes({ code: 'EADDRINUSE', syscall: 'bind' });
       first.close(() => undefined);

@@ -1,0 +1,21 @@
+import type dgram from 'node:dgram';
+
+import { NativeUdpTransport } from '../native-udp';
+import { automaticTransport } from '../resolve';
+import { handleOf } from '../transport';
+
+/**
+ * The native UDP socket on the descriptor of a dgram socket that is bound. From then on datagrams pass dgram
+ * by, and only what is set on the socket goes through it. Undefined where there is none (the socket then sends
+ * and receives through dgram itself): on other platforms, when `DGRAM_DTLS_TRANSPORT=dgram` says so, or where
+ * Node keeps its handle elsewhere.
+ */
+export function takeOver(socket: dgram.Socket): NativeUdpTransport | undefined {
+  if (automaticTransport() !== 'native') return undefined;
+  const handle = handleOf(socket);
+  if (handle === undefined || typeof handle.recvStop !== 'function') return undefined;
+  if (typeof handle.fd !== 'number' || handle.fd < 0) return undefined;
+  const taken = NativeUdpTransport.share(handle.fd);
+  handle.recvStop();
+  return taken;
+}
