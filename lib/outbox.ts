@@ -62,19 +62,22 @@ const DONE = 0;
 const WORDS = 8;
 const RECORDS = 4096;
 const ARENA_BYTES = 1 << 20;
+/** From so many bytes on a pass keeps the arena for itself in place of a copy, and a new one is made. */
+const KEPT_BYTES = 128 * 1024;
 /** Memory is allocated for about fifty messages at once: one allocation each costs as much as OpenSSL. */
 const SLAB_BYTES = 64 * 1024;
 const NO_BYTES = Buffer.alloc(0);
 
 /**
  * Drains what native code wrote, for all endpoints of this thread. Records are taken in passes: bytes
- * are copied out and datagrams leave first, then events run. A handler that calls down again appends
+ * are made safe and datagrams leave first, then events run. A handler that calls down again appends
  * records for the next pass; only the outermost drain empties the memory.
  */
 class Outbox {
   readonly #control = new Uint32Array(2);
   readonly #records = new Uint32Array(RECORDS * WORDS);
-  readonly #arena = Buffer.alloc(ARENA_BYTES);
+  #arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
+  #arenaKept = false;
   readonly #sinks = new Map<number, RecordSink>();
   #nextEndpoint = 1;
   #draining = false;
@@ -165,15 +168,27 @@ class Outbox {
   #beginPass(): boolean {
     let count = this.#control[0] ?? 0;
     if (count === this.#end) {
-      this.native.reset();
+      if (this.#arenaKept) {
+        this.#arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
+        this.#arenaKept = false;
+        this.native.reset(this.#arena);
+      } else {
+        this.native.reset();
+      }
       this.#next = this.#end = 0;
       count = this.#control[0] ?? 0;
       if (count === 0) return false;
     }
     this.#slabStart = this.#word(this.#end, 6);
     const used = (this.#control[1] ?? 0) - this.#slabStart;
-    this.#slab = this.#takeSlab(used);
-    this.#arena.copy(this.#slab, 0, this.#slabStart, this.#slabStart + used);
+    if (used >= KEPT_BYTES) {
+      // Nothing is written there again before the reset, and after it there is another arena.
+      this.#slab = this.#arena.subarray(this.#slabStart, this.#slabStart + used);
+      this.#arenaKept = true;
+    } else {
+      this.#slab = this.#takeSlab(used);
+      this.#arena.copy(this.#slab, 0, this.#slabStart, this.#slabStart + used);
+    }
     this.#next = this.#end;
     this.#end = count;
     for (let record = this.#next; record < count; ++record) {

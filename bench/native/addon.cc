@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -96,12 +97,14 @@ Napi::Value connect_plain(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), state().next_session - 1);
 }
 
-// blast(session, size, milliseconds): as many messages as will go.
+// blast(session, size, milliseconds, merged): as many messages as will go, many or one with a
+// system call.
 Napi::Value blast(const Napi::CallbackInfo& info) {
   UdpSession& from = session(info);
   const std::vector<uint8_t> message(u32(info, 1), 0x5a);
   const double limit = u32(info, 2) / 1000.0;
-  Batch batch(from.socket.descriptor());
+  const bool merged = info[3].ToBoolean();
+  Batch batch(from.socket.descriptor(), merged ? 60 : 1);
   if (from.link) from.link->collect_in(&batch);
   const Clock::time_point start = Clock::now();
   while (seconds_since(start) < limit) {
@@ -162,6 +165,64 @@ Napi::Value count_messages(const Napi::CallbackInfo& info) {
     if (SSL_read(to.ssl.get(), message.data(), static_cast<int>(message.size())) > 0) ++count;
   }
   return amount(info.Env(), count, seconds_since(start));
+}
+
+// countMerged(session, milliseconds): the same, with UDP_GRO.
+Napi::Value count_merged(const Napi::CallbackInfo& info) {
+  const UdpSession& to = session(info);
+  const double limit = u32(info, 1) / 1000.0;
+  std::array<uint8_t, kMaxDatagram> message{};
+  Merged merged(to.socket.descriptor());
+  to.link->take_from(&merged);
+  uint64_t count = 0;
+  const Clock::time_point start = Clock::now();
+  while (seconds_since(start) < limit) {
+    if (!merged.receive()) continue;
+    while (SSL_read(to.ssl.get(), message.data(), static_cast<int>(message.size())) > 0) ++count;
+  }
+  to.link->take_from(nullptr);
+  return amount(info.Env(), count, seconds_since(start));
+}
+
+// echo(session, milliseconds): sends back what comes.
+void echo(const Napi::CallbackInfo& info) {
+  const UdpSession& to = session(info);
+  const double limit = u32(info, 1) / 1000.0;
+  std::array<uint8_t, kMaxDatagram> message{};
+  const Clock::time_point start = Clock::now();
+  while (seconds_since(start) < limit) {
+    const int size = SSL_read(to.ssl.get(), message.data(), static_cast<int>(message.size()));
+    if (size > 0) SSL_write(to.ssl.get(), message.data(), size);
+  }
+}
+
+// ping(session, size, milliseconds): microseconds of each round trip, one after the other. Without
+// DTLS where the session is plain.
+Napi::Value ping(const Napi::CallbackInfo& info) {
+  UdpSession& from = session(info);
+  std::vector<uint8_t> message(u32(info, 1), 0x5a);
+  std::array<uint8_t, kMaxDatagram> answer{};
+  const double limit = u32(info, 2) / 1000.0;
+  std::vector<double> times;
+  const Clock::time_point start = Clock::now();
+  while (seconds_since(start) < limit) {
+    const Clock::time_point asked = Clock::now();
+    ssize_t got = 0;
+    if (from.ssl) {
+      SSL_write(from.ssl.get(), message.data(), static_cast<int>(message.size()));
+      got = SSL_read(from.ssl.get(), answer.data(), static_cast<int>(answer.size()));
+    } else {
+      ::send(from.socket.descriptor(), message.data(), message.size(), 0);
+      got = ::recv(from.socket.descriptor(), answer.data(), answer.size(), 0);
+    }
+    if (got > 0) times.push_back(seconds_since(asked) * 1e6);
+  }
+  if (times.empty()) throw std::runtime_error("no answers came");
+  std::sort(times.begin(), times.end());
+  Napi::Object result = Napi::Object::New(info.Env());
+  result.Set("median", times[times.size() / 2]);
+  result.Set("p99", times[times.size() * 99 / 100]);
+  return result;
 }
 
 // countDatagrams(session, milliseconds): what arrives, unread.
@@ -294,8 +355,44 @@ class MemoryClient final : public Napi::ObjectWrap<MemoryClient> {
 
 // ---- memory ----
 
+double resident();
+
+// idleMemory(count, setting): resident bytes for each of so many idle server sessions, with a
+// setting that may shrink them: 'none', 'release' (SSL_MODE_RELEASE_BUFFERS), 'read'
+// (SSL_CTX_set_default_read_buffer_len), 'fragment' (SSL_CTX_set_max_send_fragment), 'free'
+// (SSL_free_buffers once idle).
+Napi::Value idle_memory(const Napi::CallbackInfo& info) {
+  const uint32_t count = u32(info, 0);
+  const std::string setting = info[1].As<Napi::String>().Utf8Value();
+  SSL_CTX* ctx = state().server_ctx.get();
+  if (setting == "release") SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS);
+  if (setting == "read") SSL_CTX_set_default_read_buffer_len(ctx, 2048);
+  if (setting == "fragment") SSL_CTX_set_max_send_fragment(ctx, 1400);
+  std::vector<std::unique_ptr<MemoryPair>> pairs;
+  pairs.reserve(count + 10);
+  double before = 0;
+  std::array<uint8_t, 256> message{};
+  for (uint32_t i = 0; i < count + 10; ++i) {
+    if (i == 10) before = resident();
+    auto pair = std::make_unique<MemoryPair>(state().client_ctx.get(), ctx);
+    pair->handshake();
+    // A session that was used: both ways.
+    SSL_write(pair->client.get(), message.data(), 100);
+    pair->server_link.deliver_from(pair->client_link);
+    SSL_read(pair->server.get(), message.data(), static_cast<int>(message.size()));
+    SSL_write(pair->server.get(), message.data(), 100);
+    pair->server_link.take_written();
+    pair->client.reset();
+    if (setting == "free" && SSL_free_buffers(pair->server.get()) != 1) {
+      throw std::runtime_error("SSL_free_buffers failed");
+    }
+    pairs.push_back(std::move(pair));
+  }
+  return Napi::Number::New(info.Env(), (resident() - before) / count);
+}
+
 // residentBytes(): what is left once the allocator has given back what it can.
-Napi::Value resident_bytes(const Napi::CallbackInfo& info) {
+double resident() {
   ::malloc_trim(0);
   long pages = 0;
   long resident = 0;
@@ -303,8 +400,11 @@ Napi::Value resident_bytes(const Napi::CallbackInfo& info) {
   const bool read = file != nullptr && std::fscanf(file, "%ld %ld", &pages, &resident) == 2;
   if (file != nullptr) std::fclose(file);
   if (!read) throw std::runtime_error("/proc/self/statm cannot be read");
-  return Napi::Number::New(info.Env(),
-                           static_cast<double>(resident) * static_cast<double>(::getpagesize()));
+  return static_cast<double>(resident) * static_cast<double>(::getpagesize());
+}
+
+Napi::Value resident_bytes(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), resident());
 }
 
 template <auto Function>
@@ -332,10 +432,14 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openSink", Napi::Function::New<guarded<open_sink>>(env));
   exports.Set("accept", Napi::Function::New<guarded<accept>>(env));
   exports.Set("countMessages", Napi::Function::New<guarded<count_messages>>(env));
+  exports.Set("countMerged", Napi::Function::New<guarded<count_merged>>(env));
+  exports.Set("echo", Napi::Function::New<guarded<echo>>(env));
+  exports.Set("ping", Napi::Function::New<guarded<ping>>(env));
   exports.Set("countDatagrams", Napi::Function::New<guarded<count_datagrams>>(env));
   exports.Set("handshakes", Napi::Function::New<guarded<handshakes>>(env));
   exports.Set("holdSessions", Napi::Function::New<guarded<hold_sessions>>(env));
   exports.Set("receiveFromMany", Napi::Function::New<guarded<receive_from_many>>(env));
+  exports.Set("idleMemory", Napi::Function::New<guarded<idle_memory>>(env));
   exports.Set("residentBytes", Napi::Function::New<guarded<resident_bytes>>(env));
   exports.Set("MemoryClient", MemoryClient::define(env));
   return exports;

@@ -1,10 +1,13 @@
 #include "udp.h"
 
 #include <linux/udp.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
@@ -14,9 +17,9 @@ namespace bench {
 
 namespace {
 
-// As many as fit the largest datagram that the kernel cuts apart, and its limit of 64.
+// As many bytes as fit the largest datagram that the kernel cuts apart; its limit of datagrams
+// is 64.
 constexpr size_t kMaxBatchBytes = 65000;
-constexpr size_t kMaxBatch = 60;
 constexpr int kMaxTurns = 100;
 
 [[noreturn]] void fail(const char* what) {
@@ -65,8 +68,7 @@ void UdpSocket::connect(uint16_t port) {
 }
 
 void Batch::add(const uint8_t* data, size_t size) {
-  if (count_ != 0 &&
-      (size != size_ || count_ == kMaxBatch || bytes_.size() + size > kMaxBatchBytes)) {
+  if (count_ != 0 && (size != size_ || count_ == most_ || bytes_.size() + size > kMaxBatchBytes)) {
     send();
   }
   size_ = size;
@@ -81,14 +83,16 @@ void Batch::send() {
   msghdr message{};
   message.msg_iov = &part;
   message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  header->cmsg_level = IPPROTO_UDP;
-  header->cmsg_type = UDP_SEGMENT;
-  header->cmsg_len = CMSG_LEN(sizeof(uint16_t));
-  const auto segment = static_cast<uint16_t>(size_);
-  std::memcpy(CMSG_DATA(header), &segment, sizeof segment);
+  if (count_ > 1) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = IPPROTO_UDP;
+    header->cmsg_type = UDP_SEGMENT;
+    header->cmsg_len = CMSG_LEN(sizeof(uint16_t));
+    const auto segment = static_cast<uint16_t>(size_);
+    std::memcpy(CMSG_DATA(header), &segment, sizeof segment);
+  }
   // ECONNREFUSED reports an earlier datagram, to a receiver that has just ended.
   if (::sendmsg(descriptor_, &message, 0) < 0 && errno != ECONNREFUSED) fail("sendmsg");
   sent_ += count_;
@@ -96,8 +100,66 @@ void Batch::send() {
   bytes_.clear();
 }
 
+constexpr size_t kMergedMessages = 8;
+constexpr size_t kMergedSize = size_t{64} * 1024;
+
+Merged::Merged(int descriptor) : descriptor_(descriptor), bytes_(kMergedMessages * kMergedSize) {
+  const int on = 1;
+  if (::setsockopt(descriptor_, IPPROTO_UDP, UDP_GRO, &on, sizeof on) != 0) fail("UDP_GRO");
+}
+
+bool Merged::receive() {
+  std::array<mmsghdr, kMergedMessages> messages{};
+  std::array<iovec, kMergedMessages> parts{};
+  alignas(cmsghdr) std::array<std::array<uint8_t, CMSG_SPACE(sizeof(int))>, kMergedMessages>
+      control{};
+  for (size_t i = 0; i < kMergedMessages; ++i) {
+    parts[i] = {bytes_.data() + i * kMergedSize, kMergedSize};
+    messages[i].msg_hdr.msg_iov = &parts[i];
+    messages[i].msg_hdr.msg_iovlen = 1;
+    messages[i].msg_hdr.msg_control = control[i].data();
+    messages[i].msg_hdr.msg_controllen = control[i].size();
+  }
+  sizes_.clear();
+  segments_.clear();
+  message_ = offset_ = 0;
+  const int got =
+      ::recvmmsg(descriptor_, messages.data(), kMergedMessages, MSG_WAITFORONE, nullptr);
+  for (int i = 0; i < got; ++i) {
+    const mmsghdr& one = messages[static_cast<size_t>(i)];
+    size_t segment = one.msg_len;
+    const cmsghdr* header = CMSG_FIRSTHDR(&one.msg_hdr);
+    if (header != nullptr && header->cmsg_level == IPPROTO_UDP && header->cmsg_type == UDP_GRO) {
+      int size = 0;
+      std::memcpy(&size, CMSG_DATA(header), sizeof size);
+      segment = static_cast<size_t>(size);
+    }
+    sizes_.push_back(one.msg_len);
+    segments_.push_back(segment);
+  }
+  return got > 0;
+}
+
+std::pair<const uint8_t*, size_t> Merged::next() {
+  while (message_ < sizes_.size() && offset_ >= sizes_[message_]) {
+    ++message_;
+    offset_ = 0;
+  }
+  if (message_ >= sizes_.size()) return {nullptr, 0};
+  const size_t size = std::min(segments_[message_], sizes_[message_] - offset_);
+  const uint8_t* at = bytes_.data() + message_ * kMergedSize + offset_;
+  offset_ += size;
+  return {at, size};
+}
+
 int UdpLink::read(uint8_t* out, int capacity) {
   const auto size = static_cast<size_t>(capacity);
+  if (merged_ != nullptr) {
+    const auto [data, length] = merged_->next();
+    if (data == nullptr) return -1;
+    std::memcpy(out, data, std::min(size, length));
+    return static_cast<int>(std::min(size, length));
+  }
   if (connected_) return static_cast<int>(::recv(descriptor_, out, size, 0));
   socklen_t length = sizeof peer_;
   return static_cast<int>(

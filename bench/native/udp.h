@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 
+#include <utility>
 #include <vector>
 
 #include "tls.h"
@@ -32,17 +33,37 @@ class UdpSocket {
 // (UDP_SEGMENT). This is what makes the sender faster than any receiver of single datagrams.
 class Batch {
  public:
-  explicit Batch(int descriptor) : descriptor_(descriptor) {}
+  // `most`: datagrams in one system call; 1 for none cut apart.
+  Batch(int descriptor, size_t most) : descriptor_(descriptor), most_(most) {}
   void add(const uint8_t* data, size_t size);
   void send();
   uint64_t sent() const { return sent_; }
 
  private:
   int descriptor_;
+  size_t most_;
   size_t size_ = 0;  // of each datagram
   size_t count_ = 0;
   uint64_t sent_ = 0;
   std::vector<uint8_t> bytes_;
+};
+
+// Receives datagrams of any size, many with one system call: the kernel merges them (UDP_GRO).
+class Merged {
+ public:
+  explicit Merged(int descriptor);
+  // Waits for more. False: none came.
+  bool receive();
+  // The next one, until there is none: { nullptr, 0 }.
+  std::pair<const uint8_t*, size_t> next();
+
+ private:
+  int descriptor_;
+  std::vector<uint8_t> bytes_;
+  std::vector<size_t> sizes_;     // of the messages
+  std::vector<size_t> segments_;  // of their datagrams
+  size_t message_ = 0;
+  size_t offset_ = 0;
 };
 
 // An SSL's datagrams over a UDP socket: to the peer of the last one received, or to the one that
@@ -55,12 +76,15 @@ class UdpLink final : public Link {
   void write(const uint8_t* data, int size) override;
   // Datagrams are collected from now on.
   void collect_in(Batch* batch) { batch_ = batch; }
+  // Datagrams are taken from there from now on.
+  void take_from(Merged* merged) { merged_ = merged; }
 
  private:
   int descriptor_;
   bool connected_;
   sockaddr_in peer_{};
   Batch* batch_ = nullptr;
+  Merged* merged_ = nullptr;
 };
 
 // Both block until the handshake is over, and retransmit; they throw when it fails.

@@ -20,9 +20,9 @@ export const {
   receiveFromMany,
 } = addon;
 
-export function received(milliseconds, sink) {
+export function received(milliseconds, sink, merged) {
   const watch = new Stopwatch();
-  return watch.rates(addon.countMessages(sink, milliseconds).count);
+  return watch.rates(addon[merged ? "countMerged" : "countMessages"](sink, milliseconds).count);
 }
 
 export function handshakes(milliseconds) {

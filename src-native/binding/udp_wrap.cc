@@ -199,12 +199,13 @@ void UdpWrap::receive_some() {
   }
 }
 
-void UdpWrap::on_datagram(Bytes datagram, const io::SocketAddress& from, const PeerAddress& peer) {
+void UdpWrap::on_datagrams(Bytes datagrams, size_t segment, const io::SocketAddress& from,
+                           const PeerAddress& peer) {
   // A session names its peer itself; only records without one need this.
   peers_.push_back(from);
   const size_t before = outbox_->outbox().named_peers();
-  endpoint_->endpoint().receive(datagram, peer, static_cast<uint32_t>(peers_.size() - 1),
-                                batch_time_);
+  endpoint_->endpoint().receive_merged(datagrams, segment, peer,
+                                       static_cast<uint32_t>(peers_.size() - 1), batch_time_);
   if (outbox_->outbox().named_peers() == before) peers_.pop_back();
 }
 

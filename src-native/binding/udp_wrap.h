@@ -50,7 +50,8 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   void ref(const Napi::CallbackInfo& info);
   void unref(const Napi::CallbackInfo& info);
 
-  void on_datagram(Bytes datagram, const io::SocketAddress& from, const PeerAddress& peer) override;
+  void on_datagrams(Bytes datagrams, size_t segment, const io::SocketAddress& from,
+                    const PeerAddress& peer) override;
   void on_error(const PeerAddress& peer, int error) override;
   void on_sent(SessionId from, uint32_t token, int error) override;
 

@@ -115,8 +115,21 @@ bool Endpoint::admit(const PeerAddress& peer) {
   return false;
 }
 
-void Endpoint::receive(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
+void Endpoint::receive_merged(Bytes datagrams, size_t segment, const PeerAddress& peer,
+                              uint32_t peer_index, double now) {
   const ErrorQueueScope errors;
+  known_ = nullptr;
+  for (;;) {
+    receive_one(datagrams.first(segment), peer, peer_index, now);
+    datagrams = datagrams.from(segment);
+    if (datagrams.size == 0) return;
+    // Nothing that one datagram left behind may mislead the next.
+    ErrorQueueScope::clear();
+  }
+}
+
+void Endpoint::receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index,
+                           double now) {
   if (!report_drops_) {
     take(datagram, peer, peer_index, now);
     return;
@@ -161,12 +174,15 @@ void Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
       on_client_hello(first, datagram, peer, peer_index, now)) {
     return;
   }
-  const auto known = peers_.find(peer);
-  if (known == peers_.end()) {
-    ++stats_.unknownPeerDatagrams;
-    return;
+  if (known_ == nullptr) {
+    const auto known = peers_.find(peer);
+    if (known == peers_.end()) {
+      ++stats_.unknownPeerDatagrams;
+      return;
+    }
+    known_ = &known->second;
   }
-  const PeerSlots slots = known->second;
+  const PeerSlots slots = *known_;
   // While a restarted peer has yet to prove itself, only its handshake can be in clear; a protected
   // record may belong to either, and each of the two drops what it cannot authenticate.
   if (slots.candidate != kNoSlot) deliver(slots.candidate, datagram, now);
@@ -322,7 +338,10 @@ void Endpoint::on_closed(uint32_t slot) {
     slots.candidate = kNoSlot;
   } else if (slots.current == slot) {
     slots = {slots.candidate, kNoSlot};
-    if (slots.current == kNoSlot) peers_.erase(known);
+    if (slots.current == kNoSlot) {
+      known_ = nullptr;
+      peers_.erase(known);
+    }
   }
 }
 

@@ -52,7 +52,13 @@ class Endpoint {
   void report_packets(bool report) { report_packets_ = report; }
 
   // `peer_index` comes back in records that have no session to name their peer.
-  void receive(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
+  void receive(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
+    receive_merged(datagram, datagram.size, peer, peer_index, now);
+  }
+  // Datagrams from one peer that lie behind one another, each `segment` bytes, the last perhaps
+  // fewer.
+  void receive_merged(Bytes datagrams, size_t segment, const PeerAddress& peer, uint32_t peer_index,
+                      double now);
 
   // The way to `peer` has failed, by a system's error number: a record for the peer's session.
   void transport_error(const PeerAddress& peer, int error);
@@ -101,6 +107,7 @@ class Endpoint {
     uint32_t candidate = kNoSlot;
   };
 
+  void receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
   void take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
   void tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
                   uint32_t peer_index);
@@ -129,6 +136,9 @@ class Endpoint {
   std::vector<uint32_t> free_slots_;
   uint64_t hash_seed_;
   std::unordered_map<PeerAddress, PeerSlots, PeerAddressHash> peers_;
+  // The entry of the peer whose datagrams are being received, when it has been looked up. Entries
+  // stay where they are until they are erased.
+  const PeerSlots* known_ = nullptr;
   std::unordered_map<PeerAddress, uint32_t, PeerAddressHash> sessions_by_host_;
   TimerQueue timers_;
   uint32_t active_ = 0;

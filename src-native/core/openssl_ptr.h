@@ -47,7 +47,6 @@ class ErrorQueueScope {
   ErrorQueueScope(const ErrorQueueScope&) = delete;
   ErrorQueueScope& operator=(const ErrorQueueScope&) = delete;
 
- private:
   // ERR_clear_error goes over all slots of an empty queue, too: too much for each datagram.
   static void clear() {
     if (ERR_peek_error() != 0) ERR_clear_error();

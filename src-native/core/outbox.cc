@@ -16,7 +16,8 @@ void Outbox::attach(Control* control, Record* records, size_t record_capacity, u
 
 void Outbox::place(Record record, Bytes bytes) {
   record.offset = control_->bytes;
-  if (bytes.size != 0) std::memcpy(arena_ + control_->bytes, bytes.data, bytes.size);
+  uint8_t* const place = arena_ + control_->bytes;
+  if (bytes.size != 0 && bytes.data != place) std::memcpy(place, bytes.data, bytes.size);
   records_[control_->records++] = record;
   control_->bytes += record.length;
 }
@@ -33,6 +34,12 @@ void Outbox::append(RecordType type, SessionId id, uint32_t a, uint32_t b, Bytes
   } else {
     spill_.push_back({record, {bytes.data, bytes.data + bytes.size}});
   }
+}
+
+void Outbox::reset(uint8_t* arena, size_t arena_capacity) {
+  arena_ = arena;
+  arena_capacity_ = arena_capacity;
+  reset();
 }
 
 void Outbox::reset() {

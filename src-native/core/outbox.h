@@ -73,8 +73,8 @@ struct SessionId {
 };
 
 // Records and their bytes, written here and drained by JavaScript after OpenSSL has returned. The
-// memory belongs to the consumer and never moves; what does not fit waits in `spill_`, in order,
-// and comes into the memory when the consumer has taken the rest.
+// memory belongs to the consumer and moves only by reset(); what does not fit waits in `spill_`, in
+// order, and comes into the memory when the consumer has taken the rest.
 class Outbox {
  public:
   struct Control {  // shared with the consumer
@@ -88,6 +88,12 @@ class Outbox {
 
   void append(RecordType type, SessionId id, uint32_t a, uint32_t b, Bytes bytes = {});
 
+  // Where the next record's bytes will lie, for whoever makes so many of them at most: append()
+  // then finds them in their place. Null when they would not fit.
+  uint8_t* room(size_t size) {
+    return spill_.empty() && fits(size) ? arena_ + control_->bytes : nullptr;
+  }
+
   // Nothing is waiting to be taken.
   bool empty() const { return control_->records == 0 && spill_.empty(); }
   // How many records have named a peer by its index, so far.
@@ -95,6 +101,8 @@ class Outbox {
 
   // The consumer has taken all records: empties the memory, then moves spilled records in.
   void reset();
+  // The same, with other memory for the bytes: the consumer has kept the one before.
+  void reset(uint8_t* arena, size_t arena_capacity);
 
  private:
   struct Spilled {

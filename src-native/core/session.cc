@@ -348,6 +348,7 @@ void Session::established(double now) {
   if (SSL_get_extms_support(ssl) == 1) what |= kSecureExtendedMasterSecret;
   const bool new_session = note_resumption(what);
   handshake_.reset();
+  fix_suite();
   update_retransmission(now);
   const unsigned char* protocol = nullptr;
   unsigned protocol_size = 0;

@@ -245,6 +245,7 @@ class Session final : private DatagramPort {
   void feed(const RecordView& record, uint8_t* scratch, double now);
   void drive_handshake(double now);
   size_t read_messages(uint8_t* scratch);
+  void fix_suite();
   void established(double now);
   void update_retransmission(double now);
   FailureKind timeout_kind() const;
@@ -376,6 +377,9 @@ class Session final : private DatagramPort {
   std::optional<uint64_t> last_sequence_;   // of the last record in clear that left
   bool peer_encrypts_then_macs_ = false;    // its hello says so
   bool peer_extends_master_secret_ = false;
+  // Of the suite in use, once it is.
+  size_t shortest_record_ = 0;
+  bool checks_macs_ = false;
   RecordMac incoming_mac_;  // ready where encrypt-then-MAC is in use
   double last_activity_;
   double last_heard_;                     // when an authentic record came

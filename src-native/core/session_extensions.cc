@@ -40,6 +40,7 @@ bool Session::knows_incoming_mac() {
 
 // Of a protected record. OpenSSL would keep one that comes before its keys and judge it later.
 Session::MacVerdict Session::judge_mac(const RecordView& record) {
+  const ErrorQueueScope errors;
   if (!knows_incoming_mac()) return MacVerdict::kTooEarly;
   if (!incoming_mac_.ready() || incoming_mac_.verify(record)) return MacVerdict::kPass;
   return MacVerdict::kForged;

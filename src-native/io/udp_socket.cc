@@ -213,20 +213,18 @@ UdpSocket::Received UdpSocket::receive(ReceiveBuffers& buffers, UdpListener& lis
         keep_local(one, peer);
       }
     }
-    Bytes rest{buffers.at(i), messages[i].msg_len};
+    const Bytes datagrams{buffers.at(i), messages[i].msg_len};
     if ((header.msg_flags & MSG_TRUNC) != 0) {
       // With MSG_TRUNC in the call, msg_len is what it would have been.
-      stats_.truncated += segment == 0 ? 1 : (rest.size + segment - 1) / segment;
+      stats_.truncated += segment == 0 ? 1 : (datagrams.size + segment - 1) / segment;
       continue;
     }
-    if (segment == 0 || segment >= rest.size) {
-      listener.on_datagram(rest, names[i], peer);
-      continue;
+    if (segment == 0 || segment >= datagrams.size) {
+      segment = datagrams.size;
+    } else {
+      stats_.receivedMerged += (datagrams.size + segment - 1) / segment;
     }
-    stats_.receivedMerged += (rest.size + segment - 1) / segment;
-    for (; rest.size != 0; rest = rest.from(segment)) {
-      listener.on_datagram(rest.first(segment), names[i], peer);
-    }
+    listener.on_datagrams(datagrams, segment, names[i], peer);
   }
   return Received::kSome;
 }

@@ -53,7 +53,9 @@ class ReceiveBuffers {
 class UdpListener {
  public:
   virtual ~UdpListener() = default;
-  virtual void on_datagram(Bytes datagram, const SocketAddress& from, const PeerAddress& peer) = 0;
+  // Datagrams from one peer behind one another, each `segment` bytes, the last perhaps fewer.
+  virtual void on_datagrams(Bytes datagrams, size_t segment, const SocketAddress& from,
+                            const PeerAddress& peer) = 0;
   // ICMP, or the like, about a datagram to `peer`.
   virtual void on_error(const PeerAddress& peer, int error) = 0;
   // The system has taken a datagram (error 0), or refused it.

@@ -295,6 +295,19 @@ describe('the native UDP socket', function () {
       expect(batches.length).to.be.below(sent.length / 2);
     });
 
+    it('messages of large batches that are kept stay as they were', async () => {
+      const { client, peer } = await open({ recvBufferSize: 4 << 20 });
+      const kept = gather(peer, 650);
+      const all: Buffer[] = [];
+      for (let round = 0; round < 5; ++round) {
+        const sent = numbered(130, 1200).map((message) => Buffer.concat([message, Buffer.of(round)]));
+        all.push(...sent);
+        client.sendMany(sent);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      expect(Buffer.concat(await kept).equals(Buffer.concat(all))).to.equal(true);
+    });
+
     it('copyMessages gives each message its own memory', async () => {
       for (const copyMessages of [false, true]) {
         const { client, peer } = await open({ copyMessages });

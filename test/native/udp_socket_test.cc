@@ -39,9 +39,12 @@ struct Ear : io::UdpListener {
   std::vector<std::pair<PeerAddress, int>> errors;
   std::vector<Sent> sent;
 
-  void on_datagram(Bytes datagram, const SocketAddress& /*from*/,
-                   const PeerAddress& /*peer*/) override {
-    datagrams.push_back(copy(datagram));
+  void on_datagrams(Bytes merged, size_t segment, const SocketAddress& /*from*/,
+                    const PeerAddress& /*peer*/) override {
+    do {
+      datagrams.push_back(copy(merged.first(segment)));
+      merged = merged.from(segment);
+    } while (merged.size != 0);
   }
   void on_error(const PeerAddress& peer, int error) override { errors.emplace_back(peer, error); }
   void on_sent(SessionId /*from*/, uint32_t token, int error) override {
