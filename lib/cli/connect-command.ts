@@ -6,6 +6,8 @@ export interface ConnectFlags extends ClientFlags {
   readonly json?: boolean;
   readonly quiet?: boolean;
   readonly linger: number;
+  readonly sessOut?: string;
+  readonly sessIn?: string;
 }
 
 export function addConnectCommand(program: Command): void {
@@ -14,6 +16,8 @@ export function addConnectCommand(program: Command): void {
     .argument('<host:port>', 'the server', parseTarget)
     .description('Shakes hands with a server, sends lines of standard input, prints its messages.')
     .option('--heartbeat', 'negotiate heartbeats (RFC 6520)')
+    .option('--sess-out <file>', 'keep the session, for --sess-in of a later connection; the file is a secret')
+    .option('--sess-in <file>', 'resume the session in this file')
     .option('--quiet', 'do not draw the handshake')
     .option(
       '--linger <ms>',
@@ -28,7 +32,8 @@ The handshake is drawn on standard error, messages are printed on standard outpu
 
 Examples:
   $ dgram-dtls connect coap.example:5684 --psk 0011aabb --psk-identity lamp-7
-  $ echo hello | dgram-dtls connect localhost:5684 --ca cert.pem --quiet`,
+  $ echo hello | dgram-dtls connect localhost:5684 --ca cert.pem --quiet
+  $ dgram-dtls connect localhost:5684 --ca cert.pem --sess-in session --sess-out session`,
     )
     .action(async (target: Address, flags: ConnectFlags) => {
       const { runConnect } = await import('./connect.js');

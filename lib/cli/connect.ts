@@ -1,18 +1,31 @@
+import { renameSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 import type { DTLSSocket } from '../socket';
-import { clientOptions, type Address } from './arguments';
+import { clientOptions, readNamed, type Address } from './arguments';
 import type { ConnectFlags } from './connect-command';
-import { ExitCode, interruption } from './exit';
+import { CommandLineError, ExitCode, interruption } from './exit';
 import { Output, printable } from './output';
 import { describeHandshake, explain, shakeHands } from './session';
 
 export async function runConnect(target: Address, flags: ConnectFlags): Promise<number> {
   const output = new Output(flags.json === true);
   const draw = flags.quiet !== true;
+  const options = {
+    ...clientOptions(target, flags),
+    ...(flags.sessIn === undefined ? {} : { session: readNamed('--sess-in', flags.sessIn) }),
+  };
+  let unwritten: Error | undefined;
+  const onSession = (session: Buffer): void => {
+    try {
+      if (flags.sessOut !== undefined) keepSession(flags.sessOut, session);
+    } catch (error) {
+      unwritten ??= error as Error;
+    }
+  };
   const interrupted = interruption().then(() => 'interrupted' as const);
   try {
-    const shaking = shakeHands(clientOptions(target, flags), output, { draw, keylog: flags.keylog });
+    const shaking = shakeHands(options, output, { draw, keylog: flags.keylog, onSession });
     const first = await Promise.race([shaking, interrupted]);
     if (first === 'interrupted') {
       shaking.then(({ socket }) => socket.close(), () => undefined);
@@ -21,10 +34,23 @@ export async function runConnect(target: Address, flags: ConnectFlags): Promise<
     const { socket, report } = first;
     if (draw) describeHandshake(report, output);
     output.data({ event: 'secure', ...report });
-    return await talk(socket, flags, output, interrupted);
+    const code = await talk(socket, flags, output, interrupted);
+    if (unwritten !== undefined) throw unwritten;
+    return code;
   } catch (error) {
     if (explain(error, output)) return ExitCode.Failed;
     throw error;
+  }
+}
+
+/** It holds the session's master secret: nobody else may read it, not even while it is written. */
+function keepSession(file: string, session: Buffer): void {
+  const fresh = `${file}.${String(process.pid)}`;
+  try {
+    writeFileSync(fresh, session, { mode: 0o600, flag: 'wx' });
+    renameSync(fresh, file);
+  } catch (error) {
+    throw new CommandLineError(`--sess-out: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 

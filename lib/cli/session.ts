@@ -10,6 +10,8 @@ import { describeError, type ErrorDescription, type Output } from './output';
 export interface WatchOptions {
   readonly draw: boolean;
   readonly keylog: string | undefined;
+  /** Called with each session that could be resumed: the last one counts. */
+  readonly onSession?: ((session: Buffer) => void) | undefined;
 }
 
 export interface HandshakeReport {
@@ -19,6 +21,7 @@ export interface HandshakeReport {
   readonly cipher: string | null;
   readonly standardCipher: string | null;
   readonly key: string | null;
+  readonly resumed: boolean;
   readonly authorized: boolean;
   readonly authorizationError: string | null;
   readonly alpn: string | null;
@@ -51,7 +54,7 @@ export class HandshakeFailure extends Error {
 export function shakeHands(
   options: ConnectOptions,
   output: Output,
-  { draw, keylog }: WatchOptions,
+  { draw, keylog, onSession }: WatchOptions,
 ): Promise<{ socket: DTLSSocket; report: HandshakeReport }> {
   const started = performance.now();
   const socket = connect(options);
@@ -82,6 +85,7 @@ export function shakeHands(
       appendFileSync(keylog, line, { mode: 0o600 });
     });
   }
+  if (onSession !== undefined) socket.on('session', onSession);
   return new Promise((resolve, reject) => {
     const failed = (error: DTLSError): void => {
       reject(new HandshakeFailure(error, diagnose(error, rungs, socket, at())));
@@ -108,6 +112,7 @@ function reportOf(socket: DTLSSocket, duration: number): HandshakeReport {
     cipher: cipher?.name ?? null,
     standardCipher: cipher?.standardName ?? null,
     key: key?.name ?? key?.type ?? null,
+    resumed: socket.isSessionReused(),
     authorized: socket.authorized,
     authorizationError: socket.authorizationError,
     alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : null,
@@ -165,7 +170,7 @@ export function describeHandshake(report: HandshakeReport, output: Output): void
     : red(`not verified${report.authorizationError === null ? '' : `: ${report.authorizationError}`}`);
   output.note(
     `${bold(report.protocol ?? '')} ${report.cipher ?? ''}` +
-      `${report.key === null ? '' : `, ${report.key}`} with ${report.peer} in ${report.duration.toFixed(1)} ms, peer ${trust}`,
+      `${report.key === null ? '' : `, ${report.key}`}${report.resumed ? ', resumed' : ''} with ${report.peer} in ${report.duration.toFixed(1)} ms, peer ${trust}`,
   );
   if (report.certificate !== null) {
     const { subject, names, validTo } = report.certificate;

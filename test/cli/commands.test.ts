@@ -2,7 +2,7 @@
 // in colour or not, as JSON or not, and how they exit; against OpenSSL, GnuTLS and this package.
 import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -179,6 +179,45 @@ describe('dgram-dtls', function () {
       expect(readFileSync(keylog, 'utf8')).to.match(/^CLIENT_RANDOM /);
       expect(statSync(keylog).mode & 0o077).to.equal(0);
       expect(existsSync(join(folder, 'qlog'))).to.be.true;
+    });
+
+    it('keeps a session that nobody else can read, and resumes it', async () => {
+      const certificate = await serverCertificate();
+      const { cert, key } = files.identity(certificate);
+      const ca = files.file(certificate.ca);
+      const { port } = await startListen(cleanup, ['--cert', cert, '--key', key]);
+      const file = join(folder, 'session');
+      writeFileSync(file, 'an older one that all may read', { mode: 0o644 });
+      const to = ['connect', `127.0.0.1:${port}`, '--ca', ca, '--linger', '100'];
+      const first = await cli([...to, '--sess-out', file, '--json']);
+      expect(first.json.find(({ event }) => event === 'secure')).to.include({ resumed: false });
+      expect(statSync(file).mode & 0o777).to.equal(0o600);
+      const second = await cli([...to, '--sess-in', file]);
+      expect(second.code).to.equal(0);
+      expect(second.stderr).to.match(/, resumed with 127\.0\.0\.1:\d+ in .* peer verified/);
+      expect(second.stderr).not.to.match(/server_hello_done/);
+      const broken = await cli([...to, '--sess-in', ca, '--json']);
+      expect(broken.code).to.equal(2);
+      expect(broken.json.at(-1)?.error).to.include({ code: 'ERR_DTLS_INVALID_SESSION' });
+      const unwritten = await cli([...to, '--sess-out', join(folder, 'nowhere', 'session')]);
+      expect(unwritten.code).to.equal(2);
+      expect(unwritten.stderr).to.match(/--sess-out: ENOENT/);
+    });
+
+    it('resumes a session of openssl s_server, too', async () => {
+      const certificate = await serverCertificate();
+      // One client after another, each until it closes.
+      const port = await freePort();
+      const { cert, key } = files.identity(certificate);
+      const server = cleanup.start('openssl', [
+        ...['s_server', '-dtls1_2', '-accept', `127.0.0.1:${port}`, '-cert', cert, '-key', key, '-naccept', '2'],
+      ]);
+      await server.sees(/ACCEPT/);
+      const file = join(folder, 'openssl-session');
+      const to = ['connect', `127.0.0.1:${port}`, '--ca', files.file(certificate.ca), '--linger', '100', '--json'];
+      expect((await cli([...to, '--sess-out', file])).code).to.equal(0);
+      const { json } = await cli([...to, '--sess-in', file]);
+      expect(json.find(({ event }) => event === 'secure')).to.include({ resumed: true, authorized: true });
     });
 
     it('ends on Ctrl-C with 130, and tells the server', async () => {
