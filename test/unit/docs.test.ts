@@ -16,7 +16,7 @@ const sources = readdirSync(join(root, 'lib'), { recursive: true, encoding: 'utf
   .map((name) => read(`lib/${name}`))
   .join('\n');
 
-const GENERAL = ['api', 'architecture', 'defaults', 'errors', 'performance', 'security', 'testing'];
+const GENERAL = ['api', 'architecture', 'defaults', 'errors', 'performance', 'security', 'testing', 'troubleshooting'];
 const pages = readdirSync(join(root, 'docs')).filter((name) => name.endsWith('.md'));
 /** A page about one feature describes that feature's codes and options itself. */
 const featurePages = pages
