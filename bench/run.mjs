@@ -20,7 +20,7 @@ const { values: flags } = parseArgs({
   },
 });
 
-const names = ['receive', 'send', 'round-trip', 'create-socket', 'handshakes', 'memory', 'sessions'];
+const names = ['receive', 'send', 'round-trip', 'create-socket', 'handshakes', 'diagnostics', 'memory', 'sessions'];
 const wanted = flags.only === undefined ? names : flags.only.split(',');
 const unknown = wanted.find((name) => !names.includes(name));
 if (unknown !== undefined) fail(`no measurement '${unknown}': there are ${names.join(', ')}`);

@@ -1,7 +1,10 @@
 // The library over transports that carry datagrams in memory: no kernel, one thread.
 
+import { channel, subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { once } from 'node:events';
+import { Registry } from 'prom-client';
 import { connect, createSecureContext, createServer } from 'dgram-dtls';
+import { metrics } from 'dgram-dtls/metrics';
 import { loadAddon } from '../native.mjs';
 import { Stopwatch } from './counter.mjs';
 
@@ -152,4 +155,42 @@ export async function receiveFromMany(sessions, count, size) {
   const elapsed = Number(process.hrtime.bigint() - start);
   if (received !== count) throw new Error(`${received} of ${count} messages came`);
   return elapsed / count;
+}
+
+const CHANNELS = ['session.start', 'handshake.message', 'handshake.done', 'handshake.failed', 'retransmission'].concat([
+  'alert',
+  'heartbeat',
+  'session.close',
+  'dropped',
+]);
+let events = 0;
+const count = () => {
+  ++events;
+};
+let counting;
+
+/** Watches all channels, or counts for Prometheus. */
+export function watch(how) {
+  events = 0;
+  if (how === 'metrics') counting = metrics(new Registry());
+  else for (const name of CHANNELS) subscribe(`dgram-dtls.${name}`, count);
+}
+
+/** Returns how many events there were. */
+export function unwatch() {
+  counting?.close();
+  counting = undefined;
+  for (const name of CHANNELS) unsubscribe(`dgram-dtls.${name}`, count);
+  return events;
+}
+
+/** Nanoseconds for a look whether a channel has subscribers, as before each event. */
+export function checkTime(times) {
+  const channels = CHANNELS.map((name) => channel(`dgram-dtls.${name}`));
+  let subscribed = 0;
+  const start = process.hrtime.bigint();
+  for (let i = 0; i < times; ++i) if (channels[i % CHANNELS.length].hasSubscribers) ++subscribed;
+  const elapsed = Number(process.hrtime.bigint() - start);
+  if (subscribed > 0) throw new Error('somebody watches');
+  return elapsed / times;
 }
