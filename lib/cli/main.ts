@@ -56,8 +56,11 @@ async function main(): Promise<void> {
     await makeProgram().parseAsync();
   } catch (error) {
     if (error instanceof CommanderError) {
-      // Help and version were printed; so was what is wrong.
+      // Help and version were printed; so was what is wrong, for people.
       process.exitCode = error.exitCode === 0 ? ExitCode.Ok : ExitCode.Usage;
+      if (error.exitCode !== 0 && process.argv.includes('--json')) {
+        new Output(true).failure(new CommandLineError(error.message.replace(/^error: /, '')));
+      }
       return;
     }
     new Output(process.argv.includes('--json')).failure(error);

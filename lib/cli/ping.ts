@@ -83,6 +83,10 @@ export async function runPing(target: Address, flags: PingFlags): Promise<number
   }
 }
 
+/** At most: halvings of the range, its ends, and each of them with the repetitions of one that is too large. */
+const searchSteps = ({ least, most = 1472 }: MtuFlags): number =>
+  (Math.ceil(Math.log2(Math.max(2, most - least))) + 2) * 3;
+
 export async function runMtu(target: Address, flags: MtuFlags): Promise<number> {
   const output = new Output(flags.json === true);
   const stop = new AbortController();
@@ -98,13 +102,21 @@ export async function runMtu(target: Address, flags: MtuFlags): Promise<number> 
         resolve();
       });
     });
+    const progress = output.progress(searchSteps(flags), 'searching');
+    socket.on('heartbeat', ({ type, direction }) => {
+      if (type === 'request' && direction === 'out') progress.advance();
+    });
     try {
       const overhead = socket.mtu - socket.maxMessageSize;
-      const mtu = await socket.discoverMtu({
-        min: flags.least,
-        timeout: flags.wait,
-        ...(flags.most === undefined ? {} : { max: flags.most }),
-      });
+      const mtu = await socket
+        .discoverMtu({
+          min: flags.least,
+          timeout: flags.wait,
+          ...(flags.most === undefined ? {} : { max: flags.most }),
+        })
+        .finally(() => {
+          progress.done();
+        });
       output.table(
         ['to', 'largest datagram', 'largest message'],
         [[report.peer, `${String(mtu)} bytes`, `${String(mtu - overhead)} bytes`]],

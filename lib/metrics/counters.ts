@@ -75,12 +75,18 @@ export const COUNTERS: readonly CounterMetric[] = [
       malformed: 'malformedDatagrams',
       unknown_peer: 'unknownPeerDatagrams',
       truncated: 'udp.truncated',
+      overflowed: 'udp.overflowed',
     },
   },
   {
     name: 'non_dtls_datagrams_total',
     help: 'Datagrams that are not DTLS, given to whoever listens for packets.',
     of: { '': 'nonDtlsDatagrams' },
+  },
+  {
+    name: 'empty_datagrams_total',
+    help: 'Those among the datagrams that are not DTLS that are empty.',
+    of: { '': 'emptyDatagrams' },
   },
   {
     name: 'renegotiations_refused_total',

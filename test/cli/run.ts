@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import path from 'node:path';
 import type { Cleanup, PeerProcess } from '../helpers/peers';
 
-const MAIN = path.join(__dirname, '..', '..', 'lib', 'cli', 'main.ts');
-const NODE_ARGUMENTS = ['--import', 'tsx', MAIN];
+export const MAIN = path.join(__dirname, '..', '..', 'lib', 'cli', 'main.ts');
+export const NODE_ARGUMENTS = ['--import', 'tsx', MAIN];
 const LIMIT_MS = 60_000;
 
 export interface CliResult {

@@ -3,6 +3,7 @@
 // apart; and closing takes everything away again.
 import { expect } from 'chai';
 import { Registry, type MetricObjectWithValues, type MetricValue } from 'prom-client';
+import type { UdpStats } from '../../lib/index';
 import { census } from '../../lib/census';
 import { metrics, type Metrics } from '../../lib/metrics/index';
 import { COUNTERS, TOLD_BY_EVENTS } from '../../lib/metrics/counters';
@@ -19,6 +20,12 @@ import {
   PSK_CLIENT,
   PSK_SERVER,
 } from '../helpers/pair';
+
+// Typed, so that one which is added to UdpStats and not here does not compile.
+const UDP: Record<Exclude<keyof UdpStats, 'gso' | 'gro'>, true> = {
+  ...{ receiveCalls: true, sendCalls: true, receivedMerged: true, sentMerged: true },
+  ...{ sendErrors: true, truncated: true, overflowed: true },
+};
 
 type Snapshot = MetricObjectWithValues<MetricValue<string>>[];
 
@@ -60,6 +67,7 @@ describe('metrics', () => {
       ...native.endpointCounters,
       'transportErrors',
       'sessions',
+      ...Object.keys(UDP).map((name) => `udp.${name}`),
     ]);
   });
 
