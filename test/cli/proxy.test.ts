@@ -13,7 +13,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ConnectOptions, DTLSSocket } from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
 import { certificate, closeEverything, dialTo, failure, listen, messages, next, portOf, within } from '../helpers/pair';
-import { cleanupAfterEach, freePort, requirePrograms, type PeerProcess } from '../helpers/peers';
+import { cleanupAfterEach, freePort, requirePrograms, TemporaryFiles, type PeerProcess } from '../helpers/peers';
+import { FOREIGN, type Foreign } from '../interop/foreign';
 import { cli, startCli } from './run';
 
 const IDENTITY = 'sensor-7';
@@ -436,6 +437,18 @@ describe('dgram-dtls proxy', function () {
       expect(server.stats.handshakesCompleted).to.equal(2);
     });
 
+    it('speaks with GnuTLS', async function () {
+      requirePrograms(this, 'gnutls-serv');
+      const [, gnutls] = FOREIGN as [Foreign, Foreign];
+      const files = new TemporaryFiles();
+      cleanup.add(() => {
+        files.remove();
+      });
+      const { port } = await gnutls.server(cleanup, files, { psk: { identity: IDENTITY, key: Buffer.from(KEY) } });
+      const running = await proxy(port, ['--client', '--listen', '0', '--ciphers', 'PSK-AES128-GCM-SHA256', ...PSK]);
+      expect(await askPlain(await plainClient(), running.port, 'echo this\n')).to.equal('echo this\n');
+    });
+
     it('keeps the first datagrams until the handshake is over', async () => {
       const server = await listen(SERVER);
       const accepted = next(server, 'secureConnection');
@@ -502,6 +515,39 @@ describe('dgram-dtls proxy', function () {
       expect(server.stats.handshakesStarted).to.equal(2);
     });
   });
+
+  it('takes syslog from one machine to another, each known by its certificate', async function () {
+    requirePrograms(this, 'logger');
+    const collector = dgram.createSocket('udp4');
+    const arrived = once(collector, 'message');
+    collector.bind(0, '127.0.0.1');
+    await once(collector, 'listening');
+    cleanup.add(() => new Promise<void>((resolve) => collector.close(resolve)));
+    const ca = join(folder, 'syslog-ca.pem');
+    const authority = await createAuthority();
+    writeFileSync(ca, authority.certificatePem);
+    const files = await certificateFiles();
+    const sender = await authority.issue({ commonName: 'sender-1.example', clientAuth: true });
+    const [cert, key] = [join(folder, 'sender-cert.pem'), join(folder, 'sender-key.pem')];
+    writeFileSync(cert, sender.cert);
+    writeFileSync(key, sender.key);
+    const front = await proxy(collector.address().port, [...files.arguments, '--ca', ca]);
+    const back = await proxy(front.port, ['--client', '--listen', '0', '--cert', cert, '--key', key, '--ca', ca]);
+    // By way of its standard input it would wait for more.
+    const logger = cleanup.start('logger', [
+      ...['--udp', '--server', '127.0.0.1', '--port', String(back.port), '--rfc5424', 'over DTLS'],
+    ]);
+    expect(await logger.ends()).to.equal(0);
+    expect(String((await within(arrived, 'the message'))[0])).to.match(/^<\d+>1 .* over DTLS/);
+    await front.sees(/"event":"open".*"identity":"CN=sender-1\.example"/);
+    await expectRefused(front.port, authority.certificatePem);
+  });
+
+  /** A client without a certificate, where one is demanded. */
+  async function expectRefused(port: number, ca: string): Promise<void> {
+    const error = await failure(dialTo({ host: '127.0.0.1', port, ca }));
+    expect(error.code).to.match(/^ERR_DTLS_ALERT_/);
+  }
 
   describe('on a wrong command line', () => {
     const usual = ['proxy', '--listen', '127.0.0.1:0', '--target', '127.0.0.1:9'];
