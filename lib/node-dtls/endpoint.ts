@@ -17,6 +17,7 @@ import { checkFunction, checkObject, cryptoFailed, integer, optionalInteger } fr
 import type { ContextRules } from './context';
 import { Deferred } from './deferred';
 import { nodeError } from './failure';
+import { unwrapSession } from './kept-session';
 import { DTLSSession, type SessionControl } from './session';
 import type { SniLookup } from './sni';
 import { DTLSEndpointStats } from './stats';
@@ -140,9 +141,9 @@ export class DTLSEndpoint {
     options: DTLSEndpointOptions,
     where: { host: string; port: number },
     rules: ContextRules,
-    servername: string | undefined,
+    to: { servername: string | undefined; session: unknown },
   ): DTLSSession {
-    return new DTLSEndpoint(options).#connect(peer, where, rules, servername);
+    return new DTLSEndpoint(options).#connect(peer, where, rules, to);
   }
 
   #listen(onsession: OnSession, where: { host: string; port: number }, rules: ContextRules): void {
@@ -208,11 +209,12 @@ export class DTLSEndpoint {
     peer: { host: string; port: number },
     where: { host: string; port: number },
     rules: ContextRules,
-    servername: string | undefined,
+    { servername, session }: { servername: string | undefined; session: unknown },
   ): DTLSSession {
     const { udp, mtu, handshakeTimeout } = this.#options;
     const identity = servername === undefined || servername === '' ? peer.host : servername;
     const name = servername === '' || isIP(identity) !== 0 ? undefined : identity;
+    const kept = session === undefined ? undefined : unwrapSession(session, identity);
     const { clientPsk } = rules;
     const threw = (value: unknown): void => {
       this.#controls.get(socket)?.threw(value);
@@ -225,6 +227,7 @@ export class DTLSEndpoint {
       rejectUnauthorized: rules.rejectUnauthorized,
       servername: name ?? '',
       checkServerIdentity: (_host, { raw }) => identityError(identity, new X509Certificate(raw)),
+      ...(kept === undefined ? {} : { session: kept }),
       ...(rules.alpn === undefined ? {} : { ALPNProtocols: rules.alpn }),
       ...(rules.srtp === undefined ? {} : { srtpProfiles: rules.srtp }),
       ...(clientPsk === undefined
@@ -244,9 +247,13 @@ export class DTLSEndpoint {
     const transport = bindNow(where.host, where.port, udp);
     const socket = new DTLSSocket(undefined);
     const endpoint = Endpoint.over(() => transport);
-    const control = this.#control(socket, () => {
-      this.#finish();
-    });
+    const control = this.#control(
+      socket,
+      () => {
+        this.#finish();
+      },
+      identity,
+    );
     this.#client = { endpoint, session: control };
     this.#clientSessions += 1n;
     const family = isIP(peer.host) === 6 ? 'IPv6' : 'IPv4';
@@ -254,10 +261,11 @@ export class DTLSEndpoint {
     return control.session;
   }
 
-  #control(socket: DTLSSocket, ended: () => void): SessionControl {
+  #control(socket: DTLSSocket, ended: () => void, identity?: string): SessionControl {
     const control = DTLSSession.make({
       endpoint: this,
       socket,
+      identity,
       ended: () => {
         this.#controls.delete(socket);
         ended();

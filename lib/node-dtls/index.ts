@@ -58,6 +58,8 @@ export interface DTLSConnectOptions
   psk?: ClientPskOption | undefined;
   /** Default: `host`. `''`: no SNI, and the certificate is checked against `host`. */
   servername?: string | undefined;
+  /** What `session.session` gave on an earlier connection to the same identity: to be resumed. */
+  session?: Buffer | undefined;
   bindHost?: string | undefined;
   bindPort?: number | undefined;
 }
@@ -124,5 +126,5 @@ export function connect(host: string, port: number, options: DTLSConnectOptions 
   const where = { host: address('options.bindHost', 'Invalid address', bindHost), port: bindPort };
   const servername = optionalString('options.servername', options.servername);
   const peer = { host: address('host', 'Invalid remote address', host), port };
-  return DTLSEndpoint.connecting(peer, options, where, rules, servername);
+  return DTLSEndpoint.connecting(peer, options, where, rules, { servername, session: options.session });
 }

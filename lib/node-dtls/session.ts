@@ -10,6 +10,7 @@ import { checkFunction, cryptoFailed, illegalConstructor, integer, invalidState,
 import { Deferred } from './deferred';
 import type { DTLSEndpoint } from './endpoint';
 import { nodeError } from './failure';
+import { wrapSession } from './kept-session';
 import { DTLSSessionStats } from './stats';
 
 type OnMessage = (data: Buffer) => void;
@@ -34,6 +35,8 @@ export interface SessionControl {
 export interface SessionShape {
   readonly endpoint: DTLSEndpoint;
   readonly socket: DTLSSocket;
+  /** A client's: as what it verifies its server. */
+  readonly identity: string | undefined;
   /** The session has ended: called once, after its promises have settled. */
   readonly ended: () => void;
 }
@@ -42,6 +45,7 @@ export interface SessionShape {
 export class DTLSSession {
   readonly #endpoint: DTLSEndpoint;
   readonly #socket: DTLSSocket;
+  readonly #identity: string | undefined;
   readonly #ended: () => void;
   readonly #opened = new Deferred<{ protocol: string }>();
   readonly #closed = new Deferred<undefined>();
@@ -66,6 +70,7 @@ export class DTLSSession {
     if (token !== TOKEN) throw illegalConstructor();
     this.#endpoint = shape.endpoint;
     this.#socket = shape.socket;
+    this.#identity = shape.identity;
     this.#ended = shape.ended;
     this.#stats = new DTLSSessionStats(() => this.#counters());
     give({
@@ -252,6 +257,20 @@ export class DTLSSession {
   /** The same object each time; once read, it stays. */
   get peerX509Certificate(): X509Certificate | undefined {
     return (this.#certificate ??= this.#live((socket) => socket.getPeerX509Certificate()));
+  }
+  /**
+   * A client's session, for the option `session` of a later {@link connect} to the same identity. It holds the
+   * session's master secret. Undefined on a server, before the handshake, and when it cannot be resumed.
+   */
+  get session(): Buffer | undefined {
+    const identity = this.#identity;
+    if (identity === undefined) return undefined;
+    const session = this.#live((socket) => socket.getSession());
+    return session === undefined ? undefined : wrapSession(session, identity);
+  }
+  /** An earlier session was resumed. */
+  get reused(): boolean {
+    return this.#live((socket) => socket.isSessionReused()) ?? false;
   }
   get authorized(): boolean {
     return this.#live((socket) => socket.authorized) ?? false;

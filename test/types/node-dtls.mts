@@ -18,6 +18,9 @@ export const sent: number = session.send('x');
 export const protocol: Promise<{ protocol: string }> = session.opened;
 export const count: bigint = endpoint.stats.packetsSent;
 export const isServer: boolean = createSecureContext({ isServer: true }).isServer;
+export const kept: Buffer | undefined = session.session;
+connect('127.0.0.1', 5684, { psk: { identity: 'device', key }, session: kept });
+export const reused: boolean = session.reused;
 
 // @ts-expect-error a server has no identity of its own
 listen(() => undefined, { port: 0, psk: { identity: 'device', key: 'text' } });
