@@ -53,7 +53,7 @@ function parseKey(text: string): Buffer {
   return Buffer.from(text, 'hex');
 }
 
-const parseList = (text: string): string[] => text.split(',').filter(Boolean);
+export const parseList = (text: string): string[] => text.split(',').filter(Boolean);
 
 export interface SecurityFlags {
   readonly psk?: Buffer;

@@ -103,3 +103,9 @@ export async function makeCertificate(request: CertificateRequest): Promise<Iden
     key: `${x509.PemConverter.encode(der, 'PRIVATE KEY')}\n`,
   };
 }
+
+/** What a certificate was signed with, such as "ECDSA with SHA-256". */
+export function signatureAlgorithm(der: Buffer): string {
+  const { name, hash } = new x509.X509Certificate(Uint8Array.from(der)).signatureAlgorithm as { name: string; hash?: { name: string } };
+  return hash === undefined ? name : `${name} with ${hash.name}`;
+}

@@ -14,6 +14,7 @@ import { addMtuCommand, addPingCommand } from './ping-command';
 import { addProxyCommand } from './proxy-command';
 import { DTLSError } from '../errors';
 import { Output } from './output';
+import { addScanCommand } from './scan-command';
 
 const version = (
   JSON.parse(readFileSync(join(__dirname, '..', '..', 'package.json'), 'utf8')) as {
@@ -33,6 +34,7 @@ export function makeProgram(): Command {
     .addHelpText('after', EXIT_CODES);
   addConnectCommand(program);
   addListenCommand(program);
+  addScanCommand(program);
   addPingCommand(program);
   addMtuCommand(program);
   addLabCommand(program);

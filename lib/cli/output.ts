@@ -6,7 +6,6 @@ import pc = require('picocolors');
 import { SingleBar } from 'cli-progress';
 
 import { DTLSError } from '../errors';
-import { CommandLineError } from './exit';
 
 /** A command that takes longer than this shows a progress bar. */
 const PATIENCE_MS = 2000;
@@ -15,6 +14,8 @@ export type Colors = ReturnType<typeof pc.createColors>;
 
 export interface Progress {
   advance(by?: number): void;
+  /** There is more or less to do than was thought. */
+  expect(total: number): void;
   done(): void;
 }
 
@@ -58,7 +59,7 @@ export class Output {
 
   /** Beside the result, on standard error; only on a terminal, and only when it takes long. */
   progress(total: number, what: string): Progress {
-    if (this.json || !process.stderr.isTTY) return { advance: () => undefined, done: () => undefined };
+    if (this.json || !process.stderr.isTTY) return { advance: () => undefined, expect: () => undefined, done: () => undefined };
     const bar = new SingleBar({
       format: `${what} {bar} {percentage}% {value}/{total}`,
       stream: process.stderr,
@@ -66,16 +67,21 @@ export class Output {
       hideCursor: true,
     });
     let value = 0;
+    let most = total;
     let started = false;
     const timer = setTimeout(() => {
       started = true;
-      bar.start(total, value);
+      bar.start(most, value);
     }, PATIENCE_MS);
     timer.unref();
     return {
       advance: (by = 1) => {
         value += by;
         if (started) bar.update(value);
+      },
+      expect: (changed) => {
+        most = changed;
+        if (started) bar.setTotal(most);
       },
       done: () => {
         clearTimeout(timer);
@@ -139,11 +145,10 @@ export function describeError(error: unknown): ErrorDescription {
     const { code, category, message, hint } = error;
     return { code, category, message, ...(hint === undefined ? {} : { hint }) };
   }
-  if (error instanceof CommandLineError) {
-    const { message, hint } = error;
-    return { message, ...(hint === undefined ? {} : { hint }) };
-  }
   if (!(error instanceof Error)) return { message: String(error) };
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-  return { message: error.message, ...(code === undefined ? {} : { code }) };
+  const named = (name: 'code' | 'hint'): object => {
+    const value = (error as Error & { code?: unknown; hint?: unknown })[name];
+    return typeof value === 'string' ? { [name]: value } : {};
+  };
+  return { message: error.message, ...named('code'), ...named('hint') };
 }

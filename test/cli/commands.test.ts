@@ -41,7 +41,7 @@ describe('dgram-dtls', function () {
       const help = await cli(['--help']);
       expect(help.code).to.equal(0);
       const names = [...help.stdout.matchAll(/^ {2}(\w+) \[options\]/gm)].map(([, name]) => name);
-      expect(names).to.include.members(['connect', 'listen', 'ping', 'mtu', 'cert']);
+      expect(names).to.include.members(['connect', 'listen', 'scan', 'lab', 'ping', 'mtu', 'cert']);
       for (const name of names) {
         const { code, stdout } = await cli([name ?? '', '--help']);
         expect(code, name).to.equal(0);

@@ -1,0 +1,34 @@
+import type { Command } from 'commander';
+
+import { numberFrom, parseList, parseTarget, type Address } from './arguments';
+
+export interface ScanFlags {
+  readonly json?: boolean;
+  readonly servername?: string;
+  readonly alpn?: string[];
+  readonly most: number;
+  readonly pace: number;
+  readonly strict?: boolean;
+}
+
+export function addScanCommand(program: Command): void {
+  program
+    .command('scan')
+    .argument('<host:port>', 'the server', parseTarget)
+    .description('Finds out what a server offers, and what of it is weak (RFC 9325).')
+    .option('--servername <name>', 'name to ask for; default: the host, unless it is an address')
+    .option('--alpn <names>', 'application protocols to offer, separated by commas', parseList)
+    .option('--most <n>', 'handshakes that may be begun', numberFrom(1, 1000), 200)
+    .option('--pace <ms>', 'between two of them', numberFrom(0, 60_000), 50)
+    .option('--strict', 'exit with 1 when something must be changed')
+    .addHelpText(
+      'after',
+      `
+Begins one handshake for each suite and group that the server has, and some more; none is finished.
+Scan servers that are yours to scan.`,
+    )
+    .action(async (target: Address, flags: ScanFlags) => {
+      const { runScan } = await import('./scan.js');
+      process.exitCode = await runScan(target, flags);
+    });
+}
