@@ -59,6 +59,8 @@ export {
   type ReadyState,
 } from './socket';
 export type { OcspCallback } from './ocsp';
+export type { PeerFingerprint } from './fingerprints';
+export type { SecureContextWatch, WatchSecureContextOptions } from './reload';
 export type { SrtpKeys, SrtpProfile } from './srtp';
 export type { EndpointStats, TrafficStats, UdpStats } from './stats';
 export type { DatagramReceiver, DatagramTransport, Peer } from './transport';

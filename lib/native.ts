@@ -67,6 +67,8 @@ export interface NativeSessionPolicy {
   setTicketKeys(keys: NativeTicketKeys): void;
   setSession(session: NativeClientSession): void;
   requestOcsp(): void;
+  /** SHA-256, SHA-384 or SHA-512 by its length, the same for all. */
+  addFingerprint(value: Uint8Array): void;
 }
 
 export interface NativeSrtp {

@@ -4,6 +4,7 @@ import type { LookupFunction } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 
 import type { ALPNProtocols } from './alpn';
+import type { PeerFingerprint } from './fingerprints';
 import type { Bytes, SecureContext, SecureContextOptions } from './secure-context';
 import type { DTLSSocket } from './socket';
 import type { SrtpProfile } from './srtp';
@@ -38,6 +39,12 @@ export interface HeartbeatOptions {
 export interface SessionOptions {
   /** Refuse peers whose certificate does not verify. Default true. */
   rejectUnauthorized?: boolean | undefined;
+  /**
+   * The peer's certificate must have one of these fingerprints, and then nothing else of it is judged: not its
+   * chain, not its name, not its dates. For self-signed peers that are known by signalling, as in WebRTC. A
+   * server that has it asks for a certificate. Pre-shared keys are not concerned. Default: none, the chain counts.
+   */
+  peerFingerprints?: PeerFingerprint | readonly PeerFingerprint[] | undefined;
   /** Milliseconds for the whole handshake; 0: no limit but OpenSSL's. Default 30000. */
   handshakeTimeout?: number | undefined;
   retransmission?: RetransmissionOptions | undefined;
@@ -125,6 +132,7 @@ export interface NamedServerOptions extends SecureContextOptions {
   rejectUnauthorized?: boolean | undefined;
   pskCallback?: ServerPskCallback | undefined;
   pskIdentityHint?: string | undefined;
+  peerFingerprints?: PeerFingerprint | readonly PeerFingerprint[] | undefined;
   ALPNProtocols?: ALPNProtocols | undefined;
   ALPNCallback?: ALPNCallback | undefined;
 }
@@ -132,7 +140,12 @@ export interface NamedServerOptions extends SecureContextOptions {
 export interface ServerOptions extends SecureContextOptions, SessionOptions, UdpSocketOptions {
   /** Instead of the context options. */
   secureContext?: SecureContext | undefined;
-  /** Ask clients for a certificate. Default false. */
+  /**
+   * Milliseconds before one of the server's certificates expires at which `certificateExpiring` is emitted; 0: never.
+   * Default 1209600000 (14 days).
+   */
+  certificateExpiryNotice?: number | undefined;
+  /** Ask clients for a certificate. Default false, or true with `peerFingerprints`. */
   requestCert?: boolean | undefined;
   SNICallback?: SNICallback | undefined;
   /** Instead of `ALPNProtocols`. */

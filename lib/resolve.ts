@@ -7,6 +7,7 @@ import type { LookupFunction } from 'node:net';
 
 import { encodeProtocols } from './alpn';
 import { usageError } from './errors';
+import { resolveFingerprints } from './fingerprints';
 import { keylogFile } from './keylog';
 import { native, type NativeSessionPolicy, type NativeTicketKeys } from './native';
 import {
@@ -49,6 +50,7 @@ const COMMON_OPTIONS = [
   ...CONTEXT_OPTIONS,
   'secureContext',
   'rejectUnauthorized',
+  'peerFingerprints',
   'handshakeTimeout',
   'retransmission',
   'mtu',
@@ -72,6 +74,7 @@ const COMMON_OPTIONS = [
 export const SERVER_OPTIONS = [
   ...COMMON_OPTIONS,
   'requestCert',
+  'certificateExpiryNotice',
   'SNICallback',
   'ALPNCallback',
   'pskIdentityHint',
@@ -102,6 +105,7 @@ const NAMED_OPTIONS = [
   'secureContext',
   'requestCert',
   'rejectUnauthorized',
+  'peerFingerprints',
   'pskCallback',
   'pskIdentityHint',
   'ALPNProtocols',
@@ -146,6 +150,7 @@ export interface ResolvedUdp {
 export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
   readonly ticketKeys: NativeTicketKeys;
   readonly requestCert: boolean;
+  readonly certificateExpiryNotice: number;
   readonly SNICallback: SNICallback | undefined;
   readonly ALPNCallback: ALPNCallback | undefined;
   readonly pskCallback: ServerPskCallback | undefined;
@@ -270,6 +275,8 @@ function resolveSession(
   const srtpProfiles = resolveSrtpProfiles(options.srtpProfiles);
   const mtu = integer('mtu', options.mtu, 1200, MIN_MTU, MAX_MESSAGE);
   const protocols = encodeProtocols('ALPNProtocols', options.ALPNProtocols);
+  const fingerprints = resolveFingerprints(options.peerFingerprints);
+  const askIdentity = shape.askIdentity && fingerprints.length === 0;
   return {
     context,
     rejectUnauthorized,
@@ -288,7 +295,7 @@ function resolveSession(
         shape.requestCert,
         rejectUnauthorized,
         shape.askPsk,
-        shape.askIdentity,
+        askIdentity,
         keylog || keylogFile() !== undefined,
         shape.serverName,
         shape.pskIdentityHint,
@@ -296,11 +303,12 @@ function resolveSession(
         heartbeat.interval,
         heartbeat.timeout,
         heartbeat.retries,
-        shape.askIdentity ? context.clientAuthorities() : undefined,
+        askIdentity ? context.clientAuthorities() : undefined,
       );
       if (srtpProfiles !== '') policy.setSrtpProfiles(srtpProfiles);
       if (extendedMasterSecret) policy.requireExtendedMasterSecret();
       if (protocols !== undefined) policy.setProtocols(protocols);
+      for (const value of fingerprints) policy.addFingerprint(value);
       return policy;
     },
   };
@@ -382,7 +390,14 @@ export function resolveServerOptions(
       'Make one with crypto.randomBytes(32) and give it to every server of the fleet.',
     );
   }
-  const requestCert = flag('requestCert', options.requestCert, false);
+  const requestCert = flag('requestCert', options.requestCert, options.peerFingerprints !== undefined);
+  if (!requestCert && options.peerFingerprints !== undefined) {
+    throw usageError(
+      'ERR_DTLS_CONFLICTING_OPTIONS',
+      "'peerFingerprints' has no effect when 'requestCert' is false",
+      'Leave one of them out.',
+    );
+  }
   const alpnCallback = callable('ALPNCallback', options.ALPNCallback);
   if (alpnCallback !== undefined && options.ALPNProtocols !== undefined) {
     throw usageError(
@@ -410,6 +425,13 @@ export function resolveServerOptions(
     },
     ticketKeys,
     requestCert,
+    certificateExpiryNotice: inRange(
+      'certificateExpiryNotice',
+      options.certificateExpiryNotice,
+      14 * 86400000,
+      0,
+      Number.MAX_SAFE_INTEGER,
+    ),
     SNICallback: callable('SNICallback', options.SNICallback),
     ALPNCallback: alpnCallback,
     pskCallback,

@@ -53,6 +53,12 @@ export class ServerNames {
     this.#wildcards = [{ order, rules, name, pattern: new RegExp(`^${escaped}$`) }, ...others];
   }
 
+  /** Of all names there are. */
+  *rules(): Generator<NamedRules> {
+    for (const { rules } of this.#exact.values()) yield rules;
+    for (const { rules } of this.#wildcards) yield rules;
+  }
+
   find(servername: string): NamedRules | undefined {
     const name = servername.toLowerCase();
     const exact = this.#exact.get(name);

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto';
 import dns from 'node:dns';
 import { EventEmitter } from 'node:events';
 import { isIP, type AddressInfo } from 'node:net';
@@ -12,6 +13,8 @@ import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '
 import { checkTicketKeys, type ResumeSessionCallback } from './resumption';
 import { askOcsp, type OcspCallback, type OcspQuestion } from './ocsp';
 import { createSecureContext, SecureContext, type SecureContextOptions } from './secure-context';
+import { ExpiryWatch } from './expiry';
+import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from './reload';
 import { NamedRules, ServerNames } from './server-names';
 import { DTLSSocket, type SocketOwner } from './socket';
 import { noEndpointStats, type EndpointStats } from './stats';
@@ -39,6 +42,15 @@ export interface DTLSServerEvents {
    * certificates is asked for each.
    */
   OCSPRequest: [certificate: Buffer, issuer: Buffer | null, callback: OcspCallback];
+  /**
+   * A certificate of the server's own, or of `addContext`, expires within `certificateExpiryNotice`; `left`: in so many
+   * milliseconds, negative when it has expired. Once for each certificate, while the server listens.
+   */
+  certificateExpiring: [certificate: X509Certificate, left: number];
+  /** `watchSecureContext` has read the files anew: new handshakes use what is in them. */
+  secureContextReload: [context: SecureContext];
+  /** What `watchSecureContext` found is of no use; the context stays as it was. Without a listener: a process warning. */
+  secureContextError: [error: DTLSError];
   /** A datagram on the same port that is not DTLS (RFC 7983): STUN, RTP, … */
   packet: [message: Buffer, info: Peer];
   error: [error: DTLSError];
@@ -59,6 +71,8 @@ export class DTLSServer
   readonly #options: ResolvedServer;
   readonly #names = new ServerNames();
   #storeQuestions = 0;
+  readonly #expiry: ExpiryWatch;
+  #files: FileWatch | undefined;
   #context: SecureContext;
   #endpoint: Endpoint | undefined;
   #state: 'idle' | 'binding' | 'listening' | 'closing' | 'closed' = 'idle';
@@ -73,6 +87,13 @@ export class DTLSServer
     this.#options = resolveServerOptions(options);
     this.#given = { ...options };
     this.#context = this.#options.context;
+    this.#expiry = new ExpiryWatch(this.#options.certificateExpiryNotice, (certificate, left) => {
+      this.emit('certificateExpiring', certificate, left);
+    });
+    this.once('close', () => {
+      this.#expiry.stop();
+      this.#files?.close();
+    });
     const { signal } = this.#options;
     if (signal !== undefined) {
       const abort = (): void => {
@@ -238,7 +259,35 @@ export class DTLSServer
   setSecureContext(options: SecureContextOptions | SecureContext): void {
     this.#context = options instanceof SecureContext ? options : createSecureContext(options);
     this.#endpoint?.core.setContext(this.#context.native);
+    this.#watchExpiry();
     if (this.#context.ticketKeys !== undefined) this.setTicketKeys(this.#context.ticketKeys);
+  }
+
+  /**
+   * Reads the files now, as `setSecureContext` would take what is in them, and looks again every `interval`
+   * milliseconds: what is new and looks the same twice is used for new handshakes (`secureContextReload`). What is of
+   * no use changes nothing, and is reported once (`secureContextError`). Ends with the server, or when it is
+   * called again.
+   *
+   * @throws {@link DTLSError} as `createSecureContext`, or of category `io` when a file cannot be read.
+   */
+  watchSecureContext(options: WatchSecureContextOptions): SecureContextWatch {
+    let first = true;
+    const files = new FileWatch(
+      options,
+      (context) => {
+        this.setSecureContext(context);
+        if (!first) this.emit('secureContextReload', context);
+      },
+      (error) => {
+        if (this.emit('secureContextError', error)) return;
+        process.emitWarning(`the server keeps its certificate: ${error.message}`, { code: error.code });
+      },
+    );
+    first = false;
+    this.#files?.close();
+    this.#files = files;
+    return files;
   }
 
   /** The 48 bytes that new session tickets are sealed with. They are secret. */
@@ -273,6 +322,7 @@ export class DTLSServer
     }
     this.#names.add(hostname, new NamedRules(resolveNamedOptions(context, this.#given, this.#options.ticketKeys)));
     this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
+    this.#watchExpiry();
   }
 
   /** How many sessions there are, those in the handshake included. */
@@ -300,6 +350,12 @@ export class DTLSServer
         resolve();
       });
     });
+  }
+
+  #watchExpiry(): void {
+    if (this.#state !== 'listening') return;
+    const named = [...this.#names.rules()].map(({ options }) => options.context);
+    this.#expiry.watch([this.#context, ...named]);
   }
 
   #policy(keylog: boolean): NativeSessionPolicy {
@@ -355,6 +411,7 @@ export class DTLSServer
     endpoint.core.setBusy(this.#busy);
     if (!this.#referenced) endpoint.unref();
     this.#state = 'listening';
+    this.#watchExpiry();
     this.emit('listening');
   }
 

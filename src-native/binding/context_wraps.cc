@@ -197,6 +197,7 @@ Napi::Function SessionPolicyWrap::define(Napi::Env env) {
           InstanceMethod<&SessionPolicyWrap::set_ticket_keys>("setTicketKeys"),
           InstanceMethod<&SessionPolicyWrap::set_session>("setSession"),
           InstanceMethod<&SessionPolicyWrap::request_ocsp>("requestOcsp"),
+          InstanceMethod<&SessionPolicyWrap::add_fingerprint>("addFingerprint"),
       });
 }
 
@@ -251,6 +252,15 @@ void SessionPolicyWrap::set_session(const Napi::CallbackInfo& info) {
 
 void SessionPolicyWrap::request_ocsp(const Napi::CallbackInfo& /*info*/) {
   policy_->request_ocsp = true;
+}
+
+void SessionPolicyWrap::add_fingerprint(const Napi::CallbackInfo& info) {
+  const Bytes value = bytes_of(info[0]);
+  Fingerprints& fingerprints = policy_->fingerprints;
+  fingerprints.hash = value.size == 32   ? EVP_sha256()
+                      : value.size == 48 ? EVP_sha384()
+                                         : EVP_sha512();
+  fingerprints.values.emplace_back(value.data, value.data + value.size);
 }
 
 }  // namespace dtls::binding

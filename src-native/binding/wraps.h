@@ -106,6 +106,7 @@ class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
   void set_ticket_keys(const Napi::CallbackInfo& info);
   void set_session(const Napi::CallbackInfo& info);
   void request_ocsp(const Napi::CallbackInfo& info);
+  void add_fingerprint(const Napi::CallbackInfo& info);
 
   std::shared_ptr<SessionPolicy> policy_ = std::make_shared<SessionPolicy>();
 };

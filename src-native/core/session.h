@@ -12,6 +12,7 @@
 #include "core/client_session.h"
 #include "core/datagram_bio.h"
 #include "core/error.h"
+#include "core/fingerprint.h"
 #include "core/heartbeat.h"
 #include "core/hello_assembly.h"
 #include "core/key_block.h"
@@ -79,6 +80,7 @@ struct SessionPolicy {
   std::string srtp_profiles;                    // RFC 5764; colon-separated, in order of preference
   // Server: what session tickets are sealed with; null for no tickets.
   std::shared_ptr<TicketKeys> ticket_keys;
+  Fingerprints fingerprints;
   bool request_ocsp = false;  // client: ask for a stapled OCSP response (RFC 6066 section 8)
   // Client: to be resumed where that skips no check; null for none.
   std::shared_ptr<const ClientSession> session;

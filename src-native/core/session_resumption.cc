@@ -56,6 +56,10 @@ bool Session::bind_sessions() {
   if (policy.request_certificate) {
     const auto& digest = context_->trust().digest;
     rules.append(digest.begin(), digest.end());
+    for (const std::vector<uint8_t>& value : policy.fingerprints.values) {
+      rules += static_cast<char>(value.size());
+      rules.append(value.begin(), value.end());
+    }
   }
   std::array<uint8_t, SSL_MAX_SID_CTX_LENGTH> digest{};
   return EVP_Digest(rules.data(), rules.size(), digest.data(), nullptr, EVP_sha256(), nullptr) ==
@@ -250,6 +254,9 @@ void Session::withdraw_session() {
 
 // The chain again, as OpenSSL verifies it in a full handshake.
 long Session::verify_result_today(const ClientSession& session) {
+  if (policy_->fingerprints.expected()) {
+    return policy_->fingerprints.match(session.leaf()) ? X509_V_OK : X509_V_ERR_CERT_REJECTED;
+  }
   SSL* ssl = ssl_.get();
   const SecureContext& trusting = policy_->authorities ? *policy_->authorities : *context_;
   const std::unique_ptr<X509_STORE_CTX, StoreCtxFree> store(X509_STORE_CTX_new());

@@ -9,7 +9,16 @@ import { expect } from 'chai';
 
 import { createSecureContext, type DTLSError, type SecureContextOptions } from '../../lib/index';
 import { createAuthority, selfSigned, type Certificate } from '../helpers/certificates';
-import { certificate, closeEverything, dial, listen, openOn, open } from '../helpers/pair';
+import {
+  certificate,
+  clientFailure,
+  closeEverything,
+  dial,
+  failure,
+  listen,
+  open,
+  openOn,
+} from '../helpers/pair';
 import { requirePrograms } from '../helpers/peers';
 import { makePfx } from '../helpers/pki';
 
@@ -122,6 +131,42 @@ describe('own certificates', () => {
       expect(refusal({ cert: both, key: [rsa.key, other.key] }).code).to.equal(
         'ERR_DTLS_KEY_MISMATCH',
       );
+    });
+  });
+
+  describe('with Ed25519', () => {
+    const onlyEd25519 = { sigalgs: 'ed25519' };
+
+    it('authenticate clients', async () => {
+      const { certificatePem: ca } = await createAuthority();
+      const { cert, key } = await certificate();
+      const mine = await certificate({ keyType: 'ed25519', clientAuth: true });
+      const { peer } = await open(
+        { cert, key, ca, requestCert: true },
+        { cert: mine.cert, key: mine.key },
+      );
+      expect(peer.authorized).to.equal(true);
+      expect(peer.getPeerX509Certificate()?.publicKey.asymmetricKeyType).to.equal('ed25519');
+    });
+
+    it('authenticate a server beside an ECDSA certificate', async () => {
+      const all = [await certificate(), await certificate({ keyType: 'ed25519' })];
+      const server = await listen({
+        cert: all.map(({ cert }) => cert),
+        key: all.map(({ key }) => key),
+      });
+      const { client } = await openOn(server, onlyEd25519);
+      expect(client.authorized).to.equal(true);
+      expect(client.getPeerX509Certificate()?.publicKey.asymmetricKeyType).to.equal('ed25519');
+    });
+
+    it('alone do not, because OpenSSL counts them as ECDSA in TLS only', async () => {
+      const { cert, key } = await certificate({ keyType: 'ed25519' });
+      const server = await listen({ cert, key });
+      const refused = clientFailure(server);
+      const error = await failure(await dial(server));
+      expect((await refused).code).to.equal('ERR_DTLS_NO_SHARED_CIPHER');
+      expect(error.alert).to.equal('handshake_failure');
     });
   });
 

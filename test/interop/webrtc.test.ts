@@ -125,13 +125,14 @@ describe('WebRTC', function () {
       port,
       cert,
       key,
-      rejectUnauthorized: false,
+      peerFingerprints: { algorithm: 'sha-256', value: fingerprint ?? '' },
       srtpProfiles: ['SRTP_AEAD_AES_128_GCM', PROFILE],
       transport: udp,
     });
     const ours = new WatchedSocket(socket);
     cleanup.add(() => socket[Symbol.asyncDispose]());
     await ours.secure();
+    expect(socket.authorized).to.equal(true);
     expect(socket.getPeerX509Certificate()?.fingerprint256).to.equal(fingerprint);
     await compare(peer, socket);
 

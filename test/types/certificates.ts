@@ -7,10 +7,14 @@ import type { DetailedPeerCertificate } from 'node:tls';
 import {
   connect,
   createSecureContext,
+  createServer,
+  type DTLSError,
   type DTLSServer,
   type DTLSSocket,
   type OcspCallback,
+  type PeerFingerprint,
   type PfxObject,
+  type SecureContext,
 } from '../../lib/index';
 import { expectType } from './expect';
 
@@ -40,5 +44,29 @@ export function ocsp(server: DTLSServer): void {
   });
   connect({ port: 1, requestOCSP: true }).on('OCSPResponse', (response) => {
     expectType<Buffer | null>()(response);
+  });
+}
+
+export function fingerprints(rtc: { algorithm: string; value: string }): void {
+  const one: PeerFingerprint = 'sha-256 00';
+  createServer({ peerFingerprints: rtc });
+  connect({ port: 1, peerFingerprints: [one, rtc] });
+  // @ts-expect-error -- neither a string nor an object
+  connect({ port: 1, peerFingerprints: 7 });
+}
+
+export function reload(server: DTLSServer): void {
+  server.watchSecureContext({ certFile: 'cert', keyFile: 'key', ciphers: 'x' }).close();
+  // @ts-expect-error -- a file, not its content
+  server.watchSecureContext({ cert: 'pem' });
+  server.on('certificateExpiring', (certificate, left) => {
+    expectType<X509Certificate>()(certificate);
+    expectType<number>()(left);
+  });
+  server.on('secureContextReload', (context) => {
+    expectType<SecureContext>()(context);
+  });
+  server.on('secureContextError', (error) => {
+    expectType<DTLSError>()(error);
   });
 }

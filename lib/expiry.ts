@@ -1,0 +1,58 @@
+/** Says when a server's own certificates are about to expire: once for each. */
+import { X509Certificate } from 'node:crypto';
+
+import type { SecureContext } from './secure-context';
+
+const LONGEST_TIMER = 0x7fffffff;
+
+export class ExpiryWatch {
+  readonly #notice: number;
+  readonly #announce: (certificate: X509Certificate, left: number) => void;
+  readonly #announced = new Set<string>();
+  #certificates: X509Certificate[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  /** `notice`: milliseconds before the end; 0: never. */
+  constructor(notice: number, announce: (certificate: X509Certificate, left: number) => void) {
+    this.#notice = notice;
+    this.#announce = announce;
+  }
+
+  /** In place of what was watched before. Announces in a tick of its own. */
+  watch(contexts: Iterable<SecureContext>): void {
+    if (this.#notice === 0) return;
+    this.#certificates = [...contexts].flatMap(({ native }) =>
+      native.ownCertificates().map((der) => new X509Certificate(der)),
+    );
+    if (this.#certificates.length > 0) this.#arm(0);
+  }
+
+  stop(): void {
+    this.#certificates = [];
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #arm(wait: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#look();
+    }, Math.min(Math.max(wait, 0), LONGEST_TIMER));
+    this.#timer.unref();
+  }
+
+  #look(): void {
+    let next = Infinity;
+    for (const certificate of this.#certificates) {
+      if (this.#announced.has(certificate.fingerprint256)) continue;
+      const left = new Date(certificate.validTo).getTime() - Date.now();
+      if (left > this.#notice) {
+        next = Math.min(next, left - this.#notice);
+        continue;
+      }
+      this.#announced.add(certificate.fingerprint256);
+      this.#announce(certificate, left);
+    }
+    if (next !== Infinity) this.#arm(next);
+  }
+}

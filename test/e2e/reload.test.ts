@@ -1,0 +1,352 @@
+// Protects certificates that change under a running server: old sessions live on, new ones get the
+// new certificate, a broken file changes nothing and is reported, and what is about to expire is said.
+import { X509Certificate } from 'node:crypto';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect } from 'chai';
+import {
+  createSecureContext,
+  DTLSError,
+  type DTLSServer,
+  type DTLSSocket,
+  type WatchSecureContextOptions,
+} from '../../lib/index';
+import { createAuthority, type Certificate } from '../helpers/certificates';
+import {
+  certificate,
+  clientFailure,
+  closeEverything,
+  dial,
+  listen,
+  messages,
+  next,
+  openOn,
+  PSK_SERVER,
+} from '../helpers/pair';
+
+const DAY_MS = 86_400_000;
+const INTERVAL_MS = 20;
+
+const fingerprint = ({ cert }: Certificate): string => new X509Certificate(cert).fingerprint256;
+
+async function shownBy(server: DTLSServer): Promise<string | undefined> {
+  const { client } = await openOn(server);
+  const shown = client.getPeerX509Certificate()?.fingerprint256;
+  client.destroy();
+  return shown;
+}
+
+async function alive(client: DTLSSocket, peer: DTLSSocket): Promise<void> {
+  const [there, back] = [messages(peer, 1), messages(client, 1)];
+  client.send('there');
+  peer.send('back');
+  expect([(await there).join(), (await back).join()]).to.deep.equal(['there', 'back']);
+}
+
+let old: Certificate;
+let fresh: Certificate;
+
+before(async () => {
+  old = await certificate({ commonName: 'old' });
+  fresh = await certificate({ commonName: 'fresh' });
+});
+
+afterEach(closeEverything);
+
+describe('setSecureContext', () => {
+  it('counts for new sessions, and the old ones live on', async () => {
+    const server = await listen({ cert: old.cert, key: old.key });
+    const before = await openOn(server);
+    server.setSecureContext({ cert: fresh.cert, key: fresh.key });
+    expect(await shownBy(server)).to.equal(fingerprint(fresh));
+    await alive(before.client, before.peer);
+    expect(before.peer.getX509Certificate()?.fingerprint256).to.equal(fingerprint(old));
+    server.setSecureContext(createSecureContext({ cert: old.cert, key: old.key }));
+    expect(await shownBy(server)).to.equal(fingerprint(old));
+  });
+
+  it('does not change a handshake that is under way', async () => {
+    let answer: (() => void) | undefined;
+    const server = await listen({ cert: old.cert, key: old.key });
+    server.on('OCSPRequest', (_certificate, _issuer, callback) => {
+      answer = callback;
+    });
+    const client = await dial(server, { requestOCSP: true });
+    await next(server, 'OCSPRequest');
+    server.setSecureContext({ cert: fresh.cert, key: fresh.key });
+    const connected = next(client, 'secureConnect');
+    answer?.();
+    await connected;
+    expect(client.getPeerX509Certificate()?.fingerprint256).to.equal(fingerprint(old));
+  });
+
+  it('that is refused changes nothing', async () => {
+    const server = await listen({ cert: old.cert, key: old.key });
+    expect(() => {
+      server.setSecureContext({ cert: fresh.cert, key: old.key });
+    })
+      .to.throw(DTLSError)
+      .with.property('code', 'ERR_DTLS_KEY_MISMATCH');
+    expect(await shownBy(server)).to.equal(fingerprint(old));
+  });
+
+  it('takes authorities back', async () => {
+    const { certificatePem: ca } = await createAuthority();
+    const mine = await certificate({ clientAuth: true });
+    const server = await listen({ cert: old.cert, key: old.key, ca, requestCert: true });
+    const identity = { cert: mine.cert, key: mine.key };
+    expect((await openOn(server, identity)).peer.authorized).to.equal(true);
+    const { certificatePem: other } = await createAuthority('the next authority');
+    server.setSecureContext({ cert: old.cert, key: old.key, ca: other });
+    const refused = clientFailure(server);
+    (await dial(server, identity)).on('error', () => undefined);
+    expect((await refused).category).to.equal('certificate');
+  });
+});
+
+describe('watchSecureContext', () => {
+  let folder: string;
+  let certFile: string;
+  let keyFile: string;
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-reload-'));
+    [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+    write(old);
+  });
+  afterEach(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  function write({ cert, key }: Certificate): void {
+    writeFileSync(certFile, cert);
+    writeFileSync(keyFile, key);
+  }
+
+  /** By way of another name, as careful programs do. */
+  function replace(path: string, content: string): void {
+    writeFileSync(`${path}.new`, content);
+    renameSync(`${path}.new`, path);
+  }
+
+  async function watched(more: WatchSecureContextOptions = {}): Promise<DTLSServer> {
+    const server = await listen({ ...PSK_SERVER });
+    server.watchSecureContext({ certFile, keyFile, interval: INTERVAL_MS, ...more });
+    return server;
+  }
+
+  /** Long enough to have looked many times. */
+  const aWhile = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 15 * INTERVAL_MS));
+
+  it('reads the files at once', async () => {
+    expect(await shownBy(await watched())).to.equal(fingerprint(old));
+  });
+
+  it('reads them again when they were replaced, and old sessions live on', async () => {
+    const server = await watched();
+    const before = await openOn(server);
+    const reloaded = next(server, 'secureContextReload');
+    replace(certFile, fresh.cert);
+    replace(keyFile, fresh.key);
+    await reloaded;
+    expect(await shownBy(server)).to.equal(fingerprint(fresh));
+    await alive(before.client, before.peer);
+  });
+
+  it('follows a symbolic link that is switched, as of a Kubernetes secret', async () => {
+    const [one, two] = [join(folder, 'one'), join(folder, 'two')];
+    for (const [path, made] of [
+      [one, old],
+      [two, fresh],
+    ] as const) {
+      mkdirSync(path);
+      writeFileSync(join(path, 'cert'), made.cert);
+      writeFileSync(join(path, 'key'), made.key);
+    }
+    const data = join(folder, 'data');
+    symlinkSync(one, data);
+    const files = { certFile: join(data, 'cert'), keyFile: join(data, 'key') };
+    const server = await watched(files);
+    const reloaded = next(server, 'secureContextReload');
+    symlinkSync(two, `${data}.new`);
+    renameSync(`${data}.new`, data);
+    await reloaded;
+    expect(await shownBy(server)).to.equal(fingerprint(fresh));
+  });
+
+  it('reloads authorities, revocation lists and PKCS #12, too', async () => {
+    const authority = await createAuthority();
+    const mine = await certificate({ clientAuth: true, commonName: 'reload' });
+    const [caFile, crlFile] = [join(folder, 'ca'), join(folder, 'crl')];
+    writeFileSync(caFile, authority.certificatePem);
+    writeFileSync(crlFile, await authority.crl({ revoked: [] }));
+    const server = await listen({ cert: old.cert, key: old.key, requestCert: true });
+    server.watchSecureContext({ certFile, keyFile, caFile, crlFile, interval: INTERVAL_MS });
+    const identity = { cert: mine.cert, key: mine.key };
+    expect((await openOn(server, identity)).peer.authorized).to.equal(true);
+    const reloaded = next(server, 'secureContextReload');
+    replace(crlFile, await authority.crl({ revoked: [mine.cert] }));
+    await reloaded;
+    const refused = clientFailure(server);
+    (await dial(server, identity)).on('error', () => undefined);
+    expect((await refused).code).to.equal('CERT_REVOKED');
+  });
+
+  describe('keeps the context, and reports once,', () => {
+    for (const [what, breakIt, code] of [
+      ['when the new certificate lacks its key', () => {
+        replace(certFile, fresh.cert);
+      }, 'ERR_DTLS_KEY_MISMATCH'],
+      ['when a file is half written', () => {
+        writeFileSync(certFile, fresh.cert.slice(0, fresh.cert.length / 2));
+        writeFileSync(keyFile, fresh.key);
+      }, 'ERR_DTLS_INVALID_CERTIFICATE'],
+      ['when a file is empty', () => {
+        writeFileSync(keyFile, '');
+      }, 'ERR_DTLS_INVALID_KEY'],
+      ['when a file has gone', () => {
+        unlinkSync(certFile);
+      }, 'ENOENT'],
+    ] as readonly [string, () => void, string][]) {
+      it(`${what}; then takes what is whole again`, async () => {
+        const server = await watched();
+        const errors: DTLSError[] = [];
+        server.on('secureContextError', (error) => errors.push(error));
+        breakIt();
+        const [error] = await next(server, 'secureContextError');
+        expect(error).to.be.instanceOf(DTLSError);
+        expect(error.code).to.equal(code);
+        await aWhile();
+        expect(errors).to.have.length(1);
+        expect(await shownBy(server)).to.equal(fingerprint(old));
+        const reloaded = next(server, 'secureContextReload');
+        write(fresh);
+        await reloaded;
+        expect(await shownBy(server)).to.equal(fingerprint(fresh));
+      });
+    }
+
+    it('or warns the process when nobody listens', async () => {
+      const warned = new Promise<Error & { code?: string }>((resolve) => {
+        process.on('warning', function listener(warning: Error & { code?: string }) {
+          if (warning.code !== 'ERR_DTLS_INVALID_KEY') return;
+          process.off('warning', listener);
+          resolve(warning);
+        });
+      });
+      await watched();
+      writeFileSync(keyFile, 'nothing');
+      expect((await warned).message).to.include('keeps its certificate');
+    });
+  });
+
+  it('does nothing while the files stay the same, or are written again as they were', async () => {
+    const server = await watched();
+    let reloads = 0;
+    server.on('secureContextReload', () => (reloads += 1));
+    replace(certFile, old.cert);
+    write(old);
+    await aWhile();
+    expect(reloads).to.equal(0);
+  });
+
+  it('ends when it is closed, and with another call', async () => {
+    const server = await listen({ ...PSK_SERVER });
+    let events = 0;
+    server.on('secureContextReload', () => (events += 1));
+    server.watchSecureContext({ certFile, keyFile, interval: INTERVAL_MS });
+    const second = server.watchSecureContext({ certFile, keyFile, interval: INTERVAL_MS });
+    second.close();
+    write(fresh);
+    await aWhile();
+    expect(events).to.equal(0);
+    expect(await shownBy(server)).to.equal(fingerprint(old));
+  });
+
+  it('refuses what it cannot begin with', async () => {
+    const server = await listen({ cert: fresh.cert, key: fresh.key });
+    const refusal = (options: WatchSecureContextOptions): string => {
+      try {
+        server.watchSecureContext(options);
+      } catch (error) {
+        return (error as DTLSError).code;
+      }
+      return 'accepted';
+    };
+    expect(refusal({})).to.equal('ERR_INVALID_ARG_VALUE');
+    expect(refusal({ certFile, keyFile: join(folder, 'nothing') })).to.equal('ENOENT');
+    expect(refusal({ certFile })).to.equal('ERR_DTLS_CONFLICTING_OPTIONS');
+    expect(refusal({ certFile: keyFile, keyFile })).to.equal('ERR_DTLS_INVALID_CERTIFICATE');
+    expect(refusal({ certFile, keyFile, interval: 1 })).to.equal('ERR_OUT_OF_RANGE');
+    expect(refusal({ certFile, keyFile, cert: 'x' } as never)).to.equal('ERR_DTLS_UNKNOWN_OPTION');
+    expect(refusal({ certFile: 7 as never, keyFile })).to.equal('ERR_INVALID_ARG_TYPE');
+    expect(await shownBy(server)).to.equal(fingerprint(fresh));
+  });
+});
+
+describe('certificateExpiring', () => {
+  const soon = (ms: number): Promise<Certificate> =>
+    certificate({ commonName: `soon ${ms}`, notAfter: new Date(Date.now() + ms) });
+
+  it('comes once for a certificate that ends within the notice', async () => {
+    const made = await soon(3 * DAY_MS);
+    const server = await listen({ cert: made.cert, key: made.key });
+    const events: number[] = [];
+    server.on('certificateExpiring', (_certificate, left) => events.push(left));
+    const [expiring, left] = await next(server, 'certificateExpiring');
+    expect(expiring.fingerprint256).to.equal(fingerprint(made));
+    expect(left).to.be.within(2.9 * DAY_MS, 3 * DAY_MS);
+    server.setSecureContext({ cert: made.cert, key: made.key });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(events).to.have.length(1);
+  });
+
+  it('comes when the time has come', async () => {
+    // X.509 counts whole seconds.
+    const made = await soon(5 * DAY_MS);
+    const ends = new Date(new X509Certificate(made.cert).validTo).getTime();
+    const certificateExpiryNotice = ends - Date.now() - 700;
+    const server = await listen({ cert: made.cert, key: made.key, certificateExpiryNotice });
+    const [, left] = await next(server, 'certificateExpiring');
+    expect(left).to.be.at.most(certificateExpiryNotice);
+  });
+
+  it('comes for one that has expired', async () => {
+    const made = await certificate({
+      notBefore: new Date('2001-01-01'),
+      notAfter: new Date('2002-01-01'),
+    });
+    const server = await listen({ cert: made.cert, key: made.key });
+    const [, left] = await next(server, 'certificateExpiring');
+    expect(left).to.be.below(0);
+  });
+
+  it('comes for those of names, and after setSecureContext', async () => {
+    const [one, two] = [await soon(DAY_MS), await soon(2 * DAY_MS)];
+    const server = await listen({ cert: old.cert, key: old.key });
+    const seen: string[] = [];
+    server.on('certificateExpiring', ({ fingerprint256 }) => seen.push(fingerprint256));
+    const first = next(server, 'certificateExpiring');
+    server.addContext('*.example', { cert: one.cert, key: one.key });
+    await first;
+    const second = next(server, 'certificateExpiring');
+    server.setSecureContext({ cert: two.cert, key: two.key });
+    await second;
+    expect(seen).to.deep.equal([fingerprint(one), fingerprint(two)]);
+  });
+
+  it('does not come for one that is fresh, nor with a notice of 0', async () => {
+    const made = await soon(DAY_MS);
+    const quiet = [
+      await listen({ cert: old.cert, key: old.key }),
+      await listen({ cert: made.cert, key: made.key, certificateExpiryNotice: 0 }),
+    ];
+    for (const server of quiet) {
+      server.on('certificateExpiring', () => {
+        throw new Error('it came');
+      });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  });
+});
