@@ -191,8 +191,12 @@ class Session final : private DatagramPort {
     bool session_psk_asked = false;      // for the key of the session to be resumed
     bool session_psk_confirmed = false;  // it is the key still
     bool new_session_told = false;
-    std::unique_ptr<HelloAssembly> hello;  // until the SSL is made
+    FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
     bool cookie_verified = false;
+    bool psk_found = false;
+    bool ticket_received = false;
+    PeerIdentity peer_identity = PeerIdentity::kUnasked;
+    std::unique_ptr<HelloAssembly> hello;           // until the SSL is made
     std::optional<std::vector<uint8_t>> protocols;  // the answer to the hello, as on the wire
     std::vector<uint8_t> refused_protocols;         // those of the client, when none is shared
     std::unique_ptr<PskIdentityReader> psk_identity;
@@ -203,15 +207,11 @@ class Session final : private DatagramPort {
     size_t waiting_bytes = 0;
     std::vector<std::vector<uint8_t>> early;  // protected records that came before their keys
     size_t early_bytes = 0;
-    bool psk_found = false;
     std::vector<uint8_t> psk_key;  // cleansed on destruction
     std::vector<uint8_t> offered_identity;
-    PeerIdentity peer_identity = PeerIdentity::kUnasked;
     // Server: the answers of this handshake, by the own certificate that each is about.
     std::vector<std::pair<const X509*, std::vector<uint8_t>>> ocsp;
-    bool ticket_received = false;
     double now = 0;  // of the call that is under way, for OpenSSL's callbacks
-    FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
     uint32_t next_sequence_out = 0;
     bool heard_anything = false;
     bool finished_sent = false;
