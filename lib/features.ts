@@ -6,6 +6,8 @@ export interface Features {
   readonly openssl: string;
   /** Protocol versions that can be asked for. */
   readonly versions: readonly string[];
+  /** Raw public keys (RFC 7250): OpenSSL 3.2 or later, that is, Node 22 or later, and not on Windows or macOS. */
+  readonly rawPublicKeys: boolean;
   /** The native UDP socket sends many datagrams as one (UDP_SEGMENT, Linux). */
   readonly gso: boolean;
   /** The native UDP socket receives many datagrams as one (UDP_GRO, Linux). */
@@ -34,6 +36,7 @@ function probe(): { gso: boolean; gro: boolean } {
 export const features: Features = Object.freeze({
   openssl: native.openssl,
   versions: Object.freeze(['DTLSv1', 'DTLSv1.2']),
+  rawPublicKeys: native.rawPublicKeys,
   get gso(): boolean {
     return probe().gso;
   },

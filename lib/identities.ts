@@ -42,7 +42,11 @@ export function addIdentities(
 ): void {
   const certs = list<Bytes>(options.cert);
   const keys = list(options.key);
-  if (certs.length !== keys.length) {
+  if (options.rawPublicKey === true && certs.length === 0 && pfx.length === 0 && keys.length === 0) {
+    throw usageError('ERR_DTLS_NO_CREDENTIALS', "'rawPublicKey' needs a private key", "Pass 'key'.");
+  }
+  const keysAlone = options.rawPublicKey === true && certs.length === 0;
+  if (certs.length !== keys.length && !keysAlone) {
     throw usageError(
       'ERR_DTLS_CONFLICTING_OPTIONS',
       `'cert' has ${String(certs.length)} chains and 'key' has ${String(keys.length)} keys`,

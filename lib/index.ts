@@ -59,6 +59,7 @@ export {
   type ReadyState,
 } from './socket';
 export type { OcspCallback } from './ocsp';
+export type { PublicKey } from './raw-public-keys';
 export type { PeerFingerprint } from './fingerprints';
 export type { SecureContextWatch, WatchSecureContextOptions } from './reload';
 export type { SrtpKeys, SrtpProfile } from './srtp';

@@ -33,6 +33,7 @@ export interface NativeSecureContext {
   addKey(pem: Uint8Array, passphrase: Uint8Array | undefined): void;
   /** Without identity: only trusts the authorities in it. */
   addPfx(pfx: Uint8Array, passphrase: Uint8Array | undefined, withIdentity: boolean): void;
+  showRawKey(): void;
   /** To follow the last certificate and key. */
   checkIdentities(): void;
   /** DER, without their chains. */
@@ -67,6 +68,8 @@ export interface NativeSessionPolicy {
   setTicketKeys(keys: NativeTicketKeys): void;
   setSession(session: NativeClientSession): void;
   requestOcsp(): void;
+  /** SubjectPublicKeyInfo in DER. */
+  addPublicKey(key: Uint8Array): void;
   /** SHA-256, SHA-384 or SHA-512 by its length, the same for all. */
   addFingerprint(value: Uint8Array): void;
 }
@@ -176,6 +179,8 @@ export interface NativeEndpoint {
   /** Stricter than `tls.checkServerIdentity`: true is a verdict, false only a question. */
   peerIsHost(slot: number, generation: number, host: string): boolean;
   certificate(slot: number, generation: number): Buffer | undefined;
+  /** SubjectPublicKeyInfo in DER. */
+  peerPublicKey(slot: number, generation: number): Buffer | undefined;
   certificateIssuer(slot: number, generation: number): Buffer | undefined;
   ephemeralKey(
     slot: number,
@@ -221,6 +226,8 @@ export interface NativeUdpSocket {
 
 export interface Native {
   readonly openssl: string;
+  /** RFC 7250. */
+  readonly rawPublicKeys: boolean;
   readonly failures: readonly NativeFailure[];
   readonly trafficCounters: readonly string[];
   readonly endpointCounters: readonly string[];

@@ -5,6 +5,7 @@ import type { PeerCertificate } from 'node:tls';
 
 import type { ALPNProtocols } from './alpn';
 import type { PeerFingerprint } from './fingerprints';
+import type { PublicKey } from './raw-public-keys';
 import type { Bytes, SecureContext, SecureContextOptions } from './secure-context';
 import type { DTLSSocket } from './socket';
 import type { SrtpProfile } from './srtp';
@@ -45,6 +46,11 @@ export interface SessionOptions {
    * server that has it asks for a certificate. Pre-shared keys are not concerned. Default: none, the chain counts.
    */
   peerFingerprints?: PeerFingerprint | readonly PeerFingerprint[] | undefined;
+  /**
+   * The peer must show one of these keys as a raw public key (RFC 7250), in place of a certificate. A server that
+   * has it asks for one. Needs OpenSSL 3.2, that is, Node 22: `features.rawPublicKeys`. Default: none.
+   */
+  peerPublicKeys?: PublicKey | readonly PublicKey[] | undefined;
   /** Milliseconds for the whole handshake; 0: no limit but OpenSSL's. Default 30000. */
   handshakeTimeout?: number | undefined;
   retransmission?: RetransmissionOptions | undefined;
@@ -133,6 +139,7 @@ export interface NamedServerOptions extends SecureContextOptions {
   pskCallback?: ServerPskCallback | undefined;
   pskIdentityHint?: string | undefined;
   peerFingerprints?: PeerFingerprint | readonly PeerFingerprint[] | undefined;
+  peerPublicKeys?: PublicKey | readonly PublicKey[] | undefined;
   ALPNProtocols?: ALPNProtocols | undefined;
   ALPNCallback?: ALPNCallback | undefined;
 }
@@ -145,7 +152,7 @@ export interface ServerOptions extends SecureContextOptions, SessionOptions, Udp
    * Default 1209600000 (14 days).
    */
   certificateExpiryNotice?: number | undefined;
-  /** Ask clients for a certificate. Default false, or true with `peerFingerprints`. */
+  /** Ask clients for a certificate. Default false, or true with `peerFingerprints` or `peerPublicKeys`. */
   requestCert?: boolean | undefined;
   SNICallback?: SNICallback | undefined;
   /** Instead of `ALPNProtocols`. */

@@ -27,6 +27,7 @@ import {
   type UdpSocketOptions,
 } from './options';
 import { qlogDirectory } from './qlog';
+import { resolvePublicKeys } from './raw-public-keys';
 import { makeTicketKeys, readSession } from './resumption';
 import { CONTEXT_OPTIONS, SecureContext, type SecureContextOptions } from './secure-context';
 import { resolveSrtpProfiles } from './srtp';
@@ -51,6 +52,7 @@ const COMMON_OPTIONS = [
   'secureContext',
   'rejectUnauthorized',
   'peerFingerprints',
+  'peerPublicKeys',
   'handshakeTimeout',
   'retransmission',
   'mtu',
@@ -106,6 +108,7 @@ const NAMED_OPTIONS = [
   'requestCert',
   'rejectUnauthorized',
   'peerFingerprints',
+  'peerPublicKeys',
   'pskCallback',
   'pskIdentityHint',
   'ALPNProtocols',
@@ -205,7 +208,8 @@ function resolveContext(
     }
     return options.secureContext;
   }
-  if (role === 'server' && !psk && options.cert === undefined && options.pfx === undefined) {
+  const hasKey = options.cert !== undefined || options.pfx !== undefined || options.rawPublicKey === true;
+  if (role === 'server' && !psk && !hasKey) {
     throw usageError(
       'ERR_DTLS_NO_CREDENTIALS',
       'a server needs a certificate or pre-shared keys',
@@ -276,7 +280,15 @@ function resolveSession(
   const mtu = integer('mtu', options.mtu, 1200, MIN_MTU, MAX_MESSAGE);
   const protocols = encodeProtocols('ALPNProtocols', options.ALPNProtocols);
   const fingerprints = resolveFingerprints(options.peerFingerprints);
-  const askIdentity = shape.askIdentity && fingerprints.length === 0;
+  const publicKeys = resolvePublicKeys(options.peerPublicKeys);
+  if (fingerprints.length > 0 && publicKeys.length > 0) {
+    throw usageError(
+      'ERR_DTLS_CONFLICTING_OPTIONS',
+      "'peerFingerprints' has no effect beside 'peerPublicKeys': a raw public key comes without certificate",
+      'Leave one of them out.',
+    );
+  }
+  const askIdentity = shape.askIdentity && fingerprints.length === 0 && publicKeys.length === 0;
   return {
     context,
     rejectUnauthorized,
@@ -308,6 +320,7 @@ function resolveSession(
       if (srtpProfiles !== '') policy.setSrtpProfiles(srtpProfiles);
       if (extendedMasterSecret) policy.requireExtendedMasterSecret();
       if (protocols !== undefined) policy.setProtocols(protocols);
+      for (const key of publicKeys) policy.addPublicKey(key);
       for (const value of fingerprints) policy.addFingerprint(value);
       return policy;
     },
@@ -390,11 +403,14 @@ export function resolveServerOptions(
       'Make one with crypto.randomBytes(32) and give it to every server of the fleet.',
     );
   }
-  const requestCert = flag('requestCert', options.requestCert, options.peerFingerprints !== undefined);
-  if (!requestCert && options.peerFingerprints !== undefined) {
+  const expected = (['peerFingerprints', 'peerPublicKeys'] as const).find(
+    (name) => options[name] !== undefined,
+  );
+  const requestCert = flag('requestCert', options.requestCert, expected !== undefined);
+  if (!requestCert && expected !== undefined) {
     throw usageError(
       'ERR_DTLS_CONFLICTING_OPTIONS',
-      "'peerFingerprints' has no effect when 'requestCert' is false",
+      `'${expected}' has no effect when 'requestCert' is false`,
       'Leave one of them out.',
     );
   }

@@ -3,6 +3,7 @@ import tls from 'node:tls';
 import { usageError, withTypedErrors } from './errors';
 import { addIdentities, list, readPfx, type Pfx } from './identities';
 import { native, type NativeSecureContext } from './native';
+import { requireRawPublicKeys } from './raw-public-keys';
 import { checkTicketKeys } from './resumption';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from './validate';
 
@@ -30,6 +31,11 @@ export interface SecureContextOptions {
   pfx?: NodeJS.ArrayBufferView | PfxObject | readonly (NodeJS.ArrayBufferView | PfxObject)[] | undefined;
   /** For encrypted `key` and `pfx` that have none of their own. At most 1024 bytes. */
   passphrase?: string | undefined;
+  /**
+   * Show the public key alone (RFC 7250) to peers that ask for that; others get the certificate. `key` needs no
+   * `cert` then. Needs OpenSSL 3.2, that is, Node 22: `features.rawPublicKeys`. Default false.
+   */
+  rawPublicKey?: boolean | undefined;
   /** PEM certificates of the authorities to trust. A client's default: Node's own list. */
   ca?: Bytes | readonly Bytes[] | undefined;
   /** PEM revocation lists. With any, every certificate of a chain is checked against one. */
@@ -86,6 +92,7 @@ export const CONTEXT_OPTIONS = [
   'key',
   'pfx',
   'passphrase',
+  'rawPublicKey',
   'ca',
   'crl',
   'ciphers',
@@ -195,6 +202,8 @@ export class SecureContext {
     this.sessionTimeout = integer('sessionTimeout', options.sessionTimeout, 300, 1, 604800);
     this.ticketKeys =
       options.ticketKeys === undefined ? undefined : checkTicketKeys('ticketKeys', options.ticketKeys);
+    const rawPublicKey = flag('rawPublicKey', options.rawPublicKey, false);
+    if (rawPublicKey) requireRawPublicKeys('rawPublicKey');
     // Copies: the caller may change its memory before a client needs them.
     this.#crl = list(options.crl).map((pem) => Buffer.from(bytes('crl', pem)));
     this.#pfx = readPfx(options);
@@ -217,6 +226,7 @@ export class SecureContext {
         context.setOptions(SSL_OP_CIPHER_SERVER_PREFERENCE);
       }
       addIdentities(context, options, this.#pfx);
+      if (rawPublicKey) context.showRawKey();
       for (const pem of list(options.ca)) context.addCa(bytes('ca', pem));
       for (const pem of this.#crl) context.addCrl(pem);
     });

@@ -1,4 +1,4 @@
-import { randomBytes, X509Certificate } from 'node:crypto';
+import { createPublicKey, randomBytes, X509Certificate, type KeyObject } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import { isIP, type AddressInfo } from 'node:net';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
@@ -328,6 +328,11 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   /** The same as `crypto.X509Certificate`; its `issuerCertificate` leads along the chain. */
   getPeerX509Certificate(): X509Certificate | undefined {
     return linkedCertificate(this.#peerChain());
+  }
+  /** The peer's public key: a raw one (RFC 7250), or that of its certificate. Undefined when it showed neither. */
+  getPeerPublicKey(): KeyObject | undefined {
+    const key = this.#ask((core, slot, generation) => core.peerPublicKey(slot, generation));
+    return key === undefined ? undefined : createPublicKey({ key, format: 'der', type: 'spki' });
   }
   /** The certificate that this side sent, or would send. */
   getCertificate(): PeerCertificate | Record<string, never> {

@@ -6,6 +6,7 @@
 #include "binding/wraps.h"
 #include "core/error.h"
 #include "core/key_block.h"
+#include "core/raw_public_key.h"
 #include "core/srtp.h"
 #include "io/dont_fragment.h"
 
@@ -49,6 +50,7 @@ Napi::Value prf(const Napi::CallbackInfo& info) {
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
+  exports.Set("rawPublicKeys", rpk::supported());
   exports.Set("failures", failure_table(env));
 #define DTLS_STAT(name) #name,
   exports.Set("trafficCounters", names_of(env, {

@@ -60,6 +60,7 @@ Napi::Function SecureContextWrap::define(Napi::Env env) {
           InstanceMethod<&SecureContextWrap::add_certificate>("addCertificate"),
           InstanceMethod<&SecureContextWrap::add_key>("addKey"),
           InstanceMethod<&SecureContextWrap::add_pfx>("addPfx"),
+          InstanceMethod<&SecureContextWrap::show_raw_key>("showRawKey"),
           InstanceMethod<&SecureContextWrap::check_identities>("checkIdentities"),
           InstanceMethod<&SecureContextWrap::own_certificates>("ownCertificates"),
           InstanceMethod<&SecureContextWrap::add_ca>("addCa"),
@@ -114,6 +115,10 @@ void SecureContextWrap::add_key(const Napi::CallbackInfo& info) {
 void SecureContextWrap::add_pfx(const Napi::CallbackInfo& info) {
   throw_if_failed(info.Env(),
                   context_->add_pfx(bytes_of(info[0]), bytes_of(info[1]), flag_of(info[2])));
+}
+
+void SecureContextWrap::show_raw_key(const Napi::CallbackInfo& /*info*/) {
+  context_->show_raw_key();
 }
 
 void SecureContextWrap::check_identities(const Napi::CallbackInfo& info) {
@@ -198,6 +203,7 @@ Napi::Function SessionPolicyWrap::define(Napi::Env env) {
           InstanceMethod<&SessionPolicyWrap::set_session>("setSession"),
           InstanceMethod<&SessionPolicyWrap::request_ocsp>("requestOcsp"),
           InstanceMethod<&SessionPolicyWrap::add_fingerprint>("addFingerprint"),
+          InstanceMethod<&SessionPolicyWrap::add_public_key>("addPublicKey"),
       });
 }
 
@@ -252,6 +258,11 @@ void SessionPolicyWrap::set_session(const Napi::CallbackInfo& info) {
 
 void SessionPolicyWrap::request_ocsp(const Napi::CallbackInfo& /*info*/) {
   policy_->request_ocsp = true;
+}
+
+void SessionPolicyWrap::add_public_key(const Napi::CallbackInfo& info) {
+  const Bytes key = bytes_of(info[0]);
+  policy_->public_keys.emplace_back(key.data, key.data + key.size);
 }
 
 void SessionPolicyWrap::add_fingerprint(const Napi::CallbackInfo& info) {

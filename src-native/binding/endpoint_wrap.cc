@@ -64,6 +64,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::peer_chain>("peerChain"),
           InstanceMethod<&EndpointWrap::peer_is_host>("peerIsHost"),
           InstanceMethod<&EndpointWrap::certificate>("certificate"),
+          InstanceMethod<&EndpointWrap::peer_public_key>("peerPublicKey"),
           InstanceMethod<&EndpointWrap::certificate_issuer>("certificateIssuer"),
           InstanceMethod<&EndpointWrap::ephemeral_key>("ephemeralKey"),
           InstanceMethod<&EndpointWrap::sigalgs>("sigalgs"),
@@ -319,6 +320,12 @@ Napi::Value EndpointWrap::certificate(const Napi::CallbackInfo& info) {
   const SSL* open = ssl(info);
   if (open == nullptr) return info.Env().Undefined();
   return to_buffer_or_undefined(info.Env(), own_certificate(open));
+}
+
+Napi::Value EndpointWrap::peer_public_key(const Napi::CallbackInfo& info) {
+  const SSL* open = ssl(info);
+  if (open == nullptr) return info.Env().Undefined();
+  return to_buffer_or_undefined(info.Env(), dtls::peer_public_key(open));
 }
 
 Napi::Value EndpointWrap::certificate_issuer(const Napi::CallbackInfo& info) {

@@ -58,6 +58,7 @@ class SecureContextWrap : public Napi::ObjectWrap<SecureContextWrap> {
   void add_certificate(const Napi::CallbackInfo& info);
   void add_key(const Napi::CallbackInfo& info);
   void add_pfx(const Napi::CallbackInfo& info);
+  void show_raw_key(const Napi::CallbackInfo& info);
   void check_identities(const Napi::CallbackInfo& info);
   Napi::Value own_certificates(const Napi::CallbackInfo& info);
   void add_ca(const Napi::CallbackInfo& info);
@@ -106,6 +107,7 @@ class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
   void set_ticket_keys(const Napi::CallbackInfo& info);
   void set_session(const Napi::CallbackInfo& info);
   void request_ocsp(const Napi::CallbackInfo& info);
+  void add_public_key(const Napi::CallbackInfo& info);
   void add_fingerprint(const Napi::CallbackInfo& info);
 
   std::shared_ptr<SessionPolicy> policy_ = std::make_shared<SessionPolicy>();
@@ -152,6 +154,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value peer_chain(const Napi::CallbackInfo& info);
   Napi::Value peer_is_host(const Napi::CallbackInfo& info);
   Napi::Value certificate(const Napi::CallbackInfo& info);
+  Napi::Value peer_public_key(const Napi::CallbackInfo& info);
   Napi::Value certificate_issuer(const Napi::CallbackInfo& info);
   Napi::Value ephemeral_key(const Napi::CallbackInfo& info);
   Napi::Value sigalgs(const Napi::CallbackInfo& info);

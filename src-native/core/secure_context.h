@@ -45,6 +45,10 @@ class SecureContext {
   Failure add_pfx(Bytes pfx, Bytes passphrase, bool with_identity);
   // To follow the last of them: each certificate has its key.
   Failure check_identities();
+  // RFC 7250: the key alone, in place of the certificate, to peers that take it.
+  void show_raw_key() { shows_raw_key_ = true; }
+  bool shows_raw_key() const { return shows_raw_key_; }
+  bool has_certificate() const { return !leaves_.empty(); }
   // DER, without their chains.
   std::vector<std::vector<uint8_t>> own_certificates() const;
 
@@ -59,6 +63,7 @@ class SecureContext {
   Failure use_leaf(X509* leaf);
 
   SslCtxPtr ctx_;
+  bool shows_raw_key_ = false;
   std::string session_id_context_;
   mutable std::optional<Trust> trust_;  // found out when first asked for
   std::vector<X509Ptr> leaves_;         // the own certificates

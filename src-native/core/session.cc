@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "core/client_hello.h"
+#include "core/raw_public_key.h"
 
 namespace dtls {
 
@@ -113,7 +114,8 @@ bool Session::create_ssl() {
     }
     SSL_set_accept_state(ssl);
   }
-  return true;
+  return !((context_->shows_raw_key() && !rpk::show(ssl, context_->has_certificate())) ||
+           (!policy_->public_keys.empty() && !rpk::expect(ssl)));
 }
 
 void Session::begin_handshake(double now) {
@@ -342,7 +344,8 @@ void Session::established(double now) {
   last_activity_ = last_heard_ = now;
   SSL* ssl = ssl_.get();
   uint32_t what = static_cast<uint32_t>(SSL_version(ssl));
-  if (SSL_get0_peer_certificate(ssl) != nullptr) what |= kSecurePeerCertificate;
+  if (SSL_get0_peer_certificate(ssl) != nullptr || rpk::of_peer(ssl) != nullptr)
+    what |= kSecurePeerCertificate;
   if (is_psk_suite(SSL_get_current_cipher(ssl))) what |= kSecurePsk;
   if (encrypts_then_macs()) what |= kSecureEncryptThenMac;
   if (SSL_get_extms_support(ssl) == 1) what |= kSecureExtendedMasterSecret;

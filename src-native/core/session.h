@@ -81,6 +81,8 @@ struct SessionPolicy {
   // Server: what session tickets are sealed with; null for no tickets.
   std::shared_ptr<TicketKeys> ticket_keys;
   Fingerprints fingerprints;
+  // Raw public keys (RFC 7250), DER, that the peer may show; with any, it must show one of them.
+  std::vector<std::vector<uint8_t>> public_keys;
   bool request_ocsp = false;  // client: ask for a stapled OCSP response (RFC 6066 section 8)
   // Client: to be resumed where that skips no check; null for none.
   std::shared_ptr<const ClientSession> session;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/psk_binding.h"
+#include "core/raw_public_key.h"
 #include "core/session.h"
 
 namespace dtls {
@@ -174,6 +175,13 @@ int Session::verify_callback(X509_STORE_CTX* store, void* /*arg*/) {
   if (!session.handshake_) return 0;
   if (session.policy_->fingerprints.expected()) {
     const bool match = session.policy_->fingerprints.match(X509_STORE_CTX_get0_cert(store));
+    X509_STORE_CTX_set_error(store, match ? X509_V_OK : X509_V_ERR_CERT_REJECTED);
+    return match || tolerant ? 1 : 0;
+  }
+  const auto& public_keys = session.policy_->public_keys;
+  if (!public_keys.empty()) {
+    const bool match = std::find(public_keys.begin(), public_keys.end(),
+                                 rpk::to_der(rpk::of_store(store))) != public_keys.end();
     X509_STORE_CTX_set_error(store, match ? X509_V_OK : X509_V_ERR_CERT_REJECTED);
     return match || tolerant ? 1 : 0;
   }

@@ -64,7 +64,9 @@ Failure Session::handshake_failure() {
   if (failure.kind == FailureKind::kCertificateRejected) {
     failure.verify_result = static_cast<int>(SSL_get_verify_result(ssl));
     failure.reason = X509_verify_cert_error_string(failure.verify_result);
-    if (policy_->fingerprints.expected()) {
+    if (!policy_->public_keys.empty()) {
+      failure.kind = FailureKind::kPublicKeyMismatch;
+    } else if (policy_->fingerprints.expected()) {
       failure.kind = FailureKind::kFingerprintMismatch;
     } else if (handshake_->peer_identity == PeerIdentity::kRejected) {
       failure.kind = FailureKind::kPeerIdentityRejected;

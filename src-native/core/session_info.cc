@@ -7,6 +7,7 @@
 
 #include "core/encoding.h"
 #include "core/issuer_chain.h"
+#include "core/raw_public_key.h"
 
 namespace dtls {
 
@@ -35,6 +36,13 @@ bool peer_is_host(const SSL* ssl, const std::string& name) {
   constexpr unsigned kFlags =
       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
   return X509_check_host(leaf, name.c_str(), name.size(), kFlags, nullptr) == 1;
+}
+
+std::vector<uint8_t> peer_public_key(const SSL* ssl) {
+  const ErrorQueueScope errors;
+  const EVP_PKEY* raw = rpk::of_peer(ssl);
+  const X509* leaf = peer_leaf(ssl);
+  return rpk::to_der(raw == nullptr && leaf != nullptr ? X509_get0_pubkey(leaf) : raw);
 }
 
 std::vector<uint8_t> own_certificate(const SSL* ssl) { return to_der(SSL_get_certificate(ssl)); }

@@ -30,6 +30,8 @@ std::vector<uint8_t> peer_certificate(const SSL* ssl);
 // subject do not count, nor do wildcards for less than a label.
 bool peer_is_host(const SSL* ssl, const std::string& name);
 // DER; empty when this side sent none.
+// SubjectPublicKeyInfo in DER, of a certificate or a raw public key.
+std::vector<uint8_t> peer_public_key(const SSL* ssl);
 std::vector<uint8_t> own_certificate(const SSL* ssl);
 EphemeralKeyInfo ephemeral_key_info(SSL* ssl);
 std::vector<std::string> shared_signature_algorithms(SSL* ssl);

@@ -60,6 +60,10 @@ bool Session::bind_sessions() {
       rules += static_cast<char>(value.size());
       rules.append(value.begin(), value.end());
     }
+    for (const std::vector<uint8_t>& key : policy.public_keys) {
+      rules += "key" + std::to_string(key.size()) + ' ';
+      rules.append(key.begin(), key.end());
+    }
   }
   std::array<uint8_t, SSL_MAX_SID_CTX_LENGTH> digest{};
   return EVP_Digest(rules.data(), rules.size(), digest.data(), nullptr, EVP_sha256(), nullptr) ==
@@ -254,6 +258,8 @@ void Session::withdraw_session() {
 
 // The chain again, as OpenSSL verifies it in a full handshake.
 long Session::verify_result_today(const ClientSession& session) {
+  // A session that was kept has no raw public key to compare: a full handshake shows one.
+  if (!policy_->public_keys.empty()) return X509_V_ERR_CERT_REJECTED;
   if (policy_->fingerprints.expected()) {
     return policy_->fingerprints.match(session.leaf()) ? X509_V_OK : X509_V_ERR_CERT_REJECTED;
   }

@@ -2,18 +2,20 @@
  * Protects: the types of certificates: what options take, what OCSP events carry; tls users' own listeners
  * fit. Checked by tsc, never run.
  */
-import type { X509Certificate } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate } from 'node:tls';
 import {
   connect,
   createSecureContext,
   createServer,
+  features,
   type DTLSError,
   type DTLSServer,
   type DTLSSocket,
   type OcspCallback,
   type PeerFingerprint,
   type PfxObject,
+  type PublicKey,
   type SecureContext,
 } from '../../lib/index';
 import { expectType } from './expect';
@@ -69,4 +71,14 @@ export function reload(server: DTLSServer): void {
   server.on('secureContextError', (error) => {
     expectType<DTLSError>()(error);
   });
+}
+
+export function rawPublicKeys(socket: DTLSSocket, key: KeyObject, pem: string): void {
+  const one: PublicKey = key;
+  createServer({ key: pem, rawPublicKey: true, peerPublicKeys: [one, pem] });
+  connect({ port: 1, peerPublicKeys: Buffer.from(pem) });
+  // @ts-expect-error -- a number is no key
+  connect({ port: 1, peerPublicKeys: 7 });
+  expectType<KeyObject | undefined>()(socket.getPeerPublicKey());
+  expectType<boolean>()(features.rawPublicKeys);
 }
