@@ -14,6 +14,7 @@ import { watchFiles } from './proxy/watch';
 
 export async function runProxy(flags: ProxyFlags): Promise<number> {
   checkFlags(flags);
+  if (flags.keylog !== undefined) process.env.SSLKEYLOGFILE = flags.keylog;
   const log = new ProxyLog(new Output(flags.json === true), flags.quiet === true);
   const proxy = new ProxyRun(flags, await readSettings(flags), log);
   const { relay } = proxy;

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import * as coap from 'coap';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -56,6 +56,7 @@ describe('dgram-dtls proxy', function () {
       process.output
         .split('\n')
         .slice(0, -1)
+        .filter((line) => line.startsWith('{'))
         .map((line) => JSON.parse(line) as LogEvent);
     await process.sees(/"event":"listening".*\n/);
     const [first] = log();
@@ -445,8 +446,13 @@ describe('dgram-dtls proxy', function () {
         files.remove();
       });
       const { port } = await gnutls.server(cleanup, files, { psk: { identity: IDENTITY, key: Buffer.from(KEY) } });
-      const running = await proxy(port, ['--client', '--listen', '0', '--ciphers', 'PSK-AES128-GCM-SHA256', ...PSK]);
+      const keylog = join(folder, 'keys.log');
+      const running = await proxy(port, [
+        ...['--client', '--listen', '0', '--ciphers', 'PSK-AES128-GCM-SHA256', '--keylog', keylog, ...PSK],
+      ]);
       expect(await askPlain(await plainClient(), running.port, 'echo this\n')).to.equal('echo this\n');
+      expect(readFileSync(keylog, 'utf8')).to.match(/^CLIENT_RANDOM /);
+      expect(statSync(keylog).mode & 0o077).to.equal(0);
     });
 
     it('keeps the first datagrams until the handshake is over', async () => {
@@ -562,6 +568,7 @@ describe('dgram-dtls proxy', function () {
         [[...usual, '--psk-file', keys], /line 2 of .* is not identity:key/],
         [[...usual, '--cert', keys, '--key', keys], /ERR_DTLS_INVALID_CERTIFICATE/],
         [[...usual, '--psk', '00', '--insecure'], /are for --client/],
+        [[...usual, '--client', '--psk', '00', '--servername', '127.0.0.1'], /'servername' cannot be an IP address/],
         [[...usual, '--client', '--psk-file', keys], /--psk-file is for servers/],
         [[...usual, '--psk', '00', '--idle', '-1'], /whole number/],
         [[...usual, '--psk', '00', '--metrics', 'nonsense'], /Write host:port/],

@@ -1,9 +1,10 @@
 /** Plain UDP in, DTLS out: each address and port that sends something has a session of its own with the target. */
 import { lookup } from 'node:dns/promises';
-import { isIPv6, type AddressInfo } from 'node:net';
+import { isIP, isIPv6, type AddressInfo } from 'node:net';
 
 import { ioError } from '../../errors';
 import type { ConnectOptions } from '../../options';
+import { resolveConnectOptions } from '../../resolve';
 import type { SecureContext } from '../../secure-context';
 import { connect } from '../../socket';
 import { bindUdp, type DatagramTransport, type Peer } from '../../transport';
@@ -34,6 +35,8 @@ export class Originator extends Relay {
     this.#context = context;
     this.#options = options;
     this.#limits = limits;
+    // What is wrong with them is told now, and not by the first datagram.
+    resolveConnectOptions({ ...options, secureContext: context }, isIP);
   }
 
   async start(): Promise<AddressInfo> {
