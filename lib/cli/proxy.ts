@@ -73,7 +73,8 @@ async function startMetrics(
 ): Promise<MetricsServer | undefined> {
   if (where === undefined) return undefined;
   const { serveMetrics } = await import('./proxy/metrics-server.js').catch((error: unknown) => {
-    throw new CommandLineError(`--metrics needs prom-client: ${String(error)}`, 'npm install prom-client');
+    const [why = ''] = String(error).split('\n');
+    throw new CommandLineError(`--metrics needs prom-client: ${why}`, 'npm install prom-client');
   });
   return serveMetrics(where, relay, () => state);
 }
