@@ -68,6 +68,7 @@ describe('every command', function () {
       ['ECONNREFUSED', 'connect', closed],
       ['ECONNREFUSED', 'ping', closed],
       ['ECONNREFUSED', 'mtu', closed],
+      ['ECONNREFUSED', 'scan', closed],
       ['EADDRINUSE', 'listen', busy, ...PSK],
       ['EADDRINUSE', 'proxy', '--listen', busy, '--target', closed, ...PSK],
       ['ENOENT', 'cert', '--out', join(folder, 'nowhere', 'x')],
