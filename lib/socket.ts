@@ -601,6 +601,13 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     });
   }
 
+  /** @internal As `close`, with the close_notify on its way when the call returns. */
+  closeNow(): this {
+    this.close();
+    this.#session?.endpoint.transmitNow();
+    return this;
+  }
+
   /** @internal As `destroy`, without a word to the peer. */
   abandon(error?: Error): this {
     if (this.#destroyed) return this;

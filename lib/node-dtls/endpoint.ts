@@ -318,9 +318,9 @@ export class DTLSEndpoint {
   close(): Promise<undefined> {
     if (!this.#closing && !this.#destroyed) {
       this.#closing = true;
+      for (const { session } of [...this.#controls.values()]) void session.close();
       if (this.#server !== undefined) this.#server.close();
-      else if (this.#client !== undefined) void this.#client.session.session.close();
-      else this.#finish();
+      else if (this.#client === undefined) this.#finish();
     }
     return this.#closed.promise;
   }

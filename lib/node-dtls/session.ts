@@ -37,7 +37,7 @@ export interface SessionShape {
   readonly socket: DTLSSocket;
   /** A client's: as what it verifies its server. */
   readonly identity: string | undefined;
-  /** The session has ended: called once, after its promises have settled. */
+  /** Nothing is left of the session below either: called once, after its promises have settled. */
   readonly ended: () => void;
 }
 
@@ -108,10 +108,12 @@ export class DTLSSession {
       this.#onhandshake?.(protocol);
     });
     socket.on('message', (message) => {
-      this.#onmessage?.(message);
+      // What came along with the message whose handler closed the session is nobody's any more.
+      if (!this.#destroyed) this.#onmessage?.(message);
     });
     socket.on('keylog', (line) => {
-      if (this.#onkeylog === undefined) return; // Secrets become a string only when somebody wants them.
+      // Secrets become a string only when somebody wants them.
+      if (this.#onkeylog === undefined || this.#destroyed) return;
       try {
         this.#onkeylog(line.toString('latin1').trimEnd());
       } catch (thrown) {
@@ -124,6 +126,7 @@ export class DTLSSession {
     });
     socket.on('close', () => {
       this.#finish();
+      this.#ended();
     });
   }
 
@@ -172,7 +175,7 @@ export class DTLSSession {
    * `ERR_CRYPTO_OPERATION_FAILED` for no bytes at all, of which OpenSSL makes no record.
    */
   send(data: string | View): number {
-    if (this.#detached) throw invalidState('Session is destroyed');
+    if (this.#destroyed) throw invalidState('Session is destroyed');
     if (typeof data !== 'string' && !isView(data)) {
       throw invalidArgType('data', 'of type string or an instance of Buffer, TypedArray, or DataView', data);
     }
@@ -196,12 +199,12 @@ export class DTLSSession {
     return bytes.length;
   }
 
-  /** Sends close_notify and ends the session; does not wait for the peer's. Resolves as `closed`. */
+  /** Sends close_notify and ends the session, at once; does not wait for the peer's. Resolves as `closed`. */
   close(): Promise<undefined> {
     if (!this.#destroyed) {
-      if (this.#times.closingAt === 0n) this.#times.closingAt = process.hrtime.bigint();
-      this.#socket.close();
-      this.#settleUnopened();
+      this.#times.closingAt = process.hrtime.bigint();
+      this.#socket.closeNow();
+      this.#finish();
     }
     return this.#closed.promise;
   }
@@ -276,7 +279,7 @@ export class DTLSSession {
     return this.#live((socket) => socket.authorized) ?? false;
   }
   get authorizationError(): string | undefined {
-    if (this.#detached) return undefined;
+    if (this.#destroyed) return undefined;
     const socket = this.#socket;
     if (socket.getProtocol() === null) return 'HANDSHAKE_INCOMPLETE';
     if (socket.authorized) return undefined;
@@ -295,7 +298,7 @@ export class DTLSSession {
    * @throws `ERR_OUT_OF_RANGE` for a length outside 1 to 65536; `ERR_INVALID_STATE` outside an open session.
    */
   exportKeyingMaterial(length: number, label: string, context?: View): Buffer {
-    if (this.#detached) throw invalidState('Session is destroyed');
+    if (this.#destroyed) throw invalidState('Session is destroyed');
     integer('length', length, 1, MAX_EXPORT);
     if (typeof label !== 'string') throw invalidArgType('label', 'of type string', label);
     if (context !== undefined && !isView(context)) {
@@ -307,19 +310,8 @@ export class DTLSSession {
 
   // ---- plumbing ----
 
-  /** Closed or about to be: there is no connection to speak of any more. */
-  get #detached(): boolean {
-    return this.#destroyed || this.#times.closingAt !== 0n;
-  }
-
   #live<T>(read: (socket: DTLSSocket) => T | null | undefined): T | undefined {
-    return this.#detached ? undefined : (read(this.#socket) ?? undefined);
-  }
-
-  #settleUnopened(): void {
-    this.#settleOpened(() => {
-      this.#opened.reject(invalidState('Session was closed before the handshake completed'));
-    });
+    return this.#destroyed ? undefined : (read(this.#socket) ?? undefined);
   }
 
   #settleOpened(settle: () => void): void {
@@ -359,9 +351,10 @@ export class DTLSSession {
     this.#destroyed = true;
     this.#times.destroyedAt = process.hrtime.bigint();
     this.#stats.freeze();
-    this.#settleUnopened();
+    this.#settleOpened(() => {
+      this.#opened.reject(invalidState('Session was closed before the handshake completed'));
+    });
     this.#closed.resolve(undefined);
-    this.#ended();
   }
 
   #counters(): Readonly<Record<string, bigint>> {

@@ -123,9 +123,14 @@ describe('node-dtls: sessions', () => {
       expect(server.destroyed).to.equal(true);
     });
 
-    it('close lets go of the connection at once', async () => {
-      const { client } = await open();
+    it('close ends the session at once, with the close_notify on its way', async () => {
+      const { client, server } = await open();
+      const sent = client.endpoint.stats.packetsSent;
       void client.close();
+      expect(client.destroyed).to.equal(true);
+      expect(client.stats.isConnected).to.equal(false);
+      expect(client.endpoint.stats.packetsSent).to.equal(sent + 1n);
+      await within(server.closed, 'the server to hear of it');
       expect(client.protocol).to.equal(undefined);
       expect(client.cipher).to.equal(undefined);
       expect(client.authorized).to.equal(false);
@@ -312,6 +317,19 @@ describe('node-dtls: sessions', () => {
       expect(await rejection(client.opened)).to.equal(thrownThere);
       expect(told).to.deep.equal([thrownThere]);
       await within(Promise.all([client.closed, client.endpoint.closed]), 'the end of both');
+    });
+
+    it('a session closed in onmessage hears of no further message', async () => {
+      const { client, server } = await open();
+      const heard: string[] = [];
+      server.onmessage = (data) => {
+        heard.push(data.toString());
+        void server.close();
+      };
+      for (const text of ['one', 'two', 'three']) client.send(text);
+      await within(client.closed, 'the client to hear of it');
+      await pause();
+      expect(heard).to.deep.equal(['one']);
     });
 
     it('a session may be destroyed in any of its callbacks', async () => {
