@@ -18,6 +18,7 @@ export interface DTLSErrorDetails {
   hint?: string | undefined;
   reason?: string | undefined;
   library?: string | undefined;
+  openssl?: string | undefined;
   alert?: string | undefined;
   peer?: Peer | undefined;
   errno?: number | undefined;
@@ -43,6 +44,8 @@ export class DTLSError extends Error {
   declare readonly reason?: string;
   /** The part of OpenSSL that spoke. */
   declare readonly library?: string;
+  /** OpenSSL's whole line, `error:0A000410:SSL routines::…`, which is the message in `tls`. */
+  declare readonly openssl?: string;
   /** The alert that was received, or that was sent because of this error. */
   declare readonly alert?: string;
   /** Whom it was about. */
@@ -57,6 +60,7 @@ export class DTLSError extends Error {
     if (details.hint !== undefined && details.hint !== '') this.hint = details.hint;
     if (details.reason !== undefined && details.reason !== '') this.reason = details.reason;
     if (details.library !== undefined && details.library !== '') this.library = details.library;
+    if (details.openssl !== undefined && details.openssl !== '') this.openssl = details.openssl;
     if (details.alert !== undefined) this.alert = details.alert;
     if (details.peer !== undefined) this.peer = details.peer;
     if (details.errno !== undefined) this.errno = details.errno;

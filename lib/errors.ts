@@ -92,11 +92,12 @@ export interface CloseRecord {
   reason: string;
   library: string;
   detail: string;
+  openssl: string;
 }
 
 /** Reads a CLOSE record as src-native/core/session.cc, emit_close, writes it. */
 export function readCloseRecord(kind: number, packed: number, text: string): CloseRecord {
-  const [reason = '', library = '', detail = ''] = text.split('\0');
+  const [reason = '', library = '', detail = '', openssl = ''] = text.split('\0');
   const alert = packed & 0xff;
   return {
     kind,
@@ -106,6 +107,7 @@ export function readCloseRecord(kind: number, packed: number, text: string): Clo
     reason,
     library,
     detail,
+    openssl,
   };
 }
 
@@ -124,6 +126,7 @@ export function errorFromClose(
     hint: row.hint,
     reason: record.reason,
     library: record.library,
+    openssl: record.openssl,
     alert,
     peer,
     cause,

@@ -1177,6 +1177,7 @@ function identityError(cause: Error, close: DTLSError, peer: Peer | undefined): 
     hint: "The certificate is valid, but for other names: connect to one of them, or pass it as 'servername'.",
     reason: close.reason,
     library: close.library,
+    openssl: close.openssl,
     alert: close.alert,
     peer,
     cause,

@@ -61,6 +61,9 @@ Failure failure_from_openssl(FailureKind kind) {
   if (error == 0) return failure;
   if (const char* reason = ERR_reason_error_string(error)) failure.reason = reason;
   if (const char* library = ERR_lib_error_string(error)) failure.library = library;
+  char line[256];
+  ERR_error_string_n(error, line, sizeof line);
+  failure.line = line;
   if (ERR_GET_LIB(error) == ERR_LIB_SSL) {
     const int reason = ERR_GET_REASON(error);
     if (reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256) {

@@ -36,6 +36,7 @@ struct Failure {
   std::string reason;     // OpenSSL's own words
   std::string library;    // the part of OpenSSL that speaks
   std::string detail;     // what each side offered, where that explains it
+  std::string line;       // the whole of what OpenSSL says: error:NUMBER:library::reason
 
   explicit operator bool() const { return kind != FailureKind::kNone; }
 };

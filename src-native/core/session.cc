@@ -413,6 +413,8 @@ void Session::emit_close(const Failure& failure) {
   text += failure.library;
   text += '\0';
   text += failure.detail;
+  text += '\0';
+  text += failure.line;
   outbox_.append(RecordType::kClose, id_, static_cast<uint32_t>(failure.kind), detail,
                  {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   // An SSL that is freed after a handshake without this would count as a broken session to be
