@@ -18,7 +18,7 @@ import type { ContextRules } from './context';
 import { Deferred } from './deferred';
 import { nodeError } from './failure';
 import { unwrapSession } from './kept-session';
-import { DTLSSession, type SessionControl } from './session';
+import { DTLSSession, type SessionControl, type SessionShape } from './session';
 import type { SniLookup } from './sni';
 import { DTLSEndpointStats } from './stats';
 
@@ -252,7 +252,7 @@ export class DTLSEndpoint {
       () => {
         this.#finish();
       },
-      identity,
+      { identity, resuming: kept !== undefined },
     );
     this.#client = { endpoint, session: control };
     this.#clientSessions += 1n;
@@ -261,11 +261,11 @@ export class DTLSEndpoint {
     return control.session;
   }
 
-  #control(socket: DTLSSocket, ended: () => void, identity?: string): SessionControl {
+  #control(socket: DTLSSocket, ended: () => void, client?: SessionShape['client']): SessionControl {
     const control = DTLSSession.make({
       endpoint: this,
       socket,
-      identity,
+      client,
       ended: () => {
         this.#controls.delete(socket);
         ended();

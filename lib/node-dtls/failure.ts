@@ -4,14 +4,22 @@ import { getSystemErrorMap } from 'node:util';
 import type { DTLSError } from '../errors';
 import { invalidState } from './checks';
 
-/**
- * `thrown`: what a callback of the user's threw, and with it ended the handshake. Keys that differ are found out
- * at the handshake's deadline, and `node:dtls` knows of nothing but the deadline.
- */
-export function nodeError(error: DTLSError, thrown?: { value: unknown }): unknown {
+interface Circumstances {
+  /** What a callback of the user's threw, and with it ended the handshake. */
+  readonly thrown?: { value: unknown } | undefined;
+  /** A session was given to be resumed. */
+  readonly resuming?: boolean | undefined;
+}
+
+export function nodeError(error: DTLSError, { thrown, resuming }: Circumstances = {}): unknown {
   if (thrown !== undefined) return thrown.value;
+  // Keys that differ are found out at the handshake's deadline; `node:dtls` knows of nothing but the deadline.
   if (error.category === 'timeout' || error.code === 'ERR_DTLS_PSK_MISMATCH') {
     return invalidState('DTLS handshake timeout', error);
+  }
+  // Where `node:dtls` resumes and then looks, a session without trust is not offered here, and the full handshake fails.
+  if (resuming === true && error.category === 'certificate') {
+    return invalidState(`Peer certificate verification failed: ${error.code}`, error);
   }
   if (error.category === 'io' && error.errno !== undefined) {
     const [, text] = getSystemErrorMap().get(error.errno) ?? [];

@@ -35,8 +35,8 @@ export interface SessionControl {
 export interface SessionShape {
   readonly endpoint: DTLSEndpoint;
   readonly socket: DTLSSocket;
-  /** A client's: as what it verifies its server. */
-  readonly identity: string | undefined;
+  /** A client's: as what it verifies its server, and whether it has a session to resume. */
+  readonly client: { readonly identity: string; readonly resuming: boolean } | undefined;
   /** Nothing is left of the session below either: called once, after its promises have settled. */
   readonly ended: () => void;
 }
@@ -45,7 +45,7 @@ export interface SessionShape {
 export class DTLSSession {
   readonly #endpoint: DTLSEndpoint;
   readonly #socket: DTLSSocket;
-  readonly #identity: string | undefined;
+  readonly #client: SessionShape['client'];
   readonly #ended: () => void;
   readonly #opened = new Deferred<{ protocol: string }>();
   readonly #closed = new Deferred<undefined>();
@@ -70,7 +70,7 @@ export class DTLSSession {
     if (token !== TOKEN) throw illegalConstructor();
     this.#endpoint = shape.endpoint;
     this.#socket = shape.socket;
-    this.#identity = shape.identity;
+    this.#client = shape.client;
     this.#ended = shape.ended;
     this.#stats = new DTLSSessionStats(() => this.#counters());
     give({
@@ -266,10 +266,10 @@ export class DTLSSession {
    * session's master secret. Undefined on a server, before the handshake, and when it cannot be resumed.
    */
   get session(): Buffer | undefined {
-    const identity = this.#identity;
-    if (identity === undefined) return undefined;
+    const client = this.#client;
+    if (client === undefined) return undefined;
     const session = this.#live((socket) => socket.getSession());
-    return session === undefined ? undefined : wrapSession(session, identity);
+    return session === undefined ? undefined : wrapSession(session, client.identity);
   }
   /** An earlier session was resumed. */
   get reused(): boolean {
@@ -321,7 +321,8 @@ export class DTLSSession {
   }
 
   #fail(error: DTLSError): void {
-    if (!this.#destroyed) this.#failWith(nodeError(error, this.#thrown));
+    if (this.#destroyed) return;
+    this.#failWith(nodeError(error, { thrown: this.#thrown, resuming: this.#client?.resuming }));
   }
 
   #failWith(cause: unknown): void {

@@ -144,7 +144,24 @@ describe('node-dtls: session resumption', () => {
     const session = await kept(endpoint, { ca, servername: NAMES[0] });
     const { certificatePem: stranger } = await createAuthority('another authority');
     const client = connect(endpoint, { ca: stranger, servername: NAMES[0], session });
-    expect((await rejection(client.opened)).message).to.include('certificate verify failed');
+    expect((await rejection(client.opened)).message).to.include(
+      'Peer certificate verification failed: UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+    );
+  });
+
+  it('a session earned without verification cannot be spent with it', async () => {
+    const { cert, key } = await certificate();
+    const { endpoint } = accepting({ cert, key });
+    const session = await kept(endpoint, { rejectUnauthorized: false });
+    const lax = await opened(endpoint, { rejectUnauthorized: false, session });
+    expect(lax.reused).to.equal(true);
+    expect(lax.authorized).to.equal(false);
+    expect(lax.authorizationError).to.equal('UNABLE_TO_GET_ISSUER_CERT_LOCALLY');
+    const strict = connect(endpoint, { session });
+    const error = await rejection(strict.opened);
+    expect(error.code).to.equal('ERR_INVALID_STATE');
+    expect(error.message).to.include('Peer certificate verification failed: UNABLE_TO_GET_ISSUER_CERT_LOCALLY');
+    await within(strict.endpoint.closed, "the session's endpoint");
   });
 
   it('a session of another type is ERR_INVALID_ARG_TYPE, a TypedArray too', () => {
