@@ -5,7 +5,9 @@
     # 1: a binary to be given away, for systems older than this one (scripts/prebuild.mjs).
     "portable%": 0,
     # 1: one that uses only what glibc 2.28 has.
-    "old_glibc%": 0
+    "old_glibc%": 0,
+    # The prefix of an OpenSSL to link in place of Node's own.
+    "openssl_root": "<!(node -p \"process.env.OPENSSL_ROOT || ''\")"
   },
   "targets": [
     {
@@ -21,8 +23,8 @@
         # A worker that is being ended can throw no more; without this, trying to would abort.
         "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"
       ],
-      # No libssl here: the OpenSSL symbols are those that the node executable exports, and
-      # their headers come with Node's own, so that both are always of the same version.
+      # No libssl here, but for OPENSSL_ROOT: the OpenSSL symbols are those that the node executable
+      # exports, and their headers come with Node's own, so that both are of the same version.
       "cflags!": ["-Wno-unused-parameter"],
       # Node's newer headers ask for a newer standard; the addon is C++17 on all of them.
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
@@ -58,6 +60,30 @@
         }],
         ["old_glibc==1", {
           "defines": ["DTLS_OLD_GLIBC"]
+        }],
+        ["openssl_root!=''", {
+          "defines": ["DTLS_STATIC_OPENSSL"],
+          # Before Node's own headers.
+          "include_dirs+": ["<!(node scripts/openssl-root.cjs include)"],
+          "libraries": ["<!@(node scripts/openssl-root.cjs libraries)"],
+          "conditions": [
+            ["OS=='linux'", {
+              # Node exports the same names: nothing in here may be bound to those, nor be seen.
+              # OpenSSL's own clean-up runs at the end of the process: the code must still be there.
+              "ldflags": [
+                "-Wl,--exclude-libs,ALL", "-Wl,-Bsymbolic", "-Wl,-z,nodelete",
+                "-Wl,--version-script=<(module_root_dir)/src-native/exports.map"
+              ]
+            }],
+            ["OS=='mac'", {
+              "xcode_settings": {
+                "OTHER_LDFLAGS": [
+                  "-Wl,-exported_symbol,_napi_register_module_v1",
+                  "-Wl,-exported_symbol,_node_api_module_get_api_version_v1"
+                ]
+              }
+            }]
+          ]
         }],
         ["sanitize==1", {
           "cflags!": ["-O3", "-fomit-frame-pointer"],

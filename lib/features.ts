@@ -1,11 +1,18 @@
 import { native } from './native';
+import { offeredGroups, offeredVersions, type ProtocolVersion } from './versions';
 
 /** What this build can do on the OpenSSL, and on the system, that it runs on. */
 export interface Features {
-  /** OpenSSL's version. */
+  /** The version of the OpenSSL that does the work. */
   readonly openssl: string;
+  /** It is linked into the addon (`OPENSSL_ROOT`), and is not Node's own. */
+  readonly ownOpenssl: boolean;
   /** Protocol versions that can be asked for. */
-  readonly versions: readonly string[];
+  readonly versions: readonly ProtocolVersion[];
+  /** Cipher suites of DTLS 1.2 and before that can be asked for, at security level 0. */
+  readonly ciphers: readonly string[];
+  /** Groups for `ecdhCurve`. */
+  readonly groups: readonly string[];
   /** Raw public keys (RFC 7250): OpenSSL 3.2 or later, that is, Node 22 or later, and not on Windows or macOS. */
   readonly rawPublicKeys: boolean;
   /** The native UDP socket sends many datagrams as one (UDP_SEGMENT, Linux). */
@@ -33,10 +40,22 @@ function probe(): { gso: boolean; gro: boolean } {
   return offloads;
 }
 
+let ciphers: readonly string[] | undefined;
+let groups: readonly string[] | undefined;
+
 export const features: Features = Object.freeze({
   openssl: native.openssl,
-  versions: Object.freeze(['DTLSv1', 'DTLSv1.2']),
+  ownOpenssl: native.ownOpenssl,
   rawPublicKeys: native.rawPublicKeys,
+  get versions(): readonly ProtocolVersion[] {
+    return offeredVersions();
+  },
+  get ciphers(): readonly string[] {
+    return (ciphers ??= Object.freeze(native.offeredCiphers()));
+  },
+  get groups(): readonly string[] {
+    return (groups ??= Object.freeze(offeredGroups()));
+  },
   get gso(): boolean {
     return probe().gso;
   },

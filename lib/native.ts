@@ -228,6 +228,13 @@ export interface Native {
   readonly openssl: string;
   /** RFC 7250. */
   readonly rawPublicKeys: boolean;
+  /** OpenSSL is linked into the addon, and is not Node's. */
+  readonly ownOpenssl: boolean;
+  /** What that OpenSSL has: of versions on the wire, and names in lists. */
+  offersVersion(version: number): boolean;
+  offersGroup(name: string): boolean;
+  offersSigalg(name: string): boolean;
+  offeredCiphers(): string[];
   readonly failures: readonly NativeFailure[];
   readonly trafficCounters: readonly string[];
   readonly endpointCounters: readonly string[];

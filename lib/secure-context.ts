@@ -6,6 +6,7 @@ import { native, type NativeSecureContext } from './native';
 import { requireRawPublicKeys } from './raw-public-keys';
 import { checkTicketKeys } from './resumption';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from './validate';
+import { setAlgorithms, versionNumber, type ProtocolVersion } from './versions';
 
 /** A string is taken as UTF-8. */
 export type Bytes = string | NodeJS.ArrayBufferView;
@@ -16,7 +17,7 @@ export interface PfxObject {
   passphrase?: string | undefined;
 }
 
-export type ProtocolVersion = 'DTLSv1' | 'DTLSv1.2' | 'DTLSv1.3';
+export type { ProtocolVersion };
 
 /** Options of {@link createSecureContext}; names and meaning as in `tls.createSecureContext`. */
 export interface SecureContextOptions {
@@ -48,9 +49,9 @@ export interface SecureContextOptions {
   ecdhCurve?: string | undefined;
   /** PEM Diffie-Hellman parameters or `'auto'`, for DHE suites. Default: none, so no DHE. */
   dhparam?: Bytes | undefined;
-  /** Default `'DTLSv1.2'`. */
+  /** Default `'DTLSv1.2'`. What can be asked for here: `features.versions`. */
   minVersion?: ProtocolVersion | undefined;
-  /** Default `'DTLSv1.2'`. */
+  /** Default `'DTLSv1.2'`. `'DTLSv1.3'` is refused as yet: it needs OpenSSL 4.1. */
   maxVersion?: ProtocolVersion | undefined;
   /** The server's order of suites counts, not the client's. Default true. */
   honorCipherOrder?: boolean | undefined;
@@ -108,32 +109,7 @@ export const CONTEXT_OPTIONS = [
   'secureOptions',
 ] as const;
 
-
-const VERSIONS: Readonly<Record<ProtocolVersion, number>> = {
-  DTLSv1: 0xfeff,
-  'DTLSv1.2': 0xfefd,
-  'DTLSv1.3': 0xfefc,
-};
-
 const SSL_OP_CIPHER_SERVER_PREFERENCE = 0x00400000;
-
-function versionNumber(name: string, value: ProtocolVersion): number {
-  if (!Object.hasOwn(VERSIONS, value)) {
-    throw usageError(
-      'ERR_INVALID_ARG_VALUE',
-      `'${name}' cannot be '${value as string}'`,
-      `Use one of ${Object.keys(VERSIONS).join(', ')}.`,
-    );
-  }
-  if (value === 'DTLSv1.3') {
-    throw usageError(
-      'ERR_DTLS_UNSUPPORTED',
-      `'${name}' cannot be 'DTLSv1.3' yet (OpenSSL here: ${native.openssl})`,
-      'No release of this package supports it yet; it needs OpenSSL 4.1 or later.',
-    );
-  }
-  return VERSIONS[value];
-}
 
 /** @internal The authorities that a tls client trusts, in PEM: the same array until they are set anew. */
 export function defaultAuthorities(): readonly string[] {
@@ -209,11 +185,7 @@ export class SecureContext {
     this.#pfx = readPfx(options);
     withTypedErrors(() => {
       context.setVersions(min, max);
-      context.setCiphers(strings.ciphers);
-      if (strings.sigalgs !== undefined) context.setSigalgs(strings.sigalgs);
-      if (strings.ecdhCurve !== undefined && strings.ecdhCurve !== 'auto') {
-        context.setGroups(strings.ecdhCurve);
-      }
+      setAlgorithms(context, strings);
       if (options.dhparam !== undefined) context.setDhparam(bytes('dhparam', options.dhparam));
       if (strings.sessionIdContext !== undefined) {
         context.setSessionIdContext(Buffer.from(strings.sessionIdContext));

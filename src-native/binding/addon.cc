@@ -6,6 +6,7 @@
 #include "binding/wraps.h"
 #include "core/error.h"
 #include "core/key_block.h"
+#include "core/offers.h"
 #include "core/raw_public_key.h"
 #include "core/srtp.h"
 #include "io/dont_fragment.h"
@@ -48,9 +49,34 @@ Napi::Value prf(const Napi::CallbackInfo& info) {
   return result;
 }
 
+// Of a function of core/offers.h.
+template <bool (*Offers)(const char*)>
+Napi::Value offers_name(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), Offers(info[0].As<Napi::String>().Utf8Value().c_str()));
+}
+
+Napi::Value offers_number(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), offers_version(info[0].As<Napi::Number>().Int32Value()));
+}
+
+Napi::Value cipher_names(const Napi::CallbackInfo& info) {
+  Napi::Array names = Napi::Array::New(info.Env());
+  for (const std::string& name : offered_ciphers()) names.Set(names.Length(), name);
+  return names;
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
   exports.Set("rawPublicKeys", rpk::supported());
+#ifdef DTLS_STATIC_OPENSSL
+  exports.Set("ownOpenssl", true);
+#else
+  exports.Set("ownOpenssl", false);
+#endif
+  exports.Set("offersVersion", Napi::Function::New(env, offers_number));
+  exports.Set("offersGroup", Napi::Function::New(env, offers_name<offers_group>));
+  exports.Set("offersSigalg", Napi::Function::New(env, offers_name<offers_sigalg>));
+  exports.Set("offeredCiphers", Napi::Function::New(env, cipher_names));
   exports.Set("failures", failure_table(env));
 #define DTLS_STAT(name) #name,
   exports.Set("trafficCounters", names_of(env, {

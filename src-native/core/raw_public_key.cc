@@ -6,13 +6,17 @@
 
 // Weak: null where the OpenSSL that runs has no such function. Its headers may be older, too.
 #if defined(__ELF__)
+#ifdef DTLS_STATIC_OPENSSL
+// Of the OpenSSL in here and never of Node's, which exports the same names.
+#define DTLS_WEAK __attribute__((weak, visibility("hidden")))
+#else
+#define DTLS_WEAK __attribute__((weak))
+#endif
 extern "C" {
-int SSL_set1_client_cert_type(SSL* ssl, const unsigned char* types, size_t size)
-    __attribute__((weak));
-int SSL_set1_server_cert_type(SSL* ssl, const unsigned char* types, size_t size)
-    __attribute__((weak));
-EVP_PKEY* SSL_get0_peer_rpk(const SSL* ssl) __attribute__((weak));
-EVP_PKEY* X509_STORE_CTX_get0_rpk(const X509_STORE_CTX* store) __attribute__((weak));
+int SSL_set1_client_cert_type(SSL* ssl, const unsigned char* types, size_t size) DTLS_WEAK;
+int SSL_set1_server_cert_type(SSL* ssl, const unsigned char* types, size_t size) DTLS_WEAK;
+EVP_PKEY* SSL_get0_peer_rpk(const SSL* ssl) DTLS_WEAK;
+EVP_PKEY* X509_STORE_CTX_get0_rpk(const X509_STORE_CTX* store) DTLS_WEAK;
 }
 #define DTLS_HAS_WEAK_SYMBOLS 1
 #else
