@@ -17,7 +17,11 @@ run('npx', ['--no-install', 'publint', '--strict', tarball]);
 
 // Installed from the tarball: the addon compiles from what was packed, and both doors open.
 writeFileSync(join(folder, 'package.json'), '{ "private": true }');
-run('npm', ['install', '--no-audit', '--no-fund', tarball], { cwd: folder });
+run('npm', ['install', '--no-audit', '--no-fund', tarball], {
+  cwd: folder,
+  // Prebuilt binaries may have been packed, too: scripts/smoke-pack.mjs meets those.
+  env: { ...process.env, npm_config_build_from_source: 'true' },
+});
 // Every name that require() gives, import must give too.
 const doors = `
   import * as imported from 'dgram-dtls';

@@ -1,0 +1,240 @@
+// Packs the package with the binaries in prebuilds/, and meets it as its users will:
+// npm run smoke [-- --node 20,26]
+// Installed with npm, pnpm and yarn where no compiler, no make and no python is; then programs in
+// CommonJS, as ES modules and in TypeScript, on each Node; then types by several TypeScripts, and
+// bundlers. The tools are packages that are installed into .cache/smoke, and dependencies of nothing.
+
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
+import { rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { nodeExecutable, nodePrefix, SUPPORTED } from './nodes.mjs';
+import { MOST_PACKED } from './targets.mjs';
+import { changed, fail, files, output, root, run } from './tools.mjs';
+
+const { values } = parseArgs({ options: { node: { type: 'string', default: SUPPORTED.join(',') } } });
+const versions = values.node.split(',');
+
+const TYPESCRIPTS = ['5.2', '5.4', '5.9', '6', '7'];
+const TOOLS = {
+  pnpm: '^10',
+  yarn: '^1.22',
+  '@yarnpkg/cli-dist': '^4',
+  esbuild: '^0.28',
+  webpack: '^5',
+  '@types/node': '^20',
+  ...Object.fromEntries(TYPESCRIPTS.map((one) => [`typescript-${one}`, `npm:typescript@${one}`])),
+};
+
+// A binary that is older than its sources would not fit the JavaScript around it.
+const sources = Math.max(changed('src-native'), changed('binding.gyp'));
+if (process.platform !== 'linux') fail('smoke: a PATH without compilers is made for Linux only');
+const prebuilt = `prebuilds/linux-${process.arch}`;
+if (!files(prebuilt, '.node').some((file) => changed(file) >= sources))
+  run('node', ['scripts/prebuild.mjs', '--arch', process.arch]);
+
+const folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-smoke-'));
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+
+let passed = 0;
+let failed = 0;
+/** One thing to hold: `act` throws an Error, with what was printed, when it does not. */
+function check(title, act) {
+  try {
+    act();
+    ++passed;
+    console.log(`  ok ${title}`);
+  } catch (error) {
+    ++failed;
+    console.log(`  FAILED ${title}\n${error.message}`);
+  }
+}
+
+/** What a command prints, or an Error. */
+function printed(command, args, options) {
+  const { error, status, stdout, stderr } = spawnSync(command, args, {
+    encoding: 'utf8',
+    timeout: 300_000,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...options,
+  });
+  if (error || status !== 0)
+    throw new Error(`${command} ${args.join(' ')}\n${error?.message ?? ''}${stdout}${stderr}`);
+  return stdout;
+}
+
+function expectHello(text) {
+  if (!/^hello by DTLSv1\.2 on OpenSSL \d+\.\d+\.\d+\S*$/m.test(text)) throw new Error(text);
+}
+
+function project(name, manifest = {}) {
+  const path = join(folder, name);
+  mkdirSync(path);
+  writeFileSync(join(path, 'package.json'), JSON.stringify({ private: true, ...manifest }));
+  for (const program of ['program.cjs', 'program.mjs', 'program.mts'])
+    cpSync(join(root, 'test/smoke', program), join(path, program));
+  return path;
+}
+
+/** A PATH with this Node and a shell, and nothing that compiles. */
+function bare(version) {
+  const bin = join(folder, `bin-${version}`);
+  if (!existsSync(bin)) {
+    mkdirSync(bin);
+    symlinkSync(nodeExecutable(nodePrefix(version)), join(bin, 'node'));
+    for (const tool of ['sh', 'uname']) symlinkSync(output('which', [tool]), join(bin, tool));
+  }
+  return {
+    node: join(bin, 'node'),
+    env: {
+      PATH: bin,
+      HOME: process.env.HOME,
+      npm_config_registry: registry,
+      npm_config_cafile: cafile,
+      YARN_NPM_REGISTRY_SERVER: registry.replace(/\/$/, ''),
+      ...(cafile && { YARN_HTTPS_CA_FILE_PATH: cafile, NODE_EXTRA_CA_CERTS: cafile }),
+      YARN_ENABLE_IMMUTABLE_INSTALLS: 'false',
+      YARN_ENABLE_TELEMETRY: 'false',
+      YARN_GLOBAL_FOLDER: join(root, '.cache/yarn'),
+    },
+  };
+}
+const configured = (name) => output('npm', ['config', 'get', name]).replace(/^(null|undefined)$/, '');
+const registry = configured('registry');
+const cafile = configured('cafile');
+
+const tools = join(root, '.cache/smoke');
+const manifest = JSON.stringify({ private: true, dependencies: TOOLS }, undefined, 2);
+const manifestFile = join(tools, 'package.json');
+if (!existsSync(manifestFile) || readFileSync(manifestFile, 'utf8') !== manifest) {
+  mkdirSync(tools, { recursive: true });
+  writeFileSync(manifestFile, manifest);
+  // In a folder of links npm would take the links for the packages.
+  run('npm', ['install', '--silent', '--no-package-lock', '--no-audit', '--no-fund'], { cwd: tools });
+}
+const tool = (...path) => join(tools, 'node_modules', ...path);
+
+console.log('\n--- the package');
+run('npm', ['run', '--silent', 'build:ts']);
+const [{ filename }] = JSON.parse(
+  output('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]),
+);
+const tarball = join(folder, filename);
+check(`is smaller than ${MOST_PACKED} bytes: ${statSync(tarball).size}`, () => {
+  if (statSync(tarball).size > MOST_PACKED) throw new Error(`${statSync(tarball).size} bytes`);
+});
+
+const npm = process.env.npm_execpath ?? fail('smoke: npm run smoke');
+const MANAGERS = {
+  npm: {
+    add: [npm, 'install', '--no-audit', '--no-fund', '--omit=dev', tarball],
+    run: [],
+  },
+  pnpm: { add: [tool('pnpm/bin/pnpm.cjs'), 'add', tarball], run: [] },
+  'yarn 1': {
+    add: [
+      ...[tool('yarn/bin/yarn.js'), 'add', '--no-lockfile', '--non-interactive'],
+      // It would take an earlier tarball of the same name from its own cache.
+      ...['--cache-folder', join(folder, 'yarn-cache'), `file:${tarball}`],
+    ],
+    run: [],
+  },
+  "yarn 4 with Plug'n'Play": {
+    manifest: { packageManager: 'yarn@4.0.0' },
+    add: [tool('@yarnpkg/cli-dist/bin/yarn.js'), 'add', `dgram-dtls@file:${tarball}`],
+    run: [tool('@yarnpkg/cli-dist/bin/yarn.js'), 'node'],
+  },
+};
+
+for (const [name, manager] of Object.entries(MANAGERS)) {
+  // npm comes with each Node; the others are tried on the oldest and the newest.
+  const ends = [...new Set([versions[0], versions.at(-1)])];
+  for (const version of name === 'npm' ? versions : ends) {
+    console.log(`\n--- ${name} on Node ${version}, no compiler`);
+    const { node, env } = bare(version);
+    const cwd = project(`${name}-${version}`.replaceAll(/[^\w-]/g, '-'), manager.manifest);
+    if (manager.manifest) writeFileSync(join(cwd, 'yarn.lock'), '');
+    check('has none', () => {
+      for (const program of ['g++', 'gcc', 'c++', 'cc', 'clang', 'make', 'python3', 'python'])
+        if (spawnSync(program, ['--version'], { env }).error === undefined) throw new Error(program);
+    });
+    check('installs', () => printed(node, manager.add, { cwd, env }));
+    check('compiles nothing', () => {
+      if (existsSync(join(cwd, 'node_modules/dgram-dtls/build'))) throw new Error('build is there');
+    });
+    for (const program of ['program.cjs', 'program.mjs'])
+      check(`runs ${program}`, () => expectHello(printed(node, [...manager.run, program], { cwd, env })));
+  }
+}
+
+console.log('\n--- TypeScript');
+const typed = project('typed', { type: 'module' });
+const { node: newest, env } = bare(versions.at(-1));
+check('installs', () => printed(newest, MANAGERS.npm.add, { cwd: typed, env }));
+mkdirSync(join(typed, 'node_modules/@types'));
+for (const name of ['node', 'undici-types']) {
+  const from = name === 'node' ? tool('@types/node') : tool('undici-types');
+  const to = join(typed, 'node_modules', name === 'node' ? '@types/node' : name);
+  if (existsSync(from)) cpSync(from, to, { recursive: true });
+}
+for (const version of TYPESCRIPTS) {
+  for (const [module, resolution] of [
+    ['node16', 'node16'],
+    ['nodenext', 'nodenext'],
+    ['esnext', 'bundler'],
+  ]) {
+    check(`${version} compiles program.mts with moduleResolution ${resolution}`, () =>
+      printed(
+        process.execPath,
+        [
+          tool(`typescript-${version}`, 'bin/tsc'),
+          ...['--module', module, '--moduleResolution', resolution, '--target', 'es2022'],
+          ...['--strict', '--skipLibCheck', 'false', '--types', 'node', '--outDir', `out-${resolution}`],
+          ...['--rootDir', '.', 'program.mts'],
+        ],
+        { cwd: typed },
+      ),
+    );
+  }
+}
+for (const version of versions) {
+  const { node, env } = bare(version);
+  check(`runs what was compiled on Node ${version}`, () =>
+    expectHello(printed(node, ['out-nodenext/program.mjs'], { cwd: typed, env })),
+  );
+}
+
+console.log('\n--- bundlers');
+// As docs/installing.md says.
+const bundle = {
+  esbuild: `require('esbuild').buildSync({ entryPoints: ['program.mjs'], bundle: true,
+    platform: 'node', format: 'esm', external: ['dgram-dtls'], outfile: 'bundle/esbuild.mjs' })`,
+  webpack: `require('webpack')({ mode: 'production', target: 'node', entry: './program.cjs',
+    externals: { 'dgram-dtls': 'commonjs dgram-dtls' },
+    output: { path: process.cwd() + '/bundle', filename: 'webpack.cjs' } },
+    (error, stats) => { if (error || stats.hasErrors() || stats.hasWarnings())
+      throw error ?? new Error(stats.toString()); })`,
+};
+for (const [name, script] of Object.entries(bundle)) {
+  const file = name === 'esbuild' ? 'bundle/esbuild.mjs' : 'bundle/webpack.cjs';
+  check(`${name} makes a bundle that runs`, () => {
+    printed(process.execPath, ['-e', script], {
+      cwd: typed,
+      env: { ...process.env, NODE_PATH: tool() },
+    });
+    expectHello(printed(newest, [file], { cwd: typed, env }));
+  });
+}
+check('a bundle that swallows the package says what to do', () => {
+  const swallow = bundle.esbuild.replace("external: ['dgram-dtls'],", '').replaceAll('esm', 'cjs');
+  const script = swallow.replaceAll('program.mjs', 'program.cjs').replace('esbuild.mjs', 'all.cjs');
+  printed(process.execPath, ['-e', script], { cwd: typed, env: { ...process.env, NODE_PATH: tool() } });
+  const { stderr } = spawnSync(newest, ['bundle/all.cjs'], { cwd: typed, env, encoding: 'utf8' });
+  if (!/ERR_DTLS_ADDON/.test(stderr) || !/keep 'dgram-dtls' external/.test(stderr))
+    throw new Error(stderr);
+});
+
+console.log(`\n${passed} passed, ${failed} failed, 0 skipped`);
+process.exit(failed > 0 ? 1 : 0);
