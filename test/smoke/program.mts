@@ -1,13 +1,12 @@
 // A user's first program, in TypeScript: scripts/smoke-pack.mjs compiles it with several versions of
 // the compiler, and runs it where the package is installed.
 import { once } from 'node:events';
-import type {
-  DTLSError} from 'dgram-dtls';
 import {
   connect,
   createServer,
   features,
   type ConnectOptions,
+  type DTLSError,
   type DTLSSocket,
   type Features,
   type ServerOptions,
