@@ -44,6 +44,11 @@ describe('two OpenSSLs in one process', () => {
       if (isNew(copy.features.openssl)) expect(optional).to.not.throw();
       else expect(optional).to.throw(copy.DTLSError).with.property('code', 'ERR_DTLS_INVALID_CURVES');
     }
+    // Found by name at run time, where Node's must not be found.
+    for (const { features } of [own, nodes]) {
+      const has = Number.parseFloat(features.openssl) >= 3.2;
+      expect(features.rawPublicKeys, features.openssl).to.equal(has);
+    }
     // Debian 12 has 3.0: there, and in CI, the two must differ.
     if (own.features.openssl.startsWith('3.0.')) {
       expect(isNew(nodes.features.openssl), nodes.features.openssl).to.be.true;
