@@ -3,6 +3,9 @@
 import { fork } from 'node:child_process';
 import { join } from 'node:path';
 
+/** For start(): the library over node:dgram in place of its own socket. */
+export const overDgram = { env: { DGRAM_DTLS_TRANSPORT: 'dgram' } };
+
 const child = join(import.meta.dirname, 'child.mjs');
 const running = new Set();
 
@@ -13,8 +16,8 @@ const PATIENCE = 120_000;
  * Starts a process that serves the functions of a module in sides/: `side.call(name, ...args)`.
  * `side.stop()` ends it.
  */
-export async function start(module, credentials, execArgv = []) {
-  const subprocess = fork(child, [module], { execArgv });
+export async function start(module, credentials, { execArgv = [], env = {} } = {}) {
+  const subprocess = fork(child, [module], { execArgv, env: { ...process.env, ...env } });
   const waiting = new Map();
   let next = 0;
   running.add(subprocess);

@@ -1,11 +1,13 @@
-// npm run bench [-- --quick] [--json | --markdown] [--only=receive,memory] [--rounds=5]
+// npm run bench [-- --quick] [--json | --markdown] [--only=receive,memory] [--rounds=5] [--chart=FILE]
 //
 // Measures the library against plain node:dgram and plain C on the same OpenSSL. What each row
 // means: docs/performance.md.
 
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { developmentCertificate } from '../examples/certificate.mjs';
 import { fail } from '../scripts/tools.mjs';
+import { chart } from './chart.mjs';
 import { buildAddon } from './native.mjs';
 import { stopAll } from './processes.mjs';
 import { environment, markdown } from './report.mjs';
@@ -17,10 +19,22 @@ const { values: flags } = parseArgs({
     markdown: { type: 'boolean', default: false },
     only: { type: 'string' },
     rounds: { type: 'string' },
+    chart: { type: 'string' },
+    most: { type: 'string' },
   },
 });
 
-const names = ['receive', 'send', 'round-trip', 'create-socket', 'handshakes', 'diagnostics', 'memory', 'sessions'];
+const names = [
+  'receive',
+  'send',
+  'round-trip',
+  'create-socket',
+  'handshakes',
+  'storm',
+  'diagnostics',
+  'memory',
+  'sessions',
+];
 const wanted = flags.only === undefined ? names : flags.only.split(',');
 const unknown = wanted.find((name) => !names.includes(name));
 if (unknown !== undefined) fail(`no measurement '${unknown}': there are ${names.join(', ')}`);
@@ -28,13 +42,16 @@ if (process.platform !== 'linux') fail('the benchmarks need Linux (UDP_SEGMENT, 
 
 buildAddon();
 const { cert, key, ca } = await developmentCertificate();
+// --most=10000 leaves out what takes more sessions, and more memory, than that.
+const most = Number(flags.most ?? 100_000);
+const upTo = (counts, quick) => (flags.quick ? [quick] : counts.filter((count) => count <= most));
 const settings = {
   credentials: { cert, key, ca },
   rounds: Number(flags.rounds ?? (flags.quick ? 1 : 5)),
   milliseconds: flags.quick ? 250 : 1200,
   // Sessions of the memory measurement, and of the one with many.
-  idle: flags.quick ? 100 : 2000,
-  many: flags.quick ? 500 : 10000,
+  idle: upTo([1000, 10_000, 100_000], 100),
+  many: upTo([1000, 100_000], 500),
   quick: flags.quick,
 };
 
@@ -50,4 +67,5 @@ try {
 }
 
 const report = { environment: environment(), rounds: settings.rounds, rows };
+if (flags.chart !== undefined) writeFileSync(flags.chart, chart(report));
 console.log(flags.json ? JSON.stringify(report, null, 2) : markdown(report));

@@ -359,11 +359,12 @@ function resolveUdp(options: UdpSocketOptions & { transport?: TransportOption | 
     }
   }
   const reusePort = flag('reusePort', options.reusePort, false);
-  if (reusePort && transport !== 'native' && !supportsReusePort()) {
+  const isNative = (transport === 'auto' ? automaticTransport() : transport) === 'native';
+  if (reusePort && !isNative && !supportsReusePort()) {
     throw usageError(
       'ERR_DTLS_UNSUPPORTED',
       `'reusePort' is not supported by node:dgram of Node ${process.versions.node}`,
-      'Use Node 22.12 or later.',
+      "Use Node 22.12 or later, or on Linux 'transport: 'native''.",
     );
   }
   if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {

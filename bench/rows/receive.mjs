@@ -1,12 +1,19 @@
-import { alternate, rowsOfRates, sleep } from '../measure.mjs';
-import { start } from '../processes.mjs';
+import { alternate, row, rowsOfRates, sleep } from '../measure.mjs';
+import { overDgram, start } from '../processes.mjs';
 
-/** A handler on the server against one on a plain socket; senders in C that outrun both. */
+/** A handler on the server against one on a plain socket, and against C; senders in C that outrun them. */
 export async function measure({ credentials, rounds, milliseconds }) {
-  const [dtls, plain, program, sender] = await Promise.all(
-    ['dtls', 'plain', 'native', 'native'].map((side) => start(side, credentials)),
-  );
+  const [dtls, dgram, batches, plain, program, sender] = await Promise.all([
+    start('dtls', credentials),
+    start('dtls', credentials, overDgram),
+    start('dtls', credentials),
+    start('plain', credentials),
+    start('native', credentials),
+    start('native', credentials),
+  ]);
   const toDtls = await sender.call('connect', await dtls.call('serve'));
+  const toDgram = await sender.call('connect', await dgram.call('serve'));
+  const toBatches = await sender.call('connect', await batches.call('serveBatches'));
   const toPlain = await sender.call('connectPlain', await plain.call('serve'));
   const [sink, sinkPort] = await program.call('openSink');
   const accepted = program.call('accept', sink);
@@ -14,34 +21,68 @@ export async function measure({ credentials, rounds, milliseconds }) {
   await accepted;
 
   // The sender begins before the receiver counts, and ends after it.
-  const whileSending = async (to, size, received) => {
-    const sent = sender.call('blast', to, size, milliseconds + 400);
-    await sleep(200);
+  const sentRates = [];
+  const whileSending = async (to, size, merged, received) => {
+    const sent = sender.call('blast', to, size, milliseconds + 300, merged);
+    await sleep(150);
     const rates = await received();
     const { count, seconds } = await sent;
-    const sentRate = count / seconds;
-    if (sentRate < rates.clock) console.error(`the sender was slow: ${Math.round(sentRate)}/s`);
+    sentRates.push(count / seconds);
     return rates;
   };
+  const subjects = (size, merged) => ({
+    ours: () => whileSending(toDtls, size, merged, () => dtls.call('received', milliseconds)),
+    overDgram: () => whileSending(toDgram, size, merged, () => dgram.call('received', milliseconds)),
+    plainly: () => whileSending(toPlain, size, merged, () => plain.call('received', milliseconds)),
+    inC: () =>
+      whileSending(toProgram, size, merged, () => program.call('received', milliseconds, sink, merged)),
+  });
 
   const rows = [];
-  for (const size of [1200, 64]) {
-    const { ours, plainly, inC } = await alternate(rounds, {
-      ours: () => whileSending(toDtls, size, () => dtls.call('received', milliseconds)),
-      plainly: () => whileSending(toPlain, size, () => plain.call('received', milliseconds)),
-      inC: () => whileSending(toProgram, size, () => program.call('received', milliseconds, sink)),
-    });
-    const common = { name: `receive ${size} bytes`, unit: 'messages', ours };
+  for (const size of [1200, 200, 64]) {
+    const { ours, overDgram: dgramRates, plainly, inC } = await alternate(rounds, subjects(size, true));
+    const at1200 = size === 1200;
+    const name = `receive ${size} bytes`;
+    const common = { unit: 'messages' };
+    const versus = 'node:dgram, unencrypted';
     rows.push(
+      ...rowsOfRates({ ...common, name, ours, reference: plainly, versus, target: at1200 ? 5 : undefined }),
       ...rowsOfRates({
         ...common,
-        reference: plainly,
-        versus: 'node:dgram, unencrypted',
-        target: 0.75,
+        name,
+        ours,
+        reference: inC,
+        versus: 'C program, GRO',
+        target: at1200 ? 0.85 : undefined,
       }),
-      ...rowsOfRates({ ...common, reference: inC, versus: 'C program, OpenSSL' }),
+      ...rowsOfRates({ ...common, name: `${name}, transport 'dgram'`, ours: dgramRates, reference: plainly, versus }),
     );
   }
-  for (const side of [dtls, plain, program, sender]) side.stop();
+  const { ours, inC } = await alternate(rounds, subjects(1200, false));
+  rows.push(
+    ...rowsOfRates({
+      name: 'receive 1200 bytes, sender without GSO',
+      unit: 'messages',
+      ours,
+      reference: inC,
+      versus: 'C program, one call each',
+      target: 0.9,
+    }),
+  );
+  const both = await alternate(rounds, {
+    batches: () => whileSending(toBatches, 1200, true, () => batches.call('received', milliseconds)),
+    single: () => whileSending(toDtls, 1200, true, () => dtls.call('received', milliseconds)),
+  });
+  rows.push(
+    row({
+      name: "receive 1200 bytes, 'messages', by CPU time",
+      unit: 'messages/s',
+      ours: both.batches.map(({ cpu }) => cpu),
+      reference: both.single.map(({ cpu }) => cpu),
+      versus: "'message'",
+      target: 1,
+    }),
+  );
+  for (const side of [dtls, dgram, batches, plain, program, sender]) side.stop();
   return rows;
 }

@@ -1,6 +1,7 @@
-// The library over node:dgram.
+// The library, over its own socket or, with DGRAM_DTLS_TRANSPORT=dgram, over node:dgram.
 
 import { once } from 'node:events';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { connect as connectDtls, createSecureContext, createServer } from 'dgram-dtls';
 import { loadAddon } from '../native.mjs';
 import { Counter, pingFor, sendFor, Stopwatch } from './counter.mjs';
@@ -8,6 +9,7 @@ import { Counter, pingFor, sendFor, Stopwatch } from './counter.mjs';
 const counter = new Counter();
 let credentials;
 let socket;
+let echoing;
 
 export function begin(given) {
   credentials = given;
@@ -30,14 +32,36 @@ export async function serve() {
   return server.address().port;
 }
 
+export async function serveBatches() {
+  const server = await listen((session) => {
+    session.on('messages', (messages) => {
+      counter.count += messages.length;
+    });
+  });
+  return server.address().port;
+}
+
 export const received = (milliseconds) => counter.rates(milliseconds);
 
 export async function serveEcho() {
   const answer = (session) => {
     session.on('message', (message) => session.send(message));
   };
-  const server = await listen(answer, { heartbeat: true });
-  return server.address().port;
+  echoing = await listen(answer, { heartbeat: true, maxSessions: 0, maxSessionsPerHost: 0 });
+  return echoing.address().port;
+}
+
+/** How late the event loop is, and handshakes for each second of CPU time, while others shake hands. */
+export async function delays(milliseconds) {
+  const resolution = 1;
+  const delay = monitorEventLoopDelay({ resolution });
+  const before = echoing.stats.handshakesCompleted;
+  const watch = new Stopwatch();
+  delay.enable();
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  delay.disable();
+  const { cpu } = watch.rates(echoing.stats.handshakesCompleted - before);
+  return { p99: delay.percentile(99) / 1e6 - resolution, cpu };
 }
 
 const clientOptions = () => ({
@@ -86,9 +110,12 @@ let held = 0;
 
 /** A server that keeps every session; the senders have an address each. */
 export async function prepareHold() {
-  const server = await listen(() => {
-    ++held;
-  }, { maxSessions: 0, maxSessionsPerHost: 0 });
+  const server = await listen(
+    () => {
+      ++held;
+    },
+    { maxSessions: 0, maxSessionsPerHost: 0 },
+  );
   return { port: server.address().port };
 }
 

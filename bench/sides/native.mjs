@@ -15,9 +15,12 @@ export const {
   connect,
   connectPlain,
   countDatagrams,
+  echo,
   openSessions,
   openSink,
+  ping,
   receiveFromMany,
+  shakeHands,
 } = addon;
 
 export function received(milliseconds, sink, merged) {

@@ -12,8 +12,10 @@ namespace dtls::binding {
 namespace {
 
 // One wake-up of JavaScript is for at most so many calls of recvmmsg: the rest of the event loop
-// has its turn, too, and what there is to say has room in the outbox.
+// has its turn, too, and what there is to say has room in the outbox. After this long no second
+// call is made: sixteen steps of handshakes would take several milliseconds.
 constexpr int kReceiveCalls = 2;
+constexpr double kReceiveTime = 1;  // milliseconds
 
 // Until the next try, when a queue below the socket is full and nobody will tell when it is not.
 constexpr uint64_t kFirstRetry = 1;
@@ -147,6 +149,11 @@ void UdpWrap::on_handle_closed(uv_handle_t* handle) {
 void UdpWrap::stop() {
   if (handles_ != nullptr) close_handles(handles_);
   socket_.reset();
+  // These functions know this socket: while it holds them, neither would ever be collected.
+  begin_.Reset();
+  wake_.Reset();
+  endpoint_object_.Reset();
+  outbox_object_.Reset();
 }
 
 void UdpWrap::poll() {
@@ -161,6 +168,7 @@ void UdpWrap::poll() {
 void UdpWrap::on_poll(int status, int events) {
   const Napi::Env env = Env();
   const Napi::HandleScope scope(env);
+  const Napi::Object kept = Value();  // a handler may close this socket and forget it
   if (outbox_->outbox().empty()) peers_.clear();
   if (status < 0) {
     // libuv stops polling at an error on the socket: an ICMP message, as a rule.
@@ -188,8 +196,10 @@ void UdpWrap::receive_some() {
     batch_time_ = now();
     switch (socket_->receive(outbox_->buffers(), *this, error)) {
       case io::UdpSocket::Received::kNothing:
+      case io::UdpSocket::Received::kAll:
         return;
       case io::UdpSocket::Received::kSome:
+        if (now() - batch_time_ > kReceiveTime) return;
         continue;
       case io::UdpSocket::Received::kFailed:
         endpoint_->endpoint().transport_error(PeerAddress(), error);

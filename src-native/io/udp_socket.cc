@@ -226,7 +226,7 @@ UdpSocket::Received UdpSocket::receive(ReceiveBuffers& buffers, UdpListener& lis
     }
     listener.on_datagrams(datagrams, segment, names[i], peer);
   }
-  return Received::kSome;
+  return static_cast<size_t>(received) < messages.size() ? Received::kAll : Received::kSome;
 }
 
 void UdpSocket::read_errors(UdpListener& listener) const {

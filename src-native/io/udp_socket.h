@@ -83,7 +83,8 @@ class UdpSocket {
   int local_address(SocketAddress& address) const;
   int set_ttl(int ttl) const;
 
-  enum class Received { kNothing, kSome, kFailed };
+  // kAll: some, and there was no more; kSome: there may be.
+  enum class Received { kNothing, kSome, kAll, kFailed };
   // One system call's worth. kFailed: the descriptor is of no use any more; `error` says why.
   Received receive(ReceiveBuffers& buffers, UdpListener& listener, int& error);
   void read_errors(UdpListener& listener) const;

@@ -363,6 +363,9 @@ void Link::answer(Side& side, const Event& event) {
                                    false, now());
       return;
     }
+    case LookupKind::kOcspResponse:
+      side.endpoint.answer_ocsp(id.slot, id.generation, false, {}, now());
+      return;
     case LookupKind::kNewSession:
       side.store(event);
       side.endpoint.answer_new_session(id.slot, id.generation, now());

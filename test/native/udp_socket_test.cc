@@ -177,7 +177,7 @@ TEST_CASE("udp: what comes cut is dropped and counted, merged or not") {
   CHECK(from.udp->flush(from.ear) == Flushed::kAll);
   while (to.udp->stats().truncated + to.ear.datagrams.size() < 12 && to.wait(POLLIN)) {
     int error = 0;
-    REQUIRE(to.udp->receive(to.buffers, to.ear, error) == Received::kSome);
+    REQUIRE(to.udp->receive(to.buffers, to.ear, error) != Received::kFailed);
   }
   CHECK(to.udp->stats().truncated + to.ear.datagrams.size() == 12);
   REQUIRE(to.ear.datagrams.size() != 0);
