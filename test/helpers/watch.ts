@@ -145,11 +145,11 @@ export class WatchedServer extends Watch {
     });
   }
 
-  /** The first socket. */
-  async connection(): Promise<WatchedSocket> {
+  /** The first socket, or a later one. */
+  async connection(index = 0): Promise<WatchedSocket> {
     return this.until(
       'connection',
-      () => this.sockets[0],
+      () => this.sockets[index],
       () => 'nothing',
     );
   }
