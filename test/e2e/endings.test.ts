@@ -636,6 +636,14 @@ describe('endings', () => {
       });
     });
 
+    it('is held by what is referenced again', async () => {
+      expect(await run('exit.ts', ['ref'])).to.include({
+        code: 0,
+        stdout: 'held by the server\nheld by the session\nclient close false\nexit 0\n',
+        stderr: '',
+      });
+    });
+
     it('is not held by sessions that were unreferenced', async () => {
       expect(await run('exit.ts', ['unref-session'])).to.include({
         code: 0,
