@@ -62,6 +62,7 @@ export type { OcspCallback } from './ocsp';
 export type { PublicKey } from './raw-public-keys';
 export type { PeerFingerprint } from './fingerprints';
 export type { SecureContextWatch, WatchSecureContextOptions } from './reload';
+export type { ResumeSessionCallback } from './resumption';
 export type { SrtpKeys, SrtpProfile } from './srtp';
 export type { EndpointStats, TrafficStats, UdpStats } from './stats';
 export type { DatagramReceiver, DatagramTransport, Peer } from './transport';

@@ -41,6 +41,7 @@ export interface NativeSecureContext {
   addCa(pem: Uint8Array): void;
   addCrl(pem: Uint8Array): void;
   setSessionTimeout(seconds: number): void;
+  allowPartialChain(): void;
 }
 
 /** What a server seals its session tickets with. */

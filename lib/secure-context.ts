@@ -41,6 +41,11 @@ export interface SecureContextOptions {
   ca?: Bytes | readonly Bytes[] | undefined;
   /** PEM revocation lists. With any, every certificate of a chain is checked against one. */
   crl?: Bytes | readonly Bytes[] | undefined;
+  /**
+   * A chain may end at any certificate in `ca`, an intermediate or the peer's own, and not at a root only.
+   * Default false.
+   */
+  allowPartialTrustChain?: boolean | undefined;
   /** OpenSSL cipher list. Default: {@link DEFAULT_CIPHERS}. */
   ciphers?: string | undefined;
   /** Colon-separated signature algorithms. Default: OpenSSL's. */
@@ -96,6 +101,7 @@ export const CONTEXT_OPTIONS = [
   'rawPublicKey',
   'ca',
   'crl',
+  'allowPartialTrustChain',
   'ciphers',
   'sigalgs',
   'ecdhCurve',
@@ -196,6 +202,9 @@ export class SecureContext {
       context.setOptions(secureOptions);
       if (flag('honorCipherOrder', options.honorCipherOrder, true)) {
         context.setOptions(SSL_OP_CIPHER_SERVER_PREFERENCE);
+      }
+      if (flag('allowPartialTrustChain', options.allowPartialTrustChain, false)) {
+        context.allowPartialChain();
       }
       addIdentities(context, options, this.#pfx);
       if (rawPublicKey) context.showRawKey();

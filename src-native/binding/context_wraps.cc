@@ -66,6 +66,7 @@ Napi::Function SecureContextWrap::define(Napi::Env env) {
           InstanceMethod<&SecureContextWrap::add_ca>("addCa"),
           InstanceMethod<&SecureContextWrap::add_crl>("addCrl"),
           InstanceMethod<&SecureContextWrap::set_session_timeout>("setSessionTimeout"),
+          InstanceMethod<&SecureContextWrap::allow_partial_chain>("allowPartialChain"),
       });
 }
 
@@ -102,6 +103,10 @@ void SecureContextWrap::set_options(const Napi::CallbackInfo& info) {
 
 void SecureContextWrap::set_session_id_context(const Napi::CallbackInfo& info) {
   throw_if_failed(info.Env(), context_->set_session_id_context(bytes_of(info[0])));
+}
+
+void SecureContextWrap::allow_partial_chain(const Napi::CallbackInfo& /*info*/) {
+  context_->allow_partial_chain();
 }
 
 void SecureContextWrap::add_certificate(const Napi::CallbackInfo& info) {

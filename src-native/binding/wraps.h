@@ -64,6 +64,7 @@ class SecureContextWrap : public Napi::ObjectWrap<SecureContextWrap> {
   void add_ca(const Napi::CallbackInfo& info);
   void add_crl(const Napi::CallbackInfo& info);
   void set_session_timeout(const Napi::CallbackInfo& info);
+  void allow_partial_chain(const Napi::CallbackInfo& info);
 
   std::shared_ptr<SecureContext> context_ = std::make_shared<SecureContext>();
 };

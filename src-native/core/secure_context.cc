@@ -86,6 +86,15 @@ Failure SecureContext::set_session_id_context(Bytes context) {
 
 void SecureContext::set_session_timeout(long seconds) { SSL_CTX_set_timeout(ctx_.get(), seconds); }
 
+void SecureContext::allow_partial_chain() {
+  X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx_.get()), X509_V_FLAG_PARTIAL_CHAIN);
+}
+
+bool SecureContext::partial_chain_allowed() const {
+  return (X509_VERIFY_PARAM_get_flags(SSL_CTX_get0_param(ctx_.get())) &
+          X509_V_FLAG_PARTIAL_CHAIN) != 0;
+}
+
 const Trust& SecureContext::trust() const {
   if (!trust_) trust_ = describe_trust(SSL_CTX_get_cert_store(ctx_.get()));
   return *trust_;

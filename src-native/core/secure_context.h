@@ -35,6 +35,9 @@ class SecureContext {
   Failure set_session_id_context(Bytes context);
   // Seconds for which a session can be resumed.
   void set_session_timeout(long seconds);
+  // A chain may end at any certificate that is trusted, and not at a root only.
+  void allow_partial_chain();
+  bool partial_chain_allowed() const;
 
   // secure_context_identity.cc. One certificate for each key type, and then the keys, in any order.
   // A PEM chain, the own certificate first.

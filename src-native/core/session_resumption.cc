@@ -49,7 +49,8 @@ bool Session::bind_sessions() {
   rules += static_cast<char>(context.size());
   rules += context;
   rules += static_cast<char>((policy.request_certificate ? 1 : 0) |
-                             (policy.reject_unauthorized ? 2 : 0) | (policy.ask_psk ? 4 : 0));
+                             (policy.reject_unauthorized ? 2 : 0) | (policy.ask_psk ? 4 : 0) |
+                             (context_->partial_chain_allowed() ? 8 : 0));
   // RFC 6066 section 3: a session is not resumed for another name. At most 255 bytes.
   rules += static_cast<char>(handshake_->server_name.size());
   rules += handshake_->server_name;

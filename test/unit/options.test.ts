@@ -107,6 +107,13 @@ describe('options', () => {
       ['sessionIdContext', Buffer.alloc(3)],
       ['ca', 5],
       ['crl', {}],
+      ['allowPartialTrustChain', 'yes'],
+      ['sessionTimeout', '300'],
+      ['ticketKeys', 'x'.repeat(48)],
+      ['copyMessages', 'yes'],
+      ['requireExtendedMasterSecret', 1],
+      ['srtpProfiles', 'SRTP_AES128_CM_SHA1_80'],
+      ['heartbeat', 'on'],
       ['dhparam', true],
     ];
     for (const [name, value] of bothSides) {
@@ -139,6 +146,7 @@ describe('options', () => {
       ['checkServerIdentity', true],
       ['lookup', {}],
       ['localAddress', 5],
+      ['session', 'session'],
     ];
     for (const [name, value] of clientOnly) {
       it(`${name}: ${JSON.stringify(value)}`, () => {
