@@ -262,14 +262,15 @@ describe('session store of a fleet, in Redis', function () {
   });
   afterEach(closeEverything);
 
-  it('examples/fleet runs by itself, and one server resumes the sessions of the other', async () => {
+  it('examples/fleet runs by itself, and one server resumes the sessions of the other', async function () {
+    this.timeout(30_000); // a process of its own, that a sanitizer may slow down
     const { client: redis } = await startRedis(cleanup, files);
     const example = cleanup.start('env', [
       `REDIS_URL=unix://${files.file('redis')}.sock`,
       process.execPath,
       'examples/fleet/main.mjs',
     ]);
-    expect(await example.ends()).to.equal(0);
+    expect(await example.ends(25_000)).to.equal(0);
     expect(example.output.trim().split('\n')).to.deep.equal([
       'server A: hello (full handshake)',
       'server B: hello (resumed)',

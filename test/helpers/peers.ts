@@ -91,8 +91,8 @@ export class PeerProcess {
   }
 
   /** The exit code, once it has ended by itself and all its output is there. */
-  async ends(): Promise<number | null> {
-    const deadline = Date.now() + PATIENCE_MS;
+  async ends(patience = PATIENCE_MS): Promise<number | null> {
+    const deadline = Date.now() + patience;
     while (!this.#ended) {
       if (!(await this.#somethingNew(deadline))) throw this.#complaint('did not end');
     }
