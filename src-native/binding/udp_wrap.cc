@@ -168,7 +168,8 @@ void UdpWrap::poll() {
 void UdpWrap::on_poll(int status, int events) {
   const Napi::Env env = Env();
   const Napi::HandleScope scope(env);
-  const Napi::Object kept = Value();  // a handler may close this socket and forget it
+  // A handler may close this socket and forget it: it lives on in this scope.
+  static_cast<void>(Value());
   if (outbox_->outbox().empty()) peers_.clear();
   if (status < 0) {
     // libuv stops polling at an error on the socket: an ICMP message, as a rule.
