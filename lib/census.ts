@@ -15,7 +15,7 @@ class Census {
   readonly mourners = new Set<(endpoint: CountedEndpoint) => void>();
 
   bury(endpoint: CountedEndpoint): void {
-    this.living.delete(endpoint);
+    if (!this.living.delete(endpoint)) return;
     for (const mourn of this.mourners) mourn(endpoint);
   }
 }
