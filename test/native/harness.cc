@@ -370,9 +370,6 @@ void Link::answer(Side& side, const Event& event) {
       side.store(event);
       side.endpoint.answer_new_session(id.slot, id.generation, now());
       return;
-    case LookupKind::kOcspResponse:
-      side.endpoint.answer_ocsp(id.slot, id.generation, false, {}, now());
-      return;
   }
 }
 
