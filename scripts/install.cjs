@@ -17,9 +17,10 @@ function whyNone() {
   if (OPENSSL_ROOT) return 'OPENSSL_ROOT asks for an OpenSSL of its own';
   if (fromSource && fromSource !== 'false') return 'build-from-source asks for it';
   // A fresh clone of the repository.
-  if (!existsSync(join(root, 'dist/addon.js'))) return 'nothing was built yet';
+  const loader = join(root, 'dist/addon.js');
+  if (!existsSync(loader)) return 'nothing was built yet';
   try {
-    require('../dist/addon').loadAddon(root);
+    require(loader).loadAddon(root);
     return undefined;
   } catch (error) {
     return error.message;
