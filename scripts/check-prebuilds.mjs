@@ -1,11 +1,11 @@
 // What must hold of the binaries in prebuilds/ so that they load wherever the package says so:
-// node scripts/check-prebuilds.mjs [--all]     (--all: as for a release, where none may be missing)
+// node scripts/check-prebuilds.mjs [--all]     (--all: as for a release: none missing, the package small)
 // Linux's are looked at in detail, with binutils' readelf, whatever machine they are for.
 
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { nodeExecutable, nodePrefix, SUPPORTED } from './nodes.mjs';
-import { GLIBC, TARGETS } from './targets.mjs';
+import { GLIBC, MOST_PACKED, TARGETS } from './targets.mjs';
 import { fail, files, output, root } from './tools.mjs';
 
 const MACHINES = { x64: 'X86-64', arm64: 'AArch64' };
@@ -77,6 +77,10 @@ for (const target of built) {
 if (process.argv.includes('--all')) {
   for (const target of TARGETS)
     if (!existsSync(join(root, 'prebuilds', target))) problems.push(`${target} is missing`);
+  // A list, or an object by name, as npm's version has it.
+  const packed = JSON.parse(output('npm', ['pack', '--dry-run', '--json', '--ignore-scripts']));
+  const [{ size }] = Object.values(packed);
+  if (size > MOST_PACKED) problems.push(`the package has ${size} bytes, more than ${MOST_PACKED}`);
 }
 if (problems.length > 0) fail(problems.join('\n'));
 console.log(`check-prebuilds: ${built.map((target) => basename(target, '.node') + ' of ' + target.split('/')[0]).join(', ')}: all well`);
