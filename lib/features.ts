@@ -1,4 +1,6 @@
 import { native } from './native';
+import { hasNativeUdp, NativeUdpTransport } from './native-udp';
+import type { UdpOptions } from './transport';
 import { offeredGroups, offeredVersions, type ProtocolVersion } from './versions';
 
 /** What this build can do on the OpenSSL, and on the system, that it runs on. */
@@ -21,17 +23,28 @@ export interface Features {
   readonly gro: boolean;
 }
 
+const ANY_SOCKET: UdpOptions = {
+  family: 4,
+  address: '127.0.0.1',
+  port: 0,
+  ipv6Only: false,
+  reuseAddr: false,
+  reusePort: false,
+  recvBufferSize: undefined,
+  sendBufferSize: undefined,
+};
+
 let offloads: { gso: boolean; gro: boolean } | undefined;
 
 /** Asked of a socket, when somebody wants to know. */
 function probe(): { gso: boolean; gro: boolean } {
   if (offloads !== undefined) return offloads;
   offloads = { gso: false, gro: false };
-  if (native.UdpSocket !== undefined) {
+  if (hasNativeUdp) {
     try {
-      const socket = new native.UdpSocket('127.0.0.1', 0, false, false, false, 0, 0, new Uint32Array(1));
+      const socket = NativeUdpTransport.bind(ANY_SOCKET);
       const { gso, gro } = socket.counters();
-      socket.close();
+      socket.shut();
       offloads = { gso, gro };
     } catch {
       // No socket can be had (no more descriptors, a sandbox): then neither can what it could do.
