@@ -7,15 +7,20 @@ import { handleOf } from '../transport';
 /**
  * The native UDP socket on the descriptor of a dgram socket that is bound. From then on datagrams pass dgram
  * by, and only what is set on the socket goes through it. Undefined where there is none (the socket then sends
- * and receives through dgram itself): on other platforms, when `DGRAM_DTLS_TRANSPORT=dgram` says so, or where
- * Node keeps its handle elsewhere.
+ * and receives through dgram itself): on other platforms, when `DGRAM_DTLS_TRANSPORT=dgram` says so, where
+ * Node keeps its handle elsewhere, or without a second descriptor.
  */
 export function takeOver(socket: dgram.Socket): NativeUdpTransport | undefined {
   if (automaticTransport() !== 'native') return undefined;
   const handle = handleOf(socket);
   if (handle === undefined || typeof handle.recvStop !== 'function') return undefined;
   if (typeof handle.fd !== 'number' || handle.fd < 0) return undefined;
-  const taken = NativeUdpTransport.share(handle.fd);
+  let taken: NativeUdpTransport;
+  try {
+    taken = NativeUdpTransport.share(handle.fd);
+  } catch {
+    return undefined; // the process has no descriptor left: dgram has one, and goes on with it
+  }
   handle.recvStop();
   return taken;
 }
