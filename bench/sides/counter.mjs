@@ -90,3 +90,19 @@ export async function echoFor(milliseconds, send, onAnswer) {
   onAnswer(() => undefined);
   return rates;
 }
+
+const listen = (socket) => (answered) => {
+  socket.removeAllListeners('message').on('message', answered);
+};
+
+/** `pingFor` over a connected socket, node:dgram's or one like it. */
+export function pingOver(socket, size, milliseconds) {
+  const message = Buffer.alloc(size, 0x5a);
+  return pingFor(milliseconds, () => socket.send(message), listen(socket));
+}
+
+/** `echoFor`, likewise. */
+export function echoOver(socket, size, milliseconds) {
+  const message = Buffer.alloc(size, 0x5a);
+  return echoFor(milliseconds, () => socket.send(message), listen(socket));
+}

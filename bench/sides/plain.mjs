@@ -2,7 +2,7 @@
 
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { Counter, echoFor, pingFor, sendFor } from './counter.mjs';
+import { Counter, echoOver, pingOver, sendFor } from './counter.mjs';
 
 const counter = new Counter();
 let socket;
@@ -57,14 +57,5 @@ export function send(size, milliseconds) {
   );
 }
 
-const listen = (answered) => socket.removeAllListeners('message').on('message', answered);
-
-export function ping(size, milliseconds) {
-  const message = Buffer.alloc(size, 0x5a);
-  return pingFor(milliseconds, () => socket.send(message), listen);
-}
-
-export function echo(size, milliseconds) {
-  const message = Buffer.alloc(size, 0x5a);
-  return echoFor(milliseconds, () => socket.send(message), listen);
-}
+export const ping = (size, milliseconds) => pingOver(socket, size, milliseconds);
+export const echo = (size, milliseconds) => echoOver(socket, size, milliseconds);

@@ -2,7 +2,7 @@
 
 import { once } from 'node:events';
 import { createSocket } from 'dgram-dtls';
-import { echoFor, pingFor } from './counter.mjs';
+import { echoOver, pingOver } from './counter.mjs';
 
 let credentials;
 let socket;
@@ -30,14 +30,5 @@ export async function connect(port) {
   await once(socket, 'message');
 }
 
-const listen = (answered) => socket.removeAllListeners('message').on('message', answered);
-
-export function ping(size, milliseconds) {
-  const message = Buffer.alloc(size, 0x5a);
-  return pingFor(milliseconds, () => socket.send(message), listen);
-}
-
-export function echo(size, milliseconds) {
-  const message = Buffer.alloc(size, 0x5a);
-  return echoFor(milliseconds, () => socket.send(message), listen);
-}
+export const ping = (size, milliseconds) => pingOver(socket, size, milliseconds);
+export const echo = (size, milliseconds) => echoOver(socket, size, milliseconds);
