@@ -8,7 +8,8 @@ import { debuglog } from 'node:util';
 
 import type { DTLSError } from './errors';
 import type { HeartbeatEvent } from './heartbeat';
-import type { AlertEvent, DTLSSocket, HandshakeEvent } from './socket';
+import type { DTLSSocket } from './socket';
+import type { AlertEvent, HandshakeEvent } from './socket-events';
 import type { TrafficStats } from './stats';
 import type { Peer } from './transport';
 

@@ -50,14 +50,13 @@ export type {
   HeartbeatRequestOptions,
   HeartbeatResult,
 } from './heartbeat';
-export {
-  connect,
-  DTLSSocket,
-  type AlertEvent,
-  type DTLSSocketEvents,
-  type HandshakeEvent,
-  type ReadyState,
-} from './socket';
+export { connect, DTLSSocket } from './socket';
+export type {
+  AlertEvent,
+  DTLSSocketEvents,
+  HandshakeEvent,
+  ReadyState,
+} from './socket-events';
 export type { OcspCallback } from './ocsp';
 export type { PublicKey } from './raw-public-keys';
 export type { PeerFingerprint } from './fingerprints';

@@ -1,7 +1,8 @@
 /** Sums over the endpoints of this thread, those that have closed included: counters never go back. */
 import { census, type CountedEndpoint } from '../census';
 import type { SessionRole } from '../diagnostics';
-import type { DTLSSocket, ReadyState } from '../socket';
+import type { DTLSSocket } from '../socket';
+import type { ReadyState } from '../socket-events';
 import type { EndpointStats } from '../stats';
 import { COUNTERS } from './counters';
 

@@ -201,7 +201,7 @@ const PARTS: readonly Part[] = [
       ...(types.tls.get('TLSSocket')?.events ?? []),
       ...(types.net.get('Socket')?.events ?? []),
     ],
-    ours: events('lib/socket.ts', 'DTLSSocketEvents'),
+    ours: events('lib/socket-events.ts', 'DTLSSocketEvents'),
   },
 ];
 
