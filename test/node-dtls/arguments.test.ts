@@ -1,5 +1,6 @@
 // Protects what code written for `node:dtls` relies on: which arguments are refused, with which code, in which
 // order, and that it happens before the call returns.
+import { createPrivateKey } from 'node:crypto';
 import { expect } from 'chai';
 import type { DTLSConnectOptions, DTLSListenOptions } from '../../lib/node-dtls/index';
 import { selfSigned } from '../helpers/certificates';
@@ -205,7 +206,15 @@ describe('node-dtls: arguments', () => {
       const { cert, key } = await certificate();
       const { key: other } = await selfSigned({ commonName: 'other' });
       expect(context({ cert: 'x', key })).to.equal('ERR_OSSL_PEM_NO_START_LINE');
-      expect(context({ cert, key: 'not PEM' })).to.match(/^ERR_OSSL_/);
+      expect(context({ cert, key: 'not PEM' })).to.equal('ERR_OSSL_UNSUPPORTED');
+      const encrypted = createPrivateKey(key).export({
+        type: 'pkcs8',
+        format: 'pem',
+        cipher: 'aes-256-cbc',
+        passphrase: 'right',
+      });
+      dtls.createSecureContext({ isServer: true, cert, key: encrypted, passphrase: 'right' });
+      expect(context({ cert, key: encrypted, passphrase: 'wrong' })).to.equal('ERR_OSSL_BAD_DECRYPT');
       expect(context({ cert, key: other })).to.equal('ERR_OSSL_X509_KEY_VALUES_MISMATCH');
     });
 

@@ -5,7 +5,7 @@ import dgram from 'node:dgram';
 import tls from 'node:tls';
 import { expect } from 'chai';
 import type { DTLSSession } from '../../lib/node-dtls/index';
-import { createAuthority } from '../helpers/certificates';
+import { createAuthority, selfSigned } from '../helpers/certificates';
 import { next, within } from '../helpers/pair';
 import { listen as listenOwn, portOf as ownPort } from '../helpers/pair';
 import {
@@ -45,6 +45,27 @@ describe('node-dtls: sessions', () => {
       await within(connect(endpoint, { psk: PSK }).opened, 'the handshake');
       expect(states).to.deep.equal(['HANDSHAKE_INCOMPLETE']);
       expect(endpoint.stats.serverSessions).to.equal(1n);
+    });
+
+    it('with psk and without ciphers, suites of pre-shared keys are there, all but those of RSA key exchange', async () => {
+      // An RSA certificate: without the default it would do for them.
+      const { cert, key } = await selfSigned({ commonName: 'localhost', keyType: 'rsa-2048' });
+      const endpoint = listen({ psk, cert, key });
+      const answer = (ciphers?: string): Promise<string | undefined> => {
+        const client = connect(endpoint, { psk: PSK, ...(ciphers === undefined ? {} : { ciphers }) });
+        return within(
+          client.opened.then(
+            () => client.cipher?.name,
+            (error: unknown) => String(error),
+          ),
+          'the handshake',
+        );
+      };
+      for (const suite of ['PSK-AES128-GCM-SHA256', 'ECDHE-PSK-CHACHA20-POLY1305']) {
+        expect(await answer(suite)).to.equal(suite);
+      }
+      expect(await answer('RSA-PSK-AES128-GCM-SHA256')).to.match(/handshake failure/);
+      expect(await answer()).to.match(/^ECDHE-PSK-/);
     });
 
     it('a session destroyed in it is gone, and its client hears nothing', async () => {
