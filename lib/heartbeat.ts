@@ -40,9 +40,10 @@ const HEADER = 3;
 
 // As HeartbeatOutcome in src-native/core/heartbeat.h.
 const SENT = 0;
+export const NOT_OPEN = 1;
 const BUSY = 5;
 const REFUSALS: Readonly<Record<number, readonly [code: string, message: string, hint: string]>> = {
-  1: [
+  [NOT_OPEN]: [
     'ERR_DTLS_NOT_OPEN',
     'cannot send a heartbeat: the session is not open',
     "Wait for 'secureConnect' before, and look for 'close' after.",

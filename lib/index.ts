@@ -50,7 +50,8 @@ export type {
   HeartbeatRequestOptions,
   HeartbeatResult,
 } from './heartbeat';
-export { connect, DTLSSocket } from './socket';
+export { connect } from './connect';
+export { DTLSSocket } from './socket';
 export type {
   AlertEvent,
   DTLSSocketEvents,

@@ -3,6 +3,7 @@ import dns from 'node:dns';
 import { EventEmitter } from 'node:events';
 import { isIP, type AddressInfo } from 'node:net';
 
+import { onAbort } from './abort';
 import { Endpoint, type ServerHandler, type SessionHandler } from './endpoint';
 import type { DTLSError} from './errors';
 import { ioError, usageError, withTypedErrors } from './errors';
@@ -16,7 +17,9 @@ import { createSecureContext, SecureContext, type SecureContextOptions } from '.
 import { ExpiryWatch } from './expiry';
 import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from './reload';
 import { NamedRules, ServerNames } from './server-names';
-import { DTLSSocket, type SocketOwner } from './socket';
+import { CoreSession } from './session/core-session';
+import type { SocketOwner } from './session/owner';
+import { DTLSSocket } from './socket';
 import { noEndpointStats, type EndpointStats } from './stats';
 import { bindUdp, DgramTransport, isTransport, type DatagramTransport, type Peer } from './transport';
 import { port as checkPort, flag, wrongType } from './validate';
@@ -96,13 +99,8 @@ export class DTLSServer
     });
     const { signal } = this.#options;
     if (signal !== undefined) {
-      const abort = (): void => {
+      onAbort(signal, this, () => {
         this.close();
-      };
-      if (signal.aborted) process.nextTick(abort);
-      signal.addEventListener('abort', abort, { once: true });
-      this.once('close', () => {
-        signal.removeEventListener('abort', abort);
       });
     }
     // Secrets leave native code only when somebody wants them.
@@ -431,7 +429,7 @@ export class DTLSServer
   makeSession(slot: number, generation: number, peer: Peer): SessionHandler {
     const endpoint = this.#endpoint;
     if (endpoint === undefined) throw new Error('a session before the server listens');
-    const socket = new DTLSSocket(this, { endpoint, slot, generation }, peer);
+    const socket = new DTLSSocket(this, new CoreSession(endpoint, slot, generation), peer);
     this.#sockets.add(socket);
     return socket;
   }

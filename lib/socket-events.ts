@@ -1,6 +1,7 @@
 /** What a session's socket emits. */
 import type { DTLSError } from './errors';
 import type { HeartbeatEvent } from './heartbeat';
+import { alertName, handshakeMessageName } from './names';
 import type { Peer } from './transport';
 
 export interface HandshakeEvent {
@@ -44,3 +45,21 @@ export interface DTLSSocketEvents {
 }
 
 export type ReadyState = 'opening' | 'open' | 'closing' | 'closed';
+
+/** Reads a HANDSHAKE record. */
+export const readHandshake = (packed: number, length: number): HandshakeEvent => ({
+  direction: direction(packed),
+  message: handshakeMessageName((packed >>> 8) & 0xff),
+  length,
+  retransmit: (packed & 2) !== 0,
+});
+
+/** Reads an ALERT record. */
+export const readAlert = (packed: number): AlertEvent => ({
+  direction: direction(packed),
+  level: ((packed >>> 8) & 0xff) === 2 ? 'fatal' : 'warning',
+  description: alertName((packed >>> 16) & 0xff),
+  code: (packed >>> 16) & 0xff,
+});
+
+const direction = (packed: number): 'in' | 'out' => ((packed & 1) === 1 ? 'out' : 'in');

@@ -1,105 +1,51 @@
 import { createPublicKey, randomBytes, X509Certificate, type KeyObject } from 'node:crypto';
 import { EventEmitter } from 'node:events';
-import { isIP, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 
+import { onAbort } from './abort';
 import { detailedCertificate, linkedCertificate, plainCertificate } from './certificates';
-import { channels, type SessionRole } from './diagnostics';
+import type { SessionRole } from './diagnostics';
 import { dial, type Dialled } from './dial';
-import type { Endpoint, SessionHandler } from './endpoint';
-import {
-  DTLSError,
-  errorFromClose,
-  readCloseRecord,
-  usageError,
-  type CloseRecord,
-} from './errors';
+import type { SessionHandler } from './endpoint';
+import { readCloseRecord, type CloseRecord, type DTLSError } from './errors';
 import {
   heartbeatEvent,
   Heartbeats,
   MIN_PADDING,
+  NOT_OPEN,
   searchMtu,
   type DiscoverMtuOptions,
   type HeartbeatRequestOptions,
   type HeartbeatResult,
 } from './heartbeat';
 import { logKeys } from './keylog';
+import { readableIdentity } from './lookups';
+import { MAX_MESSAGE } from './options';
+import { outbox, RecordType } from './outbox';
+import type { ResolvedConnect, ResolvedSession } from './resolve';
+import { CoreSession } from './session/core-session';
+import { EarlyMessages } from './session/early-messages';
 import {
-  asError,
-  askClientPsk,
-  askPeerIdentity,
-  askServerPsk,
-  readableIdentity,
-  type Answers,
-} from './lookups';
-import { readClientHello, type ClientHello, type HelloAnswers } from './hello';
-import { alertName, handshakeMessageName, protocolName, verifyErrorName } from './names';
-import { MAX_MESSAGE, type ConnectOptions } from './options';
-import {
-  resolveConnectOptions,
-  type ResolvedConnect,
-  type ResolvedServer,
-  type ResolvedSession,
-} from './resolve';
-import type { OcspQuestion } from './ocsp';
-import { LookupKind, outbox, RecordType } from './outbox';
-import {
-  askStore,
-  readNewSession,
-  storeError,
-  tellStore,
-  type ResumeSessionCallback,
-} from './resumption';
-import { logSession } from './qlog';
-import { noTraffic, sessionStats, type TrafficStats } from './stats';
-import type { AlertEvent, DTLSSocketEvents, HandshakeEvent, ReadyState } from './socket-events';
+  authorizationError,
+  readHandshakeResult,
+  type HandshakeResult,
+} from './session/handshake-result';
+import { IdleTimer } from './session/idle-timer';
+import { afterAll, checkSize, ownCopy, type Message, type SendCallback } from './session/messages';
+import type { SocketOwner } from './session/owner';
+import { ClientQuestions, ServerQuestions } from './session/questions';
+import { SessionReport } from './session/report';
+import { aborted, asDtlsError, closeError, notOpen, queueFull } from './session/socket-errors';
+import { readAlert, readHandshake, type DTLSSocketEvents, type ReadyState } from './socket-events';
 import type { SrtpKeys } from './srtp';
+import { noTraffic, type TrafficStats } from './stats';
 import type { Peer } from './transport';
 import { bytes, integer, wrongType } from './validate';
 import { readableOf, webStreams, type WebStreamOptions, type WebStreams } from './web-streams';
 
-type SendCallback = (error: Error | null) => void;
-type Message = string | NodeJS.ArrayBufferView;
-
-/** Bytes of messages that may wait for the handshake before `send` returns false. */
-const QUEUE_HIGH_WATER_MARK = 16 * 1024;
 /** Bytes of messages that may wait for a `for await` loop. */
 const ITERATION_LIMIT = 1024 * 1024;
-/** Bytes of messages that may wait for the handshake at all. */
-const QUEUE_LIMIT = 1024 * 1024;
-
-const SECURE_PEER_CERTIFICATE = 1 << 16;
-const SECURE_PSK = 1 << 17;
-const SECURE_ENCRYPT_THEN_MAC = 1 << 20;
-const SECURE_EXTENDED_MASTER_SECRET = 1 << 21;
-const SECURE_REUSED = 1 << 18;
-
-interface QueuedMessage {
-  message: Buffer;
-  callback: SendCallback | undefined;
-}
-
-/** What a socket needs to know of the side that made it. */
-export interface SocketOwner {
-  /** A server has its own way to hear of failed handshakes and of errors that nobody listens for. */
-  onFailure(socket: DTLSSocket, error: DTLSError, completedHandshake: boolean): boolean;
-  onConnection(socket: DTLSSocket): void;
-  onSecure(socket: DTLSSocket): void;
-  onClose(socket: DTLSSocket): void;
-  onKeylog(line: Buffer, socket: DTLSSocket): void;
-  onStoredSession(id: Buffer, callback: ResumeSessionCallback): boolean;
-  onNewSession(id: Buffer, session: Buffer, callback: () => void): boolean;
-  onClientHello(hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void;
-  onOcspRequest(socket: DTLSSocket, question: OcspQuestion): void;
-  readonly sessionOptions: ResolvedServer;
-}
-
-/** Where a session lives, once it does. */
-interface Session {
-  readonly endpoint: Endpoint;
-  readonly slot: number;
-  readonly generation: number;
-}
 
 /**
  * One end of a DTLS association: a client's from {@link connect}, or a server's from the events
@@ -108,45 +54,33 @@ interface Session {
  */
 export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements SessionHandler {
   readonly #owner: SocketOwner | undefined;
-  #client: ResolvedConnect | undefined;
-  // A server's: its options, or those for the name that the client asked for.
-  #rules: ResolvedServer | undefined;
+  // Of these two a socket has the one of its role; a client's from the moment it begins.
+  readonly #server: ServerQuestions | undefined;
+  #client: ClientQuestions | undefined;
+  #session: CoreSession | undefined;
   #peer: Peer | undefined;
-  #session: Session | undefined;
   #state: ReadyState = 'opening';
   #destroyed = false;
+  #closeEmitted = false;
   // What close() and destroy() decided before the session's last record came.
   #failure: DTLSError | undefined;
-  // What a callback of the user's threw, or checkServerIdentity returned.
-  #cause: Error | undefined;
-  #closeEmitted = false;
-  #queue: QueuedMessage[] = [];
-  #queuedBytes = 0;
-  #batch: Buffer[] = [];
+  #result: HandshakeResult | undefined;
+  readonly #report = new SessionReport(this);
+  readonly #early = new EarlyMessages();
   #needDrain = false;
+  #batch: Buffer[] = [];
+  #copyMessages = false;
   #heartbeats: Heartbeats | undefined;
+  #idle: IdleTimer | undefined;
   #mtu = 0;
   #referenced = true;
-  #protocol: string | null = null;
-  #alpnProtocol: string | false | null = null;
-  #servername: string | undefined;
-  #peerCertificate = false;
-  #psk = false;
-  #encryptThenMac = false;
-  #extendedMasterSecret = false;
-  #reused = false;
-  #verifyResult = 0;
   #finalStats: TrafficStats | undefined;
-  #timeout = 0;
-  #timer: NodeJS.Timeout | undefined;
-  #lastActivity = 0;
-  #startedAt = performance.now();
 
   /** @internal Use {@link connect}. */
-  constructor(owner: SocketOwner | undefined, session?: Session, peer?: Peer) {
+  constructor(owner: SocketOwner | undefined, session?: CoreSession, peer?: Peer) {
     super();
     this.#owner = owner;
-    this.#rules = owner?.sessionOptions;
+    this.#server = owner === undefined ? undefined : new ServerQuestions(this, owner);
     this.#session = session;
     this.#peer = peer;
   }
@@ -169,42 +103,33 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
   /** The peer proved who it is: by a certificate that verified, or by a pre-shared key. */
   get authorized(): boolean {
-    if (this.#protocol === null) return false;
-    return this.#psk || (this.#peerCertificate && this.#verifyResult === 0);
+    return this.#result?.authorized ?? false;
   }
   /** Why `authorized` is false although a certificate was asked for; null otherwise. */
   get authorizationError(): string | null {
-    if (this.#protocol === null || this.authorized) return null;
-    if (this.#rules?.requestCert === false) return null;
-    if (this.#cause !== undefined && 'code' in this.#cause) return String(this.#cause.code);
-    return this.#peerCertificate
-      ? verifyErrorName(this.#verifyResult)
-      : 'UNABLE_TO_GET_ISSUER_CERT';
+    if (this.#result === undefined || this.#server?.options.requestCert === false) return null;
+    return authorizationError(this.#result, this.#cause);
   }
   /** The name that the client asked for (SNI), or null. */
   get servername(): string | null {
-    return (
-      this.#servername ??
-      this.#ask((core, slot, generation) => core.serverName(slot, generation)) ??
-      null
-    );
+    return this.#server?.servername ?? this.#session?.serverName() ?? null;
   }
   /** The application protocol (ALPN); false when none was agreed on, null before the handshake is over. */
   get alpnProtocol(): string | false | null {
-    return this.#alpnProtocol;
+    return this.#result?.alpnProtocol ?? null;
   }
   /** The identity of a pre-shared key handshake: a Buffer when it is not UTF-8. */
   get pskIdentity(): string | Buffer | null {
-    const identity = this.#ask((core, slot, generation) => core.pskIdentity(slot, generation));
+    const identity = this.#session?.pskIdentity();
     return identity === undefined ? null : readableIdentity(identity);
   }
   /** Encrypt-then-MAC (RFC 7366) is in use. Always false with AEAD suites, which have no need of it. */
   get encryptThenMac(): boolean {
-    return this.#encryptThenMac;
+    return this.#result?.encryptThenMac ?? false;
   }
   /** The keys are bound to the whole handshake (RFC 7627). */
   get extendedMasterSecret(): boolean {
-    return this.#extendedMasterSecret;
+    return this.#result?.extendedMasterSecret ?? false;
   }
   get remoteAddress(): string | undefined {
     return this.#peer?.address;
@@ -216,10 +141,10 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     return this.#peer?.family;
   }
   get localAddress(): string | undefined {
-    return this.#localAddress()?.address;
+    return this.#local?.address;
   }
   get localPort(): number | undefined {
-    return this.#localAddress()?.port;
+    return this.#local?.port;
   }
   /** Largest UDP payload of a datagram: the `mtu` option, `setMtu`, or what `discoverMtu` learned. */
   get mtu(): number {
@@ -227,21 +152,11 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
   /** The largest message that makes a datagram within the handshake's MTU; 0 before the handshake. */
   get maxMessageSize(): number {
-    return this.#ask((core, slot, generation) => core.maxMessageSize(slot, generation)) ?? 0;
+    return this.#session?.maxMessageSize() ?? 0;
   }
   /** Counters from the beginning of the session. They stay readable after it. */
   get stats(): TrafficStats {
-    return (
-      this.#finalStats ??
-      (this.#session === undefined
-        ? undefined
-        : sessionStats(
-            this.#session.endpoint.core,
-            this.#session.slot,
-            this.#session.generation,
-          )) ??
-      noTraffic()
-    );
+    return this.#finalStats ?? this.#session?.stats() ?? noTraffic();
   }
   /** @internal */
   get socket(): this {
@@ -258,14 +173,14 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
 
   address(): AddressInfo | Record<string, never> {
-    return this.#localAddress() ?? {};
+    return this.#local ?? {};
   }
 
   getProtocol(): string | null {
-    return this.#protocol;
+    return this.#result?.protocol ?? null;
   }
   getCipher(): { name: string; standardName: string; version: string } | null {
-    return this.#ask((core, slot, generation) => core.cipher(slot, generation)) ?? null;
+    return this.#session?.cipher() ?? null;
   }
   /**
    * The peer's certificate in the shape of `tls`; an empty object when it sent none.
@@ -276,20 +191,16 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   getPeerCertificate(detailed: true): DetailedPeerCertificate | Record<string, never>;
   getPeerCertificate(detailed?: boolean): PeerCertificate | Record<string, never>;
   getPeerCertificate(detailed = false): PeerCertificate | Record<string, never> {
-    if (detailed) return detailedCertificate(this.#peerChain()) ?? {};
-    return (
-      plainCertificate(
-        this.#ask((core, slot, generation) => core.peerCertificate(slot, generation)),
-      ) ?? {}
-    );
+    if (detailed) return detailedCertificate(this.#session?.peerChain() ?? []) ?? {};
+    return plainCertificate(this.#session?.peerCertificate()) ?? {};
   }
   /** The same as `crypto.X509Certificate`; its `issuerCertificate` leads along the chain. */
   getPeerX509Certificate(): X509Certificate | undefined {
-    return linkedCertificate(this.#peerChain());
+    return linkedCertificate(this.#session?.peerChain() ?? []);
   }
   /** The peer's public key: a raw one (RFC 7250), or that of its certificate. Undefined when it showed neither. */
   getPeerPublicKey(): KeyObject | undefined {
-    const key = this.#ask((core, slot, generation) => core.peerPublicKey(slot, generation));
+    const key = this.#session?.peerPublicKey();
     return key === undefined ? undefined : createPublicKey({ key, format: 'der', type: 'spki' });
   }
   /** The certificate that this side sent, or would send. */
@@ -297,22 +208,22 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     return this.getX509Certificate()?.toLegacyObject() ?? {};
   }
   getX509Certificate(): X509Certificate | undefined {
-    const der = this.#ask((core, slot, generation) => core.certificate(slot, generation));
+    const der = this.#session?.certificate();
     return der === undefined ? undefined : new X509Certificate(der);
   }
   /** On a client: the server's ephemeral key. Null on a server, as in tls. */
   getEphemeralKeyInfo(): { type?: string; name?: string; size?: number } | null {
     if (this.#owner !== undefined) return null;
-    return this.#ask((core, slot, generation) => core.ephemeralKey(slot, generation)) ?? {};
+    return this.#session?.ephemeralKey() ?? {};
   }
   getSharedSigalgs(): string[] {
-    return this.#ask((core, slot, generation) => core.sigalgs(slot, generation)) ?? [];
+    return this.#session?.sharedSigalgs() ?? [];
   }
   getFinished(): Buffer | undefined {
-    return this.#ask((core, slot, generation) => core.finished(slot, generation, false));
+    return this.#session?.finished(false);
   }
   getPeerFinished(): Buffer | undefined {
-    return this.#ask((core, slot, generation) => core.finished(slot, generation, true));
+    return this.#session?.finished(true);
   }
   /**
    * The session, for the option `session` of a later connection to the same host; on a server for
@@ -320,17 +231,16 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
    * session's master secret: keep it as you keep a private key.
    */
   getSession(): Buffer | undefined {
-    if (this.#protocol === null) return undefined;
-    const name = this.#client?.sessionName ?? '';
-    return this.#ask((core, slot, generation) => core.clientSession(slot, generation, name));
+    if (this.#result === undefined) return undefined;
+    return this.#session?.resumable(this.#client?.options.sessionName ?? '');
   }
   /** On a client: the session ticket (RFC 5077), for debugging. Undefined on a server. */
   getTLSTicket(): Buffer | undefined {
-    return this.#ask((core, slot, generation) => core.sessionTicket(slot, generation));
+    return this.#session?.ticket();
   }
   /** The handshake resumed an earlier session. */
   isSessionReused(): boolean {
-    return this.#reused;
+    return this.#result?.reused ?? false;
   }
   /**
    * RFC 5705.
@@ -339,17 +249,9 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   exportKeyingMaterial(length: number, label: string, context?: NodeJS.ArrayBufferView): Buffer {
     integer('length', length, 0, 1, 65536);
     if (typeof label !== 'string') throw wrongType('label', 'a string', label);
-    const material = this.#ask((core, slot, generation) =>
-      this.#state === 'open'
-        ? core.exportKeyingMaterial(
-            slot,
-            generation,
-            length,
-            label,
-            context === undefined ? undefined : bytes('context', context),
-          )
-        : undefined,
-    );
+    const session = this.#state === 'open' ? this.#session : undefined;
+    const about = session === undefined || context === undefined ? undefined : bytes('context', context);
+    const material = session?.keyingMaterial(length, label, about);
     if (material === undefined) throw notOpen('export keying material');
     return material;
   }
@@ -359,7 +261,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
    * The Buffers are the caller's: wipe them when they are not needed any more.
    */
   getSrtp(): SrtpKeys | null {
-    return (this.#ask((core, slot, generation) => core.srtp(slot, generation)) ?? null) as SrtpKeys | null;
+    return (this.#session?.srtp() ?? null) as SrtpKeys | null;
   }
 
   // ---- calls ----
@@ -422,16 +324,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       if (callback !== undefined) process.nextTick(callback, null);
       return true;
     }
-    let left = all.length;
-    let failure: Error | null = null;
-    const done =
-      callback === undefined
-        ? undefined
-        : (error: Error | null): void => {
-            failure ??= error;
-            left -= 1;
-            if (left === 0) callback(failure);
-          };
+    const done = callback === undefined ? undefined : afterAll(all.length, callback);
     let room = true;
     for (const message of all) room = this.send(message, done) && room;
     return room;
@@ -458,23 +351,21 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   /** Emits `timeout` after `ms` milliseconds without traffic; 0 switches it off. Does not close. */
   setTimeout(ms: number, callback?: () => void): this {
-    this.#timeout = integer('ms', ms, 0, 0, 0x7fffffff);
+    integer('ms', ms, 0, 0, 0x7fffffff);
     if (callback !== undefined) {
-      if (this.#timeout === 0) this.off('timeout', callback);
+      if (ms === 0) this.off('timeout', callback);
       else this.once('timeout', callback);
     }
-    this.#touch();
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#armTimeout();
+    if (this.#state === 'closed') return this;
+    this.#idle ??= new IdleTimer(() => this.emit('timeout'), this.#referenced);
+    this.#idle.set(ms);
     return this;
   }
 
   /** Largest UDP payload of handshake flights from now on, 256 to 16384; shown in `maxMessageSize`. */
   setMtu(mtu: number): this {
     integer('mtu', mtu, 0, 256, MAX_MESSAGE);
-    const changed = this.#ask((core, slot, generation) => core.setMtu(slot, generation, mtu));
-    if (changed !== true) throw notOpen('set the MTU');
+    if (this.#session?.setMtu(mtu) !== true) throw notOpen('set the MTU');
     this.#mtu = mtu;
     return this;
   }
@@ -524,13 +415,14 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   ref(): this {
     this.#referenced = true;
     this.#session?.endpoint.ref();
+    this.#idle?.ref();
     return this;
   }
 
   unref(): this {
     this.#referenced = false;
     this.#session?.endpoint.unref();
-    this.#timer?.unref();
+    this.#idle?.unref();
     return this;
   }
 
@@ -578,26 +470,19 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   /** @internal As `begin`, at once: its ClientHello has left when the call returns. */
   beginOn(options: ResolvedConnect, dialled: Dialled): void {
-    this.#client = options;
+    this.#client = new ClientQuestions(this, options);
     this.#start(options, dialled);
   }
 
   /** @internal */
   begin(options: ResolvedConnect): void {
-    this.#client = options;
+    this.#client = new ClientQuestions(this, options);
     const { signal } = options;
     if (signal !== undefined) {
       const abort = (): void => {
-        this.destroy(abortError(signal));
+        this.destroy(aborted(signal));
       };
-      if (signal.aborted) {
-        process.nextTick(abort);
-        return;
-      }
-      signal.addEventListener('abort', abort, { once: true });
-      this.once('close', () => {
-        signal.removeEventListener('abort', abort);
-      });
+      if (onAbort(signal, this, abort)) return;
     }
     const wanted = (): boolean => this.#state === 'opening';
     dial(options, wanted, (error, dialled) => {
@@ -611,8 +496,8 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     try {
       const policy = options.policy(this.listenerCount('keylog') > 0);
       const [slot, generation] = endpoint.connect(this, options.context.native, policy);
-      this.#session = { endpoint, slot, generation };
-      this.#onStart('client', peer, options.qlogDir);
+      this.#session = new CoreSession(endpoint, slot, generation);
+      this.#report.started('client', peer, options.qlogDir);
     } catch (error) {
       this.destroy(asDtlsError(error, peer));
       return;
@@ -632,29 +517,22 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     if (this.#destroyed) return;
     switch (type) {
       case RecordType.Open:
-        this.#onStart('server', this.peer, this.#owner?.sessionOptions.qlogDir);
+        this.#report.started('server', this.peer, this.#owner?.sessionOptions.qlogDir);
         this.#owner?.onConnection(this);
         return;
       case RecordType.Message:
-        this.#touch();
-        this.#onMessage(this.#options.copyMessages ? ownCopy(data) : data);
+        this.#idle?.touch();
+        this.#onMessage(this.#copyMessages ? ownCopy(data) : data);
         return;
-      case RecordType.Handshake:
-        this.#onHandshakeMessage({
-          direction: direction(a),
-          message: handshakeMessageName((a >>> 8) & 0xff),
-          length: b,
-          retransmit: (a & 2) !== 0,
-        });
+      case RecordType.Handshake: {
+        const event = readHandshake(a, b);
+        this.#report.handshakeMessage(event);
+        this.emit('handshake', event);
         return;
+      }
       case RecordType.Alert: {
-        const event: AlertEvent = {
-          direction: direction(a),
-          level: ((a >>> 8) & 0xff) === 2 ? 'fatal' : 'warning',
-          description: alertName((a >>> 16) & 0xff),
-          code: (a >>> 16) & 0xff,
-        };
-        if (channels.alert.hasSubscribers) channels.alert.publish({ socket: this, ...event });
+        const event = readAlert(a);
+        this.#report.alert(event);
         this.emit('alert', event);
         return;
       }
@@ -671,12 +549,12 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
         this.emit('OCSPResponse', data.length === 0 ? null : data);
         return;
       case RecordType.Lookup:
-        this.#onLookup(a, data);
+        if (this.#session !== undefined) (this.#server ?? this.#client)?.ask(this.#session, a, data);
         return;
       case RecordType.Heartbeat: {
         const event = this.#heartbeats?.onRecord(a, b, data) ?? heartbeatEvent(a, b, data);
         if (event === undefined) return;
-        if (channels.heartbeat.hasSubscribers) channels.heartbeat.publish({ socket: this, ...event });
+        this.#report.heartbeat(event);
         this.emit('heartbeat', event);
         return;
       }
@@ -707,53 +585,17 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     this.emit('drain');
   }
 
-  #onStart(role: SessionRole, peer: Peer, qlogDir: string | undefined): void {
-    this.#startedAt = performance.now();
-    if (qlogDir !== undefined) logSession(this, qlogDir, role, peer);
-    if (channels.sessionStart.hasSubscribers) {
-      channels.sessionStart.publish({ socket: this, role, peer });
-    }
-  }
-
-  #onHandshakeMessage(event: HandshakeEvent): void {
-    if (channels.handshakeMessage.hasSubscribers) {
-      channels.handshakeMessage.publish({ socket: this, ...event });
-    }
-    if (event.retransmit && channels.retransmission.hasSubscribers) {
-      const { message, length } = event;
-      channels.retransmission.publish({ socket: this, message, length });
-    }
-    this.emit('handshake', event);
-  }
-
   #onSecure(what: number, verifyResult: number, alpnProtocol: Buffer): void {
+    this.#copyMessages = this.#options.copyMessages;
     // close() came in a handler of the same pass, after the core had written this.
     if (this.#state !== 'opening') return;
     this.#state = 'open';
-    this.#protocol = protocolName(what & 0xffff);
-    this.#alpnProtocol = alpnProtocol.length === 0 ? false : alpnProtocol.toString('latin1');
-    this.#peerCertificate = (what & SECURE_PEER_CERTIFICATE) !== 0;
-    this.#psk = (what & SECURE_PSK) !== 0;
-    this.#encryptThenMac = (what & SECURE_ENCRYPT_THEN_MAC) !== 0;
-    this.#extendedMasterSecret = (what & SECURE_EXTENDED_MASTER_SECRET) !== 0;
-    this.#reused = (what & SECURE_REUSED) !== 0;
-    this.#verifyResult = verifyResult;
-    this.#touch();
-    if (channels.handshakeDone.hasSubscribers) {
-      channels.handshakeDone.publish({
-        socket: this,
-        duration: performance.now() - this.#startedAt,
-        protocol: this.#protocol,
-        cipher: this.getCipher()?.name ?? '',
-        authorized: this.authorized,
-      });
-    }
+    this.#result = readHandshakeResult(what, verifyResult, alpnProtocol);
+    this.#idle?.touch();
+    this.#report.secured(this.#result.protocol);
     const session = this.#session;
-    const queued = this.#queue;
-    this.#queue = [];
-    this.#queuedBytes = 0;
     if (session !== undefined) {
-      for (const { message, callback } of queued) this.#write(session, message, callback);
+      for (const { message, callback } of this.#early.take()) this.#write(session, message, callback);
     }
     this.emit('secureConnect');
     // A handler may have ended it.
@@ -764,147 +606,14 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   #onClose(record: CloseRecord): void {
     const session = this.#session;
-    if (session !== undefined) {
-      this.#finalStats = sessionStats(session.endpoint.core, session.slot, session.generation);
-    }
+    this.#finalStats = session?.stats();
     let error = this.#failure;
     // ERR_DTLS_REPLACED is how a session ends when its peer has restarted: nobody's error.
     if (error === undefined && !this.#destroyed && record.kind !== 0) {
-      error = errorFromClose(record, this.#peer, this.#cause);
-      const cause = this.#cause;
-      if (error.code === 'ERR_DTLS_PEER_IDENTITY' && cause !== undefined) {
-        error = identityError(cause, error, this.#peer);
-      }
+      error = closeError(record, this.#peer, this.#cause);
     }
     this.#finish(error, record.completedHandshake);
-    if (session !== undefined) session.endpoint.release(session.slot, session.generation);
-  }
-
-  // ---- questions from the handshake ----
-
-  #onClientHello(hello: ClientHello): void {
-    if (hello.servername !== '') this.#servername = hello.servername;
-    this.#owner?.onClientHello(hello, this, {
-      accept: ({ rules, context, policy, protocols }) => {
-        this.#rules = rules ?? this.#rules;
-        this.#down(({ endpoint, slot, generation }) => {
-          endpoint.core.answerHello(slot, generation, context?.native, policy, protocols);
-        });
-      },
-      refuse: (about, cause) => {
-        this.#cause = cause;
-        this.#down(({ endpoint, slot, generation }) => {
-          endpoint.core.refuseHello(slot, generation, about === 'name');
-        });
-      },
-      again: (cause) => {
-        this.destroy(cause);
-      },
-    });
-  }
-
-  #onSessionStore(kind: number, about: Buffer): void {
-    const owner = this.#owner;
-    if (owner === undefined) return;
-    if (kind === LookupKind.NewSession) {
-      const { id, session } = readNewSession(about);
-      tellStore((done) => owner.onNewSession(id, session, done), {
-        answer: () => {
-          this.#down(({ endpoint, slot, generation }) => {
-            endpoint.core.answerNewSession(slot, generation);
-          });
-        },
-        refuse: (cause) => {
-          this.destroy(storeError(cause));
-        },
-      });
-      return;
-    }
-    const answer = (session: Buffer | undefined, refused: boolean): void => {
-      this.#down(({ endpoint, slot, generation }) => {
-        endpoint.core.answerSession(slot, generation, session, refused);
-      });
-    };
-    askStore((done) => owner.onStoredSession(Buffer.from(about), done), {
-      answer: (session) => {
-        answer(session, false);
-      },
-      refuse: (cause) => {
-        this.#cause = cause;
-        answer(undefined, true);
-      },
-      again: (error) => {
-        this.destroy(error);
-      },
-    });
-  }
-
-  #onOcspRequest(): void {
-    this.#owner?.onOcspRequest(this, {
-      certificate: () =>
-        this.#ask((core, slot, generation) => core.certificate(slot, generation)) ??
-        Buffer.alloc(0),
-      issuer: () =>
-        this.#ask((core, slot, generation) => core.certificateIssuer(slot, generation)) ?? null,
-      answer: (response) => {
-        this.#down(({ endpoint, slot, generation }) => {
-          endpoint.core.answerOcsp(slot, generation, false, response);
-        });
-      },
-      refuse: (cause) => {
-        this.#cause = cause;
-        this.#down(({ endpoint, slot, generation }) => {
-          endpoint.core.answerOcsp(slot, generation, true, undefined);
-        });
-      },
-    });
-  }
-
-  #onLookup(kind: number, about: Buffer): void {
-    if (kind === LookupKind.ClientHello) {
-      this.#onClientHello(readClientHello(about));
-      return;
-    }
-    if (kind === LookupKind.StoredSession || kind === LookupKind.NewSession) {
-      this.#onSessionStore(kind, about);
-      return;
-    }
-    if (kind === LookupKind.OcspResponse) {
-      this.#onOcspRequest();
-      return;
-    }
-    const answers: Answers = {
-      psk: (identity, key) => {
-        this.#down(({ endpoint, slot, generation }) => {
-          endpoint.core.answerPsk(slot, generation, identity, key);
-        });
-      },
-      identity: (accepted) => {
-        this.#down(({ endpoint, slot, generation }) => {
-          endpoint.core.answerIdentity(slot, generation, accepted);
-        });
-      },
-      because: (cause) => {
-        this.#cause = cause;
-      },
-    };
-    if (kind === LookupKind.PskServer) {
-      askServerPsk(this.#rules?.pskCallback, this, about, answers);
-    } else if (this.#client === undefined) {
-      throw new Error(`a server's session asks a client's question ${String(kind)}`);
-    } else if (kind === LookupKind.PskClient) {
-      askClientPsk(this.#client.pskCallback, about, answers);
-    } else {
-      // A kept session's server that is refused is no failure: the full handshake judges the real one.
-      if (kind === LookupKind.SessionIdentity) answers.because = () => undefined;
-      askPeerIdentity(
-        this.#client,
-        (host) =>
-          this.#ask((core, slot, generation) => core.peerIsHost(slot, generation, host)) ?? false,
-        () => this.getPeerCertificate() as PeerCertificate,
-        answers,
-      );
-    }
+    session?.release();
   }
 
   #onMessage(message: Buffer): void {
@@ -920,49 +629,32 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     });
   }
 
+  /** What a callback of the user's threw, or `checkServerIdentity` returned. */
+  get #cause(): Error | undefined {
+    return (this.#server ?? this.#client)?.cause;
+  }
+
   get #options(): ResolvedSession {
-    const options = this.#rules ?? this.#client;
+    const options = (this.#server ?? this.#client)?.options;
     if (options === undefined) throw notOpen('tell its options');
     return options;
   }
 
   #pings(): Heartbeats {
     if (this.#state !== 'open') throw notOpen('send a heartbeat');
-    this.#heartbeats ??= new Heartbeats(this.#options.heartbeat, (...request) => {
-      const session = this.#session;
-      if (session === undefined) return 1;
-      const outcome = session.endpoint.core.heartbeat(session.slot, session.generation, ...request);
-      session.endpoint.flushAfterCall();
-      return outcome;
-    });
+    this.#heartbeats ??= new Heartbeats(
+      this.#options.heartbeat,
+      (...request) => this.#session?.heartbeat(...request) ?? NOT_OPEN,
+    );
     return this.#heartbeats;
   }
 
   // ---- plumbing ----
 
-  #peerChain(): Buffer[] {
-    return this.#ask((core, slot, generation) => core.peerChain(slot, generation)) ?? [];
-  }
-
-  #down(call: (session: Session) => void): void {
-    const session = this.#session;
-    if (session === undefined || this.#state === 'closed') return;
-    call(session);
-    session.endpoint.flush();
-  }
-
-  #ask<T>(
-    question: (core: Endpoint['core'], slot: number, generation: number) => T | undefined,
-  ): T | undefined {
-    const session = this.#session;
-    if (session === undefined) return undefined;
-    return question(session.endpoint.core, session.slot, session.generation);
-  }
-
-  #write(session: Session, message: Buffer, callback: SendCallback | undefined): boolean {
+  #write(session: CoreSession, message: Buffer, callback: SendCallback | undefined): boolean {
     const outcome = session.endpoint.send(session.slot, session.generation, message, callback);
     if (outcome !== 0) return this.#refuse(notOpen('send'), callback);
-    this.#touch();
+    this.#idle?.touch();
     session.endpoint.flushAfterCall();
     if (!session.endpoint.congested) return true;
     this.#needDrain = true;
@@ -971,21 +663,8 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
 
   #enqueue(message: Buffer, callback: SendCallback | undefined): boolean {
-    if (this.#queuedBytes + message.length > QUEUE_LIMIT) {
-      return this.#refuse(
-        new DTLSError('too many messages wait for the handshake', {
-          code: 'ERR_DTLS_QUEUE_FULL',
-          category: 'usage',
-          hint: "Wait for 'secureConnect', or for 'drain' when send() returns false.",
-          peer: this.#peer,
-        }),
-        callback,
-      );
-    }
-    // The caller may reuse its memory when send() returns, as with an open session.
-    this.#queue.push({ message: Buffer.from(message), callback });
-    this.#queuedBytes += message.length;
-    if (this.#queuedBytes <= QUEUE_HIGH_WATER_MARK) return true;
+    if (!this.#early.add(message, callback)) return this.#refuse(queueFull(this.#peer), callback);
+    if (!this.#early.aboveHighWaterMark) return true;
     this.#needDrain = true;
     return false;
   }
@@ -1000,27 +679,24 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     if (this.#state === 'closing' || this.#state === 'closed') return;
     this.#state = 'closing';
     this.#failure = error;
-    const session = this.#session;
-    if (session === undefined) {
-      process.nextTick(() => {
-        this.#finish(error, false);
-      });
+    if (this.#session !== undefined) {
+      this.#session.close(notify);
       return;
     }
-    session.endpoint.core.close(session.slot, session.generation, notify);
-    session.endpoint.flushAfterCall();
+    process.nextTick(() => {
+      this.#finish(error, false);
+    });
   }
 
   #finish(error: DTLSError | undefined, completedHandshake: boolean): void {
     if (this.#closeEmitted) return;
     this.#closeEmitted = true;
     this.#state = 'closed';
-    clearTimeout(this.#timer);
-    this.#publishEnd(error, completedHandshake);
+    this.#idle?.set(0);
+    if (error !== undefined && !completedHandshake) this.#report.failed(error);
+    if (this.#session !== undefined) this.#report.closed(error);
     this.#heartbeats?.fail(error ?? notOpen('wait for a heartbeat'));
-    const queued = this.#queue;
-    this.#queue = [];
-    for (const { callback } of queued) {
+    for (const { callback } of this.#early.take()) {
       if (callback !== undefined) process.nextTick(callback, error ?? notOpen('send'));
     }
     try {
@@ -1034,145 +710,12 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     }
   }
 
-  #publishEnd(error: DTLSError | undefined, completedHandshake: boolean): void {
-    const duration = performance.now() - this.#startedAt;
-    if (error !== undefined && !completedHandshake && channels.handshakeFailed.hasSubscribers) {
-      channels.handshakeFailed.publish({ socket: this, duration, error });
-    }
-    if (this.#session !== undefined && channels.sessionClose.hasSubscribers) {
-      channels.sessionClose.publish({ socket: this, duration, error, stats: this.stats });
-    }
-  }
-
   #silenced(error: DTLSError, completedHandshake: boolean): boolean {
     if (error.code === 'ERR_DTLS_REPLACED' && this.listenerCount('error') === 0) return true;
     return this.#owner?.onFailure(this, error, completedHandshake) ?? false;
   }
 
-  #localAddress(): AddressInfo | undefined {
-    if (this.#session === undefined || this.#state === 'closed') return undefined;
-    try {
-      return this.#session.endpoint.address();
-    } catch {
-      return undefined; // the socket below has been closed by its owner
-    }
+  get #local(): AddressInfo | undefined {
+    return this.#state === 'closed' ? undefined : this.#session?.localAddress();
   }
-
-  #touch(): void {
-    if (this.#timeout !== 0) this.#lastActivity = Date.now();
-  }
-
-  // As with the core's idle timer: traffic only notes the time, and the timer looks when it fires.
-  #armTimeout(): void {
-    if (this.#timeout === 0 || this.#state === 'closed') return;
-    const left = this.#lastActivity + this.#timeout - Date.now();
-    if (left <= 0) {
-      this.#lastActivity = Date.now();
-      this.emit('timeout');
-      this.#armTimeout();
-      return;
-    }
-    this.#timer = setTimeout(() => {
-      this.#armTimeout();
-    }, left);
-    if (!this.#referenced) this.#timer.unref();
-  }
-}
-
-/** Not from Buffer's pool, which many share. */
-function ownCopy(message: Buffer): Buffer {
-  const copy = Buffer.allocUnsafeSlow(message.length);
-  message.copy(copy);
-  return copy;
-}
-
-function checkSize(message: Buffer): void {
-  if (message.length > MAX_MESSAGE) {
-    throw usageError(
-      'ERR_DTLS_MESSAGE_TOO_BIG',
-      `a message of ${String(message.length)} bytes is above the ${String(MAX_MESSAGE)} of one DTLS record`,
-      'DTLS does not split messages: divide it, or send it another way.',
-    );
-  }
-  if (message.length === 0) {
-    throw usageError(
-      'ERR_DTLS_EMPTY_MESSAGE',
-      'OpenSSL sends no records without content',
-      'Send at least one byte.',
-    );
-  }
-}
-
-const direction = (packed: number): 'in' | 'out' => ((packed & 1) === 1 ? 'out' : 'in');
-
-function asDtlsError(thrown: unknown, peer: Peer | undefined): DTLSError {
-  if (thrown instanceof DTLSError) return thrown;
-  const error = asError(thrown);
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : 'ERR_DTLS_DESTROYED';
-  return new DTLSError(error.message, { code, category: 'closed', peer, cause: error });
-}
-
-const abortError = (signal: AbortSignal): DTLSError =>
-  new DTLSError('the operation was aborted', {
-    code: 'ABORT_ERR',
-    category: 'closed',
-    cause: signal.reason,
-  });
-
-function notOpen(what: string): DTLSError {
-  return new DTLSError(`cannot ${what}: the session is not open`, {
-    code: 'ERR_DTLS_NOT_OPEN',
-    category: 'closed',
-    hint: "Wait for 'secureConnect' before, and look for 'close' after.",
-  });
-}
-
-function identityError(cause: Error, close: DTLSError, peer: Peer | undefined): DTLSError {
-  const code = 'code' in cause && typeof cause.code === 'string' ? cause.code : close.code;
-  return new DTLSError(cause.message, {
-    code,
-    category: 'certificate',
-    hint: "The certificate is valid, but for other names: connect to one of them, or pass it as 'servername'.",
-    reason: close.reason,
-    library: close.library,
-    openssl: close.openssl,
-    alert: close.alert,
-    peer,
-    cause,
-  });
-}
-
-/**
- * Begins a handshake with a server and returns at once.
- *
- * @param secureConnectListener - Added to `secureConnect`.
- * @throws {@link DTLSError} of category `usage` for an option that is unknown, of a wrong type or out of range.
- */
-export function connect(options: ConnectOptions, secureConnectListener?: () => void): DTLSSocket;
-export function connect(
-  port: number,
-  host?: string,
-  options?: Omit<ConnectOptions, 'port' | 'host'>,
-  secureConnectListener?: () => void,
-): DTLSSocket;
-export function connect(
-  optionsOrPort: ConnectOptions | number,
-  hostOrListener?: string | (() => void),
-  options?: Omit<ConnectOptions, 'port' | 'host'>,
-  secureConnectListener?: () => void,
-): DTLSSocket {
-  const given =
-    typeof optionsOrPort === 'number'
-      ? {
-          ...options,
-          port: optionsOrPort,
-          ...(typeof hostOrListener === 'string' ? { host: hostOrListener } : {}),
-        }
-      : optionsOrPort;
-  const listener = typeof hostOrListener === 'function' ? hostOrListener : secureConnectListener;
-  const resolved = resolveConnectOptions(given, isIP);
-  const socket = new DTLSSocket(undefined);
-  if (listener !== undefined) socket.once('secureConnect', listener);
-  socket.begin(resolved);
-  return socket;
 }

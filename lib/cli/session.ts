@@ -1,9 +1,10 @@
 /** A client's handshake as the commands watch it: drawn, timed, and explained when it fails. */
 import { appendFileSync } from 'node:fs';
 
+import { connect } from '../connect';
 import type { DTLSError } from '../errors';
 import type { ConnectOptions } from '../options';
-import { connect, type DTLSSocket } from '../socket';
+import type { DTLSSocket } from '../socket';
 import { drawHead, drawRung, type Rung } from './ladder';
 import { describeError, type ErrorDescription, type Output } from './output';
 

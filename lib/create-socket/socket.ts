@@ -1,11 +1,12 @@
 import dgram from 'node:dgram';
 import dns from 'node:dns';
 
+import { connect } from '../connect';
 import { Endpoint } from '../endpoint';
 import { DTLSError, ioError } from '../errors';
 import { invalidArgType, invalidArgValue, plain } from '../node-errors';
 import { createServer, type DTLSServer } from '../server';
-import { connect, type DTLSSocket } from '../socket';
+import type { DTLSSocket } from '../socket';
 import { noEndpointStats, type EndpointStats } from '../stats';
 import type { NativeUdpTransport } from '../native-udp';
 import type { DatagramTransport, Peer } from '../transport';

@@ -2,11 +2,11 @@
 import { lookup } from 'node:dns/promises';
 import { isIP, isIPv6, type AddressInfo } from 'node:net';
 
+import { connect } from '../../connect';
 import { ioError } from '../../errors';
 import type { ConnectOptions } from '../../options';
 import { resolveConnectOptions } from '../../resolve';
 import type { SecureContext } from '../../secure-context';
-import { connect } from '../../socket';
 import { bindUdp, type DatagramTransport, type Peer } from '../../transport';
 import type { Address } from '../arguments';
 import { Relay, TransportLeg, udpOptions, type RelayLimits } from './relay';

@@ -1,0 +1,48 @@
+/** What a handshake has come to, as the SECURE record says it. */
+import { protocolName, verifyErrorName } from '../names';
+
+export interface HandshakeResult {
+  readonly protocol: string;
+  /** False: none was agreed on. */
+  readonly alpnProtocol: string | false;
+  /** The peer showed one. */
+  readonly peerCertificate: boolean;
+  readonly verifyResult: number;
+  /** By a certificate that verified, or by a pre-shared key. */
+  readonly authorized: boolean;
+  readonly encryptThenMac: boolean;
+  readonly extendedMasterSecret: boolean;
+  readonly reused: boolean;
+}
+
+// As kSecure… in src-native/core/outbox.h; the version is in the low 16 bits.
+const PEER_CERTIFICATE = 1 << 16;
+const PSK = 1 << 17;
+const REUSED = 1 << 18;
+const ENCRYPT_THEN_MAC = 1 << 20;
+const EXTENDED_MASTER_SECRET = 1 << 21;
+
+export function readHandshakeResult(
+  what: number,
+  verifyResult: number,
+  alpnProtocol: Buffer,
+): HandshakeResult {
+  const peerCertificate = (what & PEER_CERTIFICATE) !== 0;
+  return {
+    protocol: protocolName(what & 0xffff),
+    alpnProtocol: alpnProtocol.length === 0 ? false : alpnProtocol.toString('latin1'),
+    peerCertificate,
+    verifyResult,
+    authorized: (what & PSK) !== 0 || (peerCertificate && verifyResult === 0),
+    encryptThenMac: (what & ENCRYPT_THEN_MAC) !== 0,
+    extendedMasterSecret: (what & EXTENDED_MASTER_SECRET) !== 0,
+    reused: (what & REUSED) !== 0,
+  };
+}
+
+/** Why a peer that was asked for a certificate is not authorized. `cause`: what refused its name. */
+export function authorizationError(result: HandshakeResult, cause: Error | undefined): string | null {
+  if (result.authorized) return null;
+  if (cause !== undefined && 'code' in cause) return String(cause.code);
+  return result.peerCertificate ? verifyErrorName(result.verifyResult) : 'UNABLE_TO_GET_ISSUER_CERT';
+}

@@ -1,0 +1,22 @@
+import type { DTLSError } from '../errors';
+import type { ClientHello, HelloAnswers } from '../hello';
+import type { OcspQuestion } from '../ocsp';
+import type { ResolvedServer } from '../resolve';
+import type { ResumeSessionCallback } from '../resumption';
+import type { DTLSSocket } from '../socket';
+
+/** What a server's socket needs to know of the server that made it. */
+export interface SocketOwner {
+  readonly sessionOptions: ResolvedServer;
+  onConnection(socket: DTLSSocket): void;
+  onSecure(socket: DTLSSocket): void;
+  /** True: it has heard of the failure, and the socket need not emit it. */
+  onFailure(socket: DTLSSocket, error: DTLSError, completedHandshake: boolean): boolean;
+  onClose(socket: DTLSSocket): void;
+  onKeylog(line: Buffer, socket: DTLSSocket): void;
+  // The questions of a handshake. False: nobody listens who could answer.
+  onClientHello(hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void;
+  onStoredSession(id: Buffer, callback: ResumeSessionCallback): boolean;
+  onNewSession(id: Buffer, session: Buffer, callback: () => void): boolean;
+  onOcspRequest(socket: DTLSSocket, question: OcspQuestion): void;
+}
