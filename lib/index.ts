@@ -35,7 +35,8 @@ export {
   type ProtocolVersion,
   type SecureContextOptions,
 } from './secure-context';
-export { createSocket, SecureDgramSocket, type PeerInfo } from './create-socket/socket';
+export { createSocket, SecureDgramSocket } from './create-socket/socket';
+export type { PeerInfo } from './create-socket/peer-info';
 export type {
   PskCredentials,
   SocketDtlsOptions,

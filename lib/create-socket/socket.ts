@@ -1,33 +1,22 @@
 import dgram from 'node:dgram';
 import dns from 'node:dns';
 
-import { connect } from '../connect';
 import { Endpoint } from '../endpoint';
 import { DTLSError, ioError } from '../errors';
 import { invalidArgType, invalidArgValue, plain } from '../node-errors';
-import { createServer, type DTLSServer } from '../server';
 import type { DTLSSocket } from '../socket';
 import { noEndpointStats, type EndpointStats } from '../stats';
 import type { NativeUdpTransport } from '../native-udp';
 import type { DatagramTransport, Peer } from '../transport';
-import { destination, familyOf, isLiteral, isManyfold, keyOf, spelling } from './addresses';
+import { destination, familyOf, isLiteral, isManyfold, spelling } from './addresses';
 import { parseSend, type SendCallback } from './arguments';
-import { Association, type AssociationOwner } from './association';
-import { resolveSocketOptions, type ResolvedSocket, type SocketOptions } from './options';
+import { throughGate, type Gate, type Lookup } from './lookup';
+import { resolveSocketOptions, type SocketOptions } from './options';
+import { infoOf, type PeerInfo } from './peer-info';
+import { notRunning, Peers } from './peers';
 import { takeOver } from './take-over';
 import { Wire } from './wire';
 
-/** dgram's `rinfo`, and who it is. */
-export interface PeerInfo extends dgram.RemoteInfo {
-  /** The peer proved who it is: by a certificate that verified, or by a pre-shared key. */
-  authorized: boolean;
-  /** The identity of its pre-shared key, or null. */
-  pskIdentity: string | Buffer | null;
-  /** The session: certificates, cipher, heartbeats, counters. Not enumerable. */
-  readonly socket: DTLSSocket;
-}
-
-type Lookup = NonNullable<dgram.SocketOptions['lookup']>;
 type Message = string | NodeJS.ArrayBufferView;
 type BindState = 'unbound' | 'binding' | 'bound';
 
@@ -44,15 +33,12 @@ const BaseSocket = dgram.Socket as unknown as new (
 export class SecureDgramSocket extends BaseSocket {
   /** dgram sets it, and its types do not say so. */
   declare readonly type: dgram.SocketType;
-  readonly #options: ResolvedSocket;
-  readonly #gate: { raw: boolean };
+  readonly #peers: Peers;
+  readonly #gate: Gate;
+  readonly #clearMulticast: boolean;
   readonly #lookup: Lookup | undefined;
   readonly #wire: Wire;
   #udp: NativeUdpTransport | undefined; // from the bind on, where there is one
-  readonly #owner: AssociationOwner;
-  readonly #server: DTLSServer | undefined;
-  readonly #associations = new Map<string, Association>();
-  #handshaking = 0;
   #bindState: BindState = 'unbound';
   #whenBound: ((error: Error | null) => void)[] = [];
   #connecting = false;
@@ -71,27 +57,30 @@ export class SecureDgramSocket extends BaseSocket {
       { ...own, ...throughGate(gate, own.lookup) },
       listener as ((message: Buffer, info: dgram.RemoteInfo) => void) | undefined,
     );
-    this.#options = resolved;
     this.#gate = gate;
+    this.#clearMulticast = resolved.clearMulticast;
     this.#lookup = own.lookup;
     this.#wire = new Wire({
       send: this.#sendRaw.bind(this),
       address: () => super.address(),
     });
-    this.#owner = {
-      maxQueueSize: resolved.maxQueueSize,
-      dial: this.#dial.bind(this),
+    this.#peers = new Peers(resolved, this.#wire, {
+      transport: () => this.#transport,
+      referenced: () => this.#referenced,
+      whenBound: this.#afterBind.bind(this),
+      later: this.#later.bind(this),
       onMessage: this.#onMessage.bind(this),
       onSecure: this.#onSecure.bind(this),
       onPeerError: this.#onPeerError.bind(this),
-      onEmpty: this.#onEmpty.bind(this),
-    };
-    if (resolved.server !== undefined) this.#server = this.#serve(resolved.server);
+      onKeylog: (line, session) => super.emit('keylog', line, session),
+      onServerError: (error) => super.emit('error', error),
+      onPacket: this.#onPacket.bind(this),
+    });
   }
 
   /** The sessions there are, those in the handshake included. */
   get sessions(): IterableIterator<DTLSSocket> {
-    return sessionsOf(this.#associations.values());
+    return this.#peers.sessions;
   }
 
   /** Counters of all sessions of this socket. */
@@ -231,7 +220,7 @@ export class SecureDgramSocket extends BaseSocket {
   /** Tells every peer that its session ends (close_notify), then closes the socket. Does not wait. */
   override close(callback?: () => void): this {
     // An aborted signal closes in the middle of dgram's constructor.
-    if (!(#options in this) || this.#closed) return super.close(callback);
+    if (!(#peers in this) || this.#closed) return super.close(callback);
     const bindPending = this.#bindState === 'binding' && this.#connecting;
     if (bindPending) return super.close(callback); // dgram calls again when it has bound
     this.#closed = true;
@@ -240,12 +229,11 @@ export class SecureDgramSocket extends BaseSocket {
     this.#whenBound = [];
     for (const done of waiting) done(error);
     const endpoint = Endpoint.on(this.#transport);
-    for (const association of [...this.#associations.values()]) association.close(error);
-    this.#server?.close();
+    this.#peers.close(error);
     this.#finalStats = endpoint?.stats();
     endpoint?.transmitNow();
     if (this.#udp !== undefined) {
-      if (this.#server === undefined) endpoint?.leave(() => undefined);
+      if (this.#peers.server === undefined) endpoint?.leave(() => undefined);
       this.#udp.shut();
       endpoint?.flushAfterCall();
     }
@@ -280,7 +268,7 @@ export class SecureDgramSocket extends BaseSocket {
 
   /** @internal What dgram's own code emits passes here: `message` is what came over the wire. */
   override emit(event: string | symbol, ...args: unknown[]): boolean {
-    if (!(#options in this)) return super.emit(event, ...args);
+    if (!(#peers in this)) return super.emit(event, ...args);
     if (event === 'message') {
       const [datagram, info] = args as [Buffer, dgram.RemoteInfo];
       this.#receive(datagram, info);
@@ -311,49 +299,15 @@ export class SecureDgramSocket extends BaseSocket {
     hostname: string | undefined,
     callback: SendCallback | undefined,
   ): void {
-    const existing = this.#associations.get(keyOf(peer.address, peer.port));
-    if (existing !== undefined) {
-      existing.send(message, hostname, callback);
-      return;
-    }
-    if (isManyfold(peer, this.#mayBroadcast)) {
-      this.#sendToMany(message, peer, callback);
-      return;
-    }
-    const refusal = this.#refusal(peer);
-    if (refusal !== undefined) {
-      if (callback !== undefined) process.nextTick(callback, refusal, 0);
-      this.#later(() => {
-        this.#onPeerError(refusal, peer);
-      });
-      return;
-    }
-    this.#associationWith(peer).send(message, hostname, callback);
-  }
-
-  #refusal(peer: Peer): DTLSError | undefined {
-    const { role, maxPeers, maxDialling } = this.#options;
-    if (role === 'server') {
-      return new DTLSError('there is no session with this peer, and this socket begins none', {
-        code: 'ERR_DTLS_NO_SESSION',
-        category: 'usage',
-        hint: "Use role 'both' or 'client' to shake hands with peers.",
-        peer,
-      });
-    }
-    const full = maxPeers > 0 && this.#associations.size >= maxPeers;
-    if (!full && (maxDialling === 0 || this.#handshaking < maxDialling)) return undefined;
-    return new DTLSError(full ? 'too many sessions' : 'too many handshakes at once', {
-      code: 'ERR_DTLS_TOO_MANY_SESSIONS',
-      category: 'usage',
-      hint: full ? "Raise 'maxSessions', or set 'idleTimeout'." : "Raise 'maxPendingHandshakes'.",
-      peer,
-    });
+    const existing = this.#peers.find(peer);
+    if (existing !== undefined) existing.send(message, hostname, callback);
+    else if (isManyfold(peer, this.#mayBroadcast)) this.#sendToMany(message, peer, callback);
+    else this.#peers.begin(message, peer, hostname, callback);
   }
 
   /** DTLS is between two: RFC 6347 has no group keys, and there is nobody to shake hands with. */
   #sendToMany(message: Buffer, peer: Peer, callback: SendCallback | undefined): void {
-    if (!this.#options.clearMulticast) {
+    if (!this.#clearMulticast) {
       const error = new DTLSError(`DTLS is unicast: nothing was sent to ${peer.address}`, {
         code: 'ERR_DTLS_MULTICAST',
         category: 'usage',
@@ -365,112 +319,19 @@ export class SecureDgramSocket extends BaseSocket {
       return;
     }
     const copy = Buffer.from(message);
-    this.#bound((error) => {
+    this.#afterBind((error) => {
       if (error === null) {
         this.#sendRaw(copy, peer, (failure) => callback?.(failure, failure === null ? copy.length : 0));
       } else if (callback !== undefined) process.nextTick(callback, error, 0);
     });
   }
 
-  #bound(then: (error: Error | null) => void): void {
+  #afterBind(then: (error: Error | null) => void): void {
     if (this.#bindState === 'bound') then(null);
     else this.#whenBound.push(then);
   }
 
-  // ---- sessions ----
-
-  #associationWith(peer: Peer): Association {
-    const key = keyOf(peer.address, peer.port);
-    let association = this.#associations.get(key);
-    if (association === undefined) {
-      association = new Association(this.#owner, peer);
-      this.#associations.set(key, association);
-    }
-    return association;
-  }
-
-  #serve(options: NonNullable<ResolvedSocket['server']>): DTLSServer {
-    const server = createServer({ ...options, transport: this.#wire });
-    server.on('connection', (session) => {
-      const { address, port, family } = session.peer;
-      this.#associationWith({ address: spelling(address), port, family }).adopt(session);
-    });
-    server.on('dtlsClientError', (error, session) => {
-      const { address, port } = session.peer;
-      this.#associations.get(keyOf(spelling(address), port))?.failed(error);
-    });
-    server.on('keylog', (line, session) => {
-      super.emit('keylog', line, session);
-    });
-    server.on('error', (error) => {
-      super.emit('error', error);
-    });
-    server.on('packet', this.#onPacket.bind(this));
-    server.on('listening', () => {
-      if (!this.#referenced) Endpoint.on(this.#transport)?.unref();
-    });
-    return server;
-  }
-
-  #dial(association: Association, hostname: string | undefined): void {
-    const { peers, role } = this.#options;
-    if (role === 'server') {
-      association.refuse(this.#refusal(association.peer) ?? notRunning());
-      return;
-    }
-    this.#handshaking += 1;
-    const settled = once(() => {
-      this.#handshaking -= 1;
-    });
-    const refuse = (error: unknown): void => {
-      settled();
-      if (this.#closed) return;
-      const failure = error instanceof Error ? error : new Error(String(error));
-      this.#later(() => {
-        association.refuse(failure);
-      });
-    };
-    this.#bound((error) => {
-      if (error !== null) {
-        refuse(error);
-        return;
-      }
-      Promise.resolve()
-        .then(() => peers?.(association.peer, hostname))
-        .then((answer) => {
-          if (this.#closed) settled();
-          else if (answer === null) refuse(notWanted(association.peer));
-          else this.#connect(association, hostname, answer, settled);
-        })
-        .catch(refuse);
-    });
-  }
-
-  #connect(
-    association: Association,
-    hostname: string | undefined,
-    answer: Parameters<ResolvedSocket['dialling']>[0],
-    settled: () => void,
-  ): void {
-    const { address, port } = association.peer;
-    const options = this.#options.dialling(answer);
-    const servername = options.servername ?? hostname;
-    const session = connect({
-      ...options,
-      ...(servername === undefined ? {} : { servername }),
-      host: address,
-      port,
-      transport: this.#transport,
-    });
-    if (!this.#referenced) session.unref();
-    session.once('secureConnect', settled);
-    session.once('close', settled);
-    association.adopt(session, {
-      hostname: servername === '' ? undefined : servername,
-      check: options.checkServerIdentity,
-      any: options.rejectUnauthorized === false,
-    });
-  }
+  // ---- the transport below ----
 
   get #transport(): DatagramTransport {
     return this.#udp ?? this.#wire;
@@ -480,10 +341,11 @@ export class SecureDgramSocket extends BaseSocket {
   #begin(): void {
     const udp = takeOver(this);
     this.#udp = udp;
+    const { server } = this.#peers;
     if (udp === undefined) {
-      this.#server?.listen();
-    } else if (this.#server !== undefined) {
-      this.#server.listenOn(udp);
+      server?.listen();
+    } else if (server !== undefined) {
+      server.listenOn(udp);
     } else {
       // Nobody serves, and the endpoint stays for the sessions to come.
       const endpoint = Endpoint.over(() => udp, udp);
@@ -521,10 +383,6 @@ export class SecureDgramSocket extends BaseSocket {
     // dgram's own socket emits it before the session hears.
     const refused = error instanceof DTLSError && error.category === 'io';
     if (this.#udp !== undefined && this.#connectedTo !== undefined && refused) super.emit('error', error);
-  }
-
-  #onEmpty(association: Association): void {
-    this.#associations.delete(keyOf(association.peer.address, association.peer.port));
   }
 
   // ---- the wire ----
@@ -590,61 +448,6 @@ export class SecureDgramSocket extends BaseSocket {
       if (!this.#closed) call();
     });
   }
-}
-
-const notRunning = (): Error => plain('ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running');
-
-const notWanted = (peer: Peer): DTLSError =>
-  new DTLSError('peers() wants no session with this peer', {
-    code: 'ERR_DTLS_NO_SESSION',
-    category: 'usage',
-    peer,
-  });
-
-function once(call: () => void): () => void {
-  let called = false;
-  return () => {
-    if (called) return;
-    called = true;
-    call();
-  };
-}
-
-function* sessionsOf(associations: Iterable<Association>): Generator<DTLSSocket> {
-  for (const association of associations) yield* association.sessions();
-}
-
-function infoOf(
-  message: Buffer,
-  session: DTLSSocket,
-  pskIdentity: PeerInfo['pskIdentity'],
-): PeerInfo {
-  const { address, family, port } = session.peer;
-  const info = {
-    address,
-    family,
-    port,
-    size: message.length,
-    authorized: session.authorized,
-    pskIdentity,
-  };
-  return Object.defineProperty(info, 'socket', { value: session }) as PeerInfo;
-}
-
-/**
- * dgram looks every destination up, and addresses in a later tick: datagrams of one flight would overtake
- * one another. Those that this package sends have addresses and need no tick.
- */
-function throughGate(gate: { raw: boolean }, given: unknown): { lookup: Lookup } | undefined {
-  // Not a function: dgram says so.
-  if (given !== undefined && typeof given !== 'function') return undefined;
-  const lookup = (given ?? dns.lookup) as Lookup;
-  return {
-    lookup: (hostname, options, callback) => {
-      if (gate.raw) callback(null, hostname, familyOf(hostname) === 'IPv4' ? 4 : 6);
-      else lookup(hostname, options, callback);
-    },
-  };
 }
 
 /**

@@ -1,0 +1,26 @@
+import type dgram from 'node:dgram';
+
+import type { DTLSSocket } from '../socket';
+
+/** dgram's `rinfo`, and who it is. */
+export interface PeerInfo extends dgram.RemoteInfo {
+  /** The peer proved who it is: by a certificate that verified, or by a pre-shared key. */
+  authorized: boolean;
+  /** The identity of its pre-shared key, or null. */
+  pskIdentity: string | Buffer | null;
+  /** The session: certificates, cipher, heartbeats, counters. Not enumerable. */
+  readonly socket: DTLSSocket;
+}
+
+export function infoOf(message: Buffer, session: DTLSSocket, pskIdentity: PeerInfo['pskIdentity']): PeerInfo {
+  const { address, family, port } = session.peer;
+  const info = {
+    address,
+    family,
+    port,
+    size: message.length,
+    authorized: session.authorized,
+    pskIdentity,
+  };
+  return Object.defineProperty(info, 'socket', { value: session }) as PeerInfo;
+}

@@ -1,0 +1,219 @@
+/** The peers of one socket: who has a session, who may have one, and how it begins. */
+import { connect } from '../connect';
+import { Endpoint } from '../endpoint';
+import { DTLSError } from '../errors';
+import { plain } from '../node-errors';
+import { createServer, type DTLSServer } from '../server';
+import type { DTLSSocket } from '../socket';
+import type { DatagramTransport, Peer } from '../transport';
+import { keyOf, spelling } from './addresses';
+import type { SendCallback } from './arguments';
+import { Association, type AssociationOwner } from './association';
+import type { ResolvedSocket } from './options';
+
+/** What the peers ask of their socket. */
+export interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'onPeerError'> {
+  /** What carries the datagrams; another one after the bind than before. */
+  transport(): DatagramTransport;
+  /** Holds the process. */
+  referenced(): boolean;
+  /** Once the socket is bound, or with the reason why it will not be. */
+  whenBound(then: (error: Error | null) => void): void;
+  /** In the next tick, unless the socket is closed by then. */
+  later(call: () => void): void;
+  /** Of those whom this socket serves. */
+  readonly onKeylog: (line: Buffer, session: DTLSSocket) => void;
+  readonly onServerError: (error: Error) => void;
+  readonly onPacket: (datagram: Buffer, peer: Peer) => void;
+}
+
+export class Peers {
+  /** Undefined for role `'client'`. */
+  readonly server: DTLSServer | undefined;
+  readonly #host: PeersHost;
+  readonly #options: ResolvedSocket;
+  readonly #owner: AssociationOwner;
+  readonly #associations = new Map<string, Association>();
+  #handshaking = 0;
+  #closed = false;
+
+  constructor(options: ResolvedSocket, wire: DatagramTransport, host: PeersHost) {
+    this.#host = host;
+    this.#options = options;
+    this.#owner = {
+      maxQueueSize: options.maxQueueSize,
+      dial: this.#dial.bind(this),
+      onMessage: host.onMessage.bind(host),
+      onSecure: host.onSecure.bind(host),
+      onPeerError: host.onPeerError.bind(host),
+      onEmpty: ({ peer }) => {
+        this.#associations.delete(keyOf(peer.address, peer.port));
+      },
+    };
+    if (options.server !== undefined) this.server = this.#serve(options.server, wire);
+  }
+
+  /** The sessions there are, those in the handshake included. */
+  get sessions(): IterableIterator<DTLSSocket> {
+    return sessionsOf(this.#associations.values());
+  }
+
+  find({ address, port }: Peer): Association | undefined {
+    return this.#associations.get(keyOf(address, port));
+  }
+
+  /** To a peer that {@link find} has nothing for. */
+  begin(message: Buffer, peer: Peer, hostname: string | undefined, callback: SendCallback | undefined): void {
+    const refusal = this.#refusal(peer);
+    if (refusal === undefined) {
+      this.#associationWith(peer).send(message, hostname, callback);
+      return;
+    }
+    if (callback !== undefined) process.nextTick(callback, refusal, 0);
+    this.#host.later(() => {
+      this.#host.onPeerError(refusal, peer);
+    });
+  }
+
+  /** Tells every peer; what waits fails with `error`. */
+  close(error: Error): void {
+    this.#closed = true;
+    for (const association of [...this.#associations.values()]) association.close(error);
+    this.server?.close();
+  }
+
+  #refusal(peer: Peer): DTLSError | undefined {
+    const { role, maxPeers, maxDialling } = this.#options;
+    if (role === 'server') {
+      return new DTLSError('there is no session with this peer, and this socket begins none', {
+        code: 'ERR_DTLS_NO_SESSION',
+        category: 'usage',
+        hint: "Use role 'both' or 'client' to shake hands with peers.",
+        peer,
+      });
+    }
+    const full = maxPeers > 0 && this.#associations.size >= maxPeers;
+    if (!full && (maxDialling === 0 || this.#handshaking < maxDialling)) return undefined;
+    return new DTLSError(full ? 'too many sessions' : 'too many handshakes at once', {
+      code: 'ERR_DTLS_TOO_MANY_SESSIONS',
+      category: 'usage',
+      hint: full ? "Raise 'maxSessions', or set 'idleTimeout'." : "Raise 'maxPendingHandshakes'.",
+      peer,
+    });
+  }
+
+  #associationWith(peer: Peer): Association {
+    const key = keyOf(peer.address, peer.port);
+    let association = this.#associations.get(key);
+    if (association === undefined) {
+      association = new Association(this.#owner, peer);
+      this.#associations.set(key, association);
+    }
+    return association;
+  }
+
+  // ---- those who begin with us ----
+
+  #serve(options: NonNullable<ResolvedSocket['server']>, wire: DatagramTransport): DTLSServer {
+    const server = createServer({ ...options, transport: wire });
+    server.on('connection', (session) => {
+      const { address, port, family } = session.peer;
+      this.#associationWith({ address: spelling(address), port, family }).adopt(session);
+    });
+    server.on('dtlsClientError', (error, session) => {
+      const { address, port, family } = session.peer;
+      this.find({ address: spelling(address), port, family })?.failed(error);
+    });
+    server.on('keylog', this.#host.onKeylog);
+    server.on('error', this.#host.onServerError);
+    server.on('packet', this.#host.onPacket);
+    server.on('listening', () => {
+      if (!this.#host.referenced()) Endpoint.on(this.#host.transport())?.unref();
+    });
+    return server;
+  }
+
+  // ---- those with whom we begin ----
+
+  #dial(association: Association, hostname: string | undefined): void {
+    const { peers, role } = this.#options;
+    if (role === 'server') {
+      association.refuse(this.#refusal(association.peer) ?? notRunning());
+      return;
+    }
+    this.#handshaking += 1;
+    const settled = once(() => {
+      this.#handshaking -= 1;
+    });
+    const refuse = (error: unknown): void => {
+      settled();
+      if (this.#closed) return;
+      const failure = error instanceof Error ? error : new Error(String(error));
+      this.#host.later(() => {
+        association.refuse(failure);
+      });
+    };
+    this.#host.whenBound((error) => {
+      if (error !== null) {
+        refuse(error);
+        return;
+      }
+      Promise.resolve()
+        .then(() => peers?.(association.peer, hostname))
+        .then((answer) => {
+          if (this.#closed) settled();
+          else if (answer === null) refuse(notWanted(association.peer));
+          else this.#connect(association, hostname, answer, settled);
+        })
+        .catch(refuse);
+    });
+  }
+
+  #connect(
+    association: Association,
+    hostname: string | undefined,
+    answer: Parameters<ResolvedSocket['dialling']>[0],
+    settled: () => void,
+  ): void {
+    const { address, port } = association.peer;
+    const options = this.#options.dialling(answer);
+    const servername = options.servername ?? hostname;
+    const session = connect({
+      ...options,
+      ...(servername === undefined ? {} : { servername }),
+      host: address,
+      port,
+      transport: this.#host.transport(),
+    });
+    if (!this.#host.referenced()) session.unref();
+    session.once('secureConnect', settled);
+    session.once('close', settled);
+    association.adopt(session, {
+      hostname: servername === '' ? undefined : servername,
+      check: options.checkServerIdentity,
+      any: options.rejectUnauthorized === false,
+    });
+  }
+}
+
+export const notRunning = (): Error => plain('ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running');
+
+const notWanted = (peer: Peer): DTLSError =>
+  new DTLSError('peers() wants no session with this peer', {
+    code: 'ERR_DTLS_NO_SESSION',
+    category: 'usage',
+    peer,
+  });
+
+function once(call: () => void): () => void {
+  let called = false;
+  return () => {
+    if (called) return;
+    called = true;
+    call();
+  };
+}
+
+function* sessionsOf(associations: Iterable<Association>): Generator<DTLSSocket> {
+  for (const association of associations) yield* association.sessions();
+}
