@@ -1,0 +1,105 @@
+/**
+ * Protects: how sessions and sockets of createSocket end. Peers are told, what waits is reported, and the
+ * next message begins anew.
+ */
+import { expect } from 'chai';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import type { DTLSSocket } from '../../lib/index';
+import { createSocket } from '../../lib/index';
+import { within } from '../helpers/pair';
+import { bound, closeSockets, codeOf, PSK, received, secure, sent, track } from './support';
+
+const sessionsOf = (socket: { sessions: Iterable<DTLSSocket> }): DTLSSocket[] => [...socket.sessions];
+
+describe('createSocket: endings', () => {
+  afterEach(closeSockets);
+
+  it('close tells the peer at once', async () => {
+    const server = await bound(secure());
+    const client = await bound(secure());
+    await sent(client, 'hello', server);
+    const [session] = sessionsOf(server);
+    const ended = once(session ?? server, 'close');
+    client.close();
+    expect(() => client.address()).to.throw();
+    expect((await within(ended, 'close'))[0]).to.be.false;
+    expect(sessionsOf(server)).to.have.length(0);
+    expect(client.stats.handshakesCompleted).to.equal(1);
+  });
+
+  it('close in a message handler tells the peer, too', async () => {
+    const server = await bound(secure());
+    const client = await bound(secure());
+    server.on('message', () => {
+      server.close();
+    });
+    const outcome = await sent(client, 'hello', server);
+    expect(outcome).to.deep.equal({ bytes: 5 });
+    const [session] = sessionsOf(client);
+    if (session !== undefined) await within(once(session, 'close'), 'close');
+  });
+
+  it('close reports to callbacks of what still waits', async () => {
+    const client = secure();
+    const silent = await bound(track(dgram.createSocket('udp4')));
+    const order: string[] = [];
+    const outcome = sent(client, 'hello', silent).then((o) => {
+      order.push(codeOf(o) ?? 'sent');
+    });
+    client.close(() => order.push('close'));
+    await outcome;
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(order).to.include.members(['ERR_SOCKET_DGRAM_NOT_RUNNING', 'close']);
+  });
+
+  it('a session that the peer ended is made anew by the next send', async () => {
+    const server = await bound(secure());
+    const client = secure();
+    await sent(client, 'one', server);
+    const [first] = sessionsOf(client);
+    const ended = once(first ?? client, 'close');
+    for (const session of sessionsOf(server)) session.close();
+    await within(ended, 'close');
+    const arrival = received(server);
+    expect(await sent(client, 'two', server)).to.deep.equal({ bytes: 3 });
+    expect((await arrival).text).to.equal('two');
+    expect(client.stats.handshakesCompleted).to.equal(2);
+  });
+
+  it('a peer that restarts on the same port is served', async () => {
+    const server = await bound(secure());
+    server.on('message', (message, info) => {
+      server.send(message, info.port, info.address);
+    });
+    const first = await bound(secure());
+    const { port } = first.address();
+    await sent(first, 'one', server);
+    // It vanishes without a word: its close_notify is lost.
+    const gone = once(first, 'close');
+    dgram.Socket.prototype.close.call(first);
+    await gone;
+    const second = await bound(secure(), port);
+    const answer = received(second);
+    await sent(second, 'two', server);
+    expect((await answer).text).to.equal('two');
+  });
+
+  it('an abort signal closes, also one that was aborted before', async () => {
+    const controller = new AbortController();
+    const socket = secure(PSK, { signal: controller.signal });
+    const closed = once(socket, 'close');
+    controller.abort();
+    await within(closed, 'close');
+    const late = createSocket({ type: 'udp4', signal: AbortSignal.abort(), dtls: PSK });
+    await within(once(late, 'close'), 'close');
+  });
+
+  it('a bind that fails fails what waits', async () => {
+    const taken = await bound(secure());
+    const socket = secure();
+    socket.on('error', () => undefined);
+    socket.bind(taken.address().port, '127.0.0.1');
+    expect(codeOf(await sent(socket, 'hello', taken))).to.equal('EADDRINUSE');
+  });
+});

@@ -1,0 +1,52 @@
+/**
+ * Protects: DTLS is unicast. What is meant for a group or for everybody never leaves in clear unless the
+ * user has said so, and what a group sends is never taken for a message.
+ */
+import { expect } from 'chai';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import type { DTLSError } from '../../lib/index';
+import { within } from '../helpers/pair';
+import { bound, closeSockets, codeOf, PSK, received, secure, sent, track } from './support';
+
+describe('createSocket: groups', () => {
+  afterEach(closeSockets);
+
+  for (const address of ['224.0.1.187', '255.255.255.255', '239.1.2.3']) {
+    it(`refuses to send to ${address}`, async () => {
+      const client = await bound(secure());
+      const outcome = await sent(client, 'hello', { port: 5683, address });
+      expect(codeOf(outcome)).to.equal('ERR_DTLS_MULTICAST');
+      const failed = once(client, 'error');
+      client.send('hello', 5683, address);
+      expect(((await within(failed, 'error'))[0] as DTLSError).code).to.equal('ERR_DTLS_MULTICAST');
+    });
+  }
+
+  it('refuses IPv6 groups', async () => {
+    const client = secure(PSK, { type: 'udp6' });
+    const outcome = await sent(client, 'hello', { port: 5683, address: 'ff02::fd' });
+    expect(codeOf(outcome)).to.equal('ERR_DTLS_MULTICAST');
+  });
+
+  it('sends to them in clear when told to; what comes in clear is a packet, no message', async () => {
+    const client = await bound(secure({ ...PSK, clearMulticast: true }));
+    client.setMulticastInterface('127.0.0.1');
+    const member = track(dgram.createSocket({ type: 'udp4', reuseAddr: true }));
+    member.bind(0);
+    await once(member, 'listening');
+    member.addMembership('239.255.77.77', '127.0.0.1');
+    const arrival = received(member);
+    const { port } = member.address();
+    client.send('who is there?', port, '239.255.77.77');
+    const { text, info } = await arrival;
+    expect(text).to.equal('who is there?');
+    client.on('message', () => {
+      throw new Error('in clear, as a message');
+    });
+    const packet = once(client, 'packet');
+    member.send('I am', info.port, '127.0.0.1');
+    const [clear] = (await within(packet, 'packet')) as [Buffer];
+    expect(clear.toString()).to.equal('I am');
+  });
+});

@@ -1,0 +1,165 @@
+/**
+ * Protects: whom a socket of createSocket has sessions with. Its role says who may begin, `peers` what
+ * each is spoken to with, and a name is sent to only where it was proved.
+ */
+import { expect } from 'chai';
+import { once } from 'node:events';
+import type { DTLSError, DTLSSocket, Peer } from '../../lib/index';
+import { certificate, within } from '../helpers/pair';
+import { createAuthority } from '../helpers/certificates';
+import { bound, closeSockets, codeOf, KEY, PSK, QUICK, received, secure, sent } from './support';
+
+const sessionsOf = (socket: { sessions: Iterable<DTLSSocket> }): DTLSSocket[] => [...socket.sessions];
+
+describe('createSocket: peers', () => {
+  afterEach(closeSockets);
+
+  describe('roles', () => {
+    it('a server begins no session and says so on the callback', async () => {
+      const server = await bound(secure({ ...PSK, role: 'server' }));
+      const client = await bound(secure());
+      expect(codeOf(await sent(server, 'hello', client))).to.equal('ERR_DTLS_NO_SESSION');
+      const arrival = received(server);
+      await sent(client, 'hello', server);
+      await arrival;
+      expect(await sent(server, 'answer', client)).to.deep.equal({ bytes: 6 });
+    });
+
+    it('a client answers no hello', async () => {
+      const only = await bound(secure({ ...PSK, role: 'client' }));
+      const other = secure({ ...PSK, ...QUICK });
+      expect(codeOf(await sent(other, 'hello', only))).to.equal('ERR_DTLS_NO_RESPONSE');
+      expect(sessionsOf(only)).to.have.length(0);
+    });
+
+    it('a client and one that is both begin at once', async () => {
+      const only = await bound(secure({ ...PSK, role: 'client', ...QUICK, handshakeTimeout: 5000 }));
+      const both = await bound(secure({ ...PSK, ...QUICK, handshakeTimeout: 5000 }));
+      const [atOnly, atBoth] = [received(only), received(both)];
+      const outcomes = await Promise.all([sent(only, 'hello', both), sent(both, 'hello', only)]);
+      expect(outcomes).to.deep.equal([{ bytes: 5 }, { bytes: 5 }]);
+      await Promise.all([atOnly, atBoth]);
+    });
+
+    it('without anything to serve with, a socket is a client', async () => {
+      const { certificatePem: ca } = await createAuthority();
+      const server = await bound(secure({ ...(await certificate()), role: 'server' }));
+      const client = secure({ ca });
+      const arrival = received(server);
+      await sent(client, 'hello', server);
+      const { info } = await arrival;
+      expect(info.authorized).to.be.false;
+      expect(info.pskIdentity).to.equal(null);
+    });
+
+    it('a role that is both asks for certificates: a peer that has none is refused', async () => {
+      const { certificatePem: ca } = await createAuthority();
+      const both = await bound(secure({ ...(await certificate()), ca }));
+      const client = secure({ ca, ...QUICK });
+      const refused = once(both, 'peerError');
+      // The client believes that it is open until the alert comes: its send may go either way.
+      await sent(client, 'hello', both);
+      const [error] = (await within(refused, 'peerError')) as [DTLSError];
+      expect(error.code).to.equal('ERR_DTLS_PEER_CERTIFICATE_MISSING');
+    });
+
+    it('needs something to serve with', () => {
+      expect(() => secure({ role: 'server' }))
+        .to.throw()
+        .with.property('code', 'ERR_DTLS_NO_CREDENTIALS');
+      expect(() => secure({ role: 'peer' as never }))
+        .to.throw()
+        .with.property('code', 'ERR_INVALID_ARG_VALUE');
+      expect(() => secure({ ...PSK, transport: 'dgram' } as never))
+        .to.throw()
+        .with.property('code', 'ERR_DTLS_UNKNOWN_OPTION');
+    });
+  });
+
+  describe('peers()', () => {
+    it('gives options for each peer, also later', async () => {
+      const servers = await Promise.all(
+        ['one', 'two'].map((identity) => bound(secure({ psk: { identity, psk: KEY } }))),
+      );
+      const identities = new Map(servers.map((server, i) => [server.address().port, i]));
+      const asked: Peer[] = [];
+      const client = secure({
+        role: 'client',
+        peers: async (peer) => {
+          asked.push(peer);
+          await new Promise((resolve) => setTimeout(resolve, 10));
+          return { psk: { identity: ['one', 'two'][identities.get(peer.port) ?? 0] ?? '', psk: KEY } };
+        },
+      });
+      for (const server of servers) {
+        const arrival = received(server);
+        expect(await sent(client, 'hello', server)).to.deep.equal({ bytes: 5 });
+        await arrival;
+      }
+      expect(asked.map(({ port }) => port)).to.deep.equal([...identities.keys()]);
+    });
+
+    it('refuses a peer with null', async () => {
+      const client = secure({ ...PSK, peers: () => null });
+      const server = await bound(secure());
+      expect(codeOf(await sent(client, 'hello', server))).to.equal('ERR_DTLS_NO_SESSION');
+      expect(server.stats.datagramsReceived).to.equal(0);
+    });
+
+    it('what it throws is the error of the callback', async () => {
+      const client = secure({
+        ...PSK,
+        peers: () => {
+          throw new RangeError('not this one');
+        },
+      });
+      const server = await bound(secure());
+      const outcome = await sent(client, 'hello', server);
+      expect('error' in outcome && outcome.error.message).to.equal('not this one');
+    });
+  });
+
+  describe('names', () => {
+    it('a host name is looked up, asked for, and verified', async () => {
+      const { certificatePem: ca } = await createAuthority();
+      const server = await bound(secure({ ...(await certificate()), role: 'server' }));
+      const client = secure({ ca });
+      const { port } = server.address();
+      const arrival = received(server);
+      const outcome = await sent(client, 'hello', { port, address: 'localhost' });
+      expect(outcome).to.deep.equal({ bytes: 5 });
+      expect((await arrival).info.socket.servername).to.equal('localhost');
+    });
+
+    it('a name that the open session has not proved is not sent to over it', async () => {
+      const { certificatePem: ca } = await createAuthority();
+      const server = await bound(secure({ ...(await certificate()), role: 'server' }));
+      const client = secure(
+        { ca },
+        {
+          lookup: (_host, _options, callback) => {
+            callback(null, '127.0.0.1', 4);
+          },
+        },
+      );
+      const { port } = server.address();
+      expect(await sent(client, 'hello', { port, address: 'localhost' })).to.deep.equal({ bytes: 5 });
+      const outcome = await sent(client, 'hello', { port, address: 'bank.example' });
+      expect(codeOf(outcome)).to.equal('ERR_TLS_CERT_ALTNAME_INVALID');
+      expect(await sent(client, 'hello', { port, address: 'localhost' })).to.deep.equal({ bytes: 5 });
+    });
+
+    it('a name that does not resolve is an error of the callback, or else of the socket', async () => {
+      const client = secure(PSK, {
+        lookup: (host, _options, callback) => {
+          if (host === '0.0.0.0') callback(null, host, 4); // bind goes through it, too
+          else callback(Object.assign(new Error(`no ${host}`), { code: 'ENOTFOUND' }), '', 4);
+        },
+      });
+      expect(codeOf(await sent(client, 'x', { port: 5684, address: 'nowhere.example' }))).to.equal('ENOTFOUND');
+      const failed = once(client, 'error');
+      client.send('x', 5684, 'nowhere.example');
+      expect(((await within(failed, 'error'))[0] as DTLSError).code).to.equal('ENOTFOUND');
+    });
+  });
+});

@@ -1,0 +1,111 @@
+// Protects whom a `node:dtls` session trusts: whose certificate is asked for, as what it is verified, and what is told
+// of one that is not.
+import tls from 'node:tls';
+import { expect } from 'chai';
+import { createAuthority } from '../helpers/certificates';
+import { within } from '../helpers/pair';
+import {
+  certificate,
+  clientCertificate,
+  closeAll,
+  connect,
+  HOST,
+  listen,
+  open,
+  pause,
+  rejection,
+} from './support';
+
+/** Newer than the types of Node 20. */
+interface CertificateSettings {
+  getCACertificates: (type: 'default') => string[];
+  setDefaultCACertificates: (pem: readonly string[]) => void;
+}
+
+describe('node-dtls: certificates', () => {
+  afterEach(closeAll);
+
+  it('the identity is servername, by default the host; a mismatch is an error', async () => {
+    const { cert, key, ca } = await certificate('device.example');
+    const endpoint = listen({ cert, key });
+    await connect(endpoint, { ca }).opened;
+    await connect(endpoint, { ca, servername: 'device.example' }).opened;
+    const error = await rejection(connect(endpoint, { ca, servername: 'other.example' }).opened);
+    expect(error.code).to.equal('ERR_INVALID_STATE');
+    expect(error.message).to.include('error:0A000086:SSL routines::certificate verify failed');
+    expect(error.cause).to.include({ code: 'HOSTNAME_MISMATCH' });
+  });
+
+  it('the same X509Certificate is returned on every access, and leads to its issuer', async () => {
+    const authority = await createAuthority();
+    const { cert, key, ca } = await authority.issue({
+      commonName: 'server',
+      ipAddresses: [HOST],
+      intermediate: true,
+    });
+    const { client } = await open({ cert, key }, { ca });
+    const leaf = client.peerX509Certificate;
+    expect(leaf?.subject).to.include('server');
+    expect(leaf?.issuerCertificate?.subject).to.include('intermediate');
+    await client.close();
+    expect(client.peerX509Certificate).to.equal(leaf);
+    expect(client.peerCertificate).to.equal(undefined);
+  });
+
+  it('a client without ca trusts the default authorities of tls, as they are set now', async function () {
+    // From Node 24.5 and 22.19 on.
+    const { getCACertificates, setDefaultCACertificates } = tls as Partial<CertificateSettings>;
+    if (getCACertificates === undefined || setDefaultCACertificates === undefined) this.skip();
+    const { cert, key, ca } = await certificate();
+    const endpoint = listen({ cert, key });
+    await rejection(connect(endpoint).opened);
+    const before = getCACertificates('default');
+    setDefaultCACertificates([ca]);
+    try {
+      await within(connect(endpoint).opened, 'a session with the new authority');
+    } finally {
+      setDefaultCACertificates(before);
+    }
+    await rejection(connect(endpoint).opened);
+  });
+
+  it("servername '' sends no SNI and checks the host; an IP literal is not sent", async () => {
+    const { cert, key, ca } = await certificate('device.example');
+    const names: (string | undefined)[] = [];
+    const endpoint = listen({ cert, key }, (session) => {
+      session.onhandshake = () => names.push(session.servername);
+    });
+    await connect(endpoint, { ca, servername: '' }).opened;
+    await connect(endpoint, { ca, servername: HOST }).opened;
+    await connect(endpoint, { ca, servername: 'device.example' }).opened;
+    await pause();
+    expect(names).to.deep.equal([undefined, undefined, 'device.example']);
+  });
+
+  it('rejectUnauthorized false completes, and tells what is wrong', async () => {
+    const { cert, key, ca } = await certificate('device.example');
+    const endpoint = listen({ cert, key });
+    const untrusted = connect(endpoint, { rejectUnauthorized: false });
+    await untrusted.opened;
+    expect(untrusted.authorized).to.equal(false);
+    expect(untrusted.authorizationError).to.match(/^[A-Z_]+$/);
+    const misnamed = connect(endpoint, { ca, servername: 'other.example', rejectUnauthorized: false });
+    await misnamed.opened;
+    expect(misnamed.authorizationError).to.equal('HOSTNAME_MISMATCH');
+  });
+
+  it('a server with requestCert refuses a client without one; with rejectUnauthorized false it only tells', async () => {
+    const { cert, key, ca } = await certificate();
+    const strict = listen({ cert, key, ca, requestCert: true });
+    await rejection(connect(strict, { ca }).opened);
+    const mild = await open({ cert, key, ca, requestCert: true, rejectUnauthorized: false }, { ca });
+    expect(mild.server.authorizationError).to.equal('UNABLE_TO_GET_ISSUER_CERT');
+    const own = await clientCertificate();
+    const mutual = await open(
+      { cert, key, ca, requestCert: true },
+      { ca, cert: own.cert, key: own.key },
+    );
+    expect(mutual.server.authorized).to.equal(true);
+    expect(mutual.server.peerX509Certificate?.subject).to.include('client');
+  });
+});

@@ -1,0 +1,77 @@
+// Protects pre-shared keys as `node:dtls` takes them: who is asked, when, and what becomes of a bad answer.
+import { expect } from 'chai';
+import { closeAll, connect, KEY, listen, open, pause, PSK, rejection } from './support';
+
+const psk = { [PSK.identity]: KEY };
+
+describe('node-dtls: pre-shared keys', () => {
+  afterEach(closeAll);
+
+  it('a function on either side is asked during the handshake', async () => {
+    const asked: unknown[] = [];
+    const { server } = await open(
+      {
+        psk: (identity) => {
+          asked.push(identity);
+          return KEY;
+        },
+        pskIdentityHint: 'hint',
+      },
+      {
+        psk: (hint) => {
+          asked.push(hint);
+          return PSK;
+        },
+      },
+    );
+    expect(asked).to.deep.equal(['hint', PSK.identity]);
+    expect(server.authorized).to.equal(true);
+  });
+
+  it('undefined refuses', async () => {
+    const endpoint = listen({ psk: () => undefined });
+    expect(await rejection(connect(endpoint, { psk: PSK }).opened)).to.include({ code: 'ERR_INVALID_STATE' });
+  });
+
+  it('a throw fails that handshake, and the thrown value itself reaches onerror and opened', async () => {
+    const reason = { not: 'an Error' };
+    const seen: unknown[] = [];
+    const endpoint = listen(
+      {
+        psk: () => {
+          // eslint-disable-next-line @typescript-eslint/only-throw-error -- what is thrown must come through
+          throw reason;
+        },
+      },
+      (session) => {
+        session.onerror = (error) => seen.push(error);
+        session.opened.catch((error: unknown) => seen.push(error));
+      },
+    );
+    await rejection(connect(endpoint, { psk: PSK }).opened);
+    await pause();
+    expect(seen).to.deep.equal([reason, reason]);
+    expect(seen[0]).to.equal(reason);
+    const client = connect(listen({ psk }), {
+      psk: () => {
+        throw new RangeError('mine');
+      },
+    });
+    expect(await rejection(client.opened)).to.be.instanceOf(RangeError);
+  });
+
+  const bad: [string, unknown, string][] = [
+    ['nothing', undefined, 'The psk callback must return an object'],
+    ['no key', { identity: 'a' }, "with a string 'identity' and a TypedArray or DataView 'key'"],
+    ['a long identity', { identity: 'a'.repeat(257), key: KEY }, 'identity is too long'],
+    ['a long key', { identity: 'a', key: Buffer.alloc(513) }, 'key is too long'],
+  ];
+  for (const [what, answer, text] of bad) {
+    it(`a client's function that returns ${what} fails the handshake with a TypeError`, async () => {
+      const client = connect(listen({ psk }), { psk: () => answer as never });
+      const error = await rejection(client.opened);
+      expect(error).to.be.instanceOf(TypeError);
+      expect(error.message).to.include(text);
+    });
+  }
+});
