@@ -1,7 +1,5 @@
-import { isIP } from 'node:net';
-
 import type { ConnectOptions } from './options';
-import { resolveConnectOptions } from './resolve';
+import { resolveConnectOptions } from './resolve/connect';
 import { DTLSSocket } from './socket';
 
 /**
@@ -32,7 +30,7 @@ export function connect(
         }
       : optionsOrPort;
   const listener = typeof hostOrListener === 'function' ? hostOrListener : secureConnectListener;
-  const resolved = resolveConnectOptions(given, isIP);
+  const resolved = resolveConnectOptions(given);
   const socket = new DTLSSocket(undefined);
   if (listener !== undefined) socket.once('secureConnect', listener);
   socket.begin(resolved);

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 
 import { Endpoint } from './endpoint';
 import { ioError, type DTLSError } from './errors';
-import type { ResolvedConnect } from './resolve';
+import type { ResolvedConnect } from './resolve/connect';
 import { bindUdp, DgramTransport, isTransport, type Peer } from './transport';
 
 export interface Dialled {

@@ -1,7 +1,7 @@
 /** RFC 6520 as a socket's user sees it: requests in a queue, and the path MTU search built on them. */
 import { DTLSError, usageError } from './errors';
-import { MAX_HEARTBEAT_RETRIES, MAX_MESSAGE } from './options';
-import type { ResolvedHeartbeat } from './resolve';
+import { MAX_HEARTBEAT_RETRIES, MAX_MESSAGE, MIN_MTU } from './options';
+import type { ResolvedHeartbeat } from './resolve/session';
 import { checkNames, checkObject, inRange, integer } from './validate';
 
 export interface HeartbeatEvent {
@@ -212,7 +212,7 @@ export async function searchMtu(
 ): Promise<number> {
   checkObject('options', options);
   checkNames(options, ['min', 'max', 'timeout', 'retries']);
-  const min = integer('min', options.min, 256, 256, MAX_MESSAGE);
+  const min = integer('min', options.min, MIN_MTU, MIN_MTU, MAX_MESSAGE);
   const max = integer('max', options.max, ipv6 ? 1452 : 1472, min, MAX_MESSAGE);
   // A probe that is too large is never answered: do not wait for it as long as for a dead peer.
   const { timeout = 250, retries = 2 } = options;

@@ -6,7 +6,7 @@ import { decodeProtocols, onlyProtocol } from './alpn';
 import { DTLSError, usageError } from './errors';
 import { settle, settleOrCallBack } from './lookups';
 import type { NativeSessionPolicy } from './native';
-import type { ResolvedServer } from './resolve';
+import type { ResolvedServer } from './resolve/server';
 import { SecureContext } from './secure-context';
 import type { ServerNames } from './server-names';
 import type { DTLSSocket } from './socket';

@@ -5,7 +5,7 @@ import { types } from 'node:util';
 
 import { usageError } from './errors';
 import { MAX_PSK, MAX_PSK_IDENTITY, type ClientPskCallback, type ServerPskCallback } from './options';
-import type { ResolvedConnect } from './resolve';
+import type { ResolvedConnect } from './resolve/connect';
 import type { DTLSSocket } from './socket';
 import { bytes, wrongType } from './validate';
 

@@ -206,6 +206,8 @@ export interface ConnectOptions extends SecureContextOptions, SessionOptions, Ud
 }
 
 export const MAX_MESSAGE = 16384;
+/** The smallest `mtu`. */
+export const MIN_MTU = 256;
 /** OpenSSL's PSK_MAX_IDENTITY_LEN and PSK_MAX_PSK_LEN. */
 export const MAX_PSK_IDENTITY = 256;
 export const MAX_PSK = 512;

@@ -1,6 +1,6 @@
 /** Contexts and rules of a server for the names that clients ask for (SNI). */
 import type { NativeSessionPolicy } from './native';
-import type { ResolvedServer } from './resolve';
+import type { ResolvedServer } from './resolve/server';
 
 /** What counts for sessions that ask for a name. */
 export class NamedRules {

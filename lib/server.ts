@@ -10,7 +10,7 @@ import { ioError, usageError, withTypedErrors } from './errors';
 import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from './hello';
 import type { NativeSessionPolicy } from './native';
 import type { NamedServerOptions, ServerOptions } from './options';
-import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from './resolve';
+import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from './resolve/server';
 import { checkTicketKeys, type ResumeSessionCallback } from './resumption';
 import { askOcsp, type OcspCallback, type OcspQuestion } from './ocsp';
 import { createSecureContext, SecureContext, type SecureContextOptions } from './secure-context';

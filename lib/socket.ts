@@ -21,9 +21,10 @@ import {
 } from './heartbeat';
 import { logKeys } from './keylog';
 import { readableIdentity } from './lookups';
-import { MAX_MESSAGE } from './options';
+import { MAX_MESSAGE, MIN_MTU } from './options';
 import { outbox, RecordType } from './outbox';
-import type { ResolvedConnect, ResolvedSession } from './resolve';
+import type { ResolvedConnect } from './resolve/connect';
+import type { ResolvedSession } from './resolve/session';
 import { CoreSession } from './session/core-session';
 import { EarlyMessages } from './session/early-messages';
 import {
@@ -364,7 +365,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   /** Largest UDP payload of handshake flights from now on, 256 to 16384; shown in `maxMessageSize`. */
   setMtu(mtu: number): this {
-    integer('mtu', mtu, 0, 256, MAX_MESSAGE);
+    integer('mtu', mtu, 0, MIN_MTU, MAX_MESSAGE);
     if (this.#session?.setMtu(mtu) !== true) throw notOpen('set the MTU');
     this.#mtu = mtu;
     return this;

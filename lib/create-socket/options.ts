@@ -3,7 +3,7 @@ import type dgram from 'node:dgram';
 
 import { usageError } from '../errors';
 import type { ClientPskCallback, ConnectOptions, ServerOptions, UdpSocketOptions } from '../options';
-import { CONNECT_OPTIONS, SERVER_OPTIONS } from '../resolve';
+import { CONNECT_OPTIONS, SERVER_OPTIONS } from '../resolve/names';
 import { CONTEXT_OPTIONS, SecureContext, type Bytes } from '../secure-context';
 import type { Peer } from '../transport';
 import { bytes, callable, checkNames, checkObject, flag, integer, wrongType } from '../validate';

@@ -1,7 +1,7 @@
 import type dgram from 'node:dgram';
 
 import { NativeUdpTransport } from '../native-udp';
-import { automaticTransport } from '../resolve';
+import { automaticTransport } from '../resolve/udp';
 import { handleOf } from '../transport';
 
 /**

@@ -4,7 +4,7 @@ import { isIPv6 } from 'node:net';
 
 import { NativeUdpTransport } from '../native-udp';
 import { checkNetPermission } from '../permission';
-import { automaticTransport } from '../resolve';
+import { automaticTransport } from '../resolve/udp';
 import { DgramTransport, type DatagramTransport } from '../transport';
 import { optionalBoolean, optionalInteger } from './checks';
 

@@ -7,7 +7,7 @@ import { Endpoint } from '../endpoint';
 import { HelloQuestion, type ClientHello, type HelloAnswers } from '../hello';
 import { asError } from '../lookups';
 import type { ConnectOptions, ServerOptions } from '../options';
-import { resolveConnectOptions } from '../resolve';
+import { resolveConnectOptions } from '../resolve/connect';
 import { DTLSServer } from '../server';
 import { DTLSSocket } from '../socket';
 import type { EndpointStats } from '../stats';
@@ -243,7 +243,7 @@ export class DTLSEndpoint {
             },
           }),
     };
-    const resolved = withCryptoErrors(() => resolveConnectOptions(options, isIP));
+    const resolved = withCryptoErrors(() => resolveConnectOptions(options));
     const transport = bindNow(where.host, where.port, udp);
     const socket = new DTLSSocket(undefined);
     const endpoint = Endpoint.over(() => transport);

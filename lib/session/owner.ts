@@ -1,7 +1,7 @@
 import type { DTLSError } from '../errors';
 import type { ClientHello, HelloAnswers } from '../hello';
 import type { OcspQuestion } from '../ocsp';
-import type { ResolvedServer } from '../resolve';
+import type { ResolvedServer } from '../resolve/server';
 import type { ResumeSessionCallback } from '../resumption';
 import type { DTLSSocket } from '../socket';
 

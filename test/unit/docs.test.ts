@@ -101,9 +101,9 @@ describe('documents', () => {
       ...list(read('lib/create-socket/options.ts'), 'OWN_OPTIONS'),
       ...list(read('lib/secure-context.ts'), 'CONTEXT_OPTIONS'),
       ...['COMMON_OPTIONS', 'SERVER_OPTIONS', 'CONNECT_OPTIONS'].flatMap((name) =>
-        list(read('lib/resolve.ts'), name),
+        list(read('lib/resolve/names.ts'), name),
       ),
-      ...all(read('lib/resolve.ts'), /checkNames\(retransmission, \[([^\]]*)\]/g)
+      ...all(read('lib/resolve/session.ts'), /checkNames\(retransmission, \[([^\]]*)\]/g)
         .flatMap((body) => all(body, /'(\w+)'/g))
         .map((name) => `retransmission.${name}`),
     ];

@@ -105,9 +105,9 @@ function events(path: string, name: string): string[] {
 }
 
 const contextOptions = list('lib/secure-context.ts', 'CONTEXT_OPTIONS');
-const commonOptions = list('lib/resolve.ts', 'COMMON_OPTIONS');
-const serverOptions = list('lib/resolve.ts', 'SERVER_OPTIONS');
-const connectOptions = list('lib/resolve.ts', 'CONNECT_OPTIONS');
+const commonOptions = list('lib/resolve/names.ts', 'COMMON_OPTIONS');
+const serverOptions = list('lib/resolve/names.ts', 'SERVER_OPTIONS');
+const connectOptions = list('lib/resolve/names.ts', 'CONNECT_OPTIONS');
 
 interface Part {
   readonly title: string;

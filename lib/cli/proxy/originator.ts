@@ -1,11 +1,11 @@
 /** Plain UDP in, DTLS out: each address and port that sends something has a session of its own with the target. */
 import { lookup } from 'node:dns/promises';
-import { isIP, isIPv6, type AddressInfo } from 'node:net';
+import { isIPv6, type AddressInfo } from 'node:net';
 
 import { connect } from '../../connect';
 import { ioError } from '../../errors';
 import type { ConnectOptions } from '../../options';
-import { resolveConnectOptions } from '../../resolve';
+import { resolveConnectOptions } from '../../resolve/connect';
 import type { SecureContext } from '../../secure-context';
 import { bindUdp, type DatagramTransport, type Peer } from '../../transport';
 import type { Address } from '../arguments';
@@ -36,7 +36,7 @@ export class Originator extends Relay {
     this.#options = options;
     this.#limits = limits;
     // What is wrong with them is told now, and not by the first datagram.
-    resolveConnectOptions({ ...options, secureContext: context }, isIP);
+    resolveConnectOptions({ ...options, secureContext: context });
   }
 
   async start(): Promise<AddressInfo> {

@@ -1,0 +1,82 @@
+/** Checks a client's options and fills in defaults, as server.ts does for a server. */
+import { isIP, type LookupFunction } from 'node:net';
+
+import { usageError } from '../errors';
+import type { ClientPskCallback, ConnectOptions } from '../options';
+import { readSession } from '../resumption';
+import { callable, checkNames, checkObject, flag, port, text } from '../validate';
+import { CONNECT_OPTIONS } from './names';
+import { resolveContext, resolveSession, type ResolvedSession } from './session';
+import { resolveUdp, type ResolvedUdp } from './udp';
+
+export interface ResolvedConnect extends ResolvedSession, ResolvedUdp {
+  readonly host: string;
+  readonly port: number;
+  readonly localAddress: string | undefined;
+  readonly localPort: number;
+  readonly servername: string | undefined;
+  /** The host that the certificate must name. */
+  readonly verifiedName: string;
+  /** What a session is bound to on this side. */
+  readonly sessionName: string;
+  readonly checkServerIdentity: ConnectOptions['checkServerIdentity'];
+  readonly pskCallback: ClientPskCallback | undefined;
+  readonly lookup: LookupFunction | undefined;
+  readonly family: 0 | 4 | 6;
+}
+
+export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect {
+  checkObject('options', options);
+  checkNames(options, CONNECT_OPTIONS);
+  const pskCallback = callable('pskCallback', options.pskCallback);
+  const host = text('host', options.host) ?? 'localhost';
+  const servername = text('servername', options.servername);
+  const name = servername ?? (isIP(host) === 0 ? host : '');
+  if (isIP(name) !== 0) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'servername' cannot be an IP address (RFC 6066 section 3): ${name}`,
+      "Leave 'servername' out: the certificate is then checked against 'host'.",
+    );
+  }
+  if (Buffer.byteLength(name) > 255 || name.includes('\0')) {
+    throw usageError('ERR_INVALID_ARG_VALUE', "'servername' has at most 255 bytes and no NUL");
+  }
+  const family = options.family ?? 0;
+  if (![0, 4, 6].includes(family)) {
+    throw usageError('ERR_INVALID_ARG_VALUE', `'family' must be 0, 4 or 6, not ${String(family)}`);
+  }
+  const context = resolveContext(options, 'client', pskCallback !== undefined);
+  const common = resolveSession(options, context, {
+    requestCert: true,
+    askPsk: pskCallback !== undefined,
+    askIdentity: true,
+    serverName: name,
+    pskIdentityHint: '',
+  });
+  const verifiedName = servername === undefined || servername === '' ? host : servername;
+  const sessionName = `${name} ${verifiedName}`;
+  const session = readSession(options.session, sessionName);
+  const requestOCSP = flag('requestOCSP', options.requestOCSP, false);
+  return {
+    ...resolveUdp(options),
+    ...common,
+    policy: (keylog) => {
+      const policy = common.policy(keylog);
+      if (session !== undefined) policy.setSession(session);
+      if (requestOCSP) policy.requestOcsp();
+      return policy;
+    },
+    verifiedName,
+    sessionName,
+    host,
+    port: port('port', options.port, 1),
+    localAddress: text('localAddress', options.localAddress),
+    localPort: port('localPort', options.localPort ?? 0, 0),
+    servername,
+    checkServerIdentity: callable('checkServerIdentity', options.checkServerIdentity),
+    pskCallback,
+    lookup: callable('lookup', options.lookup),
+    family,
+  };
+}

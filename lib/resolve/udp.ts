@@ -1,0 +1,72 @@
+/** Which transport carries the datagrams, and the options of a UDP socket. */
+import dgram from 'node:dgram';
+
+import { usageError } from '../errors';
+import { hasNativeUdp } from '../native-udp';
+import type { TransportOption, UdpSocketOptions } from '../options';
+import { isTransport, type DatagramTransport } from '../transport';
+import { flag, optionalInteger, wrongType } from '../validate';
+
+export interface ResolvedUdp {
+  readonly transport: 'native' | 'dgram' | dgram.Socket | DatagramTransport;
+  readonly reuseAddr: boolean;
+  readonly reusePort: boolean;
+  readonly ipv6Only: boolean;
+  readonly recvBufferSize: number | undefined;
+  readonly sendBufferSize: number | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+function supportsReusePort(): boolean {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  return major > 23 || (major === 23 && minor >= 1) || (major === 22 && minor >= 12);
+}
+
+/** `DGRAM_DTLS_TRANSPORT=dgram` says it for a whole process: the tests run over both. */
+export function automaticTransport(): 'native' | 'dgram' {
+  return hasNativeUdp && process.env.DGRAM_DTLS_TRANSPORT !== 'dgram' ? 'native' : 'dgram';
+}
+
+export function resolveUdp(options: UdpSocketOptions & { transport?: TransportOption | undefined }): ResolvedUdp {
+  const transport = options.transport ?? 'auto';
+  if (transport === 'native' && !hasNativeUdp) {
+    throw usageError(
+      'ERR_DTLS_UNSUPPORTED',
+      `'transport' cannot be 'native' on ${process.platform}`,
+      "It needs Linux; 'auto' takes what there is.",
+    );
+  }
+  if (transport !== 'auto' && transport !== 'dgram' && transport !== 'native') {
+    if (typeof transport === 'string') {
+      throw usageError(
+        'ERR_INVALID_ARG_VALUE',
+        `'transport' cannot be '${String(transport)}'`,
+        "Use 'auto', 'native', 'dgram', a bound dgram.Socket, or an object with start, send, address and close.",
+      );
+    }
+    if (!(transport instanceof dgram.Socket) && !isTransport(transport)) {
+      throw wrongType('transport', "'auto', 'dgram', a dgram.Socket or a DatagramTransport", transport);
+    }
+  }
+  const reusePort = flag('reusePort', options.reusePort, false);
+  const isNative = (transport === 'auto' ? automaticTransport() : transport) === 'native';
+  if (reusePort && !isNative && !supportsReusePort()) {
+    throw usageError(
+      'ERR_DTLS_UNSUPPORTED',
+      `'reusePort' is not supported by node:dgram of Node ${process.versions.node}`,
+      "Use Node 22.12 or later, or on Linux 'transport: 'native''.",
+    );
+  }
+  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
+    throw wrongType('signal', 'an AbortSignal', options.signal);
+  }
+  return {
+    transport: transport === 'auto' ? automaticTransport() : transport,
+    reuseAddr: flag('reuseAddr', options.reuseAddr, false),
+    reusePort,
+    ipv6Only: flag('ipv6Only', options.ipv6Only, false),
+    recvBufferSize: optionalInteger('recvBufferSize', options.recvBufferSize),
+    sendBufferSize: optionalInteger('sendBufferSize', options.sendBufferSize),
+    signal: options.signal,
+  };
+}
