@@ -44,7 +44,9 @@ export type {
   SocketPeerOptions,
   SocketRole,
 } from './create-socket/options';
-export { createServer, DTLSServer, type DTLSServerEvents, type ListenOptions } from './server';
+export type { ListenOptions } from './listen';
+export { createServer, DTLSServer } from './server';
+export type { DTLSServerEvents } from './server-events';
 export type {
   DiscoverMtuOptions,
   HeartbeatEvent,

@@ -1,69 +1,27 @@
-import type { X509Certificate } from 'node:crypto';
-import dns from 'node:dns';
 import { EventEmitter } from 'node:events';
-import { isIP, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 
 import { onAbort } from './abort';
 import { Endpoint, type ServerHandler, type SessionHandler } from './endpoint';
-import type { DTLSError} from './errors';
-import { ioError, usageError, withTypedErrors } from './errors';
+import { ioError, usageError, withTypedErrors, type DTLSError } from './errors';
+import { ExpiryWatch } from './expiry';
 import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from './hello';
+import { bindHost, readListen, type ListenOptions } from './listen';
 import type { NativeSessionPolicy } from './native';
+import { askOcsp, type OcspQuestion } from './ocsp';
 import type { NamedServerOptions, ServerOptions } from './options';
+import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from './reload';
 import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from './resolve/server';
 import { checkTicketKeys, type ResumeSessionCallback } from './resumption';
-import { askOcsp, type OcspCallback, type OcspQuestion } from './ocsp';
 import { createSecureContext, SecureContext, type SecureContextOptions } from './secure-context';
-import { ExpiryWatch } from './expiry';
-import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from './reload';
+import type { DTLSServerEvents } from './server-events';
 import { NamedRules, ServerNames } from './server-names';
 import { CoreSession } from './session/core-session';
 import type { SocketOwner } from './session/owner';
 import { DTLSSocket } from './socket';
 import { noEndpointStats, type EndpointStats } from './stats';
-import { bindUdp, DgramTransport, isTransport, type DatagramTransport, type Peer } from './transport';
-import { port as checkPort, flag, wrongType } from './validate';
-
-export interface DTLSServerEvents {
-  listening: [];
-  /** A peer's cookie was verified and its handshake begins. */
-  connection: [socket: DTLSSocket];
-  secureConnection: [socket: DTLSSocket];
-  /** A handshake failed, or a session had an error that its socket has no listener for. */
-  dtlsClientError: [error: DTLSError, socket: DTLSSocket];
-  keylog: [line: Buffer, socket: DTLSSocket];
-  /**
-   * A session without a ticket, to be stored under its id. It goes on when `callback` is called. The
-   * session holds its master secret.
-   */
-  newSession: [id: Buffer, session: Buffer, callback: () => void];
-  /** A client wants to resume the session of that id. */
-  resumeSession: [id: Buffer, callback: ResumeSessionCallback];
-  /**
-   * A client asks for an OCSP response (RFC 6066 section 8): DER of the certificate and of its issuer, if that is
-   * known. The handshake waits until one listener has called back, with DER or null. A server with several
-   * certificates is asked for each.
-   */
-  OCSPRequest: [certificate: Buffer, issuer: Buffer | null, callback: OcspCallback];
-  /**
-   * A certificate of the server's own, or of `addContext`, expires within `certificateExpiryNotice`; `left`: in so many
-   * milliseconds, negative when it has expired. Once for each certificate, while the server listens.
-   */
-  certificateExpiring: [certificate: X509Certificate, left: number];
-  /** `watchSecureContext` has read the files anew: new handshakes use what is in them. */
-  secureContextReload: [context: SecureContext];
-  /** What `watchSecureContext` found is of no use; the context stays as it was. Without a listener: a process warning. */
-  secureContextError: [error: DTLSError];
-  /** A datagram on the same port that is not DTLS (RFC 7983): STUN, RTP, … */
-  packet: [message: Buffer, info: Peer];
-  error: [error: DTLSError];
-  close: [];
-}
-
-export interface ListenOptions {
-  port?: number | undefined;
-  host?: string | undefined;
-}
+import { DgramTransport, isTransport, type DatagramTransport, type Peer } from './transport';
+import { flag, wrongType } from './validate';
 
 /** A UDP port on which DTLS clients are served. Make it with {@link createServer}. */
 export class DTLSServer
@@ -169,14 +127,7 @@ export class DTLSServer
     if (this.#state !== 'idle') {
       throw usageError('ERR_SERVER_ALREADY_LISTEN', 'listen() was called before on this server');
     }
-    const options: ListenOptions =
-      typeof where === 'object' ? where : typeof where === 'number' ? { port: where } : {};
-    const port = checkPort('port', options.port ?? 0, 0);
-    const host = typeof hostOrCallback === 'string' ? hostOrCallback : options.host;
-    const listener = [where, hostOrCallback, callback].find(
-      (argument): argument is () => void => typeof argument === 'function',
-    );
-    if (host !== undefined && typeof host !== 'string') throw wrongType('host', 'a string', host);
+    const { port, host, listener } = readListen(where, hostOrCallback, callback);
     if (listener !== undefined) this.once('listening', listener);
     this.#state = 'binding';
     const { signal, transport } = this.#options;
@@ -188,23 +139,9 @@ export class DTLSServer
       });
       return this;
     }
-    if (host === undefined) {
-      // As net does: IPv6 for both, or IPv4 where the machine has no IPv6.
-      this.#bind('::', 6, port, (error) => {
-        if (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL') {
-          this.#bind('0.0.0.0', 4, port, this.#onListenError);
-        } else this.#onListenError(error);
-      });
-      return this;
-    }
-    const literal = isIP(host);
-    if (literal !== 0) {
-      this.#bind(host, literal === 6 ? 6 : 4, port, this.#onListenError);
-      return this;
-    }
-    dns.lookup(host, (error, address, family) => {
-      if (error !== null) this.#onListenError(ioError(error));
-      else this.#bind(address, family === 6 ? 6 : 4, port, this.#onListenError);
+    bindHost(this.#options, host, port, (error, bound) => {
+      if (bound !== undefined) this.#start(() => bound);
+      else if (error !== null) this.#onListenError(error);
     });
     return this;
   }
@@ -362,19 +299,12 @@ export class DTLSServer
     return policy;
   }
 
-  #bind(address: string, family: 4 | 6, port: number, onError: (error: DTLSError) => void): void {
-    bindUdp({ ...this.#options, family, address, port }, undefined, (error, bound) => {
-      if (bound === undefined) onError(ioError(error ?? new Error('no socket')));
-      else this.#start(() => bound);
-    });
-  }
-
-  readonly #onListenError = (error: DTLSError): void => {
+  #onListenError(error: DTLSError): void {
     const closing = this.#state === 'closing';
     this.#state = closing ? 'closed' : 'idle';
     if (closing) this.emit('close');
     else this.emit('error', error);
-  };
+  }
 
   #start(make: () => DatagramTransport, key?: object): void {
     if (this.#state !== 'binding') {

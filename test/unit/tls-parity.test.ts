@@ -182,7 +182,7 @@ const PARTS: readonly Part[] = [
     title: 'events of servers',
     path: ['Servers', 'Events'],
     theirs: [types.tls, types.net].flatMap((module) => module.get('Server')?.events ?? []),
-    ours: events('lib/server.ts', 'DTLSServerEvents'),
+    ours: events('lib/server-events.ts', 'DTLSServerEvents'),
   },
   {
     title: 'methods and properties of sockets',
