@@ -1,9 +1,11 @@
 /** From a host name and options to an endpoint on which a client's session can begin. */
 import dns from 'node:dns';
-import { isIP } from 'node:net';
+import { isIP, type LookupFunction } from 'node:net';
+import { inspect } from 'node:util';
 
 import { Endpoint } from './endpoint';
-import { ioError, type DTLSError } from './errors';
+import { ioError, usageError, type DTLSError } from './errors';
+import { asError } from './lookups';
 import type { ResolvedConnect } from './resolve/connect';
 import { bindUdp, DgramTransport, isTransport, type Peer } from './transport';
 
@@ -33,12 +35,25 @@ export function dial(
     return;
   }
   const lookup = options.lookup ?? dns.lookup;
-  lookup(host, { family: options.family, all: false }, (error, address) => {
-    if (!stillWanted()) return;
-    const literal = Array.isArray(address) ? address[0]?.address : address;
-    if (error !== null || literal === undefined) {
-      const failure = ioError(error ?? new Error(`no address for ${host}`));
-      process.nextTick(done, failure);
+  const fail = (error: Error): void => {
+    process.nextTick(done, ioError(error));
+  };
+  let answered = false;
+  const found: Parameters<LookupFunction>[2] = (error, address) => {
+    // The first answer counts.
+    if (answered || !stillWanted()) return;
+    answered = true;
+    const literal: unknown = Array.isArray(address) ? address[0]?.address : address;
+    if ((error as unknown) !== null && (error as unknown) !== undefined) {
+      fail(asError(error));
+      return;
+    }
+    if (literal === undefined) {
+      fail(new Error(`no address for ${host}`));
+      return;
+    }
+    if (typeof literal !== 'string' || isIP(literal) === 0) {
+      fail(notAnAddress(host, literal));
       return;
     }
     const peer = { address: literal, port, family: familyOf(literal) };
@@ -51,8 +66,20 @@ export function dial(
       const make = (): DgramTransport => new DgramTransport(transport, false);
       done(null, { endpoint: Endpoint.over(make, transport), peer });
     });
-  });
+  };
+  try {
+    lookup(host, { family: options.family, all: false }, found);
+  } catch (thrown) {
+    fail(asError(thrown));
+  }
 }
+
+const notAnAddress = (host: string, given: unknown): DTLSError =>
+  usageError(
+    'ERR_INVALID_IP_ADDRESS',
+    `the lookup of '${host}' gave no IP address: ${inspect(given)}`,
+    "Have 'lookup' call back with an address, as dns.lookup does.",
+  );
 
 function bind(
   options: ResolvedConnect,

@@ -9,6 +9,8 @@ export class ExpiryWatch {
   readonly #notice: number;
   readonly #announce: (certificate: X509Certificate, left: number) => void;
   readonly #announced = new Set<string>();
+  // When to look at a context's certificates again.
+  readonly #due = new WeakMap<SecureContext, number>();
   #certificates: X509Certificate[] = [];
   #timer: NodeJS.Timeout | undefined;
 
@@ -21,10 +23,20 @@ export class ExpiryWatch {
   /** In place of what was watched before. Announces in a tick of its own. */
   watch(contexts: Iterable<SecureContext>): void {
     if (this.#notice === 0) return;
-    this.#certificates = [...contexts].flatMap(({ native }) =>
-      native.ownCertificates().map((der) => new X509Certificate(der)),
-    );
+    this.#certificates = [...contexts].flatMap(certificatesOf);
     if (this.#certificates.length > 0) this.#arm(0);
+  }
+
+  /**
+   * A handshake uses a context that need not be one of those: it comes from `SNICallback`. Nothing of it is kept
+   * but when to look again, which is when it is used again: who has one made for each handshake pays no memory.
+   */
+  used(context: SecureContext): void {
+    if (this.#notice === 0 || Date.now() < (this.#due.get(context) ?? 0)) return;
+    // Whoever is told does not run in the middle of a handshake.
+    process.nextTick(() => {
+      this.#due.set(context, Date.now() + this.#announceDue(certificatesOf(context)));
+    });
   }
 
   stop(): void {
@@ -42,8 +54,14 @@ export class ExpiryWatch {
   }
 
   #look(): void {
+    const next = this.#announceDue(this.#certificates);
+    if (next !== Infinity) this.#arm(next);
+  }
+
+  /** In how many milliseconds the next of them is due. */
+  #announceDue(certificates: readonly X509Certificate[]): number {
     let next = Infinity;
-    for (const certificate of this.#certificates) {
+    for (const certificate of certificates) {
       if (this.#announced.has(certificate.fingerprint256)) continue;
       const left = new Date(certificate.validTo).getTime() - Date.now();
       if (left > this.#notice) {
@@ -53,6 +71,9 @@ export class ExpiryWatch {
       this.#announced.add(certificate.fingerprint256);
       this.#announce(certificate, left);
     }
-    if (next !== Infinity) this.#arm(next);
+    return next;
   }
 }
+
+const certificatesOf = ({ native }: SecureContext): X509Certificate[] =>
+  native.ownCertificates().map((der) => new X509Certificate(der));

@@ -106,12 +106,21 @@ export function askPeerIdentity(
   }
   let refusal: Error | undefined;
   try {
-    refusal = (checkServerIdentity ?? tls.checkServerIdentity)(host, certificate());
+    refusal = asRefusal((checkServerIdentity ?? tls.checkServerIdentity)(host, certificate()));
   } catch (error) {
     refusal = asError(error);
   }
   if (refusal !== undefined) answers.because(refusal);
   answers.identity(refusal === undefined);
+}
+
+/** As in tls nothing accepts the certificate. What is neither nothing nor an Error refuses it. */
+function asRefusal(answer: unknown): Error | undefined {
+  if (answer === undefined || answer === null) return undefined;
+  if (answer instanceof Error) return answer;
+  // It would have come too late; what it rejects with is not to end the process.
+  if (types.isPromise(answer)) answer.catch(() => undefined);
+  return wrongType('the answer of checkServerIdentity', 'an Error or undefined, at once', answer);
 }
 
 export const asError = (thrown: unknown): Error =>

@@ -31,7 +31,8 @@ export interface DTLSServerEvents {
   OCSPRequest: [certificate: Buffer, issuer: Buffer | null, callback: OcspCallback];
   /**
    * A certificate of the server's own, or of `addContext`, expires within `certificateExpiryNotice`; `left`: in so many
-   * milliseconds, negative when it has expired. Once for each certificate, while the server listens.
+   * milliseconds, negative when it has expired. Once for each certificate, while the server listens. Of a context
+   * that `SNICallback` gave: when a handshake uses it.
    */
   certificateExpiring: [certificate: X509Certificate, left: number];
   /** `watchSecureContext` has read the files anew: new handshakes use what is in them. */

@@ -372,7 +372,13 @@ export class DTLSServer
   /** @internal */
   onClientHello(hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void {
     const keylog = this.listenerCount('keylog') > 0;
-    askHello({ options: this.#options, names: this.#names, keylog }, hello, socket, answers);
+    askHello({ options: this.#options, names: this.#names, keylog }, hello, socket, {
+      ...answers,
+      accept: (answer) => {
+        if (answer.context !== undefined) this.#expiry.used(answer.context);
+        answers.accept(answer);
+      },
+    });
   }
 
   /** @internal */

@@ -37,7 +37,7 @@ import { afterAll, checkSize, ownCopy, type Message, type SendCallback } from '.
 import type { SocketOwner } from './session/owner';
 import { ClientQuestions, ServerQuestions } from './session/questions';
 import { SessionReport } from './session/report';
-import { aborted, asDtlsError, closeError, notOpen, queueFull } from './session/socket-errors';
+import { aborted, asDtlsError, closeError, notExported, notOpen, queueFull } from './session/socket-errors';
 import { readAlert, readHandshake, type DTLSSocketEvents, type ReadyState } from './socket-events';
 import type { SrtpKeys } from './srtp';
 import { noTraffic, type TrafficStats } from './stats';
@@ -245,15 +245,20 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
   /**
    * RFC 5705.
-   * @throws {@link DTLSError} `ERR_DTLS_NOT_OPEN` outside an open session.
+   * @throws {@link DTLSError} `ERR_DTLS_NOT_OPEN` outside an open session; `ERR_OUT_OF_RANGE` for a `length` that is not
+   * 1 to 65536, or a `context` above 65535 bytes; `ERR_INVALID_ARG_VALUE` for what OpenSSL refuses: labels of TLS
+   * itself and, before 3.2, label and context above about 950 bytes together.
    */
   exportKeyingMaterial(length: number, label: string, context?: NodeJS.ArrayBufferView): Buffer {
     integer('length', length, 0, 1, 65536);
     if (typeof label !== 'string') throw wrongType('label', 'a string', label);
+    const about = context === undefined ? undefined : bytes('context', context);
+    // RFC 5705 section 4 counts them in two bytes, and OpenSSL would cut the number.
+    if (about !== undefined) integer('context.length', about.length, 0, 0, 65535);
     const session = this.#state === 'open' ? this.#session : undefined;
-    const about = session === undefined || context === undefined ? undefined : bytes('context', context);
-    const material = session?.keyingMaterial(length, label, about);
-    if (material === undefined) throw notOpen('export keying material');
+    if (session === undefined) throw notOpen('export keying material');
+    const material = session.keyingMaterial(length, label, about);
+    if (material === undefined) throw notExported(label);
     return material;
   }
 

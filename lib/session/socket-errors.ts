@@ -1,5 +1,5 @@
 /** Errors that a socket itself has to tell. */
-import { DTLSError, errorFromClose, type CloseRecord } from '../errors';
+import { DTLSError, errorFromClose, usageError, type CloseRecord } from '../errors';
 import { asError } from '../lookups';
 import type { Peer } from '../transport';
 
@@ -62,3 +62,10 @@ export function closeError(
 
 const codeOf = (error: Error): string | undefined =>
   'code' in error && typeof error.code === 'string' ? error.code : undefined;
+
+export const notExported = (label: string): DTLSError =>
+  usageError(
+    'ERR_INVALID_ARG_VALUE',
+    `OpenSSL exports no keying material for the label '${label}' and this context`,
+    "TLS's own labels are reserved (RFC 5705 section 4), and OpenSSL 3.0 takes about 950 bytes of label and context.",
+  );

@@ -122,6 +122,7 @@ describe('errors', () => {
       ['key that is a number', () => 42 as unknown as Buffer],
       ['key that is empty', () => Buffer.alloc(0)],
       ['key that is too long', () => Promise.resolve(Buffer.alloc(513))],
+      ['key of 1000 bytes', () => Buffer.alloc(1000)],
     ] satisfies [string, ServerOptions['pskCallback']][]) {
       it(`with a server's ${what}`, async () => {
         const { server, client } = await failing({ pskCallback }, PSK_CLIENT);
@@ -181,7 +182,9 @@ describe('errors', () => {
       ['has no identity', () => ({ psk: PSK.psk }) as unknown as null, true],
       ['has an empty identity', () => ({ identity: '', psk: PSK.psk }), true],
       ['has too long an identity', () => ({ identity: 'x'.repeat(257), psk: PSK.psk }), true],
+      ['has an empty key', () => ({ identity: 'x', psk: Buffer.alloc(0) }), true],
       ['has too long a key', () => ({ identity: 'x', psk: Buffer.alloc(513) }), true],
+      ['has a key of 1000 bytes', () => Promise.resolve({ identity: 'x', psk: Buffer.alloc(1000) }), true],
     ];
     for (const [what, pskCallback, hasCause] of clientAnswers) {
       it(`with a client's callback that ${what}`, async () => {
@@ -204,6 +207,12 @@ describe('errors', () => {
       });
       expectError(server, 'ERR_DTLS_NO_SHARED_CIPHER', 'protocol', 'handshake_failure');
       expect(server.message).to.include(ours).and.include(theirs);
+      for (const error of [server, client]) {
+        expect(error.library).to.match(/^SSL routines/i);
+        expect(error.reason).to.be.a('string').that.is.not.empty;
+        expect(error.openssl).to.match(/^error:[0-9A-F]{8}:SSL routines:/);
+        expect(error.openssl).to.include(error.reason);
+      }
       expectError(client, 'ERR_DTLS_ALERT_HANDSHAKE_FAILURE', 'alert', 'handshake_failure');
       expect(client.message).to.include(theirs);
     });
@@ -387,19 +396,39 @@ describe('errors', () => {
       expectError(client, 'ERR_DTLS_ALERT_UNKNOWN_CA', 'alert', 'unknown_ca');
     });
 
-    it('that has expired', async () => {
-      const { cert, key, ca } = await certificate({
-        clientAuth: true,
-        notBefore: new Date(Date.now() - 10 * DAY),
-        notAfter: new Date(Date.now() - DAY),
+    for (const [what, begins, ends, code, alert] of [
+      ['that has expired', -10, -1, 'CERT_HAS_EXPIRED', 'certificate_expired'],
+      ['that is not valid yet', 1, 10, 'CERT_NOT_YET_VALID', 'bad_certificate'],
+    ] as const) {
+      const dates = {
+        notBefore: new Date(Date.now() + begins * DAY),
+        notAfter: new Date(Date.now() + ends * DAY),
+      };
+
+      it(what, async () => {
+        const { cert, key, ca } = await certificate({ clientAuth: true, ...dates });
+        const { server, client } = await failing(
+          await withCertificate({ requestCert: true, ca }),
+          { cert, key },
+        );
+        expectError(server, code, 'certificate', alert);
+        expectError(client, `ERR_DTLS_ALERT_${alert.toUpperCase()}`, 'alert', alert);
       });
-      const { server, client } = await failing(
-        await withCertificate({ requestCert: true, ca }),
-        { cert, key },
-      );
-      expectError(server, 'CERT_HAS_EXPIRED', 'certificate', 'certificate_expired');
-      expectError(client, 'ERR_DTLS_ALERT_CERTIFICATE_EXPIRED', 'alert', 'certificate_expired');
-    });
+
+      it(`${what} shows in authorizationError on both sides with rejectUnauthorized: false`, async () => {
+        const mine = await certificate({ clientAuth: true, ...dates });
+        const theirs = await certificate(dates);
+        const rejectUnauthorized = false;
+        const pair = await openOn(
+          await listen({ cert: theirs.cert, key: theirs.key, ca: mine.ca, requestCert: true, rejectUnauthorized }),
+          { cert: mine.cert, key: mine.key, rejectUnauthorized },
+        );
+        for (const socket of [pair.client, pair.peer]) {
+          expect(socket.authorized).to.equal(false);
+          expect(socket.authorizationError).to.equal(code);
+        }
+      });
+    }
   });
 
   describe('nobody there', () => {
