@@ -14,6 +14,7 @@ import {
   type ConnectOptions,
   type ServerOptions,
 } from '../../lib/index';
+import { CONNECT_OPTIONS, SERVER_OPTIONS } from '../../lib/resolve';
 import { selfSigned } from '../helpers/certificates';
 import { certificate } from '../helpers/pair';
 
@@ -40,6 +41,9 @@ function expectUsage(error: DTLSError, code: string, name: string): void {
   expect(error, name).to.include({ code, category: 'usage' });
   expect(error.message).to.include(`'${name}'`);
 }
+
+/** The options of which a wrong value is refused here. */
+const judged = new Set(['cert', 'key', 'retransmission', 'port', 'localPort', 'peerPublicKeys']);
 
 describe('options', () => {
   describe('that are unknown', () => {
@@ -115,8 +119,16 @@ describe('options', () => {
       ['srtpProfiles', 'SRTP_AES128_CM_SHA1_80'],
       ['heartbeat', 'on'],
       ['dhparam', true],
+      ['pfx', 7],
+      ['passphrase', 5],
+      ['rawPublicKey', 1],
+      ['peerFingerprints', 7],
+      ['qlogDir', 5],
+      ['reusePort', 'yes'],
+      ['sendBufferSize', '64k'],
     ];
     for (const [name, value] of bothSides) {
+      judged.add(name);
       it(`${name}: ${JSON.stringify(value)}`, () => {
         for (const make of [ofServer, ofClient]) {
           expectUsage(make({ [name]: value }), 'ERR_INVALID_ARG_TYPE', name);
@@ -133,8 +145,12 @@ describe('options', () => {
       ['cookieLifetime', '30s'],
       ['cookieSecret', 42],
       ['maxSessions', '10'],
+      ['maxPendingHandshakes', '10'],
+      ['maxSessionsPerHost', '10'],
+      ['certificateExpiryNotice', '14d'],
     ];
     for (const [name, value] of serverOnly) {
+      judged.add(name);
       it(`${name}: ${JSON.stringify(value)}`, () => {
         expectUsage(ofServer({ [name]: value }), 'ERR_INVALID_ARG_TYPE', name);
       });
@@ -147,8 +163,10 @@ describe('options', () => {
       ['lookup', {}],
       ['localAddress', 5],
       ['session', 'session'],
+      ['requestOCSP', 1],
     ];
     for (const [name, value] of clientOnly) {
+      judged.add(name);
       it(`${name}: ${JSON.stringify(value)}`, () => {
         expectUsage(ofClient({ [name]: value }), 'ERR_INVALID_ARG_TYPE', name);
       });
@@ -172,6 +190,12 @@ describe('options', () => {
       [ofServer, 'idleTimeout', [-1, Infinity]],
       [ofServer, 'cookieLifetime', [0, 99, 86_400_001]],
       [ofServer, 'maxSessions', [-1, 0.5, 2 ** 32]],
+      [ofServer, 'certificateExpiryNotice', [-1, Infinity, Number.NaN]],
+      [ofClient, 'mtu', [255, 16385, 1200.5]],
+      [ofClient, 'handshakeTimeout', [-1, 2 ** 31]],
+      [ofClient, 'idleTimeout', [-1, Infinity]],
+      [ofClient, 'sessionTimeout', [0, 604801]],
+      [ofServer, 'sessionTimeout', [0, 604801]],
       [ofServer, 'maxPendingHandshakes', [-1]],
       [ofServer, 'maxSessionsPerHost', [-1]],
       [ofServer, 'recvBufferSize', [0, -1, 1.5]],
@@ -184,13 +208,15 @@ describe('options', () => {
     }
 
     it('retransmission', () => {
-      for (const [name, value] of [
-        ['initial', 0],
-        ['max', 5_000_000],
-        ['backoff', 0.5],
-      ]) {
-        const error = ofServer({ retransmission: { [String(name)]: value } });
-        expectUsage(error, 'ERR_OUT_OF_RANGE', `retransmission.${String(name)}`);
+      for (const make of [ofServer, ofClient]) {
+        for (const [name, value] of [
+          ['initial', 0],
+          ['max', 5_000_000],
+          ['backoff', 0.5],
+        ]) {
+          const error = make({ retransmission: { [String(name)]: value } });
+          expectUsage(error, 'ERR_OUT_OF_RANGE', `retransmission.${String(name)}`);
+        }
       }
     });
 
@@ -222,10 +248,13 @@ describe('options', () => {
       [ofServer, 'pskIdentityHint', 'x'.repeat(257), 'ERR_INVALID_ARG_VALUE'],
       [ofServer, 'pskIdentityHint', 'a\0b', 'ERR_INVALID_ARG_VALUE'],
       [ofContext, 'minVersion', 'TLSv1.2', 'ERR_INVALID_ARG_VALUE'],
+      [ofServer, 'minVersion', 1.2, 'ERR_INVALID_ARG_VALUE'],
+      [ofClient, 'maxVersion', {}, 'ERR_INVALID_ARG_VALUE'],
       [ofContext, 'maxVersion', 'toString', 'ERR_INVALID_ARG_VALUE'],
       [ofContext, 'maxVersion', 'DTLSv1.3', 'ERR_DTLS_UNSUPPORTED'],
     ];
     for (const [make, name, value, code] of cases) {
+      judged.add(name);
       it(`${name}: ${JSON.stringify(value).slice(0, 30)}`, () => {
         expectUsage(make({ [name]: value }), code, name);
       });
@@ -248,6 +277,13 @@ describe('options', () => {
         expect(error.hint).to.include(`'${name}'`);
       });
     }
+  });
+
+  it('are all refused with a wrong value', () => {
+    // 'peerPublicKeys' needs an OpenSSL that has them: test/e2e/raw-public-keys.test.ts.
+    const all = new Set([...SERVER_OPTIONS, ...CONNECT_OPTIONS]);
+    expect([...all].filter((name) => !judged.has(name))).to.deep.equal([]);
+    expect([...judged].filter((name) => !(all as Set<string>).has(name))).to.deep.equal([]);
   });
 
   describe('in conflict', () => {
@@ -312,6 +348,41 @@ describe('options', () => {
         expect(error.code).to.equal('ERR_DTLS_PASSPHRASE');
         expect(error.hint).to.include("'passphrase'");
       }
+    });
+
+    it('are refused alike wherever they are given, and change nothing there', async () => {
+      const { cert, key } = await certificate();
+      const other = await selfSigned({ commonName: 'other' });
+      const cut = (pem: string): string => pem.slice(0, pem.length / 2);
+      const bad: [object, string][] = [
+        [{ cert, key: other.key }, 'ERR_DTLS_KEY_MISMATCH'],
+        [{ cert: '', key }, 'ERR_DTLS_INVALID_CERTIFICATE'],
+        [{ cert: cut(cert), key }, 'ERR_DTLS_INVALID_CERTIFICATE'],
+        [{ cert, key: '' }, 'ERR_DTLS_INVALID_KEY'],
+        [{ cert, key: cut(key) }, 'ERR_DTLS_INVALID_KEY'],
+        [{ cert: 5, key }, 'ERR_INVALID_ARG_TYPE'],
+        [{ cert, key: 5 }, 'ERR_INVALID_ARG_TYPE'],
+        [{ cert, key, ca: cut(cert) }, 'ERR_DTLS_INVALID_CA'],
+        [{ cert, key, ca: '' }, 'ERR_DTLS_INVALID_CA'],
+        [{ cert, key, crl: '' }, 'ERR_DTLS_INVALID_CRL'],
+        [{ cert, key, ticketKeys: Buffer.alloc(47) }, 'ERR_INVALID_ARG_VALUE'],
+        [{ cert, key, ticketKeys: 'x'.repeat(48) }, 'ERR_INVALID_ARG_TYPE'],
+      ];
+      const server = createServer({ cert, key, ticketKeys: Buffer.alloc(48, 7) });
+      const places: [string, (options: object) => unknown][] = [
+        ['createSecureContext', (options) => createSecureContext(options)],
+        ['createServer', (options) => createServer(options)],
+        ['connect', (options) => connect({ port: 5684, ...options })],
+        ['setSecureContext', (options) => { server.setSecureContext(options); }],
+        ['addContext', (options) => { server.addContext('*', options); }],
+      ];
+      for (const [options, code] of bad) {
+        for (const [place, call] of places) {
+          const error = thrown(() => call(options));
+          expect(error, `${place} ${code}`).to.include({ code, category: 'usage' });
+        }
+      }
+      expect(server.getTicketKeys()).to.deep.equal(Buffer.alloc(48, 7));
     });
 
     it('may be buffers', async () => {
