@@ -9,6 +9,10 @@ export function list<T>(value: T | readonly T[] | undefined): readonly T[] {
   return Array.isArray(value) ? (value as readonly T[]) : [value as T];
 }
 
+/** An object with a passphrase of its own, in place of bytes. */
+const isWrapped = <T, K extends string>(given: T, name: K): given is Extract<T, Record<K, unknown>> =>
+  typeof given === 'object' && given !== null && name in given;
+
 export interface Pfx {
   readonly bytes: Buffer;
   readonly passphrase: Buffer | undefined;
@@ -25,8 +29,7 @@ const secret = (name: string, ...candidates: (string | undefined)[]): Buffer | u
 /** Copies: the caller may change its memory before a client needs them. */
 export function readPfx(options: SecureContextOptions): Pfx[] {
   return list(options.pfx).map((given) => {
-    const isObject = typeof given === 'object' && 'buf' in given;
-    const { buf, passphrase }: PfxObject = isObject ? given : { buf: given };
+    const { buf, passphrase }: PfxObject = isWrapped(given, 'buf') ? given : { buf: given };
     return {
       bytes: Buffer.from(bytes('pfx', buf)),
       passphrase: secret('pfx.passphrase', passphrase, options.passphrase),
@@ -55,8 +58,7 @@ export function addIdentities(
   }
   for (const cert of certs) context.addCertificate(bytes('cert', cert));
   for (const given of keys) {
-    const isObject = typeof given === 'object' && 'pem' in given;
-    const { pem, passphrase } = isObject ? given : { pem: given, passphrase: undefined };
+    const { pem, passphrase } = isWrapped(given, 'pem') ? given : { pem: given, passphrase: undefined };
     context.addKey(bytes('key', pem), secret('key.passphrase', passphrase, options.passphrase));
   }
   for (const one of pfx) context.addPfx(one.bytes, one.passphrase, true);

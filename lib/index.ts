@@ -31,6 +31,7 @@ export {
   DEFAULT_CIPHERS,
   SecureContext,
   type Bytes,
+  type PemObject,
   type PfxObject,
   type ProtocolVersion,
   type SecureContextOptions,

@@ -11,6 +11,12 @@ import { setAlgorithms, versionNumber, type ProtocolVersion } from './versions';
 /** A string is taken as UTF-8. */
 export type Bytes = string | NodeJS.ArrayBufferView;
 
+/** A private key in PEM with its own passphrase. */
+export interface PemObject {
+  pem: Bytes;
+  passphrase?: string | undefined;
+}
+
 /** A PKCS #12 file with its own passphrase. */
 export interface PfxObject {
   buf: NodeJS.ArrayBufferView;
@@ -24,7 +30,7 @@ export interface SecureContextOptions {
   /** PEM certificate chain, own certificate first; an array for several key types. */
   cert?: Bytes | readonly Bytes[] | undefined;
   /** PEM private key; an array for several, in any order. */
-  key?: Bytes | readonly (Bytes | { pem: Bytes; passphrase?: string | undefined })[] | undefined;
+  key?: Bytes | PemObject | readonly (Bytes | PemObject)[] | undefined;
   /**
    * PKCS #12: a private key, its certificate, and others: these are sent as its chain and, as in tls,
    * trusted. An array for several key types. Beside `cert` and `key`, or in their place.

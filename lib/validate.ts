@@ -1,4 +1,6 @@
 /** Checks of arguments and options; each returns the value in its final form or throws a DTLSError. */
+import { inspect } from 'node:util';
+
 import { usageError } from './errors';
 
 export function wrongType(name: string, expected: string, value: unknown): Error {
@@ -107,7 +109,7 @@ export function port(name: string, value: unknown, min: number): number {
   ) {
     throw usageError(
       'ERR_SOCKET_BAD_PORT',
-      `'${name}' must be an integer from ${String(min)} to 65535, not ${String(value)}`,
+      `'${name}' must be an integer from ${String(min)} to 65535, not ${inspect(value)}`,
     );
   }
   return number;

@@ -1,6 +1,7 @@
 /** Protocol versions and algorithms against the OpenSSL that is there, and what others would need. */
 import { usageError, withTypedErrors, type DTLSError } from './errors';
 import { native, type NativeSecureContext } from './native';
+import { text } from './validate';
 
 export type ProtocolVersion = 'DTLSv1' | 'DTLSv1.2' | 'DTLSv1.3';
 
@@ -37,10 +38,11 @@ const unsupported = (what: string, hint: string): DTLSError =>
 
 /** The number of a version that can be asked for here. */
 export function versionNumber(name: string, value: ProtocolVersion): number {
+  text(name, value);
   if (!Object.hasOwn(VERSIONS, value)) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
-      `'${name}' cannot be '${value as string}'`,
+      `'${name}' cannot be '${value}'`,
       `Use one of ${Object.keys(VERSIONS).join(', ')}.`,
     );
   }

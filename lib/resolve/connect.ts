@@ -1,5 +1,6 @@
 /** Checks a client's options and fills in defaults, as server.ts does for a server. */
 import { isIP, type LookupFunction } from 'node:net';
+import { inspect } from 'node:util';
 
 import { usageError } from '../errors';
 import type { ClientPskCallback, ConnectOptions } from '../options';
@@ -29,7 +30,8 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
   checkObject('options', options);
   checkNames(options, CONNECT_OPTIONS);
   const pskCallback = callable('pskCallback', options.pskCallback);
-  const host = text('host', options.host) ?? 'localhost';
+  const given = text('host', options.host) ?? '';
+  const host = given === '' ? 'localhost' : given; // as net
   const servername = text('servername', options.servername);
   const name = servername ?? (isIP(host) === 0 ? host : '');
   if (isIP(name) !== 0) {
@@ -44,7 +46,7 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
   }
   const family = options.family ?? 0;
   if (![0, 4, 6].includes(family)) {
-    throw usageError('ERR_INVALID_ARG_VALUE', `'family' must be 0, 4 or 6, not ${String(family)}`);
+    throw usageError('ERR_INVALID_ARG_VALUE', `'family' must be 0, 4 or 6, not ${inspect(family)}`);
   }
   const context = resolveContext(options, 'client', pskCallback !== undefined);
   const common = resolveSession(options, context, {

@@ -1,4 +1,6 @@
 /** What both ends of a session have: the context, and how a session behaves. */
+import { inspect } from 'node:util';
+
 import { encodeProtocols } from '../alpn';
 import { usageError } from '../errors';
 import { resolveFingerprints } from '../fingerprints';
@@ -94,7 +96,7 @@ function resolveHeartbeat(option: boolean | HeartbeatOptions | undefined): Resol
   if (mode !== 'peer_allowed_to_send' && (mode as string) !== 'peer_not_allowed_to_send') {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
-      `'heartbeat.mode' cannot be '${mode as string}'`,
+      `'heartbeat.mode' cannot be ${inspect(mode)}`,
       "Use 'peer_allowed_to_send' or 'peer_not_allowed_to_send'.",
     );
   }

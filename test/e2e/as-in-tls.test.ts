@@ -1,6 +1,7 @@
 // Protects what node:tls users know of a session: ephemeral keys, signature algorithms, Finished messages
 // and the suite have the same shape and, for the same configuration, the same values as a TLS 1.2 socket
 // of Node's own has, on both sides.
+import { getDiffieHellman } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import tls from 'node:tls';
@@ -13,7 +14,24 @@ interface Configuration {
   readonly ciphers: string;
   readonly ecdhCurve?: string;
   readonly sigalgs?: string;
-  readonly dhparam?: 'auto';
+  readonly dhparam?: string;
+}
+
+/** A group of RFC 3526 as PEM: a SEQUENCE of two INTEGERs (RFC 2631). */
+function dhParameters(group: string): string {
+  const parameters = getDiffieHellman(group);
+  const tagged = (tag: number, content: Buffer): Buffer => {
+    const size = content.length;
+    const length = size < 128 ? [size] : size < 256 ? [0x81, size] : [0x82, size >> 8, size & 0xff];
+    return Buffer.concat([Buffer.from([tag, ...length]), content]);
+  };
+  const integers = [parameters.getPrime(), parameters.getGenerator()].map((bytes) => {
+    // A leading zero keeps an INTEGER positive, and must not be there for nothing.
+    const negative = (bytes[0] ?? 0) >= 0x80;
+    return tagged(2, negative ? Buffer.concat([Buffer.alloc(1), bytes]) : bytes);
+  });
+  const base64 = tagged(0x30, Buffer.concat(integers)).toString('base64').replace(/.{64}/g, '$&\n');
+  return `-----BEGIN DH PARAMETERS-----\n${base64}\n-----END DH PARAMETERS-----\n`;
 }
 
 const CONFIGURATIONS: readonly Configuration[] = [
@@ -32,6 +50,7 @@ const CONFIGURATIONS: readonly Configuration[] = [
     sigalgs: 'ECDSA+SHA256:ed25519:RSA+SHA512',
   },
   { keyType: 'rsa-2048', ciphers: 'DHE-RSA-AES128-GCM-SHA256', dhparam: 'auto' },
+  { keyType: 'rsa-2048', ciphers: 'DHE-RSA-AES128-GCM-SHA256', dhparam: dhParameters('modp15') },
 ];
 
 /** What both kinds of sockets have. */
@@ -84,7 +103,7 @@ describe('as in node:tls', () => {
   }
 
   for (const { keyType, ...configuration } of CONFIGURATIONS) {
-    it(Object.values(configuration).join(', '), async () => {
+    it(Object.values(configuration).join(', ').replace(/-----BEGIN[^]*$/, 'parameters in PEM'), async () => {
       const { cert, key, ca } = await certificate({ keyType });
       const { dhparam, ...both } = configuration;
       const server = { cert, key, ...both, ...(dhparam === undefined ? {} : { dhparam }) };

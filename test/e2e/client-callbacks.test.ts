@@ -77,7 +77,24 @@ describe('lookup', () => {
     expect(asked).to.deep.equal([HOST, options(0), HOST, options(4), HOST, options(6)]);
   });
 
-  const failures: [string, Answer, string | RegExp, string][] = [
+  it('is asked for localhost where there is no host', async () => {
+    const asked: string[] = [];
+    for (const host of [undefined, '']) {
+      const socket = await client(
+        await listen(await withCertificate()),
+        (callback, _options, name) => {
+          asked.push(name);
+          callback(null, '127.0.0.1', 4);
+        },
+        { host, pskCallback: undefined },
+      );
+      await next(socket, 'secureConnect');
+      expect([socket.servername, socket.authorized]).to.deep.equal(['localhost', true]);
+    }
+    expect(asked).to.deep.equal([HOST, HOST]);
+  });
+
+  const failures: [string, Answer, string, string][] = [
     ['throws', () => { throw new Error('out of order'); }, 'ERR_DTLS_IO', 'out of order'],
     ['throws something that is no error', () => {
       // eslint-disable-next-line @typescript-eslint/only-throw-error -- users do

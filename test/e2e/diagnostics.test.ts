@@ -274,9 +274,10 @@ describe('diagnostics', () => {
         });
     }
 
-    it('writes one file for each session of those that ask for it', async () => {
-      const { client, peer: socket } = await openPsk({ qlogDir: folder });
-      const closed = next(socket, 'close');
+    for (const side of ['server', 'client'] as const) it(`writes one file for each session of a ${side} that asks for it`, async () => {
+      const own = { qlogDir: folder };
+      const { client, peer } = side === 'server' ? await openPsk(own) : await openPsk({}, own);
+      const closed = Promise.all([next(peer, 'close'), next(client, 'close')]);
       client.close();
       await closed;
       const files = readdirSync(folder);
@@ -286,7 +287,7 @@ describe('diagnostics', () => {
         file_schema: 'urn:ietf:params:qlog:file:sequential',
         serialization_format: 'application/qlog+json-seq',
       });
-      expect(header?.trace).to.deep.include({ vantage_point: { type: 'server' } });
+      expect(header?.trace).to.deep.include({ vantage_point: { type: side } });
       const names = events.map(({ name }) => name);
       expect(names[0]).to.equal('dtls:session_started');
       expect(names).to.include('dtls:handshake_done');

@@ -183,6 +183,18 @@ describe('own certificates', () => {
       });
     });
 
+    it('serve on both sides: PEM, with its own passphrase or the common one', async () => {
+      const { certificatePem: ca } = await createAuthority();
+      const theirs = await certificate({ keyType: 'rsa-2048' });
+      const mine = await certificate({ clientAuth: true, commonName: 'with an encrypted key' });
+      const { client, peer } = await open(
+        { cert: theirs.cert, key: { pem: encrypted(theirs.key, 'one'), passphrase: 'one' }, ca, requestCert: true },
+        { cert: mine.cert, key: encrypted(mine.key, 'two'), passphrase: 'two' },
+      );
+      expect([client.authorized, peer.authorized]).to.deep.equal([true, true]);
+      expect(peer.getPeerX509Certificate()?.fingerprint256).to.equal(fingerprint(mine));
+    });
+
     for (const [what, passphrase] of [
       ['a wrong one', 'wrong'],
       ['none', undefined],

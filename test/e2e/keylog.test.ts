@@ -38,9 +38,12 @@ describe('key log', () => {
   it('by event: a Buffer, the same on both sides', async () => {
     const server = await listen(PSK_SERVER);
     const there = next(server, 'keylog');
+    const ofSocket: Buffer[] = [];
+    server.on('connection', (socket) => socket.on('keylog', (line) => ofSocket.push(line)));
     const client = await dial(server, PSK_CLIENT);
     const here = next(client, 'keylog');
     const [[line], [other, socket]] = await Promise.all([here, there]);
+    expect(ofSocket).to.deep.equal([other]);
     expect(line).to.be.instanceOf(Buffer);
     expect(line.toString()).to.match(LINE);
     expect(other).to.deep.equal(line);

@@ -179,16 +179,27 @@ describe('raw public keys', () => {
     expect((await refused).category).to.be.oneOf(['certificate', 'protocol']);
   });
 
-  it('show in authorizationError when rejectUnauthorized is false', async () => {
-    const to = await listen({ key: server.key, rawPublicKey: true });
-    const { client: socket } = await openOn(to, {
-      ca: undefined,
-      peerPublicKeys: stranger.publicKey,
-      rejectUnauthorized: false,
-    });
-    expect(socket.authorized).to.equal(false);
-    expect(socket.authorizationError).to.equal('CERT_REJECTED');
-    expect(socket.getPeerPublicKey()?.equals(server.publicKey)).to.equal(true);
+  it('show in authorizationError when rejectUnauthorized is false, on both sides', async () => {
+    const tolerant = { peerPublicKeys: stranger.publicKey, rejectUnauthorized: false, rawPublicKey: true };
+    const pair = await open({ key: server.key, ...tolerant }, { key: client.key, ca: undefined, ...tolerant });
+    for (const [socket, other] of [
+      [pair.client, server],
+      [pair.peer, client],
+    ] as const) {
+      expect(socket.authorized).to.equal(false);
+      expect(socket.authorizationError).to.equal('CERT_REJECTED');
+      expect(socket.getPeerPublicKey()?.equals(other.publicKey)).to.equal(true);
+    }
+  });
+
+  it('that a client does not have show in authorizationError of a server that lets it in', async () => {
+    const { cert, key } = await certificate();
+    const to = await listen({ cert, key, peerPublicKeys: client.publicKey, rejectUnauthorized: false });
+    const nobody = await openOn(to);
+    expect(nobody.peer.authorized).to.equal(false);
+    expect(nobody.peer.authorizationError).to.equal('UNABLE_TO_GET_ISSUER_CERT');
+    expect(nobody.peer.getPeerPublicKey()).to.equal(undefined);
+    expect(nobody.client.authorized).to.equal(true);
   });
 
   it('are not what a certificate was kept for: another handshake is made', async () => {

@@ -13,6 +13,8 @@ import {
   type WatchSecureContextOptions,
 } from '../../lib/index';
 import { createAuthority, type Certificate } from '../helpers/certificates';
+import { requirePrograms } from '../helpers/peers';
+import { makePfx } from '../helpers/pki';
 import {
   certificate,
   clientFailure,
@@ -125,7 +127,7 @@ describe('watchSecureContext', () => {
   }
 
   /** By way of another name, as careful programs do. */
-  function replace(path: string, content: string): void {
+  function replace(path: string, content: string | Buffer): void {
     writeFileSync(`${path}.new`, content);
     renameSync(`${path}.new`, path);
   }
@@ -175,7 +177,42 @@ describe('watchSecureContext', () => {
     expect(await shownBy(server)).to.equal(fingerprint(fresh));
   });
 
-  it('reloads authorities, revocation lists and PKCS #12, too', async () => {
+  it('reloads authorities', async () => {
+    const [mine, stranger] = [await createAuthority(), await createAuthority('the next authority')];
+    const ours = await certificate({ clientAuth: true, commonName: 'reload' });
+    const theirs = await stranger.issue({ clientAuth: true, commonName: 'reload' });
+    const caFile = join(folder, 'ca');
+    writeFileSync(caFile, mine.certificatePem);
+    const server = await listen({ cert: old.cert, key: old.key, requestCert: true, rejectUnauthorized: false });
+    server.watchSecureContext({ certFile, keyFile, caFile, interval: INTERVAL_MS });
+    const authorized = async ({ cert, key }: Certificate): Promise<boolean> =>
+      (await openOn(server, { cert, key })).peer.authorized;
+    expect([await authorized(ours), await authorized(theirs)]).to.deep.equal([true, false]);
+    const reloaded = next(server, 'secureContextReload');
+    replace(caFile, stranger.certificatePem);
+    await reloaded;
+    expect([await authorized(ours), await authorized(theirs)]).to.deep.equal([false, true]);
+  });
+
+  it('reloads PKCS #12', async function () {
+    requirePrograms(this, 'openssl');
+    const pfxFile = join(folder, 'both.pfx');
+    const passphrase = 'secret';
+    writeFileSync(pfxFile, makePfx(old, { passphrase }));
+    const server = await listen({ ...PSK_SERVER });
+    server.watchSecureContext({ pfxFile, passphrase, interval: INTERVAL_MS });
+    expect(await shownBy(server)).to.equal(fingerprint(old));
+    const reloaded = next(server, 'secureContextReload');
+    replace(pfxFile, makePfx(fresh, { passphrase }));
+    await reloaded;
+    expect(await shownBy(server)).to.equal(fingerprint(fresh));
+    const refused = next(server, 'secureContextError');
+    replace(pfxFile, makePfx(old, { passphrase: 'another' }));
+    expect((await refused)[0].code).to.equal('ERR_DTLS_PASSPHRASE');
+    expect(await shownBy(server)).to.equal(fingerprint(fresh));
+  });
+
+  it('reloads revocation lists', async () => {
     const authority = await createAuthority();
     const mine = await certificate({ clientAuth: true, commonName: 'reload' });
     const [caFile, crlFile] = [join(folder, 'ca'), join(folder, 'crl')];
@@ -334,6 +371,71 @@ describe('certificateExpiring', () => {
     server.setSecureContext({ cert: two.cert, key: two.key });
     await second;
     expect(seen).to.deep.equal([fingerprint(one), fingerprint(two)]);
+  });
+
+  describe('for a context that SNICallback gives', () => {
+    const asking = { servername: 'a.example', checkServerIdentity: (): undefined => undefined };
+
+    it('comes when a handshake uses it, once', async () => {
+      const made = await soon(DAY_MS);
+      const context = createSecureContext({ cert: made.cert, key: made.key });
+      const server = await listen({
+        cert: old.cert,
+        key: old.key,
+        SNICallback: (name) => (name === 'a.example' ? context : null),
+      });
+      const seen: string[] = [];
+      server.on('certificateExpiring', ({ fingerprint256 }, left) => {
+        seen.push(fingerprint256);
+        expect(left).to.be.within(0.9 * DAY_MS, DAY_MS);
+      });
+      await openOn(server, { ...asking, servername: 'b.example' });
+      expect(seen).to.deep.equal([]);
+      for (let round = 0; round < 3; ++round) await openOn(server, asking);
+      expect(seen).to.deep.equal([fingerprint(made)]);
+    });
+
+    it('comes also for contexts that are made anew each time, once', async () => {
+      const made = await soon(DAY_MS);
+      const server = await listen({
+        cert: old.cert,
+        key: old.key,
+        SNICallback: async () => Promise.resolve(createSecureContext({ cert: made.cert, key: made.key })),
+      });
+      const seen: string[] = [];
+      server.on('certificateExpiring', ({ fingerprint256 }) => seen.push(fingerprint256));
+      for (let round = 0; round < 3; ++round) await openOn(server, asking);
+      expect(seen).to.deep.equal([fingerprint(made)]);
+    });
+
+    it('comes when its time has come between two handshakes', async () => {
+      const made = await soon(6 * DAY_MS);
+      const context = createSecureContext({ cert: made.cert, key: made.key });
+      // X.509 counts whole seconds. Early enough that the first handshake is surely over by then.
+      const ends = new Date(new X509Certificate(made.cert).validTo).getTime();
+      const certificateExpiryNotice = ends - Date.now() - 1500;
+      const server = await listen({ cert: old.cert, key: old.key, certificateExpiryNotice, SNICallback: () => context });
+      const seen: number[] = [];
+      server.on('certificateExpiring', (_certificate, left) => seen.push(left));
+      await openOn(server, asking);
+      if (ends - Date.now() > certificateExpiryNotice) expect(seen).to.deep.equal([]);
+      await new Promise((resolve) => setTimeout(resolve, ends - certificateExpiryNotice - Date.now() + 20));
+      await openOn(server, asking);
+      expect(seen).to.have.length(1);
+      expect(seen[0]).to.be.at.most(certificateExpiryNotice);
+    });
+
+    it('does not come with a notice of 0', async () => {
+      const made = await soon(DAY_MS);
+      const context = createSecureContext({ cert: made.cert, key: made.key });
+      const own = { cert: old.cert, key: old.key, SNICallback: (): typeof context => context };
+      const server = await listen({ ...own, certificateExpiryNotice: 0 });
+      server.on('certificateExpiring', () => {
+        throw new Error('it came');
+      });
+      await openOn(server, asking);
+      await openOn(server, asking);
+    });
   });
 
   it('does not come for one that is fresh, nor with a notice of 0', async () => {

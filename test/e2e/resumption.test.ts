@@ -396,6 +396,46 @@ describe('resumption', () => {
       expect(known.client.authorized).to.equal(false);
     });
 
+    for (const [way, by] of [
+      ['ticket', {}],
+      ['id', { secureOptions: constants.SSL_OP_NO_TICKET }],
+    ] as const) {
+      it(`of what was tolerated: a session resumed by ${way} says on both sides what the first one said`, async () => {
+        const stranger = await createAuthority('another authority');
+        const own = await stranger.issue({ commonName: 'client', clientAuth: true });
+        const { certificatePem: trusted } = await createAuthority();
+        const rejectUnauthorized = false;
+        const server = await listen(await withCertificate({ requestCert: true, ca: trusted, rejectUnauthorized }));
+        const stored = new Map<string, Buffer>();
+        server.on('newSession', (id, session, callback) => {
+          stored.set(id.toString('hex'), session);
+          callback();
+        });
+        server.on('resumeSession', (id, callback) => {
+          callback(null, stored.get(id.toString('hex')));
+        });
+        const clients: Partial<ConnectOptions>[] = [
+          { cert: own.cert, key: own.key, ca: stranger.certificatePem, rejectUnauthorized, ...by },
+          { ca: stranger.certificatePem, rejectUnauthorized, ...by },
+        ];
+        for (const options of clients) {
+          const first = await openOn(server, options);
+          const said = [first.client, first.peer].map((socket) => [socket.authorized, socket.authorizationError]);
+          expect(said).to.deep.equal([
+            // Both send their authority along: each knows its own.
+            [false, 'SELF_SIGNED_CERT_IN_CHAIN'],
+            [false, options.cert === undefined ? 'UNABLE_TO_GET_ISSUER_CERT' : 'SELF_SIGNED_CERT_IN_CHAIN'],
+          ]);
+          const again = await openOn(server, { ...options, session: first.client.getSession() });
+          expect(reused(again)).to.deep.equal(BOTH);
+          expect(
+            [again.client, again.peer].map((socket) => [socket.authorized, socket.authorizationError]),
+          ).to.deep.equal(said);
+        }
+        expect(stored.size).to.equal(way === 'id' ? 2 : 0);
+      });
+    }
+
     it('of the suites', async () => {
       const server = await listen(await withCertificate());
       const session = await kept(server);

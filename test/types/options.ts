@@ -1,7 +1,9 @@
 /**
  * Protects: the types of the options, each with a value of the kind that its documentation names, and with
- * `undefined`; and that each is an option of that side. Checked by tsc, never run.
+ * `undefined`; that each is an option of that side; that none is missing here; and that what is accepted at run time
+ * is what the types have. Checked by tsc, never run.
  */
+import type { KeyObject } from 'node:crypto';
 import type dgram from 'node:dgram';
 import type { LookupFunction } from 'node:net';
 import {
@@ -9,23 +11,34 @@ import {
   createSecureContext,
   createServer,
   type ConnectOptions,
+  type ListenOptions,
+  type NamedServerOptions,
+  type RetransmissionOptions,
   type SecureContext,
   type SecureContextOptions,
   type ServerOptions,
+  type WatchSecureContextOptions,
+  type WebStreamOptions,
 } from '../../lib/index';
+import type { HeartbeatOptions } from '../../lib/options';
+import type { CONNECT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../../lib/resolve/names';
+import type { CONTEXT_OPTIONS } from '../../lib/secure-context';
+import { expectType } from './expect';
 
-type Every<T> = { readonly [K in keyof T]?: readonly T[K][] };
+/** Does not compile when an option is not there, nor with one that is none. */
+type Every<T> = { readonly [K in keyof Required<T>]: readonly T[K & keyof T][] };
 
 declare const context: SecureContext;
 declare const socket: dgram.Socket;
 declare const lookup: LookupFunction;
+declare const key: KeyObject;
 
 const pem = 'pem';
 const view = new Uint8Array(48);
 
 const ofContext: Every<SecureContextOptions> = {
   cert: [pem, Buffer.from(pem), [pem, view], undefined],
-  key: [pem, [pem, { pem, passphrase: 'x' }], undefined],
+  key: [pem, { pem, passphrase: 'x' }, [pem, { pem }], undefined],
   pfx: [view, { buf: view, passphrase: 'x' }, [view], undefined],
   passphrase: ['x', undefined],
   ca: [pem, [pem, view], undefined],
@@ -52,6 +65,8 @@ type OnlyServer = Exclude<keyof ServerOptions, keyof ConnectOptions> | 'pskCallb
 const ofBoth: Every<Session> = {
   secureContext: [context, undefined],
   rejectUnauthorized: [false, undefined],
+  peerFingerprints: ['sha-256 00', { algorithm: 'sha-256', value: '00' }, ['sha-256 00'], undefined],
+  peerPublicKeys: [pem, view, key, [pem, key], undefined],
   handshakeTimeout: [0, undefined],
   retransmission: [{ initial: 1, max: 2, backoff: 1.5 }, {}, undefined],
   mtu: [1200, undefined],
@@ -73,6 +88,7 @@ const ofBoth: Every<Session> = {
 
 const ofServer: Every<Pick<ServerOptions, OnlyServer>> = {
   requestCert: [true, undefined],
+  certificateExpiryNotice: [0, undefined],
   SNICallback: [() => context, undefined],
   ALPNCallback: [() => 'coap', undefined],
   pskCallback: [() => null, async () => Promise.resolve(view), undefined],
@@ -99,7 +115,63 @@ const ofClient: Every<Pick<ConnectOptions, OnlyClient>> = {
   family: [0, 4, 6, undefined],
 };
 
-export const every = { ...ofContext, ...ofBoth, ...ofServer, ...ofClient };
+const ofName: Every<Omit<NamedServerOptions, keyof SecureContextOptions>> = {
+  secureContext: [context, undefined],
+  requestCert: [true, undefined],
+  rejectUnauthorized: [false, undefined],
+  pskCallback: [() => null, undefined],
+  pskIdentityHint: ['x', undefined],
+  peerFingerprints: ['sha-256 00', undefined],
+  peerPublicKeys: [pem, undefined],
+  ALPNProtocols: [['coap'], undefined],
+  ALPNCallback: [() => undefined, undefined],
+};
+
+const ofRetransmission: Every<RetransmissionOptions> = {
+  initial: [1000, undefined],
+  max: [60000, undefined],
+  backoff: [1.5, undefined],
+};
+
+const ofHeartbeat: Every<HeartbeatOptions> = {
+  mode: ['peer_allowed_to_send', 'peer_not_allowed_to_send', undefined],
+  interval: [0, undefined],
+  timeout: [1000, undefined],
+  retries: [3, undefined],
+};
+
+const ofListen: Every<ListenOptions> = { port: [0, undefined], host: ['::', undefined] };
+
+const ofWatch: Every<Omit<WatchSecureContextOptions, keyof SecureContextOptions>> = {
+  certFile: ['cert.pem', undefined],
+  keyFile: ['key.pem', undefined],
+  caFile: ['ca.pem', undefined],
+  crlFile: ['crl.pem', undefined],
+  pfxFile: ['both.pfx', undefined],
+  interval: [5000, undefined],
+};
+
+const ofStreams: Every<WebStreamOptions> = {
+  readableHighWaterMark: [1 << 20, undefined],
+  writableHighWaterMark: [16, undefined],
+};
+
+export const every = {
+  ...{ ...ofContext, ...ofBoth, ...ofServer, ...ofClient },
+  others: [ofName, ofRetransmission, ofHeartbeat, ofListen, ofWatch, ofStreams],
+};
+
+/** What is checked at run time. */
+declare const accepted: {
+  readonly context: (typeof CONTEXT_OPTIONS)[number];
+  readonly server: (typeof SERVER_OPTIONS)[number];
+  readonly connect: (typeof CONNECT_OPTIONS)[number];
+  readonly named: (typeof NAMED_OPTIONS)[number];
+};
+expectType<keyof SecureContextOptions>()(accepted.context);
+expectType<keyof ServerOptions>()(accepted.server);
+expectType<keyof ConnectOptions>()(accepted.connect);
+expectType<keyof NamedServerOptions>()(accepted.named);
 
 // @ts-expect-error -- seconds are a number
 createSecureContext({ sessionTimeout: '300' });

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as api from '../../lib/index';
+import { CONNECT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../../lib/resolve/names';
 
 const root = join(__dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -31,6 +32,18 @@ const quoted = (document: string): Set<string> =>
       name.replace(/\(.*$/, ''),
     ),
   );
+
+const ANYTHING = /\S/;
+
+/** The names in the first cells of tables, of rows whose cells are like this. */
+function rowsOf(text: string, ...cells: readonly RegExp[]): Set<string> {
+  const rows = text
+    .split('\n')
+    .filter((line) => /^\| `/.test(line))
+    .map((line) => line.split(/(?<!\\)\|/).slice(1, -1));
+  const fitting = rows.filter((row) => cells.every((cell, at) => cell.test(row[at] ?? '')));
+  return new Set(fitting.flatMap(([first = '']) => all(first, /`([^`]+)`/g)));
+}
 
 /** `name: [ … ]` or `= [ … ] as const`: the strings of a list in a source. */
 function list(source: string, name: string): string[] {
@@ -97,26 +110,39 @@ describe('documents', () => {
   });
 
   describe('options', () => {
-    const options = [
-      ...list(read('lib/create-socket/options.ts'), 'OWN_OPTIONS'),
-      ...list(read('lib/secure-context.ts'), 'CONTEXT_OPTIONS'),
-      ...['COMMON_OPTIONS', 'SERVER_OPTIONS', 'CONNECT_OPTIONS'].flatMap((name) =>
-        list(read('lib/resolve/names.ts'), name),
-      ),
-      ...all(read('lib/resolve/session.ts'), /checkNames\(retransmission, \[([^\]]*)\]/g)
+    /** Those of an object within the options: what its checkNames has. */
+    const within = (object: string, variable = object): string[] =>
+      all(read('lib/resolve/session.ts'), new RegExp(`checkNames\\(${variable}, \\[([^\\]]*)\\]`, 'g'))
         .flatMap((body) => all(body, /'(\w+)'/g))
-        .map((name) => `retransmission.${name}`),
-    ];
+        .map((name) => `${object}.${name}`);
+    const nested = [...within('retransmission'), ...within('heartbeat', 'option')];
+    const main: string[] = [...new Set([...SERVER_OPTIONS, ...CONNECT_OPTIONS, ...NAMED_OPTIONS])];
+    const options = [...list(read('lib/create-socket/options.ts'), 'OWN_OPTIONS'), ...main, ...nested];
 
-    it('are all described in docs/api.md', () => {
-      expect(options).to.include.members(['cert', 'mtu', 'cookieSecret', 'retransmission.max']);
-      const known = quoted('docs/api.md');
-      expectNone(options.filter((name) => !known.has(name)), 'docs/api.md');
+    it('are found', () => {
+      expect(options).to.include.members(['cert', 'mtu', 'cookieSecret', 'lookup', 'psk']);
+      expect(nested).to.have.length(7);
+      expect(nested).to.include.members(['retransmission.max', 'heartbeat.retries']);
     });
 
-    it('have the reasons for their defaults in docs/defaults.md', () => {
-      const known = quoted('docs/defaults.md');
-      expectNone(options.filter((name) => !known.has(name)), 'docs/defaults.md');
+    it('are all described in a table of docs/api.md, with type and default', () => {
+      const described = rowsOf(read('docs/api.md'), ANYTHING, /;/, ANYTHING);
+      expectNone(main.filter((name) => !described.has(name)), 'docs/api.md');
+    });
+
+    it('of createSocket, and within options, are described in the page of a feature', () => {
+      const described = rowsOf(`${read('docs/api.md')}\n${featurePages}`, ANYTHING, ANYTHING);
+      expectNone(options.filter((name) => !described.has(name)), 'a table');
+    });
+
+    it('have their default, with its reason, in a table of docs/defaults.md', () => {
+      const given = rowsOf(read('docs/defaults.md'), ANYTHING, ANYTHING);
+      expectNone(options.filter((name) => !given.has(name)), 'docs/defaults.md');
+    });
+
+    it('are the only ones in docs/defaults.md', () => {
+      const given = rowsOf(read('docs/defaults.md'), ANYTHING, ANYTHING);
+      expectNone([...given].filter((name) => !options.includes(name)), 'the options');
     });
 
     it('have the default suites in docs/defaults.md', () => {
