@@ -32,7 +32,7 @@ const ends = (side: Side, { client, peer }: Pair): [DTLSSocket, DTLSSocket] =>
 
 /** A session of which one side has these options, if both know them. */
 async function pair(side: Side, options: ServerOptions & Partial<ConnectOptions> = {}): Promise<[DTLSSocket, DTLSSocket]> {
-  const opened = await (side === 'client' ? openPsk({}, options as Partial<ConnectOptions>) : openPsk(options));
+  const opened = await (side === 'client' ? openPsk({}, options) : openPsk(options));
   return ends(side, opened);
 }
 

@@ -4,7 +4,6 @@
  * changes nothing; and the server serves the next one all the same.
  */
 import { once } from 'node:events';
-import type { LookupFunction } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { DTLSError, type ConnectOptions, type DTLSServer, type DTLSSocket } from '../../lib/index';
@@ -42,7 +41,7 @@ describe('lookup', () => {
       host: HOST,
       lookup: ((host, options, callback) => {
         answer(callback as (...answer: unknown[]) => void, options, host);
-      }) as LookupFunction,
+      }),
       ...more,
     });
 

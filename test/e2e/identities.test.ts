@@ -213,7 +213,7 @@ describe('own certificates', () => {
       const { cert, key } = await certificate();
       const passphrase = 7 as unknown as string;
       expect(refusal({ cert, key, passphrase }).code).to.equal('ERR_INVALID_ARG_TYPE');
-      expect(refusal({ cert, key: { pem: key, passphrase } as never }).code).to.equal(
+      expect(refusal({ cert, key: { pem: key, passphrase } }).code).to.equal(
         'ERR_INVALID_ARG_TYPE',
       );
     });

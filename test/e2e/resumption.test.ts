@@ -186,11 +186,16 @@ describe('resumption', () => {
       expect(unwilling.client.getTLSTicket()).to.equal(undefined);
     });
 
-    it('makes a full handshake when the session is too old', async () => {
-      const server = await listen(await withCertificate({ sessionTimeout: 1 }));
-      const session = await kept(server);
+    it("makes a full handshake when the session is too old, by the server's or by the client's sessionTimeout", async () => {
+      const short = await listen(await withCertificate({ sessionTimeout: 1 }));
+      const long = await listen(await withCertificate());
+      const ofShort = await kept(short);
+      const ofLong = await kept(long, { sessionTimeout: 1 });
+      const good = await kept(long);
       await setTimeout(2200); // OpenSSL counts whole seconds
-      expect(reused(await openOn(server, { session }))).to.deep.equal(NEITHER);
+      expect(reused(await openOn(short, { session: ofShort }))).to.deep.equal(NEITHER);
+      expect(reused(await openOn(long, { session: ofLong, sessionTimeout: 1 }))).to.deep.equal(NEITHER);
+      expect(reused(await openOn(long, { session: good }))).to.deep.equal(BOTH);
     });
 
     it('keeps what it says of a session after its end', async () => {

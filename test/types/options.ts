@@ -119,12 +119,12 @@ const ofName: Every<Omit<NamedServerOptions, keyof SecureContextOptions>> = {
   secureContext: [context, undefined],
   requestCert: [true, undefined],
   rejectUnauthorized: [false, undefined],
-  pskCallback: [() => null, undefined],
+  pskCallback: [(): null => null, undefined],
   pskIdentityHint: ['x', undefined],
   peerFingerprints: ['sha-256 00', undefined],
   peerPublicKeys: [pem, undefined],
   ALPNProtocols: [['coap'], undefined],
-  ALPNCallback: [() => undefined, undefined],
+  ALPNCallback: [(): undefined => undefined, undefined],
 };
 
 const ofRetransmission: Every<RetransmissionOptions> = {

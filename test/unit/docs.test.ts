@@ -39,7 +39,7 @@ const ANYTHING = /\S/;
 function rowsOf(text: string, ...cells: readonly RegExp[]): Set<string> {
   const rows = text
     .split('\n')
-    .filter((line) => /^\| `/.test(line))
+    .filter((line) => line.startsWith("| `"))
     .map((line) => line.split(/(?<!\\)\|/).slice(1, -1));
   const fitting = rows.filter((row) => cells.every((cell, at) => cell.test(row[at] ?? '')));
   return new Set(fitting.flatMap(([first = '']) => all(first, /`([^`]+)`/g)));
