@@ -69,6 +69,15 @@ const SLAB_BYTES = 64 * 1024;
 const NO_BYTES = Buffer.alloc(0);
 
 /**
+ * A Buffer that is made of a piece of memory at once. `Buffer.subarray` asks V8 for the memory of the
+ * other Buffer first, and `Buffer.from` checks what it is given: either takes twice as long, and there
+ * is one for each message. Node makes its Buffers by a class like this one, which it keeps to itself.
+ */
+class Piece extends Uint8Array<ArrayBuffer> {}
+Object.setPrototypeOf(Piece.prototype, Buffer.prototype);
+Object.defineProperty(Piece.prototype, 'constructor', { value: Buffer, configurable: true, writable: true });
+
+/**
  * Drains what native code wrote, for all endpoints of this thread. Records are taken in passes: bytes
  * are made safe and datagrams leave first, then events run. A handler that calls down again appends
  * records for the next pass; only the outermost drain empties the memory.
@@ -79,13 +88,18 @@ class Outbox {
   #arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
   #arenaKept = false;
   readonly #sinks = new Map<number, RecordSink>();
+  // The one asked for last: as a rule the next record is for it, too.
+  #sinkId = 0;
+  #sinkFound: RecordSink | undefined;
   #nextEndpoint = 1;
   #draining = false;
   // The pass under way. It outlives a handler that throws, so that nobody else's records are lost.
   #next = 0;
   #end = 0;
   #slab = NO_BYTES;
-  #slabStart = 0;
+  #slabMemory: ArrayBuffer = NO_BYTES.buffer;
+  // To be added to the offset of a record, for that of its bytes in the memory.
+  #slabShift = 0;
   #pool = NO_BYTES;
   #afterPass: (() => void)[] = [];
   #poolUsed = 0;
@@ -99,6 +113,15 @@ class Outbox {
 
   unregister(id: number): void {
     this.#sinks.delete(id);
+    if (id === this.#sinkId) this.#sinkId = 0;
+  }
+
+  #sink(id: number): RecordSink | undefined {
+    if (id !== this.#sinkId) {
+      this.#sinkFound = this.#sinks.get(id);
+      this.#sinkId = this.#sinkFound === undefined ? 0 : id;
+    }
+    return this.#sinkFound;
   }
 
   /** To be called after every call into native code that may have written records. */
@@ -133,9 +156,7 @@ class Outbox {
       const offset = this.#word(record, 6);
       const datagram = Buffer.from(this.#arena.subarray(offset, offset + this.#word(record, 7)));
       this.#records[record * WORDS] = DONE;
-      this.#sinks
-        .get(this.#word(record, 1))
-        ?.transmit(
+      this.#sink(this.#word(record, 1))?.transmit(
           this.#word(record, 2),
           this.#word(record, 3),
           this.#word(record, 4),
@@ -179,24 +200,24 @@ class Outbox {
       count = this.#control[0] ?? 0;
       if (count === 0) return false;
     }
-    this.#slabStart = this.#word(this.#end, 6);
-    const used = (this.#control[1] ?? 0) - this.#slabStart;
+    const start = this.#word(this.#end, 6);
+    const used = (this.#control[1] ?? 0) - start;
     if (used >= KEPT_BYTES) {
       // Nothing is written there again before the reset, and after it there is another arena.
-      this.#slab = this.#arena.subarray(this.#slabStart, this.#slabStart + used);
+      this.#slab = this.#arena.subarray(start, start + used);
       this.#arenaKept = true;
     } else {
       this.#slab = this.#takeSlab(used);
-      this.#arena.copy(this.#slab, 0, this.#slabStart, this.#slabStart + used);
+      this.#arena.copy(this.#slab, 0, start, start + used);
     }
+    this.#slabMemory = this.#slab.buffer;
+    this.#slabShift = this.#slab.byteOffset - start;
     this.#next = this.#end;
     this.#end = count;
     for (let record = this.#next; record < count; ++record) {
       const type = this.#word(record, 0);
       if (type === RecordType.Transmit) {
-        this.#sinks
-          .get(this.#word(record, 1))
-          ?.transmit(
+        this.#sink(this.#word(record, 1))?.transmit(
             this.#word(record, 2),
             this.#word(record, 3),
             this.#word(record, 4),
@@ -204,9 +225,7 @@ class Outbox {
             this.#bytes(record),
           );
       } else if (type === RecordType.Open) {
-        this.#sinks
-          .get(this.#word(record, 1))
-          ?.open(this.#word(record, 2), this.#word(record, 3), this.#word(record, 4));
+        this.#sink(this.#word(record, 1))?.open(this.#word(record, 2), this.#word(record, 3), this.#word(record, 4));
       }
     }
     return true;
@@ -230,9 +249,7 @@ class Outbox {
       const record = this.#next++;
       const type: number = this.#word(record, 0);
       if (type === RecordType.Transmit || type === DONE) continue;
-      this.#sinks
-        .get(this.#word(record, 1))
-        ?.dispatch(
+      this.#sink(this.#word(record, 1))?.dispatch(
           type,
           this.#word(record, 2),
           this.#word(record, 3),
@@ -257,8 +274,7 @@ class Outbox {
     if (length === 0) return NO_BYTES;
     // A pass with one message is the rule: its bytes are the whole slab.
     if (length === this.#slab.length) return this.#slab;
-    const offset = this.#word(record, 6) - this.#slabStart;
-    return this.#slab.subarray(offset, offset + length);
+    return new Piece(this.#slabMemory, this.#word(record, 6) + this.#slabShift, length) as Buffer;
   }
 }
 

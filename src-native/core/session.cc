@@ -365,7 +365,6 @@ SendOutcome Session::send(Bytes message, uint32_t token, double now) {
   if (state_ != SessionState::kOpen) return SendOutcome::kNotOpen;
   if (message.size > kMaxPlaintext) return SendOutcome::kTooBig;
   if (message.size == 0) return SendOutcome::kEmpty;
-  const ErrorQueueScope errors;
   size_t written = 0;
   send_token_ = token;
   const int result = SSL_write_ex(ssl_.get(), message.data, message.size, &written);

@@ -384,7 +384,8 @@ class Session final : private DatagramPort {
   // Of the suite in use, once it is.
   size_t shortest_record_ = 0;
   bool checks_macs_ = false;
-  RecordMac incoming_mac_;  // ready where encrypt-then-MAC is in use
+  bool nothing_kept_ = false;  // OpenSSL has no record that came before its time
+  RecordMac incoming_mac_;     // ready where encrypt-then-MAC is in use
   double last_activity_;
   double last_heard_;                     // when an authentic record came
   std::unique_ptr<Heartbeat> heartbeat_;  // null when switched off

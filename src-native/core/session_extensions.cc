@@ -57,8 +57,7 @@ void Session::keep_early(const RecordView& record) {
 }
 
 void Session::feed_early(uint8_t* scratch, double now) {
-  if (!handshake_ || handshake_->early.empty() || handshake_->question || !ssl_ ||
-      !knows_incoming_mac()) {
+  if (handshake_->early.empty() || handshake_->question || !ssl_ || !knows_incoming_mac()) {
     return;
   }
   const std::vector<std::vector<uint8_t>> early = std::move(handshake_->early);

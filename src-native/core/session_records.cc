@@ -151,7 +151,7 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
     RecordView done;
     if (take_record(bytes, done)) on_record(done, scratch, now);
   }
-  feed_early(scratch, now);
+  if (handshake_) feed_early(scratch, now);
 }
 
 // For resume().
@@ -271,8 +271,11 @@ size_t Session::read_messages(uint8_t* scratch) {
       count<&TrafficStats::messagesReceived>();
       count<&TrafficStats::messageBytesReceived>(size);
       outbox_.append(RecordType::kMessage, id_, 0, 0, {out, size});
-      // Records come in one by one: asking again would only go all the way to an empty BIO.
-      if (SSL_has_pending(ssl_.get()) == 0) return messages;
+      // Records come in one by one: asking again would only go all the way to an empty BIO. What
+      // OpenSSL has kept are records that came during the handshake, and it keeps no others.
+      if (nothing_kept_) return messages;
+      nothing_kept_ = SSL_has_pending(ssl_.get()) == 0;
+      if (nothing_kept_) return messages;
       continue;
     }
     switch (SSL_get_error(ssl_.get(), result)) {

@@ -41,14 +41,10 @@ void TimerQueue::remove(size_t index) {
   sift_down(position_[last.slot]);
 }
 
-void TimerQueue::set(uint32_t slot, double at) {
-  if (slot >= position_.size()) {
-    if (at == kNever) return;
-    position_.resize(slot + 1, kAbsent);
-  }
+void TimerQueue::move(uint32_t slot, double at) {
+  if (slot >= position_.size()) position_.resize(slot + 1, kAbsent);
   const uint32_t index = position_[slot];
   if (index == kAbsent) {
-    if (at == kNever) return;
     heap_.push_back({at, slot});
     position_[slot] = static_cast<uint32_t>(heap_.size() - 1);
     sift_up(heap_.size() - 1);

@@ -14,8 +14,10 @@ constexpr double kNever = std::numeric_limits<double>::infinity();
 // whole endpoint. Setting and clearing cost O(log n); looking at the next deadline costs nothing.
 class TimerQueue {
  public:
-  // kNever clears the slot's deadline.
-  void set(uint32_t slot, double at);
+  // kNever clears the slot's deadline. As a rule there was none and is none: that costs a look.
+  void set(uint32_t slot, double at) {
+    if (at != kNever || (slot < position_.size() && position_[slot] != kAbsent)) move(slot, at);
+  }
 
   double next() const { return heap_.empty() ? kNever : heap_.front().at; }
 
@@ -29,6 +31,7 @@ class TimerQueue {
   };
   static constexpr uint32_t kAbsent = UINT32_MAX;
 
+  void move(uint32_t slot, double at);
   void place(size_t index, Entry entry);
   void sift_up(size_t index);
   void sift_down(size_t index);
