@@ -7,6 +7,7 @@ import { ioError } from './errors';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from './native';
 import { NativeUdpTransport, systemError } from './native-udp';
 import { NO_SLOT, outbox, RecordType, type RecordSink } from './outbox';
+import { sendBatch } from './send-batch';
 import type { DTLSSocket } from './socket';
 import { endpointStats, type EndpointStats } from './stats';
 import type { DatagramReceiver, DatagramTransport, Peer } from './transport';
@@ -45,9 +46,7 @@ const MAX_TIMEOUT = 0x7fffffff;
  * Shared by everybody who brings the same transport.
  */
 export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
-  /** Calls go down through this; whoever calls says `flush()` afterwards. */
-  readonly core: NativeEndpoint;
-
+  readonly #core: NativeEndpoint;
   readonly #id: number;
   readonly #transport: DatagramTransport;
   readonly #udp: NativeUdpTransport | undefined; // the transport, when it is that
@@ -96,12 +95,12 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
       return this;
     });
     this.#id = id;
-    this.core = new native.Endpoint(outbox.native, id, this.#deadline);
+    this.#core = new native.Endpoint(outbox.native, id, this.#deadline);
     this.#udp = transport instanceof NativeUdpTransport ? transport : undefined;
     if (this.#udp === undefined) transport.start(this);
     else {
       this.#udp.attach(
-        this.core,
+        this.#core,
         () => {
           this.#noticeSubscribers();
         },
@@ -111,6 +110,12 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
       );
     }
     census.living.add(this);
+  }
+
+  /** Calls go down through this; whoever calls says `flush()` afterwards. */
+  get core(): NativeEndpoint {
+    if (sendBatch.holds(this.#core)) sendBatch.flush();
+    return this.#core;
   }
 
   get serves(): boolean {
@@ -168,13 +173,20 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     return [slot, generation];
   }
 
-  /** Sends one message. `callback` is called later, when the transport has taken or refused it. */
+  /**
+   * Sends one message. `callback` is called later, when the transport has taken or refused it; without one
+   * the message may wait, in a copy, for others of the same tick.
+   */
   send(
     slot: number,
     generation: number,
     message: Uint8Array,
     callback: ((error: Error | null) => void) | undefined,
   ): number {
+    if (callback === undefined && this.#udp !== undefined) {
+      sendBatch.add(this.#core, slot, generation, message);
+      return 0;
+    }
     let token = 0;
     if (callback !== undefined) {
       token = this.#nextToken;
@@ -201,7 +213,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   /** What one tick sends leaves together, at its end; a long queue at once. */
   #sendSoon(udp: NativeUdpTransport): void {
     if (udp.congested) this.#sendNow(udp);
-    if (udp.queuedBytes === 0 || this.#sendScheduled) return;
+    if (this.#sendScheduled || (udp.idle && outbox.idle)) return;
     this.#sendScheduled = true;
     process.nextTick(() => {
       this.#sendScheduled = false;

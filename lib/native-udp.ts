@@ -5,6 +5,7 @@ import { getSystemErrorName } from 'node:util';
 import { native, type NativeEndpoint, type NativeUdpSocket } from './native';
 import { outbox } from './outbox';
 import { checkNetPermission } from './permission';
+import { sendBatch } from './send-batch';
 import type { UdpStats } from './stats';
 import type { DatagramTransport, Peer, UdpOptions } from './transport';
 
@@ -48,6 +49,7 @@ export const hasNativeUdp = native.UdpSocket !== undefined;
 export class NativeUdpTransport implements DatagramTransport {
   readonly #queued: Uint32Array; // what waits: bytes, datagrams
   readonly #socket: NativeUdpSocket;
+  #core: NativeEndpoint | undefined;
   #closed = false;
 
   private constructor(socket: NativeUdpSocket, queued: Uint32Array) {
@@ -107,6 +109,7 @@ export class NativeUdpTransport implements DatagramTransport {
 
   /** Begins to deliver: `begin` is called before each batch, `wake` after it. */
   attach(core: NativeEndpoint, begin: () => void, wake: () => void): void {
+    this.#core = core;
     this.#socket.attach(core, outbox.native, begin, wake);
   }
 
@@ -124,15 +127,28 @@ export class NativeUdpTransport implements DatagramTransport {
     return (this.#queued[0] ?? 0) > HIGH_WATER_MARK;
   }
 
+  /** Nothing waits. */
+  get idle(): boolean {
+    return this.#queued[0] === 0 && !sendBatch.holds(this.#core);
+  }
+
   get queuedBytes(): number {
+    this.#encrypt();
     return this.#queued[0] ?? 0;
   }
 
   get queuedDatagrams(): number {
+    this.#encrypt();
     return this.#queued[1] ?? 0;
   }
 
+  /** Messages become datagrams, which wait. */
+  #encrypt(): void {
+    if (sendBatch.holds(this.#core)) sendBatch.flush();
+  }
+
   flush(): void {
+    this.#encrypt();
     if (this.#queued[0] !== 0) this.#socket.flush();
   }
 

@@ -117,6 +117,8 @@ export interface NativeEndpoint {
   ): [slot: number, generation: number];
   /** A SendOutcome. */
   send(slot: number, generation: number, message: Uint8Array, token: number): number;
+  /** Many messages that nobody waits for; see lib/send-batch.ts. */
+  sendBatch(headers: Uint32Array, messages: Uint8Array, count: number): void;
   /** A HeartbeatOutcome. */
   heartbeat(
     slot: number,

@@ -74,7 +74,7 @@ const NO_BYTES = Buffer.alloc(0);
  * is one for each message. Node makes its Buffers by a class like this one, which it keeps to itself.
  */
 class Piece extends Uint8Array<ArrayBuffer> {}
-Object.setPrototypeOf(Piece.prototype, Buffer.prototype);
+Object.setPrototypeOf(Piece.prototype, Buffer.prototype as object);
 Object.defineProperty(Piece.prototype, 'constructor', { value: Buffer, configurable: true, writable: true });
 
 /**

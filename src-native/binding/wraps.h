@@ -132,6 +132,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   void receive(const Napi::CallbackInfo& info);
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value send(const Napi::CallbackInfo& info);
+  void send_batch(const Napi::CallbackInfo& info);
   Napi::Value heartbeat(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
   void answer_hello(const Napi::CallbackInfo& info);

@@ -268,7 +268,7 @@ void Session::resume(uint8_t* scratch, double now) {
     on_record(record, scratch, now);
     if (state_ == SessionState::kClosed) return;
   }
-  feed_early(scratch, now);
+  if (handshake_) feed_early(scratch, now);
 }
 
 void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now) {
