@@ -381,11 +381,13 @@ SendOutcome Session::send(Bytes message, uint32_t token, double now) {
 
 void Session::close(bool notify) {
   if (state_ == SessionState::kClosed) return;
-  if (notify && ssl_ && SSL_is_init_finished(ssl_.get()) == 1) {
+  if (!notify || !ssl_) {
+    // Nothing to say, or nothing to say it with.
+  } else if (SSL_is_init_finished(ssl_.get()) == 1) {
     const ErrorQueueScope errors;
     // One call: queues our close_notify. There is no second one to wait for the peer's.
     SSL_shutdown(ssl_.get());
-  } else if (ssl_) {
+  } else {
     // Not user_canceled before it, as RFC 5246 section 7.2.2 suggests: an OpenSSL that gets one
     // takes it for five, and ends the handshake for that.
     send_alert(SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY);

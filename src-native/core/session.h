@@ -130,7 +130,7 @@ class Session final : private DatagramPort {
   // `scratch`: kMaxPlaintext bytes that the call may overwrite.
   void receive(Bytes datagram, uint8_t* scratch, double now);
   SendOutcome send(Bytes message, uint32_t token, double now);
-  // close_notify when the session is open and `notify` says so, then closed. Never waits for the
+  // close_notify when `notify` says so, also in mid-handshake, then closed. Never waits for the
   // peer's.
   void close(bool notify = true);
   // Closed at once, and for this reason; tells the peer nothing.

@@ -372,6 +372,30 @@ TEST_CASE("endpoint: who closes in mid-handshake says so") {
   }
 }
 
+TEST_CASE("endpoint: who leaves without a word sends none, open or in mid-handshake") {
+  for (const bool open : {true, false}) {
+    CAPTURE(open);
+    Link link;
+    link.use_psk("device", std::vector<uint8_t>(16, 7));
+    link.listen();
+    link.connect();
+    link.client().hold = !open;
+    link.pump();
+    Side& leaving = link.client();
+    REQUIRE(leaving.secure() == open);
+    size_t sent = 0;
+    link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+      sent += 1;
+      arriving.push_back(packet);
+    };
+    leaving.endpoint.close(leaving.session.slot, leaving.session.generation, false);
+    link.pump();
+    CHECK(sent == 0);
+    CHECK(leaving.close_kind() == FailureKind::kNone);
+    CHECK(link.server.count(RecordType::kClose) == 0);
+  }
+}
+
 TEST_CASE("endpoint: warnings in clear do not end a handshake") {
   for (const bool psk : {false, true}) {
     Link link;
