@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import tls from 'node:tls';
 
 import { DTLSError } from '../errors';
-import { invalidArgType, invalidArgValue, outOfRange } from '../node-errors';
+import { invalidArgType, invalidArgValue, outOfRange, plain } from '../node-errors';
 import { createSecureContext as createOwnContext, defaultAuthorities, type SecureContext } from '../secure-context';
 import type { SrtpProfile } from '../srtp';
 import {
@@ -75,6 +75,8 @@ const TICKET_KEYS_SIZE = 80;
 export interface ContextRules {
   readonly isServer: boolean;
   readonly context: SecureContext;
+  /** The same for an endpoint that asks for certificates: trusts whom tls trusts where the options name nobody. */
+  readonly asking: () => SecureContext;
   /** As on the wire. */
   readonly alpn: Buffer | undefined;
   readonly srtp: SrtpProfile[] | undefined;
@@ -188,10 +190,14 @@ function asNodeError(error: unknown, options: DTLSContextOptions): unknown {
   } catch (cause) {
     return cause;
   }
+  // tls takes such a key and never uses it.
+  if (key !== undefined && cert === undefined) {
+    return plain('ERR_SSL_NO_CERTIFICATE_ASSIGNED', 'error:0A0000B1:SSL routines::no certificate assigned');
+  }
   return cryptoFailed(error.message);
 }
 
-function ownContext(options: DTLSContextOptions, isServer: boolean, requestCert: boolean): SecureContext {
+function ownContext(options: DTLSContextOptions, isServer: boolean, asking: boolean): SecureContext {
   const ca = authorities(options.ca);
   const cert = pem('cert', options.cert);
   const key = pem('key', options.key);
@@ -203,8 +209,8 @@ function ownContext(options: DTLSContextOptions, isServer: boolean, requestCert:
   const ecdhCurve = optionalString('options.ecdhCurve', orUndefined(options.ecdhCurve));
   const sessionIdContext = sessionIdContextOf(options.sessionIdContext, isServer);
   const ticketKeys = ticketKeysOf(options.ticketKeys);
-  // A server that asks for certificates trusts whom tls trusts; a client's default is that already.
-  const trusted = ca ?? (isServer && requestCert ? defaultAuthorities() : undefined);
+  // A client's default is that already.
+  const trusted = ca ?? (isServer && asking ? defaultAuthorities() : undefined);
   try {
     return createOwnContext({
       ...(cert === undefined ? {} : { cert }),
@@ -247,9 +253,13 @@ export function resolveContext(options: DTLSContextOptions, isServer: boolean): 
     throw invalidArgValue('options.pskIdentityHint', "has no effect without 'psk'", pskIdentityHint);
   }
   const srtp = optionalString('options.srtp', options.srtp);
+  const context = ownContext(options, isServer, requestCert);
+  const given = { ...options };
+  let asking = requestCert || options.ca !== undefined ? context : undefined;
   return {
     isServer,
-    context: ownContext(options, isServer, requestCert),
+    context,
+    asking: () => (asking ??= ownContext(given, isServer, true)),
     alpn: alpnWire(options.alpn),
     // Names are judged where the session is made; an empty string asks for none.
     srtp: srtp === undefined || srtp === '' ? undefined : (srtp.split(':') as SrtpProfile[]),
@@ -258,7 +268,7 @@ export function resolveContext(options: DTLSContextOptions, isServer: boolean): 
     serverPsk: isServer && options.psk !== undefined ? serverPsk(options.psk) : undefined,
     clientPsk: !isServer && options.psk !== undefined ? clientPsk(options.psk) : undefined,
     pskIdentityHint,
-    sni: options.sni === undefined ? undefined : resolveSni(options.sni),
+    sni: options.sni === undefined ? undefined : resolveSni(options.sni, requestCert),
   };
 }
 

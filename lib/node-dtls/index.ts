@@ -52,7 +52,7 @@ export interface DTLSListenOptions
 }
 
 export interface DTLSConnectOptions
-  extends DTLSEndpointOptions,
+  extends Omit<DTLSEndpointOptions, 'maxSessions' | 'maxSessionsPerHost'>,
     Omit<DTLSContextOptions, 'isServer' | 'psk'>,
     SharedContext {
   psk?: ClientPskOption | undefined;
@@ -122,9 +122,11 @@ export function connect(host: string, port: number, options: DTLSConnectOptions 
     orUndefined(optionalString('options.bindHost', options.bindHost)) ?? (isIP(host) === 6 ? '::' : '0.0.0.0');
   const bindPort = optionalInteger('options.bindPort', options.bindPort, 0, 65535) ?? 0;
   const rules = contextRules(options, false);
-  resolveEndpoint(options);
+  // It has one session: as in `node:dtls`, limits are not even read.
+  const own: DTLSEndpointOptions = { ...options, maxSessions: undefined, maxSessionsPerHost: undefined };
+  resolveEndpoint(own);
   const where = { host: address('options.bindHost', 'Invalid address', bindHost), port: bindPort };
   const servername = optionalString('options.servername', options.servername);
   const peer = { host: address('host', 'Invalid remote address', host), port };
-  return DTLSEndpoint.connecting(peer, options, where, rules, { servername, session: options.session });
+  return DTLSEndpoint.connecting(peer, own, where, rules, { servername, session: options.session });
 }

@@ -2,7 +2,7 @@
 import { invalidArgType, invalidArgValue } from '../node-errors';
 import type { SecureContext } from '../secure-context';
 import { checkObject } from './checks';
-import { DTLSSecureContext, resolveContext, rulesOf, type DTLSContextOptions } from './context';
+import { DTLSSecureContext, resolveContext, rulesOf, type ContextRules, type DTLSContextOptions } from './context';
 
 export type SniIdentity = DTLSSecureContext | DTLSContextOptions;
 export type SniOption =
@@ -12,19 +12,24 @@ export type SniOption =
 /** Undefined: the name is refused. */
 export type SniLookup = (servername: string | undefined) => SecureContext | undefined;
 
-function contextOf(name: string, identity: unknown): SecureContext {
+function rulesFor(name: string, identity: unknown): ContextRules {
   if (identity instanceof DTLSSecureContext) {
     const rules = rulesOf(identity);
     if (!rules.isServer) throw invalidArgValue(name, 'must have been made with isServer: true', identity);
-    return rules.context;
+    return rules;
   }
   if (typeof identity !== 'object' || identity === null) {
     throw invalidArgType(name, 'an instance of DTLSSecureContext or Object', identity);
   }
-  return resolveContext(identity, true).context;
+  return resolveContext(identity, true);
 }
 
-export function resolveSni(option: unknown): SniLookup {
+/** `requestCert`: the endpoint's, which holds for all its names. */
+export function resolveSni(option: unknown, requestCert: boolean): SniLookup {
+  const contextOf = (name: string, identity: unknown): SecureContext => {
+    const rules = rulesFor(name, identity);
+    return requestCert ? rules.asking() : rules.context;
+  };
   if (typeof option === 'function') {
     const ask = option as (servername: string | undefined) => unknown;
     return (servername) => {

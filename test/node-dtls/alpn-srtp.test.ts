@@ -46,4 +46,33 @@ describe('node-dtls: alpn, srtp and keying material', () => {
     client.destroy();
     expect(thrown(() => client.exportKeyingMaterial(1, 'x')).code).to.equal('ERR_INVALID_STATE');
   });
+
+  it('exportKeyingMaterial gives 1 to 65536 bytes, the same at both ends, by label and context', async () => {
+    const early = connect(listen({ psk }), { psk: PSK });
+    expect(thrown(() => early.exportKeyingMaterial(1, 'x')).code).to.equal('ERR_INVALID_STATE');
+    const { client, server } = await open();
+    const context = Buffer.from('context');
+    for (const args of [
+      [1, 'label'],
+      [65536, 'label'],
+      [32, 'label', context],
+      [32, 'label', new DataView(context.buffer, context.byteOffset, context.byteLength)],
+    ] as [number, string, Buffer?][]) {
+      const bytes = client.exportKeyingMaterial(...args);
+      expect(bytes).to.be.an.instanceOf(Buffer).with.length(args[0]);
+      expect(bytes).to.deep.equal(server.exportKeyingMaterial(...args));
+    }
+    const one = client.exportKeyingMaterial(32, 'label');
+    expect(client.exportKeyingMaterial(32, 'other')).to.not.deep.equal(one);
+    expect(client.exportKeyingMaterial(32, 'label', context)).to.not.deep.equal(one);
+    for (const [code, ...bad] of [
+      ['ERR_INVALID_ARG_TYPE', '1', 'x'],
+      ['ERR_OUT_OF_RANGE', 1.5, 'x'],
+      ['ERR_INVALID_ARG_TYPE', 1, 'x', 'context'],
+      ['ERR_INVALID_ARG_TYPE', 1, 'x', new ArrayBuffer(1)],
+    ]) {
+      const error = thrown(() => client.exportKeyingMaterial(...(bad as [never, never, never])));
+      expect(error.code).to.equal(code);
+    }
+  });
 });

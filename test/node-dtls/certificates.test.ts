@@ -2,7 +2,7 @@
 // of one that is not.
 import tls from 'node:tls';
 import { expect } from 'chai';
-import { createAuthority } from '../helpers/certificates';
+import { createAuthority, selfSigned } from '../helpers/certificates';
 import { within } from '../helpers/pair';
 import {
   certificate,
@@ -14,13 +14,8 @@ import {
   open,
   pause,
   rejection,
+  type DefaultAuthorities,
 } from './support';
-
-/** Newer than the types of Node 20. */
-interface CertificateSettings {
-  getCACertificates: (type: 'default') => string[];
-  setDefaultCACertificates: (pem: readonly string[]) => void;
-}
 
 describe('node-dtls: certificates', () => {
   afterEach(closeAll);
@@ -54,7 +49,7 @@ describe('node-dtls: certificates', () => {
 
   it('a client without ca trusts the default authorities of tls, as they are set now', async function () {
     // From Node 24.5 and 22.19 on.
-    const { getCACertificates, setDefaultCACertificates } = tls as Partial<CertificateSettings>;
+    const { getCACertificates, setDefaultCACertificates } = tls as Partial<DefaultAuthorities>;
     if (getCACertificates === undefined || setDefaultCACertificates === undefined) this.skip();
     const { cert, key, ca } = await certificate();
     const endpoint = listen({ cert, key });
@@ -67,6 +62,38 @@ describe('node-dtls: certificates', () => {
       setDefaultCACertificates(before);
     }
     await rejection(connect(endpoint).opened);
+  });
+
+  it('ca replaces the default authorities', async function () {
+    const { getCACertificates, setDefaultCACertificates } = tls as Partial<DefaultAuthorities>;
+    if (getCACertificates === undefined || setDefaultCACertificates === undefined) this.skip();
+    const { cert, key, ca } = await certificate();
+    const { certificatePem: other } = await createAuthority('another authority');
+    const endpoint = listen({ cert, key });
+    const before = getCACertificates('default');
+    setDefaultCACertificates([ca]);
+    try {
+      await rejection(connect(endpoint, { ca: other }).opened);
+    } finally {
+      setDefaultCACertificates(before);
+    }
+  });
+
+  it('a wildcard stands for one label as a whole, never for a part of it', async () => {
+    const { cert, key, ca } = await certificate('*.example.com', 'w*.example.net');
+    const endpoint = listen({ cert, key });
+    await within(connect(endpoint, { ca, servername: 'a.example.com' }).opened, 'the whole label');
+    for (const servername of ['a.b.example.com', 'www.example.net']) {
+      const error = await rejection(connect(endpoint, { ca, servername }).opened);
+      expect(error.cause, servername).to.include({ code: 'HOSTNAME_MISMATCH' });
+    }
+  });
+
+  it('an IP address is compared with the addresses of the certificate', async () => {
+    const { cert, key, ca } = await certificate('device.example');
+    const endpoint = listen({ cert, key });
+    const error = await rejection(connect(endpoint, { ca, servername: '192.0.2.1' }).opened);
+    expect(error.cause).to.include({ code: 'IP_ADDRESS_MISMATCH' });
   });
 
   it("servername '' sends no SNI and checks the host; an IP literal is not sent", async () => {
@@ -92,6 +119,31 @@ describe('node-dtls: certificates', () => {
     const misnamed = connect(endpoint, { ca, servername: 'other.example', rejectUnauthorized: false });
     await misnamed.opened;
     expect(misnamed.authorizationError).to.equal('HOSTNAME_MISMATCH');
+  });
+
+  it('requestCert is false by default: a client that has a certificate shows none', async () => {
+    const { cert, key, ca } = await certificate();
+    const own = await clientCertificate();
+    for (const rejectUnauthorized of [true, false]) {
+      const { server } = await open({ cert, key, ca, rejectUnauthorized }, { ca, cert: own.cert, key: own.key });
+      expect(server.peerCertificate).to.equal(undefined);
+    }
+  });
+
+  it('a refused client gets an alert', async () => {
+    const { cert, key, ca } = await certificate();
+    const strict = listen({ cert, key, ca, requestCert: true });
+    const stranger = await selfSigned({ commonName: 'a stranger', clientAuth: true });
+    for (const own of [{}, { cert: stranger.cert, key: stranger.key }]) {
+      expect((await rejection(connect(strict, { ca, ...own }).opened)).message).to.match(/ alert /);
+    }
+    const mild = await open(
+      { cert, key, ca, requestCert: true, rejectUnauthorized: false },
+      { ca, cert: stranger.cert, key: stranger.key },
+    );
+    expect(mild.server.authorized).to.equal(false);
+    expect(mild.server.authorizationError).to.match(/SELF_SIGNED/);
+    expect(mild.server.peerX509Certificate?.subject).to.include('stranger');
   });
 
   it('a server with requestCert refuses a client without one; with rejectUnauthorized false it only tells', async () => {

@@ -161,6 +161,25 @@ describe('node-dtls: endpoints', () => {
     expect(main).to.deep.include({ code: 'ERR_ACCESS_DENIED' });
   });
 
+  it('onsession waits for a valid cookie', async () => {
+    const sessions: unknown[] = [];
+    const endpoint = listen({ psk }, (session) => sessions.push(session));
+    const receiver = dgram.createSocket('udp4');
+    await new Promise<void>((resolve) => {
+      receiver.bind(0, HOST, resolve);
+    });
+    const hello = new Promise<Buffer>((resolve) => receiver.once('message', resolve));
+    const client = connect(receiver.address().port, { psk: PSK });
+    const first = await within(hello, 'the ClientHello');
+    client.destroy();
+    const answer = new Promise<Buffer>((resolve) => receiver.once('message', resolve));
+    receiver.send(first, portOf(endpoint), HOST);
+    expect((await within(answer, 'an answer')).readUInt8(13), 'a HelloVerifyRequest').to.equal(3);
+    receiver.close();
+    expect(sessions).to.deep.equal([]);
+    expect(endpoint.stats.serverSessions).to.equal(0n);
+  });
+
   it('counts no session for what is not one', async () => {
     const endpoint = listen({ psk });
     const sender = dgram.createSocket('udp4');
@@ -192,6 +211,62 @@ describe('node-dtls: endpoints', () => {
       expect(endpoint.stats.bytesReceived).to.equal(client.endpoint.stats.bytesSent);
       expect(client.endpoint.stats.clientSessions).to.equal(1n);
       expect(client.endpoint.stats.serverSessions).to.equal(0n);
+    });
+
+    const names = {
+      endpoint: [
+        'createdAt',
+        'destroyedAt',
+        'bytesReceived',
+        'bytesSent',
+        'packetsReceived',
+        'packetsSent',
+        'serverSessions',
+        'clientSessions',
+        'serverBusyCount',
+        'serverRejectedCount',
+        'serverRefusedCount',
+      ],
+      session: [
+        'createdAt',
+        'destroyedAt',
+        'closingAt',
+        'handshakeCompletedAt',
+        'bytesReceived',
+        'bytesSent',
+        'messagesReceived',
+        'messagesSent',
+        'retransmitCount',
+      ],
+    };
+
+    it('have a getter for each counter, and toJSON these and connected', async () => {
+      const { endpoint, client } = await open();
+      for (const [stats, counters] of [
+        [endpoint.stats, names.endpoint],
+        [client.stats, names.session],
+      ] as const) {
+        const values = stats as unknown as Record<string, bigint>;
+        for (const name of counters) {
+          expect(values[name], name).to.be.a('bigint');
+          expect(Reflect.set(values, name, 1n), name).to.equal(false);
+        }
+        const json = stats.toJSON();
+        expect(Object.keys(json).sort()).to.deep.equal([...counters, 'connected'].sort());
+        for (const name of counters) expect(json[name], name).to.match(/^[0-9]+$/);
+      }
+    });
+
+    it('retransmitCount counts what a silent peer makes the session repeat', async () => {
+      const silent = dgram.createSocket('udp4');
+      await new Promise<void>((resolve) => {
+        silent.bind(0, HOST, resolve);
+      });
+      const client = connect(silent.address().port, { psk: PSK, handshakeTimeout: 1500 });
+      await rejection(client.opened);
+      silent.close();
+      expect(client.stats.retransmitCount).to.equal(1n);
+      expect(client.stats.messagesSent, 'of the application').to.equal(0n);
     });
 
     it('stay as they were when what they count is gone', async () => {

@@ -1,6 +1,7 @@
 // Protects pre-shared keys as `node:dtls` takes them: who is asked, when, and what becomes of a bad answer.
 import { expect } from 'chai';
-import { closeAll, connect, KEY, listen, open, pause, PSK, rejection } from './support';
+import { within } from '../helpers/pair';
+import { closeAll, connect, dtls, KEY, listen, open, pause, PSK, rejection } from './support';
 
 const psk = { [PSK.identity]: KEY };
 
@@ -60,8 +61,61 @@ describe('node-dtls: pre-shared keys', () => {
     expect(await rejection(client.opened)).to.be.instanceOf(RangeError);
   });
 
+  it("a client's function is called with undefined where there is no hint", async () => {
+    const hints: unknown[] = [];
+    await open(
+      { psk },
+      {
+        psk: (hint) => {
+          hints.push(hint);
+          return PSK;
+        },
+      },
+    );
+    expect(hints).to.deep.equal([undefined]);
+  });
+
+  it("a server's map knows its identities and no other, not even those of every object", async () => {
+    const endpoint = listen({ psk });
+    for (const identity of ['toString', '__proto__', 'nobody']) {
+      const error = await rejection(connect(endpoint, { psk: { identity, key: KEY } }).opened);
+      expect(error.message, identity).to.include('alert unknown psk identity');
+    }
+  });
+
+  it('keys are views: what they cover counts, and is copied', async () => {
+    const memory = new Uint8Array(32).fill(9);
+    memory.set(KEY, 8);
+    const key = new DataView(memory.buffer, 8, 16);
+    const endpoint = listen({ psk: { [PSK.identity]: new Uint16Array(memory.buffer, 8, 8) } });
+    const secureContext = dtls.createSecureContext({ psk: { identity: PSK.identity, key } });
+    memory.fill(0);
+    await within(connect(endpoint, { secureContext }).opened, 'the handshake');
+    await within(connect(endpoint, { psk: PSK }).opened, 'the same key');
+  });
+
+  for (const [what, answer, text] of [
+    ['a string', 'key', 'must return a TypedArray'],
+    ['a Promise', Promise.resolve(KEY), 'must return a TypedArray'],
+    ['a long key', Buffer.alloc(513), 'key is too long'],
+  ] as [string, unknown, string][]) {
+    it(`a server's function that returns ${what} fails the handshake with a TypeError`, async () => {
+      const failures: Promise<Error>[] = [];
+      const endpoint = listen({ psk: () => answer as never }, (session) => {
+        failures.push(rejection(session.opened));
+      });
+      await rejection(connect(endpoint, { psk: PSK }).opened);
+      const [failure] = failures;
+      expect(await failure).to.be.instanceOf(TypeError);
+      expect((await failure)?.message).to.include(text);
+    });
+  }
+
   const bad: [string, unknown, string][] = [
     ['nothing', undefined, 'The psk callback must return an object'],
+    ['null', null, 'The psk callback must return an object'],
+    ['a Promise', Promise.resolve(PSK), "with a string 'identity' and a TypedArray or DataView 'key'"],
+    ['an identity that is no string', { identity: 1, key: KEY }, "with a string 'identity' and a TypedArray or DataView 'key'"],
     ['no key', { identity: 'a' }, "with a string 'identity' and a TypedArray or DataView 'key'"],
     ['a long identity', { identity: 'a'.repeat(257), key: KEY }, 'identity is too long'],
     ['a long key', { identity: 'a', key: Buffer.alloc(513) }, 'key is too long'],

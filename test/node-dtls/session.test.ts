@@ -184,6 +184,33 @@ describe('node-dtls: sessions', () => {
       expect(server.destroyed).to.equal(false);
     });
 
+    it('destroy in mid-handshake tells the peer nothing either', async () => {
+      const endpoint = listen({ psk, handshakeTimeout: 400 }, (session) => {
+        ends.push(rejection(session.opened));
+        client.destroy();
+      });
+      const ends: Promise<Error>[] = [];
+      const client = connect(endpoint, { psk: PSK });
+      await rejection(client.opened);
+      const sent = client.endpoint.stats.packetsSent;
+      expect((await ends[0])?.message).to.include('DTLS handshake timeout');
+      expect(client.endpoint.stats.packetsSent).to.equal(sent);
+    });
+
+    it('a failed handshake of a server: onerror, opened rejects, closed resolves, and the endpoint goes on', async () => {
+      const order: string[] = [];
+      const closed: Promise<unknown>[] = [];
+      const endpoint = listen({ psk }, (session) => {
+        session.onerror = () => order.push('onerror');
+        session.opened.catch(() => order.push('opened'));
+        closed.push(session.closed.then(() => order.push('closed')));
+      });
+      await rejection(connect(endpoint, { psk: { identity: 'nobody', key: KEY } }).opened);
+      await within(Promise.all(closed), 'closed');
+      expect(order).to.deep.equal(['onerror', 'opened', 'closed']);
+      await within(connect(endpoint, { psk: PSK }).opened, 'the next session');
+    });
+
     it('on a failed handshake: onerror, opened rejects, then closed resolves, and connect closes its endpoint', async () => {
       const order: string[] = [];
       const endpoint = listen({ psk });

@@ -8,6 +8,12 @@ export const HOST = '127.0.0.1';
 export const KEY = Buffer.alloc(16, 7);
 export const PSK = { identity: 'device', key: KEY };
 
+/** From Node 24.5 and 22.19 on: newer than the types of Node 20. */
+export interface DefaultAuthorities {
+  getCACertificates: (type: 'default') => string[];
+  setDefaultCACertificates: (pem: readonly string[]) => void;
+}
+
 const endpoints = new Set<DTLSEndpoint>();
 const sessions = new Set<DTLSSession>();
 
