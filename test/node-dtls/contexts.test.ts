@@ -116,7 +116,8 @@ describe('node-dtls: contexts', () => {
 
     it('with psk and ciphers, what was asked for', async () => {
       const suites = await offered({ psk: PSK, ciphers: 'PSK-AES128-GCM-SHA256' });
-      expect(suites).to.deep.equal([0x00a8, 0x00ff]); // and the renegotiation_info signal, RFC 5746
+      // Beside them OpenSSL 3.0 has the renegotiation_info signal (RFC 5746), newer ones an extension.
+      expect(suites.filter((suite) => suite !== 0x00ff)).to.deep.equal([0x00a8]);
     });
 
     it('a server with psk and a certificate serves both kinds of client', async () => {
