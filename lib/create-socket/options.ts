@@ -1,5 +1,6 @@
 /** Options of `createSocket`: dgram's own, and under `dtls` what an encrypted socket needs beside them. */
 import type dgram from 'node:dgram';
+import type { BlockList } from 'node:net';
 
 import { usageError } from '../errors';
 import type { ClientPskCallback, ConnectOptions, ServerOptions, UdpSocketOptions } from '../options';
@@ -58,6 +59,10 @@ type MaybePromise<T> = T | Promise<T>;
 
 /** As for `dgram.createSocket`, and `dtls`. */
 export interface SocketOptions extends dgram.SocketOptions {
+  /** Datagrams from these addresses are dropped. As in dgram, and on every Node. */
+  receiveBlockList?: BlockList | undefined;
+  /** Nothing is sent to these addresses: `ERR_IP_BLOCKED`. As in dgram, and on every Node. */
+  sendBlockList?: BlockList | undefined;
   dtls?: SocketDtlsOptions | undefined;
 }
 

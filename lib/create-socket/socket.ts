@@ -13,9 +13,15 @@ import { parseSend, type SendCallback } from './arguments';
 import { throughGate, type Gate, type Lookup } from './lookup';
 import { resolveSocketOptions, type SocketOptions } from './options';
 import { infoOf, type PeerInfo } from './peer-info';
+import { BlockedAddresses } from './blocked-addresses';
 import { notRunning, Peers } from './peers';
 import { takeOver } from './take-over';
 import { Wire } from './wire';
+
+/** From Node 24.19 and 26.4 on. */
+interface Synchronous {
+  connectSync?: (this: SecureDgramSocket, port: number, address?: string) => void;
+}
 
 type Message = string | NodeJS.ArrayBufferView;
 type BindState = 'unbound' | 'binding' | 'bound';
@@ -39,6 +45,7 @@ export class SecureDgramSocket extends BaseSocket {
   readonly #lookup: Lookup | undefined;
   readonly #wire: Wire;
   #udp: NativeUdpTransport | undefined; // from the bind on, where there is one
+  readonly #blocked: BlockedAddresses;
   #bindState: BindState = 'unbound';
   #whenBound: ((error: Error | null) => void)[] = [];
   #connecting = false;
@@ -47,6 +54,20 @@ export class SecureDgramSocket extends BaseSocket {
   #referenced = true;
   #closed = false;
   #finalStats: EndpointStats | undefined;
+
+  static {
+    // Where Node has it: connected when it returns, and `connect` comes in the next tick.
+    const { connectSync } = BaseSocket.prototype as Synchronous;
+    if (connectSync !== undefined) {
+      const own: Synchronous = {
+        connectSync(this: SecureDgramSocket, ...args) {
+          connectSync.apply(this, args);
+          this.#connecting = true;
+        },
+      };
+      Object.defineProperty(this.prototype, 'connectSync', { value: own.connectSync, writable: true, configurable: true });
+    }
+  }
 
   /** @internal Use {@link createSocket}. */
   constructor(options: SocketOptions, listener?: (message: Buffer, info: PeerInfo) => void) {
@@ -60,6 +81,7 @@ export class SecureDgramSocket extends BaseSocket {
     this.#gate = gate;
     this.#clearMulticast = resolved.clearMulticast;
     this.#lookup = own.lookup;
+    this.#blocked = new BlockedAddresses(own);
     this.#wire = new Wire({
       send: this.#sendRaw.bind(this),
       address: () => super.address(),
@@ -178,7 +200,7 @@ export class SecureDgramSocket extends BaseSocket {
       return;
     }
     if (port === undefined) return; // parseSend has thrown
-    if (this.#bindState === 'unbound') this.bind({ port: 0, exclusive: true });
+    if (this.#bindState === 'unbound') this.#bindOrNotice();
     const host = address ?? (this.type === 'udp6' ? '::1' : '127.0.0.1');
     if (isLiteral(host)) {
       const to = destination(host);
@@ -299,6 +321,11 @@ export class SecureDgramSocket extends BaseSocket {
     hostname: string | undefined,
     callback: SendCallback | undefined,
   ): void {
+    const blocked = this.#blocked.refusal(peer);
+    if (blocked !== undefined) {
+      if (callback !== undefined) process.nextTick(callback, blocked, 0);
+      return;
+    }
     const existing = this.#peers.find(peer);
     if (existing !== undefined) existing.send(message, hostname, callback);
     else if (isManyfold(peer, this.#mayBroadcast)) this.#sendToMany(message, peer, callback);
@@ -326,6 +353,16 @@ export class SecureDgramSocket extends BaseSocket {
     });
   }
 
+  /** dgram's bindSync, where Node has it, says nothing of itself before `listening`, in the next tick. */
+  #bindOrNotice(): void {
+    try {
+      super.address();
+      this.#bindState = 'binding';
+    } catch {
+      this.bind({ port: 0, exclusive: true });
+    }
+  }
+
   #afterBind(then: (error: Error | null) => void): void {
     if (this.#bindState === 'bound') then(null);
     else this.#whenBound.push(then);
@@ -339,7 +376,8 @@ export class SecureDgramSocket extends BaseSocket {
 
   /** The socket is bound. */
   #begin(): void {
-    const udp = takeOver(this);
+    // dgram itself looks at every datagram's address; the native socket does not.
+    const udp = this.#blocked.any ? undefined : takeOver(this);
     this.#udp = udp;
     const { server } = this.#peers;
     if (udp === undefined) {
@@ -388,6 +426,7 @@ export class SecureDgramSocket extends BaseSocket {
   // ---- the wire ----
 
   #receive(datagram: Buffer, info: dgram.RemoteInfo): void {
+    if (this.#blocked.sender(info)) return;
     const first = datagram[0] ?? 0;
     // RFC 7983: what else shares the port. Never a `message`: whoever listens to those counts on DTLS.
     if ((first < 20 || first > 63) && this.listenerCount('packet') > 0) {
@@ -399,6 +438,11 @@ export class SecureDgramSocket extends BaseSocket {
 
   #sendRaw(datagram: Uint8Array, peer: Peer, done: (error: Error | null) => void): void {
     const connectedTo = this.#connectedTo;
+    const blocked = this.#blocked.refusal(peer);
+    if (blocked !== undefined) {
+      process.nextTick(done, blocked);
+      return;
+    }
     this.#gate.raw = true;
     try {
       if (connectedTo === undefined) super.send(datagram, peer.port, peer.address, done);

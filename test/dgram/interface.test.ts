@@ -6,45 +6,12 @@
 import { expect } from 'chai';
 import dgram from 'node:dgram';
 import { EventEmitter, once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { createSocket } from '../../lib/index';
 import { within } from '../helpers/pair';
-import { bound, closeSockets, PSK, received, secure, track } from './support';
-
-type Make = (options?: Partial<dgram.SocketOptions>) => dgram.Socket;
-
-const plainSocket: Make = (options = {}) => track(dgram.createSocket({ type: 'udp4', ...options }));
-const secureSocket: Make = (options = {}) => secure(PSK, options);
-const both: [string, Make][] = [
-  ['plain', plainSocket],
-  ['secure', secureSocket],
-];
-
-/** What a call does, in a form that can be compared. */
-function outcome(call: () => unknown): unknown {
-  try {
-    const value = call();
-    return value instanceof dgram.Socket ? 'this' : value;
-  } catch (error) {
-    const { name, code, message } = error as NodeJS.ErrnoException;
-    return { name, code, message };
-  }
-}
-
-/** The same program on both; what they saw must be the same. */
-async function same(program: (make: Make) => unknown): Promise<void> {
-  const [plain, encrypting] = [await program(plainSocket), await program(secureSocket)];
-  expect(encrypting).to.deep.equal(plain);
-}
-
-const ended = (socket: dgram.Socket): Promise<unknown> => within(once(socket, 'close'), 'close');
-
-async function closedSocket(make: Make): Promise<dgram.Socket> {
-  const socket = make();
-  const end = ended(socket);
-  socket.close();
-  await end;
-  return socket;
-}
+import { both, closedSocket, ended, outcome, plainSocket, same, secureSocket, type Make } from './both';
+import { bound, closeSockets, PSK, received, track } from './support';
 
 describe('createSocket: the interface of dgram.Socket', () => {
   afterEach(closeSockets);
@@ -56,7 +23,23 @@ describe('createSocket: the interface of dgram.Socket', () => {
     for (const name of Object.getOwnPropertyNames(dgram.Socket.prototype)) {
       expect(name in socket, name).to.be.true;
     }
+    // Nor has it one of dgram's that this Node's dgram has not.
+    for (const name of ['bindSync', 'connectSync']) expect(name in socket).to.equal(name in dgram.Socket.prototype);
     expect((socket as unknown as { type: string }).type).to.equal('udp4');
+  });
+
+  it('docs/dgram.md has a line for every member, event and option of this Node', () => {
+    const table = readFileSync(path.join(__dirname, '..', '..', 'docs', 'dgram.md'), 'utf8');
+    // `sendto` is of Node 0.0 and on no page of its documentation.
+    const undocumented = ['constructor', 'sendto'];
+    const members = Object.getOwnPropertyNames(dgram.Socket.prototype).filter(
+      (name) => !name.startsWith('_') && !undocumented.includes(name),
+    );
+    const events = ['close', 'connect', 'error', 'listening', 'message'];
+    const options = ['reuseAddr', 'reusePort', 'ipv6Only', 'recvBufferSize', 'sendBufferSize', 'lookup', 'signal', 'receiveBlockList', 'sendBlockList'];
+    for (const name of [...members, ...events, ...options, 'Symbol.asyncDispose']) {
+      expect(table, name).to.match(new RegExp(`^\\|.*\`${name.replace('.', '\\.')}\``, 'm'));
+    }
   });
 
   describe('createSocket(options[, listener])', () => {
@@ -149,6 +132,9 @@ describe('createSocket: the interface of dgram.Socket', () => {
       ['(DataView, port, address, callback)', (s, port, done) => { s.send(new DataView(new TextEncoder().encode('abc').buffer), port, '127.0.0.1', done); }],
       ['(msg, offset, length, port, address, callback)', (s, port, done) => { s.send(Buffer.from('abcdef'), 1, 3, port, '127.0.0.1', done); }],
       ['(msg, offset, length, port, callback)', (s, port, done) => { s.send(Buffer.from('abcdef'), 2, 4, port, done as never); }],
+      ['(string, offset, length in bytes, port, address, callback)', (s, port, done) => { s.send('äöü', 2, 2, port, '127.0.0.1', done); }],
+      ['(msg, port, "", callback)', (s, port, done) => { s.send('abcdef', port, '', done); }],
+      ['(msg, port as a string, address, callback)', (s, port, done) => { s.send('abcdef', String(port) as never, '127.0.0.1', done); }],
       ['([parts], port, address, callback)', (s, port, done) => { s.send(['ab', Buffer.from('cd')], port, '127.0.0.1', done); }],
     ];
     for (const [form, send] of forms) {
@@ -310,6 +296,49 @@ describe('createSocket: the interface of dgram.Socket', () => {
           return outcome(() => { (socket.connect as (...all: unknown[]) => void).apply(socket, args); });
         }));
     }
+    it('connect without an address is to the loopback, binds the socket, and stands for a later send', () =>
+      same(async (make) => {
+        const [from, to] = [make(), await bound(make())];
+        const arrival = received(to);
+        from.connect(to.address().port, () => {
+          from.send('hello');
+        });
+        const { text } = await arrival;
+        const { address, family } = from.remoteAddress();
+        return { text, address, family, bound: from.address().address };
+      }));
+    it('connect to a name that does not resolve tells the callback, or else emits error', () =>
+      same(async (make) => {
+        const lookup = ((host: string, _options: unknown, done: (e: Error | null, address: string, family: number) => void) => {
+          if (host.endsWith('.example')) done(Object.assign(new Error(`no ${host}`), { code: 'ENOTFOUND' }), '', 4);
+          else done(null, host, 4);
+        }) as never;
+        const called = await within(
+          new Promise((resolve) => {
+            make({ lookup }).connect(5684, 'nowhere.example', resolve as () => void);
+          }),
+          'the callback',
+        );
+        const other = make({ lookup });
+        const failed = once(other, 'error');
+        other.connect(5684, 'nowhere.example');
+        const [error] = (await within(failed, 'error')) as [NodeJS.ErrnoException];
+        return [(called as NodeJS.ErrnoException).code, error.code, outcome(() => { other.send('x'); })];
+      }));
+    it('a socket that was disconnected may be connected again', () =>
+      same(async (make) => {
+        const [from, one, two] = [make(), await bound(make()), await bound(make())];
+        const texts: string[] = [];
+        for (const to of [one, two]) {
+          from.connect(to.address().port, '127.0.0.1');
+          await within(once(from, 'connect'), 'connect');
+          const arrival = received(to);
+          from.send('hello');
+          texts.push((await arrival).text);
+          from.disconnect();
+        }
+        return texts;
+      }));
     it('remoteAddress and disconnect of a socket that is not connected', () =>
       same(async (make) => {
         const socket = await bound(make());
@@ -350,6 +379,20 @@ describe('createSocket: the interface of dgram.Socket', () => {
         const { port } = socket.address();
         socket.close();
         return (await bound(make(), port)).address().port === port;
+      }));
+    it('emits no message after close, not even of the same wake-up', () =>
+      same(async (make) => {
+        const [from, to] = [await bound(make()), await bound(make())];
+        let heard = 0;
+        const end = ended(to);
+        to.on('message', () => {
+          heard += 1;
+          to.close();
+        });
+        for (const text of ['one', 'two', 'three']) from.send(text, to.address().port, '127.0.0.1');
+        await end;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        return heard;
       }));
     it('by Symbol.asyncDispose', () =>
       same(async (make) => {

@@ -120,6 +120,15 @@ describe('createSocket: the socket below', () => {
     }
   });
 
+  it('goes on over dgram where the process has no second descriptor for it', async function () {
+    this.timeout(60_000);
+    if (process.platform === 'win32') this.skip();
+    const { code, stdout, stderr } = await run('no-descriptor.ts', [], [], { descriptors: 256 });
+    expect(stdout, stderr).to.not.equal('');
+    expect(JSON.parse(stdout)).to.deep.equal({ native: [false, false], heard: 're: hello' });
+    expect(code).to.equal(0);
+  });
+
   it('unref lets the process end, ref holds it', async function () {
     this.timeout(60_000);
     const [free, held] = await Promise.all([run('dgram-ref.ts'), run('dgram-ref.ts', ['ref'])]);

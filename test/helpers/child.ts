@@ -18,11 +18,17 @@ export function run(
   name: string,
   args: readonly string[] = [],
   flags: readonly string[] = [],
+  limit?: { descriptors: number },
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
+    const program = [process.execPath, ...flags, '--require', 'tsx/cjs', fixture(name), ...args];
+    // Node raises the soft limit to the hard one: the shell sets both.
+    const shell =
+      limit === undefined ? [] : ['sh', '-c', `ulimit -n ${String(limit.descriptors)} && exec "$@"`, 'sh'];
+    const [command = '', ...rest] = [...shell, ...program];
     const child = spawn(
-      process.execPath,
-      [...flags, '--require', 'tsx/cjs', fixture(name), ...args],
+      command,
+      rest,
       { stdio: ['ignore', 'pipe', 'pipe'], cwd: path.join(__dirname, '..', '..') },
     );
     const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);

@@ -1,0 +1,34 @@
+/** dgram's `receiveBlockList` and `sendBlockList`, which Node 20 has not and the native socket knows nothing of. */
+import { BlockList } from 'node:net';
+
+import { plain } from '../node-errors';
+import type { Peer } from '../transport';
+
+const familyOf = ({ family }: { family: string }): 'ipv4' | 'ipv6' => (family === 'IPv6' ? 'ipv6' : 'ipv4');
+
+export class BlockedAddresses {
+  readonly #receive: BlockList | undefined;
+  readonly #send: BlockList | undefined;
+
+  /** What is no BlockList is dgram's to refuse. */
+  constructor(options: { receiveBlockList?: unknown; sendBlockList?: unknown }) {
+    const { receiveBlockList, sendBlockList } = options;
+    this.#receive = receiveBlockList instanceof BlockList ? receiveBlockList : undefined;
+    this.#send = sendBlockList instanceof BlockList ? sendBlockList : undefined;
+  }
+
+  get any(): boolean {
+    return this.#receive !== undefined || this.#send !== undefined;
+  }
+
+  sender(from: { address: string; family: string }): boolean {
+    return this.#receive?.check(from.address, familyOf(from)) ?? false;
+  }
+
+  /** Why nothing may be sent there. */
+  refusal(to: Peer): Error | undefined {
+    return this.#send?.check(to.address, familyOf(to)) === true
+      ? plain('ERR_IP_BLOCKED', `IP(${to.address}) is blocked by net.BlockList`)
+      : undefined;
+  }
+}
