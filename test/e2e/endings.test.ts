@@ -652,6 +652,14 @@ describe('endings', () => {
       });
     });
 
+    it("is held, or not, by a server's end of a session as it says", async () => {
+      expect(await run('exit.ts', ['unref-peer'])).to.include({
+        code: 0,
+        stdout: 'held by the peer\nexit 0\n',
+        stderr: '',
+      });
+    });
+
     it('is not held by sessions that were unreferenced at once', async () => {
       expect(await run('exit.ts', ['unref-early'])).to.include({
         code: 0,

@@ -326,6 +326,14 @@ describe('certificateExpiring', () => {
   const soon = (ms: number): Promise<Certificate> =>
     certificate({ commonName: `soon ${ms}`, notAfter: new Date(Date.now() + ms) });
 
+  let expired: Certificate;
+  before(async () => {
+    expired = await certificate({
+      notBefore: new Date('2001-01-01'),
+      notAfter: new Date('2002-01-01'),
+    });
+  });
+
   it('comes once for a certificate that ends within the notice', async () => {
     const made = await soon(3 * DAY_MS);
     const server = await listen({ cert: made.cert, key: made.key });
@@ -350,11 +358,7 @@ describe('certificateExpiring', () => {
   });
 
   it('comes for one that has expired', async () => {
-    const made = await certificate({
-      notBefore: new Date('2001-01-01'),
-      notAfter: new Date('2002-01-01'),
-    });
-    const server = await listen({ cert: made.cert, key: made.key });
+    const server = await listen({ cert: expired.cert, key: expired.key });
     const [, left] = await next(server, 'certificateExpiring');
     expect(left).to.be.below(0);
   });
@@ -425,24 +429,24 @@ describe('certificateExpiring', () => {
       expect(seen[0]).to.be.at.most(certificateExpiryNotice);
     });
 
-    it('does not come with a notice of 0', async () => {
-      const made = await soon(DAY_MS);
-      const context = createSecureContext({ cert: made.cert, key: made.key });
+    it('does not come with a notice of 0, not even for one that has expired', async () => {
+      const context = createSecureContext({ cert: expired.cert, key: expired.key });
       const own = { cert: old.cert, key: old.key, SNICallback: (): typeof context => context };
       const server = await listen({ ...own, certificateExpiryNotice: 0 });
       server.on('certificateExpiring', () => {
         throw new Error('it came');
       });
-      await openOn(server, asking);
-      await openOn(server, asking);
+      for (let round = 0; round < 2; ++round) {
+        const { client } = await openOn(server, { ...asking, rejectUnauthorized: false });
+        expect(client.authorizationError).to.equal('CERT_HAS_EXPIRED');
+      }
     });
   });
 
   it('does not come for one that is fresh, nor with a notice of 0', async () => {
-    const made = await soon(DAY_MS);
     const quiet = [
       await listen({ cert: old.cert, key: old.key }),
-      await listen({ cert: made.cert, key: made.key, certificateExpiryNotice: 0 }),
+      await listen({ cert: expired.cert, key: expired.key, certificateExpiryNotice: 0 }),
     ];
     for (const server of quiet) {
       server.on('certificateExpiring', () => {
