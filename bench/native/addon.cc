@@ -13,6 +13,8 @@
 #include <map>
 #include <memory>
 #include <stdexcept>
+#include <tuple>
+#include <unordered_map>
 #include <vector>
 
 #include "memory_link.h"
@@ -26,12 +28,21 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kMaxDatagram = 20000;
-// Each session of open_sessions comes from an address of its own: 127.1.0.1 and up.
+// Each session of open_sessions and seal_sessions comes from an address of its own: 127.1.0.1 and
+// up.
 constexpr uint32_t kFirstHost = 0x7f010001;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
+
+// A peer among many, and what it has to say: datagrams of one size, sealed beforehand, so that the
+// SSL could go.
+struct Speaker {
+  std::unique_ptr<HostLink> link;
+  std::vector<uint8_t> sealed;
+  size_t size = 0;
+};
 
 struct UdpSession {
   explicit UdpSession(uint32_t host = INADDR_LOOPBACK) : socket(host) {}
@@ -46,7 +57,12 @@ struct State {
   SslCtxPtr client_ctx;
   std::map<uint32_t, UdpSession> sessions;
   uint32_t next_session = 1;
-  std::vector<std::pair<std::unique_ptr<UdpLink>, SslPtr>> held;
+  // By peer, all over one link.
+  std::unordered_map<uint64_t, SslPtr> held;
+  OneDatagramLink held_link;
+  std::unique_ptr<UdpSocket> speaking;
+  std::vector<Speaker> speakers;
+  uint64_t spoken = 0;
 };
 
 State& state() {
@@ -105,7 +121,10 @@ Napi::Value blast(const Napi::CallbackInfo& info) {
   const double limit = u32(info, 2) / 1000.0;
   const bool merged = info[3].ToBoolean();
   Batch batch(from.socket.descriptor(), merged ? 60 : 1);
-  if (from.link) from.link->collect_in(&batch);
+  if (from.link) {
+    from.link->connect();
+    from.link->collect_in(&batch);
+  }
   const Clock::time_point start = Clock::now();
   while (seconds_since(start) < limit) {
     for (int i = 0; i < 128; ++i) {
@@ -131,6 +150,44 @@ void open_sessions(const Napi::CallbackInfo& info) {
     made.link = std::make_unique<UdpLink>(made.socket, true);
     made.ssl = make_ssl(state().client_ctx.get(), Side::kClient, *made.link);
     connect_over(made.ssl.get());
+  }
+}
+
+// sealSessions(port, count, first, each, size): handshakes, and then `each` messages of every
+// session are made ready for `speak`.
+void seal_sessions(const Napi::CallbackInfo& info) {
+  const uint32_t each = u32(info, 3);
+  const std::vector<uint8_t> message(u32(info, 4), 0x5a);
+  State& own = state();
+  if (!own.speaking) own.speaking = std::make_unique<UdpSocket>(INADDR_ANY);
+  for (uint32_t i = 0; i < u32(info, 1); ++i) {
+    Speaker made;
+    made.link = std::make_unique<HostLink>(*own.speaking, kFirstHost + u32(info, 2) + i,
+                                           static_cast<uint16_t>(u32(info, 0)));
+    MemoryLink sealed;
+    const SslPtr ssl = make_ssl(own.client_ctx.get(), Side::kClient, *made.link);
+    connect_over(ssl.get());
+    set_link(ssl.get(), sealed);
+    for (uint32_t n = 0; n < each; ++n) {
+      SSL_write(ssl.get(), message.data(), static_cast<int>(message.size()));
+      for (const Datagram& datagram : sealed.take_written()) {
+        made.size = datagram.size();
+        made.sealed.insert(made.sealed.end(), datagram.begin(), datagram.end());
+      }
+      if (n == 0) made.sealed.reserve(made.size * each);
+    }
+    own.speakers.push_back(std::move(made));
+  }
+}
+
+// speak(count): the next sealed messages, of all sessions in turn, with one system call each.
+void speak(const Napi::CallbackInfo& info) {
+  State& own = state();
+  for (uint32_t left = u32(info, 0); left > 0; --left, ++own.spoken) {
+    const Speaker& one = own.speakers.at(own.spoken % own.speakers.size());
+    const size_t offset = own.spoken / own.speakers.size() * one.size;
+    if (offset + one.size > one.sealed.size()) throw std::runtime_error("nothing more to say");
+    one.link->write(one.sealed.data() + offset, static_cast<int>(one.size));
   }
 }
 
@@ -168,6 +225,24 @@ void accept(const Napi::CallbackInfo& info) {
   to.link = std::make_unique<UdpLink>(to.socket, false);
   to.ssl = make_ssl(state().server_ctx.get(), Side::kServer, *to.link);
   accept_over(to.ssl.get());
+}
+
+// serveHandshakes(session, milliseconds): one after the other.
+Napi::Value serve_handshakes(const Napi::CallbackInfo& info) {
+  const UdpSession& at = session(info);
+  const double limit = u32(info, 1) / 1000.0;
+  uint64_t count = 0;
+  const Clock::time_point start = Clock::now();
+  while (seconds_since(start) < limit) {
+    UdpLink link(at.socket, false);
+    const SslPtr ssl = make_ssl(state().server_ctx.get(), Side::kServer, link);
+    bool listening = true;
+    while (listening && seconds_since(start) < limit) listening = !listen_step(ssl.get());
+    if (listening) break;
+    connect_over(ssl.get());
+    ++count;
+  }
+  return amount(info.Env(), count, seconds_since(start));
 }
 
 // countMessages(session, milliseconds): what SSL_read gives, one system call each.
@@ -263,20 +338,75 @@ Napi::Value handshakes(const Napi::CallbackInfo& info) {
   uint64_t count = 0;
   const Clock::time_point start = Clock::now();
   for (; seconds_since(start) < limit; ++count) {
-    MemoryPair(state().client_ctx.get(), state().server_ctx.get()).handshake();
+    MemoryPair pair(state().client_ctx.get(), state().server_ctx.get());
+    pair.handshake();
+    pair.close();
   }
   return amount(info.Env(), count, seconds_since(start));
+}
+
+// handshakesOverLoopback(milliseconds): the same over UDP, one socket for the server and a new one
+// for each client. What is sent over the loopback interface is there when the call returns.
+Napi::Value handshakes_over_loopback(const Napi::CallbackInfo& info) {
+  const double limit = u32(info, 0) / 1000.0;
+  const UdpSocket serving;
+  const auto nothing = [] {};
+  uint64_t count = 0;
+  const Clock::time_point start = Clock::now();
+  for (; seconds_since(start) < limit; ++count) {
+    UdpSocket own;
+    own.connect(serving.port());
+    UdpLink client_link(own, true);
+    UdpLink server_link(serving, false);
+    client_link.never_wait();
+    server_link.never_wait();
+    const SslPtr client = make_ssl(state().client_ctx.get(), Side::kClient, client_link);
+    const SslPtr server = make_ssl(state().server_ctx.get(), Side::kServer, server_link);
+    handshake_in_turns(client.get(), server.get(), nothing);
+    close_in_turns(client.get(), server.get(), nothing);
+  }
+  return amount(info.Env(), count, seconds_since(start));
+}
+
+uint64_t key_of(const sockaddr_in& peer) {
+  return uint64_t{peer.sin_addr.s_addr} << 16 | peer.sin_port;
 }
 
 // holdSessions(session, count): accepts sessions one after the other and keeps them.
 void hold_sessions(const Napi::CallbackInfo& info) {
   UdpSession& at = session(info);
   for (uint32_t left = u32(info, 1); left > 0; --left) {
-    auto link = std::make_unique<UdpLink>(at.socket, false);
-    SslPtr ssl = make_ssl(state().server_ctx.get(), Side::kServer, *link);
+    UdpLink link(at.socket, false);
+    SslPtr ssl = make_ssl(state().server_ctx.get(), Side::kServer, link);
     accept_over(ssl.get());
-    state().held.emplace_back(std::move(link), std::move(ssl));
+    set_link(ssl.get(), state().held_link);
+    state().held.emplace(key_of(link.peer()), std::move(ssl));
   }
+}
+
+// countOfHeld(session, milliseconds): messages of all held sessions, until nothing has come for a
+// while, or for so long.
+Napi::Value count_of_held(const Napi::CallbackInfo& info) {
+  State& own = state();
+  const double limit = u32(info, 1) / 1000.0;
+  std::array<uint8_t, kMaxDatagram> message{};
+  Merged merged(session(info).socket.descriptor());
+  uint64_t count = 0;
+  const Clock::time_point start = Clock::now();
+  while (seconds_since(start) < limit) {
+    if (!merged.receive()) {
+      if (count > 0) break;
+      continue;
+    }
+    for (auto [data, size] = merged.next(); data != nullptr; std::tie(data, size) = merged.next()) {
+      const auto found = own.held.find(key_of(merged.peer()));
+      if (found == own.held.end()) continue;
+      own.held_link.give(data, size);
+      SSL* ssl = found->second.get();
+      if (SSL_read(ssl, message.data(), static_cast<int>(message.size())) > 0) ++count;
+    }
+  }
+  return amount(info.Env(), count, seconds_since(start));
 }
 
 // receiveFromMany(sessions, messages, size): nanoseconds for each message, which come from all
@@ -438,6 +568,12 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("connectPlain", Napi::Function::New<guarded<connect_plain>>(env));
   exports.Set("blast", Napi::Function::New<guarded<blast>>(env));
   exports.Set("openSessions", Napi::Function::New<guarded<open_sessions>>(env));
+  exports.Set("sealSessions", Napi::Function::New<guarded<seal_sessions>>(env));
+  exports.Set("speak", Napi::Function::New<guarded<speak>>(env));
+  exports.Set("serveHandshakes", Napi::Function::New<guarded<serve_handshakes>>(env));
+  exports.Set("handshakesOverLoopback",
+              Napi::Function::New<guarded<handshakes_over_loopback>>(env));
+  exports.Set("countOfHeld", Napi::Function::New<guarded<count_of_held>>(env));
   exports.Set("shakeHands", Napi::Function::New<guarded<shake_hands>>(env));
   exports.Set("openSink", Napi::Function::New<guarded<open_sink>>(env));
   exports.Set("accept", Napi::Function::New<guarded<accept>>(env));

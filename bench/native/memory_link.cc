@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <stdexcept>
 
 namespace bench {
 
@@ -25,17 +24,17 @@ MemoryPair::MemoryPair(SSL_CTX* client_ctx, SSL_CTX* server_ctx)
     : client(make_ssl(client_ctx, Side::kClient, client_link)),
       server(make_ssl(server_ctx, Side::kServer, server_link)) {}
 
+void MemoryPair::carry() {
+  server_link.deliver_from(client_link);
+  client_link.deliver_from(server_link);
+}
+
 void MemoryPair::handshake() {
-  bool listening = true;
-  for (int turn = 0; turn < 20; ++turn) {
-    const bool client_done = handshake_step(client.get());
-    server_link.deliver_from(client_link);
-    if (listening) listening = !listen_step(server.get());
-    const bool server_done = !listening && handshake_step(server.get());
-    client_link.deliver_from(server_link);
-    if (client_done && server_done) return;
-  }
-  throw std::runtime_error("the handshake did not end");
+  handshake_in_turns(client.get(), server.get(), [this] { carry(); });
+}
+
+void MemoryPair::close() {
+  close_in_turns(client.get(), server.get(), [this] { carry(); });
 }
 
 }  // namespace bench

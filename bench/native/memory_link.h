@@ -31,6 +31,9 @@ struct MemoryPair {
   MemoryPair(SSL_CTX* client_ctx, SSL_CTX* server_ctx);
   // The cookie exchange and the whole handshake.
   void handshake();
+  void close();
+  // Delivers what either has written.
+  void carry();
 
   MemoryLink client_link;
   MemoryLink server_link;

@@ -3,6 +3,7 @@
 
 #include <openssl/ssl.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -24,7 +25,7 @@ struct Credentials {
   std::string ca;
 };
 
-// The options are those that the library gives its contexts.
+// The options are those that the library gives its contexts; tickets are on, as in the library.
 SslCtxPtr make_server_context(const Credentials& credentials);
 SslCtxPtr make_client_context(const Credentials& credentials);
 
@@ -45,10 +46,19 @@ enum class Side { kClient, kServer };
 // An SSL over `link`, which must outlive it. A client verifies the certificate and its name.
 SslPtr make_ssl(SSL_CTX* ctx, Side side, Link& link);
 
+// Another link from now on; it must outlive the SSL, too.
+void set_link(SSL* ssl, Link& link);
+
 // A server's part of the cookie exchange. False: the hello with the cookie has not come yet.
 bool listen_step(SSL* ssl);
 // False: something has to come from the peer first. Throws when the handshake failed.
 bool handshake_step(SSL* ssl);
+
+// Both ends in this thread, cookie exchange and session ticket included, over links that never
+// wait. `carry` delivers what either has written, where the links do not do so by themselves.
+void handshake_in_turns(SSL* client, SSL* server, const std::function<void()>& carry);
+// A close_notify from each, the client's first.
+void close_in_turns(SSL* client, SSL* server, const std::function<void()>& carry);
 
 }  // namespace bench
 

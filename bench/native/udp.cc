@@ -30,6 +30,15 @@ const sockaddr* generic(const sockaddr_in& address) {
   return reinterpret_cast<const sockaddr*>(&address);
 }
 
+// What a Link's read gives: -1 for no datagram.
+int copy_out(std::pair<const uint8_t*, size_t> datagram, uint8_t* out, int capacity) {
+  const auto [data, size] = datagram;
+  if (data == nullptr) return -1;
+  const size_t copied = std::min(size, static_cast<size_t>(capacity));
+  std::memcpy(out, data, copied);
+  return static_cast<int>(copied);
+}
+
 }  // namespace
 
 sockaddr_in loopback(uint32_t host, uint16_t port) {
@@ -103,7 +112,8 @@ void Batch::send() {
 constexpr size_t kMergedMessages = 8;
 constexpr size_t kMergedSize = size_t{64} * 1024;
 
-Merged::Merged(int descriptor) : descriptor_(descriptor), bytes_(kMergedMessages * kMergedSize) {
+Merged::Merged(int descriptor)
+    : descriptor_(descriptor), bytes_(kMergedMessages * kMergedSize), peers_(kMergedMessages) {
   const int on = 1;
   if (::setsockopt(descriptor_, IPPROTO_UDP, UDP_GRO, &on, sizeof on) != 0) fail("UDP_GRO");
 }
@@ -115,6 +125,8 @@ bool Merged::receive() {
       control{};
   for (size_t i = 0; i < kMergedMessages; ++i) {
     parts[i] = {bytes_.data() + i * kMergedSize, kMergedSize};
+    messages[i].msg_hdr.msg_name = &peers_[i];
+    messages[i].msg_hdr.msg_namelen = sizeof(sockaddr_in);
     messages[i].msg_hdr.msg_iov = &parts[i];
     messages[i].msg_hdr.msg_iovlen = 1;
     messages[i].msg_hdr.msg_control = control[i].data();
@@ -154,16 +166,11 @@ std::pair<const uint8_t*, size_t> Merged::next() {
 
 int UdpLink::read(uint8_t* out, int capacity) {
   const auto size = static_cast<size_t>(capacity);
-  if (merged_ != nullptr) {
-    const auto [data, length] = merged_->next();
-    if (data == nullptr) return -1;
-    std::memcpy(out, data, std::min(size, length));
-    return static_cast<int>(std::min(size, length));
-  }
-  if (connected_) return static_cast<int>(::recv(descriptor_, out, size, 0));
+  if (merged_ != nullptr) return copy_out(merged_->next(), out, capacity);
+  if (connected_) return static_cast<int>(::recv(descriptor_, out, size, flags_));
   socklen_t length = sizeof peer_;
   return static_cast<int>(
-      ::recvfrom(descriptor_, out, size, 0, reinterpret_cast<sockaddr*>(&peer_), &length));
+      ::recvfrom(descriptor_, out, size, flags_, reinterpret_cast<sockaddr*>(&peer_), &length));
 }
 
 void UdpLink::write(const uint8_t* data, int size) {
@@ -175,6 +182,64 @@ void UdpLink::write(const uint8_t* data, int size) {
   } else {
     ::sendto(descriptor_, data, bytes, 0, generic(peer_), sizeof peer_);
   }
+}
+
+void UdpLink::connect() {
+  if (connected_) return;
+  if (::connect(descriptor_, generic(peer_), sizeof peer_) != 0) fail("connect");
+  connected_ = true;
+}
+
+HostLink::HostLink(const UdpSocket& socket, uint32_t host, uint16_t server_port)
+    : descriptor_(socket.descriptor()),
+      host_{htonl(host)},
+      server_(loopback(INADDR_LOOPBACK, server_port)) {
+  const int on = 1;
+  if (::setsockopt(descriptor_, IPPROTO_IP, IP_PKTINFO, &on, sizeof on) != 0) fail("IP_PKTINFO");
+}
+
+int HostLink::read(uint8_t* out, int capacity) {
+  for (;;) {
+    iovec part{out, static_cast<size_t>(capacity)};
+    alignas(cmsghdr) std::array<uint8_t, CMSG_SPACE(sizeof(in_pktinfo))> control{};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.data();
+    message.msg_controllen = control.size();
+    const ssize_t got = ::recvmsg(descriptor_, &message, 0);
+    if (got < 0) return -1;
+    in_pktinfo info{};
+    if (const cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr) {
+      std::memcpy(&info, CMSG_DATA(header), sizeof info);
+    }
+    // Something late for the host before is passed over.
+    if (info.ipi_addr.s_addr == host_.s_addr) return static_cast<int>(got);
+  }
+}
+
+void HostLink::write(const uint8_t* data, int size) {
+  iovec part{const_cast<uint8_t*>(data), static_cast<size_t>(size)};
+  alignas(cmsghdr) std::array<uint8_t, CMSG_SPACE(sizeof(in_pktinfo))> control{};
+  msghdr message{};
+  message.msg_name = &server_;
+  message.msg_namelen = sizeof server_;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = IPPROTO_IP;
+  header->cmsg_type = IP_PKTINFO;
+  header->cmsg_len = CMSG_LEN(sizeof(in_pktinfo));
+  in_pktinfo info{};
+  info.ipi_spec_dst = host_;
+  std::memcpy(CMSG_DATA(header), &info, sizeof info);
+  ::sendmsg(descriptor_, &message, 0);
+}
+
+int OneDatagramLink::read(uint8_t* out, int capacity) {
+  return copy_out(std::exchange(next_, {nullptr, 0}), out, capacity);
 }
 
 void connect_over(SSL* ssl) {

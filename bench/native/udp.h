@@ -2,6 +2,7 @@
 #define DGRAM_DTLS_BENCH_UDP_H_
 
 #include <netinet/in.h>
+#include <sys/socket.h>
 
 #include <utility>
 #include <vector>
@@ -56,12 +57,15 @@ class Merged {
   bool receive();
   // The next one, until there is none: { nullptr, 0 }.
   std::pair<const uint8_t*, size_t> next();
+  // Where that one came from.
+  const sockaddr_in& peer() const { return peers_[message_]; }
 
  private:
   int descriptor_;
   std::vector<uint8_t> bytes_;
   std::vector<size_t> sizes_;     // of the messages
   std::vector<size_t> segments_;  // of their datagrams
+  std::vector<sockaddr_in> peers_;
   size_t message_ = 0;
   size_t offset_ = 0;
 };
@@ -74,6 +78,11 @@ class UdpLink final : public Link {
       : descriptor_(socket.descriptor()), connected_(connected) {}
   int read(uint8_t* out, int capacity) override;
   void write(const uint8_t* data, int size) override;
+  const sockaddr_in& peer() const { return peer_; }
+  // To the peer only, from now on.
+  void connect();
+  // A read gives what is there, and waits for nothing.
+  void never_wait() { flags_ = MSG_DONTWAIT; }
   // Datagrams are collected from now on.
   void collect_in(Batch* batch) { batch_ = batch; }
   // Datagrams are taken from there from now on.
@@ -82,9 +91,36 @@ class UdpLink final : public Link {
  private:
   int descriptor_;
   bool connected_;
+  int flags_ = 0;
   sockaddr_in peer_{};
   Batch* batch_ = nullptr;
   Merged* merged_ = nullptr;
+};
+
+// Gives each datagram once, and sends none: for sessions that share a socket.
+class OneDatagramLink final : public Link {
+ public:
+  void give(const uint8_t* data, size_t size) { next_ = {data, size}; }
+  int read(uint8_t* out, int capacity) override;
+  void write(const uint8_t* /*data*/, int /*size*/) override {}
+
+ private:
+  std::pair<const uint8_t*, size_t> next_{nullptr, 0};
+};
+
+// One of many hosts that share a socket (bound to any address): what it sends comes from an address
+// of its own, and it reads what was sent there (IP_PKTINFO). A hundred thousand sockets would be
+// more than most systems let a process have.
+class HostLink final : public Link {
+ public:
+  HostLink(const UdpSocket& socket, uint32_t host, uint16_t server_port);
+  int read(uint8_t* out, int capacity) override;
+  void write(const uint8_t* data, int size) override;
+
+ private:
+  int descriptor_;
+  in_addr host_;
+  sockaddr_in server_;
 };
 
 // Both block until the handshake is over, and retransmit; they throw when it fails.

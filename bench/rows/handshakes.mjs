@@ -1,23 +1,33 @@
 import { alternate, rowsOfRates } from '../measure.mjs';
 import { start } from '../processes.mjs';
 
-/** Server and client in one thread, against the same in C. */
+/** Server and client in one thread, against the same in C: in memory, and over loopback. */
 export async function measure({ credentials, rounds, milliseconds }) {
   const [memory, dtls, program] = await Promise.all(
     ['memory', 'dtls', 'native'].map((side) => start(side, credentials)),
   );
   const subjects = {
     inMemory: () => memory.call('handshakes', milliseconds),
-    inC: () => program.call('handshakes', milliseconds),
+    inMemoryInC: () => program.call('handshakes', milliseconds),
     overLoopback: () => dtls.call('handshakes', milliseconds),
+    overLoopbackInC: () => program.call('handshakesOverLoopback', milliseconds),
   };
   // The first handshakes of a process compile what the later ones run.
   await alternate(1, subjects);
-  const { inMemory, overLoopback, inC } = await alternate(rounds, subjects);
+  const { inMemory, inMemoryInC, overLoopback, overLoopbackInC } = await alternate(rounds, subjects);
   for (const side of [memory, dtls, program]) side.stop();
-  const common = { unit: 'handshakes', reference: inC, versus: 'C loop in memory' };
+  const compare = (where, ours, reference, whereInC, target = undefined) =>
+    rowsOfRates({
+      unit: 'handshakes',
+      name: `handshakes ${where}`,
+      ours,
+      reference,
+      versus: `C loop ${whereInC}`,
+      target,
+    });
   return [
-    ...rowsOfRates({ ...common, name: 'handshakes in memory', ours: inMemory, target: 0.6 }),
-    ...rowsOfRates({ ...common, name: 'handshakes over loopback', ours: overLoopback, target: 0.85 }),
+    ...compare('in memory', inMemory, inMemoryInC, 'in memory', 0.6),
+    ...compare('over loopback', overLoopback, overLoopbackInC, 'over loopback', 0.85),
+    ...compare('over loopback', overLoopback, inMemoryInC, 'in memory'),
   ];
 }

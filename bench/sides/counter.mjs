@@ -24,6 +24,19 @@ export class Counter {
       setTimeout(() => resolve(watch.rates(this.count - before)), milliseconds);
     });
   }
+
+  /** The rates until no more come, after the first. */
+  async untilSilence() {
+    const watch = new Stopwatch();
+    const before = this.count;
+    const end = performance.now() + 60_000;
+    for (let last = before; last === before || this.count > last;) {
+      if (performance.now() > end) break;
+      last = this.count;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    return watch.rates(this.count - before);
+  }
 }
 
 const BURST = 64;

@@ -104,15 +104,19 @@ export function heartbeat(size, milliseconds) {
   );
 }
 
-// ---- memory ----
+// ---- many sessions ----
 
 let held = 0;
 
-/** A server that keeps every session; the senders have an address each. */
-export async function prepareHold() {
+/** A server that keeps every session, and listens to it if so asked; the senders have an address each. */
+export async function prepareHold(listening = false) {
+  const onMessage = () => {
+    ++counter.count;
+  };
   const server = await listen(
-    () => {
+    (session) => {
       ++held;
+      if (listening) session.on('message', onMessage);
     },
     { maxSessions: 0, maxSessionsPerHost: 0 },
   );
@@ -126,6 +130,9 @@ export async function holding(count) {
   }
   if (held < count) throw new Error(`${held} sessions instead of ${count}`);
 }
+
+/** Counts the messages of all that are held until no more come. */
+export const receiveUntilSilence = () => counter.untilSilence();
 
 export function residentBytes() {
   for (let i = 0; i < 4; ++i) globalThis.gc();

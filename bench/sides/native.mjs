@@ -20,7 +20,10 @@ export const {
   openSink,
   ping,
   receiveFromMany,
+  sealSessions,
+  serveHandshakes,
   shakeHands,
+  speak,
 } = addon;
 
 export function received(milliseconds, sink, merged) {
@@ -33,6 +36,11 @@ export function handshakes(milliseconds) {
   return watch.rates(addon.handshakes(milliseconds).count);
 }
 
+export function handshakesOverLoopback(milliseconds) {
+  const watch = new Stopwatch();
+  return watch.rates(addon.handshakesOverLoopback(milliseconds).count);
+}
+
 /** The server's side of bare SSLs, for their memory. */
 export function prepareHold() {
   const [sink, port] = addon.openSink();
@@ -41,6 +49,12 @@ export function prepareHold() {
 
 export function hold(sink, count) {
   addon.holdSessions(sink, count);
+}
+
+/** Counts the messages of all that are held until no more come. */
+export function receiveUntilSilence(sink) {
+  const watch = new Stopwatch();
+  return watch.rates(addon.countOfHeld(sink, 60_000).count);
 }
 
 export function residentBytes() {
