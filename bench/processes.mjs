@@ -34,8 +34,8 @@ export async function start(module, credentials, { execArgv = [], env = {} } = {
     }
     waiting.clear();
   });
-  const call = (name, ...args) =>
-    new Promise((resolve, reject) => {
+  const call = (name, ...args) => {
+    const called = new Promise((resolve, reject) => {
       const id = next++;
       const late = setTimeout(() => reject(new Error(`${module}.${name}: no answer`)), PATIENCE);
       const settled = (settle) => (value) => {
@@ -45,6 +45,10 @@ export async function start(module, credentials, { execArgv = [], env = {} } = {
       waiting.set(id, { resolve: settled(resolve), reject: settled(reject) });
       subprocess.send({ id, name, args });
     });
+    // Whoever awaits it sees it fail. Nobody does when something else has failed before.
+    called.catch(() => undefined);
+    return called;
+  };
   await call('begin', credentials);
   return { call, stop: () => subprocess.kill('SIGKILL') };
 }

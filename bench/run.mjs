@@ -29,6 +29,7 @@ const names = [
   'send',
   'round-trip',
   'create-socket',
+  'peers',
   'handshakes',
   'storm',
   'diagnostics',
@@ -56,14 +57,19 @@ const settings = {
 };
 
 const rows = [];
-try {
-  for (const name of wanted) {
-    if (!flags.json && !flags.markdown) console.error(`${name} …`);
-    const { measure } = await import(`./rows/${name}.mjs`);
+for (const name of wanted) {
+  const began = performance.now();
+  const { measure } = await import(`./rows/${name}.mjs`);
+  try {
     rows.push(...(await measure(settings)));
+  } catch (error) {
+    // The others have taken long: what they measured is kept.
+    console.error(`${name} failed: ${error.stack}`);
+    process.exitCode = 1;
+  } finally {
+    stopAll();
   }
-} finally {
-  stopAll();
+  if (!flags.json && !flags.markdown) console.error(`${name}: ${Math.round((performance.now() - began) / 1000)} s`);
 }
 
 const report = { environment: environment(), rounds: settings.rounds, rows };

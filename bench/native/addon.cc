@@ -10,6 +10,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <map>
 #include <memory>
 #include <stdexcept>
@@ -227,19 +228,23 @@ void accept(const Napi::CallbackInfo& info) {
   accept_over(to.ssl.get());
 }
 
-// serveHandshakes(session, milliseconds): one after the other.
+// serveHandshakes(session, milliseconds): one after the other, for so long and then until nobody
+// has come for a second: a client that began in time on a busy machine is not left alone.
 Napi::Value serve_handshakes(const Napi::CallbackInfo& info) {
   const UdpSession& at = session(info);
   const double limit = u32(info, 1) / 1000.0;
   uint64_t count = 0;
   const Clock::time_point start = Clock::now();
-  while (seconds_since(start) < limit) {
+  Clock::time_point last = start;
+  const auto over = [&] { return seconds_since(start) > limit && seconds_since(last) > 1; };
+  while (!over()) {
     UdpLink link(at.socket, false);
     const SslPtr ssl = make_ssl(state().server_ctx.get(), Side::kServer, link);
     bool listening = true;
-    while (listening && seconds_since(start) < limit) listening = !listen_step(ssl.get());
+    while (listening && !over()) listening = !listen_step(ssl.get());
     if (listening) break;
     connect_over(ssl.get());
+    last = Clock::now();
     ++count;
   }
   return amount(info.Env(), count, seconds_since(start));
@@ -409,8 +414,8 @@ Napi::Value count_of_held(const Napi::CallbackInfo& info) {
   return amount(info.Env(), count, seconds_since(start));
 }
 
-// receiveFromMany(sessions, messages, size): nanoseconds for each message, which come from all
-// sessions in turn.
+// receiveFromMany(sessions, messages, size): nanoseconds of CPU time for each message, which come
+// from all sessions in turn.
 Napi::Value receive_from_many(const Napi::CallbackInfo& info) {
   const size_t sessions = u32(info, 0);
   const size_t each = u32(info, 1) / sessions;
@@ -435,13 +440,13 @@ Napi::Value receive_from_many(const Napi::CallbackInfo& info) {
   sealed.clear();
   std::array<uint8_t, kMaxDatagram> out{};
   size_t received = 0;
-  const Clock::time_point start = Clock::now();
+  const std::clock_t start = std::clock();
   for (size_t n = 0; n < each * sessions; ++n) {
     MemoryPair& from = *pairs[n % sessions];
     from.server_link.deliver(std::move(arriving[n]));
     if (SSL_read(from.server.get(), out.data(), static_cast<int>(out.size())) > 0) ++received;
   }
-  const double elapsed = seconds_since(start);
+  const double elapsed = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   if (received != each * sessions) throw std::runtime_error("messages were lost");
   return Napi::Number::New(info.Env(), elapsed * 1e9 / static_cast<double>(received));
 }

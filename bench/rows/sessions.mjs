@@ -78,11 +78,11 @@ async function inMemory({ credentials, rounds }, sessions) {
     side.stop();
     return nanoseconds;
   };
-  const times = await alternate(rounds, {
+  const { ours, single, inC, singleInC } = await alternate(rounds, {
     ours: () => one('memory', sessions),
     single: () => one('memory', 1),
     inC: () => one('native', sessions),
     singleInC: () => one('native', 1),
   });
-  return compare(sessions, { ours: ', in memory', inC: ', in memory, in C' }, times);
+  return compare(sessions, { ours: ', in memory', inC: ', in memory, in C' }, { ours, single, inC, singleInC });
 }

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { connect as connectDtls, createSecureContext, createServer } from 'dgram-dtls';
 import { loadAddon } from '../native.mjs';
-import { Counter, pingFor, sendFor, Stopwatch } from './counter.mjs';
+import { Counter, echoOver, pingFor, sendFor, Stopwatch } from './counter.mjs';
 
 const counter = new Counter();
 let credentials;
@@ -92,6 +92,25 @@ export function ping(size, milliseconds) {
   );
 }
 
+export const echo = (size, milliseconds) => echoOver(socket, size, milliseconds);
+
+/** As a client, `received` counts what comes from now on. */
+export function hear() {
+  socket.removeAllListeners('message').on('message', () => {
+    ++counter.count;
+  });
+}
+
+/** Handshakes with a server elsewhere, one after the other. */
+export async function shakeHands(milliseconds, port) {
+  const options = clientOptions();
+  const watch = new Stopwatch();
+  const end = performance.now() + milliseconds;
+  let count = 0;
+  for (; performance.now() < end; ++count) await handshake(port, options);
+  return watch.rates(count);
+}
+
 export function heartbeat(size, milliseconds) {
   const payload = Buffer.alloc(size, 0x5a);
   let answered;
@@ -141,19 +160,20 @@ export function residentBytes() {
 
 // ---- handshakes over the loopback interface ----
 
+async function handshake(port, options) {
+  const client = connectDtls({ port, host: '127.0.0.1', ...options });
+  await once(client, 'secureConnect');
+  client.close();
+  await once(client, 'close');
+}
+
 export async function handshakes(milliseconds) {
   const server = await listen(undefined, { maxSessionsPerHost: 0 });
   const { port } = server.address();
   const options = clientOptions();
-  const handshake = async () => {
-    const client = connectDtls({ port, host: '127.0.0.1', ...options });
-    await once(client, 'secureConnect');
-    client.close();
-    await once(client, 'close');
-  };
   const worker = async (end) => {
     let count = 0;
-    for (; performance.now() < end; ++count) await handshake();
+    for (; performance.now() < end; ++count) await handshake(port, options);
     return count;
   };
   const watch = new Stopwatch();
