@@ -29,6 +29,25 @@ describe('createSocket: groups', () => {
     expect(codeOf(outcome)).to.equal('ERR_DTLS_MULTICAST');
   });
 
+  it('refuses the broadcast address of a network, and sends to it in clear when told to', async function () {
+    if (process.platform !== 'linux') this.skip(); // where the loopback has one
+    const everybody = '127.255.255.255';
+    const member = track(dgram.createSocket('udp4'));
+    member.bind(0);
+    await once(member, 'listening');
+    const { port } = member.address();
+    const client = await bound(secure());
+    client.setBroadcast(true);
+    expect(codeOf(await sent(client, 'hello', { port, address: everybody }))).to.equal('ERR_DTLS_MULTICAST');
+    const plain = secure({ ...PSK, clearMulticast: true });
+    plain.bind(0);
+    await once(plain, 'listening');
+    plain.setBroadcast(true);
+    const arrival = received(member);
+    expect(await sent(plain, 'to all', { port, address: everybody })).to.deep.equal({ bytes: 6 });
+    expect((await arrival).text).to.equal('to all');
+  });
+
   it('sends to them in clear when told to; what comes in clear is a packet, no message', async () => {
     const client = await bound(secure({ ...PSK, clearMulticast: true }));
     client.setMulticastInterface('127.0.0.1');

@@ -3,11 +3,12 @@
  * each is spoken to with, and a name is sent to only where it was proved.
  */
 import { expect } from 'chai';
+import dgram from 'node:dgram';
 import { once } from 'node:events';
 import type { DTLSError, DTLSSocket, Peer } from '../../lib/index';
 import { certificate, within } from '../helpers/pair';
 import { createAuthority } from '../helpers/certificates';
-import { bound, closeSockets, codeOf, KEY, PSK, QUICK, received, secure, sent } from './support';
+import { bound, closeSockets, codeOf, KEY, PSK, QUICK, received, secure, sent, track } from './support';
 
 const sessionsOf = (socket: { sessions: Iterable<DTLSSocket> }): DTLSSocket[] => [...socket.sessions];
 
@@ -73,6 +74,29 @@ describe('createSocket: peers', () => {
       expect(() => secure({ ...PSK, transport: 'dgram' } as never))
         .to.throw()
         .with.property('code', 'ERR_DTLS_UNKNOWN_OPTION');
+    });
+  });
+
+  describe('limits', () => {
+    it('maxSessions counts the sessions that this side begins: ERR_DTLS_TOO_MANY_SESSIONS', async () => {
+      const client = secure({ ...PSK, maxSessions: 1 });
+      const [first, second] = [await bound(secure()), await bound(secure())];
+      expect(await sent(client, 'hello', first)).to.deep.equal({ bytes: 5 });
+      expect(codeOf(await sent(client, 'hello', second))).to.equal('ERR_DTLS_TOO_MANY_SESSIONS');
+      const ended = once(sessionsOf(client)[0] ?? client, 'close');
+      first.close();
+      await within(ended, 'the first session to end');
+      expect(await sent(client, 'hello', second)).to.deep.equal({ bytes: 5 });
+    });
+
+    it('maxPendingHandshakes bounds the handshakes that this side begins at once', async () => {
+      const client = secure({ ...PSK, ...QUICK, maxPendingHandshakes: 1 });
+      const silent = await bound(track(dgram.createSocket('udp4')));
+      const server = await bound(secure());
+      const waiting = sent(client, 'hello', silent);
+      expect(codeOf(await sent(client, 'hello', server))).to.equal('ERR_DTLS_TOO_MANY_SESSIONS');
+      expect(codeOf(await waiting)).to.equal('ERR_DTLS_NO_RESPONSE');
+      expect(await sent(client, 'hello', server)).to.deep.equal({ bytes: 5 });
     });
   });
 
