@@ -71,8 +71,11 @@ export interface UdpStats {
   sendErrors: number;
   /** Datagrams that came cut, and were dropped. */
   truncated: number;
-  /** Datagrams that found the receive buffer full, as the system counts them: merged ones may count as one. */
-  overflowed: number;
+  /**
+   * Datagrams that found the receive buffer full, as the system counts them: merged ones may count as one.
+   * Not there where the system does not tell: it takes Linux 4.12, and emulators of it may not have it.
+   */
+  overflowed?: number;
   /** Whether merging is in use: a device or kernel may refuse it. */
   gso: boolean;
   gro: boolean;

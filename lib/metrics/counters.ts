@@ -4,7 +4,9 @@ import type { EndpointStats, UdpStats } from '../stats';
 type Counter = {
   [K in keyof EndpointStats]-?: EndpointStats[K] extends number ? K : never;
 }[keyof EndpointStats];
-type UdpCounter = { [K in keyof UdpStats]: UdpStats[K] extends number ? K : never }[keyof UdpStats];
+type UdpCounter = {
+  [K in keyof UdpStats]-?: UdpStats[K] extends number | undefined ? K : never;
+}[keyof UdpStats];
 
 export interface CounterMetric {
   readonly name: string;

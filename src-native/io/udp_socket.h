@@ -4,6 +4,7 @@
 #ifdef __linux__
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "core/bytes.h"
@@ -29,7 +30,8 @@ struct UdpStats {
   uint64_t sentMerged = 0;      // datagrams that left merged with others (UDP_SEGMENT)
   uint64_t sendErrors = 0;      // datagrams that the system refused
   uint64_t truncated = 0;       // datagrams that came cut, and were dropped
-  uint64_t overflowed = 0;      // datagrams that the system dropped: the receive buffer was full
+  // Datagrams that the system dropped, as the receive buffer was full; none where it does not tell.
+  std::optional<uint64_t> overflowed = 0;
 };
 
 // What receive() writes into: one for a thread is enough. A datagram that the kernel merged from

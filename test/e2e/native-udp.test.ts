@@ -7,6 +7,7 @@ import { expect } from 'chai';
 import { connect, createServer, features, type DTLSSocket } from '../../lib/index';
 import { NativeUdpTransport } from '../../lib/native-udp';
 import { closeEverything, dial, failure, listen, next, openPsk, portOf, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 
 const native = { transport: 'native' } as const;
 const open = (
@@ -46,7 +47,7 @@ const bindOptions = {
 } as const;
 
 describe('the native UDP socket', function () {
-  this.timeout(20_000);
+  this.timeout(patience(20_000));
 
   before(function () {
     if (process.platform !== 'linux') this.skip();
@@ -222,8 +223,14 @@ describe('the native UDP socket', function () {
       expect(callbacks).to.equal(100);
     });
 
-    it('counts what finds the receive buffer full', async () => {
+    it('counts what finds the receive buffer full', async function () {
       const { client, peer, server } = await open({ recvBufferSize: 4096 });
+      const overflowed = (): number | undefined => server.stats.udp?.overflowed;
+      // test/native has it there on every Linux whose kernel is the real one.
+      if (overflowed() === undefined) {
+        console.log('    skipped: this system does not count them (SO_MEMINFO)');
+        this.skip();
+      }
       let arrived = 0;
       peer.on('message', () => (arrived += 1));
       // Growing sizes are not merged. All leave in one tick: the server has no turn in between.
@@ -231,14 +238,14 @@ describe('the native UDP socket', function () {
       client.sendMany(sent);
       await within(
         (async () => {
-          while (arrived + (server.stats.udp?.overflowed ?? 0) < sent.length) {
+          while (arrived + (overflowed() ?? 0) < sent.length) {
             await new Promise(setImmediate);
           }
         })(),
         'all to be accounted for',
       );
-      expect(server.stats.udp?.overflowed).to.be.above(0);
-      expect(server.stats.udp?.overflowed).to.equal(sent.length - arrived);
+      expect(overflowed()).to.be.above(0);
+      expect(overflowed()).to.equal(sent.length - arrived);
     });
 
     it('peers that take turns have their messages merged', async function () {
@@ -345,7 +352,7 @@ describe('the native UDP socket', function () {
       await new Promise((resolve) => setTimeout(resolve, 100));
       expect(flooded).to.be.above(1000);
       expect(answered / asked).to.be.above(0.5);
-      expect(delay.percentile(90) / 1e6).to.be.below(100);
+      expect(delay.percentile(90) / 1e6).to.be.below(patience(100));
     });
   });
 });
