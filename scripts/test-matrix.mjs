@@ -7,7 +7,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { nodeExecutable, nodePrefix, nodeVersions, SUPPORTED } from './nodes.mjs';
-import { fail, root } from './tools.mjs';
+import { counts, fail, root, summary } from './tools.mjs';
 
 const { values, positionals } = parseArgs({
   options: {
@@ -44,17 +44,9 @@ for (const version of values.node.split(',')) {
   );
   if (error) fail(`test-matrix: ${executable}: ${error.message}`);
   process.stdout.write(stdout);
-  const counts = /^(\d+) passed, (\d+) failed, (\d+) skipped$/m.exec(stdout);
-  const [passed, failed, skipped] = counts ? counts.slice(1).map(Number) : [0, 0, 0];
-  // A process that died, or ran nothing, is a failure too.
-  const broken = failed === 0 && (status !== 0 || passed === 0) ? 1 : 0;
-  results.push({ title, passed, failed: failed + broken, skipped });
+  results.push({ title, ...counts(stdout, status) });
 }
 
 if (digest() !== before) fail('test-matrix: the addon changed during the run');
 console.log(`\naddon ${before.slice(0, 16)}`);
-for (const { title, passed, failed, skipped } of results)
-  console.log(`${title}: passed ${passed}, failed ${failed}, skipped ${skipped}`);
-const sum = (name) => results.reduce((total, result) => total + result[name], 0);
-console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
-process.exit(sum('failed') === 0 ? 0 : 1);
+process.exit(summary(results));

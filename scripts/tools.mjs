@@ -71,6 +71,26 @@ export async function parallel(commands) {
   return passed;
 }
 
+/**
+ * What a runner says in its last line, `N passed, N failed, N skipped`. One that died, or ran
+ * nothing, has failed once.
+ */
+export function counts(text, code) {
+  const found = [...text.matchAll(/^(\d+) passed, (\d+) failed, (\d+) skipped$/gm)].at(-1);
+  const [passed, failed, skipped] = found ? found.slice(1).map(Number) : [0, 0, 0];
+  const broken = failed === 0 && (code !== 0 || passed === 0) ? 1 : 0;
+  return { passed, failed: failed + broken, skipped };
+}
+
+/** Prints what several runs counted, and the sum as the last line; gives the exit status. */
+export function summary(results) {
+  for (const { title, passed, failed, skipped } of results)
+    console.log(`${title}: passed ${passed}, failed ${failed}, skipped ${skipped}`);
+  const sum = (name) => results.reduce((total, result) => total + result[name], 0);
+  console.log(`${sum('passed')} passed, ${sum('failed')} failed, ${sum('skipped')} skipped`);
+  return sum('failed') === 0 ? 0 : 1;
+}
+
 export function fail(message) {
   console.error(message);
   process.exit(1);

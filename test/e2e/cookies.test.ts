@@ -5,6 +5,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { DTLSServer, ServerOptions } from '../../lib/index';
 import { Link } from '../helpers/link';
 import { closeEverything, dial, listen, next, portOf, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 
 const SECRET = 'a secret that a fleet of servers shares';
 
@@ -37,7 +38,7 @@ const server = (options: ServerOptions): Promise<DTLSServer> => listen({ ...PSK_
 
 /** Waits until a server has judged a hello with a cookie. */
 async function judged(one: DTLSServer): Promise<{ accepted: number; refused: number }> {
-  const deadline = Date.now() + 5000;
+  const deadline = Date.now() + patience(5000);
   const verdict = (): { accepted: number; refused: number } => {
     const { cookiesAccepted, cookiesRefused } = one.stats;
     return { accepted: cookiesAccepted, refused: cookiesRefused };

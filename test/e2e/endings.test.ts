@@ -40,6 +40,7 @@ import {
   PSK_SERVER,
   within,
 } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 
 const ORDERLY = { hadError: false, errors: [] };
 
@@ -353,7 +354,7 @@ describe('endings', () => {
       place.onServer?.(server);
       const client = await dial(server, {
         ...PSK_CLIENT,
-        handshakeTimeout: 300,
+        handshakeTimeout: patience(300),
         ...place.client,
       });
       watch('client', client);

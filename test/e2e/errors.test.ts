@@ -30,6 +30,7 @@ import {
   PSK_SERVER,
   withCertificate,
 } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 
 interface Failures {
   readonly server: DTLSError;
@@ -89,7 +90,7 @@ describe('errors', () => {
 
   describe('pre-shared keys', () => {
     it('that differ', async () => {
-      const short = { handshakeTimeout: 300, retransmission: { initial: 100 } };
+      const short = { handshakeTimeout: patience(300), retransmission: { initial: 100 } };
       const { server, client } = await failing(
         { ...PSK_SERVER, ...short },
         { ...short, pskCallback: () => ({ ...PSK, psk: Buffer.alloc(16, 1) }) },
@@ -138,7 +139,7 @@ describe('errors', () => {
     }
 
     it("with a server's callback that never answers", async () => {
-      const short = { handshakeTimeout: 300 };
+      const short = { handshakeTimeout: patience(300) };
       const { server, client } = await failing(
         { ...short, pskCallback: () => new Promise(() => undefined) },
         { ...PSK_CLIENT, ...short },
@@ -149,7 +150,7 @@ describe('errors', () => {
     });
 
     it("with a server's callback that answers too late", async () => {
-      const short = { handshakeTimeout: 100 };
+      const short = { handshakeTimeout: patience(100) };
       let answer: (key: Buffer) => void = () => undefined;
       const { server } = await failing(
         {
@@ -451,8 +452,8 @@ describe('errors', () => {
         host: '127.0.0.1',
         port,
         ...PSK_CLIENT,
-        handshakeTimeout: 250,
-        retransmission: { initial: 50, max: 60 },
+        handshakeTimeout: patience(250),
+        retransmission: { initial: patience(50), max: patience(60) },
       });
       const error = await failure(client);
       expectError(error, 'ERR_DTLS_NO_RESPONSE', 'timeout');
@@ -472,7 +473,7 @@ describe('errors', () => {
         host: '127.0.0.1',
         port: relay.address().port,
         ...PSK_CLIENT,
-        handshakeTimeout: 200,
+        handshakeTimeout: patience(200),
       });
       expectError(await failure(client), 'ERR_DTLS_HANDSHAKE_TIMEOUT', 'timeout');
       relay.close();
@@ -581,7 +582,7 @@ describe('errors', () => {
     it('limits keep clients out, and are counted', async () => {
       const server = await listen({ ...PSK_SERVER, maxSessions: 1 });
       const { client } = await openOn(server, PSK_CLIENT);
-      const second = await dial(server, { ...PSK_CLIENT, handshakeTimeout: 200 });
+      const second = await dial(server, { ...PSK_CLIENT, handshakeTimeout: patience(200) });
       const error = await failure(second);
       expect(error.category).to.equal('timeout');
       expect(server.stats.sessionsRefused).to.be.at.least(1);

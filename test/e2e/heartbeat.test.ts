@@ -24,6 +24,7 @@ import {
   PSK_SERVER,
   within,
 } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 
 const ON = { heartbeat: true } as const;
 const SERVER_HOST = '10.0.0.1';
@@ -228,7 +229,7 @@ describe('heartbeats', () => {
       const error = await refusal(client.heartbeat('lost', { timeout: 20, retries: 2 }));
       expect(error.code).to.equal('ERR_DTLS_HEARTBEAT_TIMEOUT');
       expect(error.category).to.equal('timeout');
-      expect(performance.now() - begun).to.be.within(20 + 40 + 80 - 1, 1500);
+      expect(performance.now() - begun).to.be.within(20 + 40 + 80 - 1, patience(1500));
       expect(words(here)).to.deep.equal(Array.from({ length: 3 }, () => 'out request 23'));
       link.conditions = {};
       expect((await client.heartbeat('found')).payload.toString()).to.equal('found');
@@ -238,11 +239,11 @@ describe('heartbeats', () => {
       const { link, client } = await over();
       let lost = 0;
       link.intercept = ({ datagram }) => (datagram.length > 500 && ++lost > 0 ? null : datagram);
-      const patience = { timeout: 10, retries: 1 };
+      const brief = { timeout: patience(10), retries: 1 };
       const [first, second, third] = await Promise.allSettled([
-        client.heartbeat('small', patience),
-        client.heartbeat(Buffer.alloc(600), patience),
-        client.heartbeat('small again', { timeout: 1000 }),
+        client.heartbeat('small', brief),
+        client.heartbeat(Buffer.alloc(600), brief),
+        client.heartbeat('small again', { timeout: patience(1000) }),
       ]);
       expect([first.status, second.status, third.status]).to.deep.equal([
         'fulfilled',
@@ -306,9 +307,9 @@ describe('heartbeats', () => {
 
   describe('keep-alive', () => {
     it('ends a session whose peer has gone', async () => {
-      const heartbeat = { interval: 40, timeout: 10, retries: 2 };
+      const heartbeat = { interval: patience(40), timeout: patience(10), retries: 2 };
       const { link, client, peer } = await over({}, {}, { heartbeat });
-      await sleep(150);
+      await sleep(patience(150));
       expect(client.stats.heartbeatsReceived).to.be.at.least(2);
       const failed = failure(client);
       const waits = refusal(client.heartbeat());
@@ -321,7 +322,7 @@ describe('heartbeats', () => {
     });
 
     it("of a server ends its client's session", async () => {
-      const heartbeat = { interval: 20, timeout: 10, retries: 1 };
+      const heartbeat = { interval: 20, timeout: patience(10), retries: 1 };
       const { link, peer } = await over({}, { heartbeat });
       const failed = failure(peer);
       link.conditions = { loss: 1 };
@@ -329,7 +330,7 @@ describe('heartbeats', () => {
     });
 
     it('rejects what waits behind it when it gives up', async () => {
-      const heartbeat = { interval: 20, timeout: 30, retries: 1 };
+      const heartbeat = { interval: 20, timeout: patience(30), retries: 1 };
       const { link, client } = await over({}, {}, { heartbeat });
       const failed = failure(client);
       const asked = new Promise<void>((resolve) => {
@@ -355,7 +356,7 @@ describe('heartbeats', () => {
     });
 
     it('does not send while there is something to hear', async () => {
-      const { client, peer } = await over({}, {}, { heartbeat: { interval: 400 } });
+      const { client, peer } = await over({}, {}, { heartbeat: { interval: patience(400) } });
       for (let index = 0; index < 30; ++index) {
         peer.send('here');
         await sleep(20);
@@ -364,13 +365,14 @@ describe('heartbeats', () => {
     });
 
     it('keeps 1,000 quiet sessions, with one timer for each endpoint', async function () {
-      this.timeout(60_000);
+      this.timeout(patience(60_000));
       const SESSIONS = 1000;
+      const interval = patience(1000);
       const link = new Link('keep-alive');
       const server = createServer({
         ...PSK_SERVER,
         heartbeat: true,
-        idleTimeout: 4000,
+        idleTimeout: 4 * interval,
         transport: link.attach(SERVER_HOST, PORT),
       });
       const clients: DTLSSocket[] = [];
@@ -386,7 +388,7 @@ describe('heartbeats', () => {
           host: SERVER_HOST,
           port: PORT,
           ...PSK_CLIENT,
-          heartbeat: { interval: 1000, timeout: 1000 },
+          heartbeat: { interval, timeout: interval },
           transport: link.attach(`10.1.${Math.floor(index / 250)}.${index % 250}`),
         });
         clients.push(client);
@@ -395,14 +397,14 @@ describe('heartbeats', () => {
       const before = clients.map((client) => client.stats.heartbeatsReceived);
       expect(timers() - timersBefore).to.be.at.most(SESSIONS + 1);
       const begun = performance.now();
-      await sleep(5000); // more than the server's idle timeout
+      await sleep(5 * interval); // more than the server's idle timeout
       const silent = performance.now() - begun;
       clients.forEach((client, index) => {
         expect(client.readyState).to.equal('open');
         const { stats } = client;
         expect(stats).to.include({ heartbeatsDiscarded: 0, messagesSent: 0 });
         const answered = stats.heartbeatsReceived - (before[index] ?? 0);
-        expect(answered).to.be.within(2, Math.ceil(silent / 1000));
+        expect(answered).to.be.within(2, Math.ceil(silent / interval));
       });
       expect(server.stats.sessions).to.equal(SESSIONS);
       expect(server.stats.heartbeatsReceived).to.equal(server.stats.heartbeatsSent);
@@ -417,7 +419,7 @@ describe('heartbeats', () => {
       it(`finds a path of ${mtu} bytes`, async () => {
         const { client } = await over({ mtu });
         const overhead = client.mtu - client.maxMessageSize;
-        const found = await client.discoverMtu({ timeout: 25, retries: 1 });
+        const found = await client.discoverMtu({ timeout: patience(25), retries: 1 });
         expect(found).to.be.within(mtu - 8, mtu);
         expect(client.mtu).to.equal(found);
         expect(client.maxMessageSize).to.equal(found - overhead);
@@ -449,18 +451,18 @@ describe('heartbeats', () => {
       link.observe = ({ datagram, from }) => {
         sizes[from.address === SERVER_HOST ? 'server' : 'client'].push(datagram.length);
       };
-      const found = await client.discoverMtu({ timeout: 25, retries: 0, min: 500, max: 1500 });
+      const found = await client.discoverMtu({ timeout: patience(25), retries: 0, min: 500, max: 1500 });
       expect(sizes.client.slice(0, 3)).to.deep.equal([1500, 500, 1000]);
       expect(Math.max(...sizes.client.filter((size) => size <= 1000))).to.equal(found);
       expect(Math.max(...sizes.server)).to.be.below(100);
     });
 
     it('from the server too, and finds it over a path that loses some', async function () {
-      this.timeout(30_000);
+      this.timeout(patience(30_000));
       for (const mtu of [700, 1350]) {
         const { client, peer } = await over({ mtu, loss: 0.15 });
         for (const socket of [client, peer]) {
-          const found = await socket.discoverMtu({ timeout: 5, retries: 4 });
+          const found = await socket.discoverMtu({ timeout: patience(5), retries: 4 });
           expect(found).to.be.within(mtu - 8, mtu);
         }
       }
@@ -468,7 +470,7 @@ describe('heartbeats', () => {
 
     it('lets the largest message through that it promises', async () => {
       const { client, peer } = await over({ mtu: 1234 });
-      await client.discoverMtu({ timeout: 25, retries: 1 });
+      await client.discoverMtu({ timeout: patience(25), retries: 1 });
       const message = Buffer.alloc(client.maxMessageSize, 5);
       const arrived = next(peer, 'message');
       client.send(message);

@@ -6,6 +6,7 @@ import { expect } from 'chai';
 import type { AlertEvent, DTLSSocket } from '../../lib/index';
 import { Link, peerOf } from '../../lib/lab/index';
 import { closeEverything, dial, listen, messages, next, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 import { handshakeMessage, Sealer } from '../helpers/seal';
 
 const HANDSHAKE = 22;
@@ -71,7 +72,7 @@ describe('renegotiation', () => {
     const turns = 5;
     for (let turn = 0; turn < turns; ++turn) {
       ask();
-      const deadline = Date.now() + 2000;
+      const deadline = Date.now() + patience(2000);
       while (alerts.length <= turn && Date.now() < deadline) await setTimeout(1);
     }
     expect(alerts).to.deep.equal(

@@ -17,6 +17,7 @@ import {
   open,
   openOn,
 } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 
 afterEach(closeEverything);
 
@@ -313,7 +314,7 @@ describe('OCSP stapling', () => {
     }
 
     it('never answers ends with the deadline', async () => {
-      const server = await serverThat(() => undefined, { handshakeTimeout: 300 });
+      const server = await serverThat(() => undefined, { handshakeTimeout: patience(300) });
       const client = await dial(server, { requestOCSP: true });
       client.on('error', () => undefined);
       expect((await clientFailure(server)).code).to.equal('ERR_DTLS_LOOKUP_TIMEOUT');

@@ -1,10 +1,11 @@
 // Protects servers that share a port: the examples for processes and for threads run by themselves, the
 // system spreads clients over both servers, and a client resumes its session with whichever it meets.
 import { expect } from 'chai';
+import { patience } from '../helpers/patience';
 import { cleanupAfterEach } from '../helpers/peers';
 
 describe('several servers on one port', function () {
-  this.timeout(30_000);
+  this.timeout(patience(30_000));
   const cleanup = cleanupAfterEach(this);
 
   before(function () {
@@ -23,7 +24,7 @@ describe('several servers on one port', function () {
   ] as const) {
     it(`examples/scaling/${file}.mjs`, async () => {
       const example = cleanup.start(process.execPath, [`examples/scaling/${file}.mjs`]);
-      const code = await example.ends();
+      const code = await example.ends(patience(25_000));
       expect(example.output.trim().split('\n')).to.deep.equal([
         `24 clients were served by ${kind} 1 and ${kind} 2`,
         'a client that came back 8 times, from another port each time, was resumed 8 times',

@@ -7,6 +7,7 @@ import { constants, randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import type { ConnectOptions, DTLSServer, DTLSSocket, ServerOptions } from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
+import { patience } from '../helpers/patience';
 import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
 import { startRedis } from '../helpers/redis';
 import {
@@ -208,7 +209,7 @@ describe('session store', () => {
     });
 
     it('to answer holds nobody up but that handshake, until its deadline', async () => {
-      const server = new Store().serve(await listen(await withCertificate({ handshakeTimeout: 400 })));
+      const server = new Store().serve(await listen(await withCertificate({ handshakeTimeout: patience(400) })));
       const session = await kept(server, BY_ID);
       server.removeAllListeners('resumeSession');
       const late: (() => void)[] = [];
@@ -225,7 +226,7 @@ describe('session store', () => {
     });
 
     it('to confirm a new session ends it at the deadline', async () => {
-      const server = await listen(await withCertificate({ handshakeTimeout: 400 }));
+      const server = await listen(await withCertificate({ handshakeTimeout: patience(400) }));
       const late: (() => void)[] = [];
       server.on('newSession', (_id, _session, callback) => late.push(callback));
       const error = clientFailure(server);
@@ -263,14 +264,14 @@ describe('session store of a fleet, in Redis', function () {
   afterEach(closeEverything);
 
   it('examples/fleet runs by itself, and one server resumes the sessions of the other', async function () {
-    this.timeout(30_000); // a process of its own, that a sanitizer may slow down
+    this.timeout(patience(30_000)); // a process of its own, that a sanitizer may slow down
     const { client: redis } = await startRedis(cleanup, files);
     const example = cleanup.start('env', [
       `REDIS_URL=unix://${files.file('redis')}.sock`,
       process.execPath,
       'examples/fleet/main.mjs',
     ]);
-    expect(await example.ends(25_000)).to.equal(0);
+    expect(await example.ends(patience(25_000))).to.equal(0);
     expect(example.output.trim().split('\n')).to.deep.equal([
       'server A: hello (full handshake)',
       'server B: hello (resumed)',

@@ -1,8 +1,9 @@
 /** Programs in a process of their own, for what ends a process or must not. */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
+import { patience } from './patience';
 
-const LIMIT_MS = 9000;
+const LIMIT_MS = patience(9000);
 
 export interface Outcome {
   readonly code: number | null;

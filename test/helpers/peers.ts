@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Context, Suite } from 'mocha';
 import type { Certificate } from './certificates';
+import { PATIENCE_MS } from './patience';
 
 /** Whoever runs the tests may force colours on them; what programs print to a pipe has none. */
 export const plainEnvironment: NodeJS.ProcessEnv = { ...process.env };
@@ -18,9 +19,6 @@ delete plainEnvironment.FORCE_COLOR;
 // The sanitizers' runtime is for this package's addon: a program of somebody else's may hang on it.
 export const foreignEnvironment: NodeJS.ProcessEnv = { ...plainEnvironment };
 delete foreignEnvironment.LD_PRELOAD;
-
-/** How long anything may take that a peer is waited for, in milliseconds. */
-export const PATIENCE_MS = 6000;
 
 /** Of what a program prints, so much is kept: some never stop complaining. */
 const OUTPUT_LIMIT = 256 * 1024;

@@ -6,7 +6,7 @@ import type {
   DTLSSocket,
   HandshakeEvent,
 } from '../../lib/index';
-import { PATIENCE_MS } from './peers';
+import { PATIENCE_MS } from './patience';
 
 /** Waits until `ready` returns something; looks again whenever `notify` is called. */
 class Watch {

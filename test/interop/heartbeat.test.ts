@@ -8,7 +8,8 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import type { HeartbeatEvent } from '../../lib/index';
 import { Capture } from '../helpers/capture';
-import { cleanupAfterEach, PATIENCE_MS, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { PATIENCE_MS } from '../helpers/patience';
+import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
 import type { WatchedSocket } from '../helpers/watch';
 import {
   FOREIGN,

@@ -8,7 +8,8 @@ import {
   type DTLSServer,
   type ServerOptions,
 } from '../../lib/index';
-import { PATIENCE_MS, type Cleanup } from '../helpers/peers';
+import { PATIENCE_MS } from '../helpers/patience';
+import type { Cleanup } from '../helpers/peers';
 import { WatchedServer, WatchedSocket } from '../helpers/watch';
 import type { Suite } from './foreign';
 

@@ -4,9 +4,9 @@
 // do not take a no: they end the session themselves.)
 import { setTimeout } from 'node:timers/promises';
 import { expect } from 'chai';
+import { PATIENCE_MS } from '../helpers/patience';
 import {
   cleanupAfterEach,
-  PATIENCE_MS,
   requirePrograms,
   TemporaryFiles,
   type PeerProcess,
