@@ -83,6 +83,8 @@ describe('createSocket: endings', () => {
     const answer = received(second);
     await sent(second, 'two', server);
     expect((await answer).text).to.equal('two');
+    // Its session is still there: dgram's own close knows of none.
+    expect(() => first.close()).to.throw().with.property('code', 'ERR_SOCKET_DGRAM_NOT_RUNNING');
   });
 
   it('an abort signal closes, also one that was aborted before', async () => {
