@@ -1,6 +1,6 @@
 import { native } from './native';
 import { hasNativeUdp, NativeUdpTransport } from './native-udp';
-import type { UdpOptions } from './transport';
+import { PLAIN_UDP } from './transport';
 import { offeredGroups, offeredVersions, type ProtocolVersion } from './versions';
 
 /** What this build can do on the OpenSSL, and on the system, that it runs on. */
@@ -23,17 +23,6 @@ export interface Features {
   readonly gro: boolean;
 }
 
-const ANY_SOCKET: UdpOptions = {
-  family: 4,
-  address: '127.0.0.1',
-  port: 0,
-  ipv6Only: false,
-  reuseAddr: false,
-  reusePort: false,
-  recvBufferSize: undefined,
-  sendBufferSize: undefined,
-};
-
 let offloads: { gso: boolean; gro: boolean } | undefined;
 
 /** Asked of a socket, when somebody wants to know. */
@@ -42,7 +31,7 @@ function probe(): { gso: boolean; gro: boolean } {
   offloads = { gso: false, gro: false };
   if (hasNativeUdp) {
     try {
-      const socket = NativeUdpTransport.bind(ANY_SOCKET);
+      const socket = NativeUdpTransport.bind({ ...PLAIN_UDP, family: 4, address: '127.0.0.1' });
       const { gso, gro } = socket.counters();
       socket.shut();
       offloads = { gso, gro };

@@ -214,6 +214,16 @@ export interface UdpOptions {
   sendBufferSize: number | undefined;
 }
 
+/** Of a socket about which nobody has said anything. */
+export const PLAIN_UDP = {
+  port: 0,
+  ipv6Only: false,
+  reuseAddr: false,
+  reusePort: false,
+  recvBufferSize: undefined,
+  sendBufferSize: undefined,
+} as const satisfies Partial<UdpOptions>;
+
 // Peers are IP addresses by the time they get here. dgram's own lookup would defer each send to a later
 // tick and let them overtake one another.
 const lookupLiteral: dgram.SocketOptions['lookup'] = (hostname, _options, callback) => {

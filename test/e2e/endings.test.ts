@@ -1,17 +1,9 @@
 /**
- * Protects: that every session, server, thread and process ends as it should: told to the peer,
- * once, with nothing lost that was said before, nothing left open, and never with a crash, whoever
- * ends it and from whichever handler.
+ * Protects: that a session ends as it should, whoever ends it and from whichever handler: told to the peer, once, with
+ * nothing lost that was said before, and never with a crash.
  */
-import { once } from 'node:events';
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { expect } from 'chai';
-import type * as Package from '../../lib/index';
 import {
-  createServer,
   DTLSError,
   type AlertEvent,
   type ConnectOptions,
@@ -19,30 +11,23 @@ import {
   type DTLSSocket,
   type ServerOptions,
 } from '../../lib/index';
-import { fixture, run } from '../helpers/child';
-import { Link } from '../helpers/link';
 import {
   certificate,
   clientFailure,
   closeEverything,
   dial,
-  dialTo,
   ending,
   failure,
   listen,
-  messages,
   next,
-  open,
   openOn,
   openPsk,
+  ORDERLY,
   PSK,
   PSK_CLIENT,
   PSK_SERVER,
-  within,
 } from '../helpers/pair';
 import { patience } from '../helpers/patience';
-
-const ORDERLY = { hadError: false, errors: [] };
 
 /** Waits until no event that was caused so far can still be on its way through this process. */
 async function settled(): Promise<void> {
@@ -432,350 +417,6 @@ describe('endings', () => {
       for (const { client } of pairs) client.send('x');
       for (const end of await Promise.all(ends)) expect(end).to.deep.equal(ORDERLY);
       expect([...server.sessions]).to.deep.equal([]);
-    });
-  });
-
-  describe('time', () => {
-    it('idleTimeout ends a session that is silent, on both sides', async () => {
-      const { client, peer } = await openPsk({}, { idleTimeout: 60 });
-      const atPeer = ending(peer);
-      const error = await failure(client);
-      expect(error).to.include({ code: 'ERR_DTLS_IDLE_TIMEOUT', category: 'timeout' });
-      expect(error.hint).to.be.a('string').that.is.not.empty;
-      expect(await atPeer).to.deep.equal(ORDERLY);
-    });
-
-    it("idleTimeout of a server's session is the socket's error when heard", async () => {
-      const { client, peer } = await openPsk({ idleTimeout: 60 });
-      const atClient = ending(client);
-      expect((await failure(peer)).code).to.equal('ERR_DTLS_IDLE_TIMEOUT');
-      expect(await atClient).to.deep.equal(ORDERLY);
-    });
-
-    it("idleTimeout of a server's session is dtlsClientError otherwise", async () => {
-      const { server, client } = await openPsk({ idleTimeout: 60 });
-      const atClient = ending(client);
-      expect((await clientFailure(server)).code).to.equal('ERR_DTLS_IDLE_TIMEOUT');
-      await atClient;
-    });
-
-    it('idleTimeout waits while there is traffic', async () => {
-      const { client, peer } = await openPsk({}, { idleTimeout: 120 });
-      const start = performance.now();
-      const error = failure(client);
-      peer.on('message', (message) => {
-        setTimeout(() => peer.send(message), 20);
-      });
-      let rounds = 0;
-      client.on('message', () => {
-        if (++rounds < 8) client.send('again');
-      });
-      client.send('first');
-      expect((await error).code).to.equal('ERR_DTLS_IDLE_TIMEOUT');
-      expect(rounds).to.equal(8);
-      expect(performance.now() - start).to.be.above(8 * 20 + 100);
-    });
-
-    it('setTimeout tells of silence and ends nothing', async () => {
-      const { client } = await openPsk();
-      let calls = 0;
-      client.setTimeout(30, () => ++calls);
-      await next(client, 'timeout');
-      await next(client, 'timeout');
-      expect(calls).to.equal(1);
-      expect(client.readyState).to.equal('open');
-      client.setTimeout(0);
-      const closed = next(client, 'close');
-      client.on('timeout', () => {
-        throw new Error('switched off');
-      });
-      setTimeout(() => client.close(), 60);
-      await closed;
-    });
-  });
-
-  describe('a server', () => {
-    it('that closes tells every session', async () => {
-      const server = await listen(PSK_SERVER);
-      const pairs = [await openOn(server, PSK_CLIENT), await openOn(server, PSK_CLIENT)];
-      const ends = pairs.flatMap(({ client, peer }) => [ending(client), ending(peer)]);
-      const order: string[] = [];
-      for (const { peer } of pairs) peer.on('close', () => order.push('session'));
-      server.on('close', () => order.push('server'));
-      const called = new Promise<Error | undefined>((resolve) => server.close(resolve));
-      expect(server.listening).to.be.false;
-      expect(await within(called, "close's callback")).to.equal(undefined);
-      for (const end of await Promise.all(ends)) expect(end).to.deep.equal(ORDERLY);
-      expect(order).to.deep.equal(['session', 'session', 'server']);
-      expect(server.address()).to.equal(null);
-      expect(server.stats.handshakesCompleted).to.equal(2);
-    });
-
-    it('that closes during handshakes', async () => {
-      let asked: () => void = () => undefined;
-      const waiting = new Promise<void>((resolve) => (asked = resolve));
-      const server = await listen({
-        pskCallback: () => {
-          asked();
-          return new Promise(() => undefined);
-        },
-      });
-      const client = await dial(server, { ...PSK_CLIENT, retransmission: { initial: 30 } });
-      const end = failure(client);
-      await within(waiting, 'the question');
-      const [socket] = [...server.sessions];
-      if (socket === undefined) throw new Error('no session');
-      const atServer = ending(socket);
-      server.close();
-      await next(server, 'close');
-      expect(await atServer).to.deep.equal(ORDERLY);
-      expect((await end).code).to.equal('ERR_DTLS_ALERT_CLOSE_NOTIFY');
-    });
-
-    it('that closes before it listens', async () => {
-      const server = createServer(PSK_SERVER);
-      const closed = next(server, 'close');
-      server.listen(0, '127.0.0.1');
-      server.close();
-      await closed;
-      expect(server.address()).to.equal(null);
-    });
-
-    it('that never listened, or has closed, says so', async () => {
-      const server = createServer(PSK_SERVER);
-      const outcome = (): Promise<Error | undefined> =>
-        within(new Promise((resolve) => server.close(resolve)), "close's callback");
-      expect(await outcome()).to.have.property('code', 'ERR_SERVER_NOT_RUNNING');
-      server.listen(0, '127.0.0.1');
-      await next(server, 'listening');
-      expect(await outcome()).to.equal(undefined);
-      expect(await outcome()).to.have.property('code', 'ERR_SERVER_NOT_RUNNING');
-    });
-
-    it('that closes in its own handlers', async () => {
-      for (const event of ['connection', 'secureConnection'] as const) {
-        const server = await listen(PSK_SERVER);
-        const client = await dial(server, { ...PSK_CLIENT, retransmission: { initial: 20 } });
-        const end = ending(client);
-        server.on(event, () => {
-          server.close();
-        });
-        await next(server, 'close');
-        const { errors } = await end;
-        // Told so in the middle of its handshake, or afterwards that nobody is there any more.
-        for (const error of errors) {
-          expect(error.code).to.be.oneOf(['ECONNREFUSED', 'ERR_DTLS_ALERT_CLOSE_NOTIFY']);
-        }
-      }
-    });
-
-    it("whose transport the user closes ends its sessions, and itself", async () => {
-      const server = await listen(PSK_SERVER);
-      const link = await Link.bound();
-      const { client } = await openOn(server, { ...PSK_CLIENT, transport: link });
-      const error = failure(client);
-      link.receiver.closed();
-      expect(await error).to.include({ code: 'ERR_DTLS_TRANSPORT_CLOSED', category: 'io' });
-    });
-  });
-
-  describe('AbortSignal', () => {
-    it('destroys a client, in the handshake and after', async () => {
-      const server = await listen(PSK_SERVER);
-      for (const early of [true, false]) {
-        const controller = new AbortController();
-        const options = { ...PSK_CLIENT, signal: controller.signal };
-        const client = early
-          ? await dial(server, options)
-          : (await openOn(server, options)).client;
-        const error = failure(client);
-        controller.abort(new Error('changed my mind'));
-        expect(await error).to.include({ code: 'ABORT_ERR', category: 'closed' });
-        expect((await error).cause).to.have.property('message', 'changed my mind');
-      }
-    });
-
-    it('that was aborted before lets nothing begin', async () => {
-      const client = dialTo({ port: 5684, ...PSK_CLIENT, signal: AbortSignal.abort() });
-      expect((await failure(client)).code).to.equal('ABORT_ERR');
-      expect(client.stats.datagramsSent).to.equal(0);
-    });
-
-    it('closes a server', async () => {
-      const controller = new AbortController();
-      const { server, client } = await openPsk({ signal: controller.signal });
-      const closed = Promise.all([next(server, 'close'), ending(client)]);
-      controller.abort();
-      expect((await closed)[1]).to.deep.equal(ORDERLY);
-    });
-
-    it('that was aborted before lets no server begin', async () => {
-      const server = createServer({ ...PSK_SERVER, signal: AbortSignal.abort() });
-      const closed = next(server, 'close');
-      server.on('listening', () => {
-        throw new Error('it listens');
-      });
-      server.listen(0, '127.0.0.1');
-      await closed;
-    });
-  });
-
-  describe('a process', () => {
-    it('ends by itself when everything is closed', async () => {
-      const outcome = await run('exit.ts', ['close']);
-      expect(outcome).to.include({ code: 0, stderr: '' });
-      expect(outcome.stdout.split('\n').sort()).to.deep.equal(
-        ['', 'client close false', 'exit 0', 'server close'].sort(),
-      );
-    });
-
-    it('is not held by a server that was unreferenced', async () => {
-      expect(await run('exit.ts', ['unref'])).to.include({
-        code: 0,
-        stdout: 'exit 0\n',
-        stderr: '',
-      });
-    });
-
-    it('is held by what is referenced again', async () => {
-      expect(await run('exit.ts', ['ref'])).to.include({
-        code: 0,
-        stdout: 'held by the server\nheld by the session\nclient close false\nexit 0\n',
-        stderr: '',
-      });
-    });
-
-    it('is not held by sessions that were unreferenced', async () => {
-      expect(await run('exit.ts', ['unref-session'])).to.include({
-        code: 0,
-        stdout: 'open\nexit 0\n',
-        stderr: '',
-      });
-    });
-
-    it("is held, or not, by a server's end of a session as it says", async () => {
-      expect(await run('exit.ts', ['unref-peer'])).to.include({
-        code: 0,
-        stdout: 'held by the peer\nexit 0\n',
-        stderr: '',
-      });
-    });
-
-    it('is not held by sessions that were unreferenced at once', async () => {
-      expect(await run('exit.ts', ['unref-early'])).to.include({
-        code: 0,
-        stdout: 'exit 0\n',
-        stderr: '',
-      });
-    });
-
-    it('may exit while sessions are open', async () => {
-      expect(await run('exit.ts', ['exit'])).to.include({
-        code: 7,
-        stdout: 'exit 7\n',
-        stderr: '',
-      });
-    });
-
-    it("goes on after a handler has thrown, and loses nobody's events", async () => {
-      const outcome = await run('exit.ts', ['throw']);
-      expect(outcome).to.include({ code: 0, stderr: '' });
-      const [thrown] = outcome.stdout.split('\n');
-      const places = (thrown ?? '').replace('thrown ', '').split(', ').sort();
-      expect(places.filter((place) => place === 'at secureConnect')).to.have.length(3);
-      expect(places.filter((place) => place === 'at secureConnection')).to.have.length(3);
-      expect(places.filter((place) => /^at [abc][12]$/.test(place))).to.have.length(5);
-      expect(outcome.stdout.match(/client close false/g)).to.have.length(3);
-      expect(outcome.stdout).to.include('server close');
-    });
-
-    it('gets the rest of what came with an event whose handler has thrown', async () => {
-      const outcome = await run('exit.ts', ['throw-first-of-two']);
-      expect(outcome).to.include({ code: 0, stderr: '' });
-      // In the next tick, which Node 26 runs only after one immediate when a handler has thrown.
-      const order = outcome.stdout.split('\n').filter((line) => line !== 'later');
-      expect(order.slice(0, 2)).to.deep.equal(['thrown at first', 'second']);
-      expect(outcome.stdout).to.include('client close false').and.include('server close');
-    });
-
-    it('collects what nobody holds, and nothing that is in use', async () => {
-      expect(await run('garbage.ts', [], ['--expose-gc'])).to.include({
-        code: 0,
-        stdout: 'collected\n',
-        stderr: '',
-      });
-    });
-  });
-
-  describe('a worker', () => {
-    const start = (workerData: string): Worker =>
-      new Worker(fixture('worker.ts'), { workerData, execArgv: ['--require', 'tsx/cjs'] });
-
-    it('ends by itself when everything is closed', async () => {
-      const worker = start('close');
-      const exit = once(worker, 'exit');
-      expect((await once(worker, 'message'))[0]).to.equal('from a worker');
-      expect((await exit)[0]).to.equal(0);
-    });
-
-    it('is one of several beside the main thread, and can be terminated at any point', async () => {
-      const { client, peer } = await openPsk();
-      const workers = ['flood', 'flood', 'stay', 'exit'].map(start);
-      const exits = workers.map((worker) => once(worker, 'exit'));
-      await within(
-        Promise.all(workers.map((worker) => once(worker, 'message'))),
-        'the workers',
-      );
-      await Promise.all(workers.slice(0, 3).map((worker) => worker.terminate()));
-      expect((await Promise.all(exits)).map(([code]: unknown[]) => code)).to.deep.equal([
-        1, 1, 1, 3,
-      ]);
-      const arrived = messages(peer, 1);
-      client.send('still here');
-      expect((await arrived)[0]?.toString()).to.equal('still here');
-    });
-
-    it('may have open sessions when the process exits', async () => {
-      expect(await run('workers-exit.ts')).to.include({ code: 5, signal: null, stderr: '' });
-    });
-  });
-
-  describe('two copies of the package in one process', () => {
-    let copy = '';
-
-    before(() => {
-      const root = path.join(__dirname, '..', '..');
-      copy = mkdtempSync(path.join(tmpdir(), 'dgram-dtls-'));
-      for (const part of ['lib', 'package.json', 'build/Release/dgram_dtls.node']) {
-        cpSync(path.join(root, part), path.join(copy, part), { recursive: true });
-      }
-      symlinkSync(path.join(root, 'node_modules'), path.join(copy, 'node_modules'), 'junction');
-    });
-
-    after(() => {
-      rmSync(copy, { recursive: true, force: true });
-    });
-
-    it('talk to each other', async () => {
-      // eslint-disable-next-line @typescript-eslint/no-require-imports -- its path is made here
-      const other = require(path.join(copy, 'lib', 'index')) as typeof Package;
-      expect(other.createServer).to.not.equal(createServer);
-      const theirs = other.createServer(PSK_SERVER);
-      theirs.listen(0, '127.0.0.1');
-      await next(theirs, 'listening');
-      theirs.on('secureConnection', (socket) => {
-        socket.on('message', (message) => socket.send(message));
-      });
-      const client = await dial(theirs, PSK_CLIENT);
-      const echo = messages(client, 1);
-      client.send('across');
-      expect((await echo)[0]?.toString()).to.equal('across');
-      const closed = next(client, 'close');
-      await theirs[Symbol.asyncDispose]();
-      await closed;
-      const { cert, key } = await certificate();
-      const pair = await open({ cert, key });
-      expect(pair.client.authorized).to.be.true;
     });
   });
 });

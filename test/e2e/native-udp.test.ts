@@ -6,6 +6,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { expect } from 'chai';
 import { connect, createServer, features, type DTLSSocket } from '../../lib/index';
 import { NativeUdpTransport } from '../../lib/native-udp';
+import { PLAIN_UDP } from '../../lib/transport';
 import { closeEverything, dial, failure, listen, next, openPsk, portOf, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';
 
@@ -35,16 +36,7 @@ const numbered = (count: number, size: number): Buffer[] =>
     return message;
   });
 
-const bindOptions = {
-  family: 4,
-  address: '127.0.0.1',
-  port: 0,
-  ipv6Only: false,
-  reuseAddr: false,
-  reusePort: false,
-  recvBufferSize: undefined,
-  sendBufferSize: undefined,
-} as const;
+const bindOptions = { ...PLAIN_UDP, family: 4, address: '127.0.0.1' } as const;
 
 describe('the native UDP socket', function () {
   this.timeout(patience(20_000));

@@ -10,8 +10,8 @@ import {
   connect,
   createSecureContext,
   createServer,
-  DTLSError,
   type ConnectOptions,
+  type DTLSError,
   type DTLSServer,
   type DTLSSocket,
   type ServerOptions,
@@ -34,6 +34,7 @@ import {
   withCertificate,
   type Pair,
 } from '../helpers/pair';
+import { thrown } from '../helpers/thrown';
 
 /** A first session, closed; what its client kept of it. */
 async function kept(server: DTLSServer, options: Partial<ConnectOptions> = {}): Promise<Buffer> {
@@ -48,16 +49,6 @@ async function kept(server: DTLSServer, options: Partial<ConnectOptions> = {}): 
 const reused = ({ client, peer }: Pair): boolean[] => [client.isSessionReused(), peer.isSessionReused()];
 const BOTH = [true, true];
 const NEITHER = [false, false];
-
-function thrown(call: () => unknown): DTLSError {
-  try {
-    call();
-  } catch (error) {
-    if (error instanceof DTLSError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
-}
 
 const pairOf = ({ cert, key }: Certificate): ServerOptions => ({ cert, key });
 

@@ -160,6 +160,9 @@ export interface Ending {
   readonly errors: readonly DTLSError[];
 }
 
+/** How a session ends that is closed. */
+export const ORDERLY: Ending = { hadError: false, errors: [] };
+
 /** How a socket ends: to be called before it does. */
 export function ending(socket: DTLSSocket): Promise<Ending> {
   const errors: DTLSError[] = [];

@@ -18,18 +18,9 @@ import {
 import { CONNECT_OPTIONS, SERVER_OPTIONS } from '../../lib/resolve/names';
 import { selfSigned } from '../helpers/certificates';
 import { certificate } from '../helpers/pair';
+import { thrown } from '../helpers/thrown';
 
 const pskCallback = (): Buffer => Buffer.from('key');
-
-function thrown(call: () => unknown): DTLSError {
-  try {
-    call();
-  } catch (error) {
-    if (error instanceof DTLSError) return error;
-    throw error;
-  }
-  throw new Error('nothing was thrown');
-}
 
 const ofServer = (options: object): DTLSError =>
   thrown(() => createServer({ pskCallback, ...options }));

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { SecureContext } from '../../secure-context';
 import type { DTLSSocket } from '../../socket';
-import type { DatagramTransport, Peer, UdpOptions } from '../../transport';
+import { PLAIN_UDP, type DatagramTransport, type Peer, type UdpOptions } from '../../transport';
 import { RelayCounters, RelaySession, type PlainLeg } from './session';
 
 export interface RelayEvents {
@@ -31,14 +31,9 @@ const QUIET_MS = 1000;
 const DRAIN_TURN_MS = 50;
 
 export const udpOptions = (peer: Pick<Peer, 'family'>): UdpOptions => ({
+  ...PLAIN_UDP,
   family: peer.family === 'IPv6' ? 6 : 4,
   address: undefined,
-  port: 0,
-  ipv6Only: false,
-  reuseAddr: false,
-  reusePort: false,
-  recvBufferSize: undefined,
-  sendBufferSize: undefined,
 });
 
 export abstract class Relay extends EventEmitter<RelayEvents> {

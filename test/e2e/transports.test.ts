@@ -1,0 +1,186 @@
+/**
+ * Protects: that clients and a server share a socket, one of the package's, one of the user's or a transport of
+ * the user's own, and that each datagram finds its session there.
+ */
+import { once } from 'node:events';
+import { expect } from 'chai';
+import { createServer, type DTLSSocket } from '../../lib/index';
+import { boundSocket, converse } from '../helpers/exchange';
+import { Link, Wire } from '../helpers/link';
+import {
+  closeEverything,
+  dial,
+  dialTo,
+  listen,
+  messages,
+  next,
+  openOn,
+  openPsk,
+  portOf,
+  PSK_CLIENT,
+  PSK_SERVER,
+  withCertificate,
+  within,
+} from '../helpers/pair';
+
+describe('handshake transports', () => {
+  afterEach(closeEverything);
+
+  it('many clients on one port of a server', async () => {
+    const server = await listen(PSK_SERVER);
+    const pairs = new Map<string, DTLSSocket>();
+    server.on('secureConnection', (socket) => {
+      socket.on('message', (message) => {
+        pairs.set(message.toString(), socket);
+        socket.send(`to ${message.toString()}`);
+      });
+    });
+    const answers = await Promise.all(
+      Array.from({ length: 40 }, async (_, index) => {
+        const client = await dial(server, PSK_CLIENT);
+        const answer = messages(client, 1);
+        client.send(`client ${index}`);
+        return (await answer)[0]?.toString();
+      }),
+    );
+    expect(answers).to.deep.equal(answers.map((_, index) => `to client ${index}`));
+    expect(new Set(pairs.values()).size).to.equal(40);
+    expect([...server.sessions]).to.have.length(40);
+    const count = await new Promise<number>((resolve) => {
+      server.getConnections((_, sessions) => {
+        resolve(sessions);
+      });
+    });
+    expect(count).to.equal(40);
+  });
+
+  it('several clients on one dgram.Socket of the user\'s', async () => {
+    const socket = await boundSocket();
+    const server = await listen(PSK_SERVER);
+    const servers = [server, await listen(PSK_SERVER)];
+    const pairs = await Promise.all(
+      servers.map((each) => openOn(each, { ...PSK_CLIENT, transport: socket })),
+    );
+    for (const { peer } of pairs) expect(peer.remotePort).to.equal(socket.address().port);
+    await Promise.all(pairs.map((pair) => converse(pair)));
+    const closed = pairs.map(({ client }) => next(client, 'close'));
+    for (const { client } of pairs) client.close();
+    await Promise.all(closed);
+    // It is the user's: still bound, and usable for another session.
+    const again = await openOn(server, { ...PSK_CLIENT, transport: socket });
+    await converse(again);
+    await again.client[Symbol.asyncDispose]();
+    socket.close();
+    await once(socket, 'close');
+  });
+
+  it('a server on a dgram.Socket that the user has bound', async () => {
+    const socket = await boundSocket();
+    const server = await listen({ ...PSK_SERVER, transport: socket });
+    expect(portOf(server)).to.equal(socket.address().port);
+    await converse(await openOn(server, PSK_CLIENT));
+    await server[Symbol.asyncDispose]();
+    expect(socket.address().port).to.be.above(0);
+    expect(socket.listenerCount('message')).to.equal(0);
+    expect(socket.listenerCount('error')).to.equal(0);
+    socket.close();
+    await once(socket, 'close');
+  });
+
+  it('a server and clients on the same dgram.Socket', async () => {
+    const socket = await boundSocket();
+    const server = await listen({ ...PSK_SERVER, transport: socket });
+    const other = await listen(PSK_SERVER);
+    const incoming = await openOn(server, PSK_CLIENT);
+    const outgoing = await openOn(other, { ...PSK_CLIENT, transport: socket });
+    await converse(incoming);
+    await converse(outgoing);
+    await server[Symbol.asyncDispose]();
+    await converse(outgoing);
+    await outgoing.client[Symbol.asyncDispose]();
+    socket.close();
+    await once(socket, 'close');
+  });
+
+  it('only one server on a transport', async () => {
+    const socket = await boundSocket();
+    await listen({ ...PSK_SERVER, transport: socket });
+    const second = createServer({ ...PSK_SERVER, transport: socket });
+    const failed = next(second, 'error');
+    second.listen();
+    expect((await failed)[0].code).to.equal('ERR_SERVER_ALREADY_LISTEN');
+    await closeEverything();
+    socket.close();
+    await once(socket, 'close');
+  });
+
+  it('a transport of the user\'s own, on both sides', async () => {
+    const near = await Link.bound();
+    const far = await Link.bound();
+    const server = await listen({ ...PSK_SERVER, transport: far });
+    const client = dialTo({
+      ...PSK_CLIENT,
+      host: '127.0.0.1',
+      port: far.address().port,
+      transport: near,
+    });
+    const [[peer]] = await Promise.all([
+      next(server, 'secureConnection'),
+      next(client, 'secureConnect'),
+    ]);
+    expect(client.localPort).to.equal(near.address().port);
+    await converse({ client, peer });
+    await client[Symbol.asyncDispose]();
+    await server[Symbol.asyncDispose]();
+    expect([near.started, far.started, near.closed, far.closed]).to.deep.equal([1, 1, 1, 1]);
+  });
+
+  it('that delivers from within send, on both sides', async () => {
+    const [near, far] = Wire.pair();
+    const server = await listen({ ...PSK_SERVER, transport: far });
+    const client = dialTo({ ...PSK_CLIENT, host: 'wire', port: 1, transport: near });
+    const [[peer]] = await Promise.all([
+      next(server, 'secureConnection'),
+      next(client, 'secureConnect'),
+    ]);
+    peer.on('message', (message) => peer.send(message));
+    let rounds = 0;
+    const done = new Promise<void>((resolve) => {
+      client.on('message', (message) => {
+        if (++rounds === 1000) resolve();
+        else client.send(message);
+      });
+    });
+    client.send('round and round');
+    await within(done, 'a thousand rounds');
+    const closed = next(peer, 'close');
+    client.close();
+    await closed;
+  });
+
+  it('without a cookie exchange where the transport has validated the peer', async () => {
+    const { server, client, peer } = await openPsk({ cookieExchange: false });
+    await converse({ client, peer });
+    expect(server.stats).to.include({ cookiesSent: 0, handshakesCompleted: 1 });
+  });
+
+  it('that loses every datagram once', async () => {
+    const server = await listen(await withCertificate({ retransmission: { initial: 30 } }));
+    const link = await Link.bound();
+    let sent = 0;
+    link.outgoing = (datagram) => (sent++ % 2 === 0 ? [] : [datagram]);
+    const client = await dial(server, { transport: link, retransmission: { initial: 20 } });
+    const repeated: string[] = [];
+    client.on('handshake', (event) => {
+      if (event.retransmit) repeated.push(event.message);
+    });
+    const [[peer]] = await Promise.all([
+      next(server, 'secureConnection'),
+      next(client, 'secureConnect'),
+    ]);
+    link.outgoing = (datagram) => [datagram];
+    await converse({ client, peer });
+    expect(repeated).to.include('client_hello');
+    expect(client.stats.retransmissions).to.equal(repeated.length);
+  });
+});
