@@ -163,6 +163,7 @@ Napi::Value EndpointWrap::connect(const Napi::CallbackInfo& info) {
 Napi::Value EndpointWrap::send(const Napi::CallbackInfo& info) {
   const SendOutcome outcome =
       endpoint_->send(u32_of(info[0]), u32_of(info[1]), bytes_of(info[2]), u32_of(info[3]), now());
+  publish_deadline();
   return Napi::Number::New(info.Env(), static_cast<uint32_t>(outcome));
 }
 
@@ -177,6 +178,7 @@ void EndpointWrap::send_batch(const Napi::CallbackInfo& info) {
     rest = rest.from(message.size);
     endpoint_->send(header[0], header[1], message, 0, time);
   }
+  publish_deadline();
 }
 
 Napi::Value EndpointWrap::heartbeat(const Napi::CallbackInfo& info) {

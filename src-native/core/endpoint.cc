@@ -350,8 +350,9 @@ SendOutcome Endpoint::send(uint32_t slot, uint32_t generation, Bytes message, ui
   const ErrorQueueScope errors;
   Session* session = find(slot, generation);
   if (session == nullptr) return SendOutcome::kNotOpen;
+  const bool rested = session->rests();
   const SendOutcome outcome = session->send(message, token, now);
-  if (outcome == SendOutcome::kFailed) settle(slot);
+  if (rested || outcome == SendOutcome::kFailed) settle(slot);
   return outcome;
 }
 

@@ -342,6 +342,7 @@ void Session::established(double now) {
   completed_handshake_ = true;
   handshake_deadline_ = kNever;
   last_activity_ = last_heard_ = now;
+  rest_at_ = now + kRestAfter;
   SSL* ssl = ssl_.get();
   uint32_t what = static_cast<uint32_t>(SSL_version(ssl));
   if (SSL_get0_peer_certificate(ssl) != nullptr || rpk::of_peer(ssl) != nullptr)
@@ -367,9 +368,10 @@ SendOutcome Session::send(Bytes message, uint32_t token, double now) {
   if (message.size == 0) return SendOutcome::kEmpty;
   size_t written = 0;
   send_token_ = token;
-  const int result = SSL_write_ex(ssl_.get(), message.data, message.size, &written);
+  const bool done =
+      wake(now) && SSL_write_ex(ssl_.get(), message.data, message.size, &written) == 1;
   send_token_ = 0;
-  if (result != 1) {
+  if (!done) {
     fail(session_failure(FailureKind::kInternal));
     return SendOutcome::kFailed;
   }
@@ -386,7 +388,7 @@ void Session::close(bool notify) {
   } else if (SSL_is_init_finished(ssl_.get()) == 1) {
     const ErrorQueueScope errors;
     // One call: queues our close_notify. There is no second one to wait for the peer's.
-    SSL_shutdown(ssl_.get());
+    if (wake(last_activity_)) SSL_shutdown(ssl_.get());
   } else {
     // Not user_canceled before it, as RFC 5246 section 7.2.2 suggests: an OpenSSL that gets one
     // takes it for five, and ends the handshake for that.
@@ -404,7 +406,8 @@ void Session::fail(Failure failure) {
 void Session::emit_close(const Failure& failure) {
   state_ = SessionState::kClosed;
   failure_ = failure.kind;
-  handshake_deadline_ = retransmit_at_ = kNever;
+  handshake_deadline_ = retransmit_at_ = rest_at_ = kNever;
+  rests_ = false;
   const uint32_t alert =
       failure.alert == Failure::kNoAlert ? kCloseNoAlert : static_cast<uint32_t>(failure.alert);
   const uint32_t detail = alert | static_cast<uint32_t>(failure.verify_result) << 8 |
@@ -429,7 +432,7 @@ void Session::emit_close(const Failure& failure) {
 
 double Session::deadline() const {
   if (state_ == SessionState::kClosed) return kNever;
-  double next = std::min(handshake_deadline_, retransmit_at_);
+  double next = std::min({handshake_deadline_, retransmit_at_, rest_at_});
   if (state_ == SessionState::kOpen && policy_->idle_timeout > 0) {
     next = std::min(next, last_activity_ + policy_->idle_timeout);
   }
@@ -454,12 +457,13 @@ void Session::advance(double now) {
   if (state_ == SessionState::kOpen && policy_->idle_timeout > 0 &&
       now >= last_activity_ + policy_->idle_timeout) {
     const ErrorQueueScope errors;
-    SSL_shutdown(ssl_.get());
+    if (wake(now)) SSL_shutdown(ssl_.get());
     Failure failure;
     failure.kind = FailureKind::kIdleTimeout;
     fail(failure);
     return;
   }
+  if (now >= rest_at_) consider_rest(now);
   if (state_ == SessionState::kOpen && heartbeat_) advance_heartbeat(now);
   if (state_ == SessionState::kClosed || now < retransmit_at_) return;
   const ErrorQueueScope errors;
@@ -472,6 +476,30 @@ void Session::advance(double now) {
     return;
   }
   update_retransmission(now);
+}
+
+// An SSL keeps a buffer for reading and one for writing, a quarter of all that it takes, also when
+// it has nothing to do for hours. A session that has been idle for a while gives them back. Traffic
+// only notes its time: the timer looks at that, and is moved once in a while, not for each message.
+void Session::consider_rest(double now) {
+  if (now < last_activity_ + kRestAfter) {
+    rest_at_ = last_activity_ + kRestAfter;
+    return;
+  }
+  const bool busy = retransmit_at_ != kNever || (heartbeat_ && heartbeat_->in_flight);
+  // OpenSSL refuses while they hold something.
+  rests_ = !busy && SSL_free_buffers(ssl_.get()) == 1;
+  rest_at_ = rests_ ? kNever : now + kRestAfter;
+}
+
+// Before anything is written or read: OpenSSL makes itself a buffer for reading, but none for
+// writing. False: there is no memory.
+bool Session::wake(double now) {
+  if (!rests_) return true;
+  if (SSL_alloc_buffers(ssl_.get()) != 1) return false;
+  rests_ = false;
+  rest_at_ = now + kRestAfter;
+  return true;
 }
 
 // OpenSSL keeps the retransmission timer by its own clock; this reads what is left of it. While a

@@ -154,6 +154,11 @@ class Session final : private DatagramPort {
 
   bool set_mtu(uint32_t mtu);
 
+  // Idle for so many milliseconds, a session does without OpenSSL's buffers. They are had again in
+  // less than a microsecond, so the time is for peers that talk every few seconds.
+  static constexpr double kRestAfter = 10'000;
+  bool rests() const { return rests_; }
+
   // RFC 7366, of an open session.
   bool encrypts_then_macs() const;
 
@@ -228,6 +233,8 @@ class Session final : private DatagramPort {
     Handshake& operator=(const Handshake&) = delete;
   };
 
+  void consider_rest(double now);
+  bool wake(double now);
   void use_policy(std::shared_ptr<const SessionPolicy> policy);
   bool create_ssl();
   void begin_handshake(double now);
@@ -386,6 +393,8 @@ class Session final : private DatagramPort {
   bool checks_macs_ = false;
   bool nothing_kept_ = false;  // OpenSSL has no record that came before its time
   RecordMac incoming_mac_;     // ready where encrypt-then-MAC is in use
+  bool rests_ = false;
+  double rest_at_ = kNever;  // an open session looks whether it may rest
   double last_activity_;
   double last_heard_;                     // when an authentic record came
   std::unique_ptr<Heartbeat> heartbeat_;  // null when switched off

@@ -59,7 +59,7 @@ HeartbeatOutcome Session::heartbeat(Bytes payload, size_t padding, double timeou
   if (padding < kMinHeartbeatPadding || size > kMaxPlaintext) return HeartbeatOutcome::kTooBig;
   HeartbeatRequest request;
   request.message = make_heartbeat(HeartbeatType::kRequest, payload, padding);
-  if (request.message.empty() ||
+  if (request.message.empty() || !wake(now) ||
       !send_heartbeat({request.message.data(), request.message.size()})) {
     return HeartbeatOutcome::kFailed;
   }

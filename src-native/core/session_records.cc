@@ -90,6 +90,10 @@ void Session::fix_suite() {
 void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
   if (state_ == SessionState::kClosed) return;
   note_datagram(datagram.size);
+  if (!wake(now)) {
+    count<&TrafficStats::discardedRecords>();
+    return;
+  }
   RecordView record;
   while (state_ != SessionState::kClosed && take_record(datagram, record)) {
     on_record(record, scratch, now);

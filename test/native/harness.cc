@@ -244,6 +244,10 @@ const Event* Side::last(RecordType type) const {
   return found == events.rend() ? nullptr : &*found;
 }
 
+bool Side::waits_for_nothing() const {
+  return endpoint.deadline() > Link::now() + Session::kRestAfter / 2;
+}
+
 std::vector<std::string> Side::messages() const {
   std::vector<std::string> all;
   for (const Event& event : events) {

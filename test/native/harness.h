@@ -125,6 +125,8 @@ class Side {
 
   // Takes what a LOOKUP of kNewSession brought.
   void store(const Event& told);
+  // Nothing is due soon: no retransmission, no heartbeat; perhaps to rest, much later.
+  bool waits_for_nothing() const;
   Session* live() { return endpoint.find(session.slot, session.generation); }
 };
 
