@@ -38,7 +38,8 @@ export interface NativeSecureContext {
   checkIdentities(): void;
   /** DER, without their chains. */
   ownCertificates(): Buffer[];
-  addCa(pem: Uint8Array): void;
+  /** `named`: a server names them to its clients when it asks for a certificate. */
+  addCa(pem: Uint8Array, named: boolean): void;
   addCrl(pem: Uint8Array): void;
   setSessionTimeout(seconds: number): void;
   allowPartialChain(): void;

@@ -132,7 +132,7 @@ export function defaultAuthorities(): readonly string[] {
 /** Parsing them takes several milliseconds. */
 function parseAuthorities(pem: readonly string[]): NativeSecureContext {
   const context = new native.SecureContext();
-  context.addCa(Buffer.from(pem.join('\n')));
+  context.addCa(Buffer.from(pem.join('\n')), false);
   return context;
 }
 
@@ -160,8 +160,8 @@ export class SecureContext {
   readonly #pfx: readonly Pfx[];
   #authorities: NativeSecureContext | undefined;
 
-  /** @internal */
-  constructor(options: SecureContextOptions) {
+  /** @internal `trusted`: authorities to trust and not to name. */
+  constructor(options: SecureContextOptions, trusted?: readonly string[]) {
     checkObject('options', options);
     checkNames(options, CONTEXT_OPTIONS);
     const context = new native.SecureContext();
@@ -214,7 +214,9 @@ export class SecureContext {
       }
       addIdentities(context, options, this.#pfx);
       if (rawPublicKey) context.showRawKey();
-      for (const pem of list(options.ca)) context.addCa(bytes('ca', pem));
+      for (const pem of list(options.ca)) context.addCa(bytes('ca', pem), true);
+      // Naming all of them would make a CertificateRequest of 14 KB, in a dozen datagrams.
+      if (trusted !== undefined) context.addCa(Buffer.from(trusted.join('\n')), false);
       for (const pem of this.#crl) context.addCrl(pem);
     });
     this.#trustsSomebody = options.ca !== undefined;

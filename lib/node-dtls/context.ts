@@ -4,7 +4,7 @@ import tls from 'node:tls';
 
 import { DTLSError } from '../errors';
 import { invalidArgType, invalidArgValue, outOfRange, plain } from '../node-errors';
-import { createSecureContext as createOwnContext, defaultAuthorities, type SecureContext } from '../secure-context';
+import { defaultAuthorities, SecureContext } from '../secure-context';
 import type { SrtpProfile } from '../srtp';
 import {
   checkObject,
@@ -210,18 +210,19 @@ function ownContext(options: DTLSContextOptions, isServer: boolean, asking: bool
   const sessionIdContext = sessionIdContextOf(options.sessionIdContext, isServer);
   const ticketKeys = ticketKeysOf(options.ticketKeys);
   // A client's default is that already.
-  const trusted = ca ?? (isServer && asking ? defaultAuthorities() : undefined);
+  const trusted = ca === undefined && isServer && asking ? defaultAuthorities() : undefined;
+  const own = {
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+    ...(typeof passphrase === 'string' ? { passphrase } : {}),
+    ...(ca === undefined ? {} : { ca }),
+    ...(ecdhCurve === undefined ? {} : { ecdhCurve }),
+    ...(sessionIdContext === undefined ? {} : { sessionIdContext }),
+    ...(ticketKeys === undefined ? {} : { ticketKeys: ownTicketKeys(ticketKeys) }),
+    ciphers,
+  };
   try {
-    return createOwnContext({
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-      ...(typeof passphrase === 'string' ? { passphrase } : {}),
-      ...(trusted === undefined ? {} : { ca: trusted }),
-      ...(ecdhCurve === undefined ? {} : { ecdhCurve }),
-      ...(sessionIdContext === undefined ? {} : { sessionIdContext }),
-      ...(ticketKeys === undefined ? {} : { ticketKeys: ownTicketKeys(ticketKeys) }),
-      ciphers,
-    });
+    return new SecureContext(own, trusted);
   } catch (error) {
     throw asNodeError(error, options);
   }

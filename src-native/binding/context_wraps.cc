@@ -140,7 +140,8 @@ Napi::Value SecureContextWrap::own_certificates(const Napi::CallbackInfo& info) 
 }
 
 void SecureContextWrap::add_ca(const Napi::CallbackInfo& info) {
-  throw_if_failed(info.Env(), context_->add_ca(bytes_of(info[0])));
+  throw_if_failed(info.Env(),
+                  context_->add_ca(bytes_of(info[0]), info[1].As<Napi::Boolean>().Value()));
 }
 
 void SecureContextWrap::add_crl(const Napi::CallbackInfo& info) {

@@ -100,7 +100,7 @@ const Trust& SecureContext::trust() const {
   return *trust_;
 }
 
-Failure SecureContext::add_ca(Bytes pem) {
+Failure SecureContext::add_ca(Bytes pem, bool named) {
   const ErrorQueueScope errors;
   const BioPtr bio = read_only(pem);
   X509_STORE* store = SSL_CTX_get_cert_store(ctx_.get());
@@ -109,7 +109,7 @@ Failure SecureContext::add_ca(Bytes pem) {
     const X509Ptr authority(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
     if (!authority) break;
     if (X509_STORE_add_cert(store, authority.get()) != 1 ||
-        SSL_CTX_add_client_CA(ctx_.get(), authority.get()) != 1) {
+        (named && SSL_CTX_add_client_CA(ctx_.get(), authority.get()) != 1)) {
       return failure_from_openssl(FailureKind::kInvalidCa);
     }
     any = true;

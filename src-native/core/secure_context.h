@@ -55,7 +55,8 @@ class SecureContext {
   // DER, without their chains.
   std::vector<std::vector<uint8_t>> own_certificates() const;
 
-  Failure add_ca(Bytes pem);
+  // `named`: a server names them when it asks for a certificate.
+  Failure add_ca(Bytes pem, bool named);
   Failure add_crl(Bytes pem);
 
   // What sessions are bound to: the consumer's word for it, and whom this context trusts.

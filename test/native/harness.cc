@@ -181,7 +181,7 @@ Identity self_signed(const std::string& name) {
 ContextPtr certificate_context(const Identity* identity) {
   auto context = std::make_shared<SecureContext>();
   require(context->valid(), "SSL_CTX");
-  require(!context->add_ca(view(authority().pem())), "add_ca");
+  require(!context->add_ca(view(authority().pem()), true), "add_ca");
   if (identity != nullptr) {
     require(!context->add_certificate(view(identity->chain)), "add_certificate");
     require(!context->add_key(view(identity->key), {}), "add_key");

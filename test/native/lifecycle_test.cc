@@ -334,9 +334,9 @@ TEST_CASE("secure context: what is wrong is named, and nothing stays in the erro
   CHECK(kind(context.add_certificate(view(other.chain))) == FailureKind::kInvalidCertificate);
   CHECK(kind(context.add_pfx(view(rubbish), {}, true)) == FailureKind::kInvalidPfx);
   CHECK(context.own_certificates().size() == 1);
-  CHECK(kind(context.add_ca(view(rubbish))) == FailureKind::kInvalidCa);
-  CHECK(kind(context.add_ca({})) == FailureKind::kInvalidCa);
-  CHECK(kind(context.add_ca(view(authority().pem()))) == FailureKind::kNone);
+  CHECK(kind(context.add_ca(view(rubbish), true)) == FailureKind::kInvalidCa);
+  CHECK(kind(context.add_ca({}, true)) == FailureKind::kInvalidCa);
+  CHECK(kind(context.add_ca(view(authority().pem()), true)) == FailureKind::kNone);
   CHECK(kind(context.add_crl(view(rubbish))) == FailureKind::kInvalidCrl);
   CHECK(kind(context.set_ciphers("NO-SUCH-SUITE")) == FailureKind::kInvalidCiphers);
   CHECK(kind(context.set_groups("no-such-group")) == FailureKind::kInvalidCurves);

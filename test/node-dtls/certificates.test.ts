@@ -3,7 +3,7 @@
 import tls from 'node:tls';
 import { expect } from 'chai';
 import { createAuthority, selfSigned } from '../helpers/certificates';
-import { within } from '../helpers/pair';
+import { dialTo as dial, next, within } from '../helpers/pair';
 import {
   certificate,
   clientCertificate,
@@ -77,6 +77,20 @@ describe('node-dtls: certificates', () => {
     } finally {
       setDefaultCACertificates(before);
     }
+  });
+
+  it('a server without ca trusts the default authorities, and does not name them all to its clients', async () => {
+    const { cert, key, ca } = await certificate();
+    const endpoint = listen({ cert, key, requestCert: true, rejectUnauthorized: false });
+    const client = dial({ port: endpoint.address.port, host: HOST, ca });
+    let length: number | undefined;
+    client.on('handshake', (event) => {
+      if (event.message === 'certificate_request') length = event.length;
+    });
+    await next(client, 'secureConnect');
+    // Types and signature algorithms; each name would be some eighty bytes.
+    expect(length).to.be.within(8, 120);
+    client.destroy();
   });
 
   it('a wildcard stands for one label as a whole, never for a part of it', async () => {
