@@ -101,6 +101,17 @@ describe('node-dtls: endpoints', () => {
     expect(thrown(() => (endpoint.onerror = 1 as never)).code).to.equal('ERR_INVALID_ARG_TYPE');
   });
 
+  it('onerror gets receive errors, as ERR_INVALID_STATE', async function () {
+    if (process.platform !== 'linux' || process.env.DGRAM_DTLS_TRANSPORT === 'dgram') this.skip();
+    const { code, stdout, stderr } = await run('lost-descriptor.ts');
+    expect(stdout, stderr).to.not.equal('');
+    const { endpoint, server } = JSON.parse(stdout) as { endpoint: string[]; server: string[] };
+    expect(endpoint[0]).to.equal('ERR_INVALID_STATE');
+    expect(endpoint[1]).to.include('bad file descriptor');
+    expect(server).to.deep.equal(['EBADF', 'recvmsg']);
+    expect(code).to.equal(0);
+  });
+
   it('busy drops new handshakes silently and counts them; open sessions go on', async () => {
     const { endpoint, client, server } = await open();
     endpoint.busy = true;
