@@ -119,24 +119,23 @@ void Endpoint::receive_merged(Bytes datagrams, size_t segment, const PeerAddress
                               uint32_t peer_index, double now) {
   const ErrorQueueScope errors;
   known_ = nullptr;
-  for (;;) {
-    receive_one(datagrams.first(segment), peer, peer_index, now);
+  do {  // an empty datagram is one, too
+    const bool tidy = receive_one(datagrams.first(segment), peer, peer_index, now);
     datagrams = datagrams.from(segment);
-    if (datagrams.size == 0) return;
     // Nothing that one datagram left behind may mislead the next.
-    ErrorQueueScope::clear();
-  }
+    if (!tidy) ErrorQueueScope::clear();
+  } while (datagrams.size != 0);
+  if (unsettled_ != kNoSlot) settle(unsettled_);
+  unsettled_ = kNoSlot;
 }
 
-void Endpoint::receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index,
+bool Endpoint::receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index,
                            double now) {
-  if (!report_drops_) {
-    take(datagram, peer, peer_index, now);
-    return;
-  }
+  if (!report_drops_) return take(datagram, peer, peer_index, now);
   const DropCounts before = drop_counts(traffic_, stats_);
   take(datagram, peer, peer_index, now);
   tell_drops(before, datagram, peer, peer_index);
+  return false;
 }
 
 void Endpoint::tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
@@ -152,7 +151,7 @@ void Endpoint::tell_drops(const DropCounts& before, Bytes datagram, const PeerAd
                  {reinterpret_cast<const uint8_t*>(grown.data()), sizeof grown});
 }
 
-void Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
+bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
   ++traffic_.datagramsReceived;
   traffic_.bytesReceived += datagram.size;
   if (!is_dtls(datagram)) {
@@ -161,32 +160,34 @@ void Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
     if (report_packets_) {
       outbox_.append(RecordType::kPacket, {id_, kNoSlot, 0}, peer_index, 0, datagram);
     }
-    return;
+    return false;
   }
   RecordView first;
   Bytes rest = datagram;
   if (!take_record(rest, first)) {
     ++stats_.malformedDatagrams;
-    return;
+    return false;
   }
   if (listener_ && first.epoch == 0 &&
       first.type == static_cast<uint8_t>(ContentType::kHandshake) &&
       on_client_hello(first, datagram, peer, peer_index, now)) {
-    return;
+    return false;
   }
   if (known_ == nullptr) {
     const auto known = peers_.find(peer);
     if (known == peers_.end()) {
       ++stats_.unknownPeerDatagrams;
-      return;
+      return false;
     }
     known_ = &known->second;
   }
   const PeerSlots slots = *known_;
   // While a restarted peer has yet to prove itself, only its handshake can be in clear; a protected
   // record may belong to either, and each of the two drops what it cannot authenticate.
-  if (slots.candidate != kNoSlot) deliver(slots.candidate, datagram, now);
-  if (slots.candidate == kNoSlot || first.epoch != 0) deliver(slots.current, datagram, now);
+  if (slots.candidate == kNoSlot) return deliver(slots.current, datagram, now);
+  deliver(slots.candidate, datagram, now);
+  if (first.epoch != 0) deliver(slots.current, datagram, now);
+  return false;
 }
 
 void Endpoint::transport_error(const PeerAddress& peer, int error) {
@@ -196,11 +197,18 @@ void Endpoint::transport_error(const PeerAddress& peer, int error) {
   outbox_.append(RecordType::kTransportError, about, static_cast<uint32_t>(error), 0);
 }
 
-void Endpoint::deliver(uint32_t slot, Bytes datagram, double now) {
+bool Endpoint::deliver(uint32_t slot, Bytes datagram, double now) {
   Session* session = slots_[slot].session.get();
-  if (session == nullptr) return;
+  if (session == nullptr) return false;
+  const bool was_open = session->state() == SessionState::kOpen;
   session->receive(datagram, scratch_.data(), now);
+  if (was_open && session->state() == SessionState::kOpen &&
+      (unsettled_ == kNoSlot || unsettled_ == slot)) {
+    unsettled_ = slot;
+    return true;
+  }
   settle(slot);
+  return false;
 }
 
 // The stateless stage. True: the datagram was the front of a ClientHello and is dealt with. Nothing

@@ -107,8 +107,11 @@ class Endpoint {
     uint32_t candidate = kNoSlot;
   };
 
-  void receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
-  void take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
+  // These three: true when an open session took it, and neither its state nor OpenSSL's error queue
+  // has anything to be dealt with before the next datagram of a run.
+  bool receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
+  bool take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
+  bool deliver(uint32_t slot, Bytes datagram, double now);
   void tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
                   uint32_t peer_index);
   bool on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
@@ -118,7 +121,6 @@ class Endpoint {
   bool admit(const PeerAddress& peer);
   Session& open(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
                 std::shared_ptr<const SessionPolicy> policy, double now);
-  void deliver(uint32_t slot, Bytes datagram, double now);
   void settle(uint32_t slot);
   void on_open(uint32_t slot);
   void on_closed(uint32_t slot);
@@ -139,6 +141,7 @@ class Endpoint {
   // The entry of the peer whose datagrams are being received, when it has been looked up. Entries
   // stay where they are until they are erased.
   const PeerSlots* known_ = nullptr;
+  uint32_t unsettled_ = kNoSlot;  // to be settled when all datagrams of the run are dealt with
   std::unordered_map<PeerAddress, uint32_t, PeerAddressHash> sessions_by_host_;
   TimerQueue timers_;
   uint32_t active_ = 0;

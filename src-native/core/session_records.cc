@@ -284,6 +284,7 @@ size_t Session::read_messages(uint8_t* scratch) {
     }
     switch (SSL_get_error(ssl_.get(), result)) {
       case SSL_ERROR_WANT_READ:
+        ErrorQueueScope::clear();  // why a record was dropped, where OpenSSL says so
         return messages;
       case SSL_ERROR_ZERO_RETURN:
         close();  // answers the peer's close_notify with ours, RFC 5246 section 7.2.1

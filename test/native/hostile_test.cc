@@ -332,5 +332,48 @@ TEST_CASE("endpoint: flipped bits in mid-handshake end in a session or in a fail
   CHECK(secure > 0);
 }
 
+TEST_CASE("hostile: a forged record among merged ones takes none of the others with it") {
+  Link link;
+  REQUIRE_FALSE(link.client_context->set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256"));
+  REQUIRE(link.handshake());
+  SSL* client = link.client().live()->ssl();
+  std::vector<uint8_t> run;
+  for (uint64_t number = 100; number < 108; ++number) {
+    Datagram one = seal_record(client, 23, number, view("message " + std::to_string(number - 100)));
+    if (number % 3 == 0) one.back() ^= 1;
+    run.insert(run.end(), one.begin(), one.end());
+  }
+  Endpoint& endpoint = link.server.endpoint;
+  endpoint.receive_merged(view(run), run.size() / 8, link.addresses.front(), 0, Link::now());
+  CHECK(ERR_peek_error() == 0);
+  link.pump();
+  CHECK(link.server.messages() == std::vector<std::string>{"message 0", "message 1", "message 3",
+                                                           "message 4", "message 6", "message 7"});
+  CHECK(link.server.live()->stats().badRecords == 2);
+  CHECK(link.server.count(RecordType::kClose) == 0);
+}
+
+TEST_CASE(
+    "hostile: a session that ends among merged datagrams has one CLOSE, and its books are right") {
+  Link link;
+  REQUIRE_FALSE(link.client_context->set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256"));
+  REQUIRE(link.handshake());
+  SSL* client = link.client().live()->ssl();
+  const std::string goodbye = {1, 0};
+  std::vector<uint8_t> run;
+  for (uint64_t number = 100; number < 103; ++number) {
+    const Datagram one = seal_record(client, number == 101 ? 21 : 23, number, view(goodbye));
+    run.insert(run.end(), one.begin(), one.end());
+  }
+  Endpoint& endpoint = link.server.endpoint;
+  endpoint.receive_merged(view(run), run.size() / 3, link.addresses.front(), 0, Link::now());
+  CHECK(endpoint.session_count() == 0);
+  CHECK(endpoint.deadline() == kNever);
+  CHECK(endpoint.stats().unknownPeerDatagrams == 1);
+  link.pump();
+  CHECK(link.server.count(RecordType::kMessage) == 1);
+  CHECK(link.server.count(RecordType::kClose) == 1);
+}
+
 }  // namespace
 }  // namespace dtls::test
