@@ -13,6 +13,7 @@ import {
   listen,
   open,
   pause,
+  portOf,
   rejection,
   type DefaultAuthorities,
 } from './support';
@@ -82,7 +83,7 @@ describe('node-dtls: certificates', () => {
   it('a server without ca trusts the default authorities, and does not name them all to its clients', async () => {
     const { cert, key, ca } = await certificate();
     const endpoint = listen({ cert, key, requestCert: true, rejectUnauthorized: false });
-    const client = dial({ port: endpoint.address.port, host: HOST, ca });
+    const client = dial({ port: portOf(endpoint), host: HOST, ca });
     let length: number | undefined;
     client.on('handshake', (event) => {
       if (event.message === 'certificate_request') length = event.length;
