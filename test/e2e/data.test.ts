@@ -2,7 +2,9 @@
  * Protects: that messages arrive whole, once, in order and as they were, whatever they are made of and whenever they are
  * sent, and that memory which has been handed over or kept stays what it was.
  */
+import { deepStrictEqual } from 'node:assert';
 import { createHash, randomBytes } from 'node:crypto';
+import { inspect } from 'node:util';
 import { expect } from 'chai';
 import { DTLSError } from '../../lib/index';
 import { sent } from '../helpers/exchange';
@@ -27,6 +29,18 @@ describe('data', () => {
   afterEach(closeEverything);
 
   describe('messages', () => {
+    it('are Buffers like any other', async () => {
+      const { client, peer } = await openPsk();
+      const two = messages(peer, 2);
+      client.send('first');
+      client.send('second');
+      for (const [index, message] of (await two).entries()) {
+        deepStrictEqual(message, Buffer.from(['first', 'second'][index] ?? ''));
+        expect(message.constructor).to.equal(Buffer);
+        expect(inspect(message)).to.match(/^<Buffer /);
+      }
+    });
+
     it('of every kind of size arrive whole, in both directions', async () => {
       const { client, peer } = await openPsk();
       const sizes = [1, 2, 15, 16, 17, 255, 256, 1199, 1200, 1201, 1472, 1473, 4096, 9000, 16383];
