@@ -4,9 +4,13 @@
 import { expect } from 'chai';
 import crypto from 'node:crypto';
 import { once } from 'node:events';
+import path from 'node:path';
 
 import type * as Package from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
+
+/** Where all modules of the package lie, and nothing else does. */
+const LIBRARY = path.join(__dirname, '..', '..', 'lib') + path.sep;
 
 /** A copy of the package that has loaded that addon. */
 function load(addon: string | undefined): typeof Package {
@@ -14,7 +18,7 @@ function load(addon: string | undefined): typeof Package {
   const given = process.env.DGRAM_DTLS_ADDON;
   process.env.DGRAM_DTLS_ADDON = addon;
   for (const file of Object.keys(require.cache)) {
-    if (/[\\/]lib[\\/][^\\/]+\.ts$/.test(file)) Reflect.deleteProperty(require.cache, file);
+    if (file.startsWith(LIBRARY)) Reflect.deleteProperty(require.cache, file);
   }
   try {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded anew each time
