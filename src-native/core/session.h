@@ -154,8 +154,8 @@ class Session final : private DatagramPort {
 
   bool set_mtu(uint32_t mtu);
 
-  // Idle for so many milliseconds, a session does without OpenSSL's buffers. They are had again in
-  // less than a microsecond, so the time is for peers that talk every few seconds.
+  // Idle for so many milliseconds, a session does without OpenSSL's buffers. To have them again
+  // takes some 2.5 microseconds, so the time is for peers that talk every few seconds.
   static constexpr double kRestAfter = 10'000;
   bool rests() const { return rests_; }
 
