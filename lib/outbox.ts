@@ -157,12 +157,12 @@ class Outbox {
       const datagram = Buffer.from(this.#arena.subarray(offset, offset + this.#word(record, 7)));
       this.#records[record * WORDS] = DONE;
       this.#sink(this.#word(record, 1))?.transmit(
-          this.#word(record, 2),
-          this.#word(record, 3),
-          this.#word(record, 4),
-          this.#word(record, 5),
-          datagram,
-        );
+        this.#word(record, 2),
+        this.#word(record, 3),
+        this.#word(record, 4),
+        this.#word(record, 5),
+        datagram,
+      );
     }
   }
 
@@ -218,14 +218,18 @@ class Outbox {
       const type = this.#word(record, 0);
       if (type === RecordType.Transmit) {
         this.#sink(this.#word(record, 1))?.transmit(
-            this.#word(record, 2),
-            this.#word(record, 3),
-            this.#word(record, 4),
-            this.#word(record, 5),
-            this.#bytes(record),
-          );
+          this.#word(record, 2),
+          this.#word(record, 3),
+          this.#word(record, 4),
+          this.#word(record, 5),
+          this.#bytes(record),
+        );
       } else if (type === RecordType.Open) {
-        this.#sink(this.#word(record, 1))?.open(this.#word(record, 2), this.#word(record, 3), this.#word(record, 4));
+        this.#sink(this.#word(record, 1))?.open(
+          this.#word(record, 2),
+          this.#word(record, 3),
+          this.#word(record, 4),
+        );
       }
     }
     return true;
@@ -250,13 +254,13 @@ class Outbox {
       const type: number = this.#word(record, 0);
       if (type === RecordType.Transmit || type === DONE) continue;
       this.#sink(this.#word(record, 1))?.dispatch(
-          type,
-          this.#word(record, 2),
-          this.#word(record, 3),
-          this.#word(record, 4),
-          this.#word(record, 5),
-          this.#bytes(record),
-        );
+        type,
+        this.#word(record, 2),
+        this.#word(record, 3),
+        this.#word(record, 4),
+        this.#word(record, 5),
+        this.#bytes(record),
+      );
     }
     const after = this.#afterPass;
     if (after.length === 0) return;
