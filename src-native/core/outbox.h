@@ -2,6 +2,7 @@
 #define DGRAM_DTLS_CORE_OUTBOX_H_
 
 #include <cstdint>
+#include <cstring>
 #include <deque>
 #include <vector>
 
@@ -86,7 +87,19 @@ class Outbox {
   void attach(Control* control, Record* records, size_t record_capacity, uint8_t* arena,
               size_t arena_capacity);
 
-  void append(RecordType type, SessionId id, uint32_t a, uint32_t b, Bytes bytes = {});
+  void append(RecordType type, SessionId id, uint32_t a, uint32_t b, Bytes bytes = {}) {
+    if (type == RecordType::kOpen || type == RecordType::kPacket || type == RecordType::kDropped) {
+      ++named_peers_;
+    }
+    const Record record{
+        static_cast<uint32_t>(type),      id.endpoint, id.slot, id.generation, a, b, 0,
+        static_cast<uint32_t>(bytes.size)};
+    if (spill_.empty() && fits(bytes.size)) {
+      place(record, bytes);
+    } else {
+      spill(record, bytes);
+    }
+  }
 
   // Where the next record's bytes will lie, for whoever makes so many of them at most: append()
   // then finds them in their place. Null when they would not fit.
@@ -113,7 +126,14 @@ class Outbox {
   bool fits(size_t size) const {
     return control_->records < record_capacity_ && size <= arena_capacity_ - control_->bytes;
   }
-  void place(Record record, Bytes bytes);
+  void place(Record record, Bytes bytes) {
+    record.offset = control_->bytes;
+    uint8_t* const place = arena_ + record.offset;
+    if (bytes.size != 0 && bytes.data != place) std::memcpy(place, bytes.data, bytes.size);
+    records_[control_->records++] = record;
+    control_->bytes = record.offset + record.length;
+  }
+  void spill(const Record& record, Bytes bytes);
 
   Control* control_ = nullptr;
   Record* records_ = nullptr;

@@ -2,23 +2,6 @@
 
 namespace dtls {
 
-bool take_record(Bytes& datagram, RecordView& record) {
-  if (datagram.size < kRecordHeaderSize) return false;
-  const uint8_t* p = datagram.data;
-  // Every DTLS version so far has a major version byte of 254.
-  if (p[1] != 0xfe) return false;
-  const size_t length = read_u16(p + 11);
-  if (length > datagram.size - kRecordHeaderSize) return false;
-  record.type = p[0];
-  record.version = static_cast<uint16_t>(read_u16(p + 1));
-  record.epoch = static_cast<uint16_t>(read_u16(p + 3));
-  record.sequence = static_cast<uint64_t>(read_u24(p + 5)) << 24 | read_u24(p + 8);
-  record.whole = datagram.first(kRecordHeaderSize + length);
-  record.fragment = {p + kRecordHeaderSize, length};
-  datagram = datagram.from(kRecordHeaderSize + length);
-  return true;
-}
-
 bool take_fragment(Bytes& record_fragment, FragmentView& fragment) {
   if (record_fragment.size < kHandshakeHeaderSize) return false;
   const uint8_t* p = record_fragment.data;

@@ -30,6 +30,23 @@ constexpr size_t kHandshakeHeaderSize = 12;
 constexpr size_t kMaxPlaintext = 16384;
 constexpr size_t kRandomSize = 32;
 
+inline uint32_t read_u16(const uint8_t* p) { return static_cast<uint32_t>(p[0]) << 8 | p[1]; }
+inline uint32_t read_u24(const uint8_t* p) {
+  return static_cast<uint32_t>(p[0]) << 16 | read_u16(p + 1);
+}
+inline void write_u16(uint8_t* p, uint32_t value) {
+  p[0] = static_cast<uint8_t>(value >> 8);
+  p[1] = static_cast<uint8_t>(value);
+}
+inline void write_u24(uint8_t* p, uint32_t value) {
+  p[0] = static_cast<uint8_t>(value >> 16);
+  write_u16(p + 1, value);
+}
+inline void write_u48(uint8_t* p, uint64_t value) {
+  write_u24(p, static_cast<uint32_t>(value >> 24));
+  write_u24(p + 3, static_cast<uint32_t>(value));
+}
+
 struct RecordView {
   uint8_t type = 0;
   uint16_t version = 0;
@@ -41,7 +58,23 @@ struct RecordView {
 
 // Takes the first record off the front of `datagram`. False: no whole DTLS record is left; RFC 6347
 // section 4.1.2.7 has the rest discarded.
-bool take_record(Bytes& datagram, RecordView& record);
+// Inline, because every datagram goes through it.
+inline bool take_record(Bytes& datagram, RecordView& record) {
+  if (datagram.size < kRecordHeaderSize) return false;
+  const uint8_t* p = datagram.data;
+  // Every DTLS version so far has a major version byte of 254.
+  if (p[1] != 0xfe) return false;
+  const size_t length = read_u16(p + 11);
+  if (length > datagram.size - kRecordHeaderSize) return false;
+  record.type = p[0];
+  record.version = static_cast<uint16_t>(read_u16(p + 1));
+  record.epoch = static_cast<uint16_t>(read_u16(p + 3));
+  record.sequence = static_cast<uint64_t>(read_u24(p + 5)) << 24 | read_u24(p + 8);
+  record.whole = datagram.first(kRecordHeaderSize + length);
+  record.fragment = {p + kRecordHeaderSize, length};
+  datagram = datagram.from(kRecordHeaderSize + length);
+  return true;
+}
 
 struct FragmentView {
   uint8_t type = 0;
@@ -66,23 +99,6 @@ bool parse_client_hello_front(Bytes body, ClientHelloFront& hello);
 // The first byte of a datagram says which protocol shares the port. RFC 7983 section 7.
 inline bool is_dtls(Bytes datagram) {
   return datagram.size >= 1 && datagram.data[0] >= 20 && datagram.data[0] <= 63;
-}
-
-inline uint32_t read_u16(const uint8_t* p) { return static_cast<uint32_t>(p[0]) << 8 | p[1]; }
-inline uint32_t read_u24(const uint8_t* p) {
-  return static_cast<uint32_t>(p[0]) << 16 | read_u16(p + 1);
-}
-inline void write_u16(uint8_t* p, uint32_t value) {
-  p[0] = static_cast<uint8_t>(value >> 8);
-  p[1] = static_cast<uint8_t>(value);
-}
-inline void write_u24(uint8_t* p, uint32_t value) {
-  p[0] = static_cast<uint8_t>(value >> 16);
-  write_u16(p + 1, value);
-}
-inline void write_u48(uint8_t* p, uint64_t value) {
-  write_u24(p, static_cast<uint32_t>(value >> 24));
-  write_u24(p + 3, static_cast<uint32_t>(value));
 }
 
 }  // namespace dtls
