@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 namespace dtls {
+
+static_assert(PeerTable::kNone == kNoSlot, "a peer without a session has no slot");
 
 namespace {
 
@@ -21,9 +24,8 @@ uint64_t random_seed() {
 Endpoint::Endpoint(Outbox& outbox, uint32_t id)
     : outbox_(outbox),
       id_(id),
-      hash_seed_(random_seed()),
-      peers_(0, PeerAddressHash(hash_seed_)),
-      sessions_by_host_(0, PeerAddressHash(hash_seed_)),
+      hash_(random_seed()),
+      sessions_by_host_(0, hash_),
       scratch_(kMaxPlaintext) {}
 
 void Endpoint::listen(ListenerConfig config) {
@@ -53,6 +55,15 @@ Session* Endpoint::find(uint32_t slot, uint32_t generation) {
   return slots_[slot].session.get();
 }
 
+uint32_t Endpoint::hash(const PeerAddress& peer) const {
+  return static_cast<uint32_t>(hash_(peer));
+}
+
+uint32_t Endpoint::slot_of(const PeerAddress& peer) const {
+  return peers_.find(hash(peer),
+                     [&](uint32_t slot) { return slots_[slot].session->peer() == peer; });
+}
+
 uint32_t Endpoint::take_slot() {
   if (!free_slots_.empty()) {
     const uint32_t slot = free_slots_.back();
@@ -66,6 +77,7 @@ uint32_t Endpoint::take_slot() {
 Session& Endpoint::open(Role role, const PeerAddress& peer,
                         std::shared_ptr<const SecureContext> context,
                         std::shared_ptr<const SessionPolicy> policy, double now) {
+  const uint32_t current = slot_of(peer);
   const uint32_t index = take_slot();
   Slot& slot = slots_[index];
   slot.session = std::make_unique<Session>(outbox_, transmitter_, traffic_,
@@ -77,18 +89,14 @@ Session& Endpoint::open(Role role, const PeerAddress& peer,
   ++sessions_by_host_[peer.host_only()];
   ++stats_.handshakesStarted;
 
-  PeerSlots& slots = peers_[peer];
-  if (slots.current == kNoSlot) {
-    slots.current = index;
-  } else {
-    const uint32_t older = slots.candidate;
-    slots.candidate = index;
-    if (older != kNoSlot) {
-      Failure replaced;
-      replaced.kind = FailureKind::kReplaced;
-      slots_[older].session->fail(replaced);
-      settle(older);
-    }
+  if (current == kNoSlot) {
+    peers_.insert(hash(peer), index);
+  } else if (const uint32_t older = std::exchange(slots_[current].candidate, index);
+             older != kNoSlot) {
+    Failure replaced;
+    replaced.kind = FailureKind::kReplaced;
+    slots_[older].session->fail(replaced);
+    settle(older);
   }
   return *slots_[index].session;
 }
@@ -118,7 +126,7 @@ bool Endpoint::admit(const PeerAddress& peer) {
 void Endpoint::receive_merged(Bytes datagrams, size_t segment, const PeerAddress& peer,
                               uint32_t peer_index, double now) {
   const ErrorQueueScope errors;
-  known_ = nullptr;
+  known_ = kNoSlot;
   do {  // an empty datagram is one, too
     const bool tidy = receive_one(datagrams.first(segment), peer, peer_index, now);
     datagrams = datagrams.from(segment);
@@ -145,8 +153,8 @@ void Endpoint::tell_drops(const DropCounts& before, Bytes datagram, const PeerAd
   std::array<uint32_t, kDropReasons> grown{};
   for (size_t i = 0; i < grown.size(); ++i) grown[i] = static_cast<uint32_t>(after[i] - before[i]);
   SessionId about{id_, kNoSlot, 0};
-  const auto known = peers_.find(peer);
-  if (known != peers_.end()) about = slots_[known->second.current].session->id();
+  const uint32_t known = slot_of(peer);
+  if (known != kNoSlot) about = slots_[known].session->id();
   outbox_.append(RecordType::kDropped, about, peer_index, static_cast<uint32_t>(datagram.size),
                  {reinterpret_cast<const uint8_t*>(grown.data()), sizeof grown});
 }
@@ -173,27 +181,25 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
       on_client_hello(first, datagram, peer, peer_index, now)) {
     return false;
   }
-  if (known_ == nullptr) {
-    const auto known = peers_.find(peer);
-    if (known == peers_.end()) {
-      ++stats_.unknownPeerDatagrams;
-      return false;
-    }
-    known_ = &known->second;
+  if (known_ == kNoSlot) known_ = slot_of(peer);
+  const uint32_t current = known_;
+  if (current == kNoSlot) {
+    ++stats_.unknownPeerDatagrams;
+    return false;
   }
-  const PeerSlots slots = *known_;
+  const uint32_t candidate = slots_[current].candidate;
   // While a restarted peer has yet to prove itself, only its handshake can be in clear; a protected
   // record may belong to either, and each of the two drops what it cannot authenticate.
-  if (slots.candidate == kNoSlot) return deliver(slots.current, datagram, now);
-  deliver(slots.candidate, datagram, now);
-  if (first.epoch != 0) deliver(slots.current, datagram, now);
+  if (candidate == kNoSlot) return deliver(current, datagram, now);
+  deliver(candidate, datagram, now);
+  if (first.epoch != 0) deliver(current, datagram, now);
   return false;
 }
 
 void Endpoint::transport_error(const PeerAddress& peer, int error) {
   SessionId about{id_, kNoSlot, 0};
-  const auto known = peers_.find(peer);
-  if (known != peers_.end()) about = slots_[known->second.current].session->id();
+  const uint32_t known = slot_of(peer);
+  if (known != kNoSlot) about = slots_[known].session->id();
   outbox_.append(RecordType::kTransportError, about, static_cast<uint32_t>(error), 0);
 }
 
@@ -226,14 +232,14 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
     ++stats_.malformedDatagrams;
     return true;
   }
-  if (const auto known = peers_.find(peer); known != peers_.end()) {
-    const PeerSlots slots = known->second;
-    for (const uint32_t slot : {slots.current, slots.candidate}) {
+  if (const uint32_t current = slot_of(peer); current != kNoSlot) {
+    const uint32_t candidate = slots_[current].candidate;
+    for (const uint32_t slot : {current, candidate}) {
       if (slot == kNoSlot || !slots_[slot].session->began_with(hello.random)) continue;
       deliver(slot, datagram, now);
       return true;
     }
-    for (const uint32_t slot : {slots.current, slots.candidate}) {
+    for (const uint32_t slot : {current, candidate}) {
       if (slot != kNoSlot && slots_[slot].session->turns_away(hello.random)) return true;
     }
   }
@@ -262,8 +268,7 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   if (!admit(peer)) return true;
   Session& session = open(Role::kServer, peer, listener_->context, listener_->policy, now);
   const uint32_t slot = session.id().slot;
-  outbox_.append(RecordType::kOpen, session.id(), peer_index,
-                 peers_[peer].candidate == slot ? 1 : 0);
+  outbox_.append(RecordType::kOpen, session.id(), peer_index, slot_of(peer) == slot ? 0 : 1);
   session.accept_hello(record, fragment, hello.random, listener_->cookie_exchange);
   deliver(slot, datagram, now);
   return true;
@@ -316,10 +321,12 @@ void Endpoint::on_open(uint32_t slot) {
   slots_[slot].pending = false;
   --pending_;
   ++stats_.handshakesCompleted;
-  const auto known = peers_.find(slots_[slot].session->peer());
-  if (known == peers_.end() || known->second.candidate != slot) return;
-  const uint32_t older = known->second.current;
-  known->second = {slot, kNoSlot};
+  const PeerAddress& peer = slots_[slot].session->peer();
+  const uint32_t older = slot_of(peer);
+  if (older == kNoSlot || slots_[older].candidate != slot) return;
+  known_ = kNoSlot;
+  peers_.replace(hash(peer), older, slot);
+  slots_[older].candidate = kNoSlot;
   Failure replaced;
   replaced.kind = FailureKind::kReplaced;
   slots_[older].session->fail(replaced);
@@ -339,17 +346,16 @@ void Endpoint::on_closed(uint32_t slot) {
   }
   const auto host = sessions_by_host_.find(session.peer().host_only());
   if (--host->second == 0) sessions_by_host_.erase(host);
-  const auto known = peers_.find(session.peer());
-  if (known == peers_.end()) return;
-  PeerSlots& slots = known->second;
-  if (slots.candidate == slot) {
-    slots.candidate = kNoSlot;
-  } else if (slots.current == slot) {
-    slots = {slots.candidate, kNoSlot};
-    if (slots.current == kNoSlot) {
-      known_ = nullptr;
-      peers_.erase(known);
+  const uint32_t current = slot_of(session.peer());
+  if (current == slot) {
+    known_ = kNoSlot;
+    if (entry.candidate == kNoSlot) {
+      peers_.erase(hash(session.peer()), slot);
+    } else {
+      peers_.replace(hash(session.peer()), slot, std::exchange(entry.candidate, kNoSlot));
     }
+  } else if (current != kNoSlot && slots_[current].candidate == slot) {
+    slots_[current].candidate = kNoSlot;
   }
 }
 

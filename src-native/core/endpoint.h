@@ -8,6 +8,7 @@
 #include "core/cookie.h"
 #include "core/outbox.h"
 #include "core/peer_address.h"
+#include "core/peer_table.h"
 #include "core/session.h"
 #include "core/stats.h"
 #include "core/timer_queue.h"
@@ -97,15 +98,14 @@ class Endpoint {
     uint32_t generation = 0;
     bool counted = false;  // among active_, and the sessions of its host
     bool pending = false;  // among pending_
-  };
-
-  // The sessions of one peer address. A ClientHello with a valid cookie from a peer that has a
-  // session starts a candidate beside it, which takes its place when its handshake has succeeded
-  // (RFC 6347 section 4.2.8).
-  struct PeerSlots {
-    uint32_t current = kNoSlot;
+    // A ClientHello with a valid cookie from a peer that has a session starts another beside it,
+    // which takes its place when its handshake has succeeded (RFC 6347 section 4.2.8).
     uint32_t candidate = kNoSlot;
   };
+
+  // The slot of the session at that address, not of a candidate; or kNoSlot.
+  uint32_t slot_of(const PeerAddress& peer) const;
+  uint32_t hash(const PeerAddress& peer) const;
 
   // These three: true when an open session took it, and neither its state nor OpenSSL's error queue
   // has anything to be dealt with before the next datagram of a run.
@@ -136,11 +136,10 @@ class Endpoint {
   std::unique_ptr<CookieJar> cookies_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
-  uint64_t hash_seed_;
-  std::unordered_map<PeerAddress, PeerSlots, PeerAddressHash> peers_;
-  // The entry of the peer whose datagrams are being received, when it has been looked up. Entries
-  // stay where they are until they are erased.
-  const PeerSlots* known_ = nullptr;
+  PeerAddressHash hash_;
+  PeerTable peers_;
+  // Of the peer whose datagrams are being received, when it has been looked up.
+  uint32_t known_ = kNoSlot;
   uint32_t unsettled_ = kNoSlot;  // to be settled when all datagrams of the run are dealt with
   std::unordered_map<PeerAddress, uint32_t, PeerAddressHash> sessions_by_host_;
   TimerQueue timers_;

@@ -59,10 +59,11 @@ class PeerAddress {
   }
 
  private:
-  std::array<uint8_t, kMaxHost + 2> bytes_{};
-  std::array<uint8_t, kMaxLocal> local_{};
+  // In this order the comparison of two IP addresses looks at one line of the cache.
   uint8_t size_ = 0;
   uint8_t local_size_ = 0;
+  std::array<uint8_t, kMaxHost + 2> bytes_{};
+  std::array<uint8_t, kMaxLocal> local_{};
 };
 
 // FNV-1a from a random start, so that nobody can choose addresses that fall into one bucket.
