@@ -15,6 +15,8 @@ import type { DatagramReceiver, DatagramTransport, Peer } from './transport';
 /** What a session's records are handed to: a DTLSSocket, seen from below. */
 export interface SessionHandler {
   readonly peer: Peer;
+  /** Its messages need not outlive the handlers that they are given to. */
+  readonly borrowsMessages: boolean;
   /** `type` is anything but TRANSMIT and PACKET. After CLOSE nothing comes any more. */
   onRecord(type: number, a: number, b: number, bytes: Buffer): void;
   /** The transport had an error that concerns this session's peer. */
@@ -390,7 +392,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     generation: number,
     a: number,
     b: number,
-    bytes: Buffer,
+    record: number,
   ): void {
     if (type === RecordType.Sent) {
       const callback = this.#sendCallbacks.get(a);
@@ -403,18 +405,20 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
       return;
     }
     if (type === RecordType.Dropped) {
-      this.#onDropped(slot, generation, a, b, bytes);
+      this.#onDropped(slot, generation, a, b, outbox.bytes(record));
       return;
     }
     if (slot === NO_SLOT) {
       const peer = this.#peerAt(a);
-      if (peer !== undefined) this.#server?.onPacket(bytes, peer);
+      if (peer !== undefined) this.#server?.onPacket(outbox.bytes(record), peer);
       return;
     }
     const entry = this.#sessions[slot];
     // Written for a session whose slot has been released since.
     if (entry?.generation !== generation) return;
-    entry.handler.onRecord(type, a, b, bytes);
+    const { handler } = entry;
+    const borrowed = type === RecordType.Message && handler.borrowsMessages;
+    handler.onRecord(type, a, b, borrowed ? outbox.borrow(record) : outbox.bytes(record));
   }
 
   #peerAt(index: number): Peer | undefined {

@@ -46,14 +46,14 @@ export interface RecordSink {
     token: number,
     datagram: Buffer,
   ): void;
-  /** Anything else; may run the user's code. `bytes` is the caller's to keep. */
+  /** Anything else; may run the user's code. Its bytes: `outbox.bytes(record)`, or `outbox.borrow(record)`. */
   dispatch(
     type: number,
     slot: number,
     generation: number,
     a: number,
     b: number,
-    bytes: Buffer,
+    record: number,
   ): void;
 }
 
@@ -78,14 +78,16 @@ type MakeBuffer = new (memory: ArrayBuffer, offset: number, length: number) => B
 const FastBuffer = (Buffer as unknown as { readonly [Symbol.species]: MakeBuffer })[Symbol.species];
 
 /**
- * Drains what native code wrote, for all endpoints of this thread. Records are taken in passes: bytes
- * are made safe and datagrams leave first, then events run. A handler that calls down again appends
- * records for the next pass; only the outermost drain empties the memory.
+ * Drains what native code wrote, for all endpoints of this thread. Records are taken in passes: datagrams
+ * leave first, then events run. A handler that calls down again appends records for the next pass; only the
+ * outermost drain empties the memory, and what somebody may keep has been made safe before.
  */
 class Outbox {
   readonly #control = new Uint32Array(2);
   readonly #records = new Uint32Array(RECORDS * WORDS);
   #arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
+  // The arena is all of it, so that an offset in one is an offset in the other.
+  #arenaMemory = this.#arena.buffer;
   #arenaKept = false;
   readonly #sinks = new Map<number, RecordSink>();
   // The one asked for last: as a rule the next record is for it, too.
@@ -96,6 +98,10 @@ class Outbox {
   // The pass under way. It outlives a handler that throws, so that nobody else's records are lost.
   #next = 0;
   #end = 0;
+  // Its bytes, in the arena, and where they are safe, once somebody has asked for some.
+  #start = 0;
+  #used = 0;
+  #safe = false;
   #slab = NO_BYTES;
   #slabMemory: ArrayBuffer = NO_BYTES.buffer;
   // To be added to the offset of a record, for that of its bytes in the memory.
@@ -185,12 +191,13 @@ class Outbox {
     return this.#records[record * WORDS + word] ?? 0;
   }
 
-  /** Copies the bytes of new records and sends their datagrams. False: nothing is left. */
+  /** Takes the new records and sends their datagrams. False: nothing is left. */
   #beginPass(): boolean {
     let count = this.#control[0] ?? 0;
     if (count === this.#end) {
       if (this.#arenaKept) {
         this.#arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
+        this.#arenaMemory = this.#arena.buffer;
         this.#arenaKept = false;
         this.native.reset(this.#arena);
       } else {
@@ -200,18 +207,9 @@ class Outbox {
       count = this.#control[0] ?? 0;
       if (count === 0) return false;
     }
-    const start = this.#word(this.#end, 6);
-    const used = (this.#control[1] ?? 0) - start;
-    if (used >= KEPT_BYTES) {
-      // Nothing is written there again before the reset, and after it there is another arena.
-      this.#slab = this.#arena.subarray(start, start + used);
-      this.#arenaKept = true;
-    } else {
-      this.#slab = this.#takeSlab(used);
-      this.#arena.copy(this.#slab, 0, start, start + used);
-    }
-    this.#slabMemory = this.#slab.buffer;
-    this.#slabShift = this.#slab.byteOffset - start;
+    this.#start = this.#word(this.#end, 6);
+    this.#used = (this.#control[1] ?? 0) - this.#start;
+    this.#safe = false;
     this.#next = this.#end;
     this.#end = count;
     for (let record = this.#next; record < count; ++record) {
@@ -222,7 +220,7 @@ class Outbox {
           this.#word(record, 3),
           this.#word(record, 4),
           this.#word(record, 5),
-          this.#bytes(record),
+          this.bytes(record),
         );
       } else if (type === RecordType.Open) {
         this.#sink(this.#word(record, 1))?.open(
@@ -233,6 +231,22 @@ class Outbox {
       }
     }
     return true;
+  }
+
+  /** Puts the bytes of the pass under way where nothing is written any more. */
+  #makeSafe(): void {
+    const [start, used] = [this.#start, this.#used];
+    if (used >= KEPT_BYTES) {
+      // Nothing is written there again before the reset, and after it there is another arena.
+      this.#slab = this.#arena.subarray(start, start + used);
+      this.#arenaKept = true;
+    } else {
+      this.#slab = this.#takeSlab(used);
+      this.#arena.copy(this.#slab, 0, start, start + used);
+    }
+    this.#slabMemory = this.#slab.buffer;
+    this.#slabShift = this.#slab.byteOffset - start;
+    this.#safe = true;
   }
 
   /** Memory for the bytes of a pass: a run of a slab that many small passes share. */
@@ -259,7 +273,7 @@ class Outbox {
         this.#word(record, 3),
         this.#word(record, 4),
         this.#word(record, 5),
-        this.#bytes(record),
+        record,
       );
     }
     const after = this.#afterPass;
@@ -273,12 +287,19 @@ class Outbox {
     this.#afterPass.push(call);
   }
 
-  #bytes(record: number): Buffer {
+  /** The bytes of a record that is being dispatched, to be kept by whoever asks for them. */
+  bytes(record: number): Buffer {
     const length = this.#word(record, 7);
     if (length === 0) return NO_BYTES;
+    if (!this.#safe) this.#makeSafe();
     // A pass with one message is the rule: its bytes are the whole slab.
     if (length === this.#slab.length) return this.#slab;
     return new FastBuffer(this.#slabMemory, this.#word(record, 6) + this.#slabShift, length);
+  }
+
+  /** The same where they lie: until the pass is over, and something else is written there. */
+  borrow(record: number): Buffer {
+    return new FastBuffer(this.#arenaMemory, this.#word(record, 6), this.#word(record, 7));
   }
 }
 

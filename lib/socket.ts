@@ -71,6 +71,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   #needDrain = false;
   #batch: Buffer[] = [];
   #copyMessages = false;
+  #borrowMessages = false;
   #heartbeats: Heartbeats | undefined;
   #idle: IdleTimer | undefined;
   #mtu = 0;
@@ -171,6 +172,11 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   get peer(): Peer {
     if (this.#peer === undefined) throw new Error('the peer is not known yet');
     return this.#peer;
+  }
+
+  /** @internal */
+  get borrowsMessages(): boolean {
+    return this.#borrowMessages;
   }
 
   address(): AddressInfo | Record<string, never> {
@@ -593,6 +599,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   #onSecure(what: number, verifyResult: number, alpnProtocol: Buffer): void {
     this.#copyMessages = this.#options.copyMessages;
+    this.#borrowMessages = this.#options.borrowMessages;
     // close() came in a handler of the same pass, after the core had written this.
     if (this.#state !== 'opening') return;
     this.#state = 'open';

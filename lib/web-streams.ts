@@ -7,6 +7,7 @@ import {
 } from 'node:stream/web';
 
 import type { DTLSError } from './errors';
+import { ownCopy } from './session/messages';
 import type { DTLSSocket } from './socket';
 import { checkNames, checkObject, integer } from './validate';
 
@@ -52,8 +53,8 @@ export function readableOf(
     {
       start(controller) {
         const onMessage = (message: Buffer): void => {
-          if ((controller.desiredSize ?? 0) > 0) controller.enqueue(message);
-          else dropped += 1;
+          if ((controller.desiredSize ?? 0) <= 0) dropped += 1;
+          else controller.enqueue(socket.borrowsMessages ? ownCopy(message) : message);
         };
         const onError = (error: DTLSError): void => {
           stop();

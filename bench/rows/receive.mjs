@@ -3,7 +3,8 @@ import { overDgram, start } from '../processes.mjs';
 
 /** A handler on the server against one on a plain socket, and against C; senders in C that outrun them. */
 export async function measure({ credentials, rounds, milliseconds }) {
-  const [dtls, dgram, batches, plain, program, sender] = await Promise.all([
+  const [dtls, borrowing, dgram, batches, plain, program, sender] = await Promise.all([
+    start('dtls', credentials),
     start('dtls', credentials),
     start('dtls', credentials, overDgram),
     start('dtls', credentials),
@@ -12,6 +13,7 @@ export async function measure({ credentials, rounds, milliseconds }) {
     start('native', credentials),
   ]);
   const toDtls = await sender.call('connect', await dtls.call('serve'));
+  const toBorrowing = await sender.call('connect', await borrowing.call('serve', { borrowMessages: true }));
   const toDgram = await sender.call('connect', await dgram.call('serve'));
   const toBatches = await sender.call('connect', await batches.call('serveBatches'));
   const toPlain = await sender.call('connectPlain', await plain.call('serve'));
@@ -32,6 +34,7 @@ export async function measure({ credentials, rounds, milliseconds }) {
   };
   const subjects = (size, merged) => ({
     ours: () => whileSending(toDtls, size, merged, () => dtls.call('received', milliseconds)),
+    borrowed: () => whileSending(toBorrowing, size, merged, () => borrowing.call('received', milliseconds)),
     overDgram: () => whileSending(toDgram, size, merged, () => dgram.call('received', milliseconds)),
     plainly: () => whileSending(toPlain, size, merged, () => plain.call('received', milliseconds)),
     inC: () =>
@@ -40,7 +43,7 @@ export async function measure({ credentials, rounds, milliseconds }) {
 
   const rows = [];
   for (const size of [1200, 200, 64]) {
-    const { ours, overDgram: dgramRates, plainly, inC } = await alternate(rounds, subjects(size, true));
+    const { ours, borrowed, overDgram: dgramRates, plainly, inC } = await alternate(rounds, subjects(size, true));
     const at1200 = size === 1200;
     const name = `receive ${size} bytes`;
     const common = { unit: 'messages' };
@@ -55,6 +58,8 @@ export async function measure({ credentials, rounds, milliseconds }) {
         versus: 'C program, GRO',
         target: at1200 ? 0.85 : undefined,
       }),
+      ...rowsOfRates({ ...common, name: `${name}, borrowed`, ours: borrowed, reference: plainly, versus }),
+      ...rowsOfRates({ ...common, name: `${name}, borrowed`, ours: borrowed, reference: inC, versus: 'C program, GRO' }),
       ...rowsOfRates({ ...common, name: `${name}, transport 'dgram'`, ours: dgramRates, reference: plainly, versus }),
     );
   }
@@ -83,6 +88,6 @@ export async function measure({ credentials, rounds, milliseconds }) {
       target: 1,
     }),
   );
-  for (const side of [dtls, dgram, batches, plain, program, sender]) side.stop();
+  for (const side of [dtls, borrowing, dgram, batches, plain, program, sender]) side.stop();
   return rows;
 }

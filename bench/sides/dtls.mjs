@@ -23,12 +23,12 @@ async function listen(onSession, options = {}) {
   return server;
 }
 
-export async function serve() {
+export async function serve(options) {
   const server = await listen((session) => {
     session.on('message', () => {
       ++counter.count;
     });
-  });
+  }, options);
   return server.address().port;
 }
 

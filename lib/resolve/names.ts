@@ -11,6 +11,7 @@ const COMMON_OPTIONS = [
   'retransmission',
   'mtu',
   'idleTimeout',
+  'borrowMessages',
   'copyMessages',
   'heartbeat',
   'srtpProfiles',

@@ -34,6 +34,7 @@ export interface ResolvedSession {
   readonly rejectUnauthorized: boolean;
   readonly mtu: number;
   readonly heartbeat: ResolvedHeartbeat;
+  readonly borrowMessages: boolean;
   readonly copyMessages: boolean;
   readonly qlogDir: string | undefined;
   /** `keylog`: secrets leave native code only when somebody listens, or SSLKEYLOGFILE is set. */
@@ -129,6 +130,14 @@ export function resolveSession(
     longestWait,
   );
   const copyMessages = flag('copyMessages', options.copyMessages, false);
+  const borrowMessages = flag('borrowMessages', options.borrowMessages, false);
+  if (borrowMessages && copyMessages) {
+    throw usageError(
+      'ERR_DTLS_CONFLICTING_OPTIONS',
+      "'borrowMessages' asks for messages without memory of their own, 'copyMessages' for such with it",
+      'Leave one of them out.',
+    );
+  }
   const idleTimeout = inRange('idleTimeout', options.idleTimeout, 0, 0, longestWait);
   const heartbeat = resolveHeartbeat(options.heartbeat);
   const extendedMasterSecret = flag(
@@ -154,6 +163,7 @@ export function resolveSession(
     rejectUnauthorized,
     mtu,
     heartbeat,
+    borrowMessages,
     copyMessages,
     qlogDir: qlogDirectory(text('qlogDir', options.qlogDir)),
     policy: (keylog) => {

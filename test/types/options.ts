@@ -71,6 +71,7 @@ const ofBoth: Every<Session> = {
   retransmission: [{ initial: 1, max: 2, backoff: 1.5 }, {}, undefined],
   mtu: [1200, undefined],
   idleTimeout: [0, undefined],
+  borrowMessages: [true, undefined],
   copyMessages: [true, undefined],
   ALPNProtocols: [['coap'], view, undefined],
   heartbeat: [true, { mode: 'peer_not_allowed_to_send', interval: 1, timeout: 1, retries: 0 }, undefined],

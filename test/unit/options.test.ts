@@ -106,6 +106,7 @@ describe('options', () => {
       ['allowPartialTrustChain', 'yes'],
       ['sessionTimeout', '300'],
       ['ticketKeys', 'x'.repeat(48)],
+      ['borrowMessages', 1],
       ['copyMessages', 'yes'],
       ['requireExtendedMasterSecret', 1],
       ['srtpProfiles', 'SRTP_AES128_CM_SHA1_80'],
@@ -323,6 +324,11 @@ describe('options', () => {
     it('ALPNProtocols beside ALPNCallback', () => {
       const error = ofServer({ ALPNProtocols: ['x'], ALPNCallback: () => 'x' });
       expectUsage(error, 'ERR_DTLS_CONFLICTING_OPTIONS', 'ALPNProtocols');
+    });
+
+    it('borrowMessages beside copyMessages', () => {
+      const error = ofServer({ borrowMessages: true, copyMessages: true });
+      expectUsage(error, 'ERR_DTLS_CONFLICTING_OPTIONS', 'borrowMessages');
     });
 
     it('minVersion above maxVersion', () => {
