@@ -79,6 +79,18 @@ describe('endings', () => {
       setTimeout(() => client.close(), 60);
       await closed;
     });
+
+    it('setTimeout in its own handler takes the place of the timer that was there', async () => {
+      const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+      const { client } = await openPsk();
+      client.on('timeout', () => client.setTimeout(5));
+      client.setTimeout(5);
+      await next(client, 'timeout');
+      const before = timers();
+      // With a second timer left behind each time there would be one more now, and many more soon.
+      for (let i = 0; i < 4; ++i) await next(client, 'timeout');
+      expect(timers()).to.be.at.most(before);
+    });
   });
 
   describe('AbortSignal', () => {
