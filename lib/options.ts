@@ -67,7 +67,8 @@ export interface SessionOptions {
    * A message is valid until the handlers of its `message` event return, or of `messages`: then its memory is used
    * again, so that it stays in the processor's caches. For those who pass on or parse what comes, and keep nothing:
    * a sixth to a third more messages of 1200 bytes a second. Copy what is needed later, also after an `await`:
-   * `Buffer.from(message)`. Streams and `for await` loops do so by themselves. Default false.
+   * `Buffer.from(message)`; and what is given to a socket of `node:dgram` or `net`, which may read it later. `send` of
+   * this package, streams and `for await` loops do so by themselves. Default false.
    */
   borrowMessages?: boolean | undefined;
   /** Application protocols (RFC 7301), the preferred one first; on a server its order counts. */
