@@ -4,7 +4,13 @@
       "target_name": "dgram_dtls_bench",
       "sources": [
         "native/addon.cc",
+        "native/handshakes.cc",
+        "native/many_sessions.cc",
+        "native/memory.cc",
+        "native/memory_client.cc",
         "native/memory_link.cc",
+        "native/receivers.cc",
+        "native/senders.cc",
         "native/tls.cc",
         "native/udp.cc"
       ],
