@@ -7,6 +7,7 @@ const BAR = 13;
 const GAP = 3;
 const GROUP_GAP = 18;
 const OURS = { label: 'dgram-dtls', color: '#1d4ed8' };
+const BORROWED = { label: 'dgram-dtls, borrowed', color: '#3b82f6' };
 const OVER_DGRAM = { label: 'dgram-dtls over node:dgram', color: '#93c5fd' };
 const PLAIN = '#9ca3af';
 const C = '#4b5563';
@@ -26,8 +27,8 @@ function groupsOf(rows) {
   };
   for (const { name, unit, versus, runs } of rows) {
     if (unit !== 'messages/s' || name.includes('by CPU time')) continue;
-    const group = name.replace(", transport 'dgram'", '');
-    put(group, group === name ? OURS : OVER_DGRAM, runs.ours);
+    const [group, how] = name.split(/(?<=bytes), (?=borrowed|transport)/);
+    put(group, how === undefined ? OURS : how === 'borrowed' ? BORROWED : OVER_DGRAM, runs.ours);
     const color = versus.startsWith('C ') ? C : versus.startsWith('node:dgram') ? PLAIN : PEER;
     put(group, { label: versus, color }, runs.reference);
   }
