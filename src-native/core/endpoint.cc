@@ -251,7 +251,7 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   if (listener_->cookie_exchange) {
     // A hello with a cookie is always the client's second message (RFC 6347 section 4.2.2).
     if (hello.cookie.size == 0 || fragment.message_sequence != 1 ||
-        fragment.message_length > HelloAssembly::kMaxMessage) {
+        fragment.message_length > kMaxHello) {
       send_hello_verify_request(record, peer, hello.random, peer_index, now);
       return true;
     }
@@ -261,7 +261,7 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
       return true;
     }
     ++stats_.cookiesAccepted;
-  } else if (fragment.message_length > HelloAssembly::kMaxMessage) {
+  } else if (fragment.message_length > kMaxHello) {
     ++stats_.malformedDatagrams;
     return true;
   }
@@ -392,7 +392,7 @@ void Endpoint::answer_hello(uint32_t slot, uint32_t generation, HelloAnswer answ
   const ErrorQueueScope errors;
   Session* session = find(slot, generation);
   if (session == nullptr) return;
-  session->answer_hello(std::move(answer), now);
+  session->answer_hello(std::move(answer), scratch_.data(), now);
   settle(slot);
 }
 
@@ -401,7 +401,7 @@ void Endpoint::answer_session(uint32_t slot, uint32_t generation, Bytes stored, 
   const ErrorQueueScope errors;
   Session* session = find(slot, generation);
   if (session == nullptr) return;
-  session->answer_session(stored, refused, now);
+  session->answer_session(stored, refused, scratch_.data(), now);
   settle(slot);
 }
 

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "core/client_hello.h"
+#include "core/psk_lookahead.h"
 #include "core/raw_public_key.h"
 
 namespace dtls {
@@ -91,10 +92,7 @@ bool Session::create_ssl() {
     if (policy_->request_ocsp && SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp) != 1) {
       return false;
     }
-    if (policy_->ask_psk) {
-      SSL_set_psk_client_callback(ssl, psk_client_callback);
-      handshake_->psk_hint = std::make_unique<PskHintReader>();
-    }
+    if (policy_->ask_psk) SSL_set_psk_client_callback(ssl, psk_client_callback);
     SSL_set_connect_state(ssl);
   } else {
     int mode = SSL_VERIFY_NONE;
@@ -110,7 +108,6 @@ bool Session::create_ssl() {
           SSL_use_psk_identity_hint(ssl, policy_->psk_identity_hint.c_str()) != 1) {
         return false;
       }
-      handshake_->psk_identity = std::make_unique<PskIdentityReader>();
     }
     SSL_set_accept_state(ssl);
   }
@@ -149,7 +146,9 @@ bool Session::begin_anew(double now) {
 void Session::fail_handshake(double now) {
   Failure failure = handshake_failure();
   if (failure.kind == FailureKind::kHandshakeTimeout) {
-    failure.kind = timeout_kind();
+    const Failure named = timeout_failure();
+    failure.kind = named.kind;
+    failure.detail = named.detail;
     if (begin_anew(now)) return;
   }
   fail(failure);
@@ -168,17 +167,17 @@ void Session::accept_hello(const RecordView& record, const FragmentView& fragmen
                            bool cookie_verified) {
   std::copy_n(random.data, kRandomSize, hello_random_.data());
   hello_sequence_ = record.sequence;
-  handshake_->hello = std::make_unique<HelloAssembly>(record, fragment);
+  handshake_->hello = std::make_unique<HandshakeMessage>(record.version, fragment);
+  handshake_->next_number_in = record.sequence;
   handshake_->cookie_verified = cookie_verified;
 }
 
 // The hello is whole. There is no SSL yet: one that is made when the answer is known has all that
 // its context says, and while the answer is open the peer costs no more than its hello.
-void Session::on_hello(double now) {
+void Session::on_hello(uint8_t* scratch, double now) {
   ClientHelloView hello;
-  const Bytes body = handshake_->hello->record().from(kRecordHeaderSize + kHandshakeHeaderSize);
   handshake_->questions = policy_->hello_questions;
-  if (parse_client_hello(body, hello)) {
+  if (parse_client_hello(handshake_->hello->body(), hello)) {
     const Bytes name = hello.server_name;
     handshake_->server_name.assign(name.data, name.data + name.size);
     const auto asks = [this](uint32_t about) { return (policy_->hello_questions & about) != 0; };
@@ -189,27 +188,29 @@ void Session::on_hello(double now) {
       return;
     }
   }
-  consider_session(now);
+  consider_session(scratch, now);
 }
 
-void Session::answer_hello(HelloAnswer answer, double now) {
+void Session::answer_hello(HelloAnswer answer, uint8_t* scratch, double now) {
   if (!waits_for(LookupKind::kClientHello)) return;
   handshake_->question.reset();
   handshake_->cause = answer.refusal;
   handshake_->protocols = std::move(answer.protocols);
   if (answer.context) context_ = std::move(answer.context);
   if (answer.policy) use_policy(std::move(answer.policy));
-  consider_session(now);
+  consider_session(scratch, now);
 }
 
-void Session::begin_server(double now) {
-  const std::unique_ptr<HelloAssembly> hello = std::move(handshake_->hello);
+void Session::begin_server(uint8_t* scratch, double now) {
+  const std::unique_ptr<HandshakeMessage> hello = std::move(handshake_->hello);
   if (!create_ssl()) {
     fail(failure_from_openssl(FailureKind::kInternal));
     return;
   }
   const ErrorQueueScope errors;
-  offer(hello->record());
+  size_t offset = 0;
+  const std::vector<uint8_t> record = hello->record(offset, handshake_->next_number_in++);
+  offer({record.data(), record.size()});
   if (handshake_->cookie_verified) {
     // The endpoint has verified the cookie; DTLSv1_listen moves a fresh SSL behind the cookie
     // exchange: it expects message 1 next and goes on from the hello's record number (RFC 6347
@@ -223,6 +224,7 @@ void Session::begin_server(double now) {
   }
   begin_handshake(now);
   take_back();
+  if (handshake_) replay(handshake_->waiting.take(), scratch, now);
 }
 
 bool Session::began_with(Bytes random) const {
@@ -257,17 +259,15 @@ void Session::park(LookupKind kind, Bytes about) {
 
 void Session::resume(uint8_t* scratch, double now) {
   handshake_->question.reset();
+  // What waits outlives the handshake, which may end with this answer.
+  const std::vector<std::vector<uint8_t>> waiting = handshake_->waiting.take();
   begin_handshake(now);
-  while (handshake_ && !handshake_->question && !handshake_->waiting.empty()) {
-    const std::vector<uint8_t> waiting = std::move(handshake_->waiting.front());
-    handshake_->waiting.pop_front();
-    handshake_->waiting_bytes -= waiting.size();
-    Bytes bytes{waiting.data(), waiting.size()};
-    RecordView record;
-    if (!take_record(bytes, record)) continue;
-    on_record(record, scratch, now);
-    if (state_ == SessionState::kClosed) return;
+  if (state_ == SessionState::kOpen) {
+    const ErrorQueueScope errors;
+    read_messages(scratch);  // OpenSSL has kept what came before the end of the handshake
   }
+  feed_messages(scratch, now);
+  replay(waiting, scratch, now);
   if (handshake_) feed_early(scratch, now);
 }
 
@@ -276,7 +276,7 @@ void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch
   if (handshake_->hello) {  // there is no SSL yet: it is about a session
     handshake_->question.reset();
     if (found) confirm_session_psk(key);
-    consider_session(now);
+    consider_session(scratch, now);
     return;
   }
   Handshake& handshake = *handshake_;
@@ -449,9 +449,7 @@ double Session::deadline() const {
 void Session::advance(double now) {
   if (state_ == SessionState::kClosed) return;
   if (now >= handshake_deadline_) {
-    Failure failure;
-    failure.kind = timeout_kind();
-    fail(failure);
+    fail(timeout_failure());
     return;
   }
   if (state_ == SessionState::kOpen && policy_->idle_timeout > 0 &&

@@ -2,7 +2,6 @@
 #define DGRAM_DTLS_CORE_SESSION_H_
 
 #include <array>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,12 +13,12 @@
 #include "core/error.h"
 #include "core/fingerprint.h"
 #include "core/heartbeat.h"
-#include "core/hello_assembly.h"
+#include "core/held_records.h"
 #include "core/key_block.h"
+#include "core/message_assembly.h"
 #include "core/openssl_ptr.h"
 #include "core/outbox.h"
 #include "core/peer_address.h"
-#include "core/psk_lookahead.h"
 #include "core/record_mac.h"
 #include "core/record_protection.h"
 #include "core/replay_window.h"
@@ -138,9 +137,9 @@ class Session final : private DatagramPort {
   void advance(double now);
 
   // Answers to LOOKUP records. Too late or unasked: ignored.
-  void answer_hello(HelloAnswer answer, double now);
+  void answer_hello(HelloAnswer answer, uint8_t* scratch, double now);
   // `session`: as kNewSession brought it; empty for none. Refused: the handshake ends.
-  void answer_session(Bytes session, bool refused, double now);
+  void answer_session(Bytes session, bool refused, uint8_t* scratch, double now);
   void answer_new_session(uint8_t* scratch, double now);
   void answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now);
   void answer_identity(bool accepted, uint8_t* scratch, double now);
@@ -203,17 +202,20 @@ class Session final : private DatagramPort {
     bool psk_found = false;
     bool ticket_received = false;
     PeerIdentity peer_identity = PeerIdentity::kUnasked;
-    std::unique_ptr<HelloAssembly> hello;           // until the SSL is made
+    std::unique_ptr<HandshakeMessage> hello;        // until the SSL is made
     std::optional<std::vector<uint8_t>> protocols;  // the answer to the hello, as on the wire
     std::vector<uint8_t> refused_protocols;         // those of the client, when none is shared
-    std::unique_ptr<PskIdentityReader> psk_identity;
-    std::unique_ptr<PskHintReader> psk_hint;
-    std::vector<uint8_t> held_done;      // a ServerHelloDone that came too early
+    MessageAssembly messages;
+    // OpenSSL gets the peer's records in clear under numbers of ours, since they are cut anew.
+    uint64_t next_number_in = 0;
+    bool psk_asked = false;
+    std::vector<uint8_t> psk_hint;
     std::optional<LookupKind> question;  // open: records wait
-    std::deque<std::vector<uint8_t>> waiting;
-    size_t waiting_bytes = 0;
-    std::vector<std::vector<uint8_t>> early;  // protected records that came before their keys
-    size_t early_bytes = 0;
+    // While a question is open the peer may retransmit, but what it has to say is bounded by a
+    // flight.
+    HeldRecords waiting{64, size_t{64} * 1024};
+    // Protected records that came before their keys: a Finished, and first messages.
+    HeldRecords early{16, size_t{32} * 1024};
     std::vector<uint8_t> psk_key;  // cleansed on destruction
     std::vector<uint8_t> offered_identity;
     // Server: the answers of this handshake, by the own certificate that each is about.
@@ -240,15 +242,19 @@ class Session final : private DatagramPort {
   void begin_handshake(double now);
   bool begin_anew(double now);
   void fail_handshake(double now);
-  void on_hello(double now);
-  void begin_server(double now);
+  void on_hello(uint8_t* scratch, double now);
+  void begin_server(uint8_t* scratch, double now);
 
   void on_record(const RecordView& record, uint8_t* scratch, double now);
   bool is_of_earlier_attempt(const RecordView& record) const {
     return role_ == Role::kClient && record.epoch == 0 && record.sequence < first_sequence_;
   }
   void keep(const RecordView& record);
-  bool question_comes_first(const RecordView& record);
+  void replay(const std::vector<std::vector<uint8_t>>& held, uint8_t* scratch, double now);
+  void on_handshake_record(const RecordView& record, uint8_t* scratch, double now);
+  void feed_messages(uint8_t* scratch, double now);
+  void feed_in_clear(const RecordView& record, uint8_t* scratch, double now);
+  bool question_comes_first(const HandshakeMessage& message);
   void park(LookupKind kind, Bytes about);
   bool parked() const { return handshake_ && handshake_->question; }
   bool waits_for(LookupKind kind) const { return parked() && handshake_->question == kind; }
@@ -259,7 +265,7 @@ class Session final : private DatagramPort {
   void fix_suite();
   void established(double now);
   void update_retransmission(double now);
-  FailureKind timeout_kind() const;
+  Failure timeout_failure() const;
   Failure handshake_failure();
   Failure session_failure(FailureKind fallback) const;
   void emit_close(const Failure& failure);
@@ -276,7 +282,7 @@ class Session final : private DatagramPort {
   // session_resumption.cc
   bool bind_sessions();
   bool verify_chain(X509_STORE_CTX* store);
-  void consider_session(double now);
+  void consider_session(uint8_t* scratch, double now);
   bool ask_session_psk(Bytes ticket, double now);
   void confirm_session_psk(Bytes key);
   bool may_resume(const SSL_SESSION* session) const;
@@ -313,7 +319,6 @@ class Session final : private DatagramPort {
                                  int size, void* arg);
   bool knows_incoming_mac();
   MacVerdict judge_mac(const RecordView& record);
-  void keep_early(const RecordView& record);
   void feed_early(uint8_t* scratch, double now);
   bool lacks_required_master_secret() const;
   void refuse_master_secret();

@@ -6,14 +6,6 @@
 
 namespace dtls {
 
-namespace {
-
-// What may arrive before the keys that it is protected with: a Finished, and first messages.
-constexpr size_t kMaxEarlyRecords = 16;
-constexpr size_t kMaxEarlyBytes = size_t{32} * 1024;
-
-}  // namespace
-
 // Of the peer's hello, in either role. OpenSSL has no other way to ask.
 void Session::extension_callback(SSL* ssl, int /*from_server*/, int type,
                                  const unsigned char* /*data*/, int /*size*/, void* /*arg*/) {
@@ -46,29 +38,11 @@ Session::MacVerdict Session::judge_mac(const RecordView& record) {
   return MacVerdict::kForged;
 }
 
-void Session::keep_early(const RecordView& record) {
-  if (handshake_ && handshake_->early.size() < kMaxEarlyRecords &&
-      handshake_->early_bytes + record.whole.size <= kMaxEarlyBytes) {
-    handshake_->early_bytes += record.whole.size;
-    handshake_->early.emplace_back(record.whole.data, record.whole.data + record.whole.size);
-  } else {
-    count<&TrafficStats::discardedRecords>();
-  }
-}
-
 void Session::feed_early(uint8_t* scratch, double now) {
   if (handshake_->early.empty() || handshake_->question || !ssl_ || !knows_incoming_mac()) {
     return;
   }
-  const std::vector<std::vector<uint8_t>> early = std::move(handshake_->early);
-  handshake_->early.clear();
-  handshake_->early_bytes = 0;
-  for (const std::vector<uint8_t>& bytes : early) {
-    Bytes rest{bytes.data(), bytes.size()};
-    RecordView record;
-    if (state_ == SessionState::kClosed || !take_record(rest, record)) return;
-    on_record(record, scratch, now);
-  }
+  replay(handshake_->early.take(), scratch, now);
 }
 
 // ---- extended master secret ----

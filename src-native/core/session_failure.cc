@@ -1,5 +1,6 @@
 // Why a session failed, in words that help.
 
+#include "core/psk_lookahead.h"
 #include "core/session.h"
 
 namespace dtls {
@@ -91,10 +92,18 @@ Failure Session::handshake_failure() {
 }
 
 // What to call it when the peer did not finish the handshake in time.
-FailureKind Session::timeout_kind() const {
+Failure Session::timeout_failure() const {
   const Handshake& handshake = *handshake_;
-  if (!handshake.heard_anything) return FailureKind::kNoResponse;
-  if (handshake.question) return FailureKind::kLookupTimeout;
+  Failure failure;
+  failure.kind = FailureKind::kHandshakeTimeout;
+  if (!handshake.heard_anything) {
+    failure.kind = FailureKind::kNoResponse;
+    return failure;
+  }
+  if (handshake.question) {
+    failure.kind = FailureKind::kLookupTimeout;
+    return failure;
+  }
   if (ssl_ && is_psk_suite(SSL_get_pending_cipher(ssl_.get()))) {
     // Different keys show as Finished messages that nobody can decrypt, and RFC 6347
     // section 4.1.2.7 has such records dropped in silence: the server sees them, the client only
@@ -102,9 +111,16 @@ FailureKind Session::timeout_kind() const {
     const bool mismatch = role_ == Role::kServer
                               ? handshake.change_cipher_spec_received && handshake.undecrypted > 0
                               : handshake.finished_sent && !handshake.change_cipher_spec_received;
-    if (mismatch) return FailureKind::kPskMismatch;
+    if (mismatch) {
+      failure.kind = FailureKind::kPskMismatch;
+      return failure;
+    }
   }
-  return FailureKind::kHandshakeTimeout;
+  // Dropped when it came: the peer, or somebody else, may have sent a better one.
+  if (const char* complaint = handshake.messages.complaint()) {
+    failure.detail = std::string("what came of the handshake was refused: ") + complaint;
+  }
+  return failure;
 }
 
 }  // namespace dtls

@@ -3,15 +3,12 @@
 
 #include <algorithm>
 
+#include "core/psk_lookahead.h"
 #include "core/session.h"
 
 namespace dtls {
 
 namespace {
-
-// While a question is open the peer may retransmit, but what it has to say is bounded by a flight.
-constexpr size_t kMaxWaitingRecords = 64;
-constexpr size_t kMaxWaitingBytes = size_t{64} * 1024;
 
 // Handshake messages that only the other role sends, RFC 5246 section 7.3.
 bool is_from_other_role(uint8_t type, Role receiver) {
@@ -20,6 +17,7 @@ bool is_from_other_role(uint8_t type, Role receiver) {
     case SSL3_MT_CERTIFICATE_VERIFY:
     case SSL3_MT_CLIENT_KEY_EXCHANGE:
       return receiver == Role::kServer;
+    case SSL3_MT_HELLO_REQUEST:
     case SSL3_MT_SERVER_HELLO:
     case DTLS1_MT_HELLO_VERIFY_REQUEST:
     case SSL3_MT_NEWSESSION_TICKET:
@@ -31,6 +29,10 @@ bool is_from_other_role(uint8_t type, Role receiver) {
     default:
       return true;
   }
+}
+
+bool is_handshake_in_clear(const RecordView& record) {
+  return record.epoch == 0 && record.type == static_cast<uint8_t>(ContentType::kHandshake);
 }
 
 // Whether a record in clear is not what its type says, or is what only a peer of the same role
@@ -127,85 +129,134 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
   }
   if (handshake_) {
     handshake_->heard_anything = true;
-    if (handshake_->hello) {
-      // Until the hello is answered the peer can only repeat it.
-      if (handshake_->question) return;
-      FragmentView fragment;
-      Bytes rest = record.fragment;
-      if (record.epoch != 0 || record.type != static_cast<uint8_t>(ContentType::kHandshake)) return;
-      while (take_fragment(rest, fragment)) handshake_->hello->add(fragment);
-      if (handshake_->hello->complete()) on_hello(now);
-      return;
-    }
     if (handshake_->question) {
       keep(record);
+      return;
+    }
+    if (handshake_->hello) {
+      FragmentView fragment;
+      Bytes rest = record.fragment;
+      if (!is_handshake_in_clear(record)) return;
+      while (take_fragment(rest, fragment)) handshake_->hello->add(fragment);
+      if (handshake_->hello->complete()) on_hello(scratch, now);
       return;
     }
     if (is_mere_warning(record)) {
       on_alert(false, record.fragment.data[0], record.fragment.data[1]);
       return;
     }
-    if (question_comes_first(record)) return;
   }
-  feed(record, scratch, now);
-  if (handshake_ && !handshake_->held_done.empty() && !handshake_->question) {
-    const std::vector<uint8_t> held = std::move(handshake_->held_done);
-    handshake_->held_done.clear();
-    Bytes bytes{held.data(), held.size()};
-    RecordView done;
-    if (take_record(bytes, done)) on_record(done, scratch, now);
+  if (!handshake_ || record.epoch != 0) {
+    feed(record, scratch, now);
+  } else if (is_handshake_in_clear(record)) {
+    on_handshake_record(record, scratch, now);
+  } else {
+    feed_in_clear(record, scratch, now);
   }
   if (handshake_) feed_early(scratch, now);
 }
 
-// For resume().
+// Until resume().
 void Session::keep(const RecordView& record) {
-  if (handshake_->waiting.size() < kMaxWaitingRecords &&
-      handshake_->waiting_bytes + record.whole.size <= kMaxWaitingBytes) {
-    handshake_->waiting_bytes += record.whole.size;
-    handshake_->waiting.emplace_back(record.whole.data, record.whole.data + record.whole.size);
-  } else {
-    count<&TrafficStats::discardedRecords>();
+  Handshake& handshake = *handshake_;
+  if (is_handshake_in_clear(record)) {
+    if (handshake.hello) return;  // until the hello is answered the peer can only repeat it
+    Bytes rest = record.fragment;
+    FragmentView fragment;
+    bool repeated = true;
+    while (take_fragment(rest, fragment)) {
+      repeated = repeated && handshake.messages.was_taken(fragment.message_sequence);
+    }
+    if (repeated) return;
+  }
+  if (!handshake.waiting.keep(record)) count<&TrafficStats::discardedRecords>();
+}
+
+// Records that were held have their turn, in the order in which they came. Where another question
+// has come up they wait again.
+void Session::replay(const std::vector<std::vector<uint8_t>>& held, uint8_t* scratch, double now) {
+  for (const std::vector<uint8_t>& bytes : held) {
+    Bytes rest{bytes.data(), bytes.size()};
+    RecordView record;
+    if (state_ == SessionState::kClosed || !take_record(rest, record)) return;
+    on_record(record, scratch, now);
   }
 }
 
-// True: the record was put aside and must not reach OpenSSL yet.
-bool Session::question_comes_first(const RecordView& record) {
-  if (record.epoch != 0 || record.type != static_cast<uint8_t>(ContentType::kHandshake) || !ssl_) {
+void Session::on_handshake_record(const RecordView& record, uint8_t* scratch, double now) {
+  Bytes rest = record.fragment;
+  FragmentView fragment;
+  while (take_fragment(rest, fragment)) {
+    // RFC 5246 section 7.4.1.1: a client that negotiates already ignores it. It has no place in the
+    // order of messages, because OpenSSL, which also makes servers, gives it none.
+    if (fragment.type == static_cast<uint8_t>(HandshakeType::kHelloRequest)) continue;
+    const MessageAssembly::Outcome outcome = handshake_->messages.add(record.version, fragment);
+    // The peer repeats its flight; OpenSSL has nothing to do with that. A HelloVerifyRequest that
+    // comes again, always with message_seq 0, ends here, too.
+    if (outcome == MessageAssembly::Outcome::kRepeated) continue;
+    if (outcome == MessageAssembly::Outcome::kRefused) count<&TrafficStats::discardedRecords>();
+  }
+  feed_messages(scratch, now);
+}
+
+// Gives OpenSSL the messages that are whole, in order, up to one that a question comes before.
+void Session::feed_messages(uint8_t* scratch, double now) {
+  while (handshake_ && !parked()) {
+    const HandshakeMessage* next = handshake_->messages.next();
+    if (next == nullptr || question_comes_first(*next)) return;
+    const HandshakeMessage message = handshake_->messages.take();
+    size_t offset = 0;
+    do {
+      const std::vector<uint8_t> bytes = message.record(offset, handshake_->next_number_in++);
+      Bytes rest{bytes.data(), bytes.size()};
+      RecordView record;
+      if (take_record(rest, record)) feed(record, scratch, now);
+    } while (handshake_ && offset < message.size());
+  }
+}
+
+// A ChangeCipherSpec or an alert.
+void Session::feed_in_clear(const RecordView& record, uint8_t* scratch, double now) {
+  std::vector<uint8_t> bytes(record.whole.data, record.whole.data + record.whole.size);
+  write_u48(&bytes[5], handshake_->next_number_in++);
+  Bytes rest{bytes.data(), bytes.size()};
+  RecordView renumbered;
+  if (take_record(rest, renumbered)) feed(renumbered, scratch, now);
+}
+
+// True: OpenSSL must not get the message before a question has been answered, since its callback
+// will need the answer at once.
+bool Session::question_comes_first(const HandshakeMessage& message) {
+  Handshake& handshake = *handshake_;
+  if (!policy_->ask_psk || handshake.psk_asked ||
+      !is_psk_suite(SSL_get_pending_cipher(ssl_.get()))) {
     return false;
   }
-  Handshake& handshake = *handshake_;
-  if (handshake.psk_identity) {
-    if (handshake.psk_identity->before_feeding(ssl_.get(), record.fragment) !=
-        PskIdentityReader::Next::kAsk) {
+  Bytes name;
+  switch (message.type()) {
+    case HandshakeType::kServerKeyExchange:
+      if (read_psk_name(message.body(), name)) {
+        handshake.psk_hint.assign(name.data, name.data + name.size);
+      }
       return false;
-    }
-    const Bytes identity = handshake.psk_identity->identity();
-    psk_identity_.assign(identity.data, identity.data + identity.size);
-    // OpenSSL's callback sees a C string: it would look up another identity than the peer sent.
-    if (std::find(psk_identity_.begin(), psk_identity_.end(), 0) != psk_identity_.end()) {
-      handshake.cause = FailureKind::kPskIdentityInvalid;
-      return false;
-    }
-    park(LookupKind::kPskServer, identity);
-    keep(record);
-    return true;
-  }
-  if (handshake.psk_hint) {
-    switch (handshake.psk_hint->before_feeding(ssl_.get(), record.fragment)) {
-      case PskHintReader::Next::kAsk:
-        park(LookupKind::kPskClient, handshake.psk_hint->hint());
-        keep(record);
-        return true;
-      case PskHintReader::Next::kHold:
-        // OpenSSL would keep it too, and go on to the key without a pause.
-        handshake.held_done.assign(record.whole.data, record.whole.data + record.whole.size);
-        return true;
-      case PskHintReader::Next::kFeed:
+    case HandshakeType::kServerHelloDone:
+      handshake.psk_asked = true;
+      park(LookupKind::kPskClient, {handshake.psk_hint.data(), handshake.psk_hint.size()});
+      return true;
+    case HandshakeType::kClientKeyExchange:
+      if (!read_psk_name(message.body(), name)) return false;
+      handshake.psk_asked = true;
+      psk_identity_.assign(name.data, name.data + name.size);
+      // OpenSSL's callback sees a C string: it would look up another identity than the peer sent.
+      if (std::find(psk_identity_.begin(), psk_identity_.end(), 0) != psk_identity_.end()) {
+        handshake.cause = FailureKind::kPskIdentityInvalid;
         return false;
-    }
+      }
+      park(LookupKind::kPskServer, name);
+      return true;
+    default:
+      return false;
   }
-  return false;
 }
 
 void Session::feed(const RecordView& record, uint8_t* scratch, double now) {
@@ -229,7 +280,9 @@ void Session::feed(const RecordView& record, uint8_t* scratch, double now) {
   if (record.epoch != 0 && ssl_ && (!fixed || checks_macs_)) {
     switch (judge_mac(record)) {
       case MacVerdict::kTooEarly:
-        keep_early(record);
+        if (!handshake_ || !handshake_->early.keep(record)) {
+          count<&TrafficStats::discardedRecords>();
+        }
         return;
       case MacVerdict::kForged:
         if (handshake_) ++handshake_->undecrypted;

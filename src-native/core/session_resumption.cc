@@ -10,6 +10,7 @@
 
 #include "core/client_hello.h"
 #include "core/psk_binding.h"
+#include "core/psk_lookahead.h"
 #include "core/session.h"
 
 namespace dtls {
@@ -89,11 +90,10 @@ bool Session::verify_chain(X509_STORE_CTX* store) {
 
 // Between the answers about the hello and the SSL: what the session that the client wants to resume
 // makes necessary to ask.
-void Session::consider_session(double now) {
+void Session::consider_session(uint8_t* scratch, double now) {
   Handshake& handshake = *handshake_;
   ClientHelloView hello;
-  const Bytes body = handshake.hello->record().from(kRecordHeaderSize + kHandshakeHeaderSize);
-  if (handshake.cause == FailureKind::kNone && parse_client_hello(body, hello)) {
+  if (handshake.cause == FailureKind::kNone && parse_client_hello(handshake.hello->body(), hello)) {
     if ((handshake.questions & kAskStoredSession) != 0 && hello.session_id.size != 0 &&
         hello.ticket.size == 0 && !handshake.session_asked) {
       handshake.session_asked = true;
@@ -102,10 +102,10 @@ void Session::consider_session(double now) {
     }
     if (ask_session_psk(hello.ticket, now)) return;
   }
-  begin_server(now);
+  begin_server(scratch, now);
 }
 
-void Session::answer_session(Bytes session, bool refused, double now) {
+void Session::answer_session(Bytes session, bool refused, uint8_t* scratch, double now) {
   if (!waits_for(LookupKind::kStoredSession)) return;
   const ErrorQueueScope errors;
   handshake_->question.reset();
@@ -116,7 +116,7 @@ void Session::answer_session(Bytes session, bool refused, double now) {
         d2i_SSL_SESSION(nullptr, &end, static_cast<long>(session.size)));
   }
   if (end != session.data + session.size) handshake_->stored_session.reset();
-  consider_session(now);
+  consider_session(scratch, now);
 }
 
 // Whether the identity of a session has the key still that the session was made with. True when the
@@ -202,16 +202,7 @@ bool Session::tell_new_session() {
 
 void Session::answer_new_session(uint8_t* scratch, double now) {
   if (!waits_for(LookupKind::kNewSession)) return;
-  // The handshake, and what waits in it, ends now.
-  const std::deque<std::vector<uint8_t>> waiting = std::move(handshake_->waiting);
-  handshake_->waiting.clear();
   resume(scratch, now);
-  for (const std::vector<uint8_t>& bytes : waiting) {
-    Bytes rest{bytes.data(), bytes.size()};
-    RecordView record;
-    if (state_ == SessionState::kClosed || !take_record(rest, record)) return;
-    on_record(record, scratch, now);
-  }
 }
 
 int Session::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* iv,

@@ -17,6 +17,7 @@ enum class ContentType : uint8_t {
 };
 
 enum class HandshakeType : uint8_t {
+  kHelloRequest = 0,
   kClientHello = 1,
   kServerHello = 2,
   kHelloVerifyRequest = 3,
@@ -29,6 +30,8 @@ constexpr size_t kRecordHeaderSize = 13;
 constexpr size_t kHandshakeHeaderSize = 12;
 constexpr size_t kMaxPlaintext = 16384;
 constexpr size_t kRandomSize = 32;
+// The longest ClientHello that is put together: DTLSv1_listen takes one record.
+constexpr size_t kMaxHello = kMaxPlaintext - kHandshakeHeaderSize;
 
 inline uint32_t read_u16(const uint8_t* p) { return static_cast<uint32_t>(p[0]) << 8 | p[1]; }
 inline uint32_t read_u24(const uint8_t* p) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "core/psk_lookahead.h"
 #include "harness.h"
@@ -280,166 +281,34 @@ TEST_CASE("endpoint: what waits for an answer is bounded") {
   link.pump();
 }
 
-// ---- the readers by themselves ----
+// ---- what is read ahead ----
 
-std::vector<uint8_t> fragment_of(HandshakeType type, uint16_t sequence,
-                                 const std::vector<uint8_t>& body, size_t offset, size_t size) {
-  std::vector<uint8_t> bytes(kHandshakeHeaderSize);
-  bytes[0] = static_cast<uint8_t>(type);
-  write_u24(&bytes[1], static_cast<uint32_t>(body.size()));
-  write_u16(&bytes[4], sequence);
-  write_u24(&bytes[6], static_cast<uint32_t>(offset));
-  write_u24(&bytes[9], static_cast<uint32_t>(size));
-  bytes.insert(bytes.end(), body.begin() + static_cast<long>(offset),
-               body.begin() + static_cast<long>(offset + size));
-  return bytes;
-}
-
-std::vector<uint8_t> operator+(std::vector<uint8_t> a, const std::vector<uint8_t>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
-std::vector<uint8_t> with_length(const std::string& text) {
+std::vector<uint8_t> with_length(const std::string& text, size_t behind = 0) {
   std::vector<uint8_t> bytes = {static_cast<uint8_t>(text.size() >> 8),
                                 static_cast<uint8_t>(text.size())};
   bytes.insert(bytes.end(), text.begin(), text.end());
+  bytes.resize(bytes.size() + behind, 4);
   return bytes;
 }
 
-// A server's SSL that has chosen a PSK suite and waits for the ClientKeyExchange; or, for the
-// client's reader, a client's that waits for the server's flight.
-struct Waiting {
-  explicit Waiting(bool server) {
-    link.use_psk("unused", kKey);
-    link.client().hold = true;
-    link.network = [server](Packet& packet, std::deque<Packet>& arriving) {
-      // The HelloVerifyRequest passes; the server's flight does not reach the waiting client.
-      const bool flight = !packet.to_server && packet.bytes.size() > 60;
-      if (server || !flight) arriving.push_back(packet);
-    };
-    link.handshake();
-    ssl = (server ? link.server : link.client()).live()->ssl();
-  }
-  Link link;
-  SSL* ssl = nullptr;
-};
-
-TEST_CASE("psk identity reader: whole, fragmented in any order, and only once") {
-  const Waiting waiting(true);
-  REQUIRE(is_psk_suite(SSL_get_pending_cipher(waiting.ssl)));
-  const std::vector<uint8_t> body = with_length("some identity");
-  const auto part = [&](size_t offset, size_t size) {
-    return fragment_of(HandshakeType::kClientKeyExchange, 2, body, offset, size);
-  };
-  const auto feed = [&](PskIdentityReader& reader, const std::vector<uint8_t>& record) {
-    return reader.before_feeding(waiting.ssl, view(record));
-  };
-  using Next = PskIdentityReader::Next;
-  {
-    PskIdentityReader reader;
-    CHECK(feed(reader, part(0, body.size())) == Next::kAsk);
-    CHECK(text_of(reader.identity()) == "some identity");
-    CHECK(feed(reader, part(0, body.size())) == Next::kFeed);
-  }
-  {
-    PskIdentityReader reader;
-    CHECK(feed(reader, part(10, 5)) == Next::kFeed);
-    CHECK(feed(reader, part(1, 10)) == Next::kFeed);
-    CHECK(feed(reader, part(1, 10)) == Next::kFeed);
-    CHECK(feed(reader, part(0, 1)) == Next::kAsk);
-    CHECK(text_of(reader.identity()) == "some identity");
-  }
-  {
-    // A flight in one record: a certificate before, the fragments behind one another.
-    PskIdentityReader reader;
-    const std::vector<uint8_t> certificate(30);
-    CHECK(feed(reader, fragment_of(HandshakeType(11), 1, certificate, 0, 30) + part(0, 6) +
-                           part(6, body.size() - 6)) == Next::kAsk);
-    CHECK(text_of(reader.identity()) == "some identity");
-  }
-  {
-    // The empty identity, and an ECDHE share behind the identity.
-    PskIdentityReader reader;
-    const std::vector<uint8_t> empty = with_length("") + std::vector<uint8_t>(33, 4);
-    CHECK(feed(reader, fragment_of(HandshakeType::kClientKeyExchange, 2, empty, 0, empty.size())) ==
-          Next::kAsk);
-    CHECK(reader.identity().size == 0);
-  }
-  {
-    // Longer than OpenSSL takes: OpenSSL gets it, and refuses.
-    PskIdentityReader reader;
-    const std::vector<uint8_t> huge = with_length(std::string(5000, 'x'));
-    CHECK(feed(reader, fragment_of(HandshakeType::kClientKeyExchange, 2, huge, 0, huge.size())) ==
-          Next::kFeed);
-    CHECK(feed(reader, fragment_of(HandshakeType::kClientKeyExchange, 2, huge, 4000, 900)) ==
-          Next::kFeed);
-  }
-  {
-    // A body too short for what its length field says, and rubbish.
-    PskIdentityReader reader;
-    const std::vector<uint8_t> liar = {0, 9, 'x'};
-    CHECK(feed(reader, fragment_of(HandshakeType::kClientKeyExchange, 2, liar, 0, 3)) ==
-          Next::kFeed);
-    CHECK(feed(reader, {}) == Next::kFeed);
-    CHECK(feed(reader, {16, 0, 0}) == Next::kFeed);
-  }
+// What is read of a message's body; nothing when it is not to be asked about.
+std::optional<std::string> name_in(const std::vector<uint8_t>& body) {
+  Bytes name;
+  if (!read_psk_name(view(body), name)) return std::nullopt;
+  return text_of(name);
 }
 
-TEST_CASE("psk hint reader: holds ServerHelloDone until everything before it was there") {
-  const Waiting waiting(false);
-  using Next = PskHintReader::Next;
-  const auto feed = [&](PskHintReader& reader, const std::vector<uint8_t>& record) {
-    return reader.before_feeding(waiting.ssl, view(record));
-  };
-  // version, random, empty session id, TLS_PSK_WITH_AES_128_GCM_SHA256, no compression
-  std::vector<uint8_t> hello_body = {0xfe, 0xfd};
-  hello_body.resize(2 + kRandomSize);
-  hello_body = hello_body + std::vector<uint8_t>{0, 0x00, 0xa8, 0};
-  const std::vector<uint8_t> hint_body = with_length("the hint");
-  const auto hello = fragment_of(HandshakeType::kServerHello, 1, hello_body, 0, hello_body.size());
-  const auto hint =
-      fragment_of(HandshakeType::kServerKeyExchange, 2, hint_body, 0, hint_body.size());
-  const auto done = [](uint16_t sequence) {
-    return fragment_of(HandshakeType::kServerHelloDone, sequence, {}, 0, 0);
-  };
-  // As OpenSSL reports the HelloVerifyRequest.
-  const auto begun = [&](PskHintReader& reader) {
-    const std::vector<uint8_t> verify(3);
-    reader.on_message(waiting.ssl, view(fragment_of(HandshakeType::kHelloVerifyRequest, 0, verify,
-                                                    0, verify.size())));
-  };
-  {
-    PskHintReader reader;
-    begun(reader);
-    CHECK(feed(reader, hello + hint + done(3)) == Next::kAsk);
-    CHECK(text_of(reader.hint()) == "the hint");
-    CHECK(feed(reader, done(3)) == Next::kFeed);
-  }
-  {
-    PskHintReader reader;
-    begun(reader);
-    CHECK(feed(reader, hello + done(2)) == Next::kAsk);
-    CHECK(reader.hint().size == 0);
-  }
-  {
-    PskHintReader reader;
-    begun(reader);
-    CHECK(feed(reader, done(3)) == Next::kHold);
-    CHECK(feed(reader, hint + done(3)) == Next::kHold);
-    CHECK(feed(reader, hello) == Next::kFeed);
-    reader.on_message(waiting.ssl, view(hello));
-    CHECK(feed(reader, hint + done(3)) == Next::kFeed);  // by OpenSSL, the suite is not PSK (yet)
-  }
-  {
-    PskHintReader reader;
-    begun(reader);
-    CHECK(feed(reader, {}) == Next::kFeed);
-    CHECK(feed(reader, {14, 0, 0}) == Next::kFeed);
-    const std::vector<uint8_t> cut(10);
-    CHECK(feed(reader, fragment_of(HandshakeType::kServerHello, 1, cut, 0, 10) + done(2)) ==
-          Next::kFeed);
-  }
+TEST_CASE("psk lookahead: identities and hints, and what is none") {
+  CHECK(name_in(with_length("some identity")) == "some identity");
+  // The empty identity, and an ECDHE share behind it.
+  CHECK(name_in(with_length("", 33)) == "");
+  const std::string longest(kMaxPskIdentity, 'x');
+  CHECK(name_in(with_length(longest)) == longest);
+  // Longer than OpenSSL takes; shorter than it says; nothing.
+  CHECK_FALSE(name_in(with_length(longest + 'x')));
+  CHECK_FALSE(name_in({0, 9, 'x'}));
+  CHECK_FALSE(name_in({0}));
+  CHECK_FALSE(name_in({}));
 }
 
 }  // namespace

@@ -1,0 +1,84 @@
+#ifndef DGRAM_DTLS_CORE_MESSAGE_ASSEMBLY_H_
+#define DGRAM_DTLS_CORE_MESSAGE_ASSEMBLY_H_
+
+#include <optional>
+#include <vector>
+
+#include "core/wire.h"
+
+// Handshake messages of epoch 0, put together from their fragments before OpenSSL sees them: then
+// what a question depends on can be read from whole messages, however a peer or the network cut
+// them.
+namespace dtls {
+
+// One message, put together as RFC 6347 section 4.2.3 has it: fragments come in any order,
+// overlapping or again.
+class HandshakeMessage {
+ public:
+  // Begins with one of its fragments. `version`: that of the record it came in.
+  HandshakeMessage(uint16_t version, const FragmentView& fragment);
+
+  // What is wrong with a fragment of another message, or with bytes that differ from those that are
+  // there: nothing of such a fragment is taken. Null when all is well.
+  const char* add(const FragmentView& fragment);
+
+  bool complete() const { return missing_ == 0; }
+  HandshakeType type() const { return static_cast<HandshakeType>(bytes_[0]); }
+  uint16_t sequence() const { return static_cast<uint16_t>(read_u16(bytes_.data() + 4)); }
+  size_t size() const { return present_.size(); }
+  Bytes body() const { return {bytes_.data() + kHandshakeHeaderSize, size()}; }
+
+  // The message from `offset` on, as one record in clear with this number, as if the peer had sent
+  // it so: as much as a record carries. `offset` moves behind it.
+  std::vector<uint8_t> record(size_t& offset, uint64_t number) const;
+
+ private:
+  uint16_t version_;
+  std::vector<uint8_t> bytes_;  // the header of an unfragmented message, and the body
+  std::vector<bool> present_;   // by byte of the body
+  size_t missing_;
+};
+
+// The messages that a peer sends in clear, each handed on once, whole and in order.
+class MessageAssembly {
+ public:
+  enum class Outcome : uint8_t {
+    kNew,         // its message is whole now
+    kIncomplete,  // more of its message must come
+    kRepeated,    // its message was handed on before: the peer sends its flight again
+    kRefused,     // not taken
+  };
+
+  // OpenSSL's own bounds: SSL_MAX_CERT_LIST_DEFAULT, and how far ahead it looks.
+  static constexpr size_t kMaxMessage = size_t{100} * 1024;
+  static constexpr uint32_t kMaxAhead = 10;
+  // Of all messages behind the next one together.
+  static constexpr size_t kMaxAheadBytes = size_t{64} * 1024;
+
+  Outcome add(uint16_t version, const FragmentView& fragment);
+
+  // The next message in order, or null while it is not whole. Valid until the next call.
+  const HandshakeMessage* next() const;
+  // Takes it out. Until `on_taken` says that OpenSSL took it, it is the next one still, and may
+  // come again: OpenSSL drops what it does not like, without a word.
+  HandshakeMessage take();
+  void on_taken(uint8_t type, uint16_t sequence);
+
+  bool was_taken(uint16_t sequence) const { return sequence < next_; }
+
+  // Why the last fragment that no honest peer sends was refused; null when there was none.
+  const char* complaint() const { return complaint_; }
+
+ private:
+  Outcome refuse(const char* complaint);
+  bool comes_twice(uint8_t type) const;
+
+  uint32_t next_ = 0;
+  uint32_t taken_types_ = 0;                // bit n: a message of type n was taken
+  std::vector<HandshakeMessage> messages_;  // at most kMaxAhead + 1, in no order
+  const char* complaint_ = nullptr;
+};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_MESSAGE_ASSEMBLY_H_

@@ -1,0 +1,96 @@
+// Looks for a way to have a handshake message put together wrongly, or for what makes the assembly
+// keep more than it says: the input is a list of fragments, some of them of a peer's messages, some
+// of anything. What comes out must be the peer's messages wherever nobody contradicted them first.
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <vector>
+
+#include "core/message_assembly.h"
+
+namespace dtls::test {
+namespace {
+
+void insist(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "broken: %s\n", what);
+  std::abort();
+}
+
+// Message n of the peer: its length and its bytes follow from n.
+std::vector<uint8_t> message(uint32_t n) {
+  std::vector<uint8_t> body((n * 37) % 90);
+  for (size_t i = 0; i < body.size(); ++i) body[i] = static_cast<uint8_t>(n * 7 + i);
+  return body;
+}
+
+// Bytes of the input; zeros behind its end.
+class Input {
+ public:
+  Input(const uint8_t* data, size_t size) : rest_{data, size} {}
+  bool empty() const { return rest_.size == 0; }
+  uint8_t byte() {
+    if (empty()) return 0;
+    const uint8_t value = rest_.data[0];
+    rest_ = rest_.from(1);
+    return value;
+  }
+
+ private:
+  Bytes rest_;
+};
+
+}  // namespace
+}  // namespace dtls::test
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace dtls;
+  using namespace dtls::test;
+  using Outcome = MessageAssembly::Outcome;
+  Input input(data, size);
+  MessageAssembly assembly;
+  std::map<uint32_t, bool> contradicted;
+  uint32_t expected = 0;
+  while (!input.empty()) {
+    const uint8_t how = input.byte();
+    FragmentView fragment;
+    fragment.message_sequence = how & 15;
+    const bool honest = (how & 16) == 0;
+    std::vector<uint8_t> body = message(fragment.message_sequence);
+    fragment.type = static_cast<uint8_t>(32 + fragment.message_sequence);
+    if (!honest) {
+      fragment.type = static_cast<uint8_t>(fragment.type + input.byte() % 2);
+      body.resize(input.byte() % 100 * (input.byte() % 4 == 0 ? 1100 : 1));
+      contradicted[fragment.message_sequence] = true;
+    }
+    fragment.message_length = static_cast<uint32_t>(body.size());
+    fragment.offset =
+        body.empty() ? 0 : input.byte() * 256U % (static_cast<uint32_t>(body.size()) + 1);
+    if (honest && !body.empty()) fragment.offset = input.byte() % fragment.message_length;
+    const size_t left = body.size() - fragment.offset;
+    fragment.body = {body.data() + fragment.offset, left == 0 ? 0 : input.byte() % (left + 1)};
+
+    const bool taken = assembly.was_taken(fragment.message_sequence);
+    const Outcome outcome = assembly.add(0xfefd, fragment);
+    const bool bad = fragment.message_length != 0 && fragment.body.size == 0;
+    insist((outcome == Outcome::kRepeated) == (taken && !bad), "what was taken is a repetition");
+    if (outcome == Outcome::kNew) insist(!taken, "what was taken is not new");
+    if (bad) insist(outcome == Outcome::kRefused, "an empty fragment is refused");
+
+    while (assembly.next() != nullptr) {
+      const HandshakeMessage whole = assembly.take();
+      insist(whole.complete() && whole.sequence() == expected, "whole and in order");
+      insist(whole.size() <= MessageAssembly::kMaxMessage, "bounded");
+      if (!contradicted[expected]) {
+        const std::vector<uint8_t> original = message(expected);
+        const Bytes got = whole.body();
+        insist(std::vector<uint8_t>(got.data, got.data + got.size) == original,
+               "as the peer sent it");
+      }
+      if ((how & 32) != 0) break;  // OpenSSL does not take it
+      assembly.on_taken(static_cast<uint8_t>(whole.type()), whole.sequence());
+      ++expected;
+    }
+  }
+  return 0;
+}

@@ -1,0 +1,234 @@
+// Protects: that a handshake message is put together as the peer sent it, however the network
+// delivers it; that messages are handed on once, whole and in order; that nobody can change what
+// came first; and that what is kept is bounded.
+#include "core/message_assembly.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <numeric>
+#include <random>
+
+#include "core/held_records.h"
+#include "harness.h"
+
+namespace dtls::test {
+namespace {
+
+using Outcome = MessageAssembly::Outcome;
+constexpr uint16_t kVersion = 0xfefd;
+
+std::vector<uint8_t> numbers(size_t size) {
+  std::vector<uint8_t> bytes(size);
+  std::iota(bytes.begin(), bytes.end(), uint8_t{0});
+  return bytes;
+}
+
+FragmentView piece(const std::vector<uint8_t>& body, size_t offset, size_t size,
+                   uint16_t sequence = 1, HandshakeType type = HandshakeType::kClientHello) {
+  FragmentView fragment;
+  fragment.type = static_cast<uint8_t>(type);
+  fragment.message_length = static_cast<uint32_t>(body.size());
+  fragment.message_sequence = sequence;
+  fragment.offset = static_cast<uint32_t>(offset);
+  fragment.body = {body.data() + offset, size};
+  return fragment;
+}
+
+// Each under a type of its own, as in a handshake.
+HandshakeType type_of(uint16_t sequence) { return static_cast<HandshakeType>(11 + sequence); }
+
+FragmentView whole(const std::vector<uint8_t>& body, uint16_t sequence) {
+  return piece(body, 0, body.size(), sequence, type_of(sequence));
+}
+
+// Records of a message, taken apart again: they must be this message, under the numbers from 70 on.
+void check_whole(const HandshakeMessage& message, const std::vector<uint8_t>& body) {
+  REQUIRE(message.complete());
+  CHECK(copy(message.body()) == body);
+  std::vector<uint8_t> sent;
+  size_t offset = 0;
+  uint64_t number = 70;
+  do {
+    const std::vector<uint8_t> bytes = message.record(offset, number);
+    Bytes rest = view(bytes);
+    RecordView record;
+    FragmentView fragment;
+    REQUIRE(take_record(rest, record));
+    CHECK(rest.size == 0);
+    CHECK(record.sequence == number++);
+    CHECK(record.version == kVersion);
+    CHECK(record.fragment.size <= kMaxPlaintext);
+    Bytes inside = record.fragment;
+    REQUIRE(take_fragment(inside, fragment));
+    CHECK(inside.size == 0);
+    CHECK(fragment.message_sequence == message.sequence());
+    CHECK(fragment.message_length == body.size());
+    CHECK(fragment.offset == sent.size());
+    sent.insert(sent.end(), fragment.body.data, fragment.body.data + fragment.body.size);
+  } while (offset < body.size());
+  CHECK(sent == body);
+}
+
+TEST_CASE("handshake message: whole at once, and of any length") {
+  for (const size_t size : {0, 1, 100, 16372, 16373, 40000, 100 * 1024}) {
+    const std::vector<uint8_t> body = numbers(size);
+    check_whole(HandshakeMessage(kVersion, whole(body, 1)), body);
+  }
+}
+
+TEST_CASE("handshake message: in any order, again, and overlapping") {
+  const std::vector<uint8_t> body = numbers(200);
+  std::mt19937 random(5);
+  for (int round = 0; round < 50; ++round) {
+    HandshakeMessage message(kVersion, piece(body, 0, 60));
+    std::vector<std::pair<size_t, size_t>> pieces;
+    for (size_t at = 60; at < 200; at += 20) {
+      const size_t from = at - random() % 20;
+      pieces.emplace_back(from, std::min<size_t>(200 - from, 40 + random() % 20));
+      pieces.emplace_back(at, 20);
+    }
+    std::shuffle(pieces.begin(), pieces.end(), random);
+    for (const auto& [at, size] : pieces) CHECK(message.add(piece(body, at, size)) == nullptr);
+    check_whole(message, body);
+    CHECK(message.add(piece(body, 0, 200)) == nullptr);  // more of the same changes nothing
+    check_whole(message, body);
+  }
+}
+
+TEST_CASE("handshake message: a missing byte is missed") {
+  const std::vector<uint8_t> body = numbers(100);
+  HandshakeMessage message(kVersion, piece(body, 0, 50));
+  message.add(piece(body, 51, 49));
+  CHECK_FALSE(message.complete());
+  message.add(piece(body, 50, 0));  // an empty fragment brings nothing
+  CHECK_FALSE(message.complete());
+  message.add(piece(body, 50, 1));
+  check_whole(message, body);
+}
+
+TEST_CASE("handshake message: what came first stays, and what contradicts it is not taken") {
+  const std::vector<uint8_t> body = numbers(100);
+  HandshakeMessage message(kVersion, piece(body, 0, 50));
+  std::vector<uint8_t> forged = body;
+  forged[49] = 0xff;
+  CHECK(message.add(piece(forged, 40, 60)) != nullptr);
+  CHECK(message.add(piece(body, 50, 50, 1, HandshakeType::kClientKeyExchange)) != nullptr);
+  CHECK(message.add(piece(body, 50, 50, 0)) != nullptr);
+  const std::vector<uint8_t> longer = numbers(1000);
+  CHECK(message.add(piece(longer, 50, 900)) != nullptr);  // would be written behind the end
+  CHECK_FALSE(message.complete());
+  CHECK(message.add(piece(body, 50, 50)) == nullptr);
+  check_whole(message, body);
+}
+
+TEST_CASE("message assembly: once, whole and in order") {
+  const std::vector<std::vector<uint8_t>> bodies = {numbers(30), numbers(0), numbers(70)};
+  MessageAssembly assembly;
+  CHECK(assembly.add(kVersion, piece(bodies[2], 35, 35, 2, type_of(2))) == Outcome::kIncomplete);
+  CHECK(assembly.add(kVersion, whole(bodies[1], 1)) == Outcome::kNew);
+  CHECK(assembly.add(kVersion, whole(bodies[1], 1)) == Outcome::kIncomplete);
+  CHECK(assembly.next() == nullptr);
+  CHECK(assembly.add(kVersion, piece(bodies[2], 0, 40, 2, type_of(2))) == Outcome::kNew);
+  CHECK(assembly.add(kVersion, whole(bodies[0], 0)) == Outcome::kNew);
+  for (uint16_t sequence = 0; sequence < 3; ++sequence) {
+    REQUIRE(assembly.next() != nullptr);
+    const HandshakeMessage message = assembly.take();
+    CHECK(message.sequence() == sequence);
+    check_whole(message, bodies[sequence]);
+    assembly.on_taken(static_cast<uint8_t>(message.type()), sequence);
+    CHECK(assembly.add(kVersion, whole(bodies[sequence], sequence)) == Outcome::kRepeated);
+  }
+  CHECK(assembly.next() == nullptr);
+  CHECK(assembly.complaint() == nullptr);
+}
+
+TEST_CASE("message assembly: a message that was not taken may come again") {
+  const std::vector<uint8_t> body = numbers(30);
+  MessageAssembly assembly;
+  CHECK(assembly.add(kVersion, whole(body, 0)) == Outcome::kNew);
+  assembly.take();
+  CHECK(assembly.next() == nullptr);
+  CHECK(assembly.add(kVersion, whole(body, 0)) == Outcome::kNew);
+  CHECK(assembly.next() != nullptr);
+}
+
+TEST_CASE("message assembly: what no honest peer sends is refused by name, and ends nothing") {
+  const std::vector<uint8_t> body = numbers(30);
+  MessageAssembly assembly;
+  CHECK(assembly.add(kVersion, piece(body, 0, 0, 0)) == Outcome::kRefused);
+  CHECK(std::string(assembly.complaint()) == "a fragment of a message has no bytes");
+  CHECK(assembly.add(kVersion, piece(body, 0, 10, 0)) == Outcome::kIncomplete);
+  const std::vector<uint8_t> longer = numbers(31);
+  CHECK(assembly.add(kVersion, piece(longer, 10, 10, 0)) == Outcome::kRefused);
+  CHECK(std::string(assembly.complaint()) ==
+        "two fragments of one message name different types or lengths");
+  const std::vector<uint8_t> other(30, 0xff);
+  CHECK(assembly.add(kVersion, piece(other, 9, 10, 0)) == Outcome::kRefused);
+  CHECK(std::string(assembly.complaint()) ==
+        "two fragments of one message have different bytes for the same place");
+  FragmentView huge = piece(body, 0, 10, 0);
+  huge.message_length = MessageAssembly::kMaxMessage + 1;
+  huge.message_sequence = 1;
+  CHECK(assembly.add(kVersion, huge) == Outcome::kRefused);
+  CHECK(std::string(assembly.complaint()) == "a message is longer than 102400 bytes");
+  CHECK(assembly.add(kVersion, piece(body, 10, 20, 0)) == Outcome::kNew);
+  check_whole(assembly.take(), body);
+}
+
+TEST_CASE("message assembly: a second message of a type, which anybody can send, has no turn") {
+  const std::vector<uint8_t> none;
+  const auto done = [&](uint16_t sequence) {
+    return piece(none, 0, 0, sequence, HandshakeType::kServerHelloDone);
+  };
+  MessageAssembly assembly;
+  CHECK(assembly.add(kVersion, done(1)) == Outcome::kNew);
+  CHECK(assembly.add(kVersion, done(0)) == Outcome::kNew);
+  assembly.take();
+  assembly.on_taken(static_cast<uint8_t>(HandshakeType::kServerHelloDone), 0);
+  CHECK(assembly.next() == nullptr);
+  CHECK(assembly.add(kVersion, done(1)) == Outcome::kRefused);
+  CHECK(assembly.add(kVersion, done(0)) == Outcome::kRepeated);
+}
+
+TEST_CASE("message assembly: what is ahead is bounded, and the next message always has its place") {
+  MessageAssembly assembly;
+  const std::vector<uint8_t> large = numbers(MessageAssembly::kMaxMessage);
+  const std::vector<uint8_t> half = numbers(MessageAssembly::kMaxAheadBytes / 2);
+  const size_t before = allocated_bytes();
+  const std::vector<uint8_t> small = numbers(1);
+  CHECK(assembly.add(kVersion, whole(small, MessageAssembly::kMaxAhead + 1)) == Outcome::kRefused);
+  CHECK(assembly.add(kVersion, whole(small, 65535)) == Outcome::kRefused);
+  CHECK(assembly.add(kVersion, piece(half, 0, 1, 3)) == Outcome::kIncomplete);
+  CHECK(assembly.add(kVersion, piece(half, 5, 1, 4)) == Outcome::kIncomplete);
+  for (uint16_t sequence = 5; sequence < 12; ++sequence) {
+    CHECK(assembly.add(kVersion, whole(small, sequence)) == Outcome::kRefused);
+  }
+  CHECK(assembly.add(kVersion, whole(large, 0)) == Outcome::kNew);
+  CHECK(allocated_bytes() < before + 256 * 1024);
+  CHECK(assembly.complaint() == nullptr);  // honest peers send such too
+}
+
+TEST_CASE("held records: in order, bounded, and a repetition in clear only once") {
+  HeldRecords held(3, 100);
+  const auto keep = [&held](const Datagram& datagram) {
+    Bytes rest = view(datagram);
+    RecordView record;
+    REQUIRE(take_record(rest, record));
+    return held.keep(record);
+  };
+  const Datagram a = plain_record(22, 0, 1, view("aaaa"));
+  const Datagram b = plain_record(22, 1, 1, view("aaaa"));
+  CHECK(keep(a));
+  CHECK(keep(plain_record(22, 0, 2, view("aaaa"))));  // the same again
+  CHECK(keep(b));
+  CHECK(keep(b));  // protected: nobody knows yet
+  CHECK_FALSE(keep(b));
+  CHECK(held.take() == std::vector<std::vector<uint8_t>>{a, b, b});
+  CHECK(held.empty());
+  CHECK_FALSE(keep(plain_record(22, 0, 3, view(std::string(90, 'x')))));
+  CHECK(keep(plain_record(22, 0, 3, view(std::string(80, 'x')))));
+}
+
+}  // namespace
+}  // namespace dtls::test
