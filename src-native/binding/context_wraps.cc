@@ -191,7 +191,7 @@ ClientSessionWrap::ClientSessionWrap(const Napi::CallbackInfo& info)
 }
 
 Napi::Value ClientSessionWrap::name(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), session_->name());
+  return Napi::String::New(info.Env(), session_ ? session_->name() : std::string());
 }
 
 // ---- SessionPolicy ----
@@ -232,8 +232,9 @@ SessionPolicyWrap::SessionPolicyWrap(const Napi::CallbackInfo& info) : ObjectWra
   policy.heartbeat_interval = number_of(info[14]);
   policy.heartbeat_timeout = number_of(info[15]);
   policy.heartbeat_retries = static_cast<uint32_t>(number_of(info[16]));
-  if (!info[17].IsUndefined()) {
-    policy.authorities = SecureContextWrap::Unwrap(info[17].As<Napi::Object>())->context();
+  if (info[17].IsUndefined()) return;
+  if (const auto* authorities = unwrap<SecureContextWrap>(info[17])) {
+    policy.authorities = authorities->context();
   }
 }
 
@@ -255,11 +256,11 @@ void SessionPolicyWrap::set_protocols(const Napi::CallbackInfo& info) {
 }
 
 void SessionPolicyWrap::set_ticket_keys(const Napi::CallbackInfo& info) {
-  policy_->ticket_keys = TicketKeysWrap::Unwrap(info[0].As<Napi::Object>())->keys();
+  if (const auto* keys = unwrap<TicketKeysWrap>(info[0])) policy_->ticket_keys = keys->keys();
 }
 
 void SessionPolicyWrap::set_session(const Napi::CallbackInfo& info) {
-  policy_->session = ClientSessionWrap::Unwrap(info[0].As<Napi::Object>())->session();
+  if (const auto* kept = unwrap<ClientSessionWrap>(info[0])) policy_->session = kept->session();
 }
 
 void SessionPolicyWrap::request_ocsp(const Napi::CallbackInfo& /*info*/) {

@@ -1,3 +1,6 @@
+#include <algorithm>
+#include <array>
+
 #include "binding/environment.h"
 #include "binding/wraps.h"
 #include "core/encoding.h"
@@ -20,8 +23,17 @@ Napi::Value to_buffer_or_undefined(Napi::Env env, const std::vector<uint8_t>& by
   return to_buffer(env, {bytes.data(), bytes.size()});
 }
 
+// Numbers for JavaScript, or an empty value: an environment that is being ended gives no memory.
+template <size_t Count>
+Napi::Value to_numbers(Napi::Env env, const std::array<double, Count>& numbers) {
+  auto out = Napi::Float64Array::New(env, Count);
+  if (!out.IsEmpty()) std::copy(numbers.begin(), numbers.end(), out.Data());
+  return out;
+}
+
 // Counters in the order of stats.def: lib/native.ts gets the names from the same file.
-void put_traffic(Napi::Float64Array& out, size_t& at, const TrafficStats& stats) {
+template <size_t Count>
+void put_traffic(std::array<double, Count>& out, size_t& at, const TrafficStats& stats) {
 #define DTLS_STAT(name) out[at++] = static_cast<double>(stats.name);
 #include "core/stats.def"
 #undef DTLS_STAT
@@ -86,8 +98,9 @@ EndpointWrap::EndpointWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   outbox_ = Napi::Persistent(info[0].As<Napi::Object>());
   deadline_memory_ = Napi::Persistent(deadline.As<Napi::Object>());
   deadline_ = deadline.Data();
-  endpoint_ =
-      std::make_unique<Endpoint>(OutboxWrap::Unwrap(outbox_.Value())->outbox(), u32_of(info[1]));
+  auto* outbox = unwrap<OutboxWrap>(info[0]);
+  if (outbox == nullptr) return;
+  endpoint_ = std::make_unique<Endpoint>(outbox->outbox(), u32_of(info[1]));
   publish_deadline();
 }
 
@@ -103,9 +116,12 @@ SSL* EndpointWrap::ssl(const Napi::CallbackInfo& info) {
 }
 
 void EndpointWrap::listen(const Napi::CallbackInfo& info) {
+  const auto* context = unwrap<SecureContextWrap>(info[0]);
+  const auto* policy = unwrap<SessionPolicyWrap>(info[1]);
+  if (context == nullptr || policy == nullptr) return;
   ListenerConfig config;
-  config.context = SecureContextWrap::Unwrap(info[0].As<Napi::Object>())->context();
-  config.policy = SessionPolicyWrap::Unwrap(info[1].As<Napi::Object>())->policy();
+  config.context = context->context();
+  config.policy = policy->policy();
   config.cookie_exchange = info[2].As<Napi::Boolean>().Value();
   config.cookie_lifetime = info[3].As<Napi::Number>().DoubleValue();
   const Bytes secret = bytes_of(info[4]);
@@ -117,11 +133,13 @@ void EndpointWrap::listen(const Napi::CallbackInfo& info) {
 }
 
 void EndpointWrap::set_context(const Napi::CallbackInfo& info) {
-  endpoint_->set_context(SecureContextWrap::Unwrap(info[0].As<Napi::Object>())->context());
+  const auto* context = unwrap<SecureContextWrap>(info[0]);
+  if (context != nullptr) endpoint_->set_context(context->context());
 }
 
 void EndpointWrap::set_policy(const Napi::CallbackInfo& info) {
-  endpoint_->set_policy(SessionPolicyWrap::Unwrap(info[0].As<Napi::Object>())->policy());
+  const auto* policy = unwrap<SessionPolicyWrap>(info[0]);
+  if (policy != nullptr) endpoint_->set_policy(policy->policy());
 }
 
 void EndpointWrap::stop_listening(const Napi::CallbackInfo& /*info*/) {
@@ -150,9 +168,10 @@ void EndpointWrap::receive(const Napi::CallbackInfo& info) {
 Napi::Value EndpointWrap::connect(const Napi::CallbackInfo& info) {
   PeerAddress peer;
   if (!peer_of(info[0], info[1], peer)) return info.Env().Undefined();
-  const Session& session =
-      endpoint_->connect(peer, SecureContextWrap::Unwrap(info[2].As<Napi::Object>())->context(),
-                         SessionPolicyWrap::Unwrap(info[3].As<Napi::Object>())->policy(), now());
+  const auto* context = unwrap<SecureContextWrap>(info[2]);
+  const auto* policy = unwrap<SessionPolicyWrap>(info[3]);
+  if (context == nullptr || policy == nullptr) return info.Env().Undefined();
+  const Session& session = endpoint_->connect(peer, context->context(), policy->policy(), now());
   publish_deadline();
   Napi::Array id = Napi::Array::New(info.Env(), 2);
   id.Set(0U, session.id().slot);
@@ -197,10 +216,14 @@ void EndpointWrap::close(const Napi::CallbackInfo& info) {
 void EndpointWrap::answer_hello(const Napi::CallbackInfo& info) {
   HelloAnswer answer;
   if (!info[2].IsUndefined()) {
-    answer.context = SecureContextWrap::Unwrap(info[2].As<Napi::Object>())->context();
+    const auto* context = unwrap<SecureContextWrap>(info[2]);
+    if (context == nullptr) return;
+    answer.context = context->context();
   }
   if (!info[3].IsUndefined()) {
-    answer.policy = SessionPolicyWrap::Unwrap(info[3].As<Napi::Object>())->policy();
+    const auto* policy = unwrap<SessionPolicyWrap>(info[3]);
+    if (policy == nullptr) return;
+    answer.policy = policy->policy();
   }
   if (!info[4].IsUndefined()) {
     const Bytes protocols = bytes_of(info[4]);
@@ -258,31 +281,31 @@ void EndpointWrap::advance(const Napi::CallbackInfo& /*info*/) {
 }
 
 Napi::Value EndpointWrap::counters(const Napi::CallbackInfo& info) {
-  auto out = Napi::Float64Array::New(info.Env(), kTrafficStats + kEndpointStats);
+  std::array<double, kTrafficStats + kEndpointStats> out{};
   size_t at = 0;
   put_traffic(out, at, endpoint_->traffic());
   const EndpointStats& stats = endpoint_->stats();
 #define DTLS_STAT(name) out[at++] = static_cast<double>(stats.name);
 #include "core/endpoint_stats.def"
 #undef DTLS_STAT
-  return out;
+  return to_numbers(info.Env(), out);
 }
 
 Napi::Value EndpointWrap::failures(const Napi::CallbackInfo& info) {
-  auto out = Napi::Float64Array::New(info.Env(), kFailureKinds);
+  std::array<double, kFailureKinds> out{};
   for (size_t i = 0; i < kFailureKinds; ++i) {
     out[i] = static_cast<double>(endpoint_->stats().failures[i]);
   }
-  return out;
+  return to_numbers(info.Env(), out);
 }
 
 Napi::Value EndpointWrap::session_counters(const Napi::CallbackInfo& info) {
   const Session* found = session(info);
   if (found == nullptr) return info.Env().Undefined();
-  auto out = Napi::Float64Array::New(info.Env(), kTrafficStats);
+  std::array<double, kTrafficStats> out{};
   size_t at = 0;
   put_traffic(out, at, found->stats());
-  return out;
+  return to_numbers(info.Env(), out);
 }
 
 Napi::Value EndpointWrap::session_count(const Napi::CallbackInfo& info) {

@@ -14,6 +14,17 @@ namespace dtls::binding {
 // Milliseconds since the Unix epoch that never go back.
 double now();
 
+// What a JavaScript object wraps. Null when the environment is being ended (worker.terminate()):
+// from then on, which may be in the middle of a call, Node-API refuses everything that might run
+// JavaScript, and counts this among it. A call that gets null does nothing: nobody is left to see
+// it.
+template <typename Wrap>
+Wrap* unwrap(const Napi::Value& value) {
+  void* wrapped = nullptr;
+  if (napi_unwrap(value.Env(), value, &wrapped) != napi_ok) return nullptr;
+  return static_cast<Wrap*>(wrapped);
+}
+
 // A view of a Buffer or Uint8Array; empty for undefined. Valid until control returns to JavaScript.
 Bytes bytes_of(const Napi::Value& value);
 

@@ -59,9 +59,11 @@ Napi::Function UdpWrap::define(Napi::Env env) {
 }
 
 UdpWrap::UdpWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+  // An environment that is being ended has not wrapped this: nobody would ever free a descriptor.
+  if (IsEmpty()) return;
   int error = 0;
+  share_queued(info[info.Length() - 1]);
   if (info.Length() == 2) {
-    share_queued(info[1]);
     socket_ = io::UdpSocket::share(int_of(info[0]), error);
     if (!socket_) throw_errno(info.Env(), error, "dup");
     return;
@@ -77,7 +79,6 @@ UdpWrap::UdpWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   config.reuse_port = flag_of(info[4]);
   config.receive_buffer = int_of(info[5]);
   config.send_buffer = int_of(info[6]);
-  share_queued(info[7]);
   socket_ = io::UdpSocket::open(config, error);
   if (!socket_) throw_errno(info.Env(), error, "bind");
 }
@@ -97,10 +98,12 @@ void UdpWrap::publish_queued() {
 
 void UdpWrap::attach(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
+  endpoint_ = unwrap<EndpointWrap>(info[0]);
+  outbox_ = unwrap<OutboxWrap>(info[1]);
+  // Without a socket: the error that said so could not be thrown any more.
+  if (endpoint_ == nullptr || outbox_ == nullptr || !socket_) return;
   endpoint_object_ = Napi::Persistent(info[0].As<Napi::Object>());
-  endpoint_ = EndpointWrap::Unwrap(info[0].As<Napi::Object>());
   outbox_object_ = Napi::Persistent(info[1].As<Napi::Object>());
-  outbox_ = OutboxWrap::Unwrap(info[1].As<Napi::Object>());
   begin_ = Napi::Persistent(info[2].As<Napi::Function>());
   wake_ = Napi::Persistent(info[3].As<Napi::Function>());
   context_ = std::make_unique<Napi::AsyncContext>(env, "DGRAM_DTLS_UDP");
@@ -277,7 +280,7 @@ Napi::Value UdpWrap::connect(const Napi::CallbackInfo& info) {
   io::SocketAddress peer;
   const bool parsed = io::parse_address(info[0].As<Napi::String>().Utf8Value(),
                                         static_cast<uint16_t>(int_of(info[1])), peer);
-  return Napi::Number::New(info.Env(), parsed ? socket_->connect(peer) : EINVAL);
+  return Napi::Number::New(info.Env(), parsed && socket_ ? socket_->connect(peer) : EINVAL);
 }
 
 Napi::Value UdpWrap::address(const Napi::CallbackInfo& info) {

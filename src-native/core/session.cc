@@ -68,6 +68,7 @@ bool Session::create_ssl() {
   SSL_set_tlsext_debug_callback(ssl, extension_callback);
   peer_encrypts_then_macs_ = peer_extends_master_secret_ = false;
   incoming_mac_.reset();
+  demand_proof();
   // Unlike its neighbours, this one returns 0 when all is well.
   if (!policy_->srtp_profiles.empty() &&
       SSL_set_tlsext_use_srtp(ssl, policy_->srtp_profiles.c_str()) != 0) {

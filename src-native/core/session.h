@@ -199,6 +199,7 @@ class Session final : private DatagramPort {
     bool new_session_told = false;
     FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
     bool cookie_verified = false;
+    bool unproving_refused = false;  // a suite that would have been used proves nothing
     bool psk_found = false;
     bool ticket_received = false;
     PeerIdentity peer_identity = PeerIdentity::kUnasked;
@@ -335,6 +336,12 @@ class Session final : private DatagramPort {
   static Session* of(const SSL* ssl);
   static void message_callback(int write, int version, int content_type, const void* bytes,
                                size_t size, SSL* ssl, void* arg);
+
+  // session_proof.cc
+  bool may_use(const SSL_CIPHER* suite) const;
+  void demand_proof();
+  static int security_callback(const SSL* ssl, const SSL_CTX* ctx, int operation, int bits, int nid,
+                               void* other, void* arg);
 
   // session_certificate.cc
   static int certificate_callback(SSL* ssl, void* arg);

@@ -62,6 +62,9 @@ Failure Session::handshake_failure() {
   Failure failure = session_failure(FailureKind::kProtocolError);
   SSL* ssl = ssl_.get();
   if (handshake_->cause != FailureKind::kNone) failure.kind = handshake_->cause;
+  if (failure.kind == FailureKind::kNoSharedCipher && handshake_->unproving_refused) {
+    failure.kind = FailureKind::kPeerUnauthenticated;
+  }
   if (failure.kind == FailureKind::kCertificateRejected) {
     failure.verify_result = static_cast<int>(SSL_get_verify_result(ssl));
     failure.reason = X509_verify_cert_error_string(failure.verify_result);

@@ -32,7 +32,10 @@ bool peer_is_host(const SSL* ssl, const std::string& name) {
   const ErrorQueueScope errors;
   X509* leaf = peer_leaf(ssl);
   if (leaf == nullptr) return false;
-  if (X509_check_ip_asc(leaf, name.c_str(), 0) == 1) return true;
+  // An address matches iPAddress only, whatever stands in a dNSName (RFC 9525 section 6.5).
+  const int address = X509_check_ip_asc(leaf, name.c_str(), 0);
+  constexpr int kNoAddress = -2;
+  if (address != kNoAddress) return address == 1;
   constexpr unsigned kFlags =
       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
   return X509_check_host(leaf, name.c_str(), name.size(), kFlags, nullptr) == 1;

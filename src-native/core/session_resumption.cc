@@ -147,7 +147,9 @@ void Session::confirm_session_psk(Bytes key) {
 // What OpenSSL does not look at: it asks only whether the client offers the suite.
 bool Session::may_resume(const SSL_SESSION* session) const {
   const SSL_CIPHER* suite = SSL_SESSION_get0_cipher(session);
-  if (!handshake_ || !contains(SSL_get_ciphers(ssl_.get()), suite)) return false;
+  if (!handshake_ || !may_use(suite) || !contains(SSL_get_ciphers(ssl_.get()), suite)) {
+    return false;
+  }
   return !is_psk_suite(suite) ||
          (handshake_->session_psk_confirmed && psk_binding(session) == handshake_->session_psk);
 }

@@ -145,6 +145,13 @@ describe('endings', () => {
     it('may have open sessions when the process exits', async () => {
       expect(await run('workers-exit.ts')).to.include({ code: 5, signal: null, stderr: '' });
     });
+
+    it('may be terminated inside any native call, and the process lives on', async () => {
+      const addon = process.env.DGRAM_DTLS_ADDON ?? 'build/Release/dgram_dtls.node';
+      const outcome = await run('terminated-worker.cjs', [path.resolve(addon)]);
+      expect(outcome).to.include({ code: 0, signal: null, stderr: '' });
+      expect(outcome.stdout.trim().split('\n').at(-1)).to.equal('survived');
+    });
   });
 
   describe('two copies of the package in one process', () => {

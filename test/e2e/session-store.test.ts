@@ -255,8 +255,8 @@ describe('session store of a fleet, in Redis', function () {
   const cleanup = cleanupAfterEach(this);
   let files: TemporaryFiles;
   before(function () {
+    files = new TemporaryFiles(); // first: the hook below runs after a suite that was skipped, too
     requirePrograms(this, 'redis-server');
-    files = new TemporaryFiles();
   });
   after(() => {
     files.remove();
