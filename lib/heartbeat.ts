@@ -66,7 +66,7 @@ const REFUSALS: Readonly<Record<number, readonly [code: string, message: string,
   6: [
     'ERR_DTLS_HEARTBEAT_TOO_BIG',
     'the heartbeat does not fit one record',
-    `Payload and padding have at most ${String(MAX_MESSAGE - HEADER)} bytes.`,
+    `Payload and padding have at most ${String(MAX_MESSAGE - HEADER)} bytes, or 3 less than the max_fragment_length that the peers agreed on.`,
   ],
   7: [
     'ERR_DTLS_INTERNAL',
@@ -203,17 +203,21 @@ function unanswered(): DTLSError {
 /** Small enough to stop at: finding the last bytes costs a probe each. */
 const PRECISION = 8;
 
-/** Binary search for the largest datagram that is answered; `overhead` is what a record adds. */
+/**
+ * Binary search for the largest datagram that is answered; `overhead` is what a record adds, `most` what it may carry.
+ */
 export async function searchMtu(
   heartbeats: Heartbeats,
   overhead: number,
+  most: number,
   ipv6: boolean,
   options: DiscoverMtuOptions,
 ): Promise<number> {
   checkObject('options', options);
   checkNames(options, ['min', 'max', 'timeout', 'retries']);
   const min = integer('min', options.min, MIN_MTU, MIN_MTU, MAX_MESSAGE);
-  const max = integer('max', options.max, ipv6 ? 1452 : 1472, min, MAX_MESSAGE);
+  const wanted = integer('max', options.max, ipv6 ? 1452 : 1472, min, MAX_MESSAGE);
+  const max = Math.min(wanted, most + overhead);
   // A probe that is too large is never answered: do not wait for it as long as for a dead peer.
   const { timeout = 250, retries = 2 } = options;
   const passes = async (size: number): Promise<boolean> => {

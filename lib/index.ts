@@ -17,6 +17,7 @@ export type {
   ClientPskCallback,
   ConnectOptions,
   HeartbeatOptions,
+  MaxFragmentLength,
   NamedServerOptions,
   RetransmissionOptions,
   ServerOptions,

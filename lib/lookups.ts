@@ -67,7 +67,7 @@ export function askClientPsk(
         throw wrongType('the answer of pskCallback', 'an object { identity, psk }', answer);
       }
       const key = sized('psk', answer.psk, MAX_PSK);
-      const identity = sized('identity', answer.identity, MAX_PSK_IDENTITY);
+      const identity = sized('identity', answer.identity, MAX_PSK_IDENTITY, 0);
       if (identity.includes(0)) {
         throw usageError(
           'ERR_DTLS_PSK_IDENTITY_INVALID',
@@ -190,12 +190,12 @@ export function settleOrCallBack<T>(
   );
 }
 
-function sized(name: string, value: unknown, max: number): Buffer {
+function sized(name: string, value: unknown, max: number, min = 1): Buffer {
   const checked = bytes(name, value);
-  if (checked.length === 0 || checked.length > max) {
+  if (checked.length < min || checked.length > max) {
     throw usageError(
       'ERR_OUT_OF_RANGE',
-      `${name} has ${String(checked.length)} bytes; it needs 1 to ${String(max)}`,
+      `${name} has ${String(checked.length)} bytes; it needs ${String(min)} to ${String(max)}`,
     );
   }
   return checked;

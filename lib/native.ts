@@ -70,6 +70,8 @@ export interface NativeSessionPolicy {
   setTicketKeys(keys: NativeTicketKeys): void;
   setSession(session: NativeClientSession): void;
   requestOcsp(): void;
+  /** 512, 1024, 2048 or 4096. */
+  setMaxFragmentLength(bytes: number): void;
   /** SubjectPublicKeyInfo in DER. */
   addPublicKey(key: Uint8Array): void;
   /** SHA-256, SHA-384 or SHA-512 by its length, the same for all. */

@@ -201,6 +201,11 @@ export interface ConnectOptions extends SecureContextOptions, SessionOptions, Ud
    * with the event `OCSPResponse`; nothing here judges it. Default false.
    */
   requestOCSP?: boolean | undefined;
+  /**
+   * Ask the server that no record, in either direction, carries more than so many bytes (RFC 6066 section 4), for a
+   * peer with little memory. Where the server agrees, larger messages are refused. Default: not asked for.
+   */
+  maxFragmentLength?: MaxFragmentLength | undefined;
   secureContext?: SecureContext | undefined;
   /** What `getSession()` or the event `session` of an earlier connection gave: to be resumed. */
   session?: NodeJS.ArrayBufferView | undefined;
@@ -214,6 +219,9 @@ export interface ConnectOptions extends SecureContextOptions, SessionOptions, Ud
 }
 
 export const MAX_MESSAGE = 16384;
+/** What max_fragment_length can say. */
+export const MAX_FRAGMENT_LENGTHS = [512, 1024, 2048, 4096] as const;
+export type MaxFragmentLength = (typeof MAX_FRAGMENT_LENGTHS)[number];
 /** The smallest `mtu`. */
 export const MIN_MTU = 256;
 /** OpenSSL's PSK_MAX_IDENTITY_LEN and PSK_MAX_PSK_LEN. */

@@ -33,7 +33,7 @@ import {
   type HandshakeResult,
 } from './session/handshake-result';
 import { IdleTimer } from './session/idle-timer';
-import { afterAll, checkSize, ownCopy, type Message, type SendCallback } from './session/messages';
+import { afterAll, checkSize, ownCopy, tooBig, type Message, type SendCallback } from './session/messages';
 import type { SocketOwner } from './session/owner';
 import { ClientQuestions, ServerQuestions } from './session/questions';
 import { SessionReport } from './session/report';
@@ -152,9 +152,16 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   get mtu(): number {
     return this.#mtu === 0 ? this.#options.mtu : this.#mtu;
   }
-  /** The largest message that makes a datagram within the handshake's MTU; 0 before the handshake. */
+  /**
+   * The largest message that makes a datagram within the handshake's MTU and is within the max_fragment_length that
+   * the peers agreed on (RFC 6066 section 4); 0 before the handshake.
+   */
   get maxMessageSize(): number {
-    return this.#session?.maxMessageSize() ?? 0;
+    return Math.min(this.#session?.maxMessageSize() ?? 0, this.messageLimit);
+  }
+  /** @internal What `send` takes, as far as that is known. */
+  get messageLimit(): number {
+    return this.#result?.maxFragment ?? MAX_MESSAGE;
   }
   /** Counters from the beginning of the session. They stay readable after it. */
   get stats(): TrafficStats {
@@ -285,8 +292,8 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
    * @param callback - Called later: with null when the datagram was handed to the socket, or with what went
    * wrong (`ERR_DTLS_NOT_OPEN`, `ERR_DTLS_QUEUE_FULL`, or the system's error).
    * @returns False when the caller should wait for `drain`.
-   * @throws {@link DTLSError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_DTLS_MESSAGE_TOO_BIG` above 16384 bytes, and
-   * `ERR_DTLS_EMPTY_MESSAGE`: OpenSSL sends no empty records.
+   * @throws {@link DTLSError} `ERR_INVALID_ARG_TYPE`, `ERR_OUT_OF_RANGE`, `ERR_DTLS_MESSAGE_TOO_BIG` above 16384 bytes or the
+   * max_fragment_length of the session (which is the callback's where it was not known yet), and `ERR_DTLS_EMPTY_MESSAGE`: OpenSSL sends no empty records.
    */
   send(message: Message | readonly Message[], callback?: SendCallback): boolean;
   send(message: Message, offset: number, length: number, callback?: SendCallback): boolean;
@@ -310,7 +317,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     if (done !== undefined && typeof done !== 'function') {
       throw wrongType('callback', 'a function', done);
     }
-    checkSize(payload);
+    checkSize(payload, this.messageLimit);
     if (this.#state === 'opening') return this.#enqueue(payload, done);
     if (this.#state !== 'open' || this.#session === undefined) {
       return this.#refuse(notOpen('send'), done);
@@ -328,7 +335,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   sendMany(messages: readonly Message[], callback?: SendCallback): boolean {
     if (!Array.isArray(messages)) throw wrongType('messages', 'an array', messages);
     const all = messages.map((message: Message) => bytes('message', message));
-    all.forEach(checkSize);
+    for (const message of all) checkSize(message, this.messageLimit);
     if (callback !== undefined && typeof callback !== 'function') {
       throw wrongType('callback', 'a function', callback);
     }
@@ -412,11 +419,11 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
    */
   async discoverMtu(options: DiscoverMtuOptions = {}): Promise<number> {
     const pings = this.#pings();
-    const overhead = this.mtu - this.maxMessageSize;
+    const overhead = this.mtu - (this.#session?.maxMessageSize() ?? 0);
     const { endpoint } = this.#session ?? {};
     endpoint?.setDontFragment(true);
     try {
-      const found = await searchMtu(pings, overhead, this.remoteFamily === 'IPv6', options);
+      const found = await searchMtu(pings, overhead, this.messageLimit, this.remoteFamily === 'IPv6', options);
       this.setMtu(found);
       return found;
     } finally {
@@ -608,7 +615,11 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     this.#report.secured(this.#result.protocol);
     const session = this.#session;
     if (session !== undefined) {
-      for (const { message, callback } of this.#early.take()) this.#write(session, message, callback);
+      for (const { message, callback } of this.#early.take()) {
+        // Nobody knew when it was sent.
+        if (message.length > this.messageLimit) this.#refuse(tooBig(message.length, this.messageLimit), callback);
+        else this.#write(session, message, callback);
+      }
     }
     this.emit('secureConnect');
     // A handler may have ended it.

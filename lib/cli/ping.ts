@@ -107,7 +107,6 @@ export async function runMtu(target: Address, flags: MtuFlags): Promise<number> 
       if (type === 'request' && direction === 'out') progress.advance();
     });
     try {
-      const overhead = socket.mtu - socket.maxMessageSize;
       const mtu = await socket
         .discoverMtu({
           min: flags.least,
@@ -117,11 +116,12 @@ export async function runMtu(target: Address, flags: MtuFlags): Promise<number> 
         .finally(() => {
           progress.done();
         });
+      const { maxMessageSize } = socket;
       output.table(
         ['to', 'largest datagram', 'largest message'],
-        [[report.peer, `${String(mtu)} bytes`, `${String(mtu - overhead)} bytes`]],
+        [[report.peer, `${String(mtu)} bytes`, `${String(maxMessageSize)} bytes`]],
       );
-      output.data({ peer: report.peer, mtu, maxMessageSize: mtu - overhead, cipher: report.cipher });
+      output.data({ peer: report.peer, mtu, maxMessageSize, cipher: report.cipher });
     } finally {
       socket.close();
       await closed;

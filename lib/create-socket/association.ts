@@ -3,6 +3,7 @@ import tls, { type PeerCertificate } from 'node:tls';
 
 import { DTLSError } from '../errors';
 import { MAX_MESSAGE } from '../options';
+import { tooBig } from '../session/messages';
 import type { DTLSSocket } from '../socket';
 import type { Peer } from '../transport';
 import type { SendCallback } from './arguments';
@@ -161,6 +162,8 @@ export class Association {
     const mismatch = hostname === undefined ? undefined : this.#nameMismatch(session, hostname);
     if (mismatch !== undefined) {
       this.#report(callback, mismatch);
+    } else if (message.length > session.messageLimit) {
+      this.#report(callback, tooBig(message.length, session.messageLimit));
     } else if (callback === undefined) {
       session.send(message);
     } else {

@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net';
 
 import type { DTLSError } from '../errors';
 import { invalidArgType, outOfRange } from '../node-errors';
-import { MAX_MESSAGE } from '../options';
 import type { DTLSSocket } from '../socket';
 import { checkFunction, cryptoFailed, illegalConstructor, integer, invalidState, isView, type View } from './checks';
 import { Deferred } from './deferred';
@@ -187,10 +186,11 @@ export class DTLSSession {
       typeof data === 'string'
         ? Buffer.from(data)
         : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
-    if (bytes.length > MAX_MESSAGE) {
-      const error = outOfRange('data', `<= ${String(MAX_MESSAGE)}`, bytes.length);
+    const { messageLimit } = this.#socket;
+    if (bytes.length > messageLimit) {
+      const error = outOfRange('data', `<= ${String(messageLimit)}`, bytes.length);
       error.message =
-        `data is ${String(bytes.length)} bytes, which exceeds the ${String(MAX_MESSAGE)} byte maximum ` +
+        `data is ${String(bytes.length)} bytes, which exceeds the ${String(messageLimit)} byte maximum ` +
         'for a single DTLS record';
       throw error;
     }

@@ -3,9 +3,9 @@ import { isIP, type LookupFunction } from 'node:net';
 import { inspect } from 'node:util';
 
 import { usageError } from '../errors';
-import type { ClientPskCallback, ConnectOptions } from '../options';
+import { MAX_FRAGMENT_LENGTHS, type ClientPskCallback, type ConnectOptions } from '../options';
 import { readSession } from '../resumption';
-import { callable, checkNames, checkObject, flag, port, text } from '../validate';
+import { callable, checkNames, checkObject, flag, optionalInteger, port, text } from '../validate';
 import { CONNECT_OPTIONS } from './names';
 import { resolveContext, resolveSession, type ResolvedSession } from './session';
 import { resolveUdp, type ResolvedUdp } from './udp';
@@ -60,6 +60,7 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
   const sessionName = `${name} ${verifiedName}`;
   const session = readSession(options.session, sessionName);
   const requestOCSP = flag('requestOCSP', options.requestOCSP, false);
+  const maxFragmentLength = resolveMaxFragmentLength(options.maxFragmentLength);
   return {
     ...resolveUdp(options),
     ...common,
@@ -67,6 +68,7 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
       const policy = common.policy(keylog);
       if (session !== undefined) policy.setSession(session);
       if (requestOCSP) policy.requestOcsp();
+      if (maxFragmentLength !== undefined) policy.setMaxFragmentLength(maxFragmentLength);
       return policy;
     },
     verifiedName,
@@ -81,4 +83,14 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
     lookup: callable('lookup', options.lookup),
     family,
   };
+}
+
+function resolveMaxFragmentLength(value: number | undefined): number | undefined {
+  const length = optionalInteger('maxFragmentLength', value);
+  if (length === undefined || MAX_FRAGMENT_LENGTHS.some((known) => known === length)) return length;
+  throw usageError(
+    'ERR_OUT_OF_RANGE',
+    `'maxFragmentLength' must be ${MAX_FRAGMENT_LENGTHS.join(', ')} or left out, not ${inspect(value)}`,
+    'RFC 6066 section 4 has a code for these lengths and for no others.',
+  );
 }

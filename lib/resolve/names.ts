@@ -52,6 +52,7 @@ export const CONNECT_OPTIONS = [
   'servername',
   'checkServerIdentity',
   'requestOCSP',
+  'maxFragmentLength',
   'session',
   'lookup',
   'family',

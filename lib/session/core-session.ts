@@ -82,6 +82,7 @@ export class CoreSession {
   srtp(): NativeSrtp | undefined {
     return this.#core.srtp(this.slot, this.generation);
   }
+  /** By the MTU alone. */
   maxMessageSize(): number {
     return this.#core.maxMessageSize(this.slot, this.generation);
   }

@@ -1,5 +1,6 @@
 /** What a handshake has come to, as the SECURE record says it. */
 import { protocolName, verifyErrorName } from '../names';
+import { MAX_MESSAGE } from '../options';
 
 export interface HandshakeResult {
   readonly protocol: string;
@@ -13,6 +14,8 @@ export interface HandshakeResult {
   readonly encryptThenMac: boolean;
   readonly extendedMasterSecret: boolean;
   readonly reused: boolean;
+  /** Bytes of a record, by max_fragment_length (RFC 6066 section 4) or by DTLS itself. */
+  readonly maxFragment: number;
 }
 
 // As kSecure… in src-native/core/outbox.h; the version is in the low 16 bits.
@@ -21,6 +24,7 @@ const PSK = 1 << 17;
 const REUSED = 1 << 18;
 const ENCRYPT_THEN_MAC = 1 << 20;
 const EXTENDED_MASTER_SECRET = 1 << 21;
+const MAX_FRAGMENT_SHIFT = 24;
 
 export function readHandshakeResult(
   what: number,
@@ -28,6 +32,7 @@ export function readHandshakeResult(
   alpnProtocol: Buffer,
 ): HandshakeResult {
   const peerCertificate = (what & PEER_CERTIFICATE) !== 0;
+  const maxFragmentCode = (what >>> MAX_FRAGMENT_SHIFT) & 7;
   return {
     protocol: protocolName(what & 0xffff),
     alpnProtocol: alpnProtocol.length === 0 ? false : alpnProtocol.toString('latin1'),
@@ -37,6 +42,7 @@ export function readHandshakeResult(
     encryptThenMac: (what & ENCRYPT_THEN_MAC) !== 0,
     extendedMasterSecret: (what & EXTENDED_MASTER_SECRET) !== 0,
     reused: (what & REUSED) !== 0,
+    maxFragment: maxFragmentCode === 0 ? MAX_MESSAGE : 256 << maxFragmentCode,
   };
 }
 

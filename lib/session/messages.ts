@@ -1,18 +1,22 @@
 /** What a message may be, and what becomes of it. */
-import { usageError } from '../errors';
+import { usageError, type DTLSError } from '../errors';
 import { MAX_MESSAGE } from '../options';
 
 export type Message = string | NodeJS.ArrayBufferView;
 export type SendCallback = (error: Error | null) => void;
 
-export function checkSize(message: Buffer): void {
-  if (message.length > MAX_MESSAGE) {
-    throw usageError(
-      'ERR_DTLS_MESSAGE_TOO_BIG',
-      `a message of ${String(message.length)} bytes is above the ${String(MAX_MESSAGE)} of one DTLS record`,
-      'DTLS does not split messages: divide it, or send it another way.',
-    );
-  }
+/** `most`: MAX_MESSAGE, or less where the session has negotiated that. */
+export function tooBig(length: number, most: number): DTLSError {
+  const whose = most < MAX_MESSAGE ? 'that the peers agreed on (max_fragment_length)' : 'of one DTLS record';
+  return usageError(
+    'ERR_DTLS_MESSAGE_TOO_BIG',
+    `a message of ${String(length)} bytes is above the ${String(most)} ${whose}`,
+    'DTLS does not split messages: divide it, or send it another way.',
+  );
+}
+
+export function checkSize(message: Buffer, most: number): void {
+  if (message.length > most) throw tooBig(message.length, most);
   if (message.length === 0) {
     throw usageError(
       'ERR_DTLS_EMPTY_MESSAGE',

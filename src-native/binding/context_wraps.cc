@@ -208,6 +208,7 @@ Napi::Function SessionPolicyWrap::define(Napi::Env env) {
           InstanceMethod<&SessionPolicyWrap::set_ticket_keys>("setTicketKeys"),
           InstanceMethod<&SessionPolicyWrap::set_session>("setSession"),
           InstanceMethod<&SessionPolicyWrap::request_ocsp>("requestOcsp"),
+          InstanceMethod<&SessionPolicyWrap::set_max_fragment_length>("setMaxFragmentLength"),
           InstanceMethod<&SessionPolicyWrap::add_fingerprint>("addFingerprint"),
           InstanceMethod<&SessionPolicyWrap::add_public_key>("addPublicKey"),
       });
@@ -265,6 +266,10 @@ void SessionPolicyWrap::set_session(const Napi::CallbackInfo& info) {
 
 void SessionPolicyWrap::request_ocsp(const Napi::CallbackInfo& /*info*/) {
   policy_->request_ocsp = true;
+}
+
+void SessionPolicyWrap::set_max_fragment_length(const Napi::CallbackInfo& info) {
+  policy_->max_fragment_length = static_cast<uint32_t>(number_of(info[0]));
 }
 
 void SessionPolicyWrap::add_public_key(const Napi::CallbackInfo& info) {

@@ -452,8 +452,8 @@ Napi::Value EndpointWrap::server_name(const Napi::CallbackInfo& info) {
 
 Napi::Value EndpointWrap::psk_identity(const Napi::CallbackInfo& info) {
   const Session* found = session(info);
-  if (found == nullptr || found->psk_identity().size == 0) return info.Env().Undefined();
-  return to_buffer(info.Env(), found->psk_identity());
+  if (found == nullptr || !found->psk_identity()) return info.Env().Undefined();
+  return to_buffer(info.Env(), {found->psk_identity()->data(), found->psk_identity()->size()});
 }
 
 Napi::Value EndpointWrap::max_message_size(const Napi::CallbackInfo& info) {

@@ -108,6 +108,7 @@ class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
   void set_ticket_keys(const Napi::CallbackInfo& info);
   void set_session(const Napi::CallbackInfo& info);
   void request_ocsp(const Napi::CallbackInfo& info);
+  void set_max_fragment_length(const Napi::CallbackInfo& info);
   void add_public_key(const Napi::CallbackInfo& info);
   void add_fingerprint(const Napi::CallbackInfo& info);
 

@@ -37,8 +37,8 @@ const char* HandshakeMessage::add(const FragmentView& fragment) {
   return nullptr;
 }
 
-std::vector<uint8_t> HandshakeMessage::record(size_t& offset, uint64_t number) const {
-  const Bytes part = body().from(offset).first(kMaxPlaintext - kHandshakeHeaderSize);
+std::vector<uint8_t> HandshakeMessage::record(size_t& offset, uint64_t number, size_t most) const {
+  const Bytes part = body().from(offset).first(most - kHandshakeHeaderSize);
   std::vector<uint8_t> record(kRecordHeaderSize + kHandshakeHeaderSize + part.size);
   uint8_t* header = record.data();
   header[0] = static_cast<uint8_t>(ContentType::kHandshake);

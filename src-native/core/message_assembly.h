@@ -29,8 +29,8 @@ class HandshakeMessage {
   Bytes body() const { return {bytes_.data() + kHandshakeHeaderSize, size()}; }
 
   // The message from `offset` on, as one record in clear with this number, as if the peer had sent
-  // it so: as much as a record carries. `offset` moves behind it.
-  std::vector<uint8_t> record(size_t& offset, uint64_t number) const;
+  // it so: as much as goes into `most` bytes. `offset` moves behind it.
+  std::vector<uint8_t> record(size_t& offset, uint64_t number, size_t most = kMaxPlaintext) const;
 
  private:
   uint16_t version_;

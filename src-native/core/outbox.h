@@ -51,6 +51,8 @@ constexpr uint32_t kSecurePsk = 1U << 17;
 constexpr uint32_t kSecureEncryptThenMac = 1U << 20;
 constexpr uint32_t kSecureExtendedMasterSecret = 1U << 21;
 constexpr uint32_t kSecureReused = 1U << 18;
+// From this bit on, three: the code of max_fragment_length (RFC 6066 section 4), 0 for none.
+constexpr uint32_t kSecureMaxFragmentShift = 24;
 
 constexpr uint32_t kNoSlot = UINT32_MAX;
 

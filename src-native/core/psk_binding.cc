@@ -45,7 +45,7 @@ std::vector<uint8_t> psk_binding(const SSL_SESSION* session) {
   auto* readable = const_cast<SSL_SESSION*>(session);
   if (SSL_SESSION_get0_ticket_appdata(readable, &data, &size) != 1) return {};
   const auto* bytes = static_cast<const uint8_t*>(data);
-  if (size <= kIdentityAt || bytes[0] != kFormat) return {};
+  if (size < kIdentityAt || bytes[0] != kFormat) return {};
   return {bytes, bytes + size};
 }
 

@@ -93,6 +93,8 @@ bool Session::create_ssl() {
     if (policy_->request_ocsp && SSL_set_tlsext_status_type(ssl, TLSEXT_STATUSTYPE_ocsp) != 1) {
       return false;
     }
+    const uint8_t code = max_fragment_code(policy_->max_fragment_length);
+    if (code != 0 && SSL_set_tlsext_max_fragment_length(ssl, code) != 1) return false;
     if (policy_->ask_psk) SSL_set_psk_client_callback(ssl, psk_client_callback);
     SSL_set_connect_state(ssl);
   } else {
@@ -351,6 +353,7 @@ void Session::established(double now) {
   if (is_psk_suite(SSL_get_current_cipher(ssl))) what |= kSecurePsk;
   if (encrypts_then_macs()) what |= kSecureEncryptThenMac;
   if (SSL_get_extms_support(ssl) == 1) what |= kSecureExtendedMasterSecret;
+  what |= uint32_t{max_fragment_code(max_fragment())} << kSecureMaxFragmentShift;
   const bool new_session = note_resumption(what);
   handshake_.reset();
   fix_suite();
@@ -365,7 +368,7 @@ void Session::established(double now) {
 
 SendOutcome Session::send(Bytes message, uint32_t token, double now) {
   if (state_ != SessionState::kOpen) return SendOutcome::kNotOpen;
-  if (message.size > kMaxPlaintext) return SendOutcome::kTooBig;
+  if (message.size > max_fragment_) return SendOutcome::kTooBig;
   if (message.size == 0) return SendOutcome::kEmpty;
   size_t written = 0;
   send_token_ = token;

@@ -82,6 +82,9 @@ struct SessionPolicy {
   Fingerprints fingerprints;
   // Raw public keys (RFC 7250), DER, that the peer may show; with any, it must show one of them.
   std::vector<std::vector<uint8_t>> public_keys;
+  // Client: to be asked for (RFC 6066 section 4), 512, 1024, 2048 or 4096 bytes; 0 for no such
+  // thing.
+  uint32_t max_fragment_length = 0;
   bool request_ocsp = false;  // client: ask for a stapled OCSP response (RFC 6066 section 8)
   // Client: to be resumed where that skips no check; null for none.
   std::shared_ptr<const ClientSession> session;
@@ -176,7 +179,8 @@ class Session final : private DatagramPort {
   double deadline() const;
   // Null before the ClientHello is whole, and after the session has closed.
   SSL* ssl() const { return ssl_.get(); }
-  Bytes psk_identity() const { return {psk_identity_.data(), psk_identity_.size()}; }
+  // Nothing where no pre-shared key was asked for; an identity may be empty.
+  const std::optional<std::vector<uint8_t>>& psk_identity() const { return psk_identity_; }
 
  private:
   enum class MacVerdict : uint8_t { kPass, kForged, kTooEarly };
@@ -264,6 +268,7 @@ class Session final : private DatagramPort {
   void drive_handshake(double now);
   size_t read_messages(uint8_t* scratch);
   void fix_suite();
+  size_t max_fragment() const;
   void established(double now);
   void update_retransmission(double now);
   Failure timeout_failure() const;
@@ -402,6 +407,7 @@ class Session final : private DatagramPort {
   bool peer_extends_master_secret_ = false;
   // Of the suite in use, once it is.
   size_t shortest_record_ = 0;
+  size_t max_fragment_ = kMaxPlaintext;  // that both sides agreed on
   bool checks_macs_ = false;
   bool nothing_kept_ = false;  // OpenSSL has no record that came before its time
   RecordMac incoming_mac_;     // ready where encrypt-then-MAC is in use
@@ -415,7 +421,7 @@ class Session final : private DatagramPort {
   std::optional<ContentType> retype_;  // what OpenSSL writes now becomes a record of this type
   ReplayWindow replay_window_;
   TrafficStats stats_;
-  std::vector<uint8_t> psk_identity_;
+  std::optional<std::vector<uint8_t>> psk_identity_;
 };
 
 }  // namespace dtls

@@ -267,11 +267,14 @@ unsigned Session::psk_server_callback(SSL* ssl, const char* identity, unsigned c
                                       unsigned capacity) {
   Session& session = *of(ssl);
   Handshake* handshake = session.handshake_.get();
-  const std::vector<uint8_t>& asked = session.psk_identity_;
   // What was looked up must be what OpenSSL read: a forged fragment may have come in between.
-  if (handshake == nullptr || !handshake->psk_found || std::strlen(identity) != asked.size() ||
-      std::memcmp(identity, asked.data(), asked.size()) != 0 ||
+  if (handshake == nullptr || !handshake->psk_found || !session.psk_identity_ ||
       handshake->psk_key.size() > capacity) {
+    return 0;
+  }
+  const std::vector<uint8_t>& asked = *session.psk_identity_;
+  if (asked.size() != std::strlen(identity) ||
+      !std::equal(asked.begin(), asked.end(), reinterpret_cast<const uint8_t*>(identity))) {
     return 0;
   }
   const Bytes key{handshake->psk_key.data(), handshake->psk_key.size()};

@@ -43,7 +43,7 @@ int Session::heartbeat_parse_callback(SSL* ssl, unsigned /*type*/, unsigned /*co
 // ---- out ----
 
 bool Session::send_heartbeat(Bytes message) {
-  if (!send_as(ContentType::kHeartbeat, message)) return false;
+  if (message.size > max_fragment_ || !send_as(ContentType::kHeartbeat, message)) return false;
   count<&TrafficStats::heartbeatsSent>();
   return true;
 }
@@ -56,7 +56,7 @@ HeartbeatOutcome Session::heartbeat(Bytes payload, size_t padding, double timeou
   if (!has_record_keys()) return HeartbeatOutcome::kUnsupportedCipher;
   if (heartbeat_->in_flight) return HeartbeatOutcome::kBusy;
   const size_t size = kHeartbeatHeader + payload.size + padding;
-  if (padding < kMinHeartbeatPadding || size > kMaxPlaintext) return HeartbeatOutcome::kTooBig;
+  if (padding < kMinHeartbeatPadding || size > max_fragment_) return HeartbeatOutcome::kTooBig;
   HeartbeatRequest request;
   request.message = make_heartbeat(HeartbeatType::kRequest, payload, padding);
   if (request.message.empty() || !wake(now) ||

@@ -87,6 +87,14 @@ size_t shortest_protected_record(const SSL* ssl) {
 void Session::fix_suite() {
   shortest_record_ = shortest_protected_record(ssl_.get());
   checks_macs_ = encrypts_then_macs();
+  max_fragment_ = max_fragment();
+}
+
+// Bytes of a record's plaintext, by max_fragment_length as far as it has been negotiated.
+size_t Session::max_fragment() const {
+  const SSL_SESSION* session = SSL_get_session(ssl_.get());
+  const uint8_t code = session == nullptr ? 0 : SSL_SESSION_get_max_fragment_length(session);
+  return code >= 1 && code <= 4 ? size_t{256} << code : kMaxPlaintext;
 }
 
 void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
@@ -207,7 +215,9 @@ void Session::feed_messages(uint8_t* scratch, double now) {
     const HandshakeMessage message = handshake_->messages.take();
     size_t offset = 0;
     do {
-      const std::vector<uint8_t> bytes = message.record(offset, handshake_->next_number_in++);
+      // OpenSSL refuses records that are longer than what it has negotiated itself.
+      const std::vector<uint8_t> bytes =
+          message.record(offset, handshake_->next_number_in++, max_fragment());
       Bytes rest{bytes.data(), bytes.size()};
       RecordView record;
       if (take_record(rest, record)) feed(record, scratch, now);
@@ -246,9 +256,9 @@ bool Session::question_comes_first(const HandshakeMessage& message) {
     case HandshakeType::kClientKeyExchange:
       if (!read_psk_name(message.body(), name)) return false;
       handshake.psk_asked = true;
-      psk_identity_.assign(name.data, name.data + name.size);
+      psk_identity_.emplace(name.data, name.data + name.size);
       // OpenSSL's callback sees a C string: it would look up another identity than the peer sent.
-      if (std::find(psk_identity_.begin(), psk_identity_.end(), 0) != psk_identity_.end()) {
+      if (std::find(psk_identity_->begin(), psk_identity_->end(), 0) != psk_identity_->end()) {
         handshake.cause = FailureKind::kPskIdentityInvalid;
         return false;
       }

@@ -228,7 +228,10 @@ bool Session::offer_session(double now) {
   SSL* ssl = ssl_.get();
   const ClientSession& session = *policy_->session;
   const SSL_CIPHER* suite = SSL_SESSION_get0_cipher(session.get());
-  if (session.expired(now) || !offers_suite(ssl, suite) ||
+  // A server refuses to resume a session under another max_fragment_length (RFC 6066 section 4).
+  const uint8_t code = SSL_SESSION_get_max_fragment_length(session.get());
+  const uint8_t own = max_fragment_code(policy_->max_fragment_length);
+  if (session.expired(now) || !offers_suite(ssl, suite) || (code <= 4 ? code : 0) != own ||
       (session.leaf() == nullptr && !is_psk_suite(suite)) ||
       SSL_set_session(ssl, session.get()) != 1) {
     return false;
@@ -284,7 +287,7 @@ bool Session::note_resumption(uint32_t& what) {
     what |= kSecureReused;
     const char* identity = SSL_get_psk_identity(ssl);
     if ((what & kSecurePsk) != 0 && identity != nullptr) {
-      psk_identity_.assign(identity, identity + std::strlen(identity));
+      psk_identity_.emplace(identity, identity + std::strlen(identity));
     }
   }
   return role_ == Role::kClient && (!reused || handshake_->ticket_received) && session != nullptr &&

@@ -50,6 +50,14 @@ inline void write_u48(uint8_t* p, uint64_t value) {
   write_u24(p + 3, static_cast<uint32_t>(value));
 }
 
+// RFC 6066 section 4: 512 bytes have the code 1, and each next one twice as many; 0 for all others.
+inline uint8_t max_fragment_code(size_t bytes) {
+  for (uint8_t code = 1; code <= 4; ++code) {
+    if (bytes == size_t{256} << code) return code;
+  }
+  return 0;
+}
+
 struct RecordView {
   uint8_t type = 0;
   uint16_t version = 0;

@@ -64,6 +64,26 @@ describe('handshake with pre-shared keys', () => {
     }
   });
 
+  it('takes the empty identity on both sides, and resumes under it', async () => {
+    const asked: (string | Buffer)[] = [];
+    const server = await listen({
+      pskCallback: (_, identity) => {
+        asked.push(identity);
+        return identity === '' ? PSK.psk : null;
+      },
+    });
+    const client = { pskCallback: () => ({ identity: '', psk: PSK.psk }) };
+    const pair = await openOn(server, client);
+    await converse(pair);
+    expect([pair.client.pskIdentity, pair.peer.pskIdentity]).to.deep.equal(['', '']);
+    expect([pair.client.authorized, pair.peer.authorized]).to.deep.equal([true, true]);
+    const session = pair.client.getSession();
+    const again = await openOn(server, { ...client, session });
+    expect(again.client.isSessionReused()).to.equal(true);
+    expect([again.client.pskIdentity, again.peer.pskIdentity]).to.deep.equal(['', '']);
+    expect(asked).to.deep.equal(['', '']);
+  });
+
   it('hands over identities as strings, or as bytes when they are not UTF-8', async () => {
     const identities: (string | Buffer)[] = ['Gerät-é', Buffer.from([0xff, 0xfe, 0x41])];
     for (const identity of identities) {

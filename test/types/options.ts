@@ -111,6 +111,7 @@ const ofClient: Every<Pick<ConnectOptions, OnlyClient>> = {
   checkServerIdentity: [() => undefined, undefined],
   session: [view, undefined],
   requestOCSP: [true, undefined],
+  maxFragmentLength: [512, 1024, 2048, 4096, undefined],
   pskCallback: [() => null, undefined],
   lookup: [lookup, undefined],
   family: [0, 4, 6, undefined],

@@ -159,6 +159,7 @@ describe('options', () => {
       ['localAddress', 5],
       ['session', 'session'],
       ['requestOCSP', 1],
+      ['maxFragmentLength', '512'],
     ];
     for (const [name, value] of clientOnly) {
       judged.add(name);
@@ -187,6 +188,7 @@ describe('options', () => {
       [ofServer, 'maxSessions', [-1, 0.5, 2 ** 32]],
       [ofServer, 'certificateExpiryNotice', [-1, Infinity, Number.NaN]],
       [ofClient, 'mtu', [255, 16385, 1200.5]],
+      [ofClient, 'maxFragmentLength', [0, 256, 513, 8192, 512.5, Number.NaN]],
       [ofClient, 'handshakeTimeout', [-1, 2 ** 31]],
       [ofClient, 'idleTimeout', [-1, Infinity]],
       [ofClient, 'sessionTimeout', [0, 604801]],

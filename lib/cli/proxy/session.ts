@@ -1,6 +1,5 @@
 /** One session of a proxy: DTLS on one side, plain datagrams on the other. Copies, counts, and drops as UDP does. */
 import type { DTLSSocket } from '../../socket';
-import { MAX_MESSAGE } from '../../options';
 import type { Peer } from '../../transport';
 
 export interface Traffic {
@@ -97,7 +96,7 @@ export class RelaySession {
   /** A datagram of the plain side. */
   fromPlain(datagram: Uint8Array): void {
     if (datagram.length === 0) this.drop('empty');
-    else if (datagram.length > MAX_MESSAGE) this.drop('too_big');
+    else if (datagram.length > this.socket.messageLimit) this.drop('too_big');
     else if (this.#closed || this.socket.readyState === 'closing') this.drop('not_ready');
     // send() would keep it in memory; on UDP what cannot leave is lost.
     else if (this.socket.writableNeedDrain) this.drop('congested');
