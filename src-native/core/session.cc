@@ -199,6 +199,7 @@ void Session::answer_hello(HelloAnswer answer, uint8_t* scratch, double now) {
   handshake_->question.reset();
   handshake_->cause = answer.refusal;
   handshake_->protocols = std::move(answer.protocols);
+  handshake_->name_used = answer.context != nullptr && !handshake_->server_name.empty();
   if (answer.context) context_ = std::move(answer.context);
   if (answer.policy) use_policy(std::move(answer.policy));
   consider_session(scratch, now);

@@ -203,6 +203,7 @@ class Session final : private DatagramPort {
     bool new_session_told = false;
     FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
     bool cookie_verified = false;
+    bool name_used = false;          // server: the client's name has chosen the context
     bool unproving_refused = false;  // a suite that would have been used proves nothing
     bool psk_found = false;
     bool ticket_received = false;

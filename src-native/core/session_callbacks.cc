@@ -230,12 +230,18 @@ int Session::client_hello_callback(SSL* ssl, int* alert, void* /*arg*/) {
   }
 }
 
-// Whatever the name, there is a context for it; a server says that it has used the name (RFC 6066
-// section 3), and the session keeps it.
+// Whatever the name, there is a context for it. A server says so only when it has used the name to
+// choose that context (RFC 6066 section 3): some clients cannot read the empty answer. OpenSSL
+// keeps an acknowledged name in the session, where one that is resumed finds it; this keeps any.
 int Session::server_name_callback(SSL* ssl, int* /*alert*/, void* /*arg*/) {
-  const bool named =
-      SSL_is_server(ssl) != 0 && SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) != nullptr;
-  return named ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+  if (SSL_is_server(ssl) == 0) return SSL_TLSEXT_ERR_NOACK;
+  const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  if (name == nullptr) return SSL_TLSEXT_ERR_NOACK;
+  if (SSL_session_reused(ssl) == 0 && SSL_SESSION_set1_hostname(SSL_get_session(ssl), name) != 1) {
+    return SSL_TLSEXT_ERR_ALERT_FATAL;
+  }
+  const Handshake* handshake = of(ssl)->handshake_.get();
+  return handshake != nullptr && handshake->name_used ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
 // RFC 7301 section 3.2: the server's order decides, and without a protocol in common it refuses.

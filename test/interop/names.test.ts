@@ -168,3 +168,32 @@ for (const foreign of FOREIGN) {
     });
   });
 }
+
+describe('the acknowledgement of a server name', function () {
+  const cleanup = cleanupAfterEach(this);
+  const files = new TemporaryFiles();
+  const acknowledged = 'TLS server extension "server name"';
+  before(function () {
+    requirePrograms(this, 'openssl');
+  });
+  after(() => {
+    files.remove();
+  });
+
+  for (const used of [true, false]) {
+    it(`is ${used ? 'sent where the name chose a context' : 'not sent where no name was used'} (RFC 6066 section 3)`, async () => {
+      const [own, byName] = [await serverCertificate(), await named()];
+      const { watched, server, port } = await ourServer(cleanup, { cert: own.cert, key: own.key });
+      if (used) server.addContext(NAME, createSecureContext({ cert: byName.cert, key: byName.key }));
+      const openssl = FOREIGN.find(({ name }) => name === 'OpenSSL');
+      const peer = openssl?.client(cleanup, files, port, {
+        extra: ['-servername', NAME, '-tlsextdebug'],
+      });
+      const socket = await watched.connection();
+      await socket.secure();
+      await peer?.sees(/Verify return code/);
+      expect(peer?.output.includes(acknowledged)).to.equal(used);
+      expect(socket.socket.servername).to.equal(NAME);
+    });
+  }
+});
