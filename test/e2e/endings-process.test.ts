@@ -23,6 +23,7 @@ import {
   PSK_SERVER,
   within,
 } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 
 describe('endings', () => {
   afterEach(closeEverything);
@@ -146,7 +147,8 @@ describe('endings', () => {
       expect(await run('workers-exit.ts')).to.include({ code: 5, signal: null, stderr: '' });
     });
 
-    it('may be terminated inside any native call, and the process lives on', async () => {
+    it('may be terminated inside any native call, and the process lives on', async function () {
+      this.timeout(patience(30_000)); // a thread for each kind of call
       const addon = process.env.DGRAM_DTLS_ADDON ?? 'build/Release/dgram_dtls.node';
       const outcome = await run('terminated-worker.cjs', [path.resolve(addon)]);
       expect(outcome).to.include({ code: 0, signal: null, stderr: '' });
