@@ -69,7 +69,7 @@ function problemsOf(target) {
 }
 
 const built = files('prebuilds', '.node').map((file) => file.replace(/^prebuilds\//, ''));
-if (built.length === 0) fail('check-prebuilds: none in prebuilds: npm run prebuild');
+if (built.length === 0) fail('check-prebuilds: none in prebuilds: npm run build:binaries');
 const problems = built.flatMap((target) => problemsOf(target).map((one) => `${target} ${one}`));
 for (const target of built) {
   if (!TARGETS.includes(target)) problems.push(`${target} is no binary of this package`);

@@ -1,5 +1,5 @@
 // Compiles the binaries that the package is published with, into prebuilds/:
-// npm run prebuild [-- --arch x64,arm64]     (default: this machine's)
+// npm run build:binaries [-- --arch x64,arm64]     (default: this machine's)
 // On Linux another architecture is cross-compiled by <triplet>-g++, as Debian names it.
 
 import { spawnSync } from 'node:child_process';

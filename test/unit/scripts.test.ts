@@ -1,0 +1,37 @@
+// Protects the scripts of package.json: npm runs `preX` and `postX` around `X`, so a script that is none of
+// these must not be named as one; and the documents name scripts that are there.
+import { expect } from 'chai';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(__dirname, '../..');
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+
+/** Files of these folders, and these files, that tell somebody to run a script. */
+const telling = ['docs', 'scripts', 'examples', '.github/workflows']
+  .flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
+  )
+  .filter((name) => /\.(md|mjs|cjs|yml)$/.test(name))
+  .concat('README.md', 'CONTRIBUTING.md', '.ci/run');
+
+describe('scripts of package.json', () => {
+  it('only what makes the tree ready runs before another script', () => {
+    const hooks = Object.keys(scripts).filter((name) => {
+      const other = /^(?:pre|post)(.+)$/.exec(name)?.[1];
+      return other !== undefined && other in scripts;
+    });
+    expect(hooks).to.include('pretest');
+    const others = hooks.filter((name) => scripts[name] !== 'node scripts/prepare.mjs');
+    expect(others).to.deep.equal([]);
+  });
+
+  it('the documents, scripts and workflows name those that there are', () => {
+    const named = telling.flatMap((file) =>
+      [...read(file).matchAll(/npm run ([\w:-]+)/g)].map(([, name = '']) => `${name} in ${file}`),
+    );
+    expect(named).to.have.length.above(20);
+    expect(named.filter((one) => scripts[one.split(' ')[0] ?? ''] === undefined)).to.deep.equal([]);
+  });
+});
