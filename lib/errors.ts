@@ -70,6 +70,7 @@ const CALLBACKS: Readonly<Record<string, string>> = {
   ERR_DTLS_SNI_CALLBACK: 'SNICallback',
   ERR_DTLS_ALPN_CALLBACK: 'ALPNCallback',
   ERR_DTLS_OCSP_CALLBACK: "a listener of 'OCSPRequest'",
+  ERR_DTLS_OCSP_RESPONSE: "a listener of 'OCSPResponse'",
 };
 
 const NO_ALERT = 255;

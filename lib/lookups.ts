@@ -106,7 +106,10 @@ export function askPeerIdentity(
   }
   let refusal: Error | undefined;
   try {
-    refusal = asRefusal((checkServerIdentity ?? tls.checkServerIdentity)(host, certificate()));
+    const answer: unknown = (checkServerIdentity ?? tls.checkServerIdentity)(host, certificate());
+    // It would come too late; what it rejects with is not to end the process.
+    if (types.isPromise(answer)) answer.catch(() => undefined);
+    refusal = asRefusal('the answer of checkServerIdentity', 'an Error or undefined, at once', answer);
   } catch (error) {
     refusal = asError(error);
   }
@@ -114,13 +117,10 @@ export function askPeerIdentity(
   answers.identity(refusal === undefined);
 }
 
-/** As in tls nothing accepts the certificate. What is neither nothing nor an Error refuses it. */
-function asRefusal(answer: unknown): Error | undefined {
+/** As in tls nothing accepts. What is neither nothing nor an Error refuses, too: it may mean anything. */
+export function asRefusal(name: string, expected: string, answer: unknown): Error | undefined {
   if (answer === undefined || answer === null) return undefined;
-  if (answer instanceof Error) return answer;
-  // It would have come too late; what it rejects with is not to end the process.
-  if (types.isPromise(answer)) answer.catch(() => undefined);
-  return wrongType('the answer of checkServerIdentity', 'an Error or undefined, at once', answer);
+  return answer instanceof Error ? answer : wrongType(name, expected, answer);
 }
 
 export const asError = (thrown: unknown): Error =>

@@ -1,8 +1,10 @@
-/** OCSP stapling (RFC 6066 section 8) on a server: the question that a handshake asks of `OCSPRequest`. */
+/** OCSP stapling (RFC 6066 section 8): what a handshake asks of `OCSPRequest`, and of `OCSPResponse`. */
+import { types } from 'node:util';
+
 import { DTLSError, usageError } from './errors';
-import { settleOrCallBack } from './lookups';
+import { asError, asRefusal, settleOrCallBack } from './lookups';
 import type { DTLSSocket } from './socket';
-import { bytes } from './validate';
+import { bytes, wrongType } from './validate';
 
 /** OpenSSL's clients take messages of one record, of which this one spends four bytes on itself. */
 const MAX_RESPONSE = 16380;
@@ -49,6 +51,62 @@ export function askOcsp(
       );
     },
   );
+}
+
+/**
+ * `emit`: to whoever listens. `answer`: that the handshake goes on, or why it does not; at once where no
+ * listener asked to wait.
+ */
+export function askOcspVerdict(
+  socket: DTLSSocket,
+  emit: (waitUntil: (verdict: PromiseLike<void>) => void) => void,
+  answer: (refusal: Error | undefined) => void,
+): void {
+  const verdicts: Promise<void>[] = [];
+  let listening = true;
+  const waitUntil = (verdict: PromiseLike<void>): void => {
+    if (!isThenable(verdict)) throw wrongType('the verdict for waitUntil', 'a Promise', verdict);
+    const judged = judge(verdict);
+    judged.catch(() => undefined); // whoever is late with a refusal need not end the process
+    if (!listening) {
+      throw usageError(
+        'ERR_INVALID_STATE',
+        "waitUntil was called after the listeners of 'OCSPResponse' had returned",
+        'Call it in the listener itself, with a Promise of the verdict.',
+      );
+    }
+    verdicts.push(judged);
+  };
+  try {
+    emit(waitUntil);
+  } catch (error) {
+    if (socket.destroyed) throw error; // it has its verdict, and this is about something else
+    answer(asError(error));
+    return;
+  } finally {
+    listening = false;
+  }
+  if (verdicts.length === 0) {
+    answer(undefined);
+    return;
+  }
+  Promise.all(verdicts).then(
+    () => {
+      answer(undefined);
+    },
+    (error: unknown) => {
+      answer(asError(error));
+    },
+  );
+}
+
+const isThenable = (value: unknown): boolean =>
+  types.isPromise(value) ||
+  (typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function');
+
+async function judge(verdict: PromiseLike<unknown>): Promise<void> {
+  const refusal = asRefusal('the verdict for waitUntil', 'a Promise of nothing', await verdict);
+  if (refusal !== undefined) throw refusal;
 }
 
 function checkResponse(given: unknown): Buffer {

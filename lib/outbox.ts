@@ -17,7 +17,6 @@ export const RecordType = {
   Sent: 13,
   TransportError: 14,
   Dropped: 15,
-  OcspResponse: 16,
 } as const;
 
 /** As LookupKind in src-native/core/outbox.h. */
@@ -30,6 +29,7 @@ export const LookupKind = {
   StoredSession: 6,
   NewSession: 7,
   OcspResponse: 8,
+  OcspVerdict: 9,
 } as const;
 
 export const NO_SLOT = 0xffffffff;

@@ -34,10 +34,14 @@ export interface DTLSSocketEvents {
   /** A client's session that can be resumed: for the option `session` of the next connection. */
   session: [session: Buffer];
   /**
-   * With `requestOCSP`: the DER response that the server stapled, or null; before `secureConnect`. Whoever
-   * does not like it destroys the socket here. None comes when a session is resumed.
+   * With `requestOCSP`: the DER response that the server stapled, or null. The handshake waits for the listeners: nothing
+   * of this side's answer to the server has left. Whoever does not like the response calls `destroy(error)`, and
+   * the server gets the alert bad_certificate_status_response (RFC 6066 section 8) in place of a session. Who cannot
+   * tell at once passes a Promise to `waitUntil`, in the listener: the handshake goes on when it resolves with
+   * nothing; when it rejects, or resolves with anything else, or a listener throws, it ends with
+   * `ERR_DTLS_OCSP_RESPONSE`. None comes when a session is resumed.
    */
-  OCSPResponse: [response: Buffer | null];
+  OCSPResponse: [response: Buffer | null, waitUntil: (verdict: PromiseLike<void>) => void];
   timeout: [];
   drain: [];
   error: [error: DTLSError];

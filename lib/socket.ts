@@ -45,6 +45,18 @@ import type { Peer } from './transport';
 import { bytes, integer, wrongType } from './validate';
 import { readableOf, webStreams, type WebStreamOptions, type WebStreams } from './web-streams';
 
+/** How this side ends a session: what it says to the peer. */
+type Farewell = (session: CoreSession) => void;
+const NOTIFYING: Farewell = (session) => {
+  session.close(true);
+};
+const SILENTLY: Farewell = (session) => {
+  session.close(false);
+};
+const REFUSING_STAPLE: Farewell = (session) => {
+  session.refuseStaple();
+};
+
 /** Bytes of messages that may wait for a `for await` loop. */
 const ITERATION_LIMIT = 1024 * 1024;
 
@@ -110,7 +122,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   /** Why `authorized` is false although a certificate was asked for; null otherwise. */
   get authorizationError(): string | null {
     if (this.#result === undefined || this.#server?.options.requestCert === false) return null;
-    return authorizationError(this.#result, this.#cause);
+    return authorizationError(this.#result, this.#client?.nameRefusal(this.#result.reused));
   }
   /** The name that the client asked for (SNI), or null. */
   get servername(): string | null {
@@ -360,12 +372,12 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     return this;
   }
 
-  /** As `close`; with an error, that is emitted. Safe in any handler; nothing but `close` comes after it. */
+  /**
+   * As `close`; with an error, that is emitted. Safe in any handler; nothing but `close` comes after it. While the
+   * handshake waits for a verdict about an `OCSPResponse`, this is one, and the server is told so.
+   */
   destroy(error?: Error): this {
-    if (this.#destroyed) return this;
-    this.#destroyed = true;
-    this.#end(error === undefined ? undefined : asDtlsError(error, this.#peer));
-    return this;
+    return this.#destroy(error, this.#client?.judgesStaple === true ? REFUSING_STAPLE : NOTIFYING);
   }
 
   /** Emits `timeout` after `ms` milliseconds without traffic; 0 switches it off. Does not close. */
@@ -479,10 +491,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   /** @internal As `destroy`, without a word to the peer. */
   abandon(error?: Error): this {
-    if (this.#destroyed) return this;
-    this.#destroyed = true;
-    this.#end(error === undefined ? undefined : asDtlsError(error, this.#peer), false);
-    return this;
+    return this.#destroy(error, SILENTLY);
   }
 
   // ---- @internal: the client's beginning ----
@@ -499,7 +508,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     const { signal } = options;
     if (signal !== undefined) {
       const abort = (): void => {
-        this.destroy(aborted(signal));
+        this.#destroy(aborted(signal), NOTIFYING);
       };
       if (onAbort(signal, this, abort)) return;
     }
@@ -564,9 +573,6 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
         if (session !== undefined) this.emit('session', session);
         return;
       }
-      case RecordType.OcspResponse:
-        this.emit('OCSPResponse', data.length === 0 ? null : data);
-        return;
       case RecordType.Lookup:
         if (this.#session !== undefined) (this.#server ?? this.#client)?.ask(this.#session, a, data);
         return;
@@ -698,13 +704,20 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     return false;
   }
 
+  #destroy(error: Error | undefined, farewell: Farewell): this {
+    if (this.#destroyed) return this;
+    this.#destroyed = true;
+    this.#end(error === undefined ? undefined : asDtlsError(error, this.#peer), farewell);
+    return this;
+  }
+
   /** Ends the session from this side. */
-  #end(error: DTLSError | undefined, notify = true): void {
+  #end(error: DTLSError | undefined, farewell = NOTIFYING): void {
     if (this.#state === 'closing' || this.#state === 'closed') return;
     this.#state = 'closing';
     this.#failure = error;
     if (this.#session !== undefined) {
-      this.#session.close(notify);
+      farewell(this.#session);
       return;
     }
     process.nextTick(() => {

@@ -100,6 +100,11 @@ export class CoreSession {
     this.endpoint.flushAfterCall();
     return outcome;
   }
+  /** Client: what the server stapled is bad, and an alert says so (RFC 6066 section 8). */
+  refuseStaple(): void {
+    this.#core.answerOcsp(this.slot, this.generation, true, undefined);
+    this.endpoint.flushAfterCall();
+  }
   /** `notify`: with close_notify. */
   close(notify: boolean): void {
     this.#core.close(this.slot, this.generation, notify);

@@ -3,6 +3,7 @@ import type { PeerCertificate } from 'node:tls';
 
 import { readClientHello } from '../hello';
 import { askClientPsk, askPeerIdentity, askServerPsk, type Answers } from '../lookups';
+import { askOcspVerdict } from '../ocsp';
 import { LookupKind } from '../outbox';
 import type { ResolvedConnect } from '../resolve/connect';
 import type { ResolvedServer } from '../resolve/server';
@@ -36,11 +37,16 @@ const answersOf = (
   because,
 });
 
-/** Those of a client's handshake: a pre-shared key, and whether the certificate names the host. */
+/**
+ * Those of a client's handshake: a pre-shared key, whether the certificate names the host, and whether what the
+ * server stapled is good.
+ */
 export class ClientQuestions {
   readonly options: ResolvedConnect;
   readonly #socket: DTLSSocket;
   #cause: Error | undefined;
+  #keptNameRefusal: Error | undefined;
+  #judgesStaple = false;
 
   constructor(socket: DTLSSocket, options: ResolvedConnect) {
     this.#socket = socket;
@@ -52,10 +58,24 @@ export class ClientQuestions {
     return this.#cause;
   }
 
+  /** What refused the server's name, in the handshake or for the session that it resumed. */
+  nameRefusal(reused: boolean): Error | undefined {
+    return reused ? this.#keptNameRefusal : this.#cause;
+  }
+  /** Listeners of `OCSPResponse` have it: who destroys the socket now refuses what the server stapled. */
+  get judgesStaple(): boolean {
+    return this.#judgesStaple;
+  }
+
   ask(session: CoreSession, kind: number, about: Buffer): void {
+    if (kind === LookupKind.OcspVerdict) {
+      this.#onStaple(session, about.length === 0 ? null : Buffer.from(about));
+      return;
+    }
     const answers = answersOf(this.#socket, session, (cause) => {
       // A kept session's server that is refused is no failure: the full handshake judges the real one.
-      if (kind !== LookupKind.SessionIdentity) this.#cause = cause;
+      if (kind === LookupKind.SessionIdentity) this.#keptNameRefusal = cause;
+      else this.#cause = cause;
     });
     if (kind === LookupKind.PskClient) {
       askClientPsk(this.options.pskCallback, about, answers);
@@ -66,6 +86,21 @@ export class ClientQuestions {
       (host) => session.peerIsHost(host),
       () => this.#socket.getPeerCertificate() as PeerCertificate,
       answers,
+    );
+  }
+
+  #onStaple(session: CoreSession, response: Buffer | null): void {
+    this.#judgesStaple = true;
+    askOcspVerdict(
+      this.#socket,
+      (waitUntil) => this.#socket.emit('OCSPResponse', response, waitUntil),
+      (refusal) => {
+        this.#judgesStaple = false;
+        if (refusal !== undefined) this.#cause = refusal;
+        answer(this.#socket, session, (core, slot, generation) => {
+          core.answerOcsp(slot, generation, refusal !== undefined, undefined);
+        });
+      },
     );
   }
 }

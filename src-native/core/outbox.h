@@ -32,7 +32,6 @@ enum class RecordType : uint32_t {
   kTransportError,  // a: error number; slot kNoSlot: of nobody in particular
   kDropped,  // something of a datagram was dropped; a: peer index; b: its length; bytes: how much
              // each counter of drops.def grew, as uint32; slot kNoSlot: the peer has no session
-  kOcspResponse,  // client: bytes: what the server stapled (RFC 6066 section 8), or none
 };
 
 enum class LookupKind : uint32_t {
@@ -44,6 +43,7 @@ enum class LookupKind : uint32_t {
   kStoredSession,    // bytes: the id of a session that a client wants to resume
   kNewSession,       // bytes: the id of a new session behind its length, and the session
   kOcspResponse,     // server: is there one for the current certificate of the SSL?
+  kOcspVerdict,      // client: bytes: what the server stapled, or none: does the handshake go on?
 };
 
 constexpr uint32_t kSecurePeerCertificate = 1U << 16;

@@ -146,7 +146,7 @@ class Session final : private DatagramPort {
   void answer_new_session(uint8_t* scratch, double now);
   void answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now);
   void answer_identity(bool accepted, uint8_t* scratch, double now);
-  // No bytes: none. Refused: the handshake fails.
+  // Server: the response; no bytes: none. Client: the verdict alone. Refused: the handshake fails.
   void answer_ocsp(bool refused, Bytes response, uint8_t* scratch, double now);
 
   // Sends a HeartbeatRequest (RFC 6520) with `padding` random bytes, and again up to `retries`
@@ -216,6 +216,8 @@ class Session final : private DatagramPort {
     uint64_t next_number_in = 0;
     bool psk_asked = false;
     std::vector<uint8_t> psk_hint;
+    bool ocsp_asked = false;             // client: for the verdict about what the server stapled
+    bool ocsp_refused = false;           // client: the verdict
     std::optional<LookupKind> question;  // open: records wait
     // While a question is open the peer may retransmit, but what it has to say is bounded by a
     // flight.
@@ -261,6 +263,7 @@ class Session final : private DatagramPort {
   void feed_messages(uint8_t* scratch, double now);
   void feed_in_clear(const RecordView& record, uint8_t* scratch, double now);
   bool question_comes_first(const HandshakeMessage& message);
+  bool psk_question_comes_first(const HandshakeMessage& message);
   void park(LookupKind kind, Bytes about);
   bool parked() const { return handshake_ && handshake_->question; }
   bool waits_for(LookupKind kind) const { return parked() && handshake_->question == kind; }
@@ -353,6 +356,7 @@ class Session final : private DatagramPort {
   static int certificate_callback(SSL* ssl, void* arg);
   static int status_callback(SSL* ssl, void* arg);
   bool lacks_ocsp_answer();
+  void ask_ocsp_verdict();
 
   static int verify_callback(X509_STORE_CTX* store, void* arg);
   static int client_hello_callback(SSL* ssl, int* alert, void* arg);

@@ -52,7 +52,21 @@ bool Session::lacks_ocsp_answer() {
   return false;
 }
 
+// Client: the server's whole flight is there, and its certificate has been verified.
+void Session::ask_ocsp_verdict() {
+  handshake_->ocsp_asked = true;
+  const unsigned char* response = nullptr;
+  const long size = SSL_get_tlsext_status_ocsp_resp(ssl_.get(), &response);
+  park(LookupKind::kOcspVerdict, {response, size > 0 ? static_cast<size_t>(size) : 0});
+}
+
 void Session::answer_ocsp(bool refused, Bytes response, uint8_t* scratch, double now) {
+  if (waits_for(LookupKind::kOcspVerdict)) {
+    handshake_->ocsp_refused = refused;
+    if (refused) handshake_->cause = FailureKind::kOcspResponseRefused;
+    resume(scratch, now);
+    return;
+  }
   if (!waits_for(LookupKind::kOcspResponse)) return;
   if (refused) handshake_->cause = FailureKind::kOcspRefused;
   handshake_->ocsp.emplace_back(SSL_get_certificate(ssl_.get()),
@@ -70,15 +84,13 @@ int Session::certificate_callback(SSL* ssl, void* /*arg*/) {
   return session.lacks_ocsp_answer() ? -1 : 1;
 }
 
-// Server: a certificate has been chosen. Client: the server's whole flight is there.
+// Server: a certificate has been chosen. Client: OpenSSL got ServerHelloDone, and 0 makes it end
+// the handshake with bad_certificate_status_response (RFC 6066 section 8) in place of its own
+// flight.
 int Session::status_callback(SSL* ssl, void* /*arg*/) {
   Session& session = *of(ssl);
   if (session.role_ == Role::kClient) {
-    const unsigned char* response = nullptr;
-    const long size = SSL_get_tlsext_status_ocsp_resp(ssl, &response);
-    const Bytes bytes{response, size > 0 ? static_cast<size_t>(size) : 0};
-    session.outbox_.append(RecordType::kOcspResponse, session.id_, 0, 0, bytes);
-    return 1;
+    return session.handshake_ && session.handshake_->ocsp_refused ? 0 : 1;
   }
   if (!session.handshake_) return SSL_TLSEXT_ERR_NOACK;
   for (const auto& [leaf, response] : session.handshake_->ocsp) {

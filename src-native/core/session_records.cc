@@ -237,6 +237,17 @@ void Session::feed_in_clear(const RecordView& record, uint8_t* scratch, double n
 // True: OpenSSL must not get the message before a question has been answered, since its callback
 // will need the answer at once.
 bool Session::question_comes_first(const HandshakeMessage& message) {
+  if (psk_question_comes_first(message)) return true;
+  // Behind it this side's flight leaves, and the server may take the handshake for done.
+  if (message.type() != HandshakeType::kServerHelloDone || !policy_->request_ocsp ||
+      handshake_->ocsp_asked) {
+    return false;
+  }
+  ask_ocsp_verdict();
+  return true;
+}
+
+bool Session::psk_question_comes_first(const HandshakeMessage& message) {
   Handshake& handshake = *handshake_;
   if (!policy_->ask_psk || handshake.psk_asked ||
       !is_psk_suite(SSL_get_pending_cipher(ssl_.get()))) {

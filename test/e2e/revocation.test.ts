@@ -1,9 +1,17 @@
 // Protects revocation: revocation lists on both sides, and OCSP responses that a server staples and
 // a client gets to see, however the server's callback behaves.
 import { expect } from 'chai';
-import type { ConnectOptions, DTLSServer, OcspCallback, ServerOptions } from '../../lib/index';
+import type {
+  ConnectOptions,
+  DTLSServer,
+  DTLSSocket,
+  DTLSSocketEvents,
+  OcspCallback,
+  ServerOptions,
+} from '../../lib/index';
 import { createSecureContext } from '../../lib/index';
 import { X509Certificate } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createAuthority } from '../helpers/certificates';
 import {
   certificate,
@@ -16,6 +24,8 @@ import {
   next,
   open,
   openOn,
+  PSK,
+  PSK_SERVER,
 } from '../helpers/pair';
 import { patience } from '../helpers/patience';
 
@@ -203,21 +213,6 @@ describe('OCSP stapling', () => {
     expect(await stapled(server)).to.deep.equal([long]);
   });
 
-  it('lets the client refuse before secureConnect', async () => {
-    const server = await serverThat((callback) => {
-      callback(null, RESPONSE);
-    });
-    const client = await dial(server, { requestOCSP: true });
-    let connected = false;
-    client.on('secureConnect', () => (connected = true));
-    client.on('OCSPResponse', () => {
-      client.destroy(Object.assign(new Error('revoked'), { code: 'REVOKED' }));
-    });
-    const { errors } = await ending(client);
-    expect(errors.map(({ code }) => code)).to.deep.equal(['REVOKED']);
-    expect(connected).to.equal(false);
-  });
-
   it('asks for each certificate, and sends what belongs to the one that is chosen', async () => {
     const all = [await certificate(), await certificate({ keyType: 'rsa-2048' })];
     const server = await listen({ cert: all.map(({ cert }) => cert), key: all.map(({ key }) => key) });
@@ -334,5 +329,188 @@ describe('OCSP stapling', () => {
       const { client: other } = await openOn(server);
       expect(other.authorized).to.equal(true);
     });
+  });
+});
+
+/** RFC 6066 section 8: who gets a response that it does not like ends the handshake, with an alert that says so. */
+describe('a client that judges an OCSP response', () => {
+  type Listener = (
+    client: DTLSSocket,
+    ...event: DTLSSocketEvents['OCSPResponse']
+  ) => void;
+
+  const ALERT = 'bad_certificate_status_response';
+  const revoked = Object.assign(new Error('revoked'), { code: 'REVOKED' });
+  const reject = async (): Promise<never> => {
+    await sleep(20);
+    throw revoked;
+  };
+
+  /** A server that staples `response`, and a client of it whose listener is `listener`. */
+  async function judged(
+    listener: Listener,
+    options: Partial<ConnectOptions> = {},
+    response: Buffer | null = Buffer.from('as it is'),
+  ): Promise<{ server: DTLSServer; client: DTLSSocket; sent: string[]; opened: string[] }> {
+    const { cert, key } = await certificate();
+    const server = await listen({ cert, key });
+    server.on('OCSPRequest', (_certificate, _issuer, callback) => {
+      callback(null, response);
+    });
+    const opened: string[] = [];
+    server.on('secureConnection', () => opened.push('server'));
+    const client = await dial(server, { requestOCSP: true, ...options });
+    client.on('secureConnect', () => opened.push('client'));
+    const sent: string[] = [];
+    client.on('handshake', ({ direction, message }) => {
+      if (direction === 'out') sent.push(message);
+    });
+    client.on('OCSPResponse', (...event) => {
+      listener(client, ...event);
+    });
+    return { server, client, sent, opened };
+  }
+
+  for (const [how, listener, code, cause] of [
+    ['destroys the socket', (client) => client.destroy(), undefined, undefined],
+    ['destroys the socket with an error', (client) => client.destroy(revoked), 'REVOKED', revoked],
+    ['destroys the socket later, having asked to wait', (client, _response, waitUntil) => {
+      waitUntil(sleep(20).then(() => {
+        client.destroy(revoked);
+      }));
+    }, 'REVOKED', revoked],
+    ['waits for a Promise that rejects', (_client, _response, waitUntil) => {
+      waitUntil(reject());
+    }, 'ERR_DTLS_OCSP_RESPONSE', revoked],
+    ['waits for a Promise of an Error', (_client, _response, waitUntil) => {
+      waitUntil(Promise.resolve(revoked) as unknown as Promise<void>);
+    }, 'ERR_DTLS_OCSP_RESPONSE', revoked],
+    ['waits for a Promise of something else', (_client, _response, waitUntil) => {
+      waitUntil(Promise.resolve(true) as unknown as Promise<void>);
+    }, 'ERR_DTLS_OCSP_RESPONSE', undefined],
+    ['waits for two of which one rejects', (_client, _response, waitUntil) => {
+      waitUntil(sleep(5_000, undefined, { ref: false }));
+      waitUntil(reject());
+    }, 'ERR_DTLS_OCSP_RESPONSE', revoked],
+    ['throws', () => {
+      throw revoked;
+    }, 'ERR_DTLS_OCSP_RESPONSE', revoked],
+    ['waits for no Promise', (_client, _response, waitUntil) => {
+      waitUntil('good' as unknown as Promise<void>);
+    }, 'ERR_DTLS_OCSP_RESPONSE', undefined],
+  ] as [string, Listener, string | undefined, Error | undefined][]) {
+    it(`and ${how} leaves no session at the server, which is told why`, async () => {
+      const { server, client, sent, opened } = await judged(listener);
+      const refused = clientFailure(server);
+      const { hadError, errors } = await ending(client);
+      expect((await refused).code).to.equal('ERR_DTLS_ALERT_BAD_CERTIFICATE_STATUS_RESPONSE');
+      expect(errors.map((error) => error.code)).to.deep.equal(code === undefined ? [] : [code]);
+      expect(hadError).to.equal(code !== undefined);
+      if (cause !== undefined) expect(errors[0]?.cause).to.equal(cause);
+      if (code === 'ERR_DTLS_OCSP_RESPONSE') {
+        expect(errors[0]).to.include({ category: 'certificate', alert: ALERT });
+        expect(errors[0]?.hint).to.include('OCSPResponse');
+      }
+      expect(new Set(sent)).to.deep.equal(new Set(['client_hello']));
+      expect(opened).to.deep.equal([]);
+      expect(server.stats).to.include({ sessions: 0, handshakesCompleted: 0 });
+      const { client: other } = await openOn(server);
+      expect(other.authorized).to.equal(true);
+    });
+  }
+
+  it('and lacks one may refuse, too, and sees whose certificate it is', async () => {
+    const seen: unknown[] = [];
+    const { server, client } = await judged(
+      (socket, response) => {
+        seen.push(response, socket.getPeerX509Certificate()?.subject);
+        socket.destroy();
+      },
+      {},
+      null,
+    );
+    const refused = clientFailure(server);
+    await ending(client);
+    expect((await refused).alert).to.equal(ALERT);
+    expect(seen).to.deep.equal([null, 'CN=localhost']);
+  });
+
+  it('and takes its time sends nothing meanwhile, and has its session after that', async () => {
+    let judge: () => void = () => undefined;
+    const verdict = new Promise<void>((resolve) => (judge = resolve));
+    const { server, client, sent, opened } = await judged((_client, _response, waitUntil) => {
+      waitUntil(verdict);
+      waitUntil(sleep(5));
+    });
+    await next(client, 'OCSPResponse');
+    const got = next(server, 'secureConnection').then(async ([peer]) => next(peer, 'message'));
+    client.send('waits');
+    await sleep(100);
+    expect([...new Set(sent), ...opened]).to.deep.equal(['client_hello']);
+    judge();
+    expect(String((await got)[0])).to.equal('waits');
+    expect(client.authorized).to.equal(true);
+  });
+
+  it('and never answers ends at the deadline', async () => {
+    const { client } = await judged((_client, _response, waitUntil) => {
+      waitUntil(new Promise<void>(() => undefined));
+    }, { handshakeTimeout: patience(300) });
+    expect((await failure(client)).code).to.equal('ERR_DTLS_LOOKUP_TIMEOUT');
+  });
+
+  it('and asks to wait too late is told so', async () => {
+    let late: (verdict: Promise<void>) => void = () => undefined;
+    const { client } = await judged((_client, _response, waitUntil) => (late = waitUntil));
+    await next(client, 'secureConnect');
+    expect(() => {
+      late(Promise.reject(revoked));
+    }).to.throw().with.property('code', 'ERR_INVALID_STATE');
+  });
+
+  it('and changes its mind when the socket has gone changes nothing', async () => {
+    const { server, client } = await judged((_client, _response, waitUntil) => {
+      waitUntil(sleep(60).then(reject));
+    });
+    await next(client, 'OCSPResponse');
+    client.destroy();
+    await next(client, 'close');
+    await sleep(100);
+    const { client: other } = await openOn(server);
+    expect(other.authorized).to.equal(true);
+  });
+
+  for (const [what, leave, code] of [
+    ['closes', (client: DTLSSocket) => client.close(), undefined],
+    ['aborts', (_client: DTLSSocket, controller: AbortController) => {
+      controller.abort();
+    }, 'ABORT_ERR'],
+  ] as const) {
+    it(`and ${what} has not refused it: the alert is close_notify`, async () => {
+      const controller = new AbortController();
+      const { server, client } = await judged((socket, _response, waitUntil) => {
+        waitUntil(new Promise<void>(() => undefined));
+        leave(socket, controller);
+      }, { signal: controller.signal });
+      const refused = clientFailure(server);
+      expect((await ending(client)).errors.map((error) => error.code)).to.deep.equal(code === undefined ? [] : [code]);
+      expect((await refused).alert).to.equal('close_notify');
+    });
+  }
+
+  it('is asked after its pre-shared key, once', async () => {
+    const server = await listen(PSK_SERVER);
+    const seen: unknown[] = [];
+    const client = await dial(server, {
+      requestOCSP: true,
+      pskCallback: async () => {
+        await sleep(10);
+        seen.push('key');
+        return PSK;
+      },
+    });
+    client.on('OCSPResponse', (response) => seen.push(response));
+    await next(client, 'secureConnect');
+    expect(seen).to.deep.equal(['key', null]);
   });
 });

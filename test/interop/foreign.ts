@@ -107,6 +107,10 @@ const ALERTS = {
   bad_certificate: { number: 42, words: 'fatal:bad certificate' },
   certificate_expired: { number: 45, words: 'fatal:certificate expired' },
   unknown_ca: { number: 48, words: 'fatal:unknown CA' },
+  bad_certificate_status_response: {
+    number: 113,
+    words: 'fatal:bad certificate status response',
+  },
   unknown_psk_identity: { number: 115, words: 'fatal:unknown PSK identity' },
 } as const;
 

@@ -1,6 +1,7 @@
 // Protects OCSP stapling against foreign programs: what our server staples is understood and
 // verified by OpenSSL's and GnuTLS's clients, and what their servers staple reaches our client.
 import { expect } from 'chai';
+import { setTimeout } from 'node:timers/promises';
 import { createAuthority } from '../helpers/certificates';
 import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
 import { ocspResponse, readOcspResponse } from '../helpers/pki';
@@ -26,7 +27,9 @@ for (const foreign of FOREIGN) {
       const { server, watched, port } = await ourServer(cleanup, own);
       const response = await ocspResponse(own, 'good');
       server.on('OCSPRequest', (_certificate, _issuer, callback) => {
-        setTimeout(callback, 50, null, response);
+        void setTimeout(50).then(() => {
+          callback(null, response);
+        });
       });
       const peer = foreign.client(cleanup, files, port, {
         trust: own.ca,
@@ -87,5 +90,23 @@ for (const foreign of FOREIGN) {
         );
       });
     }
+
+    it(`${foreign.serverName} learns that our client refuses what it stapled`, async () => {
+      const theirs = await serverCertificate();
+      const response = await ocspResponse(theirs, 'revoked');
+      const { peer, port } = await foreign.server(cleanup, files, {
+        certificate: theirs,
+        extra: isOpenSsl
+          ? ['-status_file', files.file(response)]
+          : [`--ocsp-response=${files.file(response)}`, '--ignore-ocsp-response-errors'],
+      });
+      const { certificatePem: ca } = await createAuthority();
+      const { client } = ourClient(cleanup, { port, ca, requestOCSP: true });
+      client.socket.once('OCSPResponse', (_response, waitUntil) => {
+        waitUntil(setTimeout(20).then(() => Promise.reject(new Error('revoked'))));
+      });
+      expect((await client.error()).code).to.equal('ERR_DTLS_OCSP_RESPONSE');
+      await peer.sees(foreign.received('bad_certificate_status_response'));
+    });
   });
 }

@@ -368,6 +368,7 @@ void Link::answer(Side& side, const Event& event) {
       return;
     }
     case LookupKind::kOcspResponse:
+    case LookupKind::kOcspVerdict:
       side.endpoint.answer_ocsp(id.slot, id.generation, false, {}, now());
       return;
     case LookupKind::kNewSession:
