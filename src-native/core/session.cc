@@ -295,7 +295,9 @@ void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch
 
 void Session::answer_identity(bool accepted, uint8_t* scratch, double now) {
   if (waits_for(LookupKind::kSessionIdentity)) {
-    if (!accepted) withdraw_session();
+    // What is said of the name now must be what the session's own handshake came to.
+    const bool accepted_then = SSL_get_verify_result(ssl_.get()) == X509_V_OK;
+    if (accepted != accepted_then) withdraw_session();
     resume(scratch, now);
     return;
   }

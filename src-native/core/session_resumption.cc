@@ -237,13 +237,17 @@ bool Session::offer_session(double now) {
     return false;
   }
   if (session.leaf() == nullptr) return false;
-  // What is known of the session's server now must be what OpenSSL will say of it afterwards.
+  // What is known of the session's server now must be what OpenSSL will say of it afterwards. A
+  // name is judged where the chain is good, as in a full handshake.
+  const long then = SSL_get_verify_result(ssl);
   const long today = verify_result_today(session);
-  if (today != SSL_get_verify_result(ssl) || (today != X509_V_OK && policy_->reject_unauthorized)) {
+  const bool asks = today == X509_V_OK && policy_->ask_identity;
+  const bool same = today == then || (asks && then == X509_V_ERR_HOSTNAME_MISMATCH);
+  if (!same || (then != X509_V_OK && policy_->reject_unauthorized)) {
     withdraw_session();
     return false;
   }
-  if (today != X509_V_OK || !policy_->ask_identity) return false;
+  if (!asks) return false;
   park(LookupKind::kSessionIdentity, {});
   return true;
 }

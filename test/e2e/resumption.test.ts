@@ -392,6 +392,87 @@ describe('resumption', () => {
       expect(known.client.authorized).to.equal(false);
     });
 
+    describe('of a wrong name that is tolerated', () => {
+      const tolerant = { rejectUnauthorized: false };
+      const wrongName = async (): Promise<DTLSServer> =>
+        listen(pairOf(await certificate({ dnsNames: ['other.example'], ipAddresses: [] })));
+
+      it('it resumes, as a wrong chain does, and says of the name what the full handshake said', async () => {
+        const server = await wrongName();
+        const first = await openOn(server, tolerant);
+        const said = [first.client.authorized, first.client.authorizationError];
+        expect(said).to.deep.equal([false, 'ERR_TLS_CERT_ALTNAME_INVALID']);
+        let session = first.client.getSession();
+        for (let i = 0; i < 2; ++i) {
+          const again = await openOn(server, { session, ...tolerant });
+          expect(reused(again)).to.deep.equal(BOTH);
+          expect([again.client.authorized, again.client.authorizationError]).to.deep.equal(said);
+          session = again.client.getSession();
+        }
+      });
+
+      it('not where the unauthorized are rejected', async () => {
+        const server = await wrongName();
+        const session = await kept(server, tolerant);
+        const error = await failure(await dial(server, { session }));
+        expect(error.code).to.equal('ERR_TLS_CERT_ALTNAME_INVALID');
+      });
+
+      it('not where the name is accepted now: only a full handshake makes it authorized', async () => {
+        const server = await wrongName();
+        const session = await kept(server, tolerant);
+        for (const rejectUnauthorized of [false, true]) {
+          const asked: string[] = [];
+          const pair = await openOn(server, {
+            session,
+            rejectUnauthorized,
+            checkServerIdentity: (host) => {
+              asked.push(host);
+              return undefined;
+            },
+          });
+          expect(reused(pair)).to.deep.equal(NEITHER);
+          expect([pair.client.authorized, pair.client.authorizationError]).to.deep.equal([true, null]);
+          // About the kept session, where that may be resumed at all, and about the server itself.
+          expect(asked).to.have.length(rejectUnauthorized ? 1 : 2);
+        }
+      });
+
+      it('not where it was accepted then', async () => {
+        const server = await wrongName();
+        const session = await kept(server, { checkServerIdentity: () => undefined });
+        const pair = await openOn(server, { session, ...tolerant });
+        expect(reused(pair)).to.deep.equal(NEITHER);
+        expect(pair.client.authorized).to.equal(false);
+        expect(pair.client.authorizationError).to.equal('ERR_TLS_CERT_ALTNAME_INVALID');
+      });
+
+      it('and the cause is today\'s', async () => {
+        const server = await wrongName();
+        const refusing = (code: string): Partial<ConnectOptions> => ({
+          ...tolerant,
+          checkServerIdentity: () => Object.assign(new Error(code), { code }),
+        });
+        const session = await kept(server, refusing('THEN'));
+        const pair = await openOn(server, { session, ...refusing('NOW') });
+        expect(reused(pair)).to.deep.equal(BOTH);
+        expect(pair.client.authorizationError).to.equal('NOW');
+      });
+
+      it('and a server that does not take the session up is judged by itself', async () => {
+        const session = await kept(await wrongName(), tolerant);
+        const { cert, key } = await certificate();
+        const other = await listen({ cert, key });
+        const good = await openOn(other, { session, ...tolerant });
+        expect(reused(good)).to.deep.equal(NEITHER);
+        expect([good.client.authorized, good.client.authorizationError]).to.deep.equal([true, null]);
+        const stranger = await createAuthority('another authority');
+        const unknown = await listen(pairOf(await stranger.issue({ commonName: 'x', ipAddresses: ['127.0.0.1'] })));
+        const bad = await openOn(unknown, { session, ...tolerant });
+        expect(bad.client.authorizationError).to.equal('UNABLE_TO_GET_ISSUER_CERT_LOCALLY');
+      });
+    });
+
     for (const [way, by] of [
       ['ticket', {}],
       ['id', { secureOptions: constants.SSL_OP_NO_TICKET }],
