@@ -175,10 +175,13 @@ async function revoke(root: Issuer, { revoked, nextUpdate }: CrlOptions): Promis
 }
 
 /** A root authority; asking for the same name again gives the same one. */
-export function createAuthority(name = 'dgram-dtls test authority'): Promise<Authority> {
+export function createAuthority(
+  name = 'dgram-dtls test authority',
+  keyType: KeyType = 'ecdsa-p256',
+): Promise<Authority> {
   return once(
     async () => {
-      const root = { name, keys: await generateKeys('ecdsa-p256') };
+      const root = { name, keys: await generateKeys(keyType) };
       const certificatePem = `${(await sign(root, root, authorityExtensions())).toString('pem')}\n`;
       return {
         certificatePem,
