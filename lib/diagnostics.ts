@@ -24,6 +24,7 @@ export type DropReasons = Partial<
     | 'heartbeatsDiscarded'
     | 'cookiesRefused'
     | 'sessionsRefused'
+    | 'hellosWhileBusy'
     | 'malformedDatagrams'
     | 'unknownPeerDatagrams',
     number

@@ -103,6 +103,7 @@ export interface NativeEndpoint {
     maxSessions: number,
     maxPendingHandshakes: number,
     maxSessionsPerHost: number,
+    maxPendingHandshakesPerHost: number,
   ): void;
   setContext(context: NativeSecureContext): void;
   setPolicy(policy: NativeSessionPolicy): void;

@@ -179,8 +179,10 @@ export interface ServerOptions extends SecureContextOptions, SessionOptions, Udp
   maxSessions?: number | undefined;
   /** 0: no limit. Default 1000. */
   maxPendingHandshakes?: number | undefined;
-  /** Sessions for one source address; 0: no limit. Default 1000. */
+  /** Sessions of one host: an IPv4 address, or 64 bits of an IPv6 address; 0: no limit. Default 1000. */
   maxSessionsPerHost?: number | undefined;
+  /** The same for handshakes under way; 0: no limit. Default: a quarter of `maxPendingHandshakes`. */
+  maxPendingHandshakesPerHost?: number | undefined;
   /** Default `'auto'`. */
   transport?: TransportOption | undefined;
 }

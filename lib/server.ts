@@ -334,6 +334,7 @@ export class DTLSServer
       options.maxSessions,
       options.maxPendingHandshakes,
       options.maxSessionsPerHost,
+      options.maxPendingHandshakesPerHost,
     );
     endpoint.core.reportPackets(true);
     endpoint.core.setBusy(this.#busy);

@@ -42,6 +42,8 @@ export interface EndpointStats extends TrafficStats {
   handshakesFailed: number;
   /** ClientHellos with a valid cookie that a limit (`maxSessions`, …) kept out. */
   sessionsRefused: number;
+  /** Handshakes whose client had shown nothing but a cookie, and that gave way to another one. */
+  handshakesDisplaced: number;
   hellosWhileBusy: number;
   nonDtlsDatagrams: number;
   /** Those among them without content. */

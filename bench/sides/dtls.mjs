@@ -137,7 +137,7 @@ export async function prepareHold(listening = false) {
       ++held;
       if (listening) session.on('message', onMessage);
     },
-    { maxSessions: 0, maxSessionsPerHost: 0 },
+    { maxSessions: 0, maxSessionsPerHost: 0, maxPendingHandshakesPerHost: 0 },
   );
   return { port: server.address().port };
 }

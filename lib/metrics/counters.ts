@@ -53,6 +53,11 @@ export const COUNTERS: readonly CounterMetric[] = [
     of: { '': 'handshakesStarted' },
   },
   {
+    name: 'handshakes_displaced_total',
+    help: 'Handshakes that gave way to others because a limit was reached.',
+    of: { '': 'handshakesDisplaced' },
+  },
+  {
     name: 'retransmissions_total',
     help: 'Handshake messages that were sent again.',
     of: { '': 'retransmissions' },

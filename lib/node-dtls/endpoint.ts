@@ -162,6 +162,7 @@ export class DTLSEndpoint {
             maxSessions,
             maxSessionsPerHost,
             maxPendingHandshakes: 0,
+            maxPendingHandshakesPerHost: 0,
             requestCert: rules.requestCert,
             rejectUnauthorized: rules.rejectUnauthorized,
             ...(rules.alpn === undefined ? {} : { ALPNProtocols: rules.alpn }),

@@ -41,6 +41,7 @@ export const SERVER_OPTIONS = [
   'maxSessions',
   'maxPendingHandshakes',
   'maxSessionsPerHost',
+  'maxPendingHandshakesPerHost',
 ] as const;
 
 export const CONNECT_OPTIONS = [

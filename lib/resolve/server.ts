@@ -32,6 +32,7 @@ export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
   readonly maxSessions: number;
   readonly maxPendingHandshakes: number;
   readonly maxSessionsPerHost: number;
+  readonly maxPendingHandshakesPerHost: number;
 }
 
 export function resolveServerOptions(
@@ -76,6 +77,13 @@ export function resolveServerOptions(
       'Leave one of them out.',
     );
   }
+  const maxPendingHandshakes = integer(
+    'maxPendingHandshakes',
+    options.maxPendingHandshakes,
+    1000,
+    0,
+    0xffffffff,
+  );
   const context = resolveContext(options, 'server', pskCallback !== undefined);
   const session = resolveSession(options, context, {
     requestCert,
@@ -109,17 +117,18 @@ export function resolveServerOptions(
     cookieLifetime: inRange('cookieLifetime', options.cookieLifetime, 30000, 100, 86400000),
     cookieSecret: secret,
     maxSessions: integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff),
-    maxPendingHandshakes: integer(
-      'maxPendingHandshakes',
-      options.maxPendingHandshakes,
-      1000,
-      0,
-      0xffffffff,
-    ),
+    maxPendingHandshakes,
     maxSessionsPerHost: integer(
       'maxSessionsPerHost',
       options.maxSessionsPerHost,
       1000,
+      0,
+      0xffffffff,
+    ),
+    maxPendingHandshakesPerHost: integer(
+      'maxPendingHandshakesPerHost',
+      options.maxPendingHandshakesPerHost,
+      Math.ceil(maxPendingHandshakes / 4),
       0,
       0xffffffff,
     ),

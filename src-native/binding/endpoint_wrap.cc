@@ -129,6 +129,7 @@ void EndpointWrap::listen(const Napi::CallbackInfo& info) {
   config.max_sessions = u32_of(info[5]);
   config.max_pending_handshakes = u32_of(info[6]);
   config.max_sessions_per_host = u32_of(info[7]);
+  config.max_pending_handshakes_per_host = u32_of(info[8]);
   endpoint_->listen(std::move(config));
 }
 

@@ -54,7 +54,7 @@ bool peer_of(const Napi::Value& address, const Napi::Value& port, PeerAddress& p
         size += zone_size;
       }
     }
-    return peer.assign({host.data(), size}, port_number);
+    return peer.assign_ipv6({host.data(), size}, port_number);
   }
   return peer.assign({reinterpret_cast<const uint8_t*>(text.data()), length}, port_number);
 }

@@ -22,11 +22,7 @@ uint64_t random_seed() {
 }  // namespace
 
 Endpoint::Endpoint(Outbox& outbox, uint32_t id)
-    : outbox_(outbox),
-      id_(id),
-      hash_(random_seed()),
-      sessions_by_host_(0, hash_),
-      scratch_(kMaxPlaintext) {}
+    : outbox_(outbox), id_(id), hash_(random_seed()), hosts_(0, hash_), scratch_(kMaxPlaintext) {}
 
 void Endpoint::listen(ListenerConfig config) {
   const ErrorQueueScope errors;
@@ -86,7 +82,9 @@ Session& Endpoint::open(Role role, const PeerAddress& peer,
   slot.counted = slot.pending = true;
   ++active_;
   ++pending_;
-  ++sessions_by_host_[peer.host_only()];
+  Host& host = hosts_[peer.host()];
+  ++host.sessions;
+  if (role == Role::kServer) ++host.pending;
   ++stats_.handshakesStarted;
 
   if (current == kNoSlot) {
@@ -110,17 +108,33 @@ Session& Endpoint::connect(const PeerAddress& peer, std::shared_ptr<const Secure
   return session;
 }
 
-bool Endpoint::admit(const PeerAddress& peer) {
+// A host's own limits come first: it may use up its share, and displace nobody beyond that.
+bool Endpoint::admit(const PeerAddress& peer, double now) {
   const ListenerConfig& limits = *listener_;
-  const auto host = sessions_by_host_.find(peer.host_only());
-  const uint32_t from_host = host == sessions_by_host_.end() ? 0 : host->second;
+  const auto found = hosts_.find(peer.host());
+  const Host host = found == hosts_.end() ? Host{} : found->second;
   const auto within = [](uint32_t used, uint32_t limit) { return limit == 0 || used < limit; };
-  if (within(active_, limits.max_sessions) && within(pending_, limits.max_pending_handshakes) &&
-      within(from_host, limits.max_sessions_per_host)) {
+  if (within(host.sessions, limits.max_sessions_per_host) &&
+      within(host.pending, limits.max_pending_handshakes_per_host) &&
+      ((within(active_, limits.max_sessions) && within(pending_, limits.max_pending_handshakes)) ||
+       make_room(now))) {
     return true;
   }
   ++stats_.sessionsRefused;
   return false;
+}
+
+// The oldest handshake whose client has shown nothing but a cookie gives way. Not before it has had
+// the time for an answer: in a crowd of honest clients those that came first would be thrown out
+// while their answers are on the way, and have nothing to do but wait, where a hello that is
+// refused comes again.
+bool Endpoint::make_room(double now) {
+  const uint32_t oldest = unproven_.oldest();
+  if (oldest == SlotQueue::kNone || !slots_[oldest].session->was_given_time(now)) return false;
+  ++stats_.handshakesDisplaced;
+  slots_[oldest].session->displace();
+  settle(oldest);
+  return true;
 }
 
 void Endpoint::receive_merged(Bytes datagrams, size_t segment, const PeerAddress& peer,
@@ -265,7 +279,7 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
     ++stats_.malformedDatagrams;
     return true;
   }
-  if (!admit(peer)) return true;
+  if (!admit(peer, now)) return true;
   Session& session = open(Role::kServer, peer, listener_->context, listener_->policy, now);
   const uint32_t slot = session.id().slot;
   outbox_.append(RecordType::kOpen, session.id(), peer_index, slot_of(peer) == slot ? 0 : 1);
@@ -314,12 +328,23 @@ void Endpoint::settle(uint32_t slot) {
   const Session& session = *entry.session;
   if (entry.pending && session.completed_handshake()) on_open(slot);
   if (session.state() == SessionState::kClosed) on_closed(slot);
+  if (entry.pending && session.is_unproven()) {
+    unproven_.push(slot);
+  } else {
+    unproven_.erase(slot);
+  }
   timers_.set(slot, session.deadline());
 }
 
-void Endpoint::on_open(uint32_t slot) {
+void Endpoint::on_handshake_over(uint32_t slot) {
   slots_[slot].pending = false;
   --pending_;
+  const Session& session = *slots_[slot].session;
+  if (session.role() == Role::kServer) --hosts_.find(session.peer().host())->second.pending;
+}
+
+void Endpoint::on_open(uint32_t slot) {
+  on_handshake_over(slot);
   ++stats_.handshakesCompleted;
   const PeerAddress& peer = slots_[slot].session->peer();
   const uint32_t older = slot_of(peer);
@@ -339,13 +364,12 @@ void Endpoint::on_closed(uint32_t slot) {
   entry.counted = false;
   --active_;
   if (entry.pending) {
-    entry.pending = false;
-    --pending_;
+    on_handshake_over(slot);
     ++stats_.handshakesFailed;
     ++stats_.failures[static_cast<size_t>(session.failure())];
   }
-  const auto host = sessions_by_host_.find(session.peer().host_only());
-  if (--host->second == 0) sessions_by_host_.erase(host);
+  const auto host = hosts_.find(session.peer().host());
+  if (--host->second.sessions == 0) hosts_.erase(host);
   const uint32_t current = slot_of(session.peer());
   if (current == slot) {
     known_ = kNoSlot;

@@ -10,6 +10,7 @@
 #include "core/peer_address.h"
 #include "core/peer_table.h"
 #include "core/session.h"
+#include "core/slot_queue.h"
 #include "core/stats.h"
 #include "core/timer_queue.h"
 #include "core/transmitter.h"
@@ -26,6 +27,7 @@ struct ListenerConfig {
   uint32_t max_sessions = 10000;
   uint32_t max_pending_handshakes = 1000;
   uint32_t max_sessions_per_host = 1000;
+  uint32_t max_pending_handshakes_per_host = 250;
 };
 
 // All sessions behind one UDP port, of both roles: finds the session for a datagram, answers
@@ -97,10 +99,16 @@ class Endpoint {
     std::unique_ptr<Session> session;
     uint32_t generation = 0;
     bool counted = false;  // among active_, and the sessions of its host
-    bool pending = false;  // among pending_
+    bool pending = false;  // among pending_, and a server's among those of its host
     // A ClientHello with a valid cookie from a peer that has a session starts another beside it,
     // which takes its place when its handshake has succeeded (RFC 6347 section 4.2.8).
     uint32_t candidate = kNoSlot;
+  };
+
+  // What one host has here, see PeerAddress::host.
+  struct Host {
+    uint32_t sessions = 0;
+    uint32_t pending = 0;  // handshakes that it began
   };
 
   // The slot of the session at that address, not of a candidate; or kNoSlot.
@@ -118,11 +126,13 @@ class Endpoint {
                        uint32_t peer_index, double now);
   void send_hello_verify_request(const RecordView& record, const PeerAddress& peer, Bytes random,
                                  uint32_t peer_index, double now);
-  bool admit(const PeerAddress& peer);
+  bool admit(const PeerAddress& peer, double now);
+  bool make_room(double now);
   Session& open(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
                 std::shared_ptr<const SessionPolicy> policy, double now);
   void settle(uint32_t slot);
   void on_open(uint32_t slot);
+  void on_handshake_over(uint32_t slot);
   void on_closed(uint32_t slot);
   uint32_t take_slot();
 
@@ -141,7 +151,8 @@ class Endpoint {
   // Of the peer whose datagrams are being received, when it has been looked up.
   uint32_t known_ = kNoSlot;
   uint32_t unsettled_ = kNoSlot;  // to be settled when all datagrams of the run are dealt with
-  std::unordered_map<PeerAddress, uint32_t, PeerAddressHash> sessions_by_host_;
+  std::unordered_map<PeerAddress, Host, PeerAddressHash> hosts_;
+  SlotQueue unproven_;  // those of which Session::is_unproven holds
   TimerQueue timers_;
   uint32_t active_ = 0;
   uint32_t pending_ = 0;

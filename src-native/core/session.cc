@@ -35,7 +35,7 @@ Session::Session(Outbox& outbox, Transmitter* transmitter, TrafficStats& totals,
       role_(role),
       peer_(peer),
       context_(std::move(context)),
-      handshake_(std::make_unique<Handshake>()),
+      handshake_(std::make_unique<Handshake>(now)),
       handshake_deadline_(policy->handshake_timeout > 0 ? now + policy->handshake_timeout : kNever),
       last_activity_(now),
       last_heard_(now) {
@@ -120,6 +120,7 @@ bool Session::create_ssl() {
 
 void Session::begin_handshake(double now) {
   SSL_set_msg_callback(ssl_.get(), message_callback);
+  handshake_->peers_turn_since = now;
   drive_handshake(now);
 }
 
@@ -138,7 +139,7 @@ bool Session::begin_anew(double now) {
   const bool heard_anything = handshake_->heard_anything;
   take_back();
   ssl_.reset();
-  handshake_ = std::make_unique<Handshake>();
+  handshake_ = std::make_unique<Handshake>(now);
   handshake_->heard_anything = heard_anything;
   first_sequence_ += kAttempt;
   if (!create_ssl()) return false;
@@ -408,6 +409,21 @@ void Session::fail(Failure failure) {
   if (state_ == SessionState::kClosed) return;
   if (failure.alert == Failure::kNoAlert) failure.alert = alert_sent_;
   emit_close(failure);
+}
+
+void Session::displace() {
+  if (ssl_) send_alert(SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY);
+  Failure failure;
+  failure.kind = FailureKind::kDisplaced;
+  fail(failure);
+}
+
+bool Session::is_unproven() const {
+  return role_ == Role::kServer && handshake_ && !handshake_->question && !handshake_->heard_flight;
+}
+
+bool Session::was_given_time(double now) const {
+  return now >= handshake_->peers_turn_since + policy_->retransmit_initial;
 }
 
 void Session::emit_close(const Failure& failure) {

@@ -137,6 +137,8 @@ class Session final : private DatagramPort {
   void close(bool notify = true);
   // Closed at once, and for this reason; tells the peer nothing.
   void fail(Failure failure);
+  // Gives way to another handshake. The peer hears of it where there is a way to tell.
+  void displace();
   void advance(double now);
 
   // Answers to LOOKUP records. Too late or unasked: ignored.
@@ -171,6 +173,12 @@ class Session final : private DatagramPort {
   const TrafficStats& stats() const { return stats_; }
   FailureKind failure() const { return failure_; }
   bool completed_handshake() const { return completed_handshake_; }
+  // Server: its client has shown a cookie, perhaps, and nothing that is worth more. Not while this
+  // side owes an answer.
+  bool is_unproven() const;
+  // Of an unproven one: since it was last the client's turn, a wait of the retransmission timer is
+  // over.
+  bool was_given_time(double now) const;
   // The session began with this ClientHello: the same again is a retransmission, not a new peer.
   bool began_with(Bytes random) const;
   // Client: whether the peer's own ClientHello, which crossed ours, is to be ignored because ours
@@ -229,6 +237,8 @@ class Session final : private DatagramPort {
     // Server: the answers of this handshake, by the own certificate that each is about.
     std::vector<std::pair<const X509*, std::vector<uint8_t>>> ocsp;
     double now = 0;  // of the call that is under way, for OpenSSL's callbacks
+    double peers_turn_since;
+    bool heard_flight = false;  // server: a message that comes after the ClientHello
     uint32_t next_sequence_out = 0;
     bool heard_anything = false;
     bool finished_sent = false;
@@ -237,7 +247,7 @@ class Session final : private DatagramPort {
     uint32_t hellos_turned_away = 0;
     uint32_t undecrypted = 0;  // epoch 1 records that OpenSSL took and made nothing of
 
-    Handshake() = default;
+    explicit Handshake(double since) : peers_turn_since(since) {}
     ~Handshake();
     Handshake(const Handshake&) = delete;
     Handshake& operator=(const Handshake&) = delete;

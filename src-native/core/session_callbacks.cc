@@ -161,6 +161,7 @@ void Session::on_handshake_message(bool out, Bytes message) {
     if (retransmit) count<&TrafficStats::retransmissions>();
   } else if (handshake_) {
     if (type == SSL3_MT_NEWSESSION_TICKET) handshake_->ticket_received = true;
+    if (type != SSL3_MT_CLIENT_HELLO) handshake_->heard_flight = true;
     handshake_->messages.on_taken(message.data[0], static_cast<uint16_t>(sequence));
   }
   outbox_.append(RecordType::kHandshake, id_, (out ? 1U : 0U) | (retransmit ? 2U : 0U) | type << 8,

@@ -81,12 +81,12 @@ PeerAddress to_peer(const SocketAddress& address) {
     return peer;
   }
   if (!IN6_IS_ADDR_LINKLOCAL(&v6.sin6_addr)) {
-    peer.assign({bytes, kIpv6Size}, address.port());
+    peer.assign_ipv6({bytes, kIpv6Size}, address.port());
     return peer;
   }
   std::string host(reinterpret_cast<const char*>(bytes), kIpv6Size);
   host += zone_of(v6);
-  peer.assign({reinterpret_cast<const uint8_t*>(host.data()), host.size()}, address.port());
+  peer.assign_ipv6({reinterpret_cast<const uint8_t*>(host.data()), host.size()}, address.port());
   return peer;
 }
 

@@ -8,6 +8,7 @@ import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import type { DTLSServer, DTLSSocket, Peer } from '../../lib/index';
 import { Link, peerOf, seededRandom } from '../../lib/lab/index';
+import { clientHello, cookieIn } from '../helpers/hello';
 import {
   accepted,
   ALERT,
@@ -23,7 +24,6 @@ import {
   exchange,
   failure,
   HANDSHAKE,
-  HELLO_VERIFY_REQUEST,
   idle,
   isProtected,
   listen,
@@ -34,46 +34,11 @@ import {
   sameEnd,
   SERVER_PEER,
   until,
-  writeFragment,
   writeRecord,
   type Pair,
 } from './support';
 
 const NO_CHANCE = 'no chance is involved';
-
-interface Hello {
-  readonly random: Buffer;
-  readonly cookie?: Buffer;
-  /** Of how many bytes the message pretends to be; default: as many as are there. */
-  readonly messageLength?: number;
-}
-
-/** A ClientHello as clients send them, the first without a cookie and the second with one. */
-function clientHello({ random, cookie = Buffer.alloc(0), messageLength }: Hello): Buffer {
-  const body = Buffer.concat([
-    Buffer.from([0xfe, 0xfd]),
-    random,
-    Buffer.from([0, cookie.length]),
-    cookie,
-    Buffer.from([0, 2, 0xc0, 0x2b, 1, 0]),
-  ]);
-  const second = cookie.length > 0 ? 1 : 0;
-  const fragment = writeFragment({
-    type: CLIENT_HELLO,
-    messageLength: messageLength ?? body.length,
-    messageSequence: second,
-    offset: 0,
-    body,
-  });
-  return writeRecord({ type: HANDSHAKE, epoch: 0, sequence: second, body: fragment });
-}
-
-/** The cookie in a HelloVerifyRequest. */
-function cookieIn(datagram: Uint8Array): Buffer | undefined {
-  const [record] = readRecords(datagram);
-  const fragment = record === undefined ? undefined : readFragment(record);
-  return fragment?.type === HELLO_VERIFY_REQUEST ? fragment.body.subarray(3) : undefined;
-}
 
 function randomBytes(random: () => number, length: number): Buffer {
   return Buffer.from(Array.from({ length }, () => Math.floor(random() * 256)));
@@ -220,7 +185,7 @@ describe('hostile datagrams', function () {
 
     it('in first fragments with good cookies hold what limits allow, and not long', async () => {
       const link = new Link(NO_CHANCE);
-      const limits = { maxPendingHandshakes: 20, handshakeTimeout: 600 };
+      const limits = { maxPendingHandshakes: 20, maxPendingHandshakesPerHost: 0, handshakeTimeout: 600 };
       const server = await listen(link, { ...(await credentials('psk')).server, ...limits });
       const cookies = new Map<number, Buffer>();
       link.observe = ({ to, datagram }) => {
@@ -592,7 +557,10 @@ describe('hostile datagrams', function () {
       const server = await listen(link, {
         ...trust.server,
         maxPendingHandshakes: 2,
+        maxPendingHandshakesPerHost: 2,
         handshakeTimeout: 800,
+        // So long is it the stalled ones' turn, and they need not give way.
+        retransmission: { initial: 800 },
       });
       const open: DTLSSocket[] = [];
       for (const port of [1, 2, 3]) {
@@ -615,6 +583,60 @@ describe('hostile datagrams', function () {
       await failures;
       await opened(waiting);
       await closeAll(...open, waiting, server);
+    });
+
+    describe('of hosts', () => {
+      /** Half a handshake from there: a hello, and one with its cookie. */
+      async function begin(link: Link, peer: Peer): Promise<void> {
+        let cookie: Buffer | undefined;
+        const before = link.observe;
+        link.observe = ({ to, datagram }) => {
+          if (sameEnd(to, peer)) cookie ??= cookieIn(datagram);
+        };
+        const random = Buffer.alloc(32, peer.port);
+        await inject(link, [clientHello({ random })], peer);
+        link.observe = before;
+        if (cookie === undefined) throw new Error('no HelloVerifyRequest');
+        await inject(link, [clientHello({ random, cookie: Buffer.from(cookie) })], peer);
+      }
+
+      const HOSTS: readonly [what: string, ...addresses: string[]][] = [
+        ['an IPv4 address', '10.9.9.9'],
+        ['the first 64 bits of an IPv6 address', '2001:db8:0:7::1', '2001:db8:0:7:ffff::2', '2001:db8:0:7::3'],
+        ['an IPv4 address that is mapped', '10.9.9.9', '::ffff:10.9.9.9', '::ffff:a09:909'],
+        ['an IPv4 address that is translated (RFC 6052)', '64:ff9b::10.9.9.9', '64:ff9b::a09:909', '10.9.9.9'],
+        ['a link-local network', 'fe80::1%1', 'fe80::2%1'],
+      ];
+      const OTHERS = [
+        '10.9.9.8', '2001:db8:0:8::1', '::ffff:10.9.9.7', '64:ff9b::10.9.9.6', 'fe80::1%2', '64:ff9b:0:1::10.9.9.9',
+      ];
+      for (const [what, ...addresses] of HOSTS) {
+        it(`one has its share of handshakes and of sessions, by ${what}, and others have theirs`, async () => {
+          const trust = await credentials('certificate');
+          for (const limit of [{ maxPendingHandshakesPerHost: 3 }, { maxSessionsPerHost: 3 }]) {
+            const link = new Link(NO_CHANCE);
+            const server = await listen(link, { ...trust.server, ...limit });
+            for (let port = 1; port <= 9; ++port) {
+              await begin(link, peerOf(addresses[port % addresses.length] ?? '', port));
+            }
+            expect(server.stats).to.include({ sessions: 3, sessionsRefused: 6 });
+            for (const other of OTHERS) await begin(link, peerOf(other, 1));
+            expect(server.stats).to.include({ sessions: 3 + OTHERS.length, sessionsRefused: 6 });
+            await closeAll(server);
+          }
+        });
+      }
+
+      it('names of a transport are hosts as a whole, however long', async () => {
+        const link = new Link(NO_CHANCE);
+        const trust = await credentials('certificate');
+        const server = await listen(link, { ...trust.server, maxPendingHandshakesPerHost: 1 });
+        for (const name of ['sensor-node-0001', 'sensor-node-0002', 'sensor-node-0002']) {
+          await begin(link, { address: name, port: server.stats.sessions + 1, family: 'IPv4' });
+        }
+        expect(server.stats).to.include({ sessions: 2, sessionsRefused: 1 });
+        await closeAll(server);
+      });
     });
   });
 

@@ -100,6 +100,7 @@ const ofServer: Every<Pick<ServerOptions, OnlyServer>> = {
   maxSessions: [0, undefined],
   maxPendingHandshakes: [0, undefined],
   maxSessionsPerHost: [0, undefined],
+  maxPendingHandshakesPerHost: [0, undefined],
 };
 
 const ofClient: Every<Pick<ConnectOptions, OnlyClient>> = {

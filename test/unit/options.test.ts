@@ -142,6 +142,7 @@ describe('options', () => {
       ['maxSessions', '10'],
       ['maxPendingHandshakes', '10'],
       ['maxSessionsPerHost', '10'],
+      ['maxPendingHandshakesPerHost', '10'],
       ['certificateExpiryNotice', '14d'],
     ];
     for (const [name, value] of serverOnly) {
@@ -195,6 +196,7 @@ describe('options', () => {
       [ofServer, 'sessionTimeout', [0, 604801]],
       [ofServer, 'maxPendingHandshakes', [-1]],
       [ofServer, 'maxSessionsPerHost', [-1]],
+      [ofServer, 'maxPendingHandshakesPerHost', [-1, 1.5]],
       [ofServer, 'recvBufferSize', [0, -1, 1.5]],
       [ofClient, 'sendBufferSize', [0]],
     ];

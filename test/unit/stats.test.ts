@@ -47,6 +47,7 @@ const endpoint: Record<
   handshakesCompleted: true,
   handshakesFailed: true,
   sessionsRefused: true,
+  handshakesDisplaced: true,
   hellosWhileBusy: true,
   nonDtlsDatagrams: true,
   emptyDatagrams: true,
