@@ -1,62 +1,184 @@
 /** From the arguments of `listen` to a UDP socket that is bound. */
+import dgram from 'node:dgram';
 import dns from 'node:dns';
 import { isIP } from 'node:net';
 
-import { ioError, type DTLSError } from './errors';
-import type { ResolvedUdp } from './resolve/udp';
-import { bindUdp, type DatagramTransport } from './transport';
-import { port as checkPort, wrongType } from './validate';
+import { ioError, usageError, type DTLSError } from './errors';
+import { native } from './native';
+import { checkReusePort, type ResolvedUdp } from './resolve/udp';
+import { bindUdp, isTransport, type DatagramTransport } from './transport';
+import { checkNames, flag, integer, port as checkPort, text, wrongType } from './validate';
 
+/** What `listen` of `node:net` and `bind` of `node:dgram` take, as far as UDP has it. */
 export interface ListenOptions {
-  port?: number | undefined;
-  host?: string | undefined;
+  /** 0 to 65535, also as a string. Default 0: any that is free. */
+  port?: number | string | null | undefined;
+  /** Default: all addresses, IPv6 and IPv4. */
+  host?: string | null | undefined;
+  /** dgram's name for `host`. */
+  address?: string | null | undefined;
+  /**
+   * The descriptor of a UDP socket that is bound already, as systemd passes one. Port and address are then
+   * its own; it is closed with the server.
+   */
+  fd?: number | undefined;
+  /** In a worker of `node:cluster` the port is never shared with others, as if this were true. */
+  exclusive?: boolean | undefined;
+  /** As the server's option. */
+  ipv6Only?: boolean | undefined;
+  /** As the server's option. */
+  reusePort?: boolean | undefined;
+  /** A number, as in `node:net`, and without effect: UDP has no queue of connections. */
+  backlog?: number | undefined;
+  /** Closes the server. */
+  signal?: AbortSignal | undefined;
 }
 
-/** All forms of `listen`'s arguments. */
-export function readListen(
-  where: number | ListenOptions | (() => void) | undefined,
-  hostOrCallback: string | (() => void) | undefined,
-  callback: (() => void) | undefined,
-): { port: number; host: string | undefined; listener: (() => void) | undefined } {
-  const options: ListenOptions =
-    typeof where === 'object' ? where : typeof where === 'number' ? { port: where } : {};
-  const port = checkPort('port', options.port ?? 0, 0);
-  const host = typeof hostOrCallback === 'string' ? hostOrCallback : options.host;
-  const listener = [where, hostOrCallback, callback].find(
-    (argument): argument is () => void => typeof argument === 'function',
+const LISTEN_OPTIONS = [
+  'port', 'host', 'address', 'fd', 'exclusive', 'ipv6Only', 'reusePort', 'backlog', 'signal',
+] as const satisfies readonly (keyof ListenOptions)[];
+
+/** Where to listen. */
+export interface ListenPlace {
+  readonly port: number;
+  /** Undefined: all addresses. */
+  readonly host: string | undefined;
+  readonly fd: { readonly descriptor: number; readonly family: 4 | 6 } | undefined;
+  readonly ipv6Only: boolean;
+  readonly reusePort: boolean;
+}
+
+export interface ListenArguments {
+  readonly place: ListenPlace;
+  readonly signal: AbortSignal | undefined;
+  readonly listener: (() => void) | undefined;
+}
+
+/** listen([port[, host]][, backlog][, callback]) or listen(options[, callback]) */
+export function readListen(args: readonly unknown[], udp: ResolvedUdp): ListenArguments {
+  const given = [...args];
+  while (given.length > 0 && given.at(-1) === undefined) given.pop();
+  const last = given.at(-1);
+  let listener: (() => void) | undefined;
+  if (typeof last === 'function') {
+    listener = last as () => void;
+    given.pop();
+  }
+  const [where, ...rest] = given;
+  if (typeof where === 'object' && where !== null) {
+    const [surplus] = rest;
+    if (rest.length > 0) throw wrongType('the argument after the options', 'a function', surplus);
+    return { ...readOptions(where, udp), listener };
+  }
+  const options: ListenOptions = { port: where as ListenOptions['port'] };
+  if (typeof rest[0] !== 'number') options.host = rest.shift() as ListenOptions['host'];
+  options.backlog = (rest.shift() ?? undefined) as ListenOptions['backlog'];
+  if (rest.length > 0) throw wrongType('callback', 'a function', rest[0]);
+  return { ...readOptions(options, udp), listener };
+}
+
+function readOptions(options: ListenOptions, udp: ResolvedUdp): Omit<ListenArguments, 'listener'> {
+  if (options instanceof dgram.Socket || isTransport(options)) {
+    throw usageError(
+      'ERR_INVALID_ARG_TYPE',
+      'listen() takes no socket',
+      "Pass a socket that is bound as 'transport' to createServer.",
+    );
+  }
+  checkNames(options, LISTEN_OPTIONS);
+  const { signal } = options;
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw wrongType('signal', 'an AbortSignal', signal);
+  }
+  // Neither changes anything here.
+  flag('exclusive', options.exclusive, true);
+  integer('backlog', options.backlog, 0, 0, 0xffffffff);
+  const [host, address] = [
+    text('host', options.host ?? undefined),
+    text('address', options.address ?? undefined),
+  ];
+  if (host !== undefined && address !== undefined && host !== address) {
+    throw usageError(
+      'ERR_DTLS_CONFLICTING_OPTIONS',
+      `'host' is ${host} and 'address' is ${address}`,
+      "Both mean the local address: leave one out.",
+    );
+  }
+  const place = host ?? address;
+  return {
+    place: {
+      port: checkPort('port', options.port ?? 0, 0),
+      host: place === '' ? undefined : place,
+      fd: options.fd === undefined ? undefined : descriptorOf(options.fd),
+      ipv6Only: flag('ipv6Only', options.ipv6Only, udp.ipv6Only),
+      reusePort: checkReusePort(options.reusePort ?? udp.reusePort, udp.transport),
+    },
+    signal,
+  };
+}
+
+/** dgram takes none below 1 for one. */
+function descriptorOf(fd: number): ListenPlace['fd'] {
+  const descriptor = integer('fd', fd, 0, 1, 0x7fffffff);
+  const family = native.udpFamily(descriptor);
+  if (family !== 0) return { descriptor, family };
+  throw usageError(
+    'ERR_INVALID_FD_TYPE',
+    `'fd' is ${String(fd)}, which is no UDP socket of this process`,
+    "Pass the descriptor of a socket of type SOCK_DGRAM that is bound: systemd's first is 3.",
   );
-  if (host !== undefined && typeof host !== 'string') throw wrongType('host', 'a string', host);
-  return { port, host, listener };
+}
+
+/** A transport of the user's has its place already. @throws When another one is asked for. */
+export function checkPlaceOf(transport: Pick<DatagramTransport, 'address'>, place: ListenPlace): void {
+  const asked = [
+    place.fd !== undefined && `the descriptor ${String(place.fd.descriptor)}`,
+    place.port !== 0 && place.port !== transport.address().port && `port ${String(place.port)}`,
+  ].find((what) => what !== false);
+  if (asked === undefined) return;
+  throw usageError(
+    'ERR_DTLS_CONFLICTING_OPTIONS',
+    `this server has a 'transport' of its own, and cannot listen on ${asked}`,
+    "Leave out one of the two: 'transport' of createServer, or what listen() is given.",
+  );
 }
 
 /** Without a host: all addresses, as net does it. `done` is called later, once. */
-export function bindHost(
-  options: ResolvedUdp,
-  host: string | undefined,
-  port: number,
+export function bindPlace(
+  udp: ResolvedUdp,
+  place: ListenPlace,
   done: (error: DTLSError | null, bound?: DatagramTransport) => void,
 ): void {
-  const bind = (address: string, family: 4 | 6, failed: (error: DTLSError) => void): void => {
-    bindUdp({ ...options, family, address, port }, undefined, (error, bound) => {
+  const { host, fd, ...rest } = place;
+  const bind = (
+    where: { address: string | undefined; family: 4 | 6; fd?: number },
+    failed: (error: DTLSError) => void,
+  ): void => {
+    bindUdp({ ...udp, ...rest, ...where }, undefined, (error, bound) => {
       if (bound === undefined) failed(ioError(error ?? new Error('no socket')));
       else done(null, bound);
     });
   };
+  if (fd !== undefined) {
+    bind({ address: undefined, family: fd.family, fd: fd.descriptor }, done);
+    return;
+  }
   if (host === undefined) {
     // IPv6 for both, or IPv4 where the machine has no IPv6.
-    bind('::', 6, (error) => {
-      if (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL') bind('0.0.0.0', 4, done);
-      else done(error);
+    bind({ address: '::', family: 6 }, (error) => {
+      if (error.code === 'EAFNOSUPPORT' || error.code === 'EADDRNOTAVAIL') {
+        bind({ address: '0.0.0.0', family: 4 }, done);
+      } else done(error);
     });
     return;
   }
   const literal = isIP(host);
   if (literal !== 0) {
-    bind(host, literal === 6 ? 6 : 4, done);
+    bind({ address: host, family: literal === 6 ? 6 : 4 }, done);
     return;
   }
   dns.lookup(host, (error, address, family) => {
     if (error !== null) done(ioError(error));
-    else bind(address, family === 6 ? 6 : 4, done);
+    else bind({ address, family: family === 6 ? 6 : 4 }, done);
   });
 }

@@ -57,26 +57,31 @@ export class NativeUdpTransport implements DatagramTransport {
     this.#queued = queued;
   }
 
-  /** Binds at once. @throws What the system says, with `code`, `errno` and `syscall`; `ERR_ACCESS_DENIED`. */
+  /** Binds at once, or takes what is bound. @throws What the system says, with `code`, `errno` and `syscall`; `ERR_ACCESS_DENIED`. */
   static bind(options: UdpOptions): NativeUdpTransport {
     const UdpSocket = nativeSocket();
     const queued = new Uint32Array(2);
     const address = options.address ?? (options.family === 6 ? '::' : '0.0.0.0');
     checkNetPermission(address);
+    const { fd, recvBufferSize = 0, sendBufferSize = 0 } = options;
     try {
-      const socket = new UdpSocket(
-        address,
-        options.port,
-        options.ipv6Only,
-        options.reuseAddr,
-        options.reusePort,
-        options.recvBufferSize ?? 0,
-        options.sendBufferSize ?? 0,
-        queued,
-      );
+      const socket =
+        fd !== undefined
+          ? new UdpSocket(fd, recvBufferSize, sendBufferSize, queued)
+          : new UdpSocket(
+              address,
+              options.port,
+              options.ipv6Only,
+              options.reuseAddr,
+              options.reusePort,
+              recvBufferSize,
+              sendBufferSize,
+              queued,
+            );
       return new NativeUdpTransport(socket, queued);
     } catch (error) {
       const { errno, syscall } = error as { errno: number; syscall: string };
+      if (fd !== undefined) throw systemError(errno, syscall);
       throw systemError(errno, syscall, address, options.port);
     }
   }

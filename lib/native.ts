@@ -255,6 +255,8 @@ export interface Native {
   prf(digest: string, secret: Uint8Array, label: string, seed: Uint8Array, size: number): Buffer;
   /** Of a UDP socket. False where the platform does not let it be set. */
   setDontFragment(fd: number, ipv6: boolean, on: boolean): boolean;
+  /** 4 or 6 for a descriptor of a UDP socket, 0 for any other. */
+  udpFamily(fd: number): 0 | 4 | 6;
   readonly Outbox: new (
     control: Uint32Array,
     records: Uint32Array,
@@ -302,6 +304,8 @@ export interface Native {
     ): NativeUdpSocket;
     /** A second descriptor of a socket that is bound. */
     new (descriptor: number, queued: Uint32Array): NativeUdpSocket;
+    /** Of a socket that is bound and given away. */
+    new (descriptor: number, receiveBuffer: number, sendBuffer: number, queued: Uint32Array): NativeUdpSocket;
   };
   /** `deadline[0]` is kept at the time of the next advance(), Infinity for none. */
   readonly Endpoint: new (

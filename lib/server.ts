@@ -6,7 +6,7 @@ import { Endpoint, type ServerHandler, type SessionHandler } from './endpoint';
 import { ioError, usageError, withTypedErrors, type DTLSError } from './errors';
 import { ExpiryWatch } from './expiry';
 import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from './hello';
-import { bindHost, readListen, type ListenOptions } from './listen';
+import { bindPlace, checkPlaceOf, readListen, type ListenOptions } from './listen';
 import type { NativeSessionPolicy } from './native';
 import { askOcsp, type OcspQuestion } from './ocsp';
 import type { NamedServerOptions, ServerOptions } from './options';
@@ -56,11 +56,7 @@ export class DTLSServer
       this.#files?.close();
     });
     const { signal } = this.#options;
-    if (signal !== undefined) {
-      onAbort(signal, this, () => {
-        this.close();
-      });
-    }
+    if (signal !== undefined) this.#closeOn(signal);
     // Secrets leave native code only when somebody wants them.
     this.on('newListener' as keyof DTLSServerEvents, (event: unknown) => {
       const about =
@@ -113,25 +109,26 @@ export class DTLSServer
    * Binds the port and begins to serve. Without a host: all addresses, IPv6 and IPv4. Errors of the socket
    * (`EADDRINUSE`, …) come as `error`.
    *
-   * @throws {@link DTLSError} `ERR_SOCKET_BAD_PORT`, or `ERR_SERVER_ALREADY_LISTEN`.
+   * @throws {@link DTLSError} of category `usage` for what it does not know (`ERR_DTLS_UNKNOWN_OPTION`,
+   * `ERR_SOCKET_BAD_PORT`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_FD_TYPE`, …), or `ERR_SERVER_ALREADY_LISTEN`.
    */
-  listen(port?: number, host?: string, callback?: () => void): this;
-  listen(port: number, callback: () => void): this;
+  listen(port?: ListenOptions['port'], host?: string | null, callback?: () => void): this;
+  listen(port: ListenOptions['port'], host: string | null | undefined, backlog: number, callback?: () => void): this;
+  listen(port: ListenOptions['port'], backlog: number, callback?: () => void): this;
+  listen(port: ListenOptions['port'], callback: () => void): this;
   listen(options: ListenOptions, callback?: () => void): this;
   listen(callback: () => void): this;
-  listen(
-    where?: number | ListenOptions | (() => void),
-    hostOrCallback?: string | (() => void),
-    callback?: () => void,
-  ): this {
+  listen(...args: unknown[]): this {
     if (this.#state !== 'idle') {
       throw usageError('ERR_SERVER_ALREADY_LISTEN', 'listen() was called before on this server');
     }
-    const { port, host, listener } = readListen(where, hostOrCallback, callback);
+    const { place, signal, listener } = readListen(args, this.#options);
+    const { signal: ownSignal, transport } = this.#options;
+    if (transport !== 'dgram' && transport !== 'native') checkPlaceOf(transport, place);
     if (listener !== undefined) this.once('listening', listener);
     this.#state = 'binding';
-    const { signal, transport } = this.#options;
-    if (signal?.aborted === true) this.close(); // the socket is closed as soon as it is bound
+    if (signal !== undefined) this.#closeOn(signal);
+    if (ownSignal?.aborted === true || signal?.aborted === true) this.close(); // as soon as it is bound
     if (transport !== 'dgram' && transport !== 'native') {
       process.nextTick(() => {
         if (isTransport(transport)) this.#start(() => transport, transport);
@@ -139,7 +136,7 @@ export class DTLSServer
       });
       return this;
     }
-    bindHost(this.#options, host, port, (error, bound) => {
+    bindPlace(this.#options, place, (error, bound) => {
       if (bound !== undefined) this.#start(() => bound);
       else if (error !== null) this.#onListenError(error);
     });
@@ -153,8 +150,12 @@ export class DTLSServer
   }
 
   /** As `listen`: dgram's name for it. */
-  bind(port?: number, host?: string, callback?: () => void): this {
-    return this.listen(port, host, callback);
+  bind(port?: ListenOptions['port'], address?: string | null, callback?: () => void): this;
+  bind(port: ListenOptions['port'], callback: () => void): this;
+  bind(options: ListenOptions, callback?: () => void): this;
+  bind(callback: () => void): this;
+  bind(...args: unknown[]): this {
+    return (this.listen as (...all: unknown[]) => this).apply(this, args);
   }
 
   address(): AddressInfo | null {
@@ -284,6 +285,12 @@ export class DTLSServer
       this.close(() => {
         resolve();
       });
+    });
+  }
+
+  #closeOn(signal: AbortSignal): void {
+    onAbort(signal, this, () => {
+      this.close();
     });
   }
 

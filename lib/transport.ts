@@ -207,6 +207,8 @@ export interface UdpOptions {
   family: 4 | 6;
   address: string | undefined;
   port: number;
+  /** A descriptor of a socket of that family that is bound; it is closed with the transport. */
+  fd?: number | undefined;
   ipv6Only: boolean;
   reuseAddr: boolean;
   reusePort: boolean;
@@ -285,12 +287,16 @@ export function bindUdp(
       else fail(error);
     });
   };
-  const where = {
-    port: options.port,
-    ...(options.address === undefined ? {} : { address: options.address }),
-  };
+  const where =
+    options.fd !== undefined
+      ? { fd: options.fd }
+      : { port: options.port, ...(options.address === undefined ? {} : { address: options.address }) };
   // An address needs no lookup, so that bind would end before the caller can listen for its end.
   process.nextTick(() => {
-    socket.bind({ ...where, exclusive: true }, bound);
+    try {
+      socket.bind({ ...where, exclusive: true }, bound);
+    } catch (error) {
+      fail(error as Error); // a descriptor that was closed meanwhile
+    }
   });
 }

@@ -27,6 +27,19 @@ export function automaticTransport(): 'native' | 'dgram' {
   return hasNativeUdp && process.env.DGRAM_DTLS_TRANSPORT !== 'dgram' ? 'native' : 'dgram';
 }
 
+/** What `transport` is bound with; dgram of older Nodes would leave it out in silence. */
+export function checkReusePort(given: boolean | undefined, transport: ResolvedUdp['transport']): boolean {
+  const reusePort = flag('reusePort', given, false);
+  if (reusePort && transport !== 'native' && !supportsReusePort()) {
+    throw usageError(
+      'ERR_DTLS_UNSUPPORTED',
+      `'reusePort' is not supported by node:dgram of Node ${process.versions.node}`,
+      "Use Node 22.12 or later, or on Linux 'transport: 'native''.",
+    );
+  }
+  return reusePort;
+}
+
 export function resolveUdp(options: UdpSocketOptions & { transport?: TransportOption | undefined }): ResolvedUdp {
   const transport = options.transport ?? 'auto';
   if (transport === 'native' && !hasNativeUdp) {
@@ -48,22 +61,14 @@ export function resolveUdp(options: UdpSocketOptions & { transport?: TransportOp
       throw wrongType('transport', "'auto', 'dgram', a dgram.Socket or a DatagramTransport", transport);
     }
   }
-  const reusePort = flag('reusePort', options.reusePort, false);
-  const isNative = (transport === 'auto' ? automaticTransport() : transport) === 'native';
-  if (reusePort && !isNative && !supportsReusePort()) {
-    throw usageError(
-      'ERR_DTLS_UNSUPPORTED',
-      `'reusePort' is not supported by node:dgram of Node ${process.versions.node}`,
-      "Use Node 22.12 or later, or on Linux 'transport: 'native''.",
-    );
-  }
+  const chosen = transport === 'auto' ? automaticTransport() : transport;
   if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
     throw wrongType('signal', 'an AbortSignal', options.signal);
   }
   return {
-    transport: transport === 'auto' ? automaticTransport() : transport,
+    transport: chosen,
     reuseAddr: flag('reuseAddr', options.reuseAddr, false),
-    reusePort,
+    reusePort: checkReusePort(options.reusePort, chosen),
     ipv6Only: flag('ipv6Only', options.ipv6Only, false),
     recvBufferSize: optionalInteger('recvBufferSize', options.recvBufferSize),
     sendBufferSize: optionalInteger('sendBufferSize', options.sendBufferSize),

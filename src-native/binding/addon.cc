@@ -10,6 +10,7 @@
 #include "core/raw_public_key.h"
 #include "core/srtp.h"
 #include "io/dont_fragment.h"
+#include "io/udp_descriptor.h"
 
 namespace dtls::binding {
 
@@ -104,6 +105,11 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
                                                         info[1].As<Napi::Boolean>().Value(),
                                                         info[2].As<Napi::Boolean>().Value());
                 return Napi::Boolean::New(info.Env(), done);
+              }));
+  exports.Set("udpFamily",
+              Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
+                const int family = io::udp_family(info[0].As<Napi::Number>().Int32Value());
+                return Napi::Number::New(info.Env(), family);
               }));
   exports.Set("Outbox", OutboxWrap::define(env));
   exports.Set("SecureContext", SecureContextWrap::define(env));

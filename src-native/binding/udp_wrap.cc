@@ -68,6 +68,11 @@ UdpWrap::UdpWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
     if (!socket_) throw_errno(info.Env(), error, "dup");
     return;
   }
+  if (info.Length() == 4) {
+    socket_ = io::UdpSocket::adopt(int_of(info[0]), int_of(info[1]), int_of(info[2]), error);
+    if (!socket_) throw_errno(info.Env(), error, "open");
+    return;
+  }
   io::UdpConfig config;
   if (!io::parse_address(info[0].As<Napi::String>().Utf8Value(),
                          static_cast<uint16_t>(int_of(info[1])), config.address)) {

@@ -136,6 +136,23 @@ std::unique_ptr<UdpSocket> UdpSocket::share(int descriptor, int& error) {
   return made;
 }
 
+std::unique_ptr<UdpSocket> UdpSocket::adopt(int descriptor, int receive_buffer, int send_buffer,
+                                            int& error) {
+  SocketAddress address;
+  address.size = sizeof address.storage;
+  if (::getsockname(descriptor, address.get(), &address.size) != 0 ||
+      (receive_buffer != 0 && !set(descriptor, SOL_SOCKET, SO_RCVBUF, receive_buffer)) ||
+      (send_buffer != 0 && !set(descriptor, SOL_SOCKET, SO_SNDBUF, send_buffer)) ||
+      // Whoever opened it need not have said so, and this class never waits.
+      ::fcntl(descriptor, F_SETFL, ::fcntl(descriptor, F_GETFL) | O_NONBLOCK) != 0) {
+    error = errno;
+    return nullptr;
+  }
+  std::unique_ptr<UdpSocket> made(new UdpSocket(descriptor, address));
+  made->prepare();
+  return made;
+}
+
 // Where one of these cannot be had, something is slower, or is not told: no reason to fail.
 void UdpSocket::prepare() {
   gro_ = set(descriptor_, SOL_UDP, UDP_GRO, 1);

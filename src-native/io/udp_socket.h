@@ -74,6 +74,10 @@ class UdpSocket {
   // The same of a socket that somebody else has bound, by a descriptor of its own. What is set on
   // the one is set on both: its owner must not receive any more, for datagrams come merged.
   static std::unique_ptr<UdpSocket> share(int descriptor, int& error);
+  // The same of a socket that somebody else has bound and gives away: once it is adopted, it is
+  // this object's to close. Buffers as in UdpConfig.
+  static std::unique_ptr<UdpSocket> adopt(int descriptor, int receive_buffer, int send_buffer,
+                                          int& error);
   ~UdpSocket();
   UdpSocket(const UdpSocket&) = delete;
   UdpSocket& operator=(const UdpSocket&) = delete;

@@ -143,7 +143,17 @@ const ofHeartbeat: Every<HeartbeatOptions> = {
   retries: [3, undefined],
 };
 
-const ofListen: Every<ListenOptions> = { port: [0, undefined], host: ['::', undefined] };
+const ofListen: Every<ListenOptions> = {
+  port: [0, '5684', null, undefined],
+  host: ['::', null, undefined],
+  address: ['::', null, undefined],
+  fd: [3, undefined],
+  exclusive: [true, undefined],
+  ipv6Only: [true, undefined],
+  reusePort: [true, undefined],
+  backlog: [511, undefined],
+  signal: [AbortSignal.timeout(5), undefined],
+};
 
 const ofWatch: Every<Omit<WatchSecureContextOptions, keyof SecureContextOptions>> = {
   certFile: ['cert.pem', undefined],

@@ -167,7 +167,7 @@ const PARTS: readonly Part[] = [
     title: 'options of listen',
     path: ['Options', 'Of listen'],
     theirs: members('net', 'ListenOptions').filter((name) => name !== 'path'),
-    ours: ['port', 'host'],
+    ours: list('lib/listen.ts', 'LISTEN_OPTIONS'),
   },
   {
     title: 'methods and properties of servers',
