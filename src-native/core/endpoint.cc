@@ -262,20 +262,24 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
     ++stats_.hellosWhileBusy;
     return true;
   }
+  // A hello with a cookie is never the client's first message (RFC 6347 section 4.2.2). It is the
+  // second, or a later one where cookies were refused: by a server that has restarted, by another
+  // one of a fleet, or because somebody forged a HelloVerifyRequest.
+  const bool carries_cookie = hello.cookie.size != 0 && fragment.message_sequence != 0 &&
+                              fragment.message_sequence <= kMaxHelloNumber;
   if (listener_->cookie_exchange) {
-    // A hello with a cookie is always the client's second message (RFC 6347 section 4.2.2).
-    if (hello.cookie.size == 0 || fragment.message_sequence != 1 ||
-        fragment.message_length > kMaxHello) {
-      send_hello_verify_request(record, peer, hello.random, peer_index, now);
+    if (!carries_cookie || fragment.message_length > kMaxHello) {
+      send_hello_verify_request(record, fragment, peer, hello.random, peer_index, now);
       return true;
     }
     if (!cookies_->verify(peer, hello.random, hello.cookie, now)) {
       ++stats_.cookiesRefused;
-      send_hello_verify_request(record, peer, hello.random, peer_index, now);
+      send_hello_verify_request(record, fragment, peer, hello.random, peer_index, now);
       return true;
     }
     ++stats_.cookiesAccepted;
-  } else if (fragment.message_length > kMaxHello) {
+  } else if (fragment.message_length > kMaxHello ||
+             (fragment.message_sequence != 0 && !carries_cookie)) {
     ++stats_.malformedDatagrams;
     return true;
   }
@@ -283,15 +287,18 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   Session& session = open(Role::kServer, peer, listener_->context, listener_->policy, now);
   const uint32_t slot = session.id().slot;
   outbox_.append(RecordType::kOpen, session.id(), peer_index, slot_of(peer) == slot ? 0 : 1);
-  session.accept_hello(record, fragment, hello.random, listener_->cookie_exchange);
+  session.accept_hello(record, fragment, hello.random);
   deliver(slot, datagram, now);
   return true;
 }
 
 // RFC 6347 sections 4.2.1 and 4.2.2: server_version is DTLS 1.0 whatever will be negotiated, and
-// the record takes the number of the ClientHello's, so that no state is needed to choose one.
-void Endpoint::send_hello_verify_request(const RecordView& record, const PeerAddress& peer,
-                                         Bytes random, uint32_t peer_index, double now) {
+// the record takes the number of the ClientHello's, so that no state is needed to choose one. The
+// message takes that of the ClientHello, too: it is the server's n-th answer to the client's n-th
+// message, and a client takes one with the number of the answer before for its repetition.
+void Endpoint::send_hello_verify_request(const RecordView& record, const FragmentView& fragment,
+                                         const PeerAddress& peer, Bytes random, uint32_t peer_index,
+                                         double now) {
   CookieJar::Cookie cookie{};
   if (!cookies_->make(peer, random, now, cookie)) return;
   constexpr size_t kBodySize = 2 + 1 + CookieJar::kSize;
@@ -305,6 +312,7 @@ void Endpoint::send_hello_verify_request(const RecordView& record, const PeerAdd
   uint8_t* message = p + kRecordHeaderSize;
   message[0] = static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest);
   write_u24(message + 1, kBodySize);
+  write_u16(message + 4, fragment.message_sequence);
   write_u24(message + 9, kBodySize);
   uint8_t* body = message + kHandshakeHeaderSize;
   write_u16(body, DTLS1_VERSION);

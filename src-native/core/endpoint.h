@@ -124,8 +124,9 @@ class Endpoint {
                   uint32_t peer_index);
   bool on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
                        uint32_t peer_index, double now);
-  void send_hello_verify_request(const RecordView& record, const PeerAddress& peer, Bytes random,
-                                 uint32_t peer_index, double now);
+  void send_hello_verify_request(const RecordView& record, const FragmentView& fragment,
+                                 const PeerAddress& peer, Bytes random, uint32_t peer_index,
+                                 double now);
   bool admit(const PeerAddress& peer, double now);
   bool make_room(double now);
   Session& open(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,

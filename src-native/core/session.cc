@@ -17,10 +17,6 @@ namespace {
 
 constexpr uint32_t kCloseNoAlert = 255;
 
-struct BioAddrFree {
-  void operator()(BIO_ADDR* address) const { BIO_ADDR_free(address); }
-};
-
 }  // namespace
 
 Session::Handshake::~Handshake() { OPENSSL_cleanse(psk_key.data(), psk_key.size()); }
@@ -167,13 +163,11 @@ void Session::connect(double now) {
   begin_handshake(now);
 }
 
-void Session::accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random,
-                           bool cookie_verified) {
+void Session::accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random) {
   std::copy_n(random.data, kRandomSize, hello_random_.data());
   hello_sequence_ = record.sequence;
   handshake_->hello = std::make_unique<HandshakeMessage>(record.version, fragment);
   handshake_->next_number_in = record.sequence;
-  handshake_->cookie_verified = cookie_verified;
 }
 
 // The hello is whole. There is no SSL yet: one that is made when the answer is known has all that
@@ -213,23 +207,48 @@ void Session::begin_server(uint8_t* scratch, double now) {
     return;
   }
   const ErrorQueueScope errors;
+  if (!pass_cookie_exchange(*hello)) {
+    fail(session_failure(FailureKind::kProtocolError));
+    return;
+  }
   size_t offset = 0;
   const std::vector<uint8_t> record = hello->record(offset, handshake_->next_number_in++);
   offer({record.data(), record.size()});
-  if (handshake_->cookie_verified) {
-    // The endpoint has verified the cookie; DTLSv1_listen moves a fresh SSL behind the cookie
-    // exchange: it expects message 1 next and goes on from the hello's record number (RFC 6347
-    // section 4.2.1).
-    const std::unique_ptr<BIO_ADDR, BioAddrFree> unused(BIO_ADDR_new());
-    if (!unused || DTLSv1_listen(ssl_.get(), unused.get()) != 1) {
-      take_back();
-      fail(session_failure(FailureKind::kProtocolError));
-      return;
-    }
-  }
   begin_handshake(now);
   take_back();
   if (handshake_) replay(handshake_->waiting.take(), scratch, now);
+}
+
+// The endpoint has been through the cookie exchange without an SSL. OpenSSL goes through it here,
+// so that it expects the hello under the number that it has, which counts in the Finished messages:
+// it gets the hello without its cookie for each number before, and its HelloVerifyRequests stay
+// here. DTLSv1_listen would do as much, but for the number 1 only.
+bool Session::pass_cookie_exchange(const HandshakeMessage& hello) {
+  ClientHelloFront front;
+  if (hello.sequence() == 0 || !parse_client_hello_front(hello.body(), front)) return true;
+  const Bytes body = hello.body();
+  std::vector<uint8_t> bare(body.data, front.cookie.data);
+  bare.back() = 0;  // the cookie's length
+  bare.insert(bare.end(), front.cookie.data + front.cookie.size, body.data + body.size);
+
+  SSL_set_options(ssl_.get(), SSL_OP_COOKIE_EXCHANGE);
+  FragmentView whole;
+  whole.type = static_cast<uint8_t>(HandshakeType::kClientHello);
+  whole.message_length = static_cast<uint32_t>(bare.size());
+  whole.body = {bare.data(), bare.size()};
+  handshake_->in_cookie_exchange = true;
+  bool answered = true;
+  for (; answered && whole.message_sequence < hello.sequence(); ++whole.message_sequence) {
+    size_t offset = 0;
+    const std::vector<uint8_t> record =
+        HandshakeMessage(hello.version(), whole).record(offset, handshake_->next_number_in++);
+    offer({record.data(), record.size()});
+    const int result = SSL_do_handshake(ssl_.get());
+    answered = SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ;
+    take_back();
+  }
+  handshake_->in_cookie_exchange = false;
+  return answered;
 }
 
 bool Session::began_with(Bytes random) const {

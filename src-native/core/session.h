@@ -126,8 +126,7 @@ class Session final : private DatagramPort {
   void connect(double now);
   // Server: the front of the ClientHello that the next datagram received begins with. The handshake
   // starts when the hello is whole, and what it asks about is answered.
-  void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random,
-                    bool cookie_verified);
+  void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random);
 
   // `scratch`: kMaxPlaintext bytes that the call may overwrite.
   void receive(Bytes datagram, uint8_t* scratch, double now);
@@ -210,9 +209,9 @@ class Session final : private DatagramPort {
     bool session_psk_confirmed = false;  // it is the key still
     bool new_session_told = false;
     FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
-    bool cookie_verified = false;
-    bool name_used = false;          // server: the client's name has chosen the context
-    bool unproving_refused = false;  // a suite that would have been used proves nothing
+    bool in_cookie_exchange = false;         // server: what OpenSSL writes does not leave
+    bool name_used = false;                  // server: the client's name has chosen the context
+    bool unproving_refused = false;          // a suite that would have been used proves nothing
     bool psk_found = false;
     bool ticket_received = false;
     PeerIdentity peer_identity = PeerIdentity::kUnasked;
@@ -262,6 +261,7 @@ class Session final : private DatagramPort {
   void fail_handshake(double now);
   void on_hello(uint8_t* scratch, double now);
   void begin_server(uint8_t* scratch, double now);
+  bool pass_cookie_exchange(const HandshakeMessage& hello);
 
   void on_record(const RecordView& record, uint8_t* scratch, double now);
   bool is_of_earlier_attempt(const RecordView& record) const {
@@ -373,6 +373,7 @@ class Session final : private DatagramPort {
   static int server_name_callback(SSL* ssl, int* alert, void* arg);
   static int protocols_callback(SSL* ssl, const unsigned char** out, unsigned char* out_size,
                                 const unsigned char* in, unsigned in_size, void* arg);
+  static int make_cookie_callback(SSL* ssl, unsigned char* cookie, unsigned* size);
   static int verify_cookie_callback(SSL* ssl, const unsigned char* cookie, unsigned size);
   static unsigned psk_server_callback(SSL* ssl, const char* identity, unsigned char* psk,
                                       unsigned capacity);

@@ -14,6 +14,7 @@ void Session::install_callbacks(SSL_CTX* ctx) {
   SSL_CTX_set_cert_verify_callback(ctx, verify_callback, nullptr);
   SSL_CTX_set_cert_cb(ctx, certificate_callback, nullptr);
   SSL_CTX_set_tlsext_status_cb(ctx, status_callback);
+  SSL_CTX_set_cookie_generate_cb(ctx, make_cookie_callback);
   SSL_CTX_set_cookie_verify_cb(ctx, verify_cookie_callback);
   SSL_CTX_set_client_hello_cb(ctx, client_hello_callback, nullptr);
   SSL_CTX_set_tlsext_servername_callback(ctx, server_name_callback);
@@ -28,6 +29,7 @@ void Session::install_callbacks(SSL_CTX* ctx) {
 }
 
 void Session::on_datagram(Bytes datagram) {
+  if (handshake_ && handshake_->in_cookie_exchange) return;
   std::vector<uint8_t> retyped;
   if (retype_) {
     // The record that OpenSSL made never leaves the process: one sealing for each nonce. When it
@@ -263,6 +265,12 @@ int Session::protocols_callback(SSL* ssl, const unsigned char** out, unsigned ch
   }
   handshake->refused_protocols.assign(in, in + in_size);
   return SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+int Session::make_cookie_callback(SSL* /*ssl*/, unsigned char* cookie, unsigned* size) {
+  cookie[0] = 0;  // goes nowhere, see pass_cookie_exchange
+  *size = 1;
+  return 1;
 }
 
 int Session::verify_cookie_callback(SSL* /*ssl*/, const unsigned char* /*cookie*/,

@@ -20,7 +20,6 @@ bool take_fragment(Bytes& record_fragment, FragmentView& fragment) {
 bool parse_client_hello_front(Bytes body, ClientHelloFront& hello) {
   constexpr size_t kVersionSize = 2;
   if (body.size < kVersionSize + kRandomSize + 1) return false;
-  if (body.data[0] != 0xfe) return false;
   hello.random = {body.data + kVersionSize, kRandomSize};
   body = body.from(kVersionSize + kRandomSize);
   const size_t session_id_size = body.data[0];

@@ -30,8 +30,11 @@ constexpr size_t kRecordHeaderSize = 13;
 constexpr size_t kHandshakeHeaderSize = 12;
 constexpr size_t kMaxPlaintext = 16384;
 constexpr size_t kRandomSize = 32;
-// The longest ClientHello that is put together: DTLSv1_listen takes one record.
+// The longest ClientHello that is put together: one that goes into one record.
 constexpr size_t kMaxHello = kMaxPlaintext - kHandshakeHeaderSize;
+// The highest message_seq of a ClientHello with a cookie: so many cookies of a client may have been
+// refused before, and one more.
+constexpr uint16_t kMaxHelloNumber = 8;
 
 inline uint32_t read_u16(const uint8_t* p) { return static_cast<uint32_t>(p[0]) << 8 | p[1]; }
 inline uint32_t read_u24(const uint8_t* p) {

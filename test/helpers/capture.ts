@@ -15,24 +15,27 @@ const LOOPBACK = '127.0.0.1';
 
 export class Capture {
   readonly datagrams: CapturedDatagram[] = [];
+  /** What arrives in place of a datagram. */
+  forward: (data: Buffer, fromClient: boolean) => readonly Buffer[] = (data) => [data];
+  /** Where the client's datagrams go. */
+  serverPort: number;
   readonly #near: dgram.Socket;
   readonly #far: dgram.Socket;
-  readonly #serverPort: number;
   #clientPort: number | undefined;
 
   private constructor(near: dgram.Socket, far: dgram.Socket, serverPort: number) {
     this.#near = near;
     this.#far = far;
-    this.#serverPort = serverPort;
+    this.serverPort = serverPort;
     near.on('message', (data, { port }) => {
       this.#clientPort = port;
       this.#keep(true, data);
-      far.send(data, serverPort, LOOPBACK);
+      for (const out of this.forward(data, true)) far.send(out, this.serverPort, LOOPBACK);
     });
     far.on('message', (data) => {
       if (this.#clientPort === undefined) return;
       this.#keep(false, data);
-      near.send(data, this.#clientPort, LOOPBACK);
+      for (const out of this.forward(data, false)) near.send(out, this.#clientPort, LOOPBACK);
     });
     // Either end may have gone already when the last datagrams come.
     for (const socket of [near, far]) socket.on('error', () => undefined);
@@ -103,8 +106,8 @@ export class Capture {
     ip.writeUInt8(17, 9);
     ip.set([127, 0, 0, 1], 12);
     ip.set([127, 0, 0, 1], 16);
-    ip.writeUInt16BE(fromClient ? 40000 : this.#serverPort, 20);
-    ip.writeUInt16BE(fromClient ? this.#serverPort : 40000, 22);
+    ip.writeUInt16BE(fromClient ? 40000 : this.serverPort, 20);
+    ip.writeUInt16BE(fromClient ? this.serverPort : 40000, 22);
     ip.writeUInt16BE(8 + data.length, 24); // the checksum stays 0: not computed
     return Buffer.concat([header, data]);
   }
