@@ -8,6 +8,7 @@ export {
   DTLSServer,
   DTLSSocket,
   features,
+  generateCertificate,
   SecureContext,
   SecureDgramSocket,
 } from './index.js';

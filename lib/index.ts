@@ -46,6 +46,13 @@ export type {
   SocketPeerOptions,
   SocketRole,
 } from './create-socket/options';
+export {
+  generateCertificate,
+  type CertificateIssuer,
+  type CertificateSubject,
+  type GenerateCertificateOptions,
+  type GeneratedCertificate,
+} from './generate-certificate';
 export type { ListenOptions } from './listen';
 export { createServer, DTLSServer } from './server';
 export type { DTLSServerEvents } from './server-events';

@@ -253,6 +253,23 @@ export interface Native {
   now(): number;
   /** The PRF of TLS 1.2 (RFC 5246 section 5) with one of OpenSSL's digests. */
   prf(digest: string, secret: Uint8Array, label: string, seed: Uint8Array, size: number): Buffer;
+  /**
+   * A certificate in DER. `subject`: attribute, text, attribute, text; times in seconds since the Unix epoch; keys in
+   * PEM without a passphrase; without an issuer, the certificate is self-signed.
+   */
+  makeCertificate(
+    subject: readonly string[],
+    dnsNames: readonly string[],
+    ipAddresses: readonly string[],
+    notBefore: number,
+    notAfter: number,
+    usage: 'authority' | 'server' | 'client' | 'both',
+    key: Uint8Array,
+    issuerCertificate: Uint8Array | undefined,
+    issuerKey: Uint8Array | undefined,
+  ): Buffer;
+  /** OpenSSL's names; empty where there is none. */
+  certificateSignature(der: Uint8Array): [key: string, digest: string];
   /** Of a UDP socket. False where the platform does not let it be set. */
   setDontFragment(fd: number, ipv6: boolean, on: boolean): boolean;
   /** 4 or 6 for a descriptor of a UDP socket, 0 for any other. */

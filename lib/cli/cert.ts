@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 
+import { generateCertificate } from '../generate-certificate';
 import { readNamed } from './arguments';
 import type { CertFlags } from './cert-command';
-import { makeCertificate } from './certificates';
 import { CommandLineError, ExitCode } from './exit';
 import { Output } from './output';
 
@@ -23,11 +23,12 @@ export async function runCert(names: string[], flags: CertFlags): Promise<number
           cert: readNamed('--issuer', `${flags.issuer}-cert.pem`).toString(),
           key: readNamed('--issuer', `${flags.issuer}-key.pem`).toString(),
         };
-  const { cert, key } = await makeCertificate({
-    names,
+  const { cert, key } = await generateCertificate({
+    ...(flags.ca === true
+      ? { ca: true, subject: names[0] ?? 'dgram-dtls authority' }
+      : { altNames: names, usage: flags.client === true ? 'client' : 'server' }),
     days: flags.days,
-    keyType: flags.rsa === true ? 'rsa' : 'ecdsa',
-    usage: flags.ca === true ? 'authority' : flags.client === true ? 'client' : 'server',
+    keyType: flags.rsa === true ? 'rsa' : 'ec',
     ...(issuer === undefined ? {} : { issuer }),
   });
   writeFileSync(files.cert, cert);

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 
+import { generateCertificate } from '../generate-certificate';
 import type { LinkConditions } from '../lab/path';
 import { CONTEXT_OPTIONS, createSecureContext, type SecureContextOptions } from '../secure-context';
 import { clientOptions, serverOptions } from './arguments';
-import { makeCertificate } from './certificates';
 import { CommandLineError, ExitCode, interruption } from './exit';
 import type { LabFlags, NetworkFlags } from './lab-command';
 import { drawChart } from './lab/chart';
@@ -89,7 +89,7 @@ async function plan(flags: LabFlags): Promise<Base> {
   );
   if (flags.cert === undefined && flags.psk === undefined) {
     // Signatures of RSA have one length. Those of ECDSA have not, and datagrams differ with them.
-    const made = await makeCertificate({ names: [SERVER_ADDRESS], days: 1, keyType: 'rsa' });
+    const made = await generateCertificate({ altNames: [SERVER_ADDRESS], days: 1, keyType: 'rsa' });
     Object.assign(server, made);
     client.ca = made.cert;
   }

@@ -1,9 +1,9 @@
 import { appendFileSync } from 'node:fs';
 
 import { addressOf } from '../diagnostics';
+import { generateCertificate } from '../generate-certificate';
 import { createServer, type DTLSServer } from '../server';
 import { serverOptions, type Address } from './arguments';
-import { makeCertificate } from './certificates';
 import { ExitCode, interruption } from './exit';
 import type { ListenFlags } from './listen-command';
 import { describeError, Output, printable } from './output';
@@ -12,7 +12,7 @@ export async function runListen(where: Address, flags: ListenFlags): Promise<num
   const output = new Output(flags.json === true);
   const options = serverOptions(flags);
   if (flags.cert === undefined && flags.psk === undefined) {
-    const { cert, key } = await makeCertificate({ names: ['localhost', '127.0.0.1', '::1'], days: 1 });
+    const { cert, key } = await generateCertificate({ days: 1 });
     Object.assign(options, { cert, key });
     output.note('a self-signed certificate for localhost was made for this run');
   }

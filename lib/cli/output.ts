@@ -1,9 +1,10 @@
 /** What commands print: for people (tables, colours on a terminal) or for programs (JSON). */
-import Table = require('cli-table3');
 import { isatty } from 'node:tty';
+import { stripVTControlCharacters } from 'node:util';
 
 import pc = require('picocolors');
-import { SingleBar } from 'cli-progress';
+import ProgressBar = require('progress');
+import table = require('text-table');
 
 import { DTLSError } from '../errors';
 
@@ -60,32 +61,33 @@ export class Output {
   /** Beside the result, on standard error; only on a terminal, and only when it takes long. */
   progress(total: number, what: string): Progress {
     if (this.json || !process.stderr.isTTY) return { advance: () => undefined, expect: () => undefined, done: () => undefined };
-    const bar = new SingleBar({
-      format: `${what} {bar} {percentage}% {value}/{total}`,
-      stream: process.stderr,
-      clearOnComplete: true,
-      hideCursor: true,
-    });
     let value = 0;
     let most = total;
-    let started = false;
+    let bar: ProgressBar | undefined;
     const timer = setTimeout(() => {
-      started = true;
-      bar.start(most, value);
+      bar = new ProgressBar(`${what} :bar :percent :current/:total`, {
+        stream: process.stderr,
+        total: most,
+        width: 40,
+        clear: true,
+      });
+      bar.tick(value);
     }, PATIENCE_MS);
     timer.unref();
     return {
       advance: (by = 1) => {
         value += by;
-        if (started) bar.update(value);
+        bar?.tick(by);
       },
       expect: (changed) => {
         most = changed;
-        if (started) bar.setTotal(most);
+        if (bar === undefined) return;
+        bar.total = most;
+        bar.render();
       },
       done: () => {
         clearTimeout(timer);
-        if (started) bar.stop();
+        bar?.terminate();
       },
     };
   }
@@ -116,21 +118,15 @@ export function renderTable(
   rows: readonly (readonly (string | number)[])[],
   colors: Colors,
 ): string {
-  const plain = { 'mid-mid': '', middle: '  ', left: '', right: '', 'left-mid': '', 'right-mid': '' };
-  const table = new Table({
-    head: head.map((name) => colors.bold(name)),
-    chars: { ...plain, top: '', 'top-mid': '', 'top-left': '', 'top-right': '', mid: '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
-    colAligns: head.map((_, column) =>
-      rows.length > 0 && rows.every((row) => typeof row[column] === 'number') ? 'right' : 'left',
-    ),
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
+  const align = head.map((_, column) =>
+    rows.length > 0 && rows.every((row) => typeof row[column] === 'number') ? 'r' : 'l',
+  );
+  const lines = rows.map((row) => row.map(String));
+  return table(head.some((name) => name !== '') ? [head.map((name) => colors.bold(name)), ...lines] : lines, {
+    align,
+    // Colours take no room.
+    stringLength: (text) => stripVTControlCharacters(text).length,
   });
-  for (const row of rows) table.push([...row]);
-  return table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n');
 }
 
 export interface ErrorDescription {

@@ -4,6 +4,7 @@
 #include "binding/environment.h"
 #include "binding/udp_wrap.h"
 #include "binding/wraps.h"
+#include "core/certificate_maker.h"
 #include "core/error.h"
 #include "core/key_block.h"
 #include "core/offers.h"
@@ -66,6 +67,50 @@ Napi::Value cipher_names(const Napi::CallbackInfo& info) {
   return names;
 }
 
+std::vector<std::string> texts_of(const Napi::Value& value) {
+  const auto array = value.As<Napi::Array>();
+  std::vector<std::string> texts;
+  texts.reserve(array.Length());
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    texts.push_back(array.Get(i).As<Napi::String>().Utf8Value());
+  }
+  return texts;
+}
+
+// Of the arguments that lib/native.ts names.
+Napi::Value certificate(const Napi::CallbackInfo& info) {
+  CertificateRequest request;
+  const std::vector<std::string> subject = texts_of(info[0]);
+  for (size_t i = 0; i + 1 < subject.size(); i += 2) {
+    request.subject.emplace_back(subject[i], subject[i + 1]);
+  }
+  request.dns_names = texts_of(info[1]);
+  request.ip_addresses = texts_of(info[2]);
+  request.not_before = info[3].As<Napi::Number>().DoubleValue();
+  request.not_after = info[4].As<Napi::Number>().DoubleValue();
+  const std::string usage = info[5].As<Napi::String>().Utf8Value();
+  request.authority = usage == "authority";
+  request.for_servers = usage != "client";
+  request.for_clients = usage != "server";
+  request.key = bytes_of(info[6]);
+  request.issuer_certificate = bytes_of(info[7]);
+  request.issuer_key = bytes_of(info[8]);
+  std::vector<uint8_t> made;
+  if (const Failure failure = make_certificate(request, made)) {
+    throw_failure(info.Env(), failure);
+    return info.Env().Undefined();
+  }
+  return to_buffer(info.Env(), {made.data(), made.size()});
+}
+
+Napi::Value signature(const Napi::CallbackInfo& info) {
+  const auto [key, digest] = signature_of(bytes_of(info[0]));
+  Napi::Array names = Napi::Array::New(info.Env());
+  names.Set(uint32_t{0}, key);
+  names.Set(uint32_t{1}, digest);
+  return names;
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
   exports.Set("rawPublicKeys", rpk::supported());
@@ -99,6 +144,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
                 return Napi::Number::New(info.Env(), now());
               }));
   exports.Set("prf", Napi::Function::New(env, prf));
+  exports.Set("makeCertificate", Napi::Function::New(env, certificate));
+  exports.Set("certificateSignature", Napi::Function::New(env, signature));
   exports.Set("setDontFragment",
               Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
                 const bool done = io::set_dont_fragment(info[0].As<Napi::Number>().Int32Value(),

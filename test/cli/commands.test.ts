@@ -76,7 +76,7 @@ describe('dgram-dtls', function () {
         require('tsx/cjs');
         require('./lib/index.ts');
         const bad = Object.keys(require.cache).filter((name) =>
-          /lib.cli|commander|cli-table3|cli-progress|picocolors|peculiar|prom-client/.test(name));
+          /lib.cli|commander|text-table|progress|picocolors|prom-client/.test(name));
         console.log(JSON.stringify(bad));`;
       const { stdout } = spawnSync(process.execPath, ['-e', script], {
         encoding: 'utf8',

@@ -86,3 +86,15 @@ export async function readOcspResponse(
     return stderr + stdout;
   });
 }
+
+/** What `openssl verify` says of a chain, the leaf first, under RFC 5280's strict rules: 'OK' or its complaints. */
+export function opensslVerify({ cert, ca, purpose }: { cert: string; ca: string; purpose: string }): string {
+  return withFiles({ cert, ca }, (folder) => {
+    const { status, stdout, stderr } = spawnSync(
+      'openssl',
+      ['verify', '-x509_strict', '-purpose', purpose, '-CAfile', 'ca', '-untrusted', 'cert', 'cert'],
+      { cwd: folder, encoding: 'utf8' },
+    );
+    return status === 0 ? 'OK' : stdout + stderr;
+  });
+}

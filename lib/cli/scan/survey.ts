@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { alertName } from '../../names';
-import { signatureAlgorithm } from '../certificates';
+import { native } from '../../native';
 import { certificateChain, describeMessage, type Agreed } from '../decode/messages';
 import type { Fields } from '../decode/hello';
 import { groupName, versionName } from '../decode/names';
@@ -329,6 +329,20 @@ function chainOf(body: Buffer | undefined): Buffer[] {
     if (error instanceof Malformed) return [];
     throw error;
   }
+}
+
+/** OpenSSL's names of what signs, and those of RFC 8017, RFC 6979 and of FIPS 180. */
+const SIGNERS: Readonly<Record<string, string>> = {
+  'id-ecPublicKey': 'ECDSA',
+  rsaEncryption: 'RSASSA-PKCS1-v1_5',
+  rsassaPss: 'RSA-PSS',
+};
+
+/** What a certificate was signed with, such as "ECDSA with SHA-256". */
+function signatureAlgorithm(der: Buffer): string {
+  const [key, digest] = native.certificateSignature(der);
+  const name = SIGNERS[key] ?? (key === '' ? 'unknown' : key);
+  return digest === '' ? name : `${name} with ${digest.replace(/^SHA(?=\d)/, 'SHA-')}`;
 }
 
 function readCertificate(der: Buffer, chain: number): CertificateReport | undefined {
