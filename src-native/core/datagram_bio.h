@@ -7,7 +7,7 @@
 namespace dtls {
 
 // OpenSSL's end of the wire. OpenSSL 3.0's memory BIOs lose datagram boundaries, so this one hands
-// over at most one record for each read and passes each write on as one datagram.
+// over at most one record for each read and passes on each write.
 class DatagramPort {
  public:
   DatagramPort(const DatagramPort&) = delete;
@@ -27,7 +27,7 @@ class DatagramPort {
  protected:
   DatagramPort() = default;
 
-  // One whole datagram that OpenSSL wants to leave.
+  // What OpenSSL writes: a record or several; of a handshake perhaps part of one.
   virtual void on_datagram(Bytes datagram) = 0;
 
  private:

@@ -23,6 +23,7 @@ class HandshakeMessage {
   const char* add(const FragmentView& fragment);
 
   bool complete() const { return missing_ == 0; }
+  bool says_what(const HandshakeMessage& other) const { return bytes_ == other.bytes_; }
   HandshakeType type() const { return static_cast<HandshakeType>(bytes_[0]); }
   uint16_t sequence() const { return static_cast<uint16_t>(read_u16(bytes_.data() + 4)); }
   uint16_t version() const { return version_; }
@@ -66,6 +67,10 @@ class MessageAssembly {
   void on_taken(uint8_t type, uint16_t sequence);
 
   bool was_taken(uint16_t sequence) const { return sequence < next_; }
+  // The number of the first message that was not taken yet.
+  uint32_t next_sequence() const { return next_; }
+  // Something of messages that were not taken yet has come.
+  bool holds_any() const { return !messages_.empty(); }
 
   // Why the last fragment that no honest peer sends was refused; null when there was none.
   const char* complaint() const { return complaint_; }

@@ -40,6 +40,7 @@ Session::Session(Outbox& outbox, Transmitter* transmitter, TrafficStats& totals,
 
 void Session::use_policy(std::shared_ptr<const SessionPolicy> policy) {
   policy_ = std::move(policy);
+  mtu_ = policy_->mtu;
   heartbeat_.reset();
   if (policy_->heartbeat == HeartbeatMode::kOff) return;
   heartbeat_ = std::make_unique<Heartbeat>();
@@ -59,7 +60,7 @@ bool Session::create_ssl() {
   SSL_set_app_data(ssl, this);
   SSL_set_bio(ssl, bio.get(), bio.get());
   static_cast<void>(bio.release());  // SSL_set_bio took the one reference for both directions
-  if (DTLS_set_link_mtu(ssl, policy_->mtu) != 1) return false;
+  if (DTLS_set_link_mtu(ssl, mtu_) != 1) return false;
   DTLS_set_timer_cb(ssl, timer_callback);
   SSL_set_tlsext_debug_callback(ssl, extension_callback);
   peer_encrypts_then_macs_ = peer_extends_master_secret_ = false;
@@ -138,6 +139,7 @@ bool Session::begin_anew(double now) {
   handshake_ = std::make_unique<Handshake>(now);
   handshake_->heard_anything = heard_anything;
   first_sequence_ += kAttempt;
+  next_number_out_ = first_sequence_;
   if (!create_ssl()) return false;
   begin_handshake(now);
   return true;
@@ -165,7 +167,8 @@ void Session::connect(double now) {
 
 void Session::accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random) {
   std::copy_n(random.data, kRandomSize, hello_random_.data());
-  hello_sequence_ = record.sequence;
+  // RFC 6347 section 4.2.1: the ServerHello takes the number of the ClientHello.
+  next_number_out_ = record.sequence;
   handshake_->hello = std::make_unique<HandshakeMessage>(record.version, fragment);
   handshake_->next_number_in = record.sequence;
 }
@@ -332,6 +335,7 @@ void Session::drive_handshake(double now) {
   handshake_->now = now;
   const int result = SSL_do_handshake(ssl_.get());
   const int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
+  send_flight();
   const bool goes_on = error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ ||
                        error == SSL_ERROR_WANT_RETRY_VERIFY || error == SSL_ERROR_WANT_X509_LOOKUP;
   if (goes_on && role_ == Role::kClient && lacks_required_master_secret()) {
@@ -468,6 +472,7 @@ void Session::emit_close(const Failure& failure) {
   if (ssl_) SSL_set_quiet_shutdown(ssl_.get(), 1);
   handshake_.reset();
   record_keys_.reset();
+  written_ = {};
   ssl_.reset();
   context_.reset();
 }
@@ -507,7 +512,9 @@ void Session::advance(double now) {
   if (state_ == SessionState::kOpen && heartbeat_) advance_heartbeat(now);
   if (state_ == SessionState::kClosed || now < retransmit_at_) return;
   const ErrorQueueScope errors;
-  if (DTLSv1_handle_timeout(ssl_.get()) < 0) {
+  const int repeated = DTLSv1_handle_timeout(ssl_.get());
+  send_flight();
+  if (repeated < 0) {
     if (state_ == SessionState::kHandshaking) {
       fail_handshake(now);
     } else {
@@ -555,7 +562,9 @@ void Session::update_retransmission(double now) {
 }
 
 bool Session::set_mtu(uint32_t mtu) {
-  return ssl_ && SSL_set_mtu(ssl_.get(), static_cast<long>(mtu)) != 0;
+  if (!ssl_ || SSL_set_mtu(ssl_.get(), static_cast<long>(mtu)) == 0) return false;
+  mtu_ = mtu;
+  return true;
 }
 
 }  // namespace dtls

@@ -12,6 +12,7 @@
 #include "core/datagram_bio.h"
 #include "core/error.h"
 #include "core/fingerprint.h"
+#include "core/flight.h"
 #include "core/heartbeat.h"
 #include "core/held_records.h"
 #include "core/key_block.h"
@@ -155,6 +156,8 @@ class Session final : private DatagramPort {
   HeartbeatOutcome heartbeat(Bytes payload, size_t padding, double timeout, uint32_t retries,
                              double now);
 
+  // Of the datagrams of handshake flights, and what a message should keep within.
+  uint32_t mtu() const { return mtu_; }
   bool set_mtu(uint32_t mtu);
 
   // Idle for so many milliseconds, a session does without OpenSSL's buffers. To have them again
@@ -198,6 +201,12 @@ class Session final : private DatagramPort {
     RecordProtection incoming;
   };
 
+  // RecordType::kHandshake's type and length.
+  struct MessageName {
+    uint32_t type;
+    uint32_t length;
+  };
+
   // Everything that only a handshake needs; freed when it is over.
   struct Handshake {
     std::string server_name;             // server: what the client asked for; empty for nothing
@@ -238,6 +247,10 @@ class Session final : private DatagramPort {
     double now = 0;  // of the call that is under way, for OpenSSL's callbacks
     double peers_turn_since;
     bool heard_flight = false;  // server: a message that comes after the ClientHello
+    Flight flight;              // our latest one
+    // As HANDSHAKE records name them: the messages of that flight, and those written since.
+    std::vector<MessageName> flight_messages;
+    std::vector<MessageName> written_messages;
     uint32_t next_sequence_out = 0;
     bool heard_anything = false;
     bool finished_sent = false;
@@ -343,14 +356,18 @@ class Session final : private DatagramPort {
   bool lacks_required_master_secret() const;
   void refuse_master_secret();
 
+  // session_flights.cc
   void on_datagram(Bytes datagram) override;
-  void transmit_renumbered(Bytes datagram);
+  void send_flight();
+  void on_flight(Flight flight);
+  void transmit(const Flight& flight);
   void transmit(Bytes datagram);
   void send_alert(uint8_t level, uint8_t description);
   void on_alert(bool out, uint8_t level, uint8_t description);
   void on_message(bool out, int content_type, Bytes bytes);
   void on_handshake_message(bool out, Bytes message);
   void on_change_cipher_spec(bool out);
+  void note_message(bool out, bool retransmit, MessageName message);
 
   static Session* of(const SSL* ssl);
   static void message_callback(int write, int version, int content_type, const void* bytes,
@@ -414,12 +431,13 @@ class Session final : private DatagramPort {
   std::unique_ptr<Handshake> handshake_;
   double handshake_deadline_;
   double retransmit_at_ = kNever;
-  unsigned last_wait_ = 0;  // microseconds; of the retransmission timer
-  // Added to the numbers that OpenSSL gives to records in clear, see begin_anew.
-  uint64_t first_sequence_ = 0;
-  std::optional<uint64_t> hello_sequence_;  // server: until its first record takes this number
-  std::optional<uint64_t> last_sequence_;   // of the last record in clear that left
-  bool peer_encrypts_then_macs_ = false;    // its hello says so
+  unsigned last_wait_ = 0;       // microseconds; of the retransmission timer
+  uint64_t first_sequence_ = 0;  // client: records in clear of this attempt have it, or a later one
+  // Of records in clear, which are numbered here and not by OpenSSL.
+  uint64_t next_number_out_ = 0;
+  std::vector<uint8_t> written_;  // what OpenSSL has written of a flight, until it leaves
+  uint32_t mtu_ = 0;
+  bool peer_encrypts_then_macs_ = false;  // its hello says so
   bool peer_extends_master_secret_ = false;
   // Of the suite in use, once it is.
   size_t shortest_record_ = 0;

@@ -28,60 +28,6 @@ void Session::install_callbacks(SSL_CTX* ctx) {
                          nullptr, nullptr, heartbeat_parse_callback, nullptr);
 }
 
-void Session::on_datagram(Bytes datagram) {
-  if (handshake_ && handshake_->in_cookie_exchange) return;
-  std::vector<uint8_t> retyped;
-  if (retype_) {
-    // The record that OpenSSL made never leaves the process: one sealing for each nonce. When it
-    // cannot be sealed anew nothing leaves at all.
-    const ContentType type = *retype_;
-    retype_.reset();
-    if (!seal_as(type, datagram, retyped)) return;
-    datagram = {retyped.data(), retyped.size()};
-  }
-  if (first_sequence_ != 0 || hello_sequence_) {
-    transmit_renumbered(datagram);
-  } else {
-    transmit(datagram);
-  }
-}
-
-// Records in clear only: nothing authenticates their numbers.
-void Session::transmit_renumbered(Bytes datagram) {
-  std::vector<uint8_t> renumbered(datagram.data, datagram.data + datagram.size);
-  Bytes rest{renumbered.data(), renumbered.size()};
-  RecordView record;
-  while (take_record(rest, record)) {
-    if (record.epoch != 0) continue;
-    if (hello_sequence_) {
-      // RFC 6347 section 4.2.1: the ServerHello takes the number of the ClientHello. OpenSSL 3.0
-      // sees to that, 3.2 and later do not.
-      if (*hello_sequence_ > record.sequence) first_sequence_ = *hello_sequence_ - record.sequence;
-      hello_sequence_.reset();
-    }
-    uint8_t* header = renumbered.data() + (record.whole.data - renumbered.data());
-    write_u48(header + 5, record.sequence + first_sequence_);
-  }
-  transmit({renumbered.data(), renumbered.size()});
-}
-
-void Session::transmit(Bytes datagram) {
-  if (handshake_) {
-    Bytes rest = datagram;
-    RecordView record;
-    while (take_record(rest, record)) {
-      if (record.epoch == 0) last_sequence_ = record.sequence;
-    }
-  }
-  count<&TrafficStats::datagramsSent>();
-  count<&TrafficStats::bytesSent>(datagram.size);
-  if (transmitter_ != nullptr) {
-    transmitter_->transmit(peer_, id_, send_token_, datagram);
-  } else {
-    outbox_.append(RecordType::kTransmit, id_, 0, send_token_, datagram);
-  }
-}
-
 void Session::message_callback(int write, int /*version*/, int content_type, const void* bytes,
                                size_t size, SSL* ssl, void* /*arg*/) {
   of(ssl)->on_message(write != 0, content_type, {static_cast<const uint8_t*>(bytes), size});
@@ -117,23 +63,6 @@ void Session::on_alert(bool out, uint8_t level, uint8_t description) {
                  0);
 }
 
-// OpenSSL sends alerts for reasons of its own only. In clear, as all alerts of a handshake are
-// before this side's ChangeCipherSpec; after it, and before anything has been sent, nothing leaves.
-void Session::send_alert(uint8_t level, uint8_t description) {
-  if (!handshake_ || handshake_->change_cipher_spec_sent || !last_sequence_) return;
-  std::array<uint8_t, kRecordHeaderSize + 2> record{};
-  record[0] = static_cast<uint8_t>(ContentType::kAlert);
-  const bool agreed = SSL_get_pending_cipher(ssl_.get()) != nullptr;
-  write_u16(record.data() + 1,
-            agreed ? static_cast<uint32_t>(SSL_version(ssl_.get())) : DTLS1_VERSION);
-  write_u48(record.data() + 5, *last_sequence_ + 1);
-  write_u16(record.data() + 11, 2);
-  record[kRecordHeaderSize] = level;
-  record[kRecordHeaderSize + 1] = description;
-  transmit({record.data(), record.size()});
-  on_alert(true, level, description);
-}
-
 // Not a handshake message by number, but part of the exchange: reported as type 254.
 void Session::on_change_cipher_spec(bool out) {
   // It has no sequence number: a second one is a repetition.
@@ -141,9 +70,14 @@ void Session::on_change_cipher_spec(bool out) {
   if (handshake_) {
     (out ? handshake_->change_cipher_spec_sent : handshake_->change_cipher_spec_received) = true;
   }
+  note_message(out, retransmit, {254, 1});
+}
+
+void Session::note_message(bool out, bool retransmit, MessageName message) {
   if (retransmit) count<&TrafficStats::retransmissions>();
-  outbox_.append(RecordType::kHandshake, id_, (out ? 1U : 0U) | (retransmit ? 2U : 0U) | 254U << 8,
-                 1);
+  if (out && !retransmit) handshake_->written_messages.push_back(message);
+  outbox_.append(RecordType::kHandshake, id_,
+                 (out ? 1U : 0U) | (retransmit ? 2U : 0U) | message.type << 8, message.length);
 }
 
 void Session::on_handshake_message(bool out, Bytes message) {
@@ -160,14 +94,12 @@ void Session::on_handshake_message(bool out, Bytes message) {
     } else {
       retransmit = true;  // after the handshake only a lost last flight is sent again
     }
-    if (retransmit) count<&TrafficStats::retransmissions>();
   } else if (handshake_) {
     if (type == SSL3_MT_NEWSESSION_TICKET) handshake_->ticket_received = true;
     if (type != SSL3_MT_CLIENT_HELLO) handshake_->heard_flight = true;
     handshake_->messages.on_taken(message.data[0], static_cast<uint16_t>(sequence));
   }
-  outbox_.append(RecordType::kHandshake, id_, (out ? 1U : 0U) | (retransmit ? 2U : 0U) | type << 8,
-                 length);
+  note_message(out, retransmit, {type, length});
 }
 
 int Session::verify_callback(X509_STORE_CTX* store, void* /*arg*/) {

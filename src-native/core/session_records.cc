@@ -319,6 +319,7 @@ void Session::feed(const RecordView& record, uint8_t* scratch, double now) {
   size_t messages = 0;
   if (state_ == SessionState::kOpen) messages = read_messages(scratch);
   take_back();
+  send_flight();
 
   if (in_handshake) {
     if (handshake_ && record.epoch != 0) ++handshake_->undecrypted;

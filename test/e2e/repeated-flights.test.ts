@@ -1,0 +1,124 @@
+/**
+ * Protects: that a flight which is sent again has the fragments that it had the first time, since some peers cannot
+ * merge others; and that no datagram of a handshake is longer than `mtu`. In both roles.
+ */
+import { expect } from 'chai';
+import type { ConnectOptions, ServerOptions } from '../../lib/index';
+import { createAuthority } from '../helpers/certificates';
+import { converse } from '../helpers/exchange';
+import { closeEverything, dialTo, listen, next, portOf, type Pair } from '../helpers/pair';
+import { Relay, type Direction } from '../helpers/relay';
+import { readFragment, readRecords } from '../fault/support';
+
+const CERTIFICATE = 11;
+
+/** Options of both sides, which show certificates with names of so many letters. */
+async function mutual(letters: number, extraBytes = 0): Promise<{ server: ServerOptions; client: Partial<ConnectOptions> }> {
+  const authority = await createAuthority();
+  const commonName = 'n'.repeat(letters);
+  const server = await authority.issue({ commonName, ipAddresses: ['127.0.0.1'], extraBytes });
+  const client = await authority.issue({ commonName, clientAuth: true, extraBytes });
+  return {
+    server: { cert: server.cert, key: server.key, ca: client.ca, requestCert: true },
+    client: { cert: client.cert, key: client.key, ca: server.ca },
+  };
+}
+
+const fragmentsOf = (datagram: Buffer) => readRecords(datagram).flatMap((record) => readFragment(record) ?? []);
+
+describe('flights over a path', () => {
+  let relay: Relay | undefined;
+
+  afterEach(async () => {
+    relay?.close();
+    relay = undefined;
+    await closeEverything();
+  });
+
+  /** A session whose datagrams go through `passes`. */
+  async function openThrough(
+    passes: (datagram: Buffer, direction: Direction) => boolean,
+    forServer: ServerOptions,
+    forClient: Partial<ConnectOptions>,
+  ): Promise<Pair> {
+    const server = await listen(forServer);
+    relay?.close();
+    relay = await Relay.to(portOf(server));
+    relay.passes = passes;
+    const accepted = next(server, 'secureConnection');
+    const client = dialTo({ host: '127.0.0.1', port: relay.port, ...forClient });
+    const connected = next(client, 'secureConnect');
+    const [[peer]] = await Promise.all([accepted, connected]);
+    return { server, client, peer };
+  }
+
+  for (const [side, direction] of [
+    ['server', 'toClient'],
+    ['client', 'toServer'],
+  ] as const) {
+    for (const mtu of [300, 700, 1200]) {
+      it(`a ${side}'s flight that is repeated keeps its cuts, mtu ${String(mtu)}`, async () => {
+        const both = { mtu, retransmission: { initial: 60 } };
+        const { server, client } = await mutual(9, 1500);
+        const cuts = new Map<string, number>();
+        const lengths = new Map<number, number>();
+        let lost = 0;
+        const pair = await openThrough(
+          (datagram, way) => {
+            if (way !== direction) return true;
+            const fragments = fragmentsOf(datagram);
+            for (const { type, offset, body, messageLength } of fragments) {
+              if (type === 1 || type === 3) continue;
+              lengths.set(type, messageLength);
+              const cut = `${String(type)}:${String(offset)}+${String(body.length)}`;
+              cuts.set(cut, (cuts.get(cut) ?? 0) + 1);
+            }
+            // The last piece of the certificate, once.
+            const last = fragments.some(
+              ({ type, offset, body, messageLength }) =>
+                type === CERTIFICATE && offset + body.length === messageLength,
+            );
+            return !last || ++lost > 1;
+          },
+          { ...server, ...both },
+          { ...client, ...both },
+        );
+        await converse(pair);
+        expect(lost).to.be.least(2);
+        expect(pair[side === 'server' ? 'peer' : 'client'].stats.retransmissions).to.be.least(1);
+        for (const [type, length] of lengths) {
+          const pieces = [...cuts].filter(([cut]) => cut.startsWith(`${String(type)}:`));
+          // Every byte of a message was in one fragment only, which came each time.
+          const bytes = pieces.reduce((sum, [cut]) => sum + Number(cut.split('+')[1]), 0);
+          expect(bytes, `${String(type)}: ${pieces.join(' ')}`).to.equal(length);
+          expect(new Set(pieces.map(([, times]) => times)).size, pieces.join(' ')).to.equal(1);
+        }
+        expect(cuts.size).to.be.above(lengths.size);
+      });
+    }
+  }
+
+  for (const mtu of [256, 1200]) {
+    it(`no datagram of a handshake is longer than mtu ${String(mtu)}, whatever the certificates' names`, async function () {
+      this.timeout(60_000);
+      let longest = 0;
+      let number = 0;
+      for (let letters = 1; letters <= 60; ++letters) {
+        const { server, client } = await mutual(letters, mtu === 1200 ? 500 : 0);
+        await openThrough(
+          (datagram) => {
+            longest = Math.max(longest, datagram.length);
+            number += 1;
+            return true;
+          },
+          { ...server, mtu },
+          { ...client, mtu },
+        );
+        expect(longest, `names of ${String(letters)} letters`).to.be.most(mtu);
+        await closeEverything();
+      }
+      expect(number).to.be.above(60 * 5);
+      expect(longest).to.be.above(mtu - 40);
+    });
+  }
+});
