@@ -1,5 +1,6 @@
 /** RFC 6520 as a socket's user sees it: requests in a queue, and the path MTU search built on them. */
 import { DTLSError, usageError } from './errors';
+import { copyOf } from './memory';
 import { MAX_HEARTBEAT_RETRIES, MAX_MESSAGE, MIN_MTU } from './options';
 import type { ResolvedHeartbeat } from './resolve/session';
 import { checkNames, checkObject, inRange, integer } from './validate';
@@ -122,7 +123,7 @@ export class Heartbeats {
     );
     return new Promise((resolve, reject) => {
       // The caller may reuse its memory meanwhile.
-      const kept = Buffer.from(payload);
+      const kept = copyOf(payload);
       this.#waiting.push({ payload: kept, padding, timeout, retries, resolve, reject });
       this.#next();
     });

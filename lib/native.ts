@@ -14,11 +14,8 @@ export interface NativeFailure {
 
 /** The shared memory that native code fills and lib/outbox.ts drains. */
 export interface NativeOutbox {
-  /**
-   * All records were taken: empties the memory, then brings in what did not fit before. With an `arena`, into
-   * that one: the one before is left to whoever holds slices of it.
-   */
-  reset(arena?: Uint8Array): void;
+  /** All records were taken: empties the memory, then brings in what did not fit before. */
+  reset(): void;
 }
 
 export interface NativeSecureContext {

@@ -1,3 +1,4 @@
+import { Copies } from './copies';
 import { native, type NativeOutbox } from './native';
 
 /** As RecordType in src-native/core/outbox.h. */
@@ -62,33 +63,22 @@ const DONE = 0;
 const WORDS = 8;
 const RECORDS = 4096;
 const ARENA_BYTES = 1 << 20;
-/** From so many bytes on a pass keeps the arena for itself in place of a copy, and a new one is made. */
-const KEPT_BYTES = 128 * 1024;
-/** Memory is allocated for about fifty messages at once: one allocation each costs as much as OpenSSL. */
-const SLAB_BYTES = 64 * 1024;
 const NO_BYTES = Buffer.alloc(0);
-
-type MakeBuffer = new (memory: ArrayBuffer, offset: number, length: number) => Buffer;
-
-/**
- * The class of which Buffers are, made of a piece of memory at once. `Buffer.subarray` asks V8 for the memory
- * of the other Buffer first, and `Buffer.from` checks what it is given: either takes twice as long, and there is
- * one for each message. That it is the species of Buffer is not documented, and found out by a test.
- */
-const FastBuffer = (Buffer as unknown as { readonly [Symbol.species]: MakeBuffer })[Symbol.species];
 
 /**
  * Drains what native code wrote, for all endpoints of this thread. Records are taken in passes: datagrams
  * leave first, then events run. A handler that calls down again appends records for the next pass; only the
- * outermost drain empties the memory, and what somebody may keep has been made safe before.
+ * outermost drain empties the memory.
+ *
+ * Native code writes to the arena whenever it is called, so nobody else ever sees that: whoever was given a piece
+ * of it could transfer all of it away, and native code would write to freed memory. What goes out is a copy, in
+ * memory that only JavaScript writes to. The arena stays as it is until the pass is over, so that a copy that somebody
+ * has detached all the same is made again for the next one who asks.
  */
 class Outbox {
   readonly #control = new Uint32Array(2);
   readonly #records = new Uint32Array(RECORDS * WORDS);
-  #arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
-  // The arena is all of it, so that an offset in one is an offset in the other.
-  #arenaMemory = this.#arena.buffer;
-  #arenaKept = false;
+  readonly #arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
   readonly #sinks = new Map<number, RecordSink>();
   // The one asked for last: as a rule the next record is for it, too.
   #sinkId = 0;
@@ -98,17 +88,9 @@ class Outbox {
   // The pass under way. It outlives a handler that throws, so that nobody else's records are lost.
   #next = 0;
   #end = 0;
-  // Its bytes, in the arena, and where they are safe, once somebody has asked for some.
-  #start = 0;
-  #used = 0;
-  #safe = false;
-  #slab = NO_BYTES;
-  #slabMemory: ArrayBuffer = NO_BYTES.buffer;
-  // To be added to the offset of a record, for that of its bytes in the memory.
-  #slabShift = 0;
-  #pool = NO_BYTES;
+  readonly #kept = new Copies(this.#arena, false);
+  readonly #lent = new Copies(this.#arena, true);
   #afterPass: (() => void)[] = [];
-  #poolUsed = 0;
 
   readonly native: NativeOutbox = new native.Outbox(this.#control, this.#records, this.#arena);
 
@@ -195,21 +177,14 @@ class Outbox {
   #beginPass(): boolean {
     let count = this.#control[0] ?? 0;
     if (count === this.#end) {
-      if (this.#arenaKept) {
-        this.#arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
-        this.#arenaMemory = this.#arena.buffer;
-        this.#arenaKept = false;
-        this.native.reset(this.#arena);
-      } else {
-        this.native.reset();
-      }
+      this.native.reset();
       this.#next = this.#end = 0;
       count = this.#control[0] ?? 0;
       if (count === 0) return false;
     }
-    this.#start = this.#word(this.#end, 6);
-    this.#used = (this.#control[1] ?? 0) - this.#start;
-    this.#safe = false;
+    const [start, end] = [this.#word(this.#end, 6), this.#control[1] ?? 0];
+    this.#kept.begin(start, end);
+    this.#lent.begin(start, end);
     this.#next = this.#end;
     this.#end = count;
     for (let record = this.#next; record < count; ++record) {
@@ -231,35 +206,6 @@ class Outbox {
       }
     }
     return true;
-  }
-
-  /** Puts the bytes of the pass under way where nothing is written any more. */
-  #makeSafe(): void {
-    const [start, used] = [this.#start, this.#used];
-    if (used >= KEPT_BYTES) {
-      // Nothing is written there again before the reset, and after it there is another arena.
-      this.#slab = this.#arena.subarray(start, start + used);
-      this.#arenaKept = true;
-    } else {
-      this.#slab = this.#takeSlab(used);
-      this.#arena.copy(this.#slab, 0, start, start + used);
-    }
-    this.#slabMemory = this.#slab.buffer;
-    this.#slabShift = this.#slab.byteOffset - start;
-    this.#safe = true;
-  }
-
-  /** Memory for the bytes of a pass: a run of a slab that many small passes share. */
-  #takeSlab(size: number): Buffer<ArrayBuffer> {
-    if (size === 0) return NO_BYTES;
-    if (size > SLAB_BYTES / 4) return Buffer.allocUnsafeSlow(size);
-    if (size > this.#pool.length - this.#poolUsed) {
-      this.#pool = Buffer.allocUnsafeSlow(SLAB_BYTES);
-      this.#poolUsed = 0;
-    }
-    const start = this.#poolUsed;
-    this.#poolUsed += size;
-    return this.#pool.subarray(start, start + size);
   }
 
   #dispatchPass(): void {
@@ -290,16 +236,12 @@ class Outbox {
   /** The bytes of a record that is being dispatched, to be kept by whoever asks for them. */
   bytes(record: number): Buffer {
     const length = this.#word(record, 7);
-    if (length === 0) return NO_BYTES;
-    if (!this.#safe) this.#makeSafe();
-    // A pass with one message is the rule: its bytes are the whole slab.
-    if (length === this.#slab.length) return this.#slab;
-    return new FastBuffer(this.#slabMemory, this.#word(record, 6) + this.#slabShift, length);
+    return length === 0 ? NO_BYTES : this.#kept.take(this.#word(record, 6), length);
   }
 
-  /** The same where they lie: until the pass is over, and something else is written there. */
+  /** The same until the pass is over, and something else is written there. */
   borrow(record: number): Buffer {
-    return new FastBuffer(this.#arenaMemory, this.#word(record, 6), this.#word(record, 7));
+    return this.#lent.take(this.#word(record, 6), this.#word(record, 7));
   }
 }
 

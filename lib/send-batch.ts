@@ -1,3 +1,4 @@
+import { sizeOf } from './memory';
 import type { NativeEndpoint } from './native';
 
 const MESSAGES = 128;
@@ -20,17 +21,19 @@ class SendBatch {
 
   /** `message` is copied. It is shorter than BYTES: no message of DTLS is as long. */
   add(core: NativeEndpoint, slot: number, generation: number, message: Uint8Array): void {
-    const full = this.#count === MESSAGES || this.#used + message.length > BYTES;
+    const size = sizeOf(message);
+    const full = this.#count === MESSAGES || this.#used + size > BYTES;
     if (full || this.#core !== core) {
       this.flush();
       this.#core = core;
     }
+    // Before it counts: another thread may have grown the memory below it meanwhile, and then this throws.
+    this.#bytes.set(message, this.#used);
     const at = this.#count++ * WORDS;
     this.#headers[at] = slot;
     this.#headers[at + 1] = generation;
-    this.#headers[at + 2] = message.length;
-    this.#bytes.set(message, this.#used);
-    this.#used += message.length;
+    this.#headers[at + 2] = size;
+    this.#used += size;
   }
 
   holds(core: NativeEndpoint | undefined): boolean {

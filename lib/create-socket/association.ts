@@ -2,6 +2,7 @@
 import tls, { type PeerCertificate } from 'node:tls';
 
 import { DTLSError } from '../errors';
+import { copyOf, sizeOf } from '../memory';
 import { MAX_MESSAGE } from '../options';
 import { tooBig } from '../session/messages';
 import type { DTLSSocket } from '../socket';
@@ -64,7 +65,7 @@ export class Association {
       this.#report(callback, refusal);
     } else if (this.#session !== undefined) {
       this.#write(this.#session, { message, hostname, callback });
-    } else if (this.#queuedBytes + message.length > this.#owner.maxQueueSize) {
+    } else if (this.#queuedBytes + sizeOf(message) > this.#owner.maxQueueSize) {
       this.#report(
         callback,
         new DTLSError('too many messages wait for the handshake with this peer', {
@@ -76,8 +77,9 @@ export class Association {
       );
     } else {
       // The caller may reuse its memory.
-      this.#queue.push({ message: Buffer.from(message), hostname, callback });
-      this.#queuedBytes += message.length;
+      const copy = copyOf(message);
+      this.#queue.push({ message: copy, hostname, callback });
+      this.#queuedBytes += copy.length;
       if (this.handshaking) return;
       this.#dialling = true;
       this.#owner.dial(this, hostname);
@@ -162,12 +164,12 @@ export class Association {
     const mismatch = hostname === undefined ? undefined : this.#nameMismatch(session, hostname);
     if (mismatch !== undefined) {
       this.#report(callback, mismatch);
-    } else if (message.length > session.messageLimit) {
-      this.#report(callback, tooBig(message.length, session.messageLimit));
+    } else if (sizeOf(message) > session.messageLimit) {
+      this.#report(callback, tooBig(sizeOf(message), session.messageLimit));
     } else if (callback === undefined) {
       session.send(message);
     } else {
-      const { length } = message;
+      const length = sizeOf(message);
       session.send(message, (error) => {
         if (error === null) callback(null, length);
         else callback(error, 0);
@@ -205,7 +207,8 @@ export class Association {
 }
 
 function refusalOf(message: Buffer, peer: Peer): Error | undefined {
-  if (message.length === 0) {
+  const size = sizeOf(message);
+  if (size === 0) {
     return new DTLSError('OpenSSL sends no records without content', {
       code: 'ERR_DTLS_EMPTY_MESSAGE',
       category: 'usage',
@@ -213,8 +216,8 @@ function refusalOf(message: Buffer, peer: Peer): Error | undefined {
       peer,
     });
   }
-  if (message.length <= MAX_MESSAGE) return undefined;
-  return new DTLSError(`a message of ${String(message.length)} bytes is above the ${String(MAX_MESSAGE)} of one DTLS record`, {
+  if (size <= MAX_MESSAGE) return undefined;
+  return new DTLSError(`a message of ${String(size)} bytes is above the ${String(MAX_MESSAGE)} of one DTLS record`, {
     code: 'EMSGSIZE',
     category: 'usage',
     hint: 'DTLS does not split messages: divide it, or send it another way.',

@@ -3,6 +3,7 @@ import dns from 'node:dns';
 
 import { Endpoint } from '../endpoint';
 import { DTLSError, ioError } from '../errors';
+import { copyOf } from '../memory';
 import { invalidArgType, invalidArgValue, plain } from '../node-errors';
 import type { DTLSSocket } from '../socket';
 import { noEndpointStats, type EndpointStats } from '../stats';
@@ -207,7 +208,7 @@ export class SecureDgramSocket extends BaseSocket {
       this.#sendTo(message, { address: to, port, family: familyOf(to) }, undefined, callback);
       return;
     }
-    const copy = Buffer.from(message);
+    const copy = copyOf(message);
     const family = this.type === 'udp6' ? 6 : 4;
     const lookup: Lookup = this.#lookup ?? dns.lookup;
     lookup(host, { family }, (error, found) => {
@@ -345,7 +346,7 @@ export class SecureDgramSocket extends BaseSocket {
       else this.#later(() => super.emit('error', error));
       return;
     }
-    const copy = Buffer.from(message);
+    const copy = copyOf(message);
     this.#afterBind((error) => {
       if (error === null) {
         this.#sendRaw(copy, peer, (failure) => callback?.(failure, failure === null ? copy.length : 0));

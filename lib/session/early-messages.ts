@@ -1,3 +1,4 @@
+import { copyOf, sizeOf } from '../memory';
 import type { SendCallback } from './messages';
 
 /** Bytes that may wait before `send` returns false. */
@@ -22,10 +23,11 @@ export class EarlyMessages {
 
   /** False when there is no room for it. */
   add(message: Buffer, callback: SendCallback | undefined): boolean {
-    if (this.#bytes + message.length > LIMIT) return false;
+    const size = sizeOf(message);
+    if (this.#bytes + size > LIMIT) return false;
     // The caller may reuse its memory when send() returns, as with an open session.
-    this.#messages.push({ message: Buffer.from(message), callback });
-    this.#bytes += message.length;
+    this.#messages.push({ message: copyOf(message), callback });
+    this.#bytes += size;
     return true;
   }
 

@@ -1,5 +1,6 @@
 /** What a message may be, and what becomes of it. */
 import { usageError, type DTLSError } from '../errors';
+import { sizeOf } from '../memory';
 import { MAX_MESSAGE } from '../options';
 
 export type Message = string | NodeJS.ArrayBufferView;
@@ -16,8 +17,9 @@ export function tooBig(length: number, most: number): DTLSError {
 }
 
 export function checkSize(message: Buffer, most: number): void {
-  if (message.length > most) throw tooBig(message.length, most);
-  if (message.length === 0) {
+  const size = sizeOf(message);
+  if (size > most) throw tooBig(size, most);
+  if (size === 0) {
     throw usageError(
       'ERR_DTLS_EMPTY_MESSAGE',
       'OpenSSL sends no records without content',

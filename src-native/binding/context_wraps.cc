@@ -34,15 +34,7 @@ OutboxWrap::OutboxWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
                  arena.ElementLength());
 }
 
-void OutboxWrap::reset(const Napi::CallbackInfo& info) {
-  if (info[0].IsUndefined()) {
-    outbox_.reset();
-    return;
-  }
-  auto arena = info[0].As<Napi::Uint8Array>();
-  arena_ = Napi::Persistent(arena.As<Napi::Object>());
-  outbox_.reset(arena.Data(), arena.ElementLength());
-}
+void OutboxWrap::reset(const Napi::CallbackInfo& /*info*/) { outbox_.reset(); }
 
 // ---- SecureContext ----
 

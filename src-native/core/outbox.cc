@@ -16,12 +16,6 @@ void Outbox::spill(const Record& record, Bytes bytes) {
   spill_.push_back({record, {bytes.data, bytes.data + bytes.size}});
 }
 
-void Outbox::reset(uint8_t* arena, size_t arena_capacity) {
-  arena_ = arena;
-  arena_capacity_ = arena_capacity;
-  reset();
-}
-
 void Outbox::reset() {
   *control_ = {0, 0};
   while (!spill_.empty() && fits(spill_.front().bytes.size())) {

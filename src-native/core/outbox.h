@@ -76,7 +76,7 @@ struct SessionId {
 };
 
 // Records and their bytes, written here and drained by JavaScript after OpenSSL has returned. The
-// memory belongs to the consumer and moves only by reset(); what does not fit waits in `spill_`, in
+// memory belongs to the consumer, who shows it to nobody; what does not fit waits in `spill_`, in
 // order, and comes into the memory when the consumer has taken the rest.
 class Outbox {
  public:
@@ -116,8 +116,6 @@ class Outbox {
 
   // The consumer has taken all records: empties the memory, then moves spilled records in.
   void reset();
-  // The same, with other memory for the bytes: the consumer has kept the one before.
-  void reset(uint8_t* arena, size_t arena_capacity);
 
  private:
   struct Spilled {

@@ -92,19 +92,6 @@ TEST_CASE("outbox: what is spilled keeps its place") {
   CHECK(consumer.present() == Texts{"efg", "h", "i"});
 }
 
-TEST_CASE("outbox: with other memory, what lies in the one before stays as it was") {
-  Consumer consumer(8, 6);
-  consumer.append("abcd");
-  consumer.append("efg");  // does not fit
-  std::vector<uint8_t> other(10);
-  consumer.outbox.reset(other.data(), other.size());
-  CHECK(text_of(view(other)).substr(0, 3) == "efg");
-  CHECK(consumer.present() == Texts{"abc"});  // of the memory before, which is not written any more
-  consumer.append("hijklmn");
-  CHECK(text_of(view(other)) == "efghijklmn");
-  CHECK(consumer.outbox.room(1) == nullptr);
-}
-
 TEST_CASE("outbox: bytes that were made in their place are not copied") {
   Consumer consumer(8, 6);
   consumer.append("ab");

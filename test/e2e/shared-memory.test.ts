@@ -1,0 +1,297 @@
+/**
+ * Protects: that memory which users hold, or give, can be transferred, detached, resized or disguised without harm to
+ * the process and to anybody else's messages: a transfer of a message's memory is refused as with Node's own pool for
+ * Buffers, and where it is not, nothing is written to it, and nobody else's next message is lost. That no more of a
+ * message is sent than it has.
+ */
+import { expect } from 'chai';
+import { setTimeout as delay } from 'node:timers/promises';
+import { MessageChannel } from 'node:worker_threads';
+import { createSocket, type ConnectOptions, type DTLSError, type DTLSSocket, type ServerOptions } from '../../lib/index';
+import {
+  closeEverything,
+  dial,
+  failure,
+  listen,
+  messages,
+  next,
+  openOn,
+  openPsk,
+  PSK,
+  PSK_CLIENT,
+  PSK_SERVER,
+  within,
+} from '../helpers/pair';
+
+const nodeMajor = Number(process.versions.node.split('.')[0]);
+
+type Moved = (message: Buffer) => unknown;
+const transferOf = (memory: ArrayBufferLike): unknown => (memory as { transfer?: () => ArrayBuffer }).transfer?.();
+
+/** Each way to take the memory away that a message lies in, and the oldest Node that refuses it aloud. */
+const WAYS: readonly [name: string, refusedSince: number, move: Moved][] = [
+  [
+    'postMessage',
+    22,
+    (message) => {
+      const { port1, port2 } = new MessageChannel();
+      try {
+        port1.postMessage(message, [message.buffer as ArrayBuffer]);
+      } finally {
+        port1.close();
+        port2.close();
+      }
+    },
+  ],
+  ['structuredClone', 22, (message) => structuredClone(message, { transfer: [message.buffer as ArrayBuffer] })],
+  ['ArrayBuffer.prototype.transfer', 24, (message) => transferOf(message.buffer)],
+];
+
+// A wake-up of the native socket brings many of them, and a few blocks of memory are needed for those.
+const BURST = 150;
+const ENOUGH = 1500;
+
+/** A message that shows whether it is whole. */
+function marked(session: number, index: number): Buffer {
+  const message = Buffer.alloc(1000 + (index % 190), (session * 31 + index) & 0xff);
+  message.writeUInt32BE(index);
+  message.writeUInt32BE(session, 4);
+  return message;
+}
+const isWhole = (message: Buffer, session: number): boolean =>
+  message.length > 8 && message.equals(marked(session, message.readUInt32BE(0)));
+
+interface Seen {
+  count: number;
+  broken: number;
+  refusals: string[];
+}
+
+/** What a handler sees that takes the memory of every fifth message away. */
+function takeAway(socket: DTLSSocket, session: number, move: Moved, batches: boolean): Seen {
+  const seen: Seen = { count: 0, broken: 0, refusals: [] };
+  const take = (message: Buffer): void => {
+    seen.count += 1;
+    if (!isWhole(message, session)) seen.broken += 1;
+    if (seen.count % 5 !== 0) return;
+    try {
+      move(message);
+    } catch (error) {
+      seen.refusals.push((error as Error).name);
+    }
+  };
+  if (batches) {
+    socket.on('messages', (batch) => {
+      // Of a batch that waited for its event, Node 22 may have taken some away with another session's, and then all of each.
+      const whole = batch.filter((message) => isWhole(message, session) || (nodeMajor === 22 && message.length === 0));
+      seen.broken += batch.length - whole.length;
+      seen.count += batch.length;
+      const [first] = batch;
+      try {
+        if (first !== undefined) move(first);
+      } catch (error) {
+        seen.refusals.push((error as Error).name);
+      }
+    });
+  } else socket.on('message', take);
+  return seen;
+}
+
+/** Sends in bursts until enough has come of each: a burst may be too much for the receive buffer. */
+async function sendUntil(senders: readonly DTLSSocket[], seen: readonly Seen[]): Promise<void> {
+  let index = 0;
+  while (seen.some(({ count }) => count < ENOUGH)) {
+    for (let i = 0; i < BURST; ++i, ++index) {
+      senders.forEach((sender, session) => sender.send(marked(session, index)));
+    }
+    await delay(2);
+  }
+}
+
+const KINDS: readonly [name: string, options: ServerOptions & Partial<ConnectOptions>, batches: boolean][] = [
+  ['message', {}, false],
+  ['borrowed message', { borrowMessages: true }, false],
+  ['borrowed batch', { borrowMessages: true }, true],
+];
+
+for (const side of ['server', 'client'] as const) {
+  describe(`memory of a ${side}'s messages that is transferred away`, () => {
+    afterEach(closeEverything);
+
+    for (const [kind, options, batches] of KINDS) {
+      for (const [way, refusedSince, move] of WAYS) {
+        it(`harms nobody: ${kind}, by ${way}`, async () => {
+          const own = side === 'server' ? options : {};
+          const server = await listen({ ...PSK_SERVER, ...own, recvBufferSize: 4_000_000 });
+          const pairs = [];
+          for (let i = 0; i < 2; ++i) {
+            const given = side === 'client' ? options : {};
+            pairs.push(await openOn(server, { ...PSK_CLIENT, ...given, recvBufferSize: 4_000_000 }));
+          }
+          const receivers = pairs.map(({ client, peer }) => (side === 'server' ? peer : client));
+          const senders = pairs.map(({ client, peer }) => (side === 'server' ? client : peer));
+          const seen = receivers.map((socket, session) => takeAway(socket, session, move, batches));
+          await within(sendUntil(senders, seen), 'enough messages');
+          expect(seen.map(({ broken }) => broken)).to.deep.equal([0, 0]);
+          const [refusals = []] = seen.map((each) => each.refusals);
+          if (nodeMajor < refusedSince) expect(refusals).to.deep.equal([]);
+          else expect(new Set(refusals).size, 'kinds of refusals').to.equal(1);
+        });
+      }
+    }
+  });
+}
+
+describe('a message that was kept', () => {
+  afterEach(closeEverything);
+
+  it('stays as it is while others come, and its memory is not what native code writes to', async () => {
+    const { client, peer } = await openPsk({ recvBufferSize: 4_000_000 });
+    const kept: Buffer[] = [];
+    peer.on('message', (message) => kept.push(message));
+    for (let index = 0; kept.length < ENOUGH; index += BURST) {
+      for (let i = 0; i < BURST; ++i) client.send(marked(0, index + i));
+      await delay(2);
+    }
+    expect(kept.filter((message) => !isWhole(message, 0))).to.deep.equal([]);
+    // What one message reaches of the others is bounded, as in Node's pool.
+    expect(Math.max(...kept.map(({ buffer }) => buffer.byteLength))).to.be.at.most(64 * 1024);
+  });
+});
+
+/** Ways to say that a message of four bytes is longer, or shorter. */
+const disguised = (length: number): [string, () => Buffer][] => [
+  ['a property', () => Object.defineProperty(Buffer.from('true'), 'length', { value: length })],
+  [
+    'a getter that tells the truth once',
+    () => {
+      let asked = 0;
+      return Object.defineProperty(Buffer.from('true'), 'length', { get: () => (asked++ === 0 ? 4 : length) });
+    },
+  ],
+  [
+    'another prototype',
+    () => Object.setPrototypeOf(Buffer.from('true'), Object.create(Buffer.prototype as object, { length: { value: length } }) as object) as Buffer,
+  ],
+];
+
+for (const side of ['client', 'server'] as const) {
+  describe(`what a ${side} is given to send`, () => {
+    afterEach(closeEverything);
+
+    const pair = async (): Promise<[sender: DTLSSocket, receiver: DTLSSocket]> => {
+      const { client, peer } = await openPsk();
+      return side === 'client' ? [client, peer] : [peer, client];
+    };
+
+    for (const length of [2, 4000, 100_000]) {
+      for (const [how, make] of disguised(length)) {
+        it(`is sent as it is, though ${how} says that it has ${String(length)} bytes`, async () => {
+          const [sender, receiver] = await pair();
+          const arrived = messages(receiver, 5);
+          sender.send(Buffer.alloc(5000, 'secret'));
+          sender.send(make());
+          sender.send(make(), () => undefined);
+          sender.sendMany([make()]);
+          sender.send('end');
+          const [, ...rest] = (await arrived).map(String);
+          expect(rest.sort()).to.deep.equal(['end', 'true', 'true', 'true']);
+        });
+      }
+    }
+
+    it('may be detached before, and is then nothing', async () => {
+      const [sender] = await pair();
+      const gone = Buffer.from(new ArrayBuffer(100));
+      structuredClone(gone.buffer, { transfer: [gone.buffer] });
+      expect(() => sender.send(gone)).to.throw().with.property('code', 'ERR_DTLS_EMPTY_MESSAGE');
+      expect(() => sender.sendMany(['a', gone])).to.throw().with.property('code', 'ERR_DTLS_EMPTY_MESSAGE');
+    });
+
+    it('may be detached, shrunk or overwritten as soon as the call has returned', async () => {
+      const [sender, receiver] = await pair();
+      const arrived = messages(receiver, 4);
+      const Resizable = ArrayBuffer as unknown as new (size: number, options: object) => ArrayBuffer & { resize(size: number): void };
+      for (const callback of [undefined, (): void => undefined]) {
+        const moved = Buffer.from(new ArrayBuffer(2000)).fill('m');
+        sender.send(moved, callback);
+        structuredClone(moved.buffer, { transfer: [moved.buffer] });
+        const memory = new Resizable(2000, { maxByteLength: 4000 });
+        const shrunk = new Uint8Array(memory).fill(0x73);
+        sender.send(shrunk, callback);
+        memory.resize(1);
+        memory.resize(4000);
+      }
+      const texts = (await arrived).map(String).sort();
+      expect(texts).to.deep.equal(['m'.repeat(2000), 'm'.repeat(2000), 's'.repeat(2000), 's'.repeat(2000)]);
+    });
+
+    it('may be detached while it waits: a heartbeat behind another', async () => {
+      const server = await listen({ ...PSK_SERVER, heartbeat: true });
+      const { client, peer } = await openOn(server, { ...PSK_CLIENT, heartbeat: true });
+      const sender = side === 'client' ? client : peer;
+      const payloads = [1, 2].map((byte) => Buffer.from(new ArrayBuffer(100)).fill(byte));
+      const answers = payloads.map((payload) => sender.heartbeat(payload));
+      for (const { buffer } of payloads) structuredClone(buffer, { transfer: [buffer] });
+      const results = await within(Promise.all(answers), 'both heartbeats');
+      expect(results.map(({ payload }) => payload.toString('hex'))).to.deep.equal(['01'.repeat(100), '02'.repeat(100)]);
+    });
+  });
+}
+
+describe('what waits for the handshake', () => {
+  afterEach(closeEverything);
+
+  it('may be detached, and may say that it is longer', async () => {
+    const server = await listen(PSK_SERVER);
+    const accepted = next(server, 'secureConnection');
+    const client = await dial(server, PSK_CLIENT);
+    const moved = Buffer.from(new ArrayBuffer(100)).fill('m');
+    client.send(moved);
+    structuredClone(moved.buffer, { transfer: [moved.buffer] });
+    for (const [, make] of disguised(4000)) client.send(make());
+    const [peer] = await accepted;
+    const texts = (await messages(peer, 4)).map(String);
+    expect(texts).to.deep.equal(['m'.repeat(100), 'true', 'true', 'true']);
+  });
+
+  it('may be and do so in a socket of createSocket, too', async () => {
+    const server = await listen(PSK_SERVER);
+    const accepted = next(server, 'secureConnection');
+    const socket = createSocket({ type: 'udp4', dtls: { psk: PSK } });
+    try {
+      const port = server.address()?.port ?? 0;
+      const moved = Buffer.from(new ArrayBuffer(100)).fill('m');
+      socket.send(moved, port, '127.0.0.1');
+      structuredClone(moved.buffer, { transfer: [moved.buffer] });
+      for (const [, make] of disguised(4000)) socket.send(make(), port, '127.0.0.1');
+      const [peer] = await accepted;
+      const texts = (await messages(peer, 4)).map(String);
+      expect(texts).to.deep.equal(['m'.repeat(100), 'true', 'true', 'true']);
+    } finally {
+      socket.close();
+    }
+  });
+});
+
+describe('what answers a question of a handshake', () => {
+  afterEach(closeEverything);
+
+  it('may be detached while it is awaited, and the handshake then fails by itself', async () => {
+    const psk = Buffer.from(new ArrayBuffer(16)).fill(1);
+    const server = await listen({
+      pskCallback: () => {
+        const answer = delay(10, psk);
+        structuredClone(psk.buffer, { transfer: [psk.buffer] });
+        return answer;
+      },
+    });
+    server.on('dtlsClientError', () => undefined);
+    const client = await dial(server, PSK_CLIENT);
+    const error: DTLSError = await failure(client);
+    expect(error.code).to.be.a('string');
+    // The server goes on.
+    const again = await dial(server, PSK_CLIENT);
+    expect((await failure(again)).code).to.equal(error.code);
+  });
+});
