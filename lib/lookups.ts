@@ -83,8 +83,11 @@ export function askClientPsk(
   );
 }
 
-/** A host name on which OpenSSL and tls cannot disagree. */
-const PLAIN_NAME = /^[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i;
+/**
+ * A host name on which OpenSSL and tls cannot disagree. Not one that ends in a number: that is an address in other
+ * words to inet_aton, OpenSSL and newer Nodes, not always the same one. Nor one with an A-label, which is converted.
+ */
+const PLAIN_NAME = /^(?!.*xn--)(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*$/i;
 
 /**
  * `namesHost`: OpenSSL finds that host in the certificate. It is asked first because the copy of the
@@ -92,17 +95,16 @@ const PLAIN_NAME = /^[a-z0-9-]+(?:\.[a-z0-9-]+)*$/i;
  */
 export function askPeerIdentity(
   options: ResolvedConnect,
-  namesHost: (host: string) => boolean,
+  namesHost: (host: string, isAddress: boolean) => boolean,
   certificate: () => PeerCertificate,
   answers: Answers,
 ): void {
   const { checkServerIdentity } = options;
   const host = options.verifiedName;
-  if (checkServerIdentity === undefined && (isIP(host) !== 0 || PLAIN_NAME.test(host))) {
-    if (namesHost(host)) {
-      answers.identity(true);
-      return;
-    }
+  const isAddress = isIP(host) !== 0;
+  if (checkServerIdentity === undefined && (isAddress || PLAIN_NAME.test(host)) && namesHost(host, isAddress)) {
+    answers.identity(true);
+    return;
   }
   let refusal: Error | undefined;
   try {

@@ -181,7 +181,7 @@ export interface NativeEndpoint {
   /** DER: the peer's certificate, its issuer, and so on, as far as they are known. */
   peerChain(slot: number, generation: number): Buffer[];
   /** Stricter than `tls.checkServerIdentity`: true is a verdict, false only a question. */
-  peerIsHost(slot: number, generation: number, host: string): boolean;
+  peerIsHost(slot: number, generation: number, host: string, isAddress: boolean): boolean;
   certificate(slot: number, generation: number): Buffer | undefined;
   /** SubjectPublicKeyInfo in DER. */
   peerPublicKey(slot: number, generation: number): Buffer | undefined;

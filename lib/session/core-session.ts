@@ -51,8 +51,8 @@ export class CoreSession {
   peerPublicKey(): Buffer | undefined {
     return this.#core.peerPublicKey(this.slot, this.generation);
   }
-  peerIsHost(host: string): boolean {
-    return this.#core.peerIsHost(this.slot, this.generation, host);
+  peerIsHost(host: string, isAddress: boolean): boolean {
+    return this.#core.peerIsHost(this.slot, this.generation, host, isAddress);
   }
   serverName(): string | undefined {
     return this.#core.serverName(this.slot, this.generation);

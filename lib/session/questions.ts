@@ -83,7 +83,7 @@ export class ClientQuestions {
     }
     askPeerIdentity(
       this.options,
-      (host) => session.peerIsHost(host),
+      (host, isAddress) => session.peerIsHost(host, isAddress),
       () => this.#socket.getPeerCertificate() as PeerCertificate,
       answers,
     );

@@ -351,9 +351,11 @@ Napi::Value EndpointWrap::peer_chain(const Napi::CallbackInfo& info) {
 
 Napi::Value EndpointWrap::peer_is_host(const Napi::CallbackInfo& info) {
   const SSL* open = ssl(info);
-  const bool is_host =
-      open != nullptr && dtls::peer_is_host(open, info[2].As<Napi::String>().Utf8Value());
-  return Napi::Boolean::New(info.Env(), is_host);
+  if (open == nullptr) return Napi::Boolean::New(info.Env(), false);
+  const std::string host = info[2].As<Napi::String>().Utf8Value();
+  const bool is_address = info[3].As<Napi::Boolean>().Value();
+  return Napi::Boolean::New(
+      info.Env(), is_address ? dtls::peer_is_address(open, host) : dtls::peer_is_host(open, host));
 }
 
 Napi::Value EndpointWrap::certificate(const Napi::CallbackInfo& info) {

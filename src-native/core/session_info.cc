@@ -31,14 +31,15 @@ std::vector<uint8_t> peer_certificate(const SSL* ssl) { return to_der(peer_leaf(
 bool peer_is_host(const SSL* ssl, const std::string& name) {
   const ErrorQueueScope errors;
   X509* leaf = peer_leaf(ssl);
-  if (leaf == nullptr) return false;
-  // An address matches iPAddress only, whatever stands in a dNSName (RFC 9525 section 6.5).
-  const int address = X509_check_ip_asc(leaf, name.c_str(), 0);
-  constexpr int kNoAddress = -2;
-  if (address != kNoAddress) return address == 1;
   constexpr unsigned kFlags =
       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
-  return X509_check_host(leaf, name.c_str(), name.size(), kFlags, nullptr) == 1;
+  return leaf != nullptr && X509_check_host(leaf, name.c_str(), name.size(), kFlags, nullptr) == 1;
+}
+
+bool peer_is_address(const SSL* ssl, const std::string& address) {
+  const ErrorQueueScope errors;
+  X509* leaf = peer_leaf(ssl);
+  return leaf != nullptr && X509_check_ip_asc(leaf, address.c_str(), 0) == 1;
 }
 
 std::vector<uint8_t> peer_public_key(const SSL* ssl) {

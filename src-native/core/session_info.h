@@ -26,9 +26,13 @@ CipherInfo cipher_info(const SSL* ssl);
 std::string protocol_name(const SSL* ssl);
 // DER; empty when the peer sent none.
 std::vector<uint8_t> peer_certificate(const SSL* ssl);
-// The certificate is for this host name or IP address by the rules of RFC 6125: names of the
-// subject do not count, nor do wildcards for less than a label.
+// The certificate is for this host name by the rules of RFC 6125: names of the subject do not
+// count, nor do wildcards for less than a label.
 bool peer_is_host(const SSL* ssl, const std::string& name);
+// The certificate is for this IP address: in an iPAddress, whatever stands in a dNSName (RFC 9525
+// section 6.5). Which of the two a text is, is for the caller to say, who connects to it: OpenSSL
+// reads 127.0.0.010 as 127.0.0.10, and the system as 127.0.0.8.
+bool peer_is_address(const SSL* ssl, const std::string& address);
 // DER; empty when this side sent none.
 // SubjectPublicKeyInfo in DER, of a certificate or a raw public key.
 std::vector<uint8_t> peer_public_key(const SSL* ssl);
