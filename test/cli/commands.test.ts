@@ -13,6 +13,9 @@ import {
   suite,
   type Foreign,
 } from '../interop/foreign';
+import { anonymousServer, OPEN_MINDED, pickyServer } from '../helpers/anonymous';
+import { createAuthority } from '../helpers/certificates';
+import { closeEverything, portOf } from '../helpers/pair';
 import { cleanupAfterEach, freePort, requirePrograms, TemporaryFiles } from '../helpers/peers';
 import { cli, startCli, startListen } from './run';
 
@@ -23,6 +26,7 @@ const COLOR = /\u001b\[/;
 describe('dgram-dtls', function () {
   this.timeout(60_000);
   const cleanup = cleanupAfterEach(this);
+  afterEach(closeEverything);
   const [openssl, gnutls] = FOREIGN as [Foreign, Foreign];
   let files: TemporaryFiles;
   let folder: string;
@@ -84,6 +88,23 @@ describe('dgram-dtls', function () {
       });
       expect(JSON.parse(stdout)).to.deep.equal([]);
     });
+  });
+
+  it('connect has no session with a server of an anonymous suite, whatever --ciphers has', async () => {
+    const { certificatePem } = await createAuthority();
+    for (const [server, code] of [
+      [await anonymousServer(), 'ERR_DTLS_ALERT_HANDSHAKE_FAILURE'],
+      [await pickyServer(), 'ERR_DTLS_PEER_UNAUTHENTICATED'],
+    ] as const) {
+      server.on('dtlsClientError', () => undefined);
+      const { code: exit, stderr } = await cli(
+        ['connect', `127.0.0.1:${portOf(server)}`, '--ca', files.file(certificatePem), '--ciphers', OPEN_MINDED],
+        { input: 'password\n' },
+      );
+      expect(exit).to.equal(1);
+      expect(stderr).to.include(code);
+      expect(server.stats).to.include({ handshakesCompleted: 0, messagesReceived: 0 });
+    }
   });
 
   describe('connect', function () {

@@ -6,7 +6,8 @@ import { expect } from 'chai';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import type { DTLSError, DTLSSocket, Peer } from '../../lib/index';
-import { certificate, within } from '../helpers/pair';
+import { ANONYMOUS, anonymousServer, OPEN_MINDED, pickyServer } from '../helpers/anonymous';
+import { certificate, closeEverything, portOf, within } from '../helpers/pair';
 import { createAuthority } from '../helpers/certificates';
 import { bound, closeSockets, codeOf, KEY, PSK, QUICK, received, secure, sent, track } from './support';
 
@@ -14,6 +15,7 @@ const sessionsOf = (socket: { sessions: Iterable<DTLSSocket> }): DTLSSocket[] =>
 
 describe('createSocket: peers', () => {
   afterEach(closeSockets);
+  afterEach(closeEverything);
 
   describe('roles', () => {
     it('a server begins no session and says so on the callback', async () => {
@@ -62,6 +64,27 @@ describe('createSocket: peers', () => {
       await sent(client, 'hello', both);
       const [error] = (await within(refused, 'peerError')) as [DTLSError];
       expect(error.code).to.equal('ERR_DTLS_PEER_CERTIFICATE_MISSING');
+    });
+
+    it('a peer of an anonymous suite has no session, whatever the list has', async () => {
+      const { certificatePem: ca } = await createAuthority();
+      for (const [server, code, alert] of [
+        [await anonymousServer(), 'ERR_DTLS_ALERT_HANDSHAKE_FAILURE', 'handshake_failure'],
+        [await pickyServer(), 'ERR_DTLS_PEER_UNAUTHENTICATED', 'illegal_parameter'],
+      ] as const) {
+        server.on('dtlsClientError', () => undefined);
+        const client = secure({ ca, ciphers: OPEN_MINDED, ...QUICK });
+        const outcome = await sent(client, 'hello', { port: portOf(server), address: '127.0.0.1' });
+        expect(codeOf(outcome)).to.equal(code);
+        expect('error' in outcome && outcome.error).to.have.property('alert', alert);
+        expect(server.stats.handshakesCompleted).to.equal(0);
+      }
+      const both = await bound(secure({ ...(await certificate()), ca, ciphers: OPEN_MINDED }));
+      const refused = once(both, 'peerError');
+      const stranger = secure({ ciphers: ANONYMOUS, rejectUnauthorized: false, role: 'client', ...QUICK });
+      expect(codeOf(await sent(stranger, 'hello', both))).to.equal('ERR_DTLS_ALERT_HANDSHAKE_FAILURE');
+      const [error] = (await within(refused, 'peerError')) as [DTLSError];
+      expect(error.code).to.equal('ERR_DTLS_PEER_UNAUTHENTICATED');
     });
 
     it('needs something to serve with', () => {

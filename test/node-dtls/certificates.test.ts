@@ -3,7 +3,8 @@
 import tls from 'node:tls';
 import { expect } from 'chai';
 import { createAuthority, selfSigned } from '../helpers/certificates';
-import { dialTo as dial, next, within } from '../helpers/pair';
+import { ANONYMOUS, anonymousServer, OPEN_MINDED, pickyServer } from '../helpers/anonymous';
+import { closeEverything, dialTo as dial, next, portOf as addressOf, within } from '../helpers/pair';
 import {
   certificate,
   clientCertificate,
@@ -20,6 +21,7 @@ import {
 
 describe('node-dtls: certificates', () => {
   afterEach(closeAll);
+  afterEach(closeEverything);
 
   it('the identity is servername, by default the host; a mismatch is an error', async () => {
     const { cert, key, ca } = await certificate('device.example');
@@ -30,6 +32,27 @@ describe('node-dtls: certificates', () => {
     expect(error.code).to.equal('ERR_INVALID_STATE');
     expect(error.message).to.include('error:0A000086:SSL routines::certificate verify failed');
     expect(error.cause).to.include({ code: 'HOSTNAME_MISMATCH' });
+  });
+
+  it('a peer of an anonymous suite has no session, whatever the list has', async () => {
+    const { cert, key, ca } = await certificate();
+    for (const [server, code] of [
+      [await anonymousServer(), 'ERR_DTLS_ALERT_HANDSHAKE_FAILURE'],
+      [await pickyServer(), 'ERR_DTLS_PEER_UNAUTHENTICATED'],
+    ] as const) {
+      server.on('dtlsClientError', () => undefined);
+      const error = await rejection(connect(addressOf(server), { ca, ciphers: OPEN_MINDED }).opened);
+      expect(error.cause).to.include({ code });
+      expect(server.stats.handshakesCompleted).to.equal(0);
+    }
+    const refused: Promise<Error>[] = [];
+    const endpoint = listen(
+      { cert, key, ca, ciphers: OPEN_MINDED, requestCert: true, rejectUnauthorized: true },
+      (session) => refused.push(rejection(session.opened)),
+    );
+    const stranger = connect(endpoint, { ciphers: ANONYMOUS, rejectUnauthorized: false });
+    expect((await rejection(stranger.opened)).cause).to.include({ code: 'ERR_DTLS_ALERT_HANDSHAKE_FAILURE' });
+    expect((await refused[0])?.cause).to.include({ code: 'ERR_DTLS_PEER_UNAUTHENTICATED' });
   });
 
   it('the same X509Certificate is returned on every access, and leads to its issuer', async () => {
