@@ -76,8 +76,8 @@ export class PeerProcess {
   }
 
   /** The first match of `pattern` in the output so far or to come. */
-  async sees(pattern: RegExp): Promise<RegExpExecArray> {
-    const deadline = Date.now() + PATIENCE_MS;
+  async sees(pattern: RegExp, patience = PATIENCE_MS): Promise<RegExpExecArray> {
+    const deadline = Date.now() + patience;
     for (;;) {
       const match = pattern.exec(this.#output);
       if (match !== null) return match;

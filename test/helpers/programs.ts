@@ -55,6 +55,11 @@ interface Recipe {
   /** OpenSSL's names of the suites that it shares with us. */
   readonly suites: Record<Key, readonly string[]>;
   readonly tickets: boolean;
+  /**
+   * Its server never completes a handshake when a repeated ClientHello comes later than the first
+   * fragment of the client's next flight: the flight then is one that begins with the hello.
+   */
+  readonly serverNeedsOrder?: boolean;
 }
 
 const GCM = ['AES128-GCM-SHA256', 'AES256-GCM-SHA384'];
@@ -90,6 +95,7 @@ const RECIPES: readonly Recipe[] = [
       psk: [],
     },
     tickets: true,
+    serverNeedsOrder: true,
   },
   {
     name: 'Mbed TLS',
@@ -143,6 +149,7 @@ export class Program {
   readonly suites: Record<Key, readonly string[]>;
   /** It resumes sessions by ticket; by session id all of them do. */
   readonly tickets: boolean;
+  readonly serverNeedsOrder: boolean;
   readonly #recipe: Recipe;
   readonly #folder: string;
 
@@ -150,6 +157,7 @@ export class Program {
     this.name = recipe.name;
     this.suites = recipe.suites;
     this.tickets = recipe.tickets;
+    this.serverNeedsOrder = recipe.serverNeedsOrder ?? false;
     this.#recipe = recipe;
     const hash = createHash('sha256').update(readFileSync(this.#source)).update(recipe.compile.toString());
     this.#folder = path.join(CACHE, `${recipe.source}-${hash.digest('hex').slice(0, 16)}`);

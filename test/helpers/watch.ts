@@ -16,7 +16,12 @@ class Watch {
     for (const wake of [...this.#waiting]) wake();
   }
 
-  protected until<T>(what: string, ready: () => T | undefined, seen: () => string): Promise<T> {
+  protected until<T>(
+    what: string,
+    ready: () => T | undefined,
+    seen: () => string,
+    patience = PATIENCE_MS,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const look = (): void => {
         const value = ready();
@@ -28,7 +33,7 @@ class Watch {
       const timer = setTimeout(() => {
         this.#waiting.delete(look);
         reject(new Error(`no ${what}; seen: ${seen()}`));
-      }, PATIENCE_MS);
+      }, patience);
       this.#waiting.add(look);
       look();
     });
@@ -77,11 +82,12 @@ export class WatchedSocket extends Watch {
   }
 
   /** The handshake is over; throws the error when it failed. */
-  async secure(): Promise<void> {
+  async secure(patience = PATIENCE_MS): Promise<void> {
     await this.until(
       'finished handshake',
       () => (this.#secure || (this.#error ?? this.#closed) !== undefined ? true : undefined),
       () => this.#summary(),
+      patience,
     );
     if (!this.#secure) throw this.#error ?? new Error(`closed early; seen: ${this.#summary()}`);
   }
