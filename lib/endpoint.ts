@@ -475,10 +475,15 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     if (!this.#referenced) this.#timer.unref();
   }
 
+  /** What has come is read first: a loop that was held up has datagrams to read that came in time. */
   readonly #onTimer = (): void => {
     this.#timer = undefined;
-    this.#timerAt = Infinity;
-    this.core.advance();
-    this.flush();
+    const read = setImmediate(() => {
+      this.#timerAt = Infinity;
+      if (this.#closing) return;
+      this.core.advance();
+      this.flush();
+    });
+    if (!this.#referenced) read.unref();
   };
 }

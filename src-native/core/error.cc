@@ -37,6 +37,8 @@ FailureKind kind_of_ssl_reason(int reason, FailureKind fallback) {
     case SSL_R_WRONG_VERSION_NUMBER:
     case SSL_R_NO_PROTOCOLS_AVAILABLE:
       return FailureKind::kVersionMismatch;
+    case SSL_R_UNSAFE_LEGACY_RENEGOTIATION_DISABLED:
+      return FailureKind::kUnsafeRenegotiation;
     case SSL_R_CERTIFICATE_VERIFY_FAILED:
       return FailureKind::kCertificateRejected;
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:

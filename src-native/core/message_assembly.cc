@@ -69,7 +69,7 @@ bool MessageAssembly::comes_twice(uint8_t type) const {
 // sent it.
 MessageAssembly::Outcome MessageAssembly::add(uint16_t version, const FragmentView& fragment) {
   if (fragment.body.size == 0 && fragment.message_length != 0) {
-    return refuse("a fragment of a message has no bytes");
+    return refuse(kEmptyFragment);
   }
   if (was_taken(fragment.message_sequence)) return Outcome::kRepeated;
   if (comes_twice(fragment.type))

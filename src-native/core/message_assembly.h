@@ -51,6 +51,7 @@ class MessageAssembly {
     kRefused,     // not taken
   };
 
+  static constexpr const char* kEmptyFragment = "a fragment of a message has no bytes";
   // OpenSSL's own bounds: SSL_MAX_CERT_LIST_DEFAULT, and how far ahead it looks.
   static constexpr size_t kMaxMessage = size_t{100} * 1024;
   static constexpr uint32_t kMaxAhead = 10;
@@ -66,17 +67,19 @@ class MessageAssembly {
   HandshakeMessage take();
   void on_taken(uint8_t type, uint16_t sequence);
 
+  bool took(HandshakeType type) const { return (taken_types_ >> static_cast<int>(type) & 1) != 0; }
   bool was_taken(uint16_t sequence) const { return sequence < next_; }
   // The number of the first message that was not taken yet.
   uint32_t next_sequence() const { return next_; }
   // Something of messages that were not taken yet has come.
   bool holds_any() const { return !messages_.empty(); }
 
+  // To name a fragment that no honest peer sends, and that is not taken.
+  Outcome refuse(const char* complaint);
   // Why the last fragment that no honest peer sends was refused; null when there was none.
   const char* complaint() const { return complaint_; }
 
  private:
-  Outcome refuse(const char* complaint);
   bool comes_twice(uint8_t type) const;
 
   uint32_t next_ = 0;

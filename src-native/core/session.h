@@ -91,6 +91,9 @@ struct SessionPolicy {
   std::shared_ptr<const ClientSession> session;
 };
 
+// Is to come; DTLS 1.2 and DTLS 1.0 are all that OpenSSL has so far. RFC 9147.
+constexpr int kDtls13 = 0xfefc;
+
 // SessionPolicy::hello_questions: a question is asked when the hello has what it is about.
 constexpr uint32_t kAskServerName = 1;
 constexpr uint32_t kAskProtocols = 2;
@@ -218,9 +221,10 @@ class Session final : private DatagramPort {
     bool session_psk_confirmed = false;  // it is the key still
     bool new_session_told = false;
     FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
-    bool in_cookie_exchange = false;         // server: what OpenSSL writes does not leave
-    bool name_used = false;                  // server: the client's name has chosen the context
-    bool unproving_refused = false;          // a suite that would have been used proves nothing
+    int later_version = 0;  // server: the version that the client offers, when it is none of ours
+    bool in_cookie_exchange = false;  // server: what OpenSSL writes does not leave
+    bool name_used = false;           // server: the client's name has chosen the context
+    bool unproving_refused = false;   // a suite that would have been used proves nothing
     bool psk_found = false;
     bool ticket_received = false;
     PeerIdentity peer_identity = PeerIdentity::kUnasked;
@@ -253,11 +257,12 @@ class Session final : private DatagramPort {
     std::vector<MessageName> written_messages;
     uint32_t next_sequence_out = 0;
     bool heard_anything = false;
+    bool heard_protected = false;
     bool finished_sent = false;
     bool change_cipher_spec_received = false;
     bool change_cipher_spec_sent = false;
     uint32_t hellos_turned_away = 0;
-    uint32_t undecrypted = 0;  // epoch 1 records that OpenSSL took and made nothing of
+    uint32_t undecrypted = 0;  // Finished messages, it seems, that nobody could decrypt
 
     explicit Handshake(double since) : peers_turn_since(since) {}
     ~Handshake();
@@ -301,6 +306,9 @@ class Session final : private DatagramPort {
   Failure timeout_failure() const;
   Failure handshake_failure();
   Failure session_failure(FailureKind fallback) const;
+  // session_common_ground.cc
+  std::string offered_ciphers() const;
+  void explain_no_shared_cipher(Failure& failure);
   void emit_close(const Failure& failure);
 
   // session_retyping.cc
@@ -386,6 +394,7 @@ class Session final : private DatagramPort {
   void ask_ocsp_verdict();
 
   static int verify_callback(X509_STORE_CTX* store, void* arg);
+  void look_at_versions(SSL* ssl);
   static int client_hello_callback(SSL* ssl, int* alert, void* arg);
   static int server_name_callback(SSL* ssl, int* alert, void* arg);
   static int protocols_callback(SSL* ssl, const unsigned char** out, unsigned char* out_size,

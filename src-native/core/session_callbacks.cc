@@ -139,6 +139,24 @@ int Session::verify_callback(X509_STORE_CTX* store, void* /*arg*/) {
   return 0;
 }
 
+// A client that knows DTLS 1.3 lists its versions in an extension (RFC 9147 section 5.3), and names
+// DTLS 1.2 where older servers look, also when it would not speak that.
+void Session::look_at_versions(SSL* ssl) {
+  const unsigned char* list = nullptr;
+  size_t size = 0;
+  if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &list, &size) != 1) return;
+  if (size < 3 || list[0] != size - 1 || size % 2 == 0) return;
+  bool knows_dtls13 = false;
+  for (size_t at = 1; at < size; at += 2) {
+    const int version = static_cast<int>(read_u16(list + at));
+    if (version == DTLS1_2_VERSION || version == DTLS1_VERSION) return;
+    knows_dtls13 = knows_dtls13 || version == kDtls13;
+  }
+  if (!knows_dtls13) return;
+  handshake_->later_version = kDtls13;
+  handshake_->cause = FailureKind::kVersionMismatch;
+}
+
 // The hello was answered with a refusal: OpenSSL knows how to say so.
 int Session::client_hello_callback(SSL* ssl, int* alert, void* /*arg*/) {
   Session& session = *of(ssl);
@@ -147,7 +165,11 @@ int Session::client_hello_callback(SSL* ssl, int* alert, void* /*arg*/) {
   if (handshake->cause == FailureKind::kNone && session.lacks_required_master_secret()) {
     handshake->cause = FailureKind::kExtendedMasterSecretRequired;
   }
+  if (handshake->cause == FailureKind::kNone) session.look_at_versions(ssl);
   switch (handshake->cause) {
+    case FailureKind::kVersionMismatch:
+      *alert = SSL_AD_PROTOCOL_VERSION;
+      return SSL_CLIENT_HELLO_ERROR;
     case FailureKind::kExtendedMasterSecretRequired:
       *alert = SSL_AD_HANDSHAKE_FAILURE;  // RFC 7627 section 5.2
       return SSL_CLIENT_HELLO_ERROR;

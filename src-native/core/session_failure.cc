@@ -7,25 +7,6 @@ namespace dtls {
 
 namespace {
 
-std::string cipher_names(const STACK_OF(SSL_CIPHER) * ciphers) {
-  std::string names;
-  for (int i = 0; ciphers != nullptr && i < sk_SSL_CIPHER_num(ciphers); ++i) {
-    const SSL_CIPHER* cipher = sk_SSL_CIPHER_value(ciphers, i);
-    // TLS 1.3 suites are in the list, but not for DTLS 1.2.
-    if (SSL_CIPHER_get_kx_nid(cipher) == NID_kx_any) continue;
-    if (!names.empty()) names += ':';
-    names += SSL_CIPHER_get_name(cipher);
-  }
-  return names.empty() ? "none" : names;
-}
-
-std::string supported_cipher_names(SSL* ssl) {
-  STACK_OF(SSL_CIPHER)* ciphers = SSL_get1_supported_ciphers(ssl);
-  std::string names = cipher_names(ciphers);
-  sk_SSL_CIPHER_free(ciphers);
-  return names;
-}
-
 // Of a list as it is on the wire. They are any bytes that a peer likes.
 std::string protocol_names(const std::vector<uint8_t>& wire) {
   std::string names;
@@ -41,6 +22,8 @@ std::string protocol_names(const std::vector<uint8_t>& wire) {
 
 const char* version_name(int version) {
   switch (version) {
+    case kDtls13:
+      return "DTLSv1.3";
     case DTLS1_2_VERSION:
       return "DTLSv1.2";
     case DTLS1_VERSION:
@@ -48,6 +31,17 @@ const char* version_name(int version) {
     default:
       return "an unknown version";
   }
+}
+
+// DTLS counts down. 0 stands for the lowest version that there is.
+bool may_use_dtls10(SSL* ssl) {
+  const long lowest = SSL_get_min_proto_version(ssl);
+  return lowest == 0 || lowest >= DTLS1_VERSION;
+}
+
+// OpenSSL has no DTLS 1.0 above security level 0, whatever the versions that it was told to use.
+bool level_forbids_dtls10(SSL* ssl) {
+  return may_use_dtls10(ssl) && SSL_get_security_level(ssl) > 0;
 }
 
 }  // namespace
@@ -65,6 +59,12 @@ Failure Session::handshake_failure() {
   if (failure.kind == FailureKind::kNoSharedCipher && handshake_->unproving_refused) {
     failure.kind = FailureKind::kPeerUnauthenticated;
   }
+  if (failure.kind == FailureKind::kNoSharedCipher && level_forbids_dtls10(ssl) &&
+      (role_ == Role::kClient ? SSL_get_max_proto_version(ssl) : SSL_client_version(ssl)) ==
+          DTLS1_VERSION) {
+    failure.kind =
+        FailureKind::kVersionMismatch;  // as some versions of OpenSSL call it, others not
+  }
   if (failure.kind == FailureKind::kCertificateRejected) {
     failure.verify_result = static_cast<int>(SSL_get_verify_result(ssl));
     failure.reason = X509_verify_cert_error_string(failure.verify_result);
@@ -76,20 +76,32 @@ Failure Session::handshake_failure() {
       failure.kind = FailureKind::kPeerIdentityRejected;
     }
   } else if (failure.kind == FailureKind::kNoSharedCipher) {
-    failure.detail = "the client offers " + cipher_names(SSL_get_client_ciphers(ssl)) +
-                     "; this side has " + supported_cipher_names(ssl);
+    if (role_ == Role::kServer) {
+      explain_no_shared_cipher(failure);
+    } else {
+      failure.detail = "this side has " + offered_ciphers();
+    }
   } else if (failure.kind == FailureKind::kNoApplicationProtocol) {
     failure.detail =
         "the client offers " + protocol_names(handshake_->refused_protocols) + "; this side has " +
         protocol_names(handshake_->protocols ? *handshake_->protocols : policy_->protocols);
   } else if (failure.kind == FailureKind::kVersionMismatch && role_ == Role::kServer) {
-    failure.detail = std::string("the client offers at most ") +
-                     version_name(SSL_client_version(ssl)) + "; this side accepts " +
-                     version_name(static_cast<int>(SSL_get_min_proto_version(ssl))) + " to " +
-                     version_name(static_cast<int>(SSL_get_max_proto_version(ssl)));
+    const int offered = handshake_->later_version;
+    if (offered != 0) failure.reason.clear();  // it only says that a callback refused
+    failure.detail =
+        (offered != 0
+             ? std::string("the client offers only ") + version_name(offered)
+             : std::string("the client offers at most ") + version_name(SSL_client_version(ssl))) +
+        "; this side accepts " + version_name(static_cast<int>(SSL_get_min_proto_version(ssl))) +
+        " to " + version_name(static_cast<int>(SSL_get_max_proto_version(ssl)));
   } else if (failure.kind == FailureKind::kAlertReceived &&
              failure.alert == SSL_AD_HANDSHAKE_FAILURE && role_ == Role::kClient) {
-    failure.detail = "this side offers " + supported_cipher_names(ssl);
+    failure.detail = "this side offers " + offered_ciphers();
+  }
+  const bool needs_dtls10 = role_ == Role::kClient || SSL_client_version(ssl) == DTLS1_VERSION;
+  if (failure.kind == FailureKind::kVersionMismatch && needs_dtls10 && level_forbids_dtls10(ssl)) {
+    if (!failure.detail.empty()) failure.detail += "; ";
+    failure.detail += "DTLSv1 needs '@SECLEVEL=0' in 'ciphers' here";
   }
   return failure;
 }
@@ -110,10 +122,14 @@ Failure Session::timeout_failure() const {
   if (ssl_ && is_psk_suite(SSL_get_pending_cipher(ssl_.get()))) {
     // Different keys show as Finished messages that nobody can decrypt, and RFC 6347
     // section 4.1.2.7 has such records dropped in silence: the server sees them, the client only
-    // hears nothing.
+    // hears nothing. One that does hear something protected, an alert perhaps, has a server that
+    // could read its Finished.
     const bool mismatch = role_ == Role::kServer
-                              ? handshake.change_cipher_spec_received && handshake.undecrypted > 0
-                              : handshake.finished_sent && !handshake.change_cipher_spec_received;
+                              ? handshake.messages.took(HandshakeType::kClientKeyExchange) &&
+                                    handshake.change_cipher_spec_received &&
+                                    handshake.undecrypted > 0
+                              : handshake.finished_sent && !handshake.heard_protected &&
+                                    !handshake.change_cipher_spec_received;
     if (mismatch) {
       failure.kind = FailureKind::kPskMismatch;
       return failure;

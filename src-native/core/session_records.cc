@@ -31,8 +31,21 @@ bool is_from_other_role(uint8_t type, Role receiver) {
   }
 }
 
+bool is_handshake(const RecordView& record) {
+  return record.type == static_cast<uint8_t>(ContentType::kHandshake);
+}
+
 bool is_handshake_in_clear(const RecordView& record) {
-  return record.epoch == 0 && record.type == static_cast<uint8_t>(ContentType::kHandshake);
+  return record.epoch == 0 && is_handshake(record);
+}
+
+bool holds_whole_fragments(const RecordView& record) {
+  Bytes rest = record.fragment;
+  FragmentView fragment;
+  while (rest.size != 0) {
+    if (!take_fragment(rest, fragment)) return false;
+  }
+  return true;
 }
 
 // Whether a record in clear is not what its type says, or is what only a peer of the same role
@@ -132,11 +145,16 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
   if (record.type < static_cast<uint8_t>(ContentType::kChangeCipherSpec) ||
       record.type > application_data || (record.type == application_data && record.epoch == 0) ||
       is_of_earlier_attempt(record) || is_out_of_place_in_clear(record, role_)) {
+    if (handshake_ && is_handshake_in_clear(record) && !holds_whole_fragments(record)) {
+      handshake_->heard_anything = true;
+      handshake_->messages.refuse("a fragment reaches past the end of its message or its record");
+    }
     count<&TrafficStats::discardedRecords>();
     return;
   }
   if (handshake_) {
     handshake_->heard_anything = true;
+    if (record.epoch != 0) handshake_->heard_protected = true;
     if (handshake_->question) {
       keep(record);
       return;
@@ -145,7 +163,12 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
       FragmentView fragment;
       Bytes rest = record.fragment;
       if (!is_handshake_in_clear(record)) return;
-      while (take_fragment(rest, fragment)) handshake_->hello->add(fragment);
+      while (take_fragment(rest, fragment)) {
+        const bool empty = fragment.body.size == 0 && fragment.message_length != 0;
+        const char* complaint =
+            empty ? MessageAssembly::kEmptyFragment : handshake_->hello->add(fragment);
+        if (complaint != nullptr) handshake_->messages.refuse(complaint);
+      }
       if (handshake_->hello->complete()) on_hello(scratch, now);
       return;
     }
@@ -306,7 +329,7 @@ void Session::feed(const RecordView& record, uint8_t* scratch, double now) {
         }
         return;
       case MacVerdict::kForged:
-        if (handshake_) ++handshake_->undecrypted;
+        if (handshake_ && is_handshake(record)) ++handshake_->undecrypted;
         if (application_data && !in_handshake) count<&TrafficStats::badRecords>();
         return;
       case MacVerdict::kPass:
@@ -322,7 +345,7 @@ void Session::feed(const RecordView& record, uint8_t* scratch, double now) {
   send_flight();
 
   if (in_handshake) {
-    if (handshake_ && record.epoch != 0) ++handshake_->undecrypted;
+    if (handshake_ && record.epoch != 0 && is_handshake(record)) ++handshake_->undecrypted;
     return;
   }
   if (!application_data) return;

@@ -6,8 +6,8 @@ import { once } from 'node:events';
 import { certificate, clientFailure, closeEverything, listen, portOf } from '../helpers/pair';
 
 /** A hello for ECDHE-ECDSA-AES128-GCM-SHA256 that says so about its version. */
-function hello(version: string): Buffer {
-  const extensions = '000a000400020017' + '000b00020100' + '000d000400020403' + '00170000';
+function hello(version: string, more = ''): Buffer {
+  const extensions = `000a000400020017000b00020100000d00040002040300170000${more}`;
   const body = Buffer.from(
     `${version}${'aa'.repeat(32)}00000002c02b0100${(extensions.length / 2).toString(16).padStart(4, '0')}${extensions}`,
     'hex',
@@ -50,6 +50,25 @@ describe('a ClientHello', () => {
       const reply = await answer(portOf(server), hello(version));
       expect([reply[0], reply[13]]).to.deep.equal([22, 2]);
       expect(reply.subarray(25, 27).toString('hex')).to.equal('fefd');
+    });
+  }
+
+  it('that offers DTLS 1.3 only is told so, and so is the server', async () => {
+    const server = await listen({ ...(await certificate()), cookieExchange: false });
+    const failed = clientFailure(server);
+    // GREASE (RFC 8701) is no version.
+    const reply = await answer(portOf(server), hello('fefd', '002b0005043a3afefc'));
+    expect([...reply.subarray(13)]).to.deep.equal([2, 70]);
+    const error = await failed;
+    expect(error.code).to.equal('ERR_DTLS_VERSION_MISMATCH');
+    expect(error.message).to.include('the client offers only DTLSv1.3; this side accepts DTLSv1.2');
+  });
+
+  for (const versions of ['002b000504fefcfefd', '002b000302fefd', '002b000302feff']) {
+    it(`that lists its versions as ${versions} is not refused for that`, async () => {
+      const server = await listen({ ...(await certificate()), cookieExchange: false });
+      const reply = await answer(portOf(server), hello('fefd', versions));
+      expect([reply[0], reply[13]]).to.deep.equal([22, 2]);
     });
   }
 
