@@ -1,6 +1,6 @@
 /** The UDP socket in C++: moves many datagrams with one system call and wakes JavaScript once for all of them. */
 import { isIPv6, type AddressInfo } from 'node:net';
-import { getSystemErrorName } from 'node:util';
+import { getSystemErrorMap, getSystemErrorName } from 'node:util';
 
 import { native, type NativeEndpoint, type NativeUdpSocket } from './native';
 import { outbox } from './outbox';
@@ -14,6 +14,10 @@ const HIGH_WATER_MARK = 256 * 1024;
 /** How often, and how many milliseconds apart, close() tries to send what the system does not take. */
 const CLOSE_TURNS = 100;
 const CLOSE_PAUSE = 10;
+
+/** The number of an error of this system, as Node has it: below zero. */
+export const errnoOf = (code: string): number =>
+  [...getSystemErrorMap()].find(([, [name]]) => name === code)?.[0] ?? 0;
 
 /** An error as Node's own sockets have it. */
 export function systemError(errno: number, syscall: string, address?: string, port?: number): Error {

@@ -1,4 +1,4 @@
-import { BlockList, isIP, isIPv4, SocketAddress } from 'node:net';
+import { BlockList, isIP, isIPv4, SocketAddress, type AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
 import type { Peer } from '../transport';
@@ -50,6 +50,21 @@ export function isManyfold(peer: Peer, mayBroadcast: boolean): boolean {
   if (multicast.check(host, family)) return true;
   // Without SO_BROADCAST the kernel refuses these itself.
   return mayBroadcast && family === 'ipv4' && broadcastAddresses().has(peer.address);
+}
+
+const loopback = new BlockList();
+loopback.addSubnet('127.0.0.0', 8, 'ipv4');
+loopback.addAddress('::1', 'ipv6');
+
+/** Whether a socket that is bound to `local` would hear it itself. */
+export function isOwn(peer: Peer, local: AddressInfo): boolean {
+  if (peer.port !== local.port) return false;
+  const own = spelling(local.address);
+  if (own === peer.address) return true;
+  if (own !== '0.0.0.0' && own !== '::') return false;
+  const host = peer.address.replace(/^::ffff:/, '').replace(/%.*$/, '');
+  if (loopback.check(host, isIPv4(host) ? 'ipv4' : 'ipv6')) return true;
+  return Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === host));
 }
 
 const toNumber = (address: string): number =>

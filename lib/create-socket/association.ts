@@ -3,11 +3,13 @@ import tls, { type PeerCertificate } from 'node:tls';
 
 import { DTLSError } from '../errors';
 import { copyOf, sizeOf } from '../memory';
+import { errnoOf } from '../native-udp';
 import { MAX_MESSAGE } from '../options';
 import { tooBig } from '../session/messages';
 import type { DTLSSocket } from '../socket';
 import type { Peer } from '../transport';
 import type { SendCallback } from './arguments';
+import type { Hold } from './hold';
 
 interface Waiting {
   readonly message: Buffer;
@@ -18,11 +20,17 @@ interface Waiting {
 /** What an association asks of its socket. */
 export interface AssociationOwner {
   readonly maxQueueSize: number;
+  /** Of messages that wait. */
+  readonly hold: Hold;
   /** Begins a handshake; the session, or why there is none, comes later or at once. */
   dial(association: Association, hostname: string | undefined): void;
   onMessage(message: Buffer, session: DTLSSocket, identity: string | Buffer | null): void;
   onSecure(session: DTLSSocket): void;
   onPeerError(error: Error, peer: Peer): void;
+  /** As `onPeerError`, in the next tick. */
+  later(error: Error, peer: Peer): void;
+  /** What the callback of a message to this peer hears of an error. */
+  heard(error: Error, peer: Peer): Error | null;
   /** Nothing is left of it. */
   onEmpty(association: Association): void;
 }
@@ -33,6 +41,8 @@ export class Association {
   readonly peer: Peer;
   readonly #owner: AssociationOwner;
   #session: DTLSSocket | undefined;
+  /** The peer began it. */
+  #theirs = false;
   readonly #inTheMaking = new Set<DTLSSocket>();
   #dialling = false;
   #queue: Waiting[] = [];
@@ -53,6 +63,11 @@ export class Association {
     return this.#dialling || this.#inTheMaking.size > 0;
   }
 
+  /** Bytes, and messages, that wait. */
+  get queued(): readonly [bytes: number, messages: number] {
+    return [this.#queuedBytes, this.#queue.length];
+  }
+
   *sessions(): Generator<DTLSSocket> {
     if (this.#session !== undefined) yield this.#session;
     yield* this.#inTheMaking;
@@ -62,11 +77,12 @@ export class Association {
   send(message: Buffer, hostname: string | undefined, callback: SendCallback | undefined): void {
     const refusal = refusalOf(message, this.peer);
     if (refusal !== undefined) {
-      this.#report(callback, refusal);
+      this.#refuse(message, callback, refusal);
     } else if (this.#session !== undefined) {
       this.#write(this.#session, { message, hostname, callback });
     } else if (this.#queuedBytes + sizeOf(message) > this.#owner.maxQueueSize) {
-      this.#report(
+      this.#refuse(
+        message,
         callback,
         new DTLSError('too many messages wait for the handshake with this peer', {
           code: 'ERR_DTLS_QUEUE_FULL',
@@ -79,6 +95,7 @@ export class Association {
       // The caller may reuse its memory.
       const copy = copyOf(message);
       this.#queue.push({ message: copy, hostname, callback });
+      this.#owner.hold.take();
       this.#queuedBytes += copy.length;
       if (this.handshaking) return;
       this.#dialling = true;
@@ -96,6 +113,7 @@ export class Association {
     session.on('secureConnect', () => {
       this.#inTheMaking.delete(session);
       this.#session = session;
+      this.#theirs = verified === undefined;
       identity = session.pskIdentity;
       this.#names = new Set(verified?.hostname === undefined ? [] : [verified.hostname]);
       this.#checkIdentity = verified?.check;
@@ -150,29 +168,42 @@ export class Association {
     const queue = this.#queue;
     this.#queue = [];
     this.#queuedBytes = 0;
-    for (const waiting of queue) this.#write(session, waiting);
+    for (const waiting of queue) {
+      this.#write(session, waiting);
+      this.#owner.hold.release();
+    }
   }
 
   #fail(error: Error): void {
     const queue = this.#queue;
     this.#queue = [];
     this.#queuedBytes = 0;
-    for (const { callback } of queue) this.#report(callback, error);
+    for (const { message, callback } of queue) {
+      this.#report(message, callback, error);
+      this.#owner.hold.release();
+    }
   }
 
   #write(session: DTLSSocket, { message, hostname, callback }: Waiting): void {
     const mismatch = hostname === undefined ? undefined : this.#nameMismatch(session, hostname);
     if (mismatch !== undefined) {
-      this.#report(callback, mismatch);
+      this.#owner.later(mismatch, this.peer);
+      if (callback !== undefined) process.nextTick(callback, mismatch, 0);
     } else if (sizeOf(message) > session.messageLimit) {
-      this.#report(callback, tooBig(sizeOf(message), session.messageLimit));
+      const length = sizeOf(message);
+      // A limit that the peer has asked for is no error of this side's.
+      if (this.#theirs && callback !== undefined) process.nextTick(callback, null, length);
+      this.#refuse(message, this.#theirs ? undefined : callback, tooBig(length, session.messageLimit));
     } else if (callback === undefined) {
       session.send(message);
     } else {
       const length = sizeOf(message);
+      const { hold } = this.#owner;
+      hold.take();
       session.send(message, (error) => {
-        if (error === null) callback(null, length);
-        else callback(error, 0);
+        hold.release();
+        const told = error === null ? null : this.#owner.heard(error, this.peer);
+        callback(told, told === null ? length : 0);
       });
     }
   }
@@ -201,12 +232,20 @@ export class Association {
     });
   }
 
-  #report(callback: SendCallback | undefined, error: Error): void {
-    if (callback !== undefined) process.nextTick(callback, error, 0);
+  /** What dgram's callback would not say `peerError` says, too. */
+  #refuse(message: Buffer, callback: SendCallback | undefined, error: DTLSError): void {
+    if (error.code !== 'EMSGSIZE') this.#owner.later(error, this.peer);
+    this.#report(message, callback, error);
+  }
+
+  #report(message: Buffer, callback: SendCallback | undefined, error: Error): void {
+    if (callback === undefined) return;
+    const told = this.#owner.heard(error, this.peer);
+    process.nextTick(callback, told, told === null ? sizeOf(message) : 0);
   }
 }
 
-function refusalOf(message: Buffer, peer: Peer): Error | undefined {
+function refusalOf(message: Buffer, peer: Peer): DTLSError | undefined {
   const size = sizeOf(message);
   if (size === 0) {
     return new DTLSError('OpenSSL sends no records without content', {
@@ -217,13 +256,15 @@ function refusalOf(message: Buffer, peer: Peer): Error | undefined {
     });
   }
   if (size <= MAX_MESSAGE) return undefined;
-  return new DTLSError(`a message of ${String(size)} bytes is above the ${String(MAX_MESSAGE)} of one DTLS record`, {
+  const error = new DTLSError(`a message of ${String(size)} bytes is above the ${String(MAX_MESSAGE)} of one DTLS record`, {
     code: 'EMSGSIZE',
     category: 'usage',
     hint: 'DTLS does not split messages: divide it, or send it another way.',
+    errno: errnoOf('EMSGSIZE'),
     syscall: 'send',
     peer,
   });
+  return Object.assign(error, { address: peer.address, port: peer.port });
 }
 
 const closed = (peer: Peer): DTLSError =>

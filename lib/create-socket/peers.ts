@@ -1,4 +1,6 @@
 /** The peers of one socket: who has a session, who may have one, and how it begins. */
+import type { AddressInfo } from 'node:net';
+
 import { connect } from '../connect';
 import { Endpoint } from '../endpoint';
 import { DTLSError } from '../errors';
@@ -6,17 +8,25 @@ import { plain } from '../node-errors';
 import { createServer, type DTLSServer } from '../server';
 import type { DTLSSocket } from '../socket';
 import type { DatagramTransport, Peer } from '../transport';
-import { keyOf, spelling } from './addresses';
+import { isOwn, keyOf, spelling } from './addresses';
 import type { SendCallback } from './arguments';
 import { Association, type AssociationOwner } from './association';
+import { heard } from './heard';
 import type { ResolvedSocket } from './options';
 
+/** So many peers are known that have had a session; the one whose last session is the oldest is forgotten first. */
+const MOST_KNOWN = 10000;
+
 /** What the peers ask of their socket. */
-export interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'onPeerError'> {
+export interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'onPeerError' | 'hold'> {
   /** What carries the datagrams; another one after the bind than before. */
   transport(): DatagramTransport;
   /** Holds the process. */
   referenced(): boolean;
+  /** Is connected, as the kernel has it. */
+  connected(): boolean;
+  /** Where it is bound. */
+  address(): AddressInfo;
   /** Once the socket is bound, or with the reason why it will not be. */
   whenBound(then: (error: Error | null) => void): void;
   /** In the next tick, unless the socket is closed by then. */
@@ -34,6 +44,7 @@ export class Peers {
   readonly #options: ResolvedSocket;
   readonly #owner: AssociationOwner;
   readonly #associations = new Map<string, Association>();
+  readonly #known = new Set<string>();
   #handshaking = 0;
   #closed = false;
 
@@ -42,10 +53,16 @@ export class Peers {
     this.#options = options;
     this.#owner = {
       maxQueueSize: options.maxQueueSize,
+      hold: host.hold,
       dial: this.#dial.bind(this),
       onMessage: host.onMessage.bind(host),
-      onSecure: host.onSecure.bind(host),
+      onSecure: (session) => {
+        this.#remember(session.peer);
+        host.onSecure(session);
+      },
       onPeerError: host.onPeerError.bind(host),
+      later: this.#later.bind(this),
+      heard: this.#heard.bind(this),
       onEmpty: ({ peer }) => {
         this.#associations.delete(keyOf(peer.address, peer.port));
       },
@@ -56,6 +73,16 @@ export class Peers {
   /** The sessions there are, those in the handshake included. */
   get sessions(): IterableIterator<DTLSSocket> {
     return sessionsOf(this.#associations.values());
+  }
+
+  /** Bytes, and messages, that wait for a handshake. */
+  get queued(): readonly [bytes: number, messages: number] {
+    let [bytes, messages] = [0, 0];
+    for (const { queued } of this.#associations.values()) {
+      bytes += queued[0];
+      messages += queued[1];
+    }
+    return [bytes, messages];
   }
 
   find({ address, port }: Peer): Association | undefined {
@@ -69,9 +96,31 @@ export class Peers {
       this.#associationWith(peer).send(message, hostname, callback);
       return;
     }
-    if (callback !== undefined) process.nextTick(callback, refusal, 0);
+    this.#later(refusal, peer);
+    if (callback === undefined) return;
+    // UDP loses what a server sends to clients that have left, and says nothing.
+    const told = this.#options.role === 'server' ? null : this.#heard(refusal, peer);
+    process.nextTick(callback, told, told === null ? message.length : 0);
+  }
+
+  #remember({ address, port }: Peer): void {
+    const key = keyOf(spelling(address), port);
+    this.#known.delete(key);
+    this.#known.add(key);
+    if (this.#known.size <= MOST_KNOWN) return;
+    for (const oldest of this.#known) {
+      this.#known.delete(oldest);
+      break;
+    }
+  }
+
+  #heard(error: Error, { address, port }: Peer): Error | null {
+    return heard(error, { known: this.#known.has(keyOf(address, port)), connected: this.#host.connected() });
+  }
+
+  #later(error: Error, peer: Peer): void {
     this.#host.later(() => {
-      this.#host.onPeerError(refusal, peer);
+      this.#host.onPeerError(error, peer);
     });
   }
 
@@ -158,6 +207,10 @@ export class Peers {
         refuse(error);
         return;
       }
+      if (isOwn(association.peer, this.#host.address())) {
+        refuse(withItself(association.peer));
+        return;
+      }
       Promise.resolve()
         .then(() => peers?.(association.peer, hostname))
         .then((answer) => {
@@ -197,6 +250,14 @@ export class Peers {
 }
 
 export const notRunning = (): Error => plain('ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running');
+
+const withItself = (peer: Peer): DTLSError =>
+  new DTLSError('this is the address of the socket itself, and DTLS is between two', {
+    code: 'ERR_DTLS_NO_SESSION',
+    category: 'usage',
+    hint: 'Send to another socket, or hand the message over without one.',
+    peer,
+  });
 
 const notWanted = (peer: Peer): DTLSError =>
   new DTLSError('peers() wants no session with this peer', {

@@ -7,10 +7,11 @@ import { copyOf } from '../memory';
 import { invalidArgType, invalidArgValue, plain } from '../node-errors';
 import type { DTLSSocket } from '../socket';
 import { noEndpointStats, type EndpointStats } from '../stats';
-import type { NativeUdpTransport } from '../native-udp';
+import { errnoOf, systemError, type NativeUdpTransport } from '../native-udp';
 import type { DatagramTransport, Peer } from '../transport';
 import { destination, familyOf, isLiteral, isManyfold, spelling } from './addresses';
 import { parseSend, type SendCallback } from './arguments';
+import { Hold } from './hold';
 import { throughGate, type Gate, type Lookup } from './lookup';
 import { resolveSocketOptions, type SocketOptions } from './options';
 import { infoOf, type PeerInfo } from './peer-info';
@@ -25,6 +26,12 @@ interface Synchronous {
 }
 
 type Message = string | NodeJS.ArrayBufferView;
+/** Its types say `options`, and dgram gives the number. */
+type LookupAsDgram = (
+  host: string,
+  family: 4 | 6,
+  found: (error: Error | null, address: string, family: number) => void,
+) => void;
 type BindState = 'unbound' | 'binding' | 'bound';
 
 // The types show no constructor: dgram.createSocket calls this one.
@@ -53,6 +60,7 @@ export class SecureDgramSocket extends BaseSocket {
   #connectedTo: Peer | undefined;
   #mayBroadcast = false;
   #referenced = true;
+  readonly #hold = new Hold();
   #closed = false;
   #finalStats: EndpointStats | undefined;
 
@@ -70,8 +78,13 @@ export class SecureDgramSocket extends BaseSocket {
     }
   }
 
-  /** @internal Use {@link createSocket}. */
+  /**
+   * As {@link createSocket}, and for classes that extend this one.
+   *
+   * @throws As `createSocket`.
+   */
   constructor(options: SocketOptions, listener?: (message: Buffer, info: PeerInfo) => void) {
+    checkOptions(options);
     const { dtls = {}, ...own } = options;
     const resolved = resolveSocketOptions(dtls);
     const gate = { raw: false };
@@ -90,6 +103,9 @@ export class SecureDgramSocket extends BaseSocket {
     this.#peers = new Peers(resolved, this.#wire, {
       transport: () => this.#transport,
       referenced: () => this.#referenced,
+      connected: () => this.#connectedTo !== undefined,
+      address: () => super.address(),
+      hold: this.#hold,
       whenBound: this.#afterBind.bind(this),
       later: this.#later.bind(this),
       onMessage: this.#onMessage.bind(this),
@@ -203,19 +219,26 @@ export class SecureDgramSocket extends BaseSocket {
     if (port === undefined) return; // parseSend has thrown
     if (this.#bindState === 'unbound') this.#bindOrNotice();
     const host = address ?? (this.type === 'udp6' ? '::1' : '127.0.0.1');
-    if (isLiteral(host)) {
+    const given = this.#lookup;
+    if (given === undefined && isLiteral(host)) {
       const to = destination(host);
       this.#sendTo(message, { address: to, port, family: familyOf(to) }, undefined, callback);
       return;
     }
     const copy = copyOf(message);
     const family = this.type === 'udp6' ? 6 : 4;
-    const lookup: Lookup = this.#lookup ?? dns.lookup;
-    lookup(host, { family }, (error, found) => {
+    // dgram asks about addresses, too, and gives the family itself in place of options.
+    const lookup = (given ?? dns.lookup) as unknown as LookupAsDgram;
+    const hostname = isLiteral(host) ? undefined : host;
+    lookup(host, family, (error, found) => {
       if (error !== null) {
         const failure = Object.assign(error, { address: host, port });
         if (callback !== undefined) process.nextTick(callback, failure, 0);
         else process.nextTick(() => super.emit('error', failure));
+        return;
+      }
+      if (!isLiteral(found)) {
+        if (callback !== undefined) process.nextTick(callback, systemError(errnoOf('EINVAL'), 'send', host, port), 0);
         return;
       }
       if (this.#closed) {
@@ -223,7 +246,7 @@ export class SecureDgramSocket extends BaseSocket {
         return;
       }
       const to = destination(found);
-      this.#sendTo(copy, { address: to, port, family: familyOf(to) }, host, callback);
+      this.#sendTo(copy, { address: to, port, family: familyOf(to) }, hostname, callback);
     });
   }
 
@@ -269,24 +292,24 @@ export class SecureDgramSocket extends BaseSocket {
   }
 
   override ref(): this {
-    this.#referenced = true;
+    this.#referenced = this.#hold.referenced = true;
     Endpoint.on(this.#transport)?.ref();
     return super.ref();
   }
 
   override unref(): this {
-    this.#referenced = false;
+    this.#referenced = this.#hold.referenced = false;
     Endpoint.on(this.#transport)?.unref();
     return super.unref();
   }
 
-  /** With what waits in the native socket. */
+  /** With what waits for a handshake, and in the native socket. */
   override getSendQueueSize(): number {
-    return super.getSendQueueSize() + (this.#udp?.queuedBytes ?? 0);
+    return super.getSendQueueSize() + this.#peers.queued[0] + (this.#udp?.queuedBytes ?? 0);
   }
 
   override getSendQueueCount(): number {
-    return super.getSendQueueCount() + (this.#udp?.queuedDatagrams ?? 0);
+    return super.getSendQueueCount() + this.#peers.queued[1] + (this.#udp?.queuedDatagrams ?? 0);
   }
 
   /** @internal What dgram's own code emits passes here: `message` is what came over the wire. */
@@ -342,8 +365,11 @@ export class SecureDgramSocket extends BaseSocket {
         hint: "Send to each peer, or set 'clearMulticast' to send to groups without any protection.",
         peer,
       });
-      if (callback !== undefined) process.nextTick(callback, error, 0);
-      else this.#later(() => super.emit('error', error));
+      if (callback === undefined) this.#later(() => super.emit('error', error));
+      else {
+        process.nextTick(callback, error, 0);
+        this.#later(() => super.emit('peerError', error, peer));
+      }
       return;
     }
     const copy = copyOf(message);
@@ -506,10 +532,12 @@ export function createSocket(
   options: SocketOptions,
   listener?: (message: Buffer, info: PeerInfo) => void,
 ): SecureDgramSocket {
-  if (typeof options !== 'object' || (options as unknown) === null) {
-    throw typeof options === 'string'
-      ? invalidArgValue('options', "must be an object with 'type' and 'dtls'", options)
-      : invalidArgType('options', 'of type object', options);
-  }
   return new SecureDgramSocket(options, listener);
+}
+
+function checkOptions(options: unknown): void {
+  if (typeof options === 'object' && options !== null) return;
+  throw typeof options === 'string'
+    ? invalidArgValue('options', "must be an object with 'type' and 'dtls'", options)
+    : invalidArgType('options', 'of type object', options);
 }

@@ -6,9 +6,12 @@
  */
 import { expect } from 'chai';
 import { createAuthority } from '../helpers/certificates';
-import { certificate } from '../helpers/pair';
+import * as coap from 'coap';
+import type { IncomingMessage, OutgoingMessage } from 'coap';
+import { once } from 'node:events';
+import { certificate, within } from '../helpers/pair';
 import { cleanupAfterEach, freePort, requirePrograms, TemporaryFiles } from '../helpers/peers';
-import { closeSockets, QUICK, secure } from '../dgram/support';
+import { bound, closeSockets, QUICK, secure } from '../dgram/support';
 import { agentOver, ask, BIG, CCM8, observe, SECRET, serve } from './support';
 
 const psk = { identity: 'device', psk: Buffer.from(SECRET) };
@@ -84,6 +87,37 @@ describe('node-coap over createSocket', function () {
     );
     expect(failed?.code).to.match(/^ERR_DTLS_/);
   });
+
+  for (const role of ['server', 'both'] as const) {
+    it(`a client that leaves before its answer ends no server, of role '${role}'`, async () => {
+      // As docs/coap.md has it, with a handler that takes its time and listens to no errors.
+      const socket = await bound(secure({ psk, role, ...QUICK }));
+      const server = coap.createServer();
+      const answered = new Promise<void>((resolve) => {
+        server.on('request', (request: IncomingMessage, response: OutgoingMessage) => {
+          if (request.url === '/hello') response.end('world');
+          else {
+            socket.once('peerError', () => {
+              resolve();
+            });
+            setTimeout(() => response.end('late'), 100);
+          }
+        });
+      });
+      server.listen(socket);
+      socket.once('close', () => server.close());
+      const { port } = socket.address();
+      const leaving = secure({ psk, role: 'client' });
+      const request = agentOver(leaving).request({ hostname: '127.0.0.1', port, pathname: '/late', confirmable: false });
+      request.on('error', () => undefined);
+      request.end();
+      await once(leaving, 'secureConnection');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      leaving.close();
+      await within(answered, 'the answer to nobody');
+      expect((await ask(agentOver(secure({ psk, role: 'client' })), port, '/hello')).text).to.equal('world');
+    });
+  }
 
   it('examples/coaps runs by itself', async () => {
     const example = cleanup.start(process.execPath, ['examples/coaps/main.mjs']);

@@ -3,6 +3,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import {
   createSocket,
+  type DTLSError,
   type PeerInfo,
   type SecureDgramSocket,
   type SocketDtlsOptions,
@@ -87,6 +88,12 @@ export function received(socket: dgram.Socket): Promise<Received> {
     }),
     'a message',
   );
+}
+
+/** The code of the next `peerError`. */
+export async function peerErrorOf(socket: dgram.Socket): Promise<string> {
+  const [error] = (await within(once(socket, 'peerError'), 'peerError')) as [DTLSError];
+  return error.code;
 }
 
 export const codeOf = (outcome: Outcome): string | undefined =>
