@@ -35,6 +35,7 @@ const names = [
   'diagnostics',
   'memory',
   'sessions',
+  'loading',
 ];
 const wanted = flags.only === undefined ? names : flags.only.split(',');
 const unknown = wanted.find((name) => !names.includes(name));

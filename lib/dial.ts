@@ -1,8 +1,8 @@
 /** From a host name and options to an endpoint on which a client's session can begin. */
-import dns from 'node:dns';
 import { isIP, type LookupFunction } from 'node:net';
 import { inspect } from 'node:util';
 
+import { systemLookup } from './system-lookup';
 import { Endpoint } from './endpoint';
 import { ioError, usageError, type DTLSError } from './errors';
 import { asError } from './lookups';
@@ -34,7 +34,7 @@ export function dial(
     });
     return;
   }
-  const lookup = options.lookup ?? dns.lookup;
+  const lookup = options.lookup ?? systemLookup();
   const fail = (error: Error): void => {
     process.nextTick(done, ioError(error));
   };

@@ -1,8 +1,8 @@
 /** From the arguments of `listen` to a UDP socket that is bound. */
 import dgram from 'node:dgram';
-import dns from 'node:dns';
 import { isIP } from 'node:net';
 
+import { systemLookup } from './system-lookup';
 import { ioError, usageError, type DTLSError } from './errors';
 import { native } from './native';
 import { checkReusePort, type ResolvedUdp } from './resolve/udp';
@@ -177,7 +177,7 @@ export function bindPlace(
     bind({ address: host, family: literal === 6 ? 6 : 4 }, done);
     return;
   }
-  dns.lookup(host, (error, address, family) => {
+  systemLookup()(host, (error, address, family) => {
     if (error !== null) done(ioError(error));
     else bind({ address, family: family === 6 ? 6 : 4 }, done);
   });

@@ -3,8 +3,7 @@
  * renames, symbolic links that are switched and file systems on a network all look alike then.
  */
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { promises, readFileSync } from 'node:fs';
 
 import { asError } from './lookups';
 import { DTLSError, ioError, usageError } from './errors';
@@ -136,7 +135,7 @@ export class FileWatch implements SecureContextWatch {
     let problem: DTLSError | undefined;
     try {
       const read = [...this.#paths].map(
-        async ([name, path]): Promise<[FileOption, Buffer]> => [name, await readFile(path)],
+        async ([name, path]): Promise<[FileOption, Buffer]> => [name, await promises.readFile(path)],
       );
       contents = this.#digest(await Promise.all(read));
     } catch (error) {

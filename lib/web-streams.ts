@@ -1,11 +1,4 @@
 /** A session's messages as Web Streams, each chunk one message. */
-import {
-  ByteLengthQueuingStrategy,
-  CountQueuingStrategy,
-  ReadableStream,
-  WritableStream,
-} from 'node:stream/web';
-
 import type { DTLSError } from './errors';
 import { ownCopy } from './session/messages';
 import type { DTLSSocket } from './socket';

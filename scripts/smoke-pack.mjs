@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { nodeExecutable, nodePrefix, SUPPORTED } from './nodes.mjs';
-import { MOST_PACKED } from './targets.mjs';
+import { MOST_LOADING, MOST_PACKAGES, MOST_PACKED } from './targets.mjs';
 import { changed, fail, files, output, root, run } from './tools.mjs';
 
 const { values } = parseArgs({ options: { node: { type: 'string', default: SUPPORTED.join(',') } } });
@@ -161,6 +161,22 @@ for (const [name, manager] of Object.entries(MANAGERS)) {
         if (spawnSync(program, ['--version'], { env }).error === undefined) throw new Error(program);
     });
     check('installs', () => printed(node, manager.add, { cwd, env }));
+    if (name === 'npm') {
+      check(`brings at most ${MOST_PACKAGES} packages`, () => {
+        const { packages } = JSON.parse(readFileSync(join(cwd, 'package-lock.json'), 'utf8'));
+        const names = Object.keys(packages).filter((path) => path !== '');
+        if (names.length > MOST_PACKAGES) throw new Error(names.join('\n'));
+      });
+      check(`is loaded in at most ${MOST_LOADING} times the CPU time of node:tls`, () => {
+        const load = (what) =>
+          Number(printed(node, ['-e', `const b = process.cpuUsage(); require('${what}');
+            const { user, system } = process.cpuUsage(b); console.log(user + system)`], { cwd, env }));
+        const ratios = Array.from({ length: 9 }, () => load('dgram-dtls') / load('node:tls'));
+        const median = ratios.sort((a, b) => a - b)[4];
+        console.log(`     ${median.toFixed(2)}`);
+        if (median > MOST_LOADING) throw new Error(ratios.join(' '));
+      });
+    }
     check('compiles nothing', () => {
       if (existsSync(join(cwd, 'node_modules/dgram-dtls/build'))) throw new Error('build is there');
     });
