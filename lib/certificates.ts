@@ -1,6 +1,8 @@
 /** Certificates as tls shows them. */
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
+
+import { late } from './late';
 
 /**
  * The first certificate of a chain, in which each is issued by the next, linked by `issuerCertificate`; a
@@ -10,7 +12,7 @@ export function detailedCertificate(
   ders: readonly Buffer[],
 ): DetailedPeerCertificate | undefined {
   return ders.reduceRight<DetailedPeerCertificate | undefined>((issuer, der) => {
-    const certificate = new X509Certificate(der);
+    const certificate = new late.crypto.X509Certificate(der);
     const legacy = certificate.toLegacyObject() as DetailedPeerCertificate;
     // Only the last one can be its own issuer: the chain ends there.
     const issuedBy = issuer ?? (isSelfSigned(certificate) ? legacy : undefined);
@@ -25,12 +27,12 @@ const isSelfSigned = (certificate: X509Certificate): boolean =>
   (certificate.subject === certificate.issuer && certificate.verify(certificate.publicKey));
 
 export const plainCertificate = (der: Buffer | undefined): PeerCertificate | undefined =>
-  der === undefined ? undefined : new X509Certificate(der).toLegacyObject();
+  der === undefined ? undefined : new late.crypto.X509Certificate(der).toLegacyObject();
 
 /** Node offers no way to make a certificate that knows its issuer, so each gets the property. */
 export function linkedCertificate(ders: readonly Buffer[]): X509Certificate | undefined {
   return ders.reduceRight<X509Certificate | undefined>((issuer, der) => {
-    const certificate = new X509Certificate(der);
+    const certificate = new late.crypto.X509Certificate(der);
     Object.defineProperty(certificate, 'issuerCertificate', { value: issuer, configurable: true });
     return certificate;
   }, undefined);

@@ -2,7 +2,7 @@
 import { isIP, type LookupFunction } from 'node:net';
 import { inspect } from 'node:util';
 
-import { systemLookup } from './system-lookup';
+import { late } from './late';
 import { Endpoint } from './endpoint';
 import { ioError, usageError, type DTLSError } from './errors';
 import { asError } from './lookups';
@@ -34,7 +34,7 @@ export function dial(
     });
     return;
   }
-  const lookup = options.lookup ?? systemLookup();
+  const lookup = options.lookup ?? late.dns.lookup;
   const fail = (error: Error): void => {
     process.nextTick(done, ioError(error));
   };

@@ -1,6 +1,7 @@
 /** Says when a server's own certificates are about to expire: once for each. */
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 
+import { late } from './late';
 import type { SecureContext } from './secure-context';
 
 const LONGEST_TIMER = 0x7fffffff;
@@ -76,4 +77,4 @@ export class ExpiryWatch {
 }
 
 const certificatesOf = ({ native }: SecureContext): X509Certificate[] =>
-  native.ownCertificates().map((der) => new X509Certificate(der));
+  native.ownCertificates().map((der) => new late.crypto.X509Certificate(der));

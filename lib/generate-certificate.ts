@@ -1,9 +1,10 @@
 /** Certificates made here, by the addon's OpenSSL: for development, and for peers that know one another's fingerprint. */
-import { createPrivateKey, generateKeyPair, KeyObject, X509Certificate } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { promisify } from 'node:util';
 
+import { late } from './late';
 import { usageError, withTypedErrors } from './errors';
 import { asError } from './lookups';
 import { native } from './native';
@@ -107,12 +108,11 @@ export async function generateCertificate(options: GenerateCertificateOptions = 
       issuer?.key,
     ),
   );
-  return { cert: new X509Certificate(der).toString() + (issuer?.chain ?? ''), key };
+  return { cert: new late.crypto.X509Certificate(der).toString() + (issuer?.chain ?? ''), key };
 }
 
-const keyPair = promisify(generateKeyPair);
-
 function makeKey(type: KeyType): Promise<{ privateKey: KeyObject }> {
+  const keyPair = promisify(late.crypto.generateKeyPair);
   switch (type) {
     case 'ec':
       return keyPair('ec', { namedCurve: 'P-256' });
@@ -221,7 +221,7 @@ interface Issuer {
 function resolveIssuer(given: CertificateIssuer): Issuer {
   checkObject('issuer', given);
   checkNames(given, ['cert', 'key', 'passphrase']);
-  const certificate = read('cert', 'ERR_DTLS_INVALID_CERTIFICATE', () => new X509Certificate(bytes('issuer.cert', given.cert)));
+  const certificate = read('cert', 'ERR_DTLS_INVALID_CERTIFICATE', () => new late.crypto.X509Certificate(bytes('issuer.cert', given.cert)));
   if (!certificate.ca) {
     throw usageError(
       'ERR_DTLS_INVALID_CERTIFICATE',
@@ -239,11 +239,11 @@ function resolveIssuer(given: CertificateIssuer): Issuer {
 }
 
 function privateKey({ key, passphrase }: CertificateIssuer): KeyObject {
-  if (key instanceof KeyObject) {
+  if (key instanceof late.crypto.KeyObject) {
     if (key.type === 'private') return key;
     throw wrongType('issuer.key', 'a private key', key);
   }
-  return createPrivateKey({ key: bytes('issuer.key', key), ...(passphrase === undefined ? {} : { passphrase }) });
+  return late.crypto.createPrivateKey({ key: bytes('issuer.key', key), ...(passphrase === undefined ? {} : { passphrase }) });
 }
 
 function read<T>(what: 'cert' | 'key', code: string, parse: () => T): T {

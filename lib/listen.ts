@@ -2,7 +2,7 @@
 import dgram from 'node:dgram';
 import { isIP } from 'node:net';
 
-import { systemLookup } from './system-lookup';
+import { late } from './late';
 import { ioError, usageError, type DTLSError } from './errors';
 import { native } from './native';
 import { checkReusePort, type ResolvedUdp } from './resolve/udp';
@@ -131,11 +131,10 @@ function descriptorOf(fd: number): ListenPlace['fd'] {
 
 /** A transport of the user's has its place already. @throws When another one is asked for. */
 export function checkPlaceOf(transport: Pick<DatagramTransport, 'address'>, place: ListenPlace): void {
-  const asked = [
-    place.fd !== undefined && `the descriptor ${String(place.fd.descriptor)}`,
-    place.port !== 0 && place.port !== transport.address().port && `port ${String(place.port)}`,
-  ].find((what) => what !== false);
-  if (asked === undefined) return;
+  const anotherPort = place.port !== 0 && place.port !== transport.address().port;
+  if (place.fd === undefined && !anotherPort) return;
+  const asked =
+    place.fd === undefined ? `port ${String(place.port)}` : `the descriptor ${String(place.fd.descriptor)}`;
   throw usageError(
     'ERR_DTLS_CONFLICTING_OPTIONS',
     `this server has a 'transport' of its own, and cannot listen on ${asked}`,
@@ -177,7 +176,7 @@ export function bindPlace(
     bind({ address: host, family: literal === 6 ? 6 : 4 }, done);
     return;
   }
-  systemLookup()(host, (error, address, family) => {
+  late.dns.lookup(host, (error, address, family) => {
     if (error !== null) done(ioError(error));
     else bind({ address, family: family === 6 ? 6 : 4 }, done);
   });

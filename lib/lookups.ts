@@ -1,8 +1,9 @@
 /** Questions that a handshake waits for: pre-shared keys, and whether a certificate names the host. */
 import { isIP } from 'node:net';
-import tls, { type PeerCertificate } from 'node:tls';
+import type { PeerCertificate } from 'node:tls';
 import { types } from 'node:util';
 
+import { late } from './late';
 import { usageError } from './errors';
 import { MAX_PSK, MAX_PSK_IDENTITY, type ClientPskCallback, type ServerPskCallback } from './options';
 import type { ResolvedConnect } from './resolve/connect';
@@ -108,7 +109,7 @@ export function askPeerIdentity(
   }
   let refusal: Error | undefined;
   try {
-    const answer: unknown = (checkServerIdentity ?? tls.checkServerIdentity)(host, certificate());
+    const answer: unknown = (checkServerIdentity ?? late.tls.checkServerIdentity)(host, certificate());
     // It would come too late; what it rejects with is not to end the process.
     if (types.isPromise(answer)) answer.catch(() => undefined);
     refusal = asRefusal('the answer of checkServerIdentity', 'an Error or undefined, at once', answer);

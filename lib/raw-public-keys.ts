@@ -1,6 +1,7 @@
 /** Raw public keys (RFC 7250): keys without certificates, where OpenSSL has them. */
-import { createPublicKey, KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 
+import { late } from './late';
 import { usageError } from './errors';
 import { asError } from './lookups';
 import { native } from './native';
@@ -32,7 +33,7 @@ export function resolvePublicKeys(given: PublicKey | readonly PublicKey[] | unde
     );
   }
   return all.map((key) => {
-    const object = key instanceof KeyObject ? key : parse(bytes('peerPublicKeys', key));
+    const object = key instanceof late.crypto.KeyObject ? key : parse(bytes('peerPublicKeys', key));
     if (object.type !== 'public') {
       throw usageError('ERR_INVALID_ARG_VALUE', `'peerPublicKeys' cannot have a ${object.type} key`);
     }
@@ -49,7 +50,7 @@ function parse(pem: Buffer): KeyObject {
     );
   }
   try {
-    return createPublicKey(pem);
+    return late.crypto.createPublicKey(pem);
   } catch (error) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',

@@ -2,9 +2,9 @@
  * Keeps a server's context up to date with files. They are read again and again, not watched by the system:
  * renames, symbolic links that are switched and file systems on a network all look alike then.
  */
-import { createHash } from 'node:crypto';
 import { promises, readFileSync } from 'node:fs';
 
+import { late } from './late';
 import { asError } from './lookups';
 import { DTLSError, ioError, usageError } from './errors';
 import { CONTEXT_OPTIONS, SecureContext, type SecureContextOptions } from './secure-context';
@@ -112,7 +112,7 @@ export class FileWatch implements SecureContextWatch {
   }
 
   #digest(read: [FileOption, Buffer][]): Contents {
-    const hash = createHash('sha256');
+    const hash = late.crypto.createHash('sha256');
     for (const [name, content] of read) hash.update(`${name} ${String(content.length)} `).update(content);
     return {
       files: Object.fromEntries(read.map(([name, content]) => [FILES[name], content])),

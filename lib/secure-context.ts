@@ -1,5 +1,6 @@
-import tls from 'node:tls';
+import type tls from 'node:tls';
 
+import { late } from './late';
 import { usageError, withTypedErrors } from './errors';
 import { addIdentities, list, readPfx, type Pfx } from './identities';
 import { native, type NativeSecureContext } from './native';
@@ -125,8 +126,8 @@ const SSL_OP_CIPHER_SERVER_PREFERENCE = 0x00400000;
 
 /** @internal The authorities that a tls client trusts, in PEM: the same array until they are set anew. */
 export function defaultAuthorities(): readonly string[] {
-  const source = tls as typeof tls & { getCACertificates?: (type: 'default') => string[] };
-  return source.getCACertificates?.('default') ?? tls.rootCertificates;
+  const source = late.tls as typeof tls & { getCACertificates?: (type: 'default') => string[] };
+  return source.getCACertificates?.('default') ?? source.rootCertificates;
 }
 
 /** Parsing them takes several milliseconds. */

@@ -1,8 +1,9 @@
-import { createPublicKey, randomBytes, X509Certificate, type KeyObject } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 
+import { late } from './late';
 import { onAbort } from './abort';
 import { detailedCertificate, linkedCertificate, plainCertificate } from './certificates';
 import type { SessionRole } from './diagnostics';
@@ -227,7 +228,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   /** The peer's public key: a raw one (RFC 7250), or that of its certificate. Undefined when it showed neither. */
   getPeerPublicKey(): KeyObject | undefined {
     const key = this.#session?.peerPublicKey();
-    return key === undefined ? undefined : createPublicKey({ key, format: 'der', type: 'spki' });
+    return key === undefined ? undefined : late.crypto.createPublicKey({ key, format: 'der', type: 'spki' });
   }
   /** The certificate that this side sent, or would send. */
   getCertificate(): PeerCertificate | Record<string, never> {
@@ -235,7 +236,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
   getX509Certificate(): X509Certificate | undefined {
     const der = this.#session?.certificate();
-    return der === undefined ? undefined : new X509Certificate(der);
+    return der === undefined ? undefined : new late.crypto.X509Certificate(der);
   }
   /** On a client: the server's ephemeral key. Null on a server, as in tls. */
   getEphemeralKeyInfo(): { type?: string; name?: string; size?: number } | null {
@@ -415,7 +416,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     options?: HeartbeatRequestOptions,
   ): Promise<HeartbeatResult> {
     const isPayload = typeof payloadOrOptions === 'string' || ArrayBuffer.isView(payloadOrOptions);
-    const payload = isPayload ? bytes('payload', payloadOrOptions) : randomBytes(16);
+    const payload = isPayload ? bytes('payload', payloadOrOptions) : late.crypto.randomBytes(16);
     const given = isPayload ? options : payloadOrOptions;
     return this.#pings().request(payload, MIN_PADDING, given ?? {});
   }

@@ -1,4 +1,7 @@
 /** A session's messages as Web Streams, each chunk one message. */
+import type { ReadableStream, WritableStream } from 'node:stream/web';
+
+import { late } from './late';
 import type { DTLSError } from './errors';
 import { ownCopy } from './session/messages';
 import type { DTLSSocket } from './socket';
@@ -42,7 +45,7 @@ export function readableOf(
 ): { readable: ReadableStream<Buffer>; dropped: () => number } {
   let dropped = 0;
   let stop = (): void => undefined;
-  const readable = new ReadableStream<Buffer>(
+  const readable = new late.webStreams.ReadableStream<Buffer>(
     {
       start(controller) {
         const onMessage = (message: Buffer): void => {
@@ -74,7 +77,7 @@ export function readableOf(
         stop();
       },
     },
-    new ByteLengthQueuingStrategy({ highWaterMark }),
+    new late.webStreams.ByteLengthQueuingStrategy({ highWaterMark }),
   );
   return { readable, dropped: () => dropped };
 }
@@ -83,7 +86,7 @@ function writableOf(
   socket: DTLSSocket,
   highWaterMark: number,
 ): WritableStream<string | NodeJS.ArrayBufferView> {
-  return new WritableStream<string | NodeJS.ArrayBufferView>(
+  return new late.webStreams.WritableStream<string | NodeJS.ArrayBufferView>(
     {
       start(controller) {
         socket.once('error', (error) => {
@@ -109,7 +112,7 @@ function writableOf(
         socket.destroy(reason instanceof Error ? reason : undefined);
       },
     },
-    new CountQueuingStrategy({ highWaterMark }),
+    new late.webStreams.CountQueuingStrategy({ highWaterMark }),
   );
 }
 

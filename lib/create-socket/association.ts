@@ -1,6 +1,7 @@
 /** One peer of a socket: the session that is open, those in the making, and what waits for them. */
-import tls, { type PeerCertificate } from 'node:tls';
+import type tls from 'node:tls';
 
+import { late } from '../late';
 import { DTLSError } from '../errors';
 import { copyOf, sizeOf } from '../memory';
 import { errnoOf } from '../native-udp';
@@ -217,7 +218,7 @@ export class Association {
     const certificate = session.getPeerCertificate();
     const refusal =
       'subject' in certificate
-        ? (this.#checkIdentity ?? tls.checkServerIdentity)(hostname, certificate as PeerCertificate)
+        ? (this.#checkIdentity ?? late.tls.checkServerIdentity)(hostname, certificate as tls.PeerCertificate)
         : new Error(`the peer of this session has no certificate, and '${hostname}' was meant`);
     if (refusal === undefined) {
       this.#names.add(hostname);

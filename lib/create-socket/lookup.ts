@@ -1,6 +1,6 @@
 import type dgram from 'node:dgram';
 
-import { systemLookup } from '../system-lookup';
+import { late } from '../late';
 import { familyOf } from './addresses';
 
 export type Lookup = NonNullable<dgram.SocketOptions['lookup']>;
@@ -17,7 +17,7 @@ export interface Gate {
 export function throughGate(gate: Gate, given: unknown): { lookup: Lookup } | undefined {
   // Not a function: dgram says so.
   if (given !== undefined && typeof given !== 'function') return undefined;
-  const lookup = (given ?? systemLookup()) as Lookup;
+  const lookup = (given ?? late.dns.lookup) as Lookup;
   return {
     lookup: (hostname, options, callback) => {
       if (gate.raw) callback(null, hostname, familyOf(hostname) === 'IPv4' ? 4 : 6);

@@ -1,6 +1,6 @@
 import dgram from 'node:dgram';
 
-import { systemLookup } from '../system-lookup';
+import { late } from '../late';
 import { Endpoint } from '../endpoint';
 import { DTLSError, ioError } from '../errors';
 import { copyOf } from '../memory';
@@ -228,7 +228,7 @@ export class SecureDgramSocket extends BaseSocket {
     const copy = copyOf(message);
     const family = this.type === 'udp6' ? 6 : 4;
     // dgram asks about addresses, too, and gives the family itself in place of options.
-    const lookup = (given ?? systemLookup()) as unknown as LookupAsDgram;
+    const lookup = (given ?? late.dns.lookup) as unknown as LookupAsDgram;
     const hostname = isLiteral(host) ? undefined : host;
     lookup(host, family, (error, found) => {
       if (error !== null) {
