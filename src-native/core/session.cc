@@ -335,7 +335,7 @@ void Session::drive_handshake(double now) {
   handshake_->now = now;
   const int result = SSL_do_handshake(ssl_.get());
   const int error = result == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), result);
-  send_flight();
+  send_flight(now);
   const bool goes_on = error == SSL_ERROR_NONE || error == SSL_ERROR_WANT_READ ||
                        error == SSL_ERROR_WANT_RETRY_VERIFY || error == SSL_ERROR_WANT_X509_LOOKUP;
   if (goes_on && role_ == Role::kClient && lacks_required_master_secret()) {
@@ -513,7 +513,7 @@ void Session::advance(double now) {
   if (state_ == SessionState::kClosed || now < retransmit_at_) return;
   const ErrorQueueScope errors;
   const int repeated = DTLSv1_handle_timeout(ssl_.get());
-  send_flight();
+  send_flight(now);
   if (repeated < 0) {
     if (state_ == SessionState::kHandshaking) {
       fail_handshake(now);

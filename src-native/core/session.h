@@ -255,6 +255,10 @@ class Session final : private DatagramPort {
     // As HANDSHAKE records name them: the messages of that flight, and those written since.
     std::vector<MessageName> flight_messages;
     std::vector<MessageName> written_messages;
+    // It answers the peer's messages with these numbers; the last one is not among them.
+    uint32_t answered_from = 0;
+    uint32_t answered_to = 0;
+    std::optional<uint64_t> latest_number_in;  // of the peer's records in clear
     uint32_t next_sequence_out = 0;
     bool heard_anything = false;
     bool heard_protected = false;
@@ -285,7 +289,7 @@ class Session final : private DatagramPort {
   bool is_of_earlier_attempt(const RecordView& record) const {
     return role_ == Role::kClient && record.epoch == 0 && record.sequence < first_sequence_;
   }
-  void keep(const RecordView& record);
+  void keep(const RecordView& record, double now);
   void replay(const std::vector<std::vector<uint8_t>>& held, uint8_t* scratch, double now);
   void on_handshake_record(const RecordView& record, uint8_t* scratch, double now);
   void feed_messages(uint8_t* scratch, double now);
@@ -366,8 +370,13 @@ class Session final : private DatagramPort {
 
   // session_flights.cc
   void on_datagram(Bytes datagram) override;
-  void send_flight();
-  void on_flight(Flight flight);
+  void send_flight(double now);
+  void on_flight(Flight flight, double now);
+  bool comes_later(const RecordView& record);
+  bool asks_again(const FragmentView& fragment) const;
+  bool may_answer_again(double now) const;
+  bool may_repeat_finished() const;
+  void answer_again(double now);
   void transmit(const Flight& flight);
   void transmit(Bytes datagram);
   void send_alert(uint8_t level, uint8_t description);
@@ -446,6 +455,8 @@ class Session final : private DatagramPort {
   uint64_t next_number_out_ = 0;
   std::vector<uint8_t> written_;  // what OpenSSL has written of a flight, until it leaves
   uint32_t mtu_ = 0;
+  double flight_left_at_ = 0;             // the latest one, the last time
+  uint32_t answered_again_ = 0;           // how often it left because the peer had asked again
   bool peer_encrypts_then_macs_ = false;  // its hello says so
   bool peer_extends_master_secret_ = false;
   // Of the suite in use, once it is.

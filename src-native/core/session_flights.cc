@@ -1,6 +1,7 @@
 // What leaves. A handshake leaves in flights, which are gathered here from what OpenSSL writes, cut
 // and numbered; everything else leaves as OpenSSL makes it.
 
+#include <cmath>
 #include <utility>
 
 #include "core/session.h"
@@ -32,7 +33,7 @@ void Session::on_datagram(Bytes datagram) {
 }
 
 // After each call of OpenSSL that may have written something of a handshake.
-void Session::send_flight() {
+void Session::send_flight(double now) {
   if (written_.empty()) return;
   const std::vector<uint8_t> written = std::exchange(written_, {});
   Bytes rest{written.data(), written.size()};
@@ -40,20 +41,77 @@ void Session::send_flight() {
   Flight flight;
   while (take_record(rest, record)) {
     // With a very short timer OpenSSL repeats a flight in the call in which it first wrote it.
-    if (flight.has(record)) on_flight(std::exchange(flight, {}));
+    if (flight.has(record)) on_flight(std::exchange(flight, {}), now);
     flight.add(record);
   }
-  on_flight(std::move(flight));
+  on_flight(std::move(flight), now);
 }
 
-void Session::on_flight(Flight flight) {
+void Session::on_flight(Flight flight, double now) {
   transmit(flight);
-  if (!handshake_) return;
+  flight_left_at_ = now;
+  if (!handshake_) {
+    ++answered_again_;  // OpenSSL does that when a Finished comes again, and for nothing else
+    return;
+  }
   if (!flight.repeats(handshake_->flight)) {
+    answered_again_ = 0;
+    handshake_->answered_from = handshake_->answered_to;
+    handshake_->answered_to = handshake_->messages.next_sequence();
     handshake_->flight_messages = std::exchange(handshake_->written_messages, {});
   }
   handshake_->flight = std::move(flight);
 }
+
+// ---- a peer that asks again ----
+
+// A peer that repeats its flight has not got all of ours, which answers it: ours leaves again, at
+// once (RFC 6347 section 4.2.4, in the state WAITING). Our own timer may be much slower.
+
+// Of a record in clear: none of a greater number has come before.
+bool Session::comes_later(const RecordView& record) {
+  std::optional<uint64_t>& latest = handshake_->latest_number_in;
+  if (latest && record.sequence <= *latest) return false;
+  latest = record.sequence;
+  return true;
+}
+
+// A message that has been taken before is of the flight that ours answers, and nothing has come
+// since: a peer that goes on has got ours. A HelloVerifyRequest is not sent again, it answers each
+// hello.
+bool Session::asks_again(const FragmentView& fragment) const {
+  const Handshake& handshake = *handshake_;
+  return fragment.type != static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest) &&
+         fragment.message_sequence >= handshake.answered_from &&
+         fragment.message_sequence < handshake.answered_to &&
+         handshake.messages.next_sequence() == handshake.answered_to &&
+         !handshake.messages.holds_any();
+}
+
+// In clear anybody can ask in the peer's name, and a flight is longer than the question. So each
+// answer has to wait twice as long as the one before, and a handshake of 30 seconds has fewer than
+// ten. Browsers ask after 50 ms for the first time, and twice as long later after each time.
+bool Session::may_answer_again(double now) const {
+  constexpr double kFirstWait = 40;
+  return now >= flight_left_at_ + std::ldexp(kFirstWait, static_cast<int>(answered_again_));
+}
+
+// A Finished is authentic, and OpenSSL answers it itself; twelve times, and then it would end the
+// session.
+bool Session::may_repeat_finished() const {
+  constexpr uint32_t kOften = 12;
+  return answered_again_ < kOften;
+}
+
+void Session::answer_again(double now) {
+  if (handshake_->flight.empty() || !may_answer_again(now)) return;
+  for (const MessageName& message : handshake_->flight_messages) note_message(true, true, message);
+  ++answered_again_;
+  flight_left_at_ = now;
+  transmit(handshake_->flight);
+}
+
+// ---- what all of it goes through ----
 
 void Session::transmit(const Flight& flight) {
   for (const auto& datagram : flight.datagrams({mtu_, max_fragment()}, next_number_out_)) {

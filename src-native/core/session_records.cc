@@ -137,10 +137,15 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
   }
   if (record.epoch != 0 && state_ == SessionState::kOpen &&
       (record.type == static_cast<uint8_t>(ContentType::kHandshake) ||
-       record.type == static_cast<uint8_t>(ContentType::kAlert)) &&
-      has_record_keys()) {
-    on_control_record(record, scratch, now);
-    return;
+       record.type == static_cast<uint8_t>(ContentType::kAlert))) {
+    if (has_record_keys()) {
+      on_control_record(record, scratch, now);
+      return;
+    }
+    // Of a suite without AEAD: a repeated Finished, or nothing that is of use.
+    if (record.type == static_cast<uint8_t>(ContentType::kHandshake) && !may_repeat_finished()) {
+      return;
+    }
   }
   if (record.type < static_cast<uint8_t>(ContentType::kChangeCipherSpec) ||
       record.type > application_data || (record.type == application_data && record.epoch == 0) ||
@@ -156,13 +161,14 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
     handshake_->heard_anything = true;
     if (record.epoch != 0) handshake_->heard_protected = true;
     if (handshake_->question) {
-      keep(record);
+      keep(record, now);
       return;
     }
     if (handshake_->hello) {
       FragmentView fragment;
       Bytes rest = record.fragment;
       if (!is_handshake_in_clear(record)) return;
+      comes_later(record);
       while (take_fragment(rest, fragment)) {
         const bool empty = fragment.body.size == 0 && fragment.message_length != 0;
         const char* complaint =
@@ -188,17 +194,22 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
 }
 
 // Until resume().
-void Session::keep(const RecordView& record) {
+void Session::keep(const RecordView& record, double now) {
   Handshake& handshake = *handshake_;
   if (is_handshake_in_clear(record)) {
     if (handshake.hello) return;  // until the hello is answered the peer can only repeat it
     Bytes rest = record.fragment;
     FragmentView fragment;
     bool repeated = true;
+    bool asks = false;
     while (take_fragment(rest, fragment)) {
       repeated = repeated && handshake.messages.was_taken(fragment.message_sequence);
+      asks = asks || asks_again(fragment);
     }
-    if (repeated) return;
+    if (repeated) {
+      if (asks && comes_later(record)) answer_again(now);
+      return;
+    }
   }
   if (!handshake.waiting.keep(record)) count<&TrafficStats::discardedRecords>();
 }
@@ -217,16 +228,19 @@ void Session::replay(const std::vector<std::vector<uint8_t>>& held, uint8_t* scr
 void Session::on_handshake_record(const RecordView& record, uint8_t* scratch, double now) {
   Bytes rest = record.fragment;
   FragmentView fragment;
+  const bool later = comes_later(record);
+  bool asks = false;
   while (take_fragment(rest, fragment)) {
     // RFC 5246 section 7.4.1.1: a client that negotiates already ignores it. It has no place in the
     // order of messages, because OpenSSL, which also makes servers, gives it none.
     if (fragment.type == static_cast<uint8_t>(HandshakeType::kHelloRequest)) continue;
     const MessageAssembly::Outcome outcome = handshake_->messages.add(record.version, fragment);
-    // The peer repeats its flight; OpenSSL has nothing to do with that. A HelloVerifyRequest that
-    // comes again, always with message_seq 0, ends here, too.
-    if (outcome == MessageAssembly::Outcome::kRepeated) continue;
+    // The peer repeats its flight; OpenSSL has nothing to do with that.
+    if (outcome == MessageAssembly::Outcome::kRepeated) asks = asks || asks_again(fragment);
     if (outcome == MessageAssembly::Outcome::kRefused) count<&TrafficStats::discardedRecords>();
   }
+  // What is repeated by the network alone has a number that is not new.
+  if (asks && later) answer_again(now);
   feed_messages(scratch, now);
 }
 
@@ -342,7 +356,7 @@ void Session::feed(const RecordView& record, uint8_t* scratch, double now) {
   size_t messages = 0;
   if (state_ == SessionState::kOpen) messages = read_messages(scratch);
   take_back();
-  send_flight();
+  send_flight(now);
 
   if (in_handshake) {
     if (handshake_ && record.epoch != 0 && is_handshake(record)) ++handshake_->undecrypted;

@@ -102,6 +102,7 @@ void Session::on_control_record(const RecordView& record, uint8_t* scratch, doub
   const bool warning = alert && message.size == 2 && message.data[0] == SSL3_AL_WARNING &&
                        message.data[1] != SSL_AD_CLOSE_NOTIFY;
   const bool finished = !alert && message.size != 0 && message.data[0] == SSL3_MT_FINISHED;
+  if (finished && !may_repeat_finished()) return;
   if (finished || (alert && !warning)) {
     feed(record, scratch, now);
     return;

@@ -1,16 +1,19 @@
 /**
  * Protects: that a flight which is sent again has the fragments that it had the first time, since some peers cannot
- * merge others; and that no datagram of a handshake is longer than `mtu`. In both roles.
+ * merge others; that no datagram of a handshake is longer than `mtu`; and that a peer that asks again is answered at
+ * once, however slow this side's own timer is. In both roles.
  */
 import { expect } from 'chai';
 import type { ConnectOptions, ServerOptions } from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
 import { converse } from '../helpers/exchange';
 import { closeEverything, dialTo, listen, next, portOf, type Pair } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 import { Relay, type Direction } from '../helpers/relay';
-import { readFragment, readRecords } from '../fault/support';
+import { HANDSHAKE, readFragment, readRecords, SERVER_HELLO, type WireRecord } from '../fault/support';
 
 const CERTIFICATE = 11;
+const CLIENT_KEY_EXCHANGE = 16;
 
 /** Options of both sides, which show certificates with names of so many letters. */
 async function mutual(letters: number, extraBytes = 0): Promise<{ server: ServerOptions; client: Partial<ConnectOptions> }> {
@@ -25,6 +28,9 @@ async function mutual(letters: number, extraBytes = 0): Promise<{ server: Server
 }
 
 const fragmentsOf = (datagram: Buffer) => readRecords(datagram).flatMap((record) => readFragment(record) ?? []);
+
+const hasFinished = (records: WireRecord[]): boolean =>
+  records.some(({ type, epoch }) => type === HANDSHAKE && epoch === 1);
 
 describe('flights over a path', () => {
   let relay: Relay | undefined;
@@ -96,6 +102,58 @@ describe('flights over a path', () => {
         expect(cuts.size).to.be.above(lengths.size);
       });
     }
+  }
+
+  const FAST = { retransmission: { initial: 50 } };
+  const SLOW = { retransmission: { initial: 20_000 } };
+
+  for (const [name, slow, lose] of [
+    ["a server's flight: the ClientHello comes again", 'server', (types) => types.includes(SERVER_HELLO)],
+    ["a client's flight: the server's comes again", 'client', (types) => types.includes(CLIENT_KEY_EXCHANGE)],
+    ["a server's last flight: the client's comes again", 'server', (_, records) => hasFinished(records)],
+  ] satisfies [string, 'server' | 'client', (types: number[], records: WireRecord[]) => boolean][]) {
+    it(`answered at once is a peer that asks again for ${name}`, async () => {
+      const { server, client } = await mutual(9);
+      let lost = 0;
+      const from = slow === 'server' ? 'toClient' : 'toServer';
+      const begun = performance.now();
+      const pair = await openThrough(
+        (datagram, way) => {
+          const types = fragmentsOf(datagram).map(({ type }) => type);
+          return way !== from || !lose(types, readRecords(datagram)) || ++lost > 1;
+        },
+        { ...server, ...(slow === 'server' ? SLOW : FAST) },
+        { ...client, ...(slow === 'client' ? SLOW : FAST) },
+      );
+      expect(performance.now() - begun).to.be.below(patience(2000));
+      expect(lost).to.be.least(2);
+      await converse(pair);
+      expect(pair[slow === 'server' ? 'peer' : 'client'].stats.retransmissions).to.be.least(1);
+    });
+  }
+
+  for (const slow of ['server', 'client'] as const) {
+    it(`answered at once is a peer that asks again for a ${slow}'s flight of a resumed session`, async () => {
+      const { server, client } = await mutual(9);
+      const first = await openThrough(() => true, server, client);
+      await converse(first);
+      const session = first.client.getSession();
+      expect(session).to.be.instanceOf(Buffer);
+      let lost = 0;
+      const from = slow === 'server' ? 'toClient' : 'toServer';
+      const ticketKeys = first.server.getTicketKeys();
+      const begun = performance.now();
+      const pair = await openThrough(
+        // Of either side it is the flight with the Finished.
+        (datagram, way) => way !== from || !hasFinished(readRecords(datagram)) || ++lost > 1,
+        { ...server, ticketKeys, ...(slow === 'server' ? SLOW : FAST) },
+        { ...client, session, ...(slow === 'client' ? SLOW : FAST) },
+      );
+      expect(pair.client.isSessionReused()).to.equal(true);
+      expect(performance.now() - begun).to.be.below(patience(2000));
+      expect(lost).to.be.least(2);
+      await converse(pair);
+    });
   }
 
   for (const mtu of [256, 1200]) {
