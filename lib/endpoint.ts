@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { AddressInfo } from 'node:net';
 
 import { census, type CountedEndpoint } from './census';
@@ -6,7 +7,7 @@ import { readDrops } from './drops';
 import { ioError } from './errors';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from './native';
 import { NativeUdpTransport, systemError } from './native-udp';
-import { NO_SLOT, outbox, RecordType, type RecordSink } from './outbox';
+import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from './outbox';
 import { sendBatch } from './send-batch';
 import type { DTLSSocket } from './socket';
 import { endpointStats, type EndpointStats } from './stats';
@@ -17,11 +18,11 @@ export interface SessionHandler {
   readonly peer: Peer;
   /** Its messages need not outlive the handlers that they are given to. */
   readonly borrowsMessages: boolean;
-  /** `type` is anything but TRANSMIT and PACKET. After CLOSE nothing comes any more. */
-  onRecord(type: number, a: number, b: number, bytes: Buffer): void;
+  /** `type` is anything but TRANSMIT and PACKET. After CLOSE nothing comes any more. False: nobody's code has run. */
+  onRecord(type: number, a: number, b: number, bytes: Buffer): boolean;
   /** The transport had an error that concerns this session's peer. */
   onTransportError(error: Error): void;
-  onDrain(): void;
+  onDrain(): boolean;
   /** Whose it is, for those who watch. */
   readonly socket: DTLSSocket;
 }
@@ -64,11 +65,12 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   #sessionCount = 0;
   #nextToken = 1;
   #congested = false;
+  // Its timer may be set in anybody's context (AsyncLocalStorage), and is not part of it.
+  readonly #context = new AsyncResource('DGRAM_DTLS_ENDPOINT');
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Infinity;
   #referenced = true;
   #closing = false;
-  #flushScheduled = false;
   #transportErrors = 0;
   #reportsDrops = false;
 
@@ -98,16 +100,19 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     });
     this.#id = id;
     this.#core = new native.Endpoint(outbox.native, id, this.#deadline);
-    this.#udp = transport instanceof NativeUdpTransport ? transport : undefined;
-    if (this.#udp === undefined) transport.start(this);
+    const udp = transport instanceof NativeUdpTransport ? transport : undefined;
+    this.#udp = udp;
+    if (udp === undefined) transport.start(this);
     else {
-      this.#udp.attach(
+      udp.attach(
         this.#core,
         () => {
           this.#noticeSubscribers();
         },
         () => {
-          this.flush();
+          this.#arm();
+          this.#sendNow(udp);
+          turns.wake();
         },
       );
     }
@@ -205,23 +210,36 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     this.#awaitingDrain.add(handler);
   }
 
-  /** To follow every call down: sends, delivers events, and keeps the timer. */
+  /** To follow every call down: sends, keeps the timer, and sees to it that events come when the caller has returned. */
   flush(): void {
     this.#arm();
     if (this.#udp !== undefined) this.#sendNow(this.#udp);
-    outbox.drain();
+    turns.soon();
   }
 
-  /** What one tick sends leaves together, at its end; a long queue at once. */
-  #sendSoon(udp: NativeUdpTransport): void {
-    if (udp.congested) this.#sendNow(udp);
-    if (this.#sendScheduled || (udp.idle && outbox.idle)) return;
-    this.#sendScheduled = true;
-    process.nextTick(() => {
-      this.#sendScheduled = false;
+  /**
+   * As `flush`, for calls that may be many: over the native socket what one tick sends leaves together at its end, as
+   * does what the handlers of one wake-up and their ticks send; a long queue leaves at once.
+   */
+  flushSoon(): void {
+    const udp = this.#udp;
+    if (udp === undefined) {
       this.flush();
-    });
+      return;
+    }
+    this.#arm();
+    if (udp.congested) this.#sendNow(udp);
+    if (!this.#sendScheduled && !udp.idle) {
+      this.#sendScheduled = true;
+      turns.later(this.#sendScheduledNow);
+    }
+    turns.soon();
   }
+
+  readonly #sendScheduledNow = (): void => {
+    this.#sendScheduled = false;
+    this.flush();
+  };
 
   #sendNow(udp: NativeUdpTransport): void {
     udp.flush();
@@ -232,33 +250,17 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     }
   }
 
-  /**
-   * As `flush`, for a call that the user made: a datagram leaves at once, but events wait until the call
-   * has returned, as they do everywhere in Node.
-   */
-  flushAfterCall(): void {
-    if (outbox.onlyTransmits) {
-      if (this.#udp === undefined) {
-        this.flush();
-        return;
-      }
-      this.#arm();
-      this.#sendSoon(this.#udp);
-      return;
-    }
-    this.#arm();
-    if (this.#flushScheduled) return;
-    this.#flushScheduled = true;
-    process.nextTick(() => {
-      this.#flushScheduled = false;
-      this.flush();
-    });
-  }
-
-  /** Sends now what calls have caused; their events come as with `flushAfterCall`. */
+  /** Sends now what calls have caused; their events come as with `flush`. */
   transmitNow(): void {
     this.#udp?.flush();
-    outbox.transmit();
+    outbox.prepare();
+  }
+
+  /** The same for a session that has just begun, and is told at once when the system refuses its first flight. */
+  transmitFirst(slot: number, generation: number): void {
+    this.transmitNow();
+    const errno = outbox.takeTransportError(this.#id, slot, generation);
+    if (errno !== 0) this.#onTransportError(slot, generation, errno);
   }
 
   /** No new sessions from now on. Those that are open live on; the last to go takes the transport along. */
@@ -282,12 +284,14 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     // The native socket still has to say what became of the last datagrams.
     if (this.#udp === undefined) outbox.unregister(this.#id);
     this.#transport.close(() => {
-      outbox.drain();
-      outbox.unregister(this.#id);
-      const unsent = ioError(Object.assign(new Error('the socket was closed'), { code: 'ECANCELED' }));
-      for (const callback of this.#sendCallbacks.values()) callback(unsent);
-      this.#sendCallbacks.clear();
-      done();
+      // The records of its last datagrams come first.
+      turns.afterwards(() => {
+        outbox.unregister(this.#id);
+        const unsent = ioError(Object.assign(new Error('the socket was closed'), { code: 'ECANCELED' }));
+        for (const callback of this.#sendCallbacks.values()) reportSent(callback, unsent);
+        this.#sendCallbacks.clear();
+        done();
+      });
     });
   }
 
@@ -317,7 +321,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     this.#congested = false;
     const waiting = [...this.#awaitingDrain];
     this.#awaitingDrain.clear();
-    for (const handler of waiting) handler.onDrain();
+    for (const handler of waiting) turns.add(() => handler.onDrain());
   }
 
   error(error: Error, peer?: Peer): void {
@@ -381,7 +385,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
       const typed = ioError(error instanceof Error ? error : new Error(String(error)), peer);
       process.nextTick(() => {
         this.error(typed, peer);
-        callback?.(typed);
+        if (callback !== undefined) reportSent(callback, typed);
       });
     }
   }
@@ -393,32 +397,33 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     a: number,
     b: number,
     record: number,
-  ): void {
+  ): boolean {
     if (type === RecordType.Sent) {
       const callback = this.#sendCallbacks.get(a);
       this.#sendCallbacks.delete(a);
-      callback?.(b === 0 ? null : ioError(systemError(b, 'send')));
-      return;
+      if (callback === undefined) return false;
+      callback(b === 0 ? null : ioError(systemError(b, 'send')));
+      return true;
     }
     if (type === RecordType.TransportError) {
       this.#onTransportError(slot, generation, a);
-      return;
+      return true;
     }
     if (type === RecordType.Dropped) {
       this.#onDropped(slot, generation, a, b, outbox.bytes(record));
-      return;
+      return false;
     }
     if (slot === NO_SLOT) {
       const peer = this.#peerAt(a);
       if (peer !== undefined) this.#server?.onPacket(outbox.bytes(record), peer);
-      return;
+      return true;
     }
     const entry = this.#sessions[slot];
     // Written for a session whose slot has been released since.
-    if (entry?.generation !== generation) return;
+    if (entry?.generation !== generation) return false;
     const { handler } = entry;
     const borrowed = type === RecordType.Message && handler.borrowsMessages;
-    handler.onRecord(type, a, b, borrowed ? outbox.borrow(record) : outbox.bytes(record));
+    return handler.onRecord(type, a, b, borrowed ? outbox.borrow(record) : outbox.bytes(record));
   }
 
   #peerAt(index: number): Peer | undefined {
@@ -482,8 +487,18 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
       this.#timerAt = Infinity;
       if (this.#closing) return;
       this.core.advance();
-      this.flush();
+      this.#context.runInAsyncScope(() => {
+        this.flush();
+      });
     });
     if (!this.#referenced) read.unref();
   };
+}
+
+/** The callback of a `send` has a turn of its own, as any event. */
+function reportSent(callback: (error: Error | null) => void, error: Error): void {
+  turns.add(() => {
+    callback(error);
+    return true;
+  });
 }

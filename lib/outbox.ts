@@ -1,5 +1,6 @@
 import { Copies } from './copies';
 import { native, type NativeOutbox } from './native';
+import { Turns, type EventSource, type Step } from './turns';
 
 /** As RecordType in src-native/core/outbox.h. */
 export const RecordType = {
@@ -47,7 +48,10 @@ export interface RecordSink {
     token: number,
     datagram: Buffer,
   ): void;
-  /** Anything else; may run the user's code. Its bytes: `outbox.bytes(record)`, or `outbox.borrow(record)`. */
+  /**
+   * Anything else; may run the user's code, and returns whether it did. Its bytes: `outbox.bytes(record)`, or
+   * `outbox.borrow(record)`.
+   */
   dispatch(
     type: number,
     slot: number,
@@ -55,7 +59,7 @@ export interface RecordSink {
     a: number,
     b: number,
     record: number,
-  ): void;
+  ): boolean;
 }
 
 /** In place of the type of a record that has been dealt with early. */
@@ -66,16 +70,16 @@ const ARENA_BYTES = 1 << 20;
 const NO_BYTES = Buffer.alloc(0);
 
 /**
- * Drains what native code wrote, for all endpoints of this thread. Records are taken in passes: datagrams
- * leave first, then events run. A handler that calls down again appends records for the next pass; only the
- * outermost drain empties the memory.
+ * What native code wrote, for all endpoints of this thread. Records are taken in passes: datagrams leave first, then
+ * the others become events, one after the other ({@link Turns}). A handler that calls down again appends records for
+ * the next pass. The memory is emptied when all of them have been delivered.
  *
  * Native code writes to the arena whenever it is called, so nobody else ever sees that: whoever was given a piece
  * of it could transfer all of it away, and native code would write to freed memory. What goes out is a copy, in
  * memory that only JavaScript writes to. The arena stays as it is until the pass is over, so that a copy that somebody
  * has detached all the same is made again for the next one who asks.
  */
-class Outbox {
+class Outbox implements EventSource {
   readonly #control = new Uint32Array(2);
   readonly #records = new Uint32Array(RECORDS * WORDS);
   readonly #arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
@@ -84,13 +88,14 @@ class Outbox {
   #sinkId = 0;
   #sinkFound: RecordSink | undefined;
   #nextEndpoint = 1;
-  #draining = false;
   // The pass under way. It outlives a handler that throws, so that nobody else's records are lost.
   #next = 0;
   #end = 0;
   readonly #kept = new Copies(this.#arena, false);
   readonly #lent = new Copies(this.#arena, true);
-  #afterPass: (() => void)[] = [];
+  readonly #afterPass: Step[] = [];
+  // Up to here sessions have begun and datagrams have left.
+  #prepared = 0;
 
   readonly native: NativeOutbox = new native.Outbox(this.#control, this.#records, this.#arena);
 
@@ -112,90 +117,55 @@ class Outbox {
     return this.#sinkFound;
   }
 
-  /** To be called after every call into native code that may have written records. */
-  drain(): void {
-    if (this.#draining || this.#control[0] === 0) return;
-    this.#draining = true;
-    let finished = false;
-    try {
-      do {
-        this.#dispatchPass();
-      } while (this.#beginPass());
-      finished = true;
-    } finally {
-      this.#draining = false;
-      // A handler threw: that is its error to report, and the rest goes on in a turn of its own.
-      if (!finished) {
-        process.nextTick(() => {
-          this.drain();
-        });
+  get waiting(): number {
+    return (this.#control[0] ?? 0) - this.#next;
+  }
+
+  ready(): boolean {
+    for (;;) {
+      while (this.#next < this.#end) {
+        const type = this.#word(this.#next, 0);
+        if (type !== DONE) return true;
+        this.#next += 1;
       }
+      if (this.#afterPass.length > 0) return true;
+      if (this.#control[0] === 0 || !this.#beginPass()) return false;
     }
+  }
+
+  deliver(): boolean {
+    if (this.#next === this.#end) return this.#afterPass.shift()?.() ?? false;
+    const record = this.#next++;
+    const sink = this.#sink(this.#word(record, 1));
+    if (sink === undefined) return false;
+    return sink.dispatch(
+      this.#word(record, 0),
+      this.#word(record, 2),
+      this.#word(record, 3),
+      this.#word(record, 4),
+      this.#word(record, 5),
+      record,
+    );
   }
 
   /**
-   * Sends the datagrams that the last calls have caused, ahead of the events among them: for a caller
-   * that is about to close the socket they leave by. What has spilled over into native memory stays.
+   * Lets sessions begin and datagrams leave, ahead of the events among them: nobody's code runs. What has spilled
+   * over into native memory stays until the rest has been delivered.
    */
-  transmit(): void {
-    const count = this.#control[0] ?? 0;
-    for (let record = this.#end; record < count; ++record) {
-      if (this.#word(record, 0) !== RecordType.Transmit) continue;
-      const offset = this.#word(record, 6);
-      const datagram = Buffer.from(this.#arena.subarray(offset, offset + this.#word(record, 7)));
-      this.#records[record * WORDS] = DONE;
-      this.#sink(this.#word(record, 1))?.transmit(
-        this.#word(record, 2),
-        this.#word(record, 3),
-        this.#word(record, 4),
-        this.#word(record, 5),
-        datagram,
-      );
-    }
-  }
-
-  /** No record is waiting or being handled. */
-  get idle(): boolean {
-    return !this.#draining && this.#control[0] === 0;
-  }
-
-  /** Whether a drain would only send: no event, no code of the user's. */
-  get onlyTransmits(): boolean {
-    if (this.#next !== this.#end) return false;
-    const count = this.#control[0] ?? 0;
-    for (let record = this.#end; record < count; ++record) {
-      if (this.#word(record, 0) !== RecordType.Transmit) return false;
-    }
-    return true;
-  }
-
-  #word(record: number, word: number): number {
-    return this.#records[record * WORDS + word] ?? 0;
-  }
-
-  /** Takes the new records and sends their datagrams. False: nothing is left. */
-  #beginPass(): boolean {
-    let count = this.#control[0] ?? 0;
-    if (count === this.#end) {
-      this.native.reset();
-      this.#next = this.#end = 0;
-      count = this.#control[0] ?? 0;
-      if (count === 0) return false;
-    }
-    const [start, end] = [this.#word(this.#end, 6), this.#control[1] ?? 0];
-    this.#kept.begin(start, end);
-    this.#lent.begin(start, end);
-    this.#next = this.#end;
-    this.#end = count;
-    for (let record = this.#next; record < count; ++record) {
+  prepare(): void {
+    while (this.#prepared < (this.#control[0] ?? 0)) {
+      // A transport may deliver at once, and come back here.
+      const record = this.#prepared++;
       const type = this.#word(record, 0);
       if (type === RecordType.Transmit) {
+        this.#records[record * WORDS] = DONE;
+        const offset = this.#word(record, 6);
         this.#sink(this.#word(record, 1))?.transmit(
           this.#word(record, 2),
           this.#word(record, 3),
           this.#word(record, 4),
           this.#word(record, 5),
-          this.bytes(record),
+          Buffer.from(this.#arena.subarray(offset, offset + this.#word(record, 7))),
         );
       } else if (type === RecordType.Open) {
         this.#sink(this.#word(record, 1))?.open(
@@ -205,32 +175,53 @@ class Outbox {
         );
       }
     }
+  }
+
+  /** Takes a TRANSPORT_ERROR of that session's out of what has yet to become events: its number, or 0. */
+  takeTransportError(endpoint: number, slot: number, generation: number): number {
+    for (let record = this.#end; record < this.#prepared; ++record) {
+      const found =
+        this.#word(record, 0) === RecordType.TransportError &&
+        this.#word(record, 1) === endpoint &&
+        this.#word(record, 2) === slot &&
+        this.#word(record, 3) === generation;
+      if (!found) continue;
+      this.#records[record * WORDS] = DONE;
+      return this.#word(record, 4);
+    }
+    return 0;
+  }
+
+  /** No record is waiting or being handled. */
+  get idle(): boolean {
+    return this.#control[0] === 0;
+  }
+
+  #word(record: number, word: number): number {
+    return this.#records[record * WORDS + word] ?? 0;
+  }
+
+  /** Takes the new records. False: nothing is left. */
+  #beginPass(): boolean {
+    let count = this.#control[0] ?? 0;
+    if (count === this.#end) {
+      this.native.reset();
+      this.#next = this.#end = this.#prepared = 0;
+      count = this.#control[0] ?? 0;
+      if (count === 0) return false;
+    }
+    const [start, end] = [this.#word(this.#end, 6), this.#control[1] ?? 0];
+    this.#kept.begin(start, end);
+    this.#lent.begin(start, end);
+    this.#next = this.#end;
+    this.#end = count;
+    this.prepare();
     return true;
   }
 
-  #dispatchPass(): void {
-    while (this.#next < this.#end) {
-      const record = this.#next++;
-      const type: number = this.#word(record, 0);
-      if (type === RecordType.Transmit || type === DONE) continue;
-      this.#sink(this.#word(record, 1))?.dispatch(
-        type,
-        this.#word(record, 2),
-        this.#word(record, 3),
-        this.#word(record, 4),
-        this.#word(record, 5),
-        record,
-      );
-    }
-    const after = this.#afterPass;
-    if (after.length === 0) return;
-    this.#afterPass = [];
-    for (const call of after) call();
-  }
-
-  /** Calls back once when all records of the present pass have been handled. */
-  afterPass(call: () => void): void {
-    this.#afterPass.push(call);
+  /** An event for when all records of the present pass have been delivered. */
+  afterPass(step: Step): void {
+    this.#afterPass.push(step);
   }
 
   /** The bytes of a record that is being dispatched, to be kept by whoever asks for them. */
@@ -246,3 +237,6 @@ class Outbox {
 }
 
 export const outbox = new Outbox();
+
+/** In which what is in the outbox, and what follows from it, is delivered. */
+export const turns = new Turns(outbox);

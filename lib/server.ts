@@ -10,6 +10,7 @@ import { bindPlace, checkPlaceOf, readListen, type ListenOptions } from './liste
 import type { NativeSessionPolicy } from './native';
 import { askOcsp, type OcspQuestion } from './ocsp';
 import type { NamedServerOptions, ServerOptions } from './options';
+import { turns } from './outbox';
 import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from './reload';
 import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from './resolve/server';
 import { checkTicketKeys, type ResumeSessionCallback } from './resumption';
@@ -80,7 +81,7 @@ export class DTLSServer
 
   /** Sessions there are, those in the handshake included. */
   get sessions(): IterableIterator<DTLSSocket> {
-    return this.#sockets.values();
+    return livingOf(this.#sockets);
   }
 
   /** Counters of this server; they stay readable after it has closed. */
@@ -263,7 +264,7 @@ export class DTLSServer
 
   /** How many sessions there are, those in the handshake included. */
   getConnections(callback: (error: Error | null, count: number) => void): this {
-    process.nextTick(callback, null, this.#sockets.size);
+    process.nextTick(callback, null, [...this.sessions].length);
     return this;
   }
 
@@ -317,8 +318,11 @@ export class DTLSServer
     if (this.#state !== 'binding') {
       this.#state = 'closed';
       const unwanted = make();
-      if (key === undefined) unwanted.close(() => this.emit('close'));
-      else this.emit('close');
+      const closed = (): void => {
+        turns.add(() => this.emit('close'));
+      };
+      if (key === undefined) unwanted.close(closed);
+      else closed();
       return;
     }
     const endpoint = Endpoint.over(make, key);
@@ -357,7 +361,7 @@ export class DTLSServer
     this.#state = 'closed';
     this.#finalStats = endpoint.stats();
     endpoint.leave(() => {
-      this.emit('close');
+      turns.add(() => this.emit('close'));
     });
   }
 
@@ -433,8 +437,8 @@ export class DTLSServer
   }
 
   /** @internal */
-  onSecure(socket: DTLSSocket): void {
-    this.emit('secureConnection', socket);
+  onSecure(socket: DTLSSocket): boolean {
+    return this.emit('secureConnection', socket);
   }
 
   /** @internal */
@@ -447,14 +451,19 @@ export class DTLSServer
   }
 
   /** @internal */
-  onKeylog(line: Buffer, socket: DTLSSocket): void {
-    this.emit('keylog', line, socket);
+  onKeylog(line: Buffer, socket: DTLSSocket): boolean {
+    return this.emit('keylog', line, socket);
   }
 
   /** @internal */
-  onConnection(socket: DTLSSocket): void {
-    this.emit('connection', socket);
+  onConnection(socket: DTLSSocket): boolean {
+    return this.emit('connection', socket);
   }
+}
+
+/** Not those that have yet to emit `close`, and are over. */
+function* livingOf(sockets: Iterable<DTLSSocket>): Generator<DTLSSocket> {
+  for (const socket of sockets) if (socket.readyState !== 'closed') yield socket;
 }
 
 /**

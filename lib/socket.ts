@@ -23,7 +23,7 @@ import {
 import { logKeys } from './keylog';
 import { readableIdentity } from './lookups';
 import { MAX_MESSAGE, MIN_MTU } from './options';
-import { outbox, RecordType } from './outbox';
+import { outbox, RecordType, turns } from './outbox';
 import type { ResolvedConnect } from './resolve/connect';
 import type { ResolvedSession } from './resolve/session';
 import { CoreSession } from './session/core-session';
@@ -43,6 +43,7 @@ import { readAlert, readHandshake, type DTLSSocketEvents, type ReadyState } from
 import type { SrtpKeys } from './srtp';
 import { noTraffic, type TrafficStats } from './stats';
 import type { Peer } from './transport';
+import type { Step } from './turns';
 import { bytes, integer, wrongType } from './validate';
 import { readableOf, webStreams, type WebStreamOptions, type WebStreams } from './web-streams';
 
@@ -75,7 +76,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   #peer: Peer | undefined;
   #state: ReadyState = 'opening';
   #destroyed = false;
-  #closeEmitted = false;
+  #finished = false;
   // What close() and destroy() decided before the session's last record came.
   #failure: DTLSError | undefined;
   #result: HandshakeResult | undefined;
@@ -532,67 +533,63 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       return;
     }
     if (!this.#referenced) endpoint.unref();
+    endpoint.transmitFirst(this.#session.slot, this.#session.generation);
     endpoint.flush();
   }
 
   // ---- @internal: what the endpoint brings ----
 
   /** @internal */
-  onRecord(type: number, a: number, b: number, data: Buffer): void {
+  onRecord(type: number, a: number, b: number, data: Buffer): boolean {
     if (type === RecordType.Close) {
       this.#onClose(readCloseRecord(a, b, data.toString()));
-      return;
+      return false;
     }
-    if (this.#destroyed) return;
+    if (this.#destroyed) return false;
     switch (type) {
       case RecordType.Open:
         this.#report.started('server', this.peer, this.#owner?.sessionOptions.qlogDir);
-        this.#owner?.onConnection(this);
-        return;
+        return this.#owner?.onConnection(this) ?? false;
       case RecordType.Message:
         this.#idle?.touch();
-        this.#onMessage(this.#copyMessages ? ownCopy(data) : data);
-        return;
+        return this.#onMessage(this.#copyMessages ? ownCopy(data) : data);
       case RecordType.Handshake: {
         const event = readHandshake(a, b);
         this.#report.handshakeMessage(event);
-        this.emit('handshake', event);
-        return;
+        return this.emit('handshake', event);
       }
       case RecordType.Alert: {
         const event = readAlert(a);
         this.#report.alert(event);
-        this.emit('alert', event);
-        return;
+        return this.emit('alert', event);
       }
       case RecordType.Secure:
         this.#onSecure(a, b, data);
-        return;
+        return false;
       case RecordType.Session: {
-        if (this.listenerCount('session') === 0) return;
+        if (this.listenerCount('session') === 0) return false;
         const session = this.getSession();
-        if (session !== undefined) this.emit('session', session);
-        return;
+        return session !== undefined && this.emit('session', session);
       }
       case RecordType.Lookup:
         if (this.#session !== undefined) (this.#server ?? this.#client)?.ask(this.#session, a, data);
-        return;
+        return true;
       case RecordType.Heartbeat: {
         const event = this.#heartbeats?.onRecord(a, b, data) ?? heartbeatEvent(a, b, data);
-        if (event === undefined) return;
-        this.#report.heartbeat(event);
-        this.emit('heartbeat', event);
-        return;
+        if (event !== undefined) {
+          this.#report.heartbeat(event);
+          this.emit('heartbeat', event);
+        }
+        return true; // whoever awaits its answer goes on
       }
       case RecordType.Keylog: {
         const line = Buffer.concat([data, Buffer.from('\n')]);
         logKeys(line);
-        this.emit('keylog', line);
-        this.#owner?.onKeylog(line, this);
-        return;
+        turns.add(() => this.#owner?.onKeylog(line, this) ?? false);
+        return this.emit('keylog', line);
       }
       default:
-        return;
+        return false;
     }
   }
 
@@ -605,10 +602,10 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
 
   /** @internal */
-  onDrain(): void {
-    if (!this.#needDrain || this.#state !== 'open') return;
+  onDrain(): boolean {
+    if (!this.#needDrain || this.#state !== 'open') return false;
     this.#needDrain = false;
-    this.emit('drain');
+    return this.emit('drain');
   }
 
   #onSecure(what: number, verifyResult: number, alpnProtocol: Buffer): void {
@@ -628,37 +625,42 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
         else this.#write(session, message, callback);
       }
     }
-    this.emit('secureConnect');
-    // A handler may have ended it.
-    if ((this.#state as ReadyState) !== 'open') return;
-    this.#owner?.onSecure(this);
-    if (this.#needDrain && session?.endpoint.congested === false) this.onDrain();
+    // A handler of one may end it before the next.
+    const whileOpen = (step: Step): void => {
+      turns.add(() => this.#state === 'open' && step());
+    };
+    whileOpen(() => this.emit('secureConnect'));
+    whileOpen(() => this.#owner?.onSecure(this) ?? false);
+    whileOpen(() => session?.endpoint.congested === false && this.onDrain());
   }
 
   #onClose(record: CloseRecord): void {
-    const session = this.#session;
-    this.#finalStats = session?.stats();
-    let error = this.#failure;
-    // ERR_DTLS_REPLACED is how a session ends when its peer has restarted: nobody's error.
-    if (error === undefined && !this.#destroyed && record.kind !== 0) {
-      error = closeError(record, this.#peer, this.#cause);
-    }
-    this.#finish(error, record.completedHandshake);
-    session?.release();
-  }
-
-  #onMessage(message: Buffer): void {
-    if (this.listenerCount('messages') === 0) {
-      this.emit('message', message, this.peer);
-      return;
-    }
-    if (this.#batch.push(message) > 1) return;
-    outbox.afterPass(() => {
-      const messages = this.#batch;
-      this.#batch = [];
-      if (!this.#destroyed) this.emit('messages', messages, this.peer);
+    // What came before it in the same pass.
+    if (this.#batch.length > 0) turns.add(this.#deliverBatch);
+    turns.add(() => {
+      const session = this.#session;
+      this.#finalStats = session?.stats();
+      let error = this.#failure;
+      // ERR_DTLS_REPLACED is how a session ends when its peer has restarted: nobody's error.
+      if (error === undefined && !this.#destroyed && record.kind !== 0) {
+        error = closeError(record, this.#peer, this.#cause);
+      }
+      this.#finish(error, record.completedHandshake);
+      return false;
     });
   }
+
+  #onMessage(message: Buffer): boolean {
+    if (this.listenerCount('messages') === 0) return this.emit('message', message, this.peer);
+    if (this.#batch.push(message) === 1) outbox.afterPass(this.#deliverBatch);
+    return false;
+  }
+
+  readonly #deliverBatch = (): boolean => {
+    const messages = this.#batch;
+    this.#batch = [];
+    return messages.length > 0 && !this.#destroyed && this.emit('messages', messages, this.peer);
+  };
 
   /** What a callback of the user's threw, or `checkServerIdentity` returned. */
   get #cause(): Error | undefined {
@@ -686,7 +688,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     const outcome = session.endpoint.send(session.slot, session.generation, message, callback);
     if (outcome !== 0) return this.#refuse(notOpen('send'), callback);
     this.#idle?.touch();
-    session.endpoint.flushAfterCall();
+    session.endpoint.flushSoon();
     if (!session.endpoint.congested) return true;
     this.#needDrain = true;
     session.endpoint.awaitDrain(this);
@@ -727,8 +729,8 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
 
   #finish(error: DTLSError | undefined, completedHandshake: boolean): void {
-    if (this.#closeEmitted) return;
-    this.#closeEmitted = true;
+    if (this.#finished) return;
+    this.#finished = true;
     this.#state = 'closed';
     this.#idle?.set(0);
     if (error !== undefined && !completedHandshake) this.#report.failed(error);
@@ -737,20 +739,23 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     for (const { callback } of this.#early.take()) {
       if (callback !== undefined) process.nextTick(callback, error ?? notOpen('send'));
     }
-    try {
-      if (error !== undefined && !this.#silenced(error, completedHandshake)) {
-        this.emit('error', error);
-      }
-    } finally {
+    if (error !== undefined) turns.add(() => this.#tell(error, completedHandshake));
+    turns.add(() => {
       this.#destroyed = true;
       this.#owner?.onClose(this);
-      this.emit('close', error !== undefined);
-    }
+      try {
+        return this.emit('close', error !== undefined);
+      } finally {
+        this.#session?.release();
+      }
+    });
   }
 
-  #silenced(error: DTLSError, completedHandshake: boolean): boolean {
-    if (error.code === 'ERR_DTLS_REPLACED' && this.listenerCount('error') === 0) return true;
-    return this.#owner?.onFailure(this, error, completedHandshake) ?? false;
+  /** An error is the server's event, or the socket's. */
+  #tell(error: DTLSError, completedHandshake: boolean): boolean {
+    if (error.code === 'ERR_DTLS_REPLACED' && this.listenerCount('error') === 0) return false;
+    if (this.#owner?.onFailure(this, error, completedHandshake) === true) return true;
+    return this.emit('error', error);
   }
 
   get #local(): AddressInfo | undefined {

@@ -6,6 +6,7 @@ import { DTLSError } from '../errors';
 import { copyOf, sizeOf } from '../memory';
 import { errnoOf } from '../native-udp';
 import { MAX_MESSAGE } from '../options';
+import { turns } from '../outbox';
 import { tooBig } from '../session/messages';
 import type { DTLSSocket } from '../socket';
 import type { Peer } from '../transport';
@@ -26,7 +27,8 @@ export interface AssociationOwner {
   /** Begins a handshake; the session, or why there is none, comes later or at once. */
   dial(association: Association, hostname: string | undefined): void;
   onMessage(message: Buffer, session: DTLSSocket, identity: string | Buffer | null): void;
-  onSecure(session: DTLSSocket): void;
+  /** False: nobody listens. */
+  onSecure(session: DTLSSocket): boolean;
   onPeerError(error: Error, peer: Peer): void;
   /** As `onPeerError`, in the next tick. */
   later(error: Error, peer: Peer): void;
@@ -120,20 +122,29 @@ export class Association {
       this.#checkIdentity = verified?.check;
       this.#anyName = verified?.any ?? false;
       this.#flush(session);
-      this.#owner.onSecure(session);
+      turns.add(() => this.#owner.onSecure(session));
     });
     let identity: string | Buffer | null = null;
     session.on('message', (message) => {
       this.#owner.onMessage(message, session, identity);
     });
     session.on('error', (error) => {
-      this.failed(error);
+      this.lost(session, error);
     });
     session.on('close', () => {
-      this.#inTheMaking.delete(session);
-      if (this.#session === session) this.#session = undefined;
-      this.#settle();
+      this.lost(session);
     });
+  }
+
+  /** A session is over. It may be heard of twice, and whoever sends after the first time begins a new one. */
+  lost(session: DTLSSocket, error?: Error): void {
+    const known = this.#inTheMaking.delete(session) || this.#session === session;
+    if (this.#session === session) this.#session = undefined;
+    try {
+      if (error !== undefined) this.failed(error);
+    } finally {
+      if (known) this.#settle();
+    }
   }
 
   /** A handshake failed, or an open session did. */

@@ -58,7 +58,7 @@ export class Peers {
       onMessage: host.onMessage.bind(host),
       onSecure: (session) => {
         this.#remember(session.peer);
-        host.onSecure(session);
+        return host.onSecure(session);
       },
       onPeerError: host.onPeerError.bind(host),
       later: this.#later.bind(this),
@@ -171,7 +171,7 @@ export class Peers {
     });
     server.on('dtlsClientError', (error, session) => {
       const { address, port, family } = session.peer;
-      this.find({ address: spelling(address), port, family })?.failed(error);
+      this.find({ address: spelling(address), port, family })?.lost(session, error);
     });
     server.on('keylog', this.#host.onKeylog);
     server.on('error', this.#host.onServerError);
@@ -240,6 +240,7 @@ export class Peers {
     });
     if (!this.#host.referenced()) session.unref();
     session.once('secureConnect', settled);
+    session.once('error', settled);
     session.once('close', settled);
     association.adopt(session, {
       hostname: servername === '' ? undefined : servername,

@@ -5,6 +5,7 @@ import { Endpoint } from '../endpoint';
 import { DTLSError, ioError } from '../errors';
 import { copyOf } from '../memory';
 import { invalidArgType, invalidArgValue, plain } from '../node-errors';
+import { turns } from '../outbox';
 import type { DTLSSocket } from '../socket';
 import { noEndpointStats, type EndpointStats } from '../stats';
 import { errnoOf, systemError, type NativeUdpTransport } from '../native-udp';
@@ -281,7 +282,7 @@ export class SecureDgramSocket extends BaseSocket {
     if (this.#udp !== undefined) {
       if (this.#peers.server === undefined) endpoint?.leave(() => undefined);
       this.#udp.shut();
-      endpoint?.flushAfterCall();
+      endpoint?.flushSoon();
     }
     return super.close(callback);
   }
@@ -438,8 +439,8 @@ export class SecureDgramSocket extends BaseSocket {
     if (!this.#closed) super.emit('message', message, infoOf(message, session, identity));
   }
 
-  #onSecure(session: DTLSSocket): void {
-    if (!this.#closed) super.emit('secureConnection', session);
+  #onSecure(session: DTLSSocket): boolean {
+    return !this.#closed && super.emit('secureConnection', session);
   }
 
   #onPeerError(error: Error, peer: Peer): void {
@@ -447,7 +448,9 @@ export class SecureDgramSocket extends BaseSocket {
     super.emit('peerError', error, peer);
     // dgram's own socket emits it before the session hears.
     const refused = error instanceof DTLSError && error.category === 'io';
-    if (this.#udp !== undefined && this.#connectedTo !== undefined && refused) super.emit('error', error);
+    if (this.#udp !== undefined && this.#connectedTo !== undefined && refused) {
+      turns.add(() => !this.#closed && super.emit('error', error));
+    }
   }
 
   // ---- the wire ----

@@ -221,7 +221,8 @@ export class DTLSSession {
   // ---- state; what belongs to the connection is gone with it ----
 
   get destroyed(): boolean {
-    return this.#destroyed;
+    const { readyState } = this.#socket;
+    return this.#destroyed || readyState === 'closing' || readyState === 'closed';
   }
   get endpoint(): DTLSEndpoint {
     return this.#endpoint;

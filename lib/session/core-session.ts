@@ -97,18 +97,18 @@ export class CoreSession {
   heartbeat(payload: Uint8Array, padding: number, timeout: number, retries: number): number {
     const { slot, generation } = this;
     const outcome = this.#core.heartbeat(slot, generation, payload, padding, timeout, retries);
-    this.endpoint.flushAfterCall();
+    this.endpoint.flushSoon();
     return outcome;
   }
   /** Client: what the server stapled is bad, and an alert says so (RFC 6066 section 8). */
   refuseStaple(): void {
     this.#core.answerOcsp(this.slot, this.generation, true, undefined);
-    this.endpoint.flushAfterCall();
+    this.endpoint.flushSoon();
   }
   /** `notify`: with close_notify. */
   close(notify: boolean): void {
     this.#core.close(this.slot, this.generation, notify);
-    this.endpoint.flushAfterCall();
+    this.endpoint.flushSoon();
   }
 
   // ---- what follows from a record ----
@@ -116,7 +116,7 @@ export class CoreSession {
   /** Calls down, and sees to what that causes: the answers to what a handshake asked. */
   answer(call: (core: NativeEndpoint, slot: number, generation: number) => void): void {
     call(this.#core, this.slot, this.generation);
-    this.endpoint.flush();
+    this.endpoint.flushSoon();
   }
   /** The CLOSE record has been seen. */
   release(): void {

@@ -190,13 +190,22 @@ void UdpWrap::on_poll(int status, int events) {
   }
   if (socket_) send_queued();
   endpoint_->publish_deadline();
-  wake_.MakeCallback(env.Global(), {}, *context_);
-  // A handler of the user's has thrown: as from any event, it is for 'uncaughtException'.
-  if (env.IsExceptionPending()) {
+  wake_up(env);
+}
+
+// A handler or a tick of the user's that throws ends the call, and what is left in the outbox needs
+// another one. Its error is reported while the callback is still open: Node then forgets the tick
+// that it was in, which at the end of the callback it would take for a broken stack, and abort.
+void UdpWrap::wake_up(Napi::Env env) {
+  const Napi::CallbackScope callback(env, *context_);
+  bool threw = false;
+  do {
+    wake_.Call({});
     napi_value thrown = nullptr;
-    napi_get_and_clear_last_exception(env, &thrown);
-    napi_fatal_exception(env, thrown);
-  }
+    threw = env.IsExceptionPending() &&
+            napi_get_and_clear_last_exception(env, &thrown) == napi_ok &&
+            napi_fatal_exception(env, thrown) == napi_ok;
+  } while (threw && !wake_.IsEmpty() && !outbox_->outbox().empty());
 }
 
 void UdpWrap::receive_some() {

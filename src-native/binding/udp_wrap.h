@@ -58,6 +58,7 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   void share_queued(const Napi::Value& value);
   void publish_queued();
   void on_poll(int status, int events);
+  void wake_up(Napi::Env env);
   void receive_some();
   void send_queued();
   void poll();
