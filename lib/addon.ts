@@ -4,6 +4,8 @@ import path from 'node:path';
 import bindings from 'bindings';
 
 import { DTLSError } from './dtls-error';
+import { page } from './manual';
+import { addonInExecutable } from './single-executable';
 
 const platform = `${process.platform}-${process.arch}`;
 
@@ -29,17 +31,39 @@ function libc(): string {
 const prebuilt = (): string =>
   process.platform === 'linux' ? `dgram-dtls.${libc()}.node` : 'dgram-dtls.node';
 
-function hintFor(message: string): string {
-  const { electron, bun } = process.versions;
-  const runtime = electron !== undefined ? 'Electron' : bun !== undefined ? 'Bun' : undefined;
-  if (runtime !== undefined || /undefined symbol|procedure could not be found/.test(message)) {
-    const where = runtime ?? 'this Node';
-    return `The prebuilt binary uses the OpenSSL inside Node, which ${where} does not offer: compile with OPENSSL_ROOT set, see docs/installing.md.`;
+const more = `More: ${page('installing')}`;
+
+function hintFor(message: string, code: unknown): string {
+  if (code === 'ERR_DLOPEN_DISABLED') {
+    return `Node was told to load no addons: start it with '--allow-addons' beside '--permission', and without '--no-addons'. ${more}`;
+  }
+  const { electron } = process.versions;
+  if (electron !== undefined || /undefined symbol|procedure could not be found/.test(message)) {
+    const where = electron === undefined ? 'this Node' : 'Electron';
+    return `The prebuilt binary uses the OpenSSL inside Node, which ${where} does not offer: compile with OPENSSL_ROOT set. ${more}`;
   }
   if (message.includes('Could not locate')) {
-    return "No prebuilt binary is for this platform and nothing was compiled (install scripts may have been skipped): run 'npm rebuild dgram-dtls'. In a bundle, keep 'dgram-dtls' external. See docs/installing.md.";
+    return `No prebuilt binary is for this platform and nothing was compiled (install scripts may have been skipped): run 'npm rebuild dgram-dtls'. In a bundle, keep 'dgram-dtls' external. ${more}`;
   }
-  return "The binary does not fit this system: compile one with 'npm rebuild dgram-dtls --build-from-source', see docs/installing.md.";
+  return `The binary does not fit this system: compile one with 'npm rebuild dgram-dtls --build-from-source'. ${more}`;
+}
+
+const failure = (message: string, hint: string, cause?: unknown): DTLSError =>
+  new DTLSError(message, { code: 'ERR_DTLS_ADDON', category: 'usage', hint, cause });
+
+/** Those that have Node-API and no OpenSSL or event loop of Node's: they do not fail but crash. */
+function refuseOtherRuntimes(): void {
+  const { bun, deno } = process.versions;
+  const runtime = bun !== undefined ? 'Bun' : deno !== undefined ? 'Deno' : undefined;
+  if (runtime === undefined) return;
+  throw failure(`dgram-dtls does not run on ${runtime}`, `Run this program with Node.js 20 or later. ${more}`);
+}
+
+/** Not by `require`: in a single executable that has Node's own modules and no files. */
+function open(file: string): unknown {
+  const module = { exports: {} };
+  process.dlopen(module, file);
+  return module.exports;
 }
 
 /**
@@ -51,9 +75,11 @@ function hintFor(message: string): string {
 export function loadAddon(root = path.join(__dirname, '..')): unknown {
   // A build elsewhere (the sanitizer run makes one) is named by its path.
   const elsewhere = process.env.DGRAM_DTLS_ADDON;
+  refuseOtherRuntimes();
   try {
-    // eslint-disable-next-line @typescript-eslint/no-require-imports -- an addon has no other door
-    if (elsewhere !== undefined) return require(path.resolve(elsewhere)) as unknown;
+    if (elsewhere !== undefined) return open(path.resolve(elsewhere));
+    const within = addonInExecutable(open);
+    if (within !== undefined) return within;
     return bindings({
       bindings: 'dgram_dtls.node',
       module_root: root,
@@ -65,11 +91,7 @@ export function loadAddon(root = path.join(__dirname, '..')): unknown {
     });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    throw new DTLSError(`the native addon cannot be loaded on ${platform}: ${message}`, {
-      code: 'ERR_DTLS_ADDON',
-      category: 'usage',
-      hint: hintFor(message),
-      cause: error,
-    });
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    throw failure(`the native addon cannot be loaded on ${platform}: ${message}`, hintFor(message, code), error);
   }
 }

@@ -29,8 +29,8 @@ export class ExpiryWatch {
   }
 
   /**
-   * A handshake uses a context that need not be one of those: it comes from `SNICallback`. Nothing of it is kept
-   * but when to look again, which is when it is used again: who has one made for each handshake pays no memory.
+   * A handshake uses a context that need not be one of those: it comes from `SNICallback`. Nothing is kept longer
+   * than the context itself: who has one made for each handshake pays no memory.
    */
   used(context: SecureContext): void {
     if (this.#notice === 0 || Date.now() < (this.#due.get(context) ?? 0)) return;
@@ -76,5 +76,13 @@ export class ExpiryWatch {
   }
 }
 
-const certificatesOf = ({ native }: SecureContext): X509Certificate[] =>
-  native.ownCertificates().map((der) => new late.crypto.X509Certificate(der));
+/** Of contexts that several servers share, or that one watches again: parsing takes longer than all the rest. */
+const parsed = new WeakMap<SecureContext, readonly X509Certificate[]>();
+
+function certificatesOf(context: SecureContext): readonly X509Certificate[] {
+  const known = parsed.get(context);
+  if (known !== undefined) return known;
+  const certificates = context.native.ownCertificates().map((der) => new late.crypto.X509Certificate(der));
+  parsed.set(context, certificates);
+  return certificates;
+}

@@ -58,7 +58,10 @@ export class DTLSServer
     });
     const { signal } = this.#options;
     if (signal !== undefined) this.#closeOn(signal);
-    // Secrets leave native code only when somebody wants them.
+    this.on('removeListener' as keyof DTLSServerEvents, (event: unknown) => {
+      if (event === 'packet' && this.listenerCount('packet') === 0) this.#endpoint?.core.reportPackets(false);
+    });
+    // Secrets leave native code only when somebody wants them, and so do datagrams that are none of DTLS.
     this.on('newListener' as keyof DTLSServerEvents, (event: unknown) => {
       const about =
         event === 'resumeSession'
@@ -70,6 +73,7 @@ export class DTLSServer
         this.#storeQuestions |= about;
         this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
       }
+      if (event === 'packet') this.#endpoint?.core.reportPackets(true);
       if (event !== 'keylog' || this.listenerCount('keylog') > 0) return;
       this.#endpoint?.core.setPolicy(this.#policy(true));
     });
@@ -347,7 +351,7 @@ export class DTLSServer
       options.maxSessionsPerHost,
       options.maxPendingHandshakesPerHost,
     );
-    endpoint.core.reportPackets(true);
+    endpoint.core.reportPackets(this.listenerCount('packet') > 0);
     endpoint.core.setBusy(this.#busy);
     if (!this.#referenced) endpoint.unref();
     this.#state = 'listening';

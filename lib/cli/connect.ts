@@ -70,11 +70,19 @@ function talk(
   };
   return new Promise((resolve) => {
     let code: number = ExitCode.Ok;
+    const unsent = (error: Error): void => {
+      output.failure(error);
+      code = ExitCode.Failed;
+    };
     lines.on('line', (line) => {
       if (line === '') return; // OpenSSL sends no empty records
-      socket.send(line, (error) => {
-        if (error !== null) output.failure(error);
-      });
+      try {
+        socket.send(line, (error) => {
+          if (error !== null) unsent(error);
+        });
+      } catch (error) {
+        unsent(error as Error); // larger than a record
+      }
     });
     lines.once('close', () => {
       ended = true;

@@ -3,6 +3,7 @@ import { appendFileSync } from 'node:fs';
 
 import { connect } from '../connect';
 import type { DTLSError } from '../errors';
+import { page } from '../manual';
 import type { ConnectOptions } from '../options';
 import type { DTLSSocket } from '../socket';
 import { drawHead, drawRung, type Rung } from './ladder';
@@ -146,7 +147,7 @@ function diagnose(
   return {
     ...describeError(error),
     seen: `after ${(duration / 1000).toFixed(1)} s: ${heard}; ${String(retransmissions)} messages were sent again`,
-    manual: `docs/errors.md, ${error.code}`,
+    manual: `${page('errors')}, ${error.code}`,
   };
 }
 

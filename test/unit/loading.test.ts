@@ -2,12 +2,13 @@
 // the binary; where no binary can be loaded, or compiled, the error says what to do.
 import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { loadAddon } from '../../lib/addon';
 import { DTLSError } from '../../lib/index';
+import { page } from '../../lib/manual';
 
 const root = join(__dirname, '../..');
 
@@ -66,7 +67,7 @@ describe('loading', () => {
       const error = failure(empty);
       expect(error.code).to.equal('ERR_DTLS_ADDON');
       expect(error.message).to.contain(`${process.platform}-${process.arch}`);
-      expect(error.hint).to.match(/npm rebuild dgram-dtls.*external.*docs\/installing\.md/);
+      expect(error.hint).to.match(/npm rebuild dgram-dtls.*external.*https:.*docs\/installing\.md/);
     });
 
     it('the error says when there is one that does not fit', () => {
@@ -78,6 +79,48 @@ describe('loading', () => {
       expect(error.hint).to.match(/does not fit this system.*--build-from-source/);
       expect(error.cause).to.be.instanceOf(Error);
     });
+  });
+
+  describe('where an addon may not be loaded', () => {
+    const load = (...flags: string[]) =>
+      spawnSync(process.execPath, [...flags, '-e', "try { require('./dist'); } catch (error) { console.log(error.code, error.message, error.hint); }"], {
+        cwd: root,
+        encoding: 'utf8',
+      });
+    const permission = ['--permission', '--experimental-permission'].find((flag) =>
+      process.allowedNodeEnvironmentFlags.has(flag),
+    );
+
+    it('without addons, the hint names --allow-addons', function () {
+      const { stdout, stderr } = load('--no-addons');
+      expect(stdout, stderr).to.match(/^ERR_DTLS_ADDON .*--allow-addons/);
+      if (permission === undefined) this.skip(); // this Node has no such model
+      const limited = load(permission, '--allow-fs-read=*');
+      expect(limited.stdout, limited.stderr).to.match(/^ERR_DTLS_ADDON .*--allow-addons/);
+    });
+
+    for (const [name, runtime] of [
+      ['bun', 'Bun'],
+      ['deno', 'Deno'],
+    ] as const) {
+      it(`${runtime} is refused by name, and not asked to load it`, () => {
+        const pretend = join(empty, `${name}.cjs`);
+        writeFileSync(
+          pretend,
+          `Object.defineProperty(process, 'versions', { value: { ...process.versions, ${name}: '1.0.0' } });
+           process.dlopen = () => console.log('dlopen');`,
+        );
+        const { stdout, stderr } = load('--require', pretend);
+        expect(stdout, stderr).to.match(new RegExp(`^ERR_DTLS_ADDON dgram-dtls does not run on ${runtime}`));
+      });
+    }
+  });
+
+  it('hints name the pages of this version by URL', () => {
+    const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string };
+    const url = page('installing', 'bundlers');
+    expect(url).to.include(`@${version}/docs/installing.md#bundlers`);
+    expect(() => readFileSync(join(root, 'docs/installing.md'))).to.not.throw();
   });
 
   describe('the install script', () => {
