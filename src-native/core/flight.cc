@@ -66,6 +66,14 @@ class Packer {
 
 }  // namespace
 
+Flight::Flight(HandshakeMessage message) { items_.push_back({std::move(message), {}}); }
+
+const HandshakeMessage* Flight::only_message() const {
+  return items_.size() == 1 && items_[0].message && items_[0].message->complete()
+             ? &*items_[0].message
+             : nullptr;
+}
+
 void Flight::add(const RecordView& record) {
   if (!is_in_clear(record) || !is_handshake(record)) {
     items_.push_back({std::nullopt, {record.whole.data, record.whole.data + record.whole.size}});

@@ -22,6 +22,9 @@ struct FlightLimits {
 // cannot put a message together from fragments of two cuts, and see its loss in each repetition.
 class Flight {
  public:
+  Flight() = default;
+  explicit Flight(HandshakeMessage message);
+
   // The next record that was written.
   void add(const RecordView& record);
 
@@ -29,6 +32,9 @@ class Flight {
   bool has(const RecordView& record) const;
 
   bool empty() const { return items_.empty(); }
+
+  // The message in clear that is all of the flight; null for any other flight.
+  const HandshakeMessage* only_message() const;
 
   // Says the same. What is protected is sealed anew each time, and alike only from outside.
   bool repeats(const Flight& other) const;

@@ -102,6 +102,14 @@ const HandshakeMessage* MessageAssembly::next() const {
   return nullptr;
 }
 
+const HandshakeMessage* MessageAssembly::whole(HandshakeType type) const {
+  const auto found =
+      std::find_if(messages_.begin(), messages_.end(), [type](const HandshakeMessage& message) {
+        return message.type() == type && message.complete();
+      });
+  return found == messages_.end() ? nullptr : &*found;
+}
+
 HandshakeMessage MessageAssembly::take() {
   const auto found =
       std::find_if(messages_.begin(), messages_.end(),

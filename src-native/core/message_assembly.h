@@ -68,6 +68,11 @@ class MessageAssembly {
   void on_taken(uint8_t type, uint16_t sequence);
 
   bool took(HandshakeType type) const { return (taken_types_ >> static_cast<int>(type) & 1) != 0; }
+  // The message of that type, whatever its number; null while it is not whole.
+  const HandshakeMessage* whole(HandshakeType type) const;
+  // The peer's first message is one with a later number than 0.
+  void begin_at(uint16_t sequence) { next_ = sequence; }
+
   bool was_taken(uint16_t sequence) const { return sequence < next_; }
   // The number of the first message that was not taken yet.
   uint32_t next_sequence() const { return next_; }

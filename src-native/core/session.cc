@@ -222,38 +222,6 @@ void Session::begin_server(uint8_t* scratch, double now) {
   if (handshake_) replay(handshake_->waiting.take(), scratch, now);
 }
 
-// The endpoint has been through the cookie exchange without an SSL. OpenSSL goes through it here,
-// so that it expects the hello under the number that it has, which counts in the Finished messages:
-// it gets the hello without its cookie for each number before, and its HelloVerifyRequests stay
-// here. DTLSv1_listen would do as much, but for the number 1 only.
-bool Session::pass_cookie_exchange(const HandshakeMessage& hello) {
-  ClientHelloFront front;
-  if (hello.sequence() == 0 || !parse_client_hello_front(hello.body(), front)) return true;
-  const Bytes body = hello.body();
-  std::vector<uint8_t> bare(body.data, front.cookie.data);
-  bare.back() = 0;  // the cookie's length
-  bare.insert(bare.end(), front.cookie.data + front.cookie.size, body.data + body.size);
-
-  SSL_set_options(ssl_.get(), SSL_OP_COOKIE_EXCHANGE);
-  FragmentView whole;
-  whole.type = static_cast<uint8_t>(HandshakeType::kClientHello);
-  whole.message_length = static_cast<uint32_t>(bare.size());
-  whole.body = {bare.data(), bare.size()};
-  handshake_->in_cookie_exchange = true;
-  bool answered = true;
-  for (; answered && whole.message_sequence < hello.sequence(); ++whole.message_sequence) {
-    size_t offset = 0;
-    const std::vector<uint8_t> record =
-        HandshakeMessage(hello.version(), whole).record(offset, handshake_->next_number_in++);
-    offer({record.data(), record.size()});
-    const int result = SSL_do_handshake(ssl_.get());
-    answered = SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ;
-    take_back();
-  }
-  handshake_->in_cookie_exchange = false;
-  return answered;
-}
-
 bool Session::began_with(Bytes random) const {
   return role_ == Role::kServer && random.size == kRandomSize &&
          std::memcmp(random.data, hello_random_.data(), kRandomSize) == 0;
@@ -559,6 +527,9 @@ void Session::update_retransmission(double now) {
   const double milliseconds =
       static_cast<double>(left.tv_sec) * 1000 + static_cast<double>(left.tv_usec) / 1000;
   retransmit_at_ = now + std::ceil(milliseconds);
+  if (handshake_ && handshake_->hellos) {
+    retransmit_at_ = std::max(retransmit_at_, handshake_->hello_due);
+  }
 }
 
 bool Session::set_mtu(uint32_t mtu) {

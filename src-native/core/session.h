@@ -15,6 +15,7 @@
 #include "core/flight.h"
 #include "core/heartbeat.h"
 #include "core/held_records.h"
+#include "core/hello_exchange.h"
 #include "core/key_block.h"
 #include "core/message_assembly.h"
 #include "core/openssl_ptr.h"
@@ -222,9 +223,12 @@ class Session final : private DatagramPort {
     bool new_session_told = false;
     FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
     int later_version = 0;  // server: the version that the client offers, when it is none of ours
-    bool in_cookie_exchange = false;  // server: what OpenSSL writes does not leave
-    bool name_used = false;           // server: the client's name has chosen the context
-    bool unproving_refused = false;   // a suite that would have been used proves nothing
+    bool in_cookie_exchange = false;        // what OpenSSL writes does not leave
+    std::unique_ptr<HelloExchange> hellos;  // client: until a hello is taken
+    bool hello_taken = false;               // client: by the server, as its ServerHello says
+    double hello_due = 0;                   // client: no earlier is the latest one repeated
+    bool name_used = false;                 // server: the client's name has chosen the context
+    bool unproving_refused = false;         // a suite that would have been used proves nothing
     bool psk_found = false;
     bool ticket_received = false;
     PeerIdentity peer_identity = PeerIdentity::kUnasked;
@@ -283,7 +287,6 @@ class Session final : private DatagramPort {
   void fail_handshake(double now);
   void on_hello(uint8_t* scratch, double now);
   void begin_server(uint8_t* scratch, double now);
-  bool pass_cookie_exchange(const HandshakeMessage& hello);
 
   void on_record(const RecordView& record, uint8_t* scratch, double now);
   bool is_of_earlier_attempt(const RecordView& record) const {
@@ -368,10 +371,19 @@ class Session final : private DatagramPort {
   bool lacks_required_master_secret() const;
   void refuse_master_secret();
 
+  // session_cookies.cc
+  bool rehearse(HandshakeType type, uint16_t version, Bytes body, uint16_t count);
+  bool pass_cookie_exchange(const HandshakeMessage& hello);
+  void on_verify_request(const FragmentView& fragment, double now);
+  void on_own_hello(const HandshakeMessage& hello, double now);
+  void send_hello(double now);
+  bool has_hello_taken();
+
   // session_flights.cc
   void on_datagram(Bytes datagram) override;
   void send_flight(double now);
   void on_flight(Flight flight, double now);
+  void send(Flight flight, double now);
   bool comes_later(const RecordView& record);
   bool asks_again(const FragmentView& fragment) const;
   bool may_answer_again(double now) const;

@@ -34,6 +34,7 @@ void Session::message_callback(int write, int /*version*/, int content_type, con
 }
 
 void Session::on_message(bool out, int content_type, Bytes bytes) {
+  if (handshake_ && handshake_->in_cookie_exchange) return;
   switch (content_type) {
     case SSL3_RT_HANDSHAKE:
       on_handshake_message(out, bytes);

@@ -135,6 +135,11 @@ Failure Session::timeout_failure() const {
       return failure;
     }
   }
+  if (handshake.hellos && handshake.hellos->cookies() > 1) {
+    failure.detail = "the server took none of " + std::to_string(handshake.hellos->cookies()) +
+                     " cookies: several servers behind one address need the same 'cookieSecret'";
+    return failure;
+  }
   // Dropped when it came: the peer, or somebody else, may have sent a better one.
   if (const char* complaint = handshake.messages.complaint()) {
     failure.detail = std::string("what came of the handshake was refused: ") + complaint;

@@ -48,6 +48,16 @@ void Session::send_flight(double now) {
 }
 
 void Session::on_flight(Flight flight, double now) {
+  const HandshakeMessage* hello = flight.only_message();
+  if (handshake_ && role_ == Role::kClient && !handshake_->hello_taken && hello != nullptr &&
+      hello->type() == HandshakeType::kClientHello) {
+    on_own_hello(*hello, now);
+  } else {
+    send(std::move(flight), now);
+  }
+}
+
+void Session::send(Flight flight, double now) {
   transmit(flight);
   flight_left_at_ = now;
   if (!handshake_) {
@@ -77,12 +87,10 @@ bool Session::comes_later(const RecordView& record) {
 }
 
 // A message that has been taken before is of the flight that ours answers, and nothing has come
-// since: a peer that goes on has got ours. A HelloVerifyRequest is not sent again, it answers each
-// hello.
+// since: a peer that goes on has got ours.
 bool Session::asks_again(const FragmentView& fragment) const {
   const Handshake& handshake = *handshake_;
-  return fragment.type != static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest) &&
-         fragment.message_sequence >= handshake.answered_from &&
+  return fragment.message_sequence >= handshake.answered_from &&
          fragment.message_sequence < handshake.answered_to &&
          handshake.messages.next_sequence() == handshake.answered_to &&
          !handshake.messages.holds_any();

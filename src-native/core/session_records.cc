@@ -234,6 +234,14 @@ void Session::on_handshake_record(const RecordView& record, uint8_t* scratch, do
     // RFC 5246 section 7.4.1.1: a client that negotiates already ignores it. It has no place in the
     // order of messages, because OpenSSL, which also makes servers, gives it none.
     if (fragment.type == static_cast<uint8_t>(HandshakeType::kHelloRequest)) continue;
+    if (fragment.type == static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest)) {
+      on_verify_request(fragment, now);
+      continue;
+    }
+    if (fragment.type == static_cast<uint8_t>(HandshakeType::kServerHello) &&
+        fragment.offset == 0 && handshake_->hellos) {
+      handshake_->hellos->on_server_hello(record.sequence);
+    }
     const MessageAssembly::Outcome outcome = handshake_->messages.add(record.version, fragment);
     // The peer repeats its flight; OpenSSL has nothing to do with that.
     if (outcome == MessageAssembly::Outcome::kRepeated) asks = asks || asks_again(fragment);
@@ -246,6 +254,7 @@ void Session::on_handshake_record(const RecordView& record, uint8_t* scratch, do
 
 // Gives OpenSSL the messages that are whole, in order, up to one that a question comes before.
 void Session::feed_messages(uint8_t* scratch, double now) {
+  if (role_ == Role::kClient && handshake_ && !has_hello_taken()) return;
   while (handshake_ && !parked()) {
     const HandshakeMessage* next = handshake_->messages.next();
     if (next == nullptr || question_comes_first(*next)) return;

@@ -5,9 +5,16 @@ import { expect } from 'chai';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import type { ServerOptions } from '../../lib/index';
-import { handshakeTypes, HELLO_VERIFY_REQUEST } from '../fault/support';
+import {
+  handshakeTypes,
+  HELLO_VERIFY_REQUEST,
+  readFragment,
+  readRecords,
+  SERVER_HELLO,
+} from '../fault/support';
 import { Capture } from '../helpers/capture';
-import { closeEverything, dialTo, listen, next, portOf, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
+import { closeEverything, dialTo, failure, listen, next, portOf, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 
 /** Longer than any test: whatever arrives has not been sent twice. */
 const PATIENT = { retransmission: { initial: 60_000 } };
@@ -18,9 +25,20 @@ const isVerifyRequest = (datagram: Buffer): boolean =>
   handshakeTypes(datagram).includes(HELLO_VERIFY_REQUEST);
 
 /** The same HelloVerifyRequest with another cookie: what somebody forges who has seen the hello. */
-function forged(datagram: Buffer): Buffer {
+const forged = (datagram: Buffer, cookie = 7): Buffer =>
+  Buffer.from(datagram).fill(cookie, COOKIE_AT);
+
+/** The same under another message_seq. */
+function numbered(datagram: Buffer, number: number): Buffer {
   const copy = Buffer.from(datagram);
-  copy.fill(7, COOKIE_AT);
+  copy.writeUInt16BE(number, MESSAGE_SEQUENCE_AT);
+  return copy;
+}
+
+/** The same, whose cookie would have more bytes than there are. */
+function lengthened(datagram: Buffer): Buffer {
+  const copy = Buffer.from(datagram);
+  copy.writeUInt8(255, COOKIE_AT - 1);
   return copy;
 }
 
@@ -35,8 +53,27 @@ async function captureTo(port: number): Promise<Capture> {
 const server = (options: ServerOptions = {}): ReturnType<typeof listen> =>
   listen({ ...PSK_SERVER, ...PATIENT, ...options });
 
-const client = (port: number): ReturnType<typeof dialTo> =>
-  dialTo({ ...PSK_CLIENT, ...PATIENT, host: '127.0.0.1', port });
+const client = (port: number, handshakeTimeout = 0): ReturnType<typeof dialTo> =>
+  dialTo({ ...PSK_CLIENT, ...PATIENT, host: '127.0.0.1', port, handshakeTimeout });
+
+/** The message_seq of the messages of one type that went one way. */
+function numbers(capture: Capture, type: number, fromClient: boolean): number[] {
+  return capture.datagrams
+    .filter((datagram) => datagram.fromClient === fromClient)
+    .flatMap(({ data }) => readRecords(data))
+    .flatMap((record) => readFragment(record) ?? [])
+    .filter((fragment) => fragment.type === type)
+    .map(({ messageSequence }) => messageSequence);
+}
+
+/** The HelloVerifyRequest of some server. */
+async function verifyRequest(): Promise<Buffer> {
+  const socket = dgram.createSocket('udp4');
+  socket.send(hello(0, Buffer.alloc(0)), portOf(await server()), '127.0.0.1');
+  const [answer] = (await once(socket, 'message')) as [Buffer];
+  socket.close();
+  return answer;
+}
 
 /** A hello without extensions, under that number and with that cookie. */
 function hello(number: number, cookie: Buffer): Buffer {
@@ -135,5 +172,103 @@ describe('a refused cookie', () => {
       if (sessions === 1) expect(second.readUInt16BE(MESSAGE_SEQUENCE_AT)).to.equal(number);
       socket.close();
     }
+  });
+
+  // What a client makes of HelloVerifyRequests, the genuine ones and those that somebody forges: each
+  // list is what it gets in place of its first.
+  for (const [what, arriving] of [
+    ['forged before the genuine one', (it) => [forged(it), it]],
+    ['forged behind the genuine one', (it) => [it, forged(it)]],
+    ['forged under the next number', (it) => [it, numbered(forged(it), 1), numbered(forged(it, 8), 2)]],
+    ['forged in many ways', (it) => [forged(it, 1), it, numbered(forged(it, 2), 1), forged(it, 3), it]],
+    ['forged, with a genuine one that is lost', (it) => [forged(it)]],
+    ['malformed', (it) => [it.subarray(0, 50), lengthened(it), numbered(it, 9), it]],
+  ] as [string, (genuine: Buffer) => Buffer[]][]) {
+    for (const always of [false, true]) {
+      it(`is no dead end for a client: ${what}${always ? ', by a server that numbers them all 0' : ''}`, async () => {
+        const one = await server();
+        const capture = await captureTo(portOf(one));
+        let first = true;
+        capture.forward = (data, fromClient) => {
+          if (fromClient || !isVerifyRequest(data)) return [data];
+          const genuine = always ? numbered(data, 0) : data;
+          if (!first) return [genuine];
+          first = false;
+          return arriving(genuine);
+        };
+        const accepted = next(one, 'secureConnection');
+        const dialled = client(capture.port);
+        await next(dialled, 'secureConnect');
+        const [peer] = await accepted;
+        const arrived = next(peer, 'message');
+        dialled.send('through');
+        expect((await arrived)[0].toString()).to.equal('through');
+      });
+    }
+  }
+
+  it('is no dead end for a client whose server wants no cookie', async () => {
+    const one = await server({ cookieExchange: false });
+    const capture = await captureTo(portOf(one));
+    const request = await verifyRequest();
+    capture.forward = (data, fromClient) =>
+      !fromClient && handshakeTypes(data).includes(SERVER_HELLO) ? [request, data] : [data];
+    await next(client(capture.port), 'secureConnect');
+  });
+
+  it('that is forged over and over is answered a few times at once, and the genuine one with the timer', async () => {
+    const one = await server();
+    const capture = await captureTo(portOf(one));
+    let first = true;
+    capture.forward = (data, fromClient) => {
+      if (fromClient || !first || !isVerifyRequest(data)) return [data];
+      first = false;
+      return [...Array.from({ length: 20 }, (_, i) => forged(data, i)), data];
+    };
+    const dialled = dialTo({
+      ...PSK_CLIENT,
+      host: '127.0.0.1',
+      port: capture.port,
+      retransmission: { initial: patience(200) },
+    });
+    await next(dialled, 'secureConnect');
+    expect(numbers(capture, 1, true).length).to.be.within(9, 20);
+  });
+
+  it('of a client whose every cookie is forged ends at its deadline, after a few hellos, and says so', async () => {
+    const one = await server();
+    const capture = await captureTo(portOf(one));
+    capture.forward = (data, fromClient) =>
+      !fromClient && isVerifyRequest(data) ? [forged(data, capture.datagrams.length)] : [data];
+    const error = await failure(client(capture.port, patience(500)));
+    expect(error.code).to.equal('ERR_DTLS_HANDSHAKE_TIMEOUT');
+    expect(error.message).to.match(/the server took none of \d cookies/).and.include("'cookieSecret'");
+    expect(numbers(capture, 1, true)).to.deep.equal([0, 1, 2, 3, 4, 5, 6, 7, 8]);
+  });
+
+  it('is told as what it is: two requests, three hellos', async () => {
+    const one = await server();
+    const capture = await captureTo(portOf(one));
+    let first = true;
+    capture.forward = (data, fromClient) => {
+      if (fromClient || !first || !isVerifyRequest(data)) return [data];
+      first = false;
+      return [forged(data)];
+    };
+    const dialled = client(capture.port);
+    const seen: string[] = [];
+    dialled.on('handshake', ({ direction, message, retransmit }) => {
+      seen.push(`${direction} ${message}${retransmit ? ' again' : ''}`);
+    });
+    await next(dialled, 'secureConnect');
+    expect(seen.slice(0, 6)).to.deep.equal([
+      'out client_hello',
+      'in hello_verify_request',
+      'out client_hello',
+      'in hello_verify_request',
+      'out client_hello',
+      'in server_hello',
+    ]);
+    expect(dialled.stats.retransmissions).to.equal(0);
   });
 });

@@ -1,9 +1,10 @@
-// Protects: foreign clients go on when a cookie is refused: ours is the server, and somebody forges
-// the first HelloVerifyRequest, or the client's second hello comes to another server.
+// Protects: a handshake goes on when a cookie is refused. Foreign clients: somebody forges our
+// server's first HelloVerifyRequest, or the second hello comes to another server of ours. Foreign
+// servers: somebody forges one to our client, before the genuine one, behind it, or in its place.
 import { Capture } from '../helpers/capture';
 import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
 import { FOREIGN, serverCertificate } from './foreign';
-import { ourServer } from './ours';
+import { ourClient, ourServer } from './ours';
 
 const COOKIE_AT = 13 + 12 + 3;
 
@@ -47,5 +48,44 @@ for (const foreign of FOREIGN) {
       foreign.client(cleanup, files, capture.port, { trust: own.ca });
       await (await other.watched.connection()).secure();
     });
+  });
+
+  describe(`a refused cookie of ${foreign.serverName}`, function () {
+    const cleanup = cleanupAfterEach(this);
+    let files: TemporaryFiles;
+
+    before(function () {
+      files = new TemporaryFiles();
+      requirePrograms(this, ...foreign.programs);
+    });
+    after(() => {
+      files.remove();
+    });
+
+    for (const [what, arriving] of [
+      ['in place of the genuine one', (_it, other) => [other]],
+      ['before the genuine one', (it, other) => [other, it]],
+      ['behind the genuine one', (it, other) => [it, other]],
+    ] as [string, (genuine: Buffer, forged: Buffer) => Buffer[]][]) {
+      it(`that somebody forged ${what}`, async () => {
+        const theirs = await serverCertificate();
+        const extra = foreign.name === 'OpenSSL' ? ['-listen'] : [];
+        const { port } = await foreign.server(cleanup, files, { certificate: theirs, extra });
+        const capture = await Capture.to(port);
+        cleanup.add(() => capture.close());
+        let first = true;
+        capture.forward = (data, fromClient) => {
+          if (fromClient || !first || data[13] !== 3) return [data];
+          first = false;
+          return arriving(data, Buffer.from(data).fill(7, COOKIE_AT));
+        };
+        const { client } = ourClient(cleanup, {
+          ca: theirs.ca,
+          port: capture.port,
+          retransmission: { initial: 60_000 },
+        });
+        await client.secure();
+      });
+    }
   });
 }
