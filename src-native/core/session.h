@@ -213,22 +213,22 @@ class Session final : private DatagramPort {
 
   // Everything that only a handshake needs; freed when it is over.
   struct Handshake {
-    std::string server_name;             // server: what the client asked for; empty for nothing
-    SslSessionPtr stored_session;        // what came of asking for the client's session id
-    std::vector<uint8_t> session_psk;    // how the session to be resumed knows its key
-    uint32_t questions = 0;              // hello_questions of the policy that it began with
-    bool session_asked = false;          // for the client's session id
-    bool session_psk_asked = false;      // for the key of the session to be resumed
-    bool session_psk_confirmed = false;  // it is the key still
-    bool new_session_told = false;
-    FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
-    int later_version = 0;  // server: the version that the client offers, when it is none of ours
-    bool in_cookie_exchange = false;        // what OpenSSL writes does not leave
+    std::string server_name;                // server: what the client asked for; empty for nothing
+    SslSessionPtr stored_session;           // what came of asking for the client's session id
+    std::vector<uint8_t> session_psk;       // how the session to be resumed knows its key
     std::unique_ptr<HelloExchange> hellos;  // client: until a hello is taken
-    bool hello_taken = false;               // client: by the server, as its ServerHello says
     double hello_due = 0;                   // client: no earlier is the latest one repeated
-    bool name_used = false;                 // server: the client's name has chosen the context
-    bool unproving_refused = false;         // a suite that would have been used proves nothing
+    uint32_t questions = 0;                 // hello_questions of the policy that it began with
+    int later_version = 0;  // server: the version that the client offers, when it is none of ours
+    FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
+    bool in_cookie_exchange = false;         // what OpenSSL writes does not leave
+    bool hello_taken = false;                // client: by the server, as its ServerHello says
+    bool session_asked = false;              // for the client's session id
+    bool session_psk_asked = false;          // for the key of the session to be resumed
+    bool session_psk_confirmed = false;      // it is the key still
+    bool new_session_told = false;
+    bool name_used = false;          // server: the client's name has chosen the context
+    bool unproving_refused = false;  // a suite that would have been used proves nothing
     bool psk_found = false;
     bool ticket_received = false;
     PeerIdentity peer_identity = PeerIdentity::kUnasked;
