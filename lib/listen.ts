@@ -1,5 +1,5 @@
 /** From the arguments of `listen` to a UDP socket that is bound. */
-import dgram from 'node:dgram';
+import * as dgram from 'node:dgram';
 import { isIP } from 'node:net';
 
 import { late } from './late';

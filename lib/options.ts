@@ -1,5 +1,5 @@
 /** Options of servers and clients, as users give them; lib/resolve.ts checks them. */
-import type dgram from 'node:dgram';
+import type * as dgram from 'node:dgram';
 import type { LookupFunction } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 

@@ -1,4 +1,4 @@
-import dgram from 'node:dgram';
+import * as dgram from 'node:dgram';
 import { isIPv6, type AddressInfo } from 'node:net';
 
 import { native } from './native';

@@ -74,7 +74,7 @@ async function startMetrics(
   if (where === undefined) return undefined;
   const { serveMetrics } = await import('./proxy/metrics-server.js').catch((error: unknown) => {
     const [why = ''] = String(error).split('\n');
-    throw new CommandLineError(`--metrics needs prom-client: ${why}`, 'npm install prom-client');
+    throw new CommandLineError(`--metrics needs prom-client: ${why}`, 'npm install prom-client, or npx -p dgram-dtls -p prom-client dgram-dtls proxy …');
   });
   return serveMetrics(where, relay, () => state);
 }

@@ -1,4 +1,4 @@
-import type dgram from 'node:dgram';
+import type * as dgram from 'node:dgram';
 
 import { late } from '../late';
 import { familyOf } from './addresses';

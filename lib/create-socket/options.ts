@@ -1,5 +1,5 @@
 /** Options of `createSocket`: dgram's own, and under `dtls` what an encrypted socket needs beside them. */
-import type dgram from 'node:dgram';
+import type * as dgram from 'node:dgram';
 import type { BlockList } from 'node:net';
 
 import { usageError } from '../errors';

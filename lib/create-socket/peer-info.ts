@@ -1,4 +1,4 @@
-import type dgram from 'node:dgram';
+import type * as dgram from 'node:dgram';
 
 import type { DTLSSocket } from '../socket';
 

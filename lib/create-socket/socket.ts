@@ -1,4 +1,4 @@
-import dgram from 'node:dgram';
+import * as dgram from 'node:dgram';
 
 import { late } from '../late';
 import { Endpoint } from '../endpoint';

@@ -1,4 +1,4 @@
-import type dgram from 'node:dgram';
+import type * as dgram from 'node:dgram';
 
 import { NativeUdpTransport } from '../native-udp';
 import { automaticTransport } from '../resolve/udp';

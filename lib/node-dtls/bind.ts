@@ -1,5 +1,5 @@
 /** A UDP socket that is bound when the call returns, as `node:dtls` has it. */
-import dgram from 'node:dgram';
+import * as dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 
 import { NativeUdpTransport } from '../native-udp';

@@ -1,5 +1,5 @@
 /** Which transport carries the datagrams, and the options of a UDP socket. */
-import dgram from 'node:dgram';
+import * as dgram from 'node:dgram';
 
 import { usageError } from '../errors';
 import { hasNativeUdp } from '../native-udp';

@@ -3,7 +3,7 @@
  * up to ServerHelloDone. Then an alert ends it: there is no key, and no session.
  */
 import { randomBytes } from 'node:crypto';
-import dgram from 'node:dgram';
+import * as dgram from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
