@@ -14,11 +14,11 @@ export interface TrafficStats {
   messageBytesSent: number;
   /** Handshake messages that this side sent again. */
   retransmissions: number;
-  /** Application records dropped because their number had been seen (RFC 6347 section 4.1.2.6). */
+  /** Protected records dropped because their number had been seen (RFC 6347 section 4.1.2.6). */
   replays: number;
-  /** Application records dropped because they could not be authenticated. */
+  /** Protected records dropped because they could not be authenticated, or were too short. */
   badRecords: number;
-  /** Records of an unknown type, and what did not parse as a record. */
+  /** Records of an unknown type, or in clear where there are keys, and what did not parse as a record. */
   discardedRecords: number;
   alertsReceived: number;
   alertsSent: number;

@@ -202,12 +202,30 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
     return false;
   }
   const uint32_t candidate = slots_[current].candidate;
-  // While a restarted peer has yet to prove itself, only its handshake can be in clear; a protected
-  // record may belong to either, and each of the two drops what it cannot authenticate.
   if (candidate == kNoSlot) return deliver(current, datagram, now);
-  deliver(candidate, datagram, now);
-  if (first.epoch != 0) deliver(current, datagram, now);
+  deliver_to_either(first, current, candidate, datagram, now);
   return false;
+}
+
+// While a restarted peer has yet to prove itself, only its handshake can be in clear; a protected
+// record may belong to either, and each of the two drops what it cannot authenticate. So it goes to
+// the one to which it most likely belongs, and to the other when that one has dropped something.
+// One that has no keys yet can only keep it for later.
+void Endpoint::deliver_to_either(const RecordView& first, uint32_t current, uint32_t candidate,
+                                 Bytes datagram, double now) {
+  if (first.epoch == 0) {
+    deliver(candidate, datagram, now);
+    return;
+  }
+  const bool finishes = first.type == static_cast<uint8_t>(ContentType::kHandshake) &&
+                        slots_[candidate].session->reads_protected();
+  const uint32_t likely = finishes ? candidate : current;
+  const Session& session = *slots_[likely].session;
+  const bool knows = session.reads_protected();
+  const uint64_t dropped = session.dropped();
+  deliver(likely, datagram, now);
+  if (knows && session.dropped() == dropped) return;
+  deliver(finishes ? current : candidate, datagram, now);
 }
 
 void Endpoint::transport_error(const PeerAddress& peer, int error) {

@@ -120,6 +120,8 @@ class Endpoint {
   bool receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
   bool take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
   bool deliver(uint32_t slot, Bytes datagram, double now);
+  void deliver_to_either(const RecordView& first, uint32_t current, uint32_t candidate,
+                         Bytes datagram, double now);
   void tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
                   uint32_t peer_index);
   bool on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,

@@ -140,6 +140,8 @@ bool Session::begin_anew(double now) {
   handshake_->heard_anything = heard_anything;
   first_sequence_ += kAttempt;
   next_number_out_ = first_sequence_;
+  replay_window_ = {};
+  forged_ = 0;
   if (!create_ssl()) return false;
   begin_handshake(now);
   return true;
@@ -231,6 +233,12 @@ bool Session::began_with(Bytes random) const {
 // hello's random stays the same in all its repetitions and both ends get to see both: the greater
 // one goes on, and whoever sent it stays the client.
 bool Session::turns_away(Bytes random) {
+  const bool away = is_beaten(random);
+  if (away) drop();
+  return away;
+}
+
+bool Session::is_beaten(Bytes random) {
   if (role_ != Role::kClient || state_ == SessionState::kClosed) return false;
   const bool again = std::memcmp(random.data, hello_random_.data(), kRandomSize) == 0;
   if (!handshake_) return again;  // a late repetition; another random is a peer that has restarted
@@ -257,13 +265,10 @@ void Session::resume(uint8_t* scratch, double now) {
   // What waits outlives the handshake, which may end with this answer.
   const std::vector<std::vector<uint8_t>> waiting = handshake_->waiting.take();
   begin_handshake(now);
-  if (state_ == SessionState::kOpen) {
-    const ErrorQueueScope errors;
-    read_messages(scratch);  // OpenSSL has kept what came before the end of the handshake
-  }
   feed_messages(scratch, now);
+  feed_early(scratch, now);
   replay(waiting, scratch, now);
-  if (handshake_) feed_early(scratch, now);
+  feed_early(scratch, now);
 }
 
 void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now) {
@@ -350,6 +355,7 @@ void Session::established(double now) {
   if (SSL_get_extms_support(ssl) == 1) what |= kSecureExtendedMasterSecret;
   what |= uint32_t{max_fragment_code(max_fragment())} << kSecureMaxFragmentShift;
   const bool new_session = note_resumption(what);
+  early_ = handshake_->early.take();
   handshake_.reset();
   fix_suite();
   update_retransmission(now);

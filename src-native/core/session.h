@@ -191,13 +191,21 @@ class Session final : private DatagramPort {
   // is the one that both ends go on with.
   bool turns_away(Bytes random);
   double deadline() const;
+  // Whether OpenSSL has the peer's ChangeCipherSpec.
+  bool reads_protected() const;
+  // Records that were dropped, for any reason.
+  uint64_t dropped() const {
+    return stats_.replays + stats_.badRecords + stats_.discardedRecords +
+           stats_.heartbeatsDiscarded;
+  }
   // Null before the ClientHello is whole, and after the session has closed.
   SSL* ssl() const { return ssl_.get(); }
   // Nothing where no pre-shared key was asked for; an identity may be empty.
   const std::optional<std::vector<uint8_t>>& psk_identity() const { return psk_identity_; }
 
  private:
-  enum class MacVerdict : uint8_t { kPass, kForged, kTooEarly };
+  friend struct ForgeryCount;  // test/native: so many as a limit allows would take too long
+
   enum class PeerIdentity : uint8_t { kUnasked, kAsked, kAccepted, kRejected };
 
   struct RecordKeys {
@@ -231,6 +239,9 @@ class Session final : private DatagramPort {
     bool unproving_refused = false;  // a suite that would have been used proves nothing
     bool psk_found = false;
     bool ticket_received = false;
+    bool psk_asked = false;
+    bool heard_flight = false;  // server: a message that comes after the ClientHello
+    bool early_fed = false;     // of `early` all but messages, since there are keys
     PeerIdentity peer_identity = PeerIdentity::kUnasked;
     std::unique_ptr<HandshakeMessage> hello;        // until the SSL is made
     std::optional<std::vector<uint8_t>> protocols;  // the answer to the hello, as on the wire
@@ -238,7 +249,6 @@ class Session final : private DatagramPort {
     MessageAssembly messages;
     // OpenSSL gets the peer's records in clear under numbers of ours, since they are cut anew.
     uint64_t next_number_in = 0;
-    bool psk_asked = false;
     std::vector<uint8_t> psk_hint;
     bool ocsp_asked = false;             // client: for the verdict about what the server stapled
     bool ocsp_refused = false;           // client: the verdict
@@ -246,16 +256,15 @@ class Session final : private DatagramPort {
     // While a question is open the peer may retransmit, but what it has to say is bounded by a
     // flight.
     HeldRecords waiting{64, size_t{64} * 1024};
-    // Protected records that came before their keys: a Finished, and first messages.
-    HeldRecords early{16, size_t{32} * 1024};
+    // Protected records that came before their time: a Finished, and first messages.
+    HeldRecords early{64, size_t{64} * 1024};
     std::vector<uint8_t> psk_key;  // cleansed on destruction
     std::vector<uint8_t> offered_identity;
     // Server: the answers of this handshake, by the own certificate that each is about.
     std::vector<std::pair<const X509*, std::vector<uint8_t>>> ocsp;
     double now = 0;  // of the call that is under way, for OpenSSL's callbacks
     double peers_turn_since;
-    bool heard_flight = false;  // server: a message that comes after the ClientHello
-    Flight flight;              // our latest one
+    Flight flight;  // our latest one
     // As HANDSHAKE records name them: the messages of that flight, and those written since.
     std::vector<MessageName> flight_messages;
     std::vector<MessageName> written_messages;
@@ -278,6 +287,7 @@ class Session final : private DatagramPort {
     Handshake& operator=(const Handshake&) = delete;
   };
 
+  bool is_beaten(Bytes random);  // the peer's hello, by ours
   void consider_rest(double now);
   bool wake(double now);
   void use_policy(std::shared_ptr<const SessionPolicy> policy);
@@ -288,7 +298,12 @@ class Session final : private DatagramPort {
   void on_hello(uint8_t* scratch, double now);
   void begin_server(uint8_t* scratch, double now);
 
+  bool is_out_of_place(const RecordView& record) const;
   void on_record(const RecordView& record, uint8_t* scratch, double now);
+  void on_record_in_handshake(const RecordView& record, uint8_t* scratch, double now);
+  void on_hello_record(const RecordView& record, uint8_t* scratch, double now);
+  void on_protected_record(const RecordView& record, uint8_t* scratch, double now);
+  void feed_early(uint8_t* scratch, double now);
   bool is_of_earlier_attempt(const RecordView& record) const {
     return role_ == Role::kClient && record.epoch == 0 && record.sequence < first_sequence_;
   }
@@ -303,9 +318,11 @@ class Session final : private DatagramPort {
   bool parked() const { return handshake_ && handshake_->question; }
   bool waits_for(LookupKind kind) const { return parked() && handshake_->question == kind; }
   void resume(uint8_t* scratch, double now);
-  void feed(const RecordView& record, uint8_t* scratch, double now);
+  void feed(const RecordView& record, uint8_t* scratch, double now, bool authentic = false);
+  void on_forged_record(const RecordView& record);
+  void drop() { count<&TrafficStats::discardedRecords>(); }
   void drive_handshake(double now);
-  size_t read_messages(uint8_t* scratch);
+  void read_message(uint8_t* scratch);
   void fix_suite();
   size_t max_fragment() const;
   void established(double now);
@@ -365,9 +382,7 @@ class Session final : private DatagramPort {
   // session_extensions.cc
   static void extension_callback(SSL* ssl, int from_server, int type, const unsigned char* data,
                                  int size, void* arg);
-  bool knows_incoming_mac();
-  MacVerdict judge_mac(const RecordView& record);
-  void feed_early(uint8_t* scratch, double now);
+  bool has_right_mac(const RecordView& record);
   bool lacks_required_master_secret() const;
   void refuse_master_secret();
 
@@ -475,8 +490,7 @@ class Session final : private DatagramPort {
   size_t shortest_record_ = 0;
   size_t max_fragment_ = kMaxPlaintext;  // that both sides agreed on
   bool checks_macs_ = false;
-  bool nothing_kept_ = false;  // OpenSSL has no record that came before its time
-  RecordMac incoming_mac_;     // ready where encrypt-then-MAC is in use
+  RecordMac incoming_mac_;  // ready where encrypt-then-MAC is in use
   bool rests_ = false;
   double rest_at_ = kNever;  // an open session looks whether it may rest
   double last_activity_;
@@ -486,6 +500,10 @@ class Session final : private DatagramPort {
   bool no_record_keys_ = false;        // the suite is no AEAD
   std::optional<ContentType> retype_;  // what OpenSSL writes now becomes a record of this type
   ReplayWindow replay_window_;
+  uint64_t heard_ = 0;   // what of the peer's records OpenSSL has told of: messages and alerts
+  uint64_t forged_ = 0;  // records that could not be authenticated under the keys of this session
+  uint64_t integrity_limit_ = UINT64_MAX;    // of them
+  std::vector<std::vector<uint8_t>> early_;  // of the handshake that has just ended
   TrafficStats stats_;
   std::optional<std::vector<uint8_t>> psk_identity_;
 };

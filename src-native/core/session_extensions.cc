@@ -23,26 +23,11 @@ bool Session::encrypts_then_macs() const {
          (SSL_get_options(ssl_.get()) & SSL_OP_NO_ENCRYPT_THEN_MAC) == 0;
 }
 
-// False before the suite and, with encrypt-then-MAC, the master secret are there.
-bool Session::knows_incoming_mac() {
-  if (incoming_mac_.ready()) return true;
-  if (handshake_ && SSL_get_pending_cipher(ssl_.get()) == nullptr) return false;
-  return !encrypts_then_macs() || incoming_mac_.derive(ssl_.get());
-}
-
-// Of a protected record. OpenSSL would keep one that comes before its keys and judge it later.
-Session::MacVerdict Session::judge_mac(const RecordView& record) {
+// Of a protected record, where encrypt-then-MAC is in use and OpenSSL reads such records.
+bool Session::has_right_mac(const RecordView& record) {
   const ErrorQueueScope errors;
-  if (!knows_incoming_mac()) return MacVerdict::kTooEarly;
-  if (!incoming_mac_.ready() || incoming_mac_.verify(record)) return MacVerdict::kPass;
-  return MacVerdict::kForged;
-}
-
-void Session::feed_early(uint8_t* scratch, double now) {
-  if (handshake_->early.empty() || handshake_->question || !ssl_ || !knows_incoming_mac()) {
-    return;
-  }
-  replay(handshake_->early.take(), scratch, now);
+  return (incoming_mac_.ready() || incoming_mac_.derive(ssl_.get())) &&
+         incoming_mac_.verify(record);
 }
 
 // ---- extended master secret ----

@@ -121,7 +121,7 @@ void Session::on_heartbeat_record(const RecordView& record, uint8_t* scratch, do
   }
   std::vector<uint8_t> plaintext;
   if (!open_record(record, plaintext)) {
-    count<&TrafficStats::badRecords>();
+    on_forged_record(record);
     return;
   }
   // An empty or oversized message cannot be one, and OpenSSL would stumble over the record.

@@ -2,7 +2,9 @@
 // came of the rest.
 
 #include <algorithm>
+#include <cstring>
 
+#include "core/integrity_limit.h"
 #include "core/psk_lookahead.h"
 #include "core/session.h"
 
@@ -82,15 +84,13 @@ bool is_mere_warning(const RecordView& record) {
 }
 
 // What a suite's nonce and tag, or MAC, take. A protected record below that is fatal to OpenSSL,
-// where RFC 6347 section 4.1.2.7 has it dropped; before a suite is chosen it keeps such records for
-// later, and no Finished message is that short.
+// where RFC 6347 section 4.1.2.7 has it dropped.
 size_t shortest_protected_record(const SSL* ssl) {
   const SSL_CIPHER* cipher = SSL_get_current_cipher(ssl);
   if (cipher == nullptr) cipher = SSL_get_pending_cipher(ssl);
+  if (cipher == nullptr) return 0;
   const AeadSuite aead = aead_suite(cipher);
   if (aead.valid()) return aead.overhead();
-  constexpr size_t kLongestNonceAndTag = 8 + 16;
-  if (cipher == nullptr) return kLongestNonceAndTag;
   const EVP_MD* digest = EVP_get_digestbynid(SSL_CIPHER_get_digest_nid(cipher));
   return digest == nullptr ? 0 : static_cast<size_t>(EVP_MD_get_size(digest)) + 1;
 }
@@ -101,6 +101,7 @@ void Session::fix_suite() {
   shortest_record_ = shortest_protected_record(ssl_.get());
   checks_macs_ = encrypts_then_macs();
   max_fragment_ = max_fragment();
+  integrity_limit_ = integrity_limit(SSL_get_current_cipher(ssl_.get()));
 }
 
 // Bytes of a record's plaintext, by max_fragment_length as far as it has been negotiated.
@@ -114,104 +115,144 @@ void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
   if (state_ == SessionState::kClosed) return;
   note_datagram(datagram.size);
   if (!wake(now)) {
-    count<&TrafficStats::discardedRecords>();
+    drop();
     return;
   }
   RecordView record;
   while (state_ != SessionState::kClosed && take_record(datagram, record)) {
     on_record(record, scratch, now);
+    feed_early(scratch, now);
   }
-  if (datagram.size != 0 && state_ != SessionState::kClosed) {
-    count<&TrafficStats::discardedRecords>();
+  if (datagram.size != 0) drop();  // no record, or behind the session's end
+}
+
+// An authentic record of another type is fatal to OpenSSL, RFC 6520 heartbeats among them; and
+// anybody can send one in clear during the handshake. So is application data that is in clear.
+// Without renegotiation there is one epoch that is protected, and one before it.
+bool Session::is_out_of_place(const RecordView& record) const {
+  if (record.epoch > 1) return true;
+  if (!handshake_ && record.epoch == 0) return true;
+  switch (static_cast<ContentType>(record.type)) {
+    case ContentType::kHeartbeat:
+      return handshake_ || !heartbeat_ || !heartbeat_->negotiated();
+    case ContentType::kApplicationData:
+      return record.epoch == 0;
+    case ContentType::kChangeCipherSpec:
+    case ContentType::kAlert:
+    case ContentType::kHandshake:
+      return is_of_earlier_attempt(record) || is_out_of_place_in_clear(record, role_);
   }
+  return true;
 }
 
 void Session::on_record(const RecordView& record, uint8_t* scratch, double now) {
-  // An authentic record of another type is fatal to OpenSSL, RFC 6520 heartbeats among them; and
-  // anybody can send one in clear during the handshake. So is application data that is in clear.
-  const auto application_data = static_cast<uint8_t>(ContentType::kApplicationData);
-  if (record.type == static_cast<uint8_t>(ContentType::kHeartbeat) && record.epoch != 0 &&
-      state_ == SessionState::kOpen && heartbeat_ && heartbeat_->negotiated()) {
-    on_heartbeat_record(record, scratch, now);
-    return;
-  }
-  if (record.epoch != 0 && state_ == SessionState::kOpen &&
-      (record.type == static_cast<uint8_t>(ContentType::kHandshake) ||
-       record.type == static_cast<uint8_t>(ContentType::kAlert))) {
-    if (has_record_keys()) {
-      on_control_record(record, scratch, now);
-      return;
-    }
-    // Of a suite without AEAD: a repeated Finished, or nothing that is of use.
-    if (record.type == static_cast<uint8_t>(ContentType::kHandshake) && !may_repeat_finished()) {
-      return;
-    }
-  }
-  if (record.type < static_cast<uint8_t>(ContentType::kChangeCipherSpec) ||
-      record.type > application_data || (record.type == application_data && record.epoch == 0) ||
-      is_of_earlier_attempt(record) || is_out_of_place_in_clear(record, role_)) {
+  if (is_out_of_place(record)) {
     if (handshake_ && is_handshake_in_clear(record) && !holds_whole_fragments(record)) {
       handshake_->heard_anything = true;
       handshake_->messages.refuse("a fragment reaches past the end of its message or its record");
     }
-    count<&TrafficStats::discardedRecords>();
-    return;
-  }
-  if (handshake_) {
-    handshake_->heard_anything = true;
-    if (record.epoch != 0) handshake_->heard_protected = true;
-    if (handshake_->question) {
-      keep(record, now);
-      return;
-    }
-    if (handshake_->hello) {
-      FragmentView fragment;
-      Bytes rest = record.fragment;
-      if (!is_handshake_in_clear(record)) return;
-      comes_later(record);
-      while (take_fragment(rest, fragment)) {
-        const bool empty = fragment.body.size == 0 && fragment.message_length != 0;
-        const char* complaint =
-            empty ? MessageAssembly::kEmptyFragment : handshake_->hello->add(fragment);
-        if (complaint != nullptr) handshake_->messages.refuse(complaint);
-      }
-      if (handshake_->hello->complete()) on_hello(scratch, now);
-      return;
-    }
-    if (is_mere_warning(record)) {
-      on_alert(false, record.fragment.data[0], record.fragment.data[1]);
-      return;
-    }
-  }
-  if (!handshake_ || record.epoch != 0) {
+    drop();
+  } else if (handshake_) {
+    on_record_in_handshake(record, scratch, now);
+  } else if (record.fragment.size < shortest_record_) {
+    count<&TrafficStats::badRecords>();
+  } else if (record.type == static_cast<uint8_t>(ContentType::kHeartbeat)) {
+    on_heartbeat_record(record, scratch, now);
+  } else if (record.type != static_cast<uint8_t>(ContentType::kApplicationData) &&
+             has_record_keys()) {
+    on_control_record(record, scratch, now);
+  } else {
     feed(record, scratch, now);
+  }
+}
+
+void Session::on_record_in_handshake(const RecordView& record, uint8_t* scratch, double now) {
+  handshake_->heard_anything = true;
+  if (record.epoch != 0) handshake_->heard_protected = true;
+  if (handshake_->question) {
+    keep(record, now);
+  } else if (handshake_->hello) {
+    on_hello_record(record, scratch, now);
+  } else if (record.epoch != 0) {
+    on_protected_record(record, scratch, now);
+  } else if (is_mere_warning(record)) {
+    on_alert(false, record.fragment.data[0], record.fragment.data[1]);
   } else if (is_handshake_in_clear(record)) {
     on_handshake_record(record, scratch, now);
   } else {
     feed_in_clear(record, scratch, now);
   }
-  if (handshake_) feed_early(scratch, now);
+}
+
+// More of the ClientHello that a handshake began with.
+void Session::on_hello_record(const RecordView& record, uint8_t* scratch, double now) {
+  bool taken = is_handshake_in_clear(record);
+  if (taken) comes_later(record);
+  FragmentView fragment;
+  Bytes rest = record.fragment;
+  while (is_handshake_in_clear(record) && take_fragment(rest, fragment)) {
+    const bool empty = fragment.body.size == 0 && fragment.message_length != 0;
+    const char* complaint =
+        empty ? MessageAssembly::kEmptyFragment : handshake_->hello->add(fragment);
+    if (complaint == nullptr) continue;
+    handshake_->messages.refuse(complaint);
+    taken = false;
+  }
+  if (!taken) drop();
+  if (handshake_->hello->complete()) on_hello(scratch, now);
+}
+
+// OpenSSL reads protected records once it has the peer's ChangeCipherSpec, and shows messages only
+// when the handshake is over. What comes before its time waits here, and is judged when it is given
+// to OpenSSL; which would keep it, too, and not say what became of it.
+void Session::on_protected_record(const RecordView& record, uint8_t* scratch, double now) {
+  if (record.type == static_cast<uint8_t>(ContentType::kApplicationData) || !reads_protected()) {
+    if (!handshake_->early.keep(record)) drop();
+  } else {
+    feed(record, scratch, now);
+  }
+}
+
+bool Session::reads_protected() const {
+  if (!ssl_) return false;
+  // "Read ChangeCipherSpec", of either role. The numbers of these states are not the same in all
+  // versions of OpenSSL, their names are.
+  return SSL_is_init_finished(ssl_.get()) == 1 ||
+         std::strcmp(SSL_state_string(ssl_.get()), "TRCCS") == 0;
+}
+
+void Session::feed_early(uint8_t* scratch, double now) {
+  if (handshake_ && !handshake_->early_fed && !handshake_->question && reads_protected()) {
+    handshake_->early_fed = true;
+    replay(handshake_->early.take(), scratch, now);
+  }
+  if (state_ == SessionState::kOpen) replay(std::exchange(early_, {}), scratch, now);
 }
 
 // Until resume().
 void Session::keep(const RecordView& record, double now) {
   Handshake& handshake = *handshake_;
   if (is_handshake_in_clear(record)) {
-    if (handshake.hello) return;  // until the hello is answered the peer can only repeat it
     Bytes rest = record.fragment;
     FragmentView fragment;
     bool repeated = true;
     bool asks = false;
     while (take_fragment(rest, fragment)) {
-      repeated = repeated && handshake.messages.was_taken(fragment.message_sequence);
-      asks = asks || asks_again(fragment);
+      const bool known = handshake.hello ? fragment.type == SSL3_MT_CLIENT_HELLO
+                                         : handshake.messages.was_taken(fragment.message_sequence);
+      repeated = repeated && known;
+      asks = asks || (!handshake.hello && asks_again(fragment));
     }
     if (repeated) {
       if (asks && comes_later(record)) answer_again(now);
       return;
     }
+    if (handshake.hello) {  // until the hello is answered the peer can only repeat it
+      drop();
+      return;
+    }
   }
-  if (!handshake.waiting.keep(record)) count<&TrafficStats::discardedRecords>();
+  if (!handshake.waiting.keep(record)) drop();
 }
 
 // Records that were held have their turn, in the order in which they came. Where another question
@@ -220,12 +261,18 @@ void Session::replay(const std::vector<std::vector<uint8_t>>& held, uint8_t* scr
   for (const std::vector<uint8_t>& bytes : held) {
     Bytes rest{bytes.data(), bytes.size()};
     RecordView record;
-    if (state_ == SessionState::kClosed || !take_record(rest, record)) return;
-    on_record(record, scratch, now);
+    if (state_ == SessionState::kClosed) {
+      drop();
+    } else if (take_record(rest, record)) {
+      on_record(record, scratch, now);
+    }
   }
 }
 
 void Session::on_handshake_record(const RecordView& record, uint8_t* scratch, double now) {
+  // Behind the peer's ChangeCipherSpec it has nothing new to say in clear.
+  const bool over = reads_protected();
+  bool taken = true;
   Bytes rest = record.fragment;
   FragmentView fragment;
   const bool later = comes_later(record);
@@ -233,8 +280,11 @@ void Session::on_handshake_record(const RecordView& record, uint8_t* scratch, do
   while (take_fragment(rest, fragment)) {
     // RFC 5246 section 7.4.1.1: a client that negotiates already ignores it. It has no place in the
     // order of messages, because OpenSSL, which also makes servers, gives it none.
-    if (fragment.type == static_cast<uint8_t>(HandshakeType::kHelloRequest)) continue;
-    if (fragment.type == static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest)) {
+    if (fragment.type == static_cast<uint8_t>(HandshakeType::kHelloRequest)) {
+      taken = false;
+      continue;
+    }
+    if (!over && fragment.type == static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest)) {
       on_verify_request(fragment, now);
       continue;
     }
@@ -242,11 +292,17 @@ void Session::on_handshake_record(const RecordView& record, uint8_t* scratch, do
         fragment.offset == 0 && handshake_->hellos) {
       handshake_->hellos->on_server_hello(record.sequence);
     }
-    const MessageAssembly::Outcome outcome = handshake_->messages.add(record.version, fragment);
+    MessageAssembly::Outcome outcome = MessageAssembly::Outcome::kRefused;
+    if (!over) {
+      outcome = handshake_->messages.add(record.version, fragment);
+    } else if (handshake_->messages.was_taken(fragment.message_sequence)) {
+      outcome = MessageAssembly::Outcome::kRepeated;
+    }
     // The peer repeats its flight; OpenSSL has nothing to do with that.
     if (outcome == MessageAssembly::Outcome::kRepeated) asks = asks || asks_again(fragment);
-    if (outcome == MessageAssembly::Outcome::kRefused) count<&TrafficStats::discardedRecords>();
+    if (outcome == MessageAssembly::Outcome::kRefused) taken = false;
   }
+  if (!taken) drop();
   // What is repeated by the network alone has a number that is not new.
   if (asks && later) answer_again(now);
   feed_messages(scratch, now);
@@ -268,16 +324,24 @@ void Session::feed_messages(uint8_t* scratch, double now) {
       RecordView record;
       if (take_record(rest, record)) feed(record, scratch, now);
     } while (handshake_ && offset < message.size());
+    if (handshake_ && !handshake_->messages.was_taken(message.sequence())) drop();
   }
 }
 
 // A ChangeCipherSpec or an alert.
 void Session::feed_in_clear(const RecordView& record, uint8_t* scratch, double now) {
+  const bool change = record.type == static_cast<uint8_t>(ContentType::kChangeCipherSpec);
+  if (reads_protected()) {
+    if (!change) drop();  // the other belongs to a flight that is repeated
+    return;
+  }
   std::vector<uint8_t> bytes(record.whole.data, record.whole.data + record.whole.size);
   write_u48(&bytes[5], handshake_->next_number_in++);
   Bytes rest{bytes.data(), bytes.size()};
   RecordView renumbered;
   if (take_record(rest, renumbered)) feed(renumbered, scratch, now);
+  // OpenSSL has nothing to say about a ChangeCipherSpec that comes before its time.
+  if (change && handshake_ && !reads_protected()) drop();
 }
 
 // True: OpenSSL must not get the message before a question has been answered, since its callback
@@ -326,94 +390,86 @@ bool Session::psk_question_comes_first(const HandshakeMessage& message) {
   }
 }
 
-void Session::feed(const RecordView& record, uint8_t* scratch, double now) {
-  const bool in_handshake = state_ == SessionState::kHandshaking;
-  const bool application_data =
-      record.type == static_cast<uint8_t>(ContentType::kApplicationData) && record.epoch != 0;
-  const bool replay = application_data && replay_window_.has_seen(record.sequence);
-
-  // What the suite says is known for good once the handshake is over.
-  const bool fixed = !handshake_;
-  if (record.epoch != 0 && ssl_ &&
-      record.fragment.size < (fixed ? shortest_record_ : shortest_protected_record(ssl_.get()))) {
-    if (application_data && !in_handshake) {
+// Gives a record to OpenSSL, which does not say what it drops: only what it does tells.
+// `authentic`: that is known already.
+void Session::feed(const RecordView& record, uint8_t* scratch, double now, bool authentic) {
+  const bool in_handshake = handshake_ != nullptr;
+  if (record.epoch != 0) {
+    if (in_handshake && record.fragment.size < shortest_protected_record(ssl_.get())) {
       count<&TrafficStats::badRecords>();
-    } else {
-      count<&TrafficStats::discardedRecords>();
+      return;
     }
+    if (in_handshake ? encrypts_then_macs() : checks_macs_) {
+      if (!has_right_mac(record)) {
+        on_forged_record(record);
+        return;
+      }
+      authentic = true;
+    }
+  }
+  // Of a suite without AEAD: a repeated Finished, or nothing that is of use.
+  if (!in_handshake && is_handshake(record) && !may_repeat_finished()) {
+    drop();
     return;
   }
-
-  if (record.epoch != 0 && ssl_ && (!fixed || checks_macs_)) {
-    switch (judge_mac(record)) {
-      case MacVerdict::kTooEarly:
-        if (!handshake_ || !handshake_->early.keep(record)) {
-          count<&TrafficStats::discardedRecords>();
-        }
-        return;
-      case MacVerdict::kForged:
-        if (handshake_ && is_handshake(record)) ++handshake_->undecrypted;
-        if (application_data && !in_handshake) count<&TrafficStats::badRecords>();
-        return;
-      case MacVerdict::kPass:
-        break;
-    }
-  }
-
+  const bool replayed = record.epoch != 0 && replay_window_.has_seen(record.sequence);
+  const uint64_t heard = heard_;
   offer(record.whole);
-  if (in_handshake) drive_handshake(now);
-  size_t messages = 0;
-  if (state_ == SessionState::kOpen) messages = read_messages(scratch);
+  if (in_handshake) {
+    drive_handshake(now);
+  } else {
+    read_message(scratch);
+  }
   take_back();
   send_flight(now);
-
-  if (in_handshake) {
-    if (handshake_ && record.epoch != 0 && is_handshake(record)) ++handshake_->undecrypted;
-    return;
-  }
-  if (!application_data) return;
-  if (messages != 0) {
+  if (record.epoch == 0 || state_ == SessionState::kClosed) return;
+  if (heard_ != heard || (authentic && !replayed)) {
     replay_window_.mark(record.sequence);
-    last_activity_ = last_heard_ = now;
-  } else if (replay) {
+    if (record.type == static_cast<uint8_t>(ContentType::kApplicationData)) {
+      last_activity_ = last_heard_ = now;
+    }
+  } else if (replayed) {
     count<&TrafficStats::replays>();
   } else {
-    count<&TrafficStats::badRecords>();
+    on_forged_record(record);
   }
 }
 
-// Takes every message that OpenSSL has; returns how many there were. The error queue is empty when
-// it is called.
-size_t Session::read_messages(uint8_t* scratch) {
-  size_t messages = 0;
-  for (;;) {
-    size_t size = 0;
-    uint8_t* const room = outbox_.room(kMaxPlaintext);
-    uint8_t* const out = room != nullptr ? room : scratch;
-    const int result = SSL_read_ex(ssl_.get(), out, kMaxPlaintext, &size);
-    if (result == 1) {
-      ++messages;
-      count<&TrafficStats::messagesReceived>();
-      count<&TrafficStats::messageBytesReceived>(size);
-      outbox_.append(RecordType::kMessage, id_, 0, 0, {out, size});
-      // Records come in one by one: asking again would only go all the way to an empty BIO. What
-      // OpenSSL has kept are records that came during the handshake, and it keeps no others.
-      if (nothing_kept_) return messages;
-      nothing_kept_ = SSL_has_pending(ssl_.get()) == 0;
-      if (nothing_kept_) return messages;
-      continue;
-    }
-    switch (SSL_get_error(ssl_.get(), result)) {
-      case SSL_ERROR_WANT_READ:
-        ErrorQueueScope::clear();  // why a record was dropped, where OpenSSL says so
-        return messages;
-      case SSL_ERROR_ZERO_RETURN:
-        close();  // answers the peer's close_notify with ours, RFC 5246 section 7.2.1
-        return messages;
-      default:
-        fail(session_failure(FailureKind::kProtocolError));
-        return messages;
-    }
+// Dropped, as RFC 6347 section 4.1.2.7 has it, until there were too many for the suite.
+void Session::on_forged_record(const RecordView& record) {
+  count<&TrafficStats::badRecords>();
+  if (handshake_ && is_handshake(record)) ++handshake_->undecrypted;
+  if (++forged_ <= integrity_limit_) return;
+  const ErrorQueueScope errors;
+  SSL_shutdown(ssl_.get());  // the peer's keys are used up as well
+  Failure failure;
+  failure.kind = FailureKind::kIntegrityLimit;
+  fail(failure);
+}
+
+// Takes the message of the record that OpenSSL was given, if it has one. The error queue is empty
+// when it is called.
+void Session::read_message(uint8_t* scratch) {
+  size_t size = 0;
+  uint8_t* const room = outbox_.room(kMaxPlaintext);
+  uint8_t* const out = room != nullptr ? room : scratch;
+  const int result = SSL_read_ex(ssl_.get(), out, kMaxPlaintext, &size);
+  if (result == 1) {
+    ++heard_;
+    count<&TrafficStats::messagesReceived>();
+    count<&TrafficStats::messageBytesReceived>(size);
+    outbox_.append(RecordType::kMessage, id_, 0, 0, {out, size});
+    return;
+  }
+  switch (SSL_get_error(ssl_.get(), result)) {
+    case SSL_ERROR_WANT_READ:
+      ErrorQueueScope::clear();  // why a record was dropped, where OpenSSL says so
+      return;
+    case SSL_ERROR_ZERO_RETURN:
+      close();  // answers the peer's close_notify with ours, RFC 5246 section 7.2.1
+      return;
+    default:
+      fail(session_failure(FailureKind::kProtocolError));
   }
 }
 

@@ -96,18 +96,25 @@ bool Session::is_new(const RecordView& record, Bytes plaintext, uint8_t* scratch
 // instead.
 void Session::on_control_record(const RecordView& record, uint8_t* scratch, double now) {
   std::vector<uint8_t> plaintext;
-  if (!open_record(record, plaintext)) return;
+  if (!open_record(record, plaintext)) {
+    on_forged_record(record);
+    return;
+  }
   const Bytes message{plaintext.data(), plaintext.size()};
+  const bool handshake = record.type == static_cast<uint8_t>(ContentType::kHandshake);
   const bool alert = record.type == static_cast<uint8_t>(ContentType::kAlert);
   const bool warning = alert && message.size == 2 && message.data[0] == SSL3_AL_WARNING &&
                        message.data[1] != SSL_AD_CLOSE_NOTIFY;
-  const bool finished = !alert && message.size != 0 && message.data[0] == SSL3_MT_FINISHED;
-  if (finished && !may_repeat_finished()) return;
-  if (finished || (alert && !warning)) {
-    feed(record, scratch, now);
+  const bool finished = handshake && message.size != 0 && message.data[0] == SSL3_MT_FINISHED;
+  if (finished && !may_repeat_finished()) {
+    drop();
     return;
   }
-  if (message.size == 0 || message.size > kMaxPlaintext) {
+  if (finished || (alert && !warning)) {
+    feed(record, scratch, now, true);
+    return;
+  }
+  if (message.size == 0 || message.size > kMaxPlaintext || !(alert || handshake)) {
     count<&TrafficStats::discardedRecords>();
     return;
   }

@@ -343,6 +343,7 @@ describe('lookups in a store', function () {
       const handshakeTimeout = patience(30_000);
       const server = await listen({
         cookieExchange,
+        maxPendingHandshakesPerHost: 0, // they all have one address here
         retransmission,
         handshakeTimeout,
         SNICallback: async (name) => {

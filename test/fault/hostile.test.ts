@@ -297,10 +297,11 @@ describe('hostile datagrams', function () {
       const body = flipped.slice(13 * 8);
       const sequence = flipped.slice(5 * 8, 11 * 8);
       await inject(link, [...body, ...sequence]);
-      expect(remote.stats.badRecords).to.equal(body.length + sequence.length);
+      // One of the numbers is that of the client's Finished.
+      expect(remote.stats).to.include({ badRecords: body.length + sequence.length - 1, replays: 1 });
       await inject(link, flipped.slice(0, 13 * 8));
       expect(messages).to.deep.equal([]);
-      expect(remote.stats.replays).to.equal(0);
+      expect(remote.stats.replays).to.equal(2);
       await inject(link, [datagram]);
       expect(messages).to.deep.equal(['the true one']);
       await survives();
@@ -346,8 +347,8 @@ describe('hostile datagrams', function () {
           }
         }
         await idle(here);
-        expect(other.client.stats.badRecords).to.equal(80);
-        expect(other.remote.stats.badRecords).to.equal(80);
+        expect(other.client.stats.badRecords).to.equal(4 * 80);
+        expect(other.remote.stats.badRecords).to.equal(4 * 80);
         await exchange(other.client, other.remote, '1');
         await exchange(other.remote, other.client, '2');
         check();

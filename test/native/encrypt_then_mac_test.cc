@@ -119,7 +119,7 @@ TEST_CASE("encrypt-then-MAC: a forgery is counted and dropped, whatever of it wa
         link.inject(to, view(retyped));
       }
       link.pump();
-      CHECK(to.endpoint.traffic().badRecords == count + 1);
+      CHECK(to.endpoint.traffic().badRecords == count + 4);
       CHECK(to.messages().empty());
       CHECK(to.count(RecordType::kAlert) == 0);
       link.inject(to, view(genuine));
