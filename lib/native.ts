@@ -206,6 +206,8 @@ export interface NativeEndpoint {
   serverName(slot: number, generation: number): string | undefined;
   pskIdentity(slot: number, generation: number): Buffer | undefined;
   maxMessageSize(slot: number, generation: number): number;
+  /** 0 where there is no such session. */
+  mtu(slot: number, generation: number): number;
   setMtu(slot: number, generation: number, mtu: number): boolean;
 }
 

@@ -88,7 +88,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   #borrowMessages = false;
   #heartbeats: Heartbeats | undefined;
   #idle: IdleTimer | undefined;
-  #mtu = 0;
+  #finalMtu: number | undefined;
   #referenced = true;
   #finalStats: TrafficStats | undefined;
 
@@ -162,9 +162,12 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   get localPort(): number | undefined {
     return this.#local?.port;
   }
-  /** Largest UDP payload of a datagram: the `mtu` option, `setMtu`, or what `discoverMtu` learned. */
+  /**
+   * Largest UDP payload of a datagram: the `mtu` option, `setMtu`, what `discoverMtu` learned, or less where the path
+   * did not let a flight of the handshake through.
+   */
   get mtu(): number {
-    return this.#mtu === 0 ? this.#options.mtu : this.#mtu;
+    return this.#finalMtu ?? this.#session?.mtu() ?? this.#options.mtu;
   }
   /**
    * The largest message that makes a datagram within the handshake's MTU and is within the max_fragment_length that
@@ -399,7 +402,6 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   setMtu(mtu: number): this {
     integer('mtu', mtu, 0, MIN_MTU, MAX_MESSAGE);
     if (this.#session?.setMtu(mtu) !== true) throw notOpen('set the MTU');
-    this.#mtu = mtu;
     return this;
   }
 
@@ -640,6 +642,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     turns.add(() => {
       const session = this.#session;
       this.#finalStats = session?.stats();
+      this.#finalMtu = this.mtu;
       let error = this.#failure;
       // ERR_DTLS_REPLACED is how a session ends when its peer has restarted: nobody's error.
       if (error === undefined && !this.#destroyed && record.kind !== 0) {

@@ -82,6 +82,9 @@ export class CoreSession {
   srtp(): NativeSrtp | undefined {
     return this.#core.srtp(this.slot, this.generation);
   }
+  mtu(): number {
+    return this.#core.mtu(this.slot, this.generation);
+  }
   /** By the MTU alone. */
   maxMessageSize(): number {
     return this.#core.maxMessageSize(this.slot, this.generation);

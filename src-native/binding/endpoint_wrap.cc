@@ -89,6 +89,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::server_name>("serverName"),
           InstanceMethod<&EndpointWrap::psk_identity>("pskIdentity"),
           InstanceMethod<&EndpointWrap::max_message_size>("maxMessageSize"),
+          InstanceMethod<&EndpointWrap::mtu>("mtu"),
           InstanceMethod<&EndpointWrap::set_mtu>("setMtu"),
       });
 }
@@ -463,6 +464,11 @@ Napi::Value EndpointWrap::max_message_size(const Napi::CallbackInfo& info) {
   SSL* open = ssl(info);
   return Napi::Number::New(info.Env(),
                            open != nullptr ? static_cast<double>(DTLS_get_data_mtu(open)) : 0);
+}
+
+Napi::Value EndpointWrap::mtu(const Napi::CallbackInfo& info) {
+  const Session* found = session(info);
+  return Napi::Number::New(info.Env(), found != nullptr ? found->mtu() : 0);
 }
 
 Napi::Value EndpointWrap::set_mtu(const Napi::CallbackInfo& info) {

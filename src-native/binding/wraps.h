@@ -169,6 +169,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value server_name(const Napi::CallbackInfo& info);
   Napi::Value psk_identity(const Napi::CallbackInfo& info);
   Napi::Value max_message_size(const Napi::CallbackInfo& info);
+  Napi::Value mtu(const Napi::CallbackInfo& info);
   Napi::Value set_mtu(const Napi::CallbackInfo& info);
 
   // The session named by the first two arguments, slot and generation; null once it has gone.

@@ -399,6 +399,7 @@ class Session final : private DatagramPort {
   void send_flight(double now);
   void on_flight(Flight flight, double now);
   void send(Flight flight, double now);
+  void reduce_mtu(const Flight& flight);
   bool comes_later(const RecordView& record);
   bool asks_again(const FragmentView& fragment) const;
   bool may_answer_again(double now) const;
@@ -482,6 +483,7 @@ class Session final : private DatagramPort {
   uint64_t next_number_out_ = 0;
   std::vector<uint8_t> written_;  // what OpenSSL has written of a flight, until it leaves
   uint32_t mtu_ = 0;
+  uint32_t repetitions_ = 0;              // of the latest flight, under this MTU
   double flight_left_at_ = 0;             // the latest one, the last time
   uint32_t answered_again_ = 0;           // how often it left because the peer had asked again
   bool peer_encrypts_then_macs_ = false;  // its hello says so

@@ -1,6 +1,8 @@
 // What leaves. A handshake leaves in flights, which are gathered here from what OpenSSL writes, cut
 // and numbered; everything else leaves as OpenSSL makes it.
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
@@ -58,6 +60,12 @@ void Session::on_flight(Flight flight, double now) {
 }
 
 void Session::send(Flight flight, double now) {
+  if (!handshake_ || flight.repeats(handshake_->flight)) {
+    reduce_mtu(flight);
+    ++repetitions_;
+  } else {
+    repetitions_ = 0;
+  }
   transmit(flight);
   flight_left_at_ = now;
   if (!handshake_) {
@@ -71,6 +79,20 @@ void Session::send(Flight flight, double now) {
     handshake_->flight_messages = std::exchange(handshake_->written_messages, {});
   }
   handshake_->flight = std::move(flight);
+}
+
+// RFC 6347 section 4.1.1.1: a path may drop long datagrams without a word. A flight that was
+// repeated twice in vain is cut smaller from then on, where that makes a difference. What fits into
+// a smaller datagram as it is says nothing about the path.
+void Session::reduce_mtu(const Flight& flight) {
+  constexpr uint32_t kInVain = 2;
+  if (repetitions_ < kInVain) return;
+  // Room for a tunnel in IPv6's smallest MTU; IPv4's, 576 bytes; the smallest that is allowed.
+  constexpr std::array<uint32_t, 3> kSteps = {1200, 548, 256};
+  const auto* const next =
+      std::find_if(kSteps.begin(), kSteps.end(), [this](uint32_t step) { return step < mtu_; });
+  if (next == kSteps.end() || flight.longest_datagram({mtu_, max_fragment()}) <= *next) return;
+  if (set_mtu(*next)) repetitions_ = 0;
 }
 
 // ---- a peer that asks again ----
@@ -115,6 +137,7 @@ void Session::answer_again(double now) {
   if (handshake_->flight.empty() || !may_answer_again(now)) return;
   for (const MessageName& message : handshake_->flight_messages) note_message(true, true, message);
   ++answered_again_;
+  ++repetitions_;
   flight_left_at_ = now;
   transmit(handshake_->flight);
 }

@@ -1,7 +1,7 @@
 /**
  * Protects: that a flight which is sent again has the fragments that it had the first time, since some peers cannot
  * merge others; that no datagram of a handshake is longer than `mtu`; and that a peer that asks again is answered at
- * once, however slow this side's own timer is. In both roles.
+ * once, however slow this side's own timer is; and that a path below `mtu` lets a handshake through. In both roles.
  */
 import { expect } from 'chai';
 import type { ConnectOptions, ServerOptions } from '../../lib/index';
@@ -103,6 +103,42 @@ describe('flights over a path', () => {
       });
     }
   }
+
+  it('a path that drops datagrams above 800 bytes lets a handshake through, and socket.mtu tells on both sides', async function () {
+    this.timeout(patience(20_000));
+    const { server, client } = await mutual(9, 1500);
+    const both = { retransmission: { initial: 60, max: 120 } };
+    let dropped = 0;
+    const pair = await openThrough(
+      (datagram) => {
+        const passes = datagram.length <= 800;
+        dropped += passes ? 0 : 1;
+        return passes;
+      },
+      { ...server, ...both },
+      { ...client, ...both },
+    );
+    await converse(pair);
+    expect(dropped).to.be.least(4);
+    expect([pair.peer.mtu, pair.client.mtu]).to.deep.equal([548, 548]);
+    expect(pair.client.maxMessageSize).to.be.below(548);
+  });
+
+  it('a flight that is short stays whole and leaves mtu alone, however often it is lost', async () => {
+    const { server, client } = await mutual(9);
+    let lost = 0;
+    const lengths = new Set<number>();
+    const pair = await openThrough(
+      (datagram, way) => {
+        if (way === 'toServer' && lost < 5) lengths.add(datagram.length);
+        return ++lost > 5;
+      },
+      server,
+      { ...client, retransmission: { initial: 30, max: 30 } },
+    );
+    expect(lengths.size).to.equal(1);
+    expect([pair.peer.mtu, pair.client.mtu]).to.deep.equal([1200, 1200]);
+  });
 
   const FAST = { retransmission: { initial: 50 } };
   const SLOW = { retransmission: { initial: 20_000 } };
