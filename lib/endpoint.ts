@@ -65,7 +65,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   #sessionCount = 0;
   #nextToken = 1;
   #congested = false;
-  // Its timer may be set in anybody's context (AsyncLocalStorage), and is not part of it.
+  // Where it was made (AsyncLocalStorage): its events belong there, and its timer, whoever's call has set it.
   readonly #context = new AsyncResource('DGRAM_DTLS_ENDPOINT');
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Infinity;
@@ -112,7 +112,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
         () => {
           this.#arm();
           this.#sendNow(udp);
-          turns.wake();
+          turns.wake(this.#context);
         },
       );
     }

@@ -47,8 +47,9 @@ export class Turns {
     this.#ticks = ticks;
   }
 
-  /** Delivers all there is, now. For callbacks from native code only. */
-  wake(): void {
+  /** Delivers all there is, now, in that context: Node-API has none to give. For callbacks from native code only. */
+  wake(context: AsyncResource): void {
+    this.#context ??= context;
     this.#deliver(true);
   }
 
@@ -85,18 +86,14 @@ export class Turns {
       while (this.#ready(here)) {
         if (!here) return;
         this.#underWay = true;
-        // Of a message that comes alone nothing can leave its context.
-        if (this.#context === undefined && (this.#ran || this.#source.waiting > 1)) {
-          this.#context = new AsyncResource('DGRAM_DTLS_EVENTS');
-        }
+        this.#context ??= new AsyncResource('DGRAM_DTLS_EVENTS');
         if (this.#ran) {
           if (!this.#ticks.run()) return;
           this.#ran = false;
         }
         // What throws has run, too.
         this.#ran = true;
-        this.#ran =
-          this.#context === undefined ? this.#next() : this.#context.runInAsyncScope(this.#next);
+        this.#ran = this.#context.runInAsyncScope(this.#next);
       }
       over = true;
     } finally {
