@@ -1,5 +1,6 @@
 /** Own certificates and keys, as the options have them, into a native context. */
 import { usageError } from './errors';
+import { lend } from './memory';
 import type { NativeSecureContext } from './native';
 import type { Bytes, PfxObject, SecureContextOptions } from './secure-context';
 import { bytes, text } from './validate';
@@ -13,39 +14,36 @@ export function list<T>(value: T | readonly T[] | undefined): readonly T[] {
 const isWrapped = <T, K extends string>(given: T, name: K): given is Extract<T, Record<K, unknown>> =>
   typeof given === 'object' && given !== null && name in given;
 
-export interface Pfx {
-  readonly bytes: Buffer;
-  readonly passphrase: Buffer | undefined;
-}
-
-const secret = (name: string, ...candidates: (string | undefined)[]): Buffer | undefined => {
+/** Lends the first passphrase that there is, as bytes. */
+function unlock(
+  name: string,
+  candidates: readonly (string | undefined)[],
+  use: (passphrase: Uint8Array | undefined) => void,
+): void {
   const given = text(
     name,
     candidates.find((candidate) => candidate !== undefined),
   );
-  return given === undefined ? undefined : Buffer.from(given);
-};
+  if (given === undefined) use(undefined);
+  else lend(given, use);
+}
 
-/** Copies: the caller may change its memory before a client needs them. */
-export function readPfx(options: SecureContextOptions): Pfx[] {
-  return list(options.pfx).map((given) => {
+/** `withIdentity` false: only trusts the authorities in it. */
+export function addPfx(context: NativeSecureContext, options: SecureContextOptions, withIdentity: boolean): void {
+  for (const given of list(options.pfx)) {
     const { buf, passphrase }: PfxObject = isWrapped(given, 'buf') ? given : { buf: given };
-    return {
-      bytes: Buffer.from(bytes('pfx', buf)),
-      passphrase: secret('pfx.passphrase', passphrase, options.passphrase),
-    };
-  });
+    const pfx = bytes('pfx', buf);
+    unlock('pfx.passphrase', [passphrase, options.passphrase], (secret) => {
+      context.addPfx(pfx, secret, withIdentity);
+    });
+  }
 }
 
 /** As with tls, the order of the keys need not be that of the certificates. */
-export function addIdentities(
-  context: NativeSecureContext,
-  options: SecureContextOptions,
-  pfx: readonly Pfx[],
-): void {
+export function addIdentities(context: NativeSecureContext, options: SecureContextOptions): void {
   const certs = list<Bytes>(options.cert);
   const keys = list(options.key);
-  if (options.rawPublicKey === true && certs.length === 0 && pfx.length === 0 && keys.length === 0) {
+  if (options.rawPublicKey === true && certs.length === 0 && list(options.pfx).length === 0 && keys.length === 0) {
     throw usageError('ERR_DTLS_NO_CREDENTIALS', "'rawPublicKey' needs a private key", "Pass 'key'.");
   }
   const keysAlone = options.rawPublicKey === true && certs.length === 0;
@@ -59,8 +57,12 @@ export function addIdentities(
   for (const cert of certs) context.addCertificate(bytes('cert', cert));
   for (const given of keys) {
     const { pem, passphrase } = isWrapped(given, 'pem') ? given : { pem: given, passphrase: undefined };
-    context.addKey(bytes('key', pem), secret('key.passphrase', passphrase, options.passphrase));
+    unlock('key.passphrase', [passphrase, options.passphrase], (secret) => {
+      lend(typeof pem === 'string' ? pem : bytes('key', pem), (key) => {
+        context.addKey(key, secret);
+      });
+    });
   }
-  for (const one of pfx) context.addPfx(one.bytes, one.passphrase, true);
+  addPfx(context, options, true);
   context.checkIdentities();
 }

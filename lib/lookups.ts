@@ -44,6 +44,7 @@ export function askServerPsk(
           ? undefined
           : sized('the key from pskCallback', key, MAX_PSK);
       answers.psk(undefined, checked);
+      wipeIfOurs(key, checked);
     },
     (cause) => {
       answers.because(cause);
@@ -76,6 +77,7 @@ export function askClientPsk(
         );
       }
       answers.psk(identity, key);
+      wipeIfOurs(answer.psk, key);
     },
     (cause) => {
       answers.because(cause);
@@ -191,6 +193,11 @@ export function settleOrCallBack<T>(
     },
     done,
   );
+}
+
+/** Bytes that were made of a string. */
+function wipeIfOurs(given: unknown, key: Buffer | undefined): void {
+  if (typeof given === 'string') key?.fill(0);
 }
 
 function sized(name: string, value: unknown, max: number, min = 1): Buffer {

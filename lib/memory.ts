@@ -31,3 +31,46 @@ export function copyOf(bytes: Uint8Array): Buffer {
   copy.set(bytes);
   return copy;
 }
+
+/**
+ * A copy that shares its memory with nobody: what lies in Node's pool is seen through every other Buffer there. Whoever
+ * asks for it wipes it.
+ */
+export function secretCopy(bytes: Uint8Array): Buffer {
+  const copy = Buffer.from(unmovedMemory(sizeOf(bytes)));
+  copy.set(bytes);
+  return copy;
+}
+
+/** V8 makes short arrays on its heap, and moves them about there: each place before would keep what was in them. */
+const unmovedMemory = (size: number): ArrayBuffer => new ArrayBuffer(size);
+
+/** A secret on its way to native code. Nothing that looks at objects shows it. */
+export class Secret {
+  readonly #bytes: Buffer;
+
+  /** Copies them: their owner may wipe them at once. */
+  constructor(bytes: Uint8Array) {
+    this.#bytes = secretCopy(bytes);
+  }
+
+  /** Native code has a copy of its own when `give` returns, and this one is wiped. */
+  handDown(give: (bytes: Buffer) => void): void {
+    give(this.#bytes);
+    this.#bytes.fill(0);
+  }
+}
+
+/**
+ * Lends a secret as bytes. Those that are made of a string for that are wiped afterwards; a string itself cannot be.
+ */
+export function lend<T>(given: string | Uint8Array, use: (bytes: Uint8Array) => T): T {
+  if (typeof given !== 'string') return use(given);
+  const encoded = Buffer.from(unmovedMemory(Buffer.byteLength(given)));
+  encoded.write(given);
+  try {
+    return use(encoded);
+  } finally {
+    encoded.fill(0);
+  }
+}

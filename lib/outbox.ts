@@ -1,4 +1,5 @@
 import { Copies } from './copies';
+import { secretCopy } from './memory';
 import { native, type NativeOutbox } from './native';
 import { Turns, type EventSource, type Step } from './turns';
 
@@ -91,6 +92,8 @@ class Outbox implements EventSource {
   // The pass under way. It outlives a handler that throws, so that nobody else's records are lost.
   #next = 0;
   #end = 0;
+  // Those of its bytes that are secret, by their records: nobody else's message is to lie beside them.
+  readonly #secrets = new Map<number, Buffer>();
   readonly #kept = new Copies(this.#arena, false);
   readonly #lent = new Copies(this.#arena, true);
   readonly #afterPass: Step[] = [];
@@ -211,12 +214,29 @@ class Outbox implements EventSource {
       if (count === 0) return false;
     }
     const [start, end] = [this.#word(this.#end, 6), this.#control[1] ?? 0];
+    this.#secrets.clear();
     this.#kept.begin(start, end);
     this.#lent.begin(start, end);
     this.#next = this.#end;
     this.#end = count;
+    this.#takeSecrets();
     this.prepare();
     return true;
+  }
+
+  /** Lines of a key log, and sessions for a store, out of what is copied for everybody. */
+  #takeSecrets(): void {
+    for (let record = this.#next; record < this.#end; ++record) {
+      const type = this.#word(record, 0);
+      const secret =
+        type === RecordType.Keylog ||
+        (type === RecordType.Lookup && this.#word(record, 4) === LookupKind.NewSession);
+      if (!secret) continue;
+      const offset = this.#word(record, 6);
+      const bytes = this.#arena.subarray(offset, offset + this.#word(record, 7));
+      this.#secrets.set(record, secretCopy(bytes));
+      bytes.fill(0);
+    }
   }
 
   /** An event for when all records of the present pass have been delivered. */
@@ -227,6 +247,8 @@ class Outbox implements EventSource {
   /** The bytes of a record that is being dispatched, to be kept by whoever asks for them. */
   bytes(record: number): Buffer {
     const length = this.#word(record, 7);
+    const secret = this.#secrets.size === 0 ? undefined : this.#secrets.get(record);
+    if (secret !== undefined) return secret;
     return length === 0 ? NO_BYTES : this.#kept.take(this.#word(record, 6), length);
   }
 

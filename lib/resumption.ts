@@ -1,13 +1,13 @@
 /** Session tickets of servers, and sessions that clients have kept (docs/resumption.md). */
 import { DTLSError, usageError, withTypedErrors } from './errors';
 import { settleOrCallBack } from './lookups';
+import { secretCopy } from './memory';
 import { native, type NativeClientSession, type NativeTicketKeys } from './native';
 import type { SecureContext } from './secure-context';
 import { bytes, wrongType } from './validate';
 
 const TICKET_KEYS_SIZE = 48;
 
-/** A copy: the caller may wipe its own. */
 export function checkTicketKeys(name: string, keys: unknown): Buffer {
   // A string would hardly have been meant: these are random bytes.
   if (!ArrayBuffer.isView(keys)) throw wrongType(name, 'a Buffer, TypedArray or DataView', keys);
@@ -18,15 +18,14 @@ export function checkTicketKeys(name: string, keys: unknown): Buffer {
       'Make them with crypto.randomBytes(48) and give them to every server of the fleet.',
     );
   }
-  return Buffer.from(bytes(name, keys));
+  return bytes(name, keys);
 }
 
 /** Each server has its own, also where several share a context: unless that was given keys. */
 export function makeTicketKeys(context: SecureContext): NativeTicketKeys {
   const keys = new native.TicketKeys(context.sessionTimeout * 1000);
-  const given = context.ticketKeys;
-  if (given !== undefined) withTypedErrors(() => {
-    keys.replace(given);
+  withTypedErrors(() => {
+    context.giveTicketKeys(keys);
   });
   return keys;
 }
@@ -120,5 +119,7 @@ export const storeError = (cause: Error): DTLSError =>
 export function readNewSession(bytes: Buffer): { id: Buffer; session: Buffer } {
   const at = 1 + bytes.readUInt8(0);
   // Copies: they are kept, and must not pin what came with them.
-  return { id: Buffer.from(bytes.subarray(1, at)), session: Buffer.from(bytes.subarray(at)) };
+  const made = { id: Buffer.from(bytes.subarray(1, at)), session: secretCopy(bytes.subarray(at)) };
+  bytes.fill(0);
+  return made;
 }

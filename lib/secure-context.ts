@@ -2,8 +2,9 @@ import type tls from 'node:tls';
 
 import { late } from './late';
 import { usageError, withTypedErrors } from './errors';
-import { addIdentities, list, readPfx, type Pfx } from './identities';
-import { native, type NativeSecureContext } from './native';
+import { addIdentities, addPfx, list } from './identities';
+import { secretCopy } from './memory';
+import { native, type NativeSecureContext, type NativeTicketKeys } from './native';
 import { requireRawPublicKeys } from './raw-public-keys';
 import { checkTicketKeys } from './resumption';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from './validate';
@@ -131,8 +132,10 @@ export function defaultAuthorities(): readonly string[] {
 }
 
 /** Parsing them takes several milliseconds. */
-function parseAuthorities(pem: readonly string[]): NativeSecureContext {
-  const context = new native.SecureContext();
+function parseAuthorities(
+  pem: readonly string[],
+  context = new native.SecureContext(),
+): NativeSecureContext {
   context.addCa(Buffer.from(pem.join('\n')), false);
   return context;
 }
@@ -154,11 +157,12 @@ export class SecureContext {
   readonly native: NativeSecureContext;
   /** @internal In seconds. */
   readonly sessionTimeout: number;
-  /** @internal */
-  readonly ticketKeys: Buffer | undefined;
+  // Not a property that everybody sees.
+  readonly #ticketKeys: Buffer | undefined;
   readonly #trustsSomebody: boolean;
   readonly #crl: readonly Buffer[];
-  readonly #pfx: readonly Pfx[];
+  // What trusts the authorities of the options' PKCS #12 files, which are not kept.
+  readonly #fromPfx: NativeSecureContext | undefined;
   #authorities: NativeSecureContext | undefined;
 
   /** @internal `trusted`: authorities to trust and not to name. */
@@ -189,13 +193,13 @@ export class SecureContext {
       if (value !== undefined && typeof value !== 'string') throw wrongType(name, 'a string', value);
     }
     this.sessionTimeout = integer('sessionTimeout', options.sessionTimeout, 300, 1, 604800);
-    this.ticketKeys =
-      options.ticketKeys === undefined ? undefined : checkTicketKeys('ticketKeys', options.ticketKeys);
+    // A copy: the caller may wipe its own.
+    this.#ticketKeys =
+      options.ticketKeys === undefined ? undefined : secretCopy(checkTicketKeys('ticketKeys', options.ticketKeys));
     const rawPublicKey = flag('rawPublicKey', options.rawPublicKey, false);
     if (rawPublicKey) requireRawPublicKeys('rawPublicKey');
     // Copies: the caller may change its memory before a client needs them.
     this.#crl = list(options.crl).map((pem) => Buffer.from(bytes('crl', pem)));
-    this.#pfx = readPfx(options);
     withTypedErrors(() => {
       context.setVersions(min, max);
       setAlgorithms(context, strings);
@@ -213,7 +217,7 @@ export class SecureContext {
       if (flag('allowPartialTrustChain', options.allowPartialTrustChain, false)) {
         context.allowPartialChain();
       }
-      addIdentities(context, options, this.#pfx);
+      addIdentities(context, options);
       if (rawPublicKey) context.showRawKey();
       for (const pem of list(options.ca)) context.addCa(bytes('ca', pem), true);
       // Naming all of them would make a CertificateRequest of 14 KB, in a dozen datagrams.
@@ -221,6 +225,15 @@ export class SecureContext {
       for (const pem of this.#crl) context.addCrl(pem);
     });
     this.#trustsSomebody = options.ca !== undefined;
+    if (!this.#trustsSomebody && options.pfx !== undefined) {
+      this.#fromPfx = new native.SecureContext();
+      addPfx(this.#fromPfx, options, false);
+    }
+  }
+
+  /** @internal Those of the options, where they have any, seal from now on. */
+  giveTicketKeys(to: NativeTicketKeys): void {
+    if (this.#ticketKeys !== undefined) to.replace(this.#ticketKeys);
   }
 
   /**
@@ -229,10 +242,9 @@ export class SecureContext {
    */
   clientAuthorities(): NativeSecureContext | undefined {
     if (this.#trustsSomebody) return undefined;
-    if (this.#crl.length === 0 && this.#pfx.length === 0) return sharedAuthorities();
+    if (this.#crl.length === 0 && this.#fromPfx === undefined) return sharedAuthorities();
     if (this.#authorities === undefined) {
-      const own = parseAuthorities(defaultAuthorities());
-      for (const { bytes: pfx, passphrase } of this.#pfx) own.addPfx(pfx, passphrase, false);
+      const own = parseAuthorities(defaultAuthorities(), this.#fromPfx);
       for (const pem of this.#crl) own.addCrl(pem);
       this.#authorities = own;
     }

@@ -201,7 +201,9 @@ export class DTLSServer
     this.#context = options instanceof SecureContext ? options : createSecureContext(options);
     this.#endpoint?.core.setContext(this.#context.native);
     this.#watchExpiry();
-    if (this.#context.ticketKeys !== undefined) this.setTicketKeys(this.#context.ticketKeys);
+    withTypedErrors(() => {
+      this.#context.giveTicketKeys(this.#options.ticketKeys);
+    });
   }
 
   /**
@@ -340,17 +342,21 @@ export class DTLSServer
     }
     this.#endpoint = endpoint;
     const options = this.#options;
-    endpoint.core.listen(
-      this.#context.native,
-      this.#policy(this.listenerCount('keylog') > 0),
-      options.cookieExchange,
-      options.cookieLifetime,
-      options.cookieSecret,
-      options.maxSessions,
-      options.maxPendingHandshakes,
-      options.maxSessionsPerHost,
-      options.maxPendingHandshakesPerHost,
-    );
+    const begin = (cookieSecret: Buffer | undefined): void => {
+      endpoint.core.listen(
+        this.#context.native,
+        this.#policy(this.listenerCount('keylog') > 0),
+        options.cookieExchange,
+        options.cookieLifetime,
+        cookieSecret,
+        options.maxSessions,
+        options.maxPendingHandshakes,
+        options.maxSessionsPerHost,
+        options.maxPendingHandshakesPerHost,
+      );
+    };
+    if (options.cookieSecret === undefined) begin(undefined);
+    else options.cookieSecret.handDown(begin);
     endpoint.core.reportPackets(this.listenerCount('packet') > 0);
     endpoint.core.setBusy(this.#busy);
     if (!this.#referenced) endpoint.unref();

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import tls from 'node:tls';
 
 import { DTLSError } from '../errors';
+import { secretCopy } from '../memory';
 import { invalidArgType, invalidArgValue, outOfRange, plain } from '../node-errors';
 import { defaultAuthorities, SecureContext } from '../secure-context';
 import type { SrtpProfile } from '../srtp';
@@ -225,16 +226,23 @@ function ownContext(options: DTLSContextOptions, isServer: boolean, asking: bool
     return new SecureContext(own, trusted);
   } catch (error) {
     throw asNodeError(error, options);
+  } finally {
+    own.ticketKeys?.fill(0);
   }
 }
 
 /** Both layouts are a name and two keys; tls's has 16 bytes for each. */
-const ownTicketKeys = (keys: Buffer): Buffer =>
-  Buffer.concat([
-    keys.subarray(0, 16),
-    createHash('sha256').update(keys.subarray(16, 48)).digest().subarray(0, 16),
-    createHash('sha256').update(keys.subarray(48, 80)).digest().subarray(0, 16),
-  ]);
+function ownTicketKeys(keys: Buffer): Buffer {
+  const own = secretCopy(Buffer.alloc(48));
+  keys.copy(own, 0, 0, 16);
+  for (const [from, to] of [[16, 16], [48, 32]] as const) {
+    const digest = createHash('sha256').update(keys.subarray(from, from + 32)).digest();
+    digest.copy(own, to, 0, 16);
+    digest.fill(0);
+  }
+  keys.fill(0);
+  return own;
+}
 
 export function resolveContext(options: DTLSContextOptions, isServer: boolean): ContextRules {
   if (!isServer) {

@@ -3,6 +3,7 @@
  * and right, so nobody further down asks again.
  */
 import { usageError } from '../errors';
+import { Secret } from '../memory';
 import type { NativeTicketKeys } from '../native';
 import {
   MAX_PSK_IDENTITY,
@@ -28,7 +29,7 @@ export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
   readonly pskCallback: ServerPskCallback | undefined;
   readonly cookieExchange: boolean;
   readonly cookieLifetime: number;
-  readonly cookieSecret: Buffer | undefined;
+  readonly cookieSecret: Secret | undefined;
   readonly maxSessions: number;
   readonly maxPendingHandshakes: number;
   readonly maxSessionsPerHost: number;
@@ -115,7 +116,7 @@ export function resolveServerOptions(
     pskCallback,
     cookieExchange: flag('cookieExchange', options.cookieExchange, true),
     cookieLifetime: inRange('cookieLifetime', options.cookieLifetime, 30000, 100, 86400000),
-    cookieSecret: secret,
+    cookieSecret: secret === undefined ? undefined : new Secret(secret),
     maxSessions: integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff),
     maxPendingHandshakes,
     maxSessionsPerHost: integer(
@@ -144,7 +145,8 @@ export function resolveNamedOptions(
   const own = options instanceof SecureContext ? { secureContext: options } : options;
   checkObject('context', own);
   checkNames(own, NAMED_OPTIONS);
-  const replaced: string[] = [...CONTEXT_OPTIONS, 'secureContext'];
+  // The secret has been handed down, and its owner may have wiped it.
+  const replaced: string[] = [...CONTEXT_OPTIONS, 'secureContext', 'cookieSecret'];
   if (own.ALPNProtocols !== undefined || own.ALPNCallback !== undefined) {
     replaced.push('ALPNProtocols', 'ALPNCallback');
   }

@@ -39,16 +39,14 @@ Napi::Array failure_table(Napi::Env env) {
 
 Napi::Value prf(const Napi::CallbackInfo& info) {
   const ErrorQueueScope errors;
-  std::vector<uint8_t> out(info[4].As<Napi::Number>().Uint32Value());
+  SecretBytes out(info[4].As<Napi::Number>().Uint32Value());
   if (!tls1_prf(info[0].As<Napi::String>().Utf8Value(), bytes_of(info[1]),
                 info[2].As<Napi::String>().Utf8Value(), bytes_of(info[3]), out.data(),
                 out.size())) {
     throw_failure(info.Env(), failure_from_openssl(FailureKind::kInternal));
     return info.Env().Undefined();
   }
-  Napi::Buffer<uint8_t> result = to_buffer(info.Env(), {out.data(), out.size()});
-  OPENSSL_cleanse(out.data(), out.size());
-  return result;
+  return to_buffer(info.Env(), out.view());
 }
 
 // Of a function of core/offers.h.

@@ -163,9 +163,9 @@ void TicketKeysWrap::replace(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value TicketKeysWrap::current(const Napi::CallbackInfo& info) {
-  const std::vector<uint8_t> keys = keys_->current(now());
+  const SecretBytes keys = keys_->current(now());
   if (keys.empty()) throw_failure(info.Env(), failure_from_openssl(FailureKind::kInternal));
-  return to_buffer(info.Env(), {keys.data(), keys.size()});
+  return to_buffer(info.Env(), keys.view());
 }
 
 // ---- ClientSession ----

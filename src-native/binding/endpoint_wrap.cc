@@ -18,9 +18,13 @@ Napi::Value to_string(Napi::Env env, const std::string& text) {
   return Napi::String::New(env, text);
 }
 
+Napi::Value to_buffer_or_undefined(Napi::Env env, Bytes bytes) {
+  if (bytes.size == 0) return env.Undefined();
+  return to_buffer(env, bytes);
+}
+
 Napi::Value to_buffer_or_undefined(Napi::Env env, const std::vector<uint8_t>& bytes) {
-  if (bytes.empty()) return env.Undefined();
-  return to_buffer(env, {bytes.data(), bytes.size()});
+  return to_buffer_or_undefined(env, Bytes{bytes.data(), bytes.size()});
 }
 
 // Numbers for JavaScript, or an empty value: an environment that is being ended gives no memory.
@@ -125,13 +129,11 @@ void EndpointWrap::listen(const Napi::CallbackInfo& info) {
   config.policy = policy->policy();
   config.cookie_exchange = info[2].As<Napi::Boolean>().Value();
   config.cookie_lifetime = info[3].As<Napi::Number>().DoubleValue();
-  const Bytes secret = bytes_of(info[4]);
-  config.cookie_secret.assign(secret.data, secret.data + secret.size);
   config.max_sessions = u32_of(info[5]);
   config.max_pending_handshakes = u32_of(info[6]);
   config.max_sessions_per_host = u32_of(info[7]);
   config.max_pending_handshakes_per_host = u32_of(info[8]);
-  endpoint_->listen(std::move(config));
+  endpoint_->listen(std::move(config), bytes_of(info[4]));
 }
 
 void EndpointWrap::set_context(const Napi::CallbackInfo& info) {
@@ -408,13 +410,13 @@ Napi::Value EndpointWrap::finished(const Napi::CallbackInfo& info) {
 Napi::Value EndpointWrap::export_keying_material(const Napi::CallbackInfo& info) {
   SSL* open = ssl(info);
   if (open == nullptr) return info.Env().Undefined();
-  std::vector<uint8_t> out(u32_of(info[2]));
+  SecretBytes out(u32_of(info[2]));
   const Bytes context = bytes_of(info[4]);
   if (!dtls::export_keying_material(open, out, info[3].As<Napi::String>().Utf8Value(),
                                     info[4].IsUndefined() ? nullptr : &context)) {
     return info.Env().Undefined();
   }
-  return to_buffer(info.Env(), {out.data(), out.size()});
+  return to_buffer(info.Env(), out.view());
 }
 
 Napi::Value EndpointWrap::srtp(const Napi::CallbackInfo& info) {
@@ -422,9 +424,7 @@ Napi::Value EndpointWrap::srtp(const Napi::CallbackInfo& info) {
   if (open == nullptr) return info.Env().Undefined();
   const SrtpKeys keys = srtp_keys(open);
   if (keys.profile == nullptr) return info.Env().Undefined();
-  const auto put = [&info](const std::vector<uint8_t>& bytes) {
-    return to_buffer(info.Env(), {bytes.data(), bytes.size()});
-  };
+  const auto put = [&info](const SecretBytes& key) { return to_buffer(info.Env(), key.view()); };
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("profile", keys.profile->name);
   result.Set("localKey", put(keys.local_key));
@@ -437,8 +437,8 @@ Napi::Value EndpointWrap::srtp(const Napi::CallbackInfo& info) {
 Napi::Value EndpointWrap::client_session(const Napi::CallbackInfo& info) {
   SSL* open = ssl(info);
   if (open == nullptr) return info.Env().Undefined();
-  return to_buffer_or_undefined(info.Env(),
-                                ClientSession::pack(open, info[2].As<Napi::String>().Utf8Value()));
+  const SecretBytes packed = ClientSession::pack(open, info[2].As<Napi::String>().Utf8Value());
+  return to_buffer_or_undefined(info.Env(), packed.view());
 }
 
 Napi::Value EndpointWrap::session_ticket(const Napi::CallbackInfo& info) {

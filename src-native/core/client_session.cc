@@ -1,5 +1,7 @@
 #include "core/client_session.h"
 
+#include <vector>
+
 #include "core/wire.h"
 
 namespace dtls {
@@ -32,7 +34,7 @@ std::vector<uint8_t> application_data(const SSL* ssl, const std::string& name) {
 
 }  // namespace
 
-std::vector<uint8_t> ClientSession::pack(SSL* ssl, const std::string& name) {
+SecretBytes ClientSession::pack(SSL* ssl, const std::string& name) {
   const ErrorQueueScope errors;
   const SslSessionPtr session(SSL_get1_session(ssl));
   const bool client = SSL_is_server(ssl) == 0;
@@ -49,7 +51,7 @@ std::vector<uint8_t> ClientSession::pack(SSL* ssl, const std::string& name) {
   }
   const int size = i2d_SSL_SESSION(session.get(), nullptr);
   if (size <= 0) return {};
-  std::vector<uint8_t> packed(static_cast<size_t>(size));
+  SecretBytes packed(static_cast<size_t>(size));
   uint8_t* end = packed.data();
   i2d_SSL_SESSION(session.get(), &end);
   return packed;

@@ -3,10 +3,10 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "core/bytes.h"
 #include "core/openssl_ptr.h"
+#include "core/secret.h"
 
 namespace dtls {
 
@@ -16,7 +16,7 @@ namespace dtls {
 class ClientSession {
  public:
   // Of an open session. Empty when it cannot be resumed. A server's is OpenSSL's DER alone.
-  static std::vector<uint8_t> pack(SSL* ssl, const std::string& name);
+  static SecretBytes pack(SSL* ssl, const std::string& name);
   // Null for anything that pack() did not make, or not all of it.
   static std::shared_ptr<const ClientSession> parse(Bytes packed);
 

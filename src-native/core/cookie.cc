@@ -5,6 +5,8 @@
 #include <openssl/params.h>
 #include <openssl/rand.h>
 
+#include "core/secret.h"
+
 namespace dtls {
 
 CookieJar::CookieJar(double lifetime, Bytes shared_secret)
@@ -30,11 +32,10 @@ EVP_MAC_CTX* CookieJar::secret(uint64_t window, bool may_create) {
   Secret& slot = secrets_[generation & 1];
   if (slot.generation != generation) {
     if (!may_create) return nullptr;
-    std::array<uint8_t, 32> key{};
-    if (RAND_priv_bytes(key.data(), key.size()) != 1) return nullptr;
-    slot.mac = keyed({key.data(), key.size()});
+    dtls::Secret<32> key;
+    if (RAND_priv_bytes(key.bytes.data(), key.bytes.size()) != 1) return nullptr;
+    slot.mac = keyed({key.bytes.data(), key.bytes.size()});
     slot.generation = generation;
-    OPENSSL_cleanse(key.data(), key.size());
   }
   return slot.mac.get();
 }

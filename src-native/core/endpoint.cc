@@ -24,12 +24,10 @@ uint64_t random_seed() {
 Endpoint::Endpoint(Outbox& outbox, uint32_t id)
     : outbox_(outbox), id_(id), hash_(random_seed()), hosts_(0, hash_), scratch_(kMaxPlaintext) {}
 
-void Endpoint::listen(ListenerConfig config) {
+void Endpoint::listen(ListenerConfig config, Bytes cookie_secret) {
   const ErrorQueueScope errors;
   listener_ = std::make_unique<ListenerConfig>(std::move(config));
-  cookies_ = std::make_unique<CookieJar>(
-      listener_->cookie_lifetime,
-      Bytes{listener_->cookie_secret.data(), listener_->cookie_secret.size()});
+  cookies_ = std::make_unique<CookieJar>(listener_->cookie_lifetime, cookie_secret);
 }
 
 void Endpoint::set_context(std::shared_ptr<const SecureContext> context) {

@@ -23,7 +23,6 @@ struct ListenerConfig {
   std::shared_ptr<const SessionPolicy> policy;
   bool cookie_exchange = true;
   double cookie_lifetime = 30000;
-  std::vector<uint8_t> cookie_secret;  // empty: own, rotating
   uint32_t max_sessions = 10000;
   uint32_t max_pending_handshakes = 1000;
   uint32_t max_sessions_per_host = 1000;
@@ -40,7 +39,8 @@ class Endpoint {
   // Before any session: by which way datagrams leave. Borrowed.
   void use(Transmitter* transmitter) { transmitter_ = transmitter; }
 
-  void listen(ListenerConfig config);
+  // Without a shared secret for its cookies it has its own, and changes them.
+  void listen(ListenerConfig config, Bytes cookie_secret = {});
   // New handshakes use the new context or policy; running ones and sessions keep theirs.
   void set_context(std::shared_ptr<const SecureContext> context);
   void set_policy(std::shared_ptr<const SessionPolicy> policy);

@@ -1,25 +1,13 @@
 #ifndef DGRAM_DTLS_CORE_KEY_BLOCK_H_
 #define DGRAM_DTLS_CORE_KEY_BLOCK_H_
 
-#include <openssl/crypto.h>
-
-#include <array>
 #include <string>
 
 #include "core/bytes.h"
 #include "core/openssl_ptr.h"
+#include "core/secret.h"
 
 namespace dtls {
-
-// Wipes a buffer of secrets however the function is left.
-template <size_t Size>
-struct Secret {
-  std::array<uint8_t, Size> bytes{};
-  Secret() = default;
-  ~Secret() { OPENSSL_cleanse(bytes.data(), bytes.size()); }
-  Secret(const Secret&) = delete;
-  Secret& operator=(const Secret&) = delete;
-};
 
 // The suite that is or will be in use; null before there is one.
 const SSL_CIPHER* negotiated_cipher(const SSL* ssl);

@@ -13,14 +13,14 @@ void Outbox::attach(Control* control, Record* records, size_t record_capacity, u
 }
 
 void Outbox::spill(const Record& record, Bytes bytes) {
-  spill_.push_back({record, {bytes.data, bytes.data + bytes.size}});
+  spill_.push_back({record, SecretBytes(bytes)});
 }
 
 void Outbox::reset() {
   *control_ = {0, 0};
   while (!spill_.empty() && fits(spill_.front().bytes.size())) {
     const Spilled& next = spill_.front();
-    place(next.record, {next.bytes.data(), next.bytes.size()});
+    place(next.record, next.bytes.view());
     spill_.pop_front();
   }
 }

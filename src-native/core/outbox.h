@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <cstring>
 #include <deque>
-#include <vector>
 
 #include "core/bytes.h"
+#include "core/secret.h"
 
 namespace dtls {
 
@@ -120,7 +120,7 @@ class Outbox {
  private:
   struct Spilled {
     Record record;
-    std::vector<uint8_t> bytes;
+    SecretBytes bytes;
   };
 
   bool fits(size_t size) const {

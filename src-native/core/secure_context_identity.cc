@@ -4,9 +4,10 @@
 #include <openssl/pkcs12.h>
 #include <openssl/x509v3.h>
 
-#include <string>
+#include <algorithm>
 
 #include "core/encoding.h"
+#include "core/secret.h"
 #include "core/secure_context.h"
 
 namespace dtls {
@@ -112,18 +113,22 @@ Failure SecureContext::add_pfx(Bytes pfx, Bytes passphrase, bool with_identity) 
   const BioPtr bio = read_only(pfx);
   const Pkcs12Ptr package(bio ? d2i_PKCS12_bio(bio.get(), nullptr) : nullptr);
   if (!package) return invalid_pfx(nullptr);
-  const std::string secret(reinterpret_cast<const char*>(passphrase.data), passphrase.size);
+  // OpenSSL wants it with a NUL behind it.
+  SecretBytes with_end(passphrase.size + 1);
+  std::copy_n(passphrase.data, passphrase.size, with_end.data());
+  const char* const secret = reinterpret_cast<const char*>(with_end.data());
+  const bool empty = passphrase.size == 0;
   // No passphrase and an empty one are two things to PKCS #12, and programs write either.
   const bool authentic =
       PKCS12_mac_present(package.get()) == 0 ||
-      PKCS12_verify_mac(package.get(), secret.c_str(), static_cast<int>(secret.size())) == 1 ||
-      (secret.empty() && PKCS12_verify_mac(package.get(), nullptr, 0) == 1);
+      PKCS12_verify_mac(package.get(), secret, static_cast<int>(passphrase.size)) == 1 ||
+      (empty && PKCS12_verify_mac(package.get(), nullptr, 0) == 1);
   if (!authentic) return failure_from_openssl(FailureKind::kPassphrase);
 
   EVP_PKEY* raw_key = nullptr;
   X509* raw_leaf = nullptr;
   STACK_OF(X509)* raw_others = nullptr;
-  if (PKCS12_parse(package.get(), secret.c_str(), &raw_key, &raw_leaf, &raw_others) != 1) {
+  if (PKCS12_parse(package.get(), secret, &raw_key, &raw_leaf, &raw_others) != 1) {
     return invalid_pfx(nullptr);
   }
   const EvpPkeyPtr key(raw_key);

@@ -19,7 +19,7 @@ constexpr uint32_t kCloseNoAlert = 255;
 
 }  // namespace
 
-Session::Handshake::~Handshake() { OPENSSL_cleanse(psk_key.data(), psk_key.size()); }
+Session::Handshake::~Handshake() = default;
 
 Session::Session(Outbox& outbox, Transmitter* transmitter, TrafficStats& totals, SessionId id,
                  Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
@@ -281,7 +281,7 @@ void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch
   }
   Handshake& handshake = *handshake_;
   handshake.psk_found = found;
-  handshake.psk_key.assign(key.data, key.data + key.size);
+  handshake.psk_key = SecretBytes(key);
   if (role_ == Role::kClient) {
     handshake.offered_identity.assign(identity.data, identity.data + identity.size);
     psk_identity_ = handshake.offered_identity;

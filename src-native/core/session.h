@@ -258,7 +258,7 @@ class Session final : private DatagramPort {
     HeldRecords waiting{64, size_t{64} * 1024};
     // Protected records that came before their time: a Finished, and first messages.
     HeldRecords early{64, size_t{64} * 1024};
-    std::vector<uint8_t> psk_key;  // cleansed on destruction
+    SecretBytes psk_key;
     std::vector<uint8_t> offered_identity;
     // Server: the answers of this handshake, by the own certificate that each is about.
     std::vector<std::pair<const X509*, std::vector<uint8_t>>> ocsp;

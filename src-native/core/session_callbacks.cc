@@ -248,7 +248,7 @@ unsigned Session::psk_server_callback(SSL* ssl, const char* identity, unsigned c
       !std::equal(asked.begin(), asked.end(), reinterpret_cast<const uint8_t*>(identity))) {
     return 0;
   }
-  const Bytes key{handshake->psk_key.data(), handshake->psk_key.size()};
+  const Bytes key = handshake->psk_key.view();
   // A session that cannot tell its key later is not resumed.
   bind_to_psk(SSL_get_session(ssl), {asked.data(), asked.size()}, key);
   std::memcpy(psk, key.data, key.size);

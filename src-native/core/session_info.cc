@@ -125,7 +125,7 @@ std::vector<uint8_t> session_ticket(const SSL* ssl) {
   return {ticket, ticket + size};
 }
 
-bool export_keying_material(SSL* ssl, std::vector<uint8_t>& out, const std::string& label,
+bool export_keying_material(SSL* ssl, SecretBytes& out, const std::string& label,
                             const Bytes* context) {
   const ErrorQueueScope errors;
   return SSL_export_keying_material(ssl, out.data(), out.size(), label.data(), label.size(),

@@ -6,6 +6,7 @@
 
 #include "core/bytes.h"
 #include "core/openssl_ptr.h"
+#include "core/secret.h"
 
 // What can be asked of an open session's SSL. Each function copies; nothing borrowed leaves.
 namespace dtls {
@@ -43,7 +44,7 @@ std::vector<uint8_t> finished(const SSL* ssl, bool peers);
 // RFC 5077; a client's. Empty when there is none.
 std::vector<uint8_t> session_ticket(const SSL* ssl);
 // RFC 5705. False when OpenSSL refuses.
-bool export_keying_material(SSL* ssl, std::vector<uint8_t>& out, const std::string& label,
+bool export_keying_material(SSL* ssl, SecretBytes& out, const std::string& label,
                             const Bytes* context);
 
 }  // namespace dtls

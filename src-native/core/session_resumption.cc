@@ -127,7 +127,7 @@ bool Session::ask_session_psk(Bytes ticket, double now) {
   handshake.session_psk_asked = true;
   if (ticket.size != 0 && policy_->ticket_keys) {
     const ErrorQueueScope errors;
-    const std::vector<uint8_t> state = policy_->ticket_keys->unseal(ticket, now);
+    const SecretBytes state = policy_->ticket_keys->unseal(ticket, now);
     const uint8_t* end = state.data();
     const SslSessionPtr session(
         state.empty() ? nullptr : d2i_SSL_SESSION(nullptr, &end, static_cast<long>(state.size())));
@@ -192,13 +192,12 @@ bool Session::tell_new_session() {
   const unsigned char* id = SSL_SESSION_get_id(session, &id_size);
   const int size = id_size == 0 ? 0 : i2d_SSL_SESSION(session, nullptr);
   if (size <= 0) return false;
-  std::vector<uint8_t> bytes(1 + id_size + static_cast<size_t>(size));
-  bytes[0] = static_cast<uint8_t>(id_size);
-  std::copy_n(id, id_size, bytes.begin() + 1);
+  SecretBytes bytes(1 + id_size + static_cast<size_t>(size));
+  *bytes.data() = static_cast<uint8_t>(id_size);
+  std::copy_n(id, id_size, bytes.data() + 1);
   uint8_t* end = bytes.data() + 1 + id_size;
   i2d_SSL_SESSION(session, &end);
-  park(LookupKind::kNewSession, {bytes.data(), bytes.size()});
-  OPENSSL_cleanse(bytes.data(), bytes.size());
+  park(LookupKind::kNewSession, bytes.view());
   return true;
 }
 

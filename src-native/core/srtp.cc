@@ -1,6 +1,5 @@
 #include "core/srtp.h"
 
-#include <openssl/crypto.h>
 #include <openssl/srtp.h>
 
 #include <algorithm>
@@ -9,12 +8,6 @@
 #include "core/session_info.h"
 
 namespace dtls {
-
-SrtpKeys::~SrtpKeys() {
-  for (std::vector<uint8_t>* part : {&local_key, &local_salt, &remote_key, &remote_salt}) {
-    OPENSSL_cleanse(part->data(), part->size());
-  }
-}
 
 SrtpKeys srtp_keys(SSL* ssl) {
   SrtpKeys keys;
@@ -27,18 +20,19 @@ SrtpKeys srtp_keys(SSL* ssl) {
   // RFC 5764 section 4.2: client's key, server's key, client's salt, server's salt.
   const size_t key = profile->key_size;
   const size_t salt = profile->salt_size;
-  std::vector<uint8_t> material(2 * (key + salt));
+  SecretBytes material(2 * (key + salt));
   if (!export_keying_material(ssl, material, "EXTRACTOR-dtls_srtp", nullptr)) return keys;
-  const uint8_t* at = material.data();
+  Bytes rest = material.view();
+  const auto take = [&rest](size_t size) {
+    SecretBytes part(rest.first(size));
+    rest = rest.from(size);
+    return part;
+  };
   const bool server = SSL_is_server(ssl) == 1;
-  (server ? keys.remote_key : keys.local_key).assign(at, at + key);
-  at += key;
-  (server ? keys.local_key : keys.remote_key).assign(at, at + key);
-  at += key;
-  (server ? keys.remote_salt : keys.local_salt).assign(at, at + salt);
-  at += salt;
-  (server ? keys.local_salt : keys.remote_salt).assign(at, at + salt);
-  OPENSSL_cleanse(material.data(), material.size());
+  (server ? keys.remote_key : keys.local_key) = take(key);
+  (server ? keys.local_key : keys.remote_key) = take(key);
+  (server ? keys.remote_salt : keys.local_salt) = take(salt);
+  (server ? keys.local_salt : keys.remote_salt) = take(salt);
   keys.profile = profile;
   return keys;
 }

@@ -2,9 +2,9 @@
 #define DGRAM_DTLS_CORE_SRTP_H_
 
 #include <array>
-#include <vector>
 
 #include "core/openssl_ptr.h"
+#include "core/secret.h"
 
 // DTLS-SRTP, RFC 5764: OpenSSL negotiates the profile, what it has no API for is the keys.
 namespace dtls {
@@ -24,20 +24,13 @@ constexpr std::array<SrtpProfile, 4> kSrtpProfiles = {{
     {"SRTP_AES128_CM_SHA1_32", 0x0002, 16, 14},
 }};
 
-// Master keys and salts of both directions; wiped when it goes.
+// Master keys and salts of both directions.
 struct SrtpKeys {
   const SrtpProfile* profile = nullptr;  // null: none was agreed on
-  std::vector<uint8_t> local_key;
-  std::vector<uint8_t> local_salt;
-  std::vector<uint8_t> remote_key;
-  std::vector<uint8_t> remote_salt;
-
-  SrtpKeys() = default;
-  SrtpKeys(SrtpKeys&&) = default;
-  SrtpKeys& operator=(SrtpKeys&&) = default;
-  SrtpKeys(const SrtpKeys&) = delete;
-  SrtpKeys& operator=(const SrtpKeys&) = delete;
-  ~SrtpKeys();
+  SecretBytes local_key;
+  SecretBytes local_salt;
+  SecretBytes remote_key;
+  SecretBytes remote_salt;
 };
 
 // Of a finished handshake. Local is what this side sends with.

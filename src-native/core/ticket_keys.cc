@@ -49,11 +49,11 @@ bool TicketKeys::Key::derive() {
                                         kSize - kNameSize),
       OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, label.data(), label.size()),
       OSSL_PARAM_construct_end()};
-  std::array<uint8_t, 64> both{};
-  const bool derived = EVP_KDF_derive(context.get(), both.data(), both.size(), params.data()) == 1;
-  std::copy_n(both.begin(), encryption.size(), encryption.begin());
-  std::copy_n(both.begin() + 32, authentication.size(), authentication.begin());
-  OPENSSL_cleanse(both.data(), both.size());
+  Secret<64> both;
+  const bool derived =
+      EVP_KDF_derive(context.get(), both.bytes.data(), both.bytes.size(), params.data()) == 1;
+  std::copy_n(both.bytes.begin(), encryption.size(), encryption.begin());
+  std::copy_n(both.bytes.begin() + 32, authentication.size(), authentication.begin());
   return derived;
 }
 
@@ -98,10 +98,10 @@ bool TicketKeys::have_key(double now) {
   return true;
 }
 
-std::vector<uint8_t> TicketKeys::current(double now) {
+SecretBytes TicketKeys::current(double now) {
   const ErrorQueueScope errors;
   if (!have_key(now)) return {};
-  return {keys_.front().given.begin(), keys_.front().given.end()};
+  return SecretBytes(Bytes{keys_.front().given.data(), kSize});
 }
 
 int TicketKeys::seal(uint8_t* name, uint8_t* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
@@ -134,7 +134,7 @@ int TicketKeys::open(const uint8_t* name, const uint8_t* iv, EVP_CIPHER_CTX* cip
 }
 
 // RFC 5077 section 4: name, IV, encrypted state, MAC over all of it.
-std::vector<uint8_t> TicketKeys::unseal(Bytes ticket, double now) {
+SecretBytes TicketKeys::unseal(Bytes ticket, double now) {
   const ErrorQueueScope errors;
   constexpr size_t kIv = 16;
   constexpr size_t kMac = 32;
@@ -156,7 +156,7 @@ std::vector<uint8_t> TicketKeys::unseal(Bytes ticket, double now) {
     return {};
   }
   const Bytes encrypted = ticket.first(sealed).from(kNameSize + kIv);
-  std::vector<uint8_t> state(encrypted.size + kIv);
+  SecretBytes state(encrypted.size + kIv);
   int done = 0;
   int rest = 0;
   if (EVP_DecryptUpdate(cipher.get(), state.data(), &done, encrypted.data,
@@ -164,7 +164,7 @@ std::vector<uint8_t> TicketKeys::unseal(Bytes ticket, double now) {
       EVP_DecryptFinal_ex(cipher.get(), state.data() + done, &rest) != 1) {
     return {};
   }
-  state.resize(static_cast<size_t>(done) + static_cast<size_t>(rest));
+  state.shrink(static_cast<size_t>(done) + static_cast<size_t>(rest));
   return state;
 }
 

@@ -3,10 +3,10 @@
 
 #include <array>
 #include <deque>
-#include <vector>
 
 #include "core/bytes.h"
 #include "core/openssl_ptr.h"
+#include "core/secret.h"
 
 namespace dtls {
 
@@ -36,7 +36,7 @@ class TicketKeys {
   // only. False when OpenSSL fails.
   bool replace(Bytes keys, double now);
   // The keys that seal now. Empty when OpenSSL has no randomness.
-  std::vector<uint8_t> current(double now);
+  SecretBytes current(double now);
 
   // As OpenSSL's ticket key callback (SSL_CTX_set_tlsext_ticket_key_evp_cb) wants them, with its
   // results: negative for an error, 0 for no key.
@@ -45,7 +45,7 @@ class TicketKeys {
            double now);
   // A whole ticket, for who needs to know what is in it before OpenSSL does. Empty when it is none
   // of ours.
-  std::vector<uint8_t> unseal(Bytes ticket, double now);
+  SecretBytes unseal(Bytes ticket, double now);
   static constexpr int kOpened = 1;
   static constexpr int kOpenedByOld = 2;  // the client should get a new ticket
 

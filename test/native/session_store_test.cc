@@ -16,8 +16,8 @@ struct Stored : Link {
   // A first handshake, whose session the next connection of this client wants to resume.
   void keep() {
     REQUIRE(handshake());
-    const std::vector<uint8_t> packed = ClientSession::pack(client().live()->ssl(), "");
-    client_policy.session = ClientSession::parse(view(packed));
+    const SecretBytes packed = ClientSession::pack(client().live()->ssl(), "");
+    client_policy.session = ClientSession::parse(packed.view());
     REQUIRE(client_policy.session.get() != nullptr);
     server.events.clear();
     add_client();

@@ -1,0 +1,258 @@
+/**
+ * Protects: that secrets are left neither in freed memory nor in what shows objects: exported keys, sessions, ticket keys and the cookie secret, wiped by their owner, are found nowhere in the memory of the process but where
+ * OpenSSL works with them; and `util.inspect` shows none of them.
+ */
+import { constants, randomFillSync } from 'node:crypto';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { inspect } from 'node:util';
+import { expect } from 'chai';
+import {
+  createSecureContext,
+  createServer,
+  createSocket,
+  type ConnectOptions,
+  type DTLSSocket,
+  type ServerOptions,
+} from '../../lib/index';
+import { native } from '../../lib/native';
+import { certificate, closeEverything, listen, messages, next, open, openOn, openPsk, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
+
+// Not in a string, nor on the heap of V8, which moves what is short.
+const own = (bytes: Uint8Array): Uint8Array => {
+  const copy = new Uint8Array(new ArrayBuffer(bytes.length));
+  copy.set(bytes);
+  return copy;
+};
+
+const randomBytes = (size: number): Buffer => {
+  const bytes = Buffer.from(new ArrayBuffer(size));
+  return randomFillSync(bytes);
+};
+
+/** What is looked for, so that it is not found by itself: turned over until the moment of the search. */
+class Sought {
+  readonly #turned: Uint8Array;
+
+  /** The middle: what an allocator writes into freed memory it writes to its front. */
+  constructor(secret: Uint8Array, from = 24, to = secret.length) {
+    this.#turned = own(secret.subarray(from, to));
+    this.#turn();
+  }
+
+  #turn(): void {
+    for (let i = 0; i < this.#turned.length; ++i) this.#turned[i] = (this.#turned[i] ?? 0) ^ 0xff;
+  }
+
+  /** How often it is in this process's memory. */
+  count(): number {
+    const memory = openSync('/proc/self/mem', 'r');
+    const window = Buffer.allocUnsafeSlow(1 << 20);
+    const once = Buffer.from(new ArrayBuffer(this.#turned.length));
+    this.#turn();
+    try {
+      let found = 0;
+      for (const line of readFileSync('/proc/self/maps', 'latin1').split('\n')) {
+        const [, from, to, rest = ''] = /^([0-9a-f]+)-([0-9a-f]+) rw-. (.*)$/.exec(line) ?? [];
+        if (from === undefined || to === undefined || rest.includes('[v')) continue;
+        const end = Number.parseInt(to, 16);
+        for (let at = Number.parseInt(from, 16); at < end; at += window.length) {
+          window.fill(0);
+          let size = 0;
+          try {
+            size = readSync(memory, window, 0, Math.min(window.length, end - at), at);
+          } catch {
+            continue; // unmapped meanwhile, or not readable
+          }
+          const bytes = window.subarray(0, size);
+          const hits: number[] = [];
+          for (let hit = bytes.indexOf(this.#turned); hit !== -1; hit = bytes.indexOf(this.#turned, hit + 1)) hits.push(hit);
+          // The window sees itself, too, and what it has just read: that is gone now.
+          window.fill(0);
+          for (const hit of hits) {
+            readSync(memory, once, 0, once.length, at + hit);
+            if (once.equals(this.#turned)) found += 1;
+            once.fill(0);
+          }
+        }
+      }
+      window.fill(0);
+      return found - 1; // this.#turned itself
+    } finally {
+      this.#turn();
+      closeSync(memory);
+    }
+  }
+}
+
+/** As `Sought`, and wipes the secret. */
+function wiped(secret: Buffer, from?: number, to?: number): Sought {
+  const sought = new Sought(secret, from, to);
+  secret.fill(0);
+  return sought;
+}
+
+const linux = process.platform === 'linux' ? describe : describe.skip;
+
+linux('a secret that its owner has wiped is nowhere in memory (what shows it is of Linux)', () => {
+  afterEach(closeEverything);
+
+  it('but where it is kept: what looks for it finds it', () => {
+    const secret = randomBytes(64);
+    const sought = new Sought(secret);
+    expect(sought.count()).to.equal(1);
+    secret.fill(0);
+    expect(sought.count()).to.equal(0);
+  });
+
+  for (const side of ['client', 'server'] as const) {
+    it(`exported keying material, of a ${side}`, async () => {
+      const { client, peer } = await openPsk();
+      const socket = side === 'client' ? client : peer;
+      const exported = wiped(socket.exportKeyingMaterial(96, 'EXPERIMENTAL dgram-dtls'));
+      expect(exported.count()).to.equal(0);
+    });
+  }
+
+  it('the cookie secret: OpenSSL has it, and nobody else', async () => {
+    const cookieSecret = randomBytes(96);
+    const sought = new Sought(cookieSecret);
+    const server = createServer({ ...PSK_SERVER, cookieSecret });
+    cookieSecret.fill(0);
+    server.listen(0, '127.0.0.1');
+    await next(server, 'listening');
+    expect(sought.count()).to.be.at.most(1);
+    const closed = next(server, 'close');
+    server.close();
+    await closed;
+  });
+
+  it('ticket keys that were asked for: the server has them once', async () => {
+    const server = await listen(PSK_SERVER);
+    const sought = wiped(server.getTicketKeys(), 16);
+    for (let i = 0; i < 3; ++i) server.getTicketKeys().fill(0);
+    expect(sought.count()).to.equal(1);
+  });
+
+  it('ticket keys that were given: the context has them, and each server', async () => {
+    const ticketKeys = randomBytes(48);
+    const sought = new Sought(ticketKeys, 16);
+    const server = await listen({ ...PSK_SERVER, ticketKeys });
+    server.setTicketKeys(ticketKeys);
+    ticketKeys.fill(0);
+    expect(sought.count()).to.equal(2);
+  });
+
+  it('a session that was stored', async () => {
+    const server = await listen(await certificateOptions());
+    const stored: Buffer[] = [];
+    server.on('newSession', (_id, session, done) => {
+      stored.push(session);
+      done();
+    });
+    const { client } = await openOn(server, { servername: 'localhost' });
+    const [session] = stored;
+    if (session === undefined) throw new Error('no session');
+    // In DER the master secret stands behind its tag and its length: OpenSSL itself has it without those.
+    const at = session.indexOf(Buffer.from([0x04, 0x30]), 20);
+    const sought = wiped(session, at, at + 32);
+    client.close();
+    expect(sought.count()).to.equal(0);
+  });
+
+  it("the PRF's output, when it fails, too", () => {
+    const secret = randomBytes(48);
+    const sought = wiped(native.prf('SHA256', secret, 'test', secret, 96));
+    expect(() => native.prf('no such digest', secret, 'test', secret, 96)).to.throw();
+    expect(sought.count()).to.equal(0);
+  });
+
+  it('a passphrase and a private key that were given as strings are not in memory that Buffers share', async () => {
+    const { cert, key } = await certificate();
+    const before = Buffer.from('x').buffer;
+    createSecureContext({ cert, key });
+    const after = Buffer.from('x').buffer;
+    for (const pool of [before, after]) expect(Buffer.from(pool).includes('PRIVATE KEY')).to.equal(false);
+  });
+});
+
+async function certificateOptions(): Promise<ServerOptions> {
+  const { cert, key } = await certificate();
+  // Only sessions without tickets go to a store.
+  return { cert, key, secureOptions: constants.SSL_OP_NO_TICKET };
+}
+
+describe('a secret lies in no memory that messages share', () => {
+  afterEach(closeEverything);
+
+  it('a line of the key log', async () => {
+    const server = await listen(PSK_SERVER);
+    const lines: Buffer[] = [];
+    server.on('keylog', (line) => lines.push(line));
+    const { client, peer } = await openOn(server, PSK_CLIENT);
+    const arrived = messages(peer, 1);
+    client.send('message');
+    const [message] = await arrived;
+    if (message === undefined) throw new Error('no message');
+    const [line] = lines;
+    expect(line?.length).to.be.above(100);
+    expect(Buffer.from(message.buffer).includes(line?.subarray(0, -1) ?? '')).to.equal(false);
+  });
+
+  it('a session for a store', async () => {
+    const server = await listen(await certificateOptions());
+    const stored: Buffer[] = [];
+    server.on('newSession', (_id, session, done) => {
+      stored.push(session);
+      done();
+    });
+    const { client, peer } = await openOn(server, { servername: 'localhost' });
+    const arrived = messages(peer, 1);
+    client.send('message');
+    const [message] = await arrived;
+    const [session] = stored;
+    if (message === undefined || session === undefined) throw new Error('no message, or no session');
+    expect(Buffer.from(message.buffer).includes(session.subarray(0, 64))).to.equal(false);
+    expect(session.buffer.byteLength).to.equal(session.length);
+  });
+});
+
+describe('util.inspect shows no secret', () => {
+  afterEach(closeEverything);
+
+  const everything = { getters: true, showHidden: true, depth: Infinity, maxArrayLength: Infinity, maxStringLength: Infinity };
+  /** In the ways in which bytes are printed. */
+  function shows(object: unknown, secret: Uint8Array): boolean {
+    const part = secret.subarray(0, 8);
+    const text = [inspect(object, everything), inspect(object, { getters: true, depth: 9 })].join('\n');
+    return (
+      text.includes(Buffer.from(part).toString('hex')) ||
+      text.includes([...part].map((byte) => byte.toString(16).padStart(2, '0')).join(' ')) ||
+      new RegExp([...part].join(',\\s+')).test(text)
+    );
+  }
+  const cookieSecret = randomBytes(48);
+  const ticketKeys = randomBytes(48);
+  const psk = randomBytes(32);
+
+  it('of a server, a context, a socket', async () => {
+    const { cert, key } = await certificate();
+    const given: ServerOptions = { cert, key, cookieSecret, ticketKeys, pskCallback: () => psk };
+    const options: Partial<ConnectOptions> = { pskCallback: () => ({ identity: 'x', psk }), servername: 'localhost' };
+    const { server, client, peer } = await open(given, options);
+    const session = client.getSession() ?? Buffer.alloc(0);
+    const keys = [client, peer].map((socket: DTLSSocket) => socket.exportKeyingMaterial(32, 'EXPERIMENTAL inspected'));
+    const context = createSecureContext({ cert, key, ticketKeys });
+    const idle = createServer(given);
+    const plain = createSocket({ type: 'udp4', dtls: { cert, key, ticketKeys, cookieSecret, psk: { identity: 'x', psk } } });
+    try {
+      for (const [name, object] of Object.entries({ server, client, peer, context, idle, plain, sessions: [...server.sessions] })) {
+        for (const secret of [cookieSecret, ticketKeys, psk, session, ...keys]) {
+          expect(shows(object, secret), name).to.equal(false);
+        }
+        expect(inspect(object, everything), name).not.to.match(/PRIVATE KEY/);
+      }
+    } finally {
+      plain.close();
+    }
+  });
+});
