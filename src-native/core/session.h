@@ -24,6 +24,7 @@
 #include "core/record_mac.h"
 #include "core/record_protection.h"
 #include "core/replay_window.h"
+#include "core/secret.h"
 #include "core/secure_context.h"
 #include "core/stats.h"
 #include "core/ticket_keys.h"
