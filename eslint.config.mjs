@@ -28,6 +28,18 @@ export default tseslint.config(
     },
   },
   {
+    files: ['test/**/*.test.ts'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: 'CallExpression[callee.property.name="skip"]',
+          message: 'Whoever skips says why: skip() of test/helpers/peers.ts.',
+        },
+      ],
+    },
+  },
+  {
     files: ['**/*.{js,mjs,cjs}'],
     rules: {
       // tsc checks these files too (tsconfig.scripts.json), and it knows Node's names.

@@ -16,7 +16,7 @@ import {
 import { anonymousServer, OPEN_MINDED, pickyServer } from '../helpers/anonymous';
 import { createAuthority } from '../helpers/certificates';
 import { closeEverything, listen, portOf } from '../helpers/pair';
-import { cleanupAfterEach, freePort, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cleanupAfterEach, freePort, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { cli, startCli, startListen } from './run';
 
 const PSK = ['--psk', PSK_KEY.toString('hex'), '--psk-identity', PSK_IDENTITY];
@@ -28,15 +28,13 @@ describe('dgram-dtls', function () {
   const cleanup = cleanupAfterEach(this);
   afterEach(closeEverything);
   const [openssl, gnutls] = FOREIGN as [Foreign, Foreign];
-  let files: TemporaryFiles;
+  const files = temporaryFiles(this);
   let folder: string;
 
   before(() => {
-    files = new TemporaryFiles();
     folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-cli-'));
   });
   after(() => {
-    files.remove();
     rmSync(folder, { recursive: true, force: true });
   });
 

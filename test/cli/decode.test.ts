@@ -24,7 +24,8 @@ import {
   PSK_CLIENT,
   PSK_SERVER,
 } from '../helpers/pair';
-import { Cleanup, freePort, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import type { TemporaryFiles} from '../helpers/peers';
+import { Cleanup, freePort, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { cli, type CliResult } from './run';
 
 const run = promisify(execFile);
@@ -299,18 +300,12 @@ function rows(decoded: readonly Decoded[]): string[][] {
 
 describe('dgram-dtls decode', function () {
   this.timeout(60_000);
-  let files: TemporaryFiles;
+  const files = temporaryFiles(this);
 
   const cleanup = new Cleanup();
   const made = new Map<Kind, Captured>();
   const printedOf = new Map<Kind, CliResult>();
 
-  before(() => {
-    files = new TemporaryFiles();
-  });
-  after(() => {
-    files.remove();
-  });
   afterEach(async function () {
     await closeEverything();
     await cleanup.run();

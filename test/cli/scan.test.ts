@@ -9,7 +9,7 @@ import { NoSurvey, Survey, type Report } from '../../lib/cli/scan/survey';
 import { seededRandom } from '../../lib/lab/index';
 import { createAuthority, type IssueOptions } from '../helpers/certificates';
 import { certificate, closeEverything, listen, portOf, PSK_SERVER, withCertificate } from '../helpers/pair';
-import { cleanupAfterEach, freePort, requirePrograms, TemporaryFiles, type PeerProcess } from '../helpers/peers';
+import { cleanupAfterEach, freePort, requirePrograms, temporaryFiles, type PeerProcess } from '../helpers/peers';
 import { cli, startCli, startListen, type CliResult } from './run';
 
 type Scanned = Report & { peer: string; advice: { level: string; about: string; advice: string }[] };
@@ -29,14 +29,8 @@ const complaints = ({ advice }: Scanned): string => advice.map(({ about, advice 
 describe('dgram-dtls scan', function () {
   this.timeout(120_000);
   const cleanup = cleanupAfterEach(this);
-  let files: TemporaryFiles;
+  const files = temporaryFiles(this);
 
-  before(() => {
-    files = new TemporaryFiles();
-  });
-  after(() => {
-    files.remove();
-  });
   afterEach(closeEverything);
 
   async function identity(options: Partial<IssueOptions> = {}): Promise<{ cert: string; key: string }> {

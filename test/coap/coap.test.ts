@@ -10,7 +10,7 @@ import * as coap from 'coap';
 import type { IncomingMessage, OutgoingMessage } from 'coap';
 import { once } from 'node:events';
 import { certificate, within } from '../helpers/pair';
-import { cleanupAfterEach, freePort, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cleanupAfterEach, freePort, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { bound, closeSockets, QUICK, secure } from '../dgram/support';
 import { agentOver, ask, BIG, CCM8, observe, SECRET, serve } from './support';
 
@@ -18,11 +18,8 @@ const psk = { identity: 'device', psk: Buffer.from(SECRET) };
 
 describe('node-coap over createSocket', function () {
   const cleanup = cleanupAfterEach(this);
-  const files = new TemporaryFiles();
+  const files = temporaryFiles(this);
   afterEach(closeSockets);
-  after(() => {
-    files.remove();
-  });
 
   const credentials: [string, () => Promise<[object, object]>][] = [
     ['PSK with AES-128-CCM-8', () => Promise.resolve([{ psk, ciphers: CCM8 }, { psk, ciphers: CCM8 }])],

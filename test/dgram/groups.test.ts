@@ -7,6 +7,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import type { DTLSError } from '../../lib/index';
 import { within } from '../helpers/pair';
+import { skip } from '../helpers/peers';
 import { bound, closeSockets, codeOf, PSK, received, secure, sent, track } from './support';
 
 describe('createSocket: groups', () => {
@@ -30,7 +31,7 @@ describe('createSocket: groups', () => {
   });
 
   it('refuses the broadcast address of a network, and sends to it in clear when told to', async function () {
-    if (process.platform !== 'linux') this.skip(); // where the loopback has one
+    if (process.platform !== 'linux') skip(this, 'on Linux the loopback has one');
     const everybody = '127.255.255.255';
     const member = track(dgram.createSocket('udp4'));
     member.bind(0);

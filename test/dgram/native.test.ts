@@ -10,6 +10,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { features } from '../../lib/index';
 import { run } from '../helpers/child';
 import { within } from '../helpers/pair';
+import { skip } from '../helpers/peers';
 import { bound, closeSockets, PSK, received, secure, sent, track } from './support';
 
 const overNative = process.platform === 'linux' && process.env.DGRAM_DTLS_TRANSPORT !== 'dgram';
@@ -122,7 +123,7 @@ describe('createSocket: the socket below', () => {
 
   it('goes on over dgram where the process has no second descriptor for it', async function () {
     this.timeout(60_000);
-    if (process.platform === 'win32') this.skip();
+    if (process.platform === 'win32') skip(this, 'Windows has no limit of descriptors');
     const { code, stdout, stderr } = await run('no-descriptor.ts', [], [], { descriptors: 256 });
     expect(stdout, stderr).to.not.equal('');
     expect(JSON.parse(stdout)).to.deep.equal({ native: [false, false], heard: 're: hello' });

@@ -10,6 +10,7 @@ import { spawn } from 'node:child_process';
 import type { SocketOptions } from '../../lib/index';
 import { fixture } from '../helpers/child';
 import { within } from '../helpers/pair';
+import { skip } from '../helpers/peers';
 import { both, outcome, same, type Make } from './both';
 import { bound, closeSockets, codeOf, peerErrorOf, PSK, QUICK, received, secure, sent, track } from './support';
 
@@ -29,7 +30,7 @@ describe('createSocket: newer members of dgram.Socket', () => {
 
   describe('bindSync and connectSync', () => {
     before(function () {
-      if (!hasSync) this.skip();
+      if (!hasSync) skip(this, 'dgram of this Node has neither');
     });
     const make = (maker: Make): SyncSocket => maker() as SyncSocket;
 
@@ -98,7 +99,7 @@ describe('createSocket: newer members of dgram.Socket', () => {
 
     for (const name of ['receiveBlockList', 'sendBlockList']) {
       it(`${name} is a BlockList`, function () {
-        if (!hasBlockLists) this.skip();
+        if (!hasBlockLists) skip(this, 'dgram of this Node has no block lists');
         return same((make) => outcome(() => make({ [name]: {} })));
       });
     }
@@ -116,7 +117,7 @@ describe('createSocket: newer members of dgram.Socket', () => {
       expect([...client.sessions].filter(({ readyState }) => readyState === 'open')).to.have.length(0);
     });
     it('sendBlockList says what plain dgram says', function () {
-      if (!hasBlockLists) this.skip();
+      if (!hasBlockLists) skip(this, 'dgram of this Node has no block lists');
       return same(async (make) => {
         const from = make({ sendBlockList: blocking('127.0.0.1') } as never);
         const error = await within(
@@ -129,7 +130,7 @@ describe('createSocket: newer members of dgram.Socket', () => {
       });
     });
     it('receiveBlockList: a peer on it is not heard, others are', async function () {
-      if (process.platform !== 'linux') this.skip(); // where all of 127.0.0.0/8 is this host
+      if (process.platform !== 'linux') skip(this, 'on Linux all of 127.0.0.0/8 is this host');
       const server = await bound(socket({ receiveBlockList: blocking('127.0.0.2') }));
       const blocked = socket({});
       blocked.bind(0, '127.0.0.2');
@@ -145,7 +146,9 @@ describe('createSocket: newer members of dgram.Socket', () => {
   });
 
   it('reusePort lets sockets share a port', function () {
-    if (process.platform !== 'linux' || major < 22 || (major === 22 && minor < 12)) this.skip();
+    if (process.platform !== 'linux' || major < 22 || (major === 22 && minor < 12)) {
+      skip(this, 'on Linux, and in dgram from Node 22.12 on');
+    }
     return same(async (make) => {
       const first = await bound(make({ reusePort: true } as never));
       const second = await bound(make({ reusePort: true } as never), first.address().port);
@@ -170,7 +173,7 @@ describe('createSocket: newer members of dgram.Socket', () => {
 
   it('bind({ fd }) takes the descriptor of a bound socket', async function () {
     this.timeout(60_000);
-    if (process.platform === 'win32') this.skip();
+    if (process.platform === 'win32') skip(this, 'Windows passes no descriptors on');
     // A descriptor has one owner: the program inherits this one.
     const outcomes = await Promise.all(
       both.map(async ([name]) => {

@@ -8,6 +8,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import type { DTLSError, DTLSSocket, Peer } from '../../lib/index';
 import { within } from '../helpers/pair';
+import { skip } from '../helpers/peers';
 import {
   bound,
   closeSockets,
@@ -225,8 +226,8 @@ describe('createSocket: sessions', () => {
   it('works over IPv6, whatever the spelling', async function () {
     const server = secure(PSK, { type: 'udp6' });
     server.bind(0, '::1');
-    await once(server, 'listening').catch(() => {
-      this.skip();
+    await once(server, 'listening').catch((error: unknown) => {
+      skip(this, `no IPv6 here: ${String(error)}`);
     });
     const client = secure(PSK, { type: 'udp6' });
     const { port } = server.address();
@@ -253,7 +254,7 @@ describe('createSocket: sessions', () => {
   });
 
   it('a connected socket hears at once that nobody listens', async function () {
-    if (process.platform !== 'linux') this.skip();
+    if (process.platform !== 'linux') skip(this, 'on Linux ICMP errors come at once');
     const nobody = await bound(track(dgram.createSocket('udp4')));
     const { port } = nobody.address();
     await new Promise<void>((resolve) => nobody.close(() => { resolve(); }));

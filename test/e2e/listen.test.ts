@@ -14,6 +14,7 @@ import { handleOf } from '../../lib/transport';
 import { fixture } from '../helpers/child';
 import { closeEverything, next, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';
+import { skip } from '../helpers/peers';
 
 afterEach(closeEverything);
 
@@ -245,7 +246,7 @@ describe('listen: every form of net and dgram, everything else refused', () => {
   ] as const) {
     it(`fd: the ${type} socket that a parent has bound, which is closed with the server`, async function () {
       this.timeout(patience(30_000));
-      if (process.platform === 'win32') this.skip(); // Windows passes no descriptors on
+      if (process.platform === 'win32') skip(this, 'Windows passes no descriptors on');
       const holder = dgram.createSocket(type);
       holder.bind(0, host);
       await once(holder, 'listening');

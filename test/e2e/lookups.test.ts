@@ -27,7 +27,7 @@ import {
   withCertificate,
 } from '../helpers/pair';
 import { patience } from '../helpers/patience';
-import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { startRedis } from '../helpers/redis';
 
 const NAME = 'a.example.org';
@@ -275,12 +275,9 @@ describe('lookups in a store', function () {
   this.timeout(patience(30_000));
   afterEach(closeEverything); // while the store is there to answer
   const cleanup = cleanupAfterEach(this);
-  const files = new TemporaryFiles();
+  const files = temporaryFiles(this);
   before(function () {
     requirePrograms(this, 'redis-server');
-  });
-  after(() => {
-    files.remove();
   });
 
   it('that take 200 ms: SNI, ALPN and the key, each asked once', async () => {

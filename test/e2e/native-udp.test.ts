@@ -9,6 +9,7 @@ import { NativeUdpTransport } from '../../lib/native-udp';
 import { PLAIN_UDP } from '../../lib/transport';
 import { closeEverything, dial, failure, listen, next, openPsk, portOf, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';
+import { skip } from '../helpers/peers';
 
 const native = { transport: 'native' } as const;
 const open = (
@@ -42,7 +43,7 @@ describe('the native UDP socket', function () {
   this.timeout(patience(20_000));
 
   before(function () {
-    if (process.platform !== 'linux') this.skip();
+    if (process.platform !== 'linux') skip(this, 'it is there on Linux only');
   });
   afterEach(closeEverything);
 
@@ -220,8 +221,7 @@ describe('the native UDP socket', function () {
       const overflowed = (): number | undefined => server.stats.udp?.overflowed;
       // test/native has it there on every Linux whose kernel is the real one.
       if (overflowed() === undefined) {
-        console.log('    skipped: this system does not count them (SO_MEMINFO)');
-        this.skip();
+        skip(this, 'this system does not count them (SO_MEMINFO)');
       }
       let arrived = 0;
       peer.on('message', () => (arrived += 1));
@@ -241,7 +241,7 @@ describe('the native UDP socket', function () {
     });
 
     it('peers that take turns have their messages merged', async function () {
-      if (!features.gso) this.skip();
+      if (!features.gso) skip(this, 'this system has no UDP_SEGMENT');
       const { client, peer, server } = await open();
       const accepted = next(server, 'secureConnection');
       const other = await dial(server, { ...PSK_CLIENT, ...native });

@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { expect } from 'chai';
 import { fixture } from '../helpers/child';
-import { cleanupAfterEach, requirePrograms } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, skip } from '../helpers/peers';
 
 const HEADERS = { 4: 28, 6: 48 } as const; // IP and UDP
 const HOSTS = { 4: ['10.77.0.1', '10.77.0.2'], 6: ['fd77::1', 'fd77::2'] } as const;
@@ -23,8 +23,7 @@ describe('discoverMtu on a real path', function () {
     } catch (error) {
       const reason = `network namespaces cannot be made here: ${String(error)}`;
       if (process.env.CI && process.getuid?.() === 0) throw new Error(reason, { cause: error });
-      console.log(`    skipped: ${reason}`);
-      this.skip();
+      skip(this, reason);
     }
   });
 

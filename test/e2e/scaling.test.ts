@@ -2,7 +2,7 @@
 // system spreads clients over both servers, and a client resumes its session with whichever it meets.
 import { expect } from 'chai';
 import { patience } from '../helpers/patience';
-import { cleanupAfterEach } from '../helpers/peers';
+import { cleanupAfterEach, skip } from '../helpers/peers';
 
 describe('several servers on one port', function () {
   this.timeout(patience(30_000));
@@ -14,8 +14,7 @@ describe('several servers on one port', function () {
     const old = major < 22 || (major === 22 && minor < 12) || (major === 23 && minor < 1);
     const overDgram = process.env.DGRAM_DTLS_TRANSPORT === 'dgram';
     if (process.platform === 'linux' && !(overDgram && old)) return;
-    console.log('    skipped: needs Linux, and over node:dgram Node 22.12 or later');
-    this.skip();
+    skip(this, 'needs Linux, and over node:dgram Node 22.12 or later');
   });
 
   for (const [file, kind] of [

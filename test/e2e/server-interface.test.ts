@@ -94,7 +94,7 @@ describe('listen', () => {
     const server = createServer(PSK_SERVER);
     for (const [call, code] of [
       [() => server.listen({ port: 65536 }), 'ERR_SOCKET_BAD_PORT'],
-      [() => server.listen({ port: 'x' as unknown as number }), 'ERR_SOCKET_BAD_PORT'],
+      [() => server.listen({ port: 'x' }), 'ERR_SOCKET_BAD_PORT'],
       [() => server.listen({ host: 7 as unknown as string }), 'ERR_INVALID_ARG_TYPE'],
       [() => server.bind(-1), 'ERR_SOCKET_BAD_PORT'],
     ] as const) {

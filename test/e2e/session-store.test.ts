@@ -8,7 +8,7 @@ import { setTimeout } from 'node:timers/promises';
 import type { ConnectOptions, DTLSServer, DTLSSocket, ServerOptions } from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
 import { patience } from '../helpers/patience';
-import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { startRedis } from '../helpers/redis';
 import {
   clientFailure,
@@ -253,13 +253,9 @@ describe('session store', () => {
 
 describe('session store of a fleet, in Redis', function () {
   const cleanup = cleanupAfterEach(this);
-  let files: TemporaryFiles;
+  const files = temporaryFiles(this);
   before(function () {
-    files = new TemporaryFiles(); // first: the hook below runs after a suite that was skipped, too
     requirePrograms(this, 'redis-server');
-  });
-  after(() => {
-    files.remove();
   });
   afterEach(closeEverything);
 

@@ -16,7 +16,7 @@ import {
   PSK_CLIENT,
   PSK_SERVER,
 } from '../helpers/pair';
-import { requirePrograms } from '../helpers/peers';
+import { requirePrograms, skip } from '../helpers/peers';
 
 type Side = 'client' | 'server';
 
@@ -39,7 +39,7 @@ const dgramHasReusePort = major > 23 || (major === 23 && minor >= 1) || (major =
 for (const side of ['client', 'server'] as const) {
   describe(`the UDP socket of a ${side}`, () => {
     before(function () {
-      if (process.platform !== 'linux') this.skip();
+      if (process.platform !== 'linux') skip(this, 'ss is a program of Linux');
       requirePrograms(this, 'ss');
     });
     afterEach(closeEverything);

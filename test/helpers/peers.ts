@@ -201,10 +201,19 @@ function missing(command: string): string | undefined {
 export function requirePrograms(context: Context, ...commands: readonly string[]): void {
   const reasons = commands.map(missing).filter((reason) => reason !== undefined);
   if (reasons.length === 0) return;
-  const reason = reasons.join('; ');
+  lacks(context, [...new Set(reasons)].join('; '));
+}
+
+/** Skips for what a machine need not have, and says so; under CI that is a failure. */
+export function lacks(context: Context, reason: string): never {
   if (process.env.CI) throw new Error(reason);
+  skip(context, reason);
+}
+
+/** Skips a test, or the suite whose hook calls this, for what cannot be had here, and says so. */
+export function skip(context: Context, reason: string): never {
   console.log(`    skipped: ${reason}`);
-  context.skip();
+  return context.skip();
 }
 
 /** A UDP port of the loopback address on which nobody listens. */
@@ -218,14 +227,15 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** A folder for what the peers read from files; it goes when the suite has ended. */
+/** A folder for what the peers read from files. It is made with its first file. */
 export class TemporaryFiles {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-'));
+  #folder: string | undefined;
   readonly #known = new Map<string, string>();
 
   /** Writes `content`, the same one once only, and returns its path. */
   file(content: string | Uint8Array): string {
     const key = Buffer.from(content).toString('latin1');
+    this.#folder ??= mkdtempSync(join(tmpdir(), 'dgram-dtls-'));
     const path = this.#known.get(key) ?? join(this.#folder, `${this.#known.size + 1}`);
     if (!this.#known.has(key)) writeFileSync(path, content, { mode: 0o600 });
     this.#known.set(key, path);
@@ -238,6 +248,15 @@ export class TemporaryFiles {
   }
 
   remove(): void {
-    rmSync(this.#folder, { recursive: true, force: true });
+    if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
   }
+}
+
+/** Those of a suite, to be gone after it. A suite that is skipped has made none, and has none to remove. */
+export function temporaryFiles(suite: Suite): TemporaryFiles {
+  const files = new TemporaryFiles();
+  suite.afterAll(() => {
+    files.remove();
+  });
+  return files;
 }

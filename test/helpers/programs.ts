@@ -35,7 +35,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } 
 import path from 'node:path';
 import type { Context } from 'mocha';
 import { fixture } from './child';
-import { foreignEnvironment, freePort, type Cleanup, type PeerProcess } from './peers';
+import { foreignEnvironment, freePort, lacks, type Cleanup, type PeerProcess } from './peers';
 
 /** The first time, Go compiles its own library, too. */
 const COMPILE_LIMIT_MS = 180_000;
@@ -171,10 +171,7 @@ export class Program {
   require(context: Context): void {
     context.timeout(COMPILE_LIMIT_MS);
     const reason = this.#missing() ?? this.#compile();
-    if (reason === undefined) return;
-    if (process.env.CI) throw new Error(reason);
-    console.log(`    skipped: ${reason}`);
-    context.skip();
+    if (reason !== undefined) lacks(context, reason);
   }
 
   /** A client of the sessions' ports: they run side by side. */

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto';
 import type { ServerOptions } from '../../lib/index';
 import { ANONYMOUS, OPEN_MINDED } from '../helpers/anonymous';
 import { createAuthority } from '../helpers/certificates';
-import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { FOREIGN, serverCertificate, type Foreign } from './foreign';
 import { ourClient, ourServer } from './ours';
 
@@ -13,13 +13,9 @@ const [openssl] = FOREIGN as [Foreign];
 
 describe('anonymous suites of OpenSSL', function () {
   const cleanup = cleanupAfterEach(this);
-  let files: TemporaryFiles;
+  const files = temporaryFiles(this);
   before(function () {
-    files = new TemporaryFiles();
     requirePrograms(this, 'openssl');
-  });
-  after(() => {
-    files.remove();
   });
 
   const client = (port: number, ...extra: string[]) =>

@@ -9,7 +9,7 @@ import type { ConnectOptions, ServerOptions } from '../../lib/index';
 import {
   cleanupAfterEach,
   requirePrograms,
-  TemporaryFiles,
+  temporaryFiles,
   type PeerProcess,
 } from '../helpers/peers';
 import type { WatchedSocket } from '../helpers/watch';
@@ -88,14 +88,10 @@ async function forger(serverPort: number): Promise<{ port: number; close: () => 
 for (const foreign of FOREIGN) {
   describe(`CBC suites with ${foreign.name}`, function () {
     const cleanup = cleanupAfterEach(this);
-    let files: TemporaryFiles;
+    const files = temporaryFiles(this);
 
     before(function () {
-      files = new TemporaryFiles();
       requirePrograms(this, ...foreign.programs);
-    });
-    after(() => {
-      files.remove();
     });
 
     async function setupOf(suite: CbcSuite, more: { etm?: boolean; ems?: boolean }): Promise<Setup> {

@@ -5,7 +5,7 @@ import { Capture } from '../helpers/capture';
 import {
   cleanupAfterEach,
   requirePrograms,
-  TemporaryFiles,
+  temporaryFiles,
   type PeerProcess,
 } from '../helpers/peers';
 import type { WatchedSocket } from '../helpers/watch';
@@ -38,14 +38,10 @@ async function oneMessage(
 for (const foreign of FOREIGN) {
   describe(`flights with ${foreign.name}`, function () {
     const cleanup = cleanupAfterEach(this);
-    let files: TemporaryFiles;
+    const files = temporaryFiles(this);
 
     before(function () {
-      files = new TemporaryFiles();
       requirePrograms(this, ...foreign.programs);
-    });
-    after(() => {
-      files.remove();
     });
 
     it('fragments both certificates of a mutual handshake, our server', async () => {
@@ -152,14 +148,10 @@ describe('cookies of foreign servers', function () {
     { title: 'gnutls-serv', foreign: gnutls, extra: [], cookie: true },
     { title: 'gnutls-serv --nocookie', foreign: gnutls, extra: ['--nocookie'], cookie: false },
   ];
-  let files: TemporaryFiles;
+  const files = temporaryFiles(this);
 
   before(function () {
-    files = new TemporaryFiles();
     requirePrograms(this, ...openssl.programs, ...gnutls.programs);
-  });
-  after(() => {
-    files.remove();
   });
 
   for (const { title, foreign, extra, cookie } of cases) {

@@ -9,7 +9,7 @@ import { expect } from 'chai';
 import type { HeartbeatEvent } from '../../lib/index';
 import { Capture } from '../helpers/capture';
 import { PATIENCE_MS } from '../helpers/patience';
-import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, temporaryFiles } from '../helpers/peers';
 import type { WatchedSocket } from '../helpers/watch';
 import {
   FOREIGN,
@@ -44,14 +44,10 @@ const ASK_FOR_ONE = '**HEARTBEAT**';
 describe('heartbeats with GnuTLS', function () {
   const cleanup = cleanupAfterEach(this);
   const [, gnutls] = FOREIGN as [Foreign, Foreign];
-  let files: TemporaryFiles;
+  const files = temporaryFiles(this);
 
   before(function () {
-    files = new TemporaryFiles();
     requirePrograms(this, ...gnutls.programs);
-  });
-  after(() => {
-    files.remove();
   });
 
   async function setupOf(one: Suite): Promise<{ setup: Setup; ca?: string }> {

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { expect } from 'chai';
 import { connect } from '../../lib/index';
 import { Capture } from '../helpers/capture';
-import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { WatchedSocket } from '../helpers/watch';
 import {
   FOREIGN,
@@ -36,16 +36,14 @@ const SAID = ['the first message', 'and its answer'];
 describe('key log', function () {
   const cleanup = cleanupAfterEach(this);
   const [openssl] = FOREIGN as [Foreign, ...Foreign[]];
-  let files: TemporaryFiles;
+  const files = temporaryFiles(this);
   let folder: string;
 
   before(function () {
     folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-keylog-'));
-    files = new TemporaryFiles();
     requirePrograms(this, 'openssl', 'tshark');
   });
   after(() => {
-    files.remove();
     rmSync(folder, { recursive: true, force: true });
   });
 

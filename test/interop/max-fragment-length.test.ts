@@ -1,6 +1,6 @@
 // Protects max_fragment_length (RFC 6066 section 4) against foreign implementations, asked for by either side.
 import { expect } from 'chai';
-import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { thrown } from '../helpers/thrown';
 import { FOREIGN, PSK_IDENTITY, PSK_KEY, suite } from './foreign';
 import { ourClient, ourServer } from './ours';
@@ -11,14 +11,10 @@ const ASKS: Readonly<Record<string, string>> = { OpenSSL: '-maxfraglen=512', Gnu
 for (const foreign of FOREIGN) {
   describe(`max_fragment_length with ${foreign.name}`, function () {
     const cleanup = cleanupAfterEach(this);
-    let files: TemporaryFiles;
+    const files = temporaryFiles(this);
 
     before(function () {
-      files = new TemporaryFiles();
       requirePrograms(this, ...foreign.programs);
-    });
-    after(() => {
-      files.remove();
     });
 
     it('its client asks for 512: a message above is refused, and 512 bytes arrive', async () => {

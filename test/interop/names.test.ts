@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { createSecureContext, type ServerOptions } from '../../lib/index';
 import { createAuthority, type Certificate } from '../helpers/certificates';
-import { cleanupAfterEach, requirePrograms, TemporaryFiles, type PeerProcess } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, temporaryFiles, type PeerProcess } from '../helpers/peers';
 import { FOREIGN, serverCertificate, type Foreign } from './foreign';
 import { ourClient, ourServer } from './ours';
 
@@ -63,12 +63,9 @@ for (const foreign of FOREIGN) {
 
   describe(`${foreign.clientName}, names and protocols`, function () {
     const cleanup = cleanupAfterEach(this);
-    const files = new TemporaryFiles();
+    const files = temporaryFiles(this);
     before(function () {
       requirePrograms(this, ...foreign.programs);
-    });
-    after(() => {
-      files.remove();
     });
 
     /** Our server, and a client of theirs that asks for NAME and two protocols. */
@@ -125,12 +122,9 @@ for (const foreign of FOREIGN) {
 
   describe(`${foreign.serverName}, names and protocols`, function () {
     const cleanup = cleanupAfterEach(this);
-    const files = new TemporaryFiles();
+    const files = temporaryFiles(this);
     before(function () {
       requirePrograms(this, ...foreign.programs);
-    });
-    after(() => {
-      files.remove();
     });
 
     async function meet(
@@ -171,13 +165,10 @@ for (const foreign of FOREIGN) {
 
 describe('the acknowledgement of a server name', function () {
   const cleanup = cleanupAfterEach(this);
-  const files = new TemporaryFiles();
+  const files = temporaryFiles(this);
   const acknowledged = 'TLS server extension "server name"';
   before(function () {
     requirePrograms(this, 'openssl');
-  });
-  after(() => {
-    files.remove();
   });
 
   for (const used of [true, false]) {

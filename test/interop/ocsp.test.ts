@@ -3,7 +3,7 @@
 import { expect } from 'chai';
 import { setTimeout } from 'node:timers/promises';
 import { createAuthority } from '../helpers/certificates';
-import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { ocspResponse, readOcspResponse } from '../helpers/pki';
 import { FOREIGN, serverCertificate } from './foreign';
 import { ourClient, ourServer } from './ours';
@@ -12,14 +12,10 @@ for (const foreign of FOREIGN) {
   describe(`OCSP stapling with ${foreign.name}`, function () {
     const cleanup = cleanupAfterEach(this);
     const isOpenSsl = foreign.name === 'OpenSSL';
-    let files: TemporaryFiles;
+    const files = temporaryFiles(this);
 
     before(function () {
-      files = new TemporaryFiles();
       requirePrograms(this, 'openssl', ...foreign.programs);
-    });
-    after(() => {
-      files.remove();
     });
 
     it(`${foreign.clientName} gets what our server staples`, async () => {

@@ -7,7 +7,8 @@ import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
 import type { DTLSServer, ServerOptions } from '../../lib/index';
 import { createAuthority, type Certificate } from '../helpers/certificates';
-import { cleanupAfterEach, freePort, requirePrograms, TemporaryFiles, type PeerProcess } from '../helpers/peers';
+import type { TemporaryFiles} from '../helpers/peers';
+import { cleanupAfterEach, freePort, requirePrograms, temporaryFiles, type PeerProcess } from '../helpers/peers';
 import { ianaName, PROGRAMS, type Options, type Program } from '../helpers/programs';
 import type { WatchedSocket } from '../helpers/watch';
 import { ourClient, ourServer } from './ours';
@@ -96,12 +97,9 @@ const closerOf = (index: number): string => (index % 2 === 0 ? 'we' : 'the peer'
 function sessionsWith(program: Program): void {
   describe(`sessions with ${program.name}`, function () {
     const cleanup = cleanupAfterEach(this);
-    const files = new TemporaryFiles();
+    const files = temporaryFiles(this);
     before(function () {
       program.require(this);
-    });
-    after(() => {
-      files.remove();
     });
 
     for (const mode of MODES) {
@@ -214,14 +212,11 @@ for (const program of PROGRAMS) sessionsWith(program);
 
 describe('what pion does not take', function () {
   const cleanup = cleanupAfterEach(this);
-  const files = new TemporaryFiles();
+  const files = temporaryFiles(this);
   const pion = PROGRAMS.filter(({ name }) => name === 'pion');
   before(function () {
     requirePrograms(this, 'openssl');
     for (const program of pion) program.require(this);
-  });
-  after(() => {
-    files.remove();
   });
 
   it("an RSA certificate that an ECDSA key has signed, ours or OpenSSL's", async () => {

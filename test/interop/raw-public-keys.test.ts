@@ -3,7 +3,7 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { expect } from 'chai';
 import { features } from '../../lib/index';
-import { cleanupAfterEach, freePort, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cleanupAfterEach, freePort, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { ourClient, ourServer } from './ours';
 
 const PRIORITY = 'NORMAL:-VERS-ALL:+VERS-DTLS1.2:+CTYPE-SRV-RAWPK:+CTYPE-CLI-RAWPK';
@@ -21,14 +21,10 @@ if (features.rawPublicKeys) {
   describe('raw public keys with GnuTLS', function () {
     const cleanup = cleanupAfterEach(this);
     const [ours, theirs] = [make(), make()];
-    let files: TemporaryFiles;
+    const files = temporaryFiles(this);
 
     before(function () {
-      files = new TemporaryFiles();
       requirePrograms(this, 'gnutls-cli', 'gnutls-serv');
-    });
-    after(() => {
-      files.remove();
     });
 
     const keyFiles = (): string[] => [

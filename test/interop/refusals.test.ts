@@ -2,7 +2,7 @@
 // sides hear of it, ours by an error code that says why and the peer by the right alert.
 import { expect } from 'chai';
 import { createAuthority, selfSigned, type Certificate } from '../helpers/certificates';
-import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, temporaryFiles } from '../helpers/peers';
 import {
   clientCertificate,
   FOREIGN,
@@ -83,14 +83,10 @@ const CLIENT_CERTIFICATES: readonly Refusal[] = [
 for (const foreign of FOREIGN) {
   describe(`refusals with ${foreign.name}`, function () {
     const cleanup = cleanupAfterEach(this);
-    let files: TemporaryFiles;
+    const files = temporaryFiles(this);
 
     before(function () {
-      files = new TemporaryFiles();
       requirePrograms(this, ...foreign.programs);
-    });
-    after(() => {
-      files.remove();
     });
 
     describe(`our client refuses a certificate of ${foreign.serverName}`, () => {

@@ -2,7 +2,7 @@
 // server's first HelloVerifyRequest, or the second hello comes to another server of ours. Foreign
 // servers: somebody forges one to our client, before the genuine one, behind it, or in its place.
 import { Capture } from '../helpers/capture';
-import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { FOREIGN, serverCertificate } from './foreign';
 import { ourClient, ourServer } from './ours';
 
@@ -11,14 +11,10 @@ const COOKIE_AT = 13 + 12 + 3;
 for (const foreign of FOREIGN) {
   describe(`a refused cookie of ${foreign.clientName}`, function () {
     const cleanup = cleanupAfterEach(this);
-    let files: TemporaryFiles;
+    const files = temporaryFiles(this);
 
     before(function () {
-      files = new TemporaryFiles();
       requirePrograms(this, ...foreign.programs);
-    });
-    after(() => {
-      files.remove();
     });
 
     it('that somebody forged', async () => {

@@ -8,7 +8,7 @@ import { PATIENCE_MS } from '../helpers/patience';
 import {
   cleanupAfterEach,
   requirePrograms,
-  TemporaryFiles,
+  temporaryFiles,
   type PeerProcess,
 } from '../helpers/peers';
 import type { WatchedSocket } from '../helpers/watch';
@@ -41,14 +41,10 @@ async function endedByThePeer(ours: WatchedSocket, peer: PeerProcess): Promise<v
 describe('renegotiation', function () {
   const cleanup = cleanupAfterEach(this);
   const [openssl, gnutls] = FOREIGN as [Foreign, Foreign];
-  let files: TemporaryFiles;
+  const files = temporaryFiles(this);
 
   before(function () {
-    files = new TemporaryFiles();
     requirePrograms(this, ...openssl.programs, ...gnutls.programs);
-  });
-  after(() => {
-    files.remove();
   });
 
   it('openssl s_client asks our server', async () => {

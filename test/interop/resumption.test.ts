@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { constants, randomBytes } from 'node:crypto';
 import type { DTLSServer, ServerOptions } from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
-import { cleanupAfterEach, requirePrograms, TemporaryFiles, type PeerProcess } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, temporaryFiles, type PeerProcess } from '../helpers/peers';
 import { FOREIGN, serverCertificate } from './foreign';
 import { ourClient, ourServer } from './ours';
 
@@ -37,12 +37,9 @@ for (const foreign of FOREIGN) {
 
   describe(`resumption with ${foreign.name}`, function () {
     const cleanup = cleanupAfterEach(this);
-    const files = new TemporaryFiles();
+    const files = temporaryFiles(this);
     before(function () {
       requirePrograms(this, ...foreign.programs);
-    });
-    after(() => {
-      files.remove();
     });
 
     /** One program after the other, or one that connects twice: each end of ours, and what it printed. */

@@ -3,7 +3,7 @@
 // they print is ours, byte for byte, in the order of RFC 5764 section 4.2.
 import { expect } from 'chai';
 import type { DTLSSocket, SrtpKeys, SrtpProfile } from '../../lib/index';
-import { cleanupAfterEach, requirePrograms, TemporaryFiles } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, temporaryFiles } from '../helpers/peers';
 import type { PeerProcess } from '../helpers/peers';
 import { FOREIGN, PSK_IDENTITY, PSK_KEY, suite, type Setup } from './foreign';
 import { ourClient, ourServer } from './ours';
@@ -82,14 +82,10 @@ for (const foreign of FOREIGN) {
   describe(`SRTP and keying material with ${foreign.name}`, function () {
     const cleanup = cleanupAfterEach(this);
     const exporter = exporterOf(foreign.name);
-    let files: TemporaryFiles;
+    const files = temporaryFiles(this);
 
     before(function () {
-      files = new TemporaryFiles();
       requirePrograms(this, ...foreign.programs);
-    });
-    after(() => {
-      files.remove();
     });
 
     async function withServer(

@@ -6,7 +6,7 @@ import { expect } from 'chai';
 import {
   cleanupAfterEach,
   requirePrograms,
-  TemporaryFiles,
+  temporaryFiles,
   type PeerProcess,
 } from '../helpers/peers';
 import type { WatchedSocket } from '../helpers/watch';
@@ -92,14 +92,10 @@ async function converse(
 for (const foreign of FOREIGN) {
   describe(`suites with ${foreign.name}`, function () {
     const cleanup = cleanupAfterEach(this);
-    let files: TemporaryFiles;
+    const files = temporaryFiles(this);
 
     before(function () {
-      files = new TemporaryFiles();
       requirePrograms(this, ...foreign.programs);
-    });
-    after(() => {
-      files.remove();
     });
 
     for (const mode of MODES) {

@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { createAuthority, selfSigned } from '../helpers/certificates';
 import { ANONYMOUS, anonymousServer, OPEN_MINDED, pickyServer } from '../helpers/anonymous';
 import { closeEverything, dialTo as dial, next, portOf as addressOf, within } from '../helpers/pair';
+import { skip } from '../helpers/peers';
 import {
   certificate,
   clientCertificate,
@@ -72,9 +73,10 @@ describe('node-dtls: certificates', () => {
   });
 
   it('a client without ca trusts the default authorities of tls, as they are set now', async function () {
-    // From Node 24.5 and 22.19 on.
     const { getCACertificates, setDefaultCACertificates } = tls as Partial<DefaultAuthorities>;
-    if (getCACertificates === undefined || setDefaultCACertificates === undefined) this.skip();
+    if (getCACertificates === undefined || setDefaultCACertificates === undefined) {
+      skip(this, 'from Node 24.5 and 22.19 on');
+    }
     const { cert, key, ca } = await certificate();
     const endpoint = listen({ cert, key });
     await rejection(connect(endpoint).opened);
@@ -90,7 +92,9 @@ describe('node-dtls: certificates', () => {
 
   it('ca replaces the default authorities', async function () {
     const { getCACertificates, setDefaultCACertificates } = tls as Partial<DefaultAuthorities>;
-    if (getCACertificates === undefined || setDefaultCACertificates === undefined) this.skip();
+    if (getCACertificates === undefined || setDefaultCACertificates === undefined) {
+      skip(this, 'from Node 24.5 and 22.19 on');
+    }
     const { cert, key, ca } = await certificate();
     const { certificatePem: other } = await createAuthority('another authority');
     const endpoint = listen({ cert, key });

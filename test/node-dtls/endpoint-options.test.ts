@@ -9,7 +9,7 @@ import { Capture } from '../helpers/capture';
 import { fixture } from '../helpers/child';
 import { createAuthority } from '../helpers/certificates';
 import { within } from '../helpers/pair';
-import { foreignEnvironment, PeerProcess } from '../helpers/peers';
+import { foreignEnvironment, PeerProcess, skip, lacks } from '../helpers/peers';
 import {
   closeAll,
   connect,
@@ -39,8 +39,7 @@ const LIMITS = ['maxSessions', 'maxSessionsPerHost'];
 /** What a system has, by name; skips, or fails where all tests have to run. */
 function need(context: Mocha.Context, command: string, ...args: string[]): void {
   if (spawnSync(command, args, { env: foreignEnvironment }).status === 0) return;
-  if (process.env.CI) throw new Error(`${command} is missing`);
-  context.skip();
+  lacks(context, `${command} does not run here`);
 }
 
 describe('node-dtls: options of endpoints', () => {
@@ -212,7 +211,7 @@ describe('node-dtls: options of endpoints', () => {
     });
 
     it('maxSessionsPerHost counts per source IP, whatever the port', async function () {
-      if (process.platform !== 'linux') this.skip(); // where all of 127.0.0.0/8 is this host
+      if (process.platform !== 'linux') skip(this, 'on Linux all of 127.0.0.0/8 is this host');
       const endpoint = listen({ psk, maxSessionsPerHost: 1 });
       await within(connect(endpoint, { psk: PSK, bindHost: '127.0.0.2' }).opened, 'the first of one host');
       await rejection(connect(endpoint, { psk: PSK, bindHost: '127.0.0.2', handshakeTimeout: 200 }).opened);
@@ -231,8 +230,7 @@ describe('node-dtls: options of endpoints', () => {
     it('reusePort lets endpoints share a port, all of them, and only with it', function () {
       const native = process.platform === 'linux' && process.env.DGRAM_DTLS_TRANSPORT !== 'dgram';
       const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-      // node:dgram has it from 22.12 on.
-      if (!native && (major < 22 || (major === 22 && minor < 12))) this.skip();
+      if (!native && (major < 22 || (major === 22 && minor < 12))) skip(this, 'node:dgram has it from 22.12 on');
       const first = listen({ psk, reusePort: true });
       const port = portOf(first);
       expect(portOf(listen({ psk, port, reusePort: true }))).to.equal(port);

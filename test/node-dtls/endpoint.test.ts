@@ -3,6 +3,7 @@ import dgram from 'node:dgram';
 import { expect } from 'chai';
 import { run } from '../helpers/child';
 import { within } from '../helpers/pair';
+import { skip } from '../helpers/peers';
 import { closeAll, connect, HOST, KEY, listen, open, pause, portOf, PSK, rejection, thrown } from './support';
 
 const psk = { [PSK.identity]: KEY };
@@ -102,7 +103,9 @@ describe('node-dtls: endpoints', () => {
   });
 
   it('onerror gets receive errors, as ERR_INVALID_STATE', async function () {
-    if (process.platform !== 'linux' || process.env.DGRAM_DTLS_TRANSPORT === 'dgram') this.skip();
+    if (process.platform !== 'linux' || process.env.DGRAM_DTLS_TRANSPORT === 'dgram') {
+      skip(this, 'over the native socket only');
+    }
     const { code, stdout, stderr } = await run('lost-descriptor.ts');
     expect(stdout, stderr).to.not.equal('');
     const { endpoint, server } = JSON.parse(stdout) as { endpoint: string[]; server: string[] };
@@ -161,8 +164,9 @@ describe('node-dtls: endpoints', () => {
 
   it('without --allow-net, listen and connect throw ERR_ACCESS_DENIED', async function () {
     this.timeout(10_000);
-    // Releases before 25 have the flag not, and the network is everybody's.
-    if (!process.allowedNodeEnvironmentFlags.has('--allow-net')) this.skip();
+    if (!process.allowedNodeEnvironmentFlags.has('--allow-net')) {
+      skip(this, "before Node 25 there is no --allow-net, and the network is everybody's");
+    }
     const allowed = ['--allow-fs-read=*', '--allow-fs-write=*', '--allow-addons', '--allow-child-process', '--allow-worker'];
     const { stdout, stderr } = await run('without-network.ts', [], ['--permission', ...allowed]);
     expect(stdout, stderr).to.not.equal('');

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { loadAddon } from '../../lib/addon';
 import { DTLSError } from '../../lib/index';
 import { page } from '../../lib/manual';
+import { skip } from '../helpers/peers';
 
 const root = join(__dirname, '../..');
 
@@ -138,7 +139,7 @@ describe('loading', () => {
     });
 
     it('says what compiling needs, and what of it is missing', function () {
-      if (process.platform === 'win32') this.skip();
+      if (process.platform === 'win32') skip(this, 'Windows has no such symbolic links');
       const folder = join(empty, 'source-only');
       for (const part of ['scripts/install.cjs', 'package.json', 'dist'])
         cpSync(join(root, part), join(folder, part), { recursive: true });
