@@ -394,6 +394,8 @@ void Session::close(bool notify) {
     const ErrorQueueScope errors;
     // One call: queues our close_notify. There is no second one to wait for the peer's.
     if (wake(last_activity_)) SSL_shutdown(ssl_.get());
+    // While a new session is being stored, what is written is a handshake's still.
+    send_flight(last_activity_);
   } else {
     // Not user_canceled before it, as RFC 5246 section 7.2.2 suggests: an OpenSSL that gets one
     // takes it for five, and ends the handshake for that.

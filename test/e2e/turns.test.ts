@@ -11,6 +11,7 @@ import { hasNativeUdp } from '../../lib/native-udp';
 import { run } from '../helpers/child';
 import { closeEverything, dial, ending, listen, messages, openPsk, ORDERLY, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';
+import { skip } from '../helpers/peers';
 
 const transports = hasNativeUdp ? (['native', 'dgram'] as const) : (['dgram'] as const);
 const WITHOUT = path.join(__dirname, '../fixtures/no-tick-callback.cjs');
@@ -99,7 +100,7 @@ describe('turns', function () {
 
     it(`what a handler has entered is not the context of the next event, over ${transport}`, async function () {
       // Before, Node itself keeps it for whatever comes over that socket.
-      if (Number(process.versions.node.split('.')[0]) < 24) this.skip();
+      if (Number(process.versions.node.split('.')[0]) < 24) skip(this, 'from Node 24 on');
       const { plainContexts = [], contexts = [] } = await logsOf([], transport, 'plainContexts', 'contexts', 'enterWith');
       expect(contexts.slice().sort()).to.deep.equal(plainContexts.slice().sort());
       expect(contexts).to.include.members(['a in ours', 'b in ours', 'c in ours']);
@@ -173,7 +174,7 @@ describe('turns', function () {
   }
 
   it('what the turns of one wake-up send leaves together', async function () {
-    if (!hasNativeUdp) this.skip();
+    if (!hasNativeUdp) skip(this, 'over the native socket only');
     const { server, client, peer } = await openPsk({ transport: 'native' }, { transport: 'native' });
     peer.on('message', (message) => {
       void Promise.resolve().then(() => peer.send(message));

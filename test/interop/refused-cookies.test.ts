@@ -48,14 +48,10 @@ for (const foreign of FOREIGN) {
 
   describe(`a refused cookie of ${foreign.serverName}`, function () {
     const cleanup = cleanupAfterEach(this);
-    let files: TemporaryFiles;
+    const files = temporaryFiles(this);
 
     before(function () {
-      files = new TemporaryFiles();
       requirePrograms(this, ...foreign.programs);
-    });
-    after(() => {
-      files.remove();
     });
 
     for (const [what, arriving] of [

@@ -95,7 +95,7 @@ describe('loading', () => {
     it('without addons, the hint names --allow-addons', function () {
       const { stdout, stderr } = load('--no-addons');
       expect(stdout, stderr).to.match(/^ERR_DTLS_ADDON .*--allow-addons/);
-      if (permission === undefined) this.skip(); // this Node has no such model
+      if (permission === undefined) skip(this, 'this Node has no permission model');
       const limited = load(permission, '--allow-fs-read=*');
       expect(limited.stdout, limited.stderr).to.match(/^ERR_DTLS_ADDON .*--allow-addons/);
     });
