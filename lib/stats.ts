@@ -74,10 +74,11 @@ export interface UdpStats {
   /** Datagrams that came cut, and were dropped. */
   truncated: number;
   /**
-   * Datagrams that found the receive buffer full, as the system counts them: merged ones may count as one.
+   * What the system dropped because the receive buffer was full, in the system's own buffers: one holds a datagram,
+   * or several of one peer's that were merged (`gro`). How many those were nobody is told.
    * Not there where the system does not tell: it takes Linux 4.12, and emulators of it may not have it.
    */
-  overflowed?: number;
+  buffersDropped?: number;
   /** Whether merging is in use: a device or kernel may refuse it. */
   gso: boolean;
   gro: boolean;

@@ -82,7 +82,6 @@ export const COUNTERS: readonly CounterMetric[] = [
       malformed: 'malformedDatagrams',
       unknown_peer: 'unknownPeerDatagrams',
       truncated: 'udp.truncated',
-      overflowed: 'udp.overflowed',
     },
   },
   {
@@ -116,6 +115,11 @@ export const COUNTERS: readonly CounterMetric[] = [
     help: 'Datagrams of the native socket that came or left merged with others (GRO, GSO).',
     label: 'direction',
     of: { in: 'udp.receivedMerged', out: 'udp.sentMerged' },
+  },
+  {
+    name: 'udp_buffers_dropped_total',
+    help: 'Buffers that the system dropped because that of the native socket was full: a datagram each, or several merged ones.',
+    of: { '': 'udp.buffersDropped' },
   },
   {
     name: 'udp_send_errors_total',

@@ -331,7 +331,7 @@ Napi::Value UdpWrap::counters(const Napi::CallbackInfo& info) {
   put("sentMerged", stats.sentMerged);
   put("sendErrors", stats.sendErrors);
   put("truncated", stats.truncated);
-  if (stats.overflowed) put("overflowed", *stats.overflowed);
+  if (stats.buffersDropped) put("buffersDropped", *stats.buffersDropped);
   result.Set("gso", socket_ && socket_->gso());
   result.Set("gro", socket_ && socket_->gro());
   return result;

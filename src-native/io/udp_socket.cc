@@ -412,7 +412,7 @@ UdpStats UdpSocket::stats() const {
   // Before Linux 4.12 and under emulators there is no such option, or less in it.
   const bool told = ::getsockopt(descriptor_, SOL_SOCKET, SO_MEMINFO, memory.data(), &size) == 0 &&
                     size > SK_MEMINFO_DROPS * sizeof(uint32_t);
-  stats.overflowed = told ? std::optional<uint64_t>(memory[SK_MEMINFO_DROPS]) : std::nullopt;
+  stats.buffersDropped = told ? std::optional<uint64_t>(memory[SK_MEMINFO_DROPS]) : std::nullopt;
   return stats;
 }
 

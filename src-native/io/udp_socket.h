@@ -30,8 +30,9 @@ struct UdpStats {
   uint64_t sentMerged = 0;      // datagrams that left merged with others (UDP_SEGMENT)
   uint64_t sendErrors = 0;      // datagrams that the system refused
   uint64_t truncated = 0;       // datagrams that came cut, and were dropped
-  // Datagrams that the system dropped, as the receive buffer was full; none where it does not tell.
-  std::optional<uint64_t> overflowed = 0;
+  // Buffers that the system dropped, as the socket's was full: each held one datagram, or several
+  // that it had merged. None where it does not tell.
+  std::optional<uint64_t> buffersDropped = 0;
 };
 
 // What receive() writes into: one for a thread is enough. A datagram that the kernel merged from

@@ -24,7 +24,7 @@ import {
 // Typed, so that one which is added to UdpStats and not here does not compile.
 const UDP: Record<Exclude<keyof UdpStats, 'gso' | 'gro'>, true> = {
   ...{ receiveCalls: true, sendCalls: true, receivedMerged: true, sentMerged: true },
-  ...{ sendErrors: true, truncated: true, overflowed: true },
+  ...{ sendErrors: true, truncated: true, buffersDropped: true },
 };
 
 type Snapshot = MetricObjectWithValues<MetricValue<string>>[];

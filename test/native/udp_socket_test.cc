@@ -196,10 +196,10 @@ TEST_CASE("udp: what finds the receive buffer full is counted") {
   for (uint32_t i = 0; i < kCount; ++i) from.queue(to.address(), numbered(1000 + i, i));
   CHECK(from.udp->flush(from.ear) == Flushed::kAll);
   to.hear(kCount, 200);
-  const std::optional<uint64_t> overflowed = to.udp->stats().overflowed;
-  REQUIRE(overflowed.has_value());
-  CHECK(*overflowed > 0);
-  CHECK(*overflowed + to.ear.datagrams.size() == kCount);
+  const std::optional<uint64_t> dropped = to.udp->stats().buffersDropped;
+  REQUIRE(dropped.has_value());
+  CHECK(*dropped > 0);
+  CHECK(*dropped + to.ear.datagrams.size() == kCount);
 }
 
 // ---- out ----
@@ -393,7 +393,7 @@ TEST_CASE("udp: a descriptor that somebody closed is an error for each datagram,
   CHECK(error == EBADF);
   CHECK(from.sent_with(EBADF) == 6);
   CHECK(from.udp->stats().sendErrors == 6);
-  CHECK_FALSE(from.udp->stats().overflowed.has_value());
+  CHECK_FALSE(from.udp->stats().buffersDropped.has_value());
   // The socket will close this number once more: it must not be anybody else's.
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   REQUIRE(::dup2(nothing, descriptor) == descriptor);
