@@ -31,6 +31,8 @@ export interface SessionHandler {
 export interface ServerHandler {
   /** A cookie was verified. Makes the session's handler; no user code may run. */
   makeSession(slot: number, generation: number, peer: Peer): SessionHandler;
+  /** Somebody listens for datagrams that are none of DTLS. */
+  readonly wantsPackets: boolean;
   onPacket(datagram: Buffer, peer: Peer): void;
   onTransportError(error: Error): void;
   onTransportClosed(): void;
@@ -73,6 +75,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   #closing = false;
   #transportErrors = 0;
   #reportsDrops = false;
+  #reportsPackets = false;
 
   static readonly #byTransport = new WeakMap<object, Endpoint>();
 
@@ -107,7 +110,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
       udp.attach(
         this.#core,
         () => {
-          this.#noticeSubscribers();
+          this.#noticeListeners();
         },
         () => {
           this.#arm();
@@ -304,17 +307,26 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   receive(datagram: Uint8Array, peer: Peer): void {
     if (outbox.idle) this.#peers.length = 0;
     const index = this.#peers.push(peer) - 1;
-    this.#noticeSubscribers();
+    this.#noticeListeners();
     this.core.receive(datagram, peer.address, peer.port, index);
     this.flush();
   }
 
-  /** A channel does not say when somebody subscribes: to be called before datagrams are handled. */
-  #noticeSubscribers(): void {
-    const wanted = channels.dropped.hasSubscribers;
-    if (wanted === this.#reportsDrops) return;
-    this.#reportsDrops = wanted;
-    this.core.reportDrops(wanted);
+  /**
+   * A channel does not say when somebody subscribes, nor surely an emitter (`removeAllListeners`): to be called before
+   * datagrams are handled. Records that nobody wants are not made.
+   */
+  #noticeListeners(): void {
+    const drops = channels.dropped.hasSubscribers;
+    if (drops !== this.#reportsDrops) {
+      this.#reportsDrops = drops;
+      this.core.reportDrops(drops);
+    }
+    const packets = this.#server?.wantsPackets === true;
+    if (packets !== this.#reportsPackets) {
+      this.#reportsPackets = packets;
+      this.core.reportPackets(packets);
+    }
   }
 
   drain(): void {

@@ -58,10 +58,7 @@ export class DTLSServer
     });
     const { signal } = this.#options;
     if (signal !== undefined) this.#closeOn(signal);
-    this.on('removeListener' as keyof DTLSServerEvents, (event: unknown) => {
-      if (event === 'packet' && this.listenerCount('packet') === 0) this.#endpoint?.core.reportPackets(false);
-    });
-    // Secrets leave native code only when somebody wants them, and so do datagrams that are none of DTLS.
+    // Secrets leave native code only when somebody wants them.
     this.on('newListener' as keyof DTLSServerEvents, (event: unknown) => {
       const about =
         event === 'resumeSession'
@@ -73,7 +70,6 @@ export class DTLSServer
         this.#storeQuestions |= about;
         this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
       }
-      if (event === 'packet') this.#endpoint?.core.reportPackets(true);
       if (event !== 'keylog' || this.listenerCount('keylog') > 0) return;
       this.#endpoint?.core.setPolicy(this.#policy(true));
     });
@@ -357,7 +353,6 @@ export class DTLSServer
     };
     if (options.cookieSecret === undefined) begin(undefined);
     else options.cookieSecret.handDown(begin);
-    endpoint.core.reportPackets(this.listenerCount('packet') > 0);
     endpoint.core.setBusy(this.#busy);
     if (!this.#referenced) endpoint.unref();
     this.#state = 'listening';
@@ -422,6 +417,11 @@ export class DTLSServer
     askOcsp(socket, question, (certificate, issuer, callback) => {
       this.emit('OCSPRequest', certificate, issuer, callback);
     });
+  }
+
+  /** @internal */
+  get wantsPackets(): boolean {
+    return this.listenerCount('packet') > 0;
   }
 
   /** @internal */

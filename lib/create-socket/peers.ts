@@ -5,7 +5,8 @@ import { connect } from '../connect';
 import { Endpoint } from '../endpoint';
 import { DTLSError } from '../errors';
 import { plain } from '../node-errors';
-import { createServer, type DTLSServer } from '../server';
+import type { ServerOptions } from '../options';
+import { DTLSServer } from '../server';
 import type { DTLSSocket } from '../socket';
 import type { DatagramTransport, Peer } from '../transport';
 import { isOwn, keyOf, spelling } from './addresses';
@@ -34,7 +35,27 @@ export interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecur
   /** Of those whom this socket serves. */
   readonly onKeylog: (line: Buffer, session: DTLSSocket) => void;
   readonly onServerError: (error: Error) => void;
+  /** Somebody listens for `packet`. */
+  readonly wantsPackets: () => boolean;
   readonly onPacket: (datagram: Buffer, peer: Peer) => void;
+}
+
+/** Serves those who begin with a socket, and leaves what is none of DTLS to the socket. */
+class PeersServer extends DTLSServer {
+  readonly #host: PeersHost;
+
+  constructor(options: ServerOptions, host: PeersHost) {
+    super(options);
+    this.#host = host;
+  }
+
+  override get wantsPackets(): boolean {
+    return this.#host.wantsPackets();
+  }
+
+  override onPacket(datagram: Buffer, peer: Peer): void {
+    this.#host.onPacket(datagram, peer);
+  }
 }
 
 export class Peers {
@@ -164,7 +185,7 @@ export class Peers {
   // ---- those who begin with us ----
 
   #serve(options: NonNullable<ResolvedSocket['server']>, wire: DatagramTransport): DTLSServer {
-    const server = createServer({ ...options, transport: wire });
+    const server = new PeersServer({ ...options, transport: wire }, this.#host);
     server.on('connection', (session) => {
       const { address, port, family } = session.peer;
       this.#associationWith({ address: spelling(address), port, family }).adopt(session);
@@ -175,7 +196,6 @@ export class Peers {
     });
     server.on('keylog', this.#host.onKeylog);
     server.on('error', this.#host.onServerError);
-    server.on('packet', this.#host.onPacket);
     server.on('listening', () => {
       if (!this.#host.referenced()) Endpoint.on(this.#host.transport())?.unref();
     });

@@ -114,6 +114,7 @@ export class SecureDgramSocket extends BaseSocket {
       onPeerError: this.#onPeerError.bind(this),
       onKeylog: (line, session) => super.emit('keylog', line, session),
       onServerError: (error) => super.emit('error', error),
+      wantsPackets: this.#wantsPackets.bind(this),
       onPacket: this.#onPacket.bind(this),
     });
   }
@@ -415,7 +416,11 @@ export class SecureDgramSocket extends BaseSocket {
     } else {
       // Nobody serves, and the endpoint stays for the sessions to come.
       const endpoint = Endpoint.over(() => udp, udp);
+      const wantsPackets = this.#wantsPackets.bind(this);
       endpoint.listen({
+        get wantsPackets() {
+          return wantsPackets();
+        },
         makeSession: () => {
           throw new Error('a client was given a session');
         },
@@ -426,9 +431,12 @@ export class SecureDgramSocket extends BaseSocket {
         },
         onTransportClosed: () => undefined,
       });
-      endpoint.core.reportPackets(true);
       if (!this.#referenced) endpoint.unref();
     }
+  }
+
+  #wantsPackets(): boolean {
+    return this.listenerCount('packet') > 0;
   }
 
   #onPacket(datagram: Buffer, { address, port, family }: Peer): void {
@@ -459,7 +467,7 @@ export class SecureDgramSocket extends BaseSocket {
     if (this.#blocked.sender(info)) return;
     const first = datagram[0] ?? 0;
     // RFC 7983: what else shares the port. Never a `message`: whoever listens to those counts on DTLS.
-    if ((first < 20 || first > 63) && this.listenerCount('packet') > 0) {
+    if ((first < 20 || first > 63) && this.#wantsPackets()) {
       super.emit('packet', datagram, info);
     } else {
       this.#wire.receiver?.receive(datagram, info);

@@ -363,6 +363,27 @@ describe('certificateExpiring', () => {
     expect(left).to.be.below(0);
   });
 
+  it('does not parse certificates again for each server', async () => {
+    const made = await soon(DAY_MS);
+    const context = createSecureContext({ cert: made.cert, key: made.key });
+    let parsed = 0;
+    const { native } = context;
+    const ownCertificates = native.ownCertificates.bind(native);
+    Object.defineProperty(native, 'ownCertificates', {
+      value: () => {
+        parsed += 1;
+        return ownCertificates();
+      },
+    });
+    for (let round = 0; round < 5; ++round) {
+      const server = await listen({ secureContext: context });
+      const [{ fingerprint256 }] = await next(server, 'certificateExpiring');
+      expect(fingerprint256).to.equal(fingerprint(made));
+      server.setSecureContext(context);
+    }
+    expect(parsed).to.equal(1);
+  });
+
   it('comes for those of names, and after setSecureContext', async () => {
     const [one, two] = [await soon(DAY_MS), await soon(2 * DAY_MS)];
     const server = await listen({ cert: old.cert, key: old.key });
