@@ -25,6 +25,7 @@ export type DropReasons = Partial<
     | 'cookiesRefused'
     | 'sessionsRefused'
     | 'hellosWhileBusy'
+    | 'blockedDatagrams'
     | 'malformedDatagrams'
     | 'unknownPeerDatagrams',
     number

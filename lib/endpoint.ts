@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, BlockList } from 'node:net';
 
+import { isBlocked } from './block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from './diagnostics';
 import { readDrops } from './drops';
@@ -31,6 +32,8 @@ export interface SessionHandler {
 export interface ServerHandler {
   /** A cookie was verified. Makes the session's handler; no user code may run. */
   makeSession(slot: number, generation: number, peer: Peer): SessionHandler;
+  /** Whose datagrams are dropped before anything else is spent on them. */
+  readonly blockList?: BlockList | undefined;
   /** Somebody listens for datagrams that are none of DTLS. */
   readonly wantsPackets: boolean;
   onPacket(datagram: Buffer, peer: Peer): void;
@@ -167,6 +170,8 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     if (this.#server !== undefined) return false;
     this.#server = server;
     this.#serves = true;
+    const { blockList } = server;
+    if (blockList !== undefined) this.#udp?.block((address) => isBlocked(blockList, address));
     return true;
   }
 
@@ -274,6 +279,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   /** The server has gone. `done` is called when the transport has, or at once when others still use it. */
   leave(done: () => void): void {
     this.#server = undefined;
+    this.#udp?.block(undefined);
     this.#closeIfUnused(done);
     if (!this.#closing) process.nextTick(done);
   }
@@ -308,7 +314,12 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     if (outbox.idle) this.#peers.length = 0;
     const index = this.#peers.push(peer) - 1;
     this.#noticeListeners();
-    this.core.receive(datagram, peer.address, peer.port, index);
+    const blockList = this.#server?.blockList;
+    if (blockList !== undefined && isBlocked(blockList, peer.address)) {
+      this.core.dropBlocked(datagram, peer.address, peer.port, index);
+    } else {
+      this.core.receive(datagram, peer.address, peer.port, index);
+    }
     this.flush();
   }
 

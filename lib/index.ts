@@ -19,6 +19,7 @@ export type {
   HeartbeatOptions,
   MaxFragmentLength,
   NamedServerOptions,
+  PskCredentials,
   RetransmissionOptions,
   ServerOptions,
   ServerPskCallback,
@@ -40,7 +41,6 @@ export {
 export { createSocket, SecureDgramSocket } from './create-socket/socket';
 export type { PeerInfo } from './create-socket/peer-info';
 export type {
-  PskCredentials,
   SocketDtlsOptions,
   SocketOptions,
   SocketPeerOptions,

@@ -122,6 +122,11 @@ export class NativeUdpTransport implements DatagramTransport {
     this.#socket.attach(core, outbox.native, begin, wake);
   }
 
+  /** Datagrams from those addresses go no further than to a counter; undefined: from none. */
+  block(isBlocked: ((address: string) => boolean) | undefined): void {
+    if (!this.#closed) this.#socket.block(isBlocked);
+  }
+
   /** Whom a record's peer index means, until the record has been handled. */
   peerAt(index: number): Peer | undefined {
     const peer = this.#socket.peer(index);

@@ -110,6 +110,8 @@ export interface NativeEndpoint {
   reportDrops(report: boolean): void;
   reportPackets(report: boolean): void;
   receive(datagram: Uint8Array, address: string, port: number, peerIndex: number): void;
+  /** Counts it as one from a peer on a block list. */
+  dropBlocked(datagram: Uint8Array, address: string, port: number, peerIndex: number): void;
   connect(
     address: string,
     port: number,
@@ -216,6 +218,8 @@ export interface NativeUdpSocket {
    * Begins to poll; `begin` is called before datagrams are read, `wake` when records may have come of them.
    */
   attach(endpoint: NativeEndpoint, outbox: NativeOutbox, begin: () => void, wake: () => void): void;
+  /** Asked about each sender; no code of the user's may run in it. */
+  block(isBlocked: ((address: string) => boolean) | undefined): void;
   /** An error number, or 0. */
   connect(address: string, port: number): number;
   /** An error number, or 0. */

@@ -1,6 +1,6 @@
 /** Options of servers and clients, as users give them; lib/resolve.ts checks them. */
 import type * as dgram from 'node:dgram';
-import type { LookupFunction } from 'node:net';
+import type { BlockList, LookupFunction } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 
 import type { ALPNProtocols } from './alpn';
@@ -107,6 +107,12 @@ export type TransportOption = 'auto' | 'native' | 'dgram' | dgram.Socket | Datag
 
 type MaybePromise<T> = T | Promise<T>;
 
+/** One pre-shared key and its name. */
+export interface PskCredentials {
+  identity: Bytes;
+  psk: NodeJS.ArrayBufferView;
+}
+
 /** The pre-shared key for an identity, 1 to 512 bytes; null or undefined: nobody known. */
 export type ServerPskCallback = (
   socket: DTLSSocket,
@@ -116,7 +122,7 @@ export type ServerPskCallback = (
 /** The identity (at most 256 bytes, no NUL) and key to answer a server's hint with; null: none. */
 export type ClientPskCallback = (
   hint: string | null,
-) => MaybePromise<{ identity: Bytes; psk: NodeJS.ArrayBufferView } | null | undefined>;
+) => MaybePromise<PskCredentials | null | undefined>;
 
 /**
  * The context for a name that a client asks for; null or undefined: one of `addContext`'s, else the
@@ -144,6 +150,7 @@ export interface NamedServerOptions extends SecureContextOptions {
   secureContext?: SecureContext | undefined;
   requestCert?: boolean | undefined;
   rejectUnauthorized?: boolean | undefined;
+  psk?: PskCredentials | undefined;
   pskCallback?: ServerPskCallback | undefined;
   pskIdentityHint?: string | undefined;
   peerFingerprints?: PeerFingerprint | readonly PeerFingerprint[] | undefined;
@@ -165,6 +172,8 @@ export interface ServerOptions extends SecureContextOptions, SessionOptions, Udp
   SNICallback?: SNICallback | undefined;
   /** Instead of `ALPNProtocols`. */
   ALPNCallback?: ALPNCallback | undefined;
+  /** The one key that clients may have, in place of `pskCallback`. */
+  psk?: PskCredentials | undefined;
   /** Enables pre-shared key suites. */
   pskCallback?: ServerPskCallback | undefined;
   /** Sent to clients to help them choose an identity; at most 256 bytes. */
@@ -183,6 +192,8 @@ export interface ServerOptions extends SecureContextOptions, SessionOptions, Udp
   maxSessionsPerHost?: number | undefined;
   /** The same for handshakes under way; 0: no limit. Default: a quarter of `maxPendingHandshakes`. */
   maxPendingHandshakesPerHost?: number | undefined;
+  /** Datagrams from these addresses are counted (`stats.blockedDatagrams`) and dropped. Default: none. */
+  blockList?: BlockList | undefined;
   /** Default `'auto'`. */
   transport?: TransportOption | undefined;
 }
@@ -211,6 +222,9 @@ export interface ConnectOptions extends SecureContextOptions, SessionOptions, Ud
   secureContext?: SecureContext | undefined;
   /** What `getSession()` or the event `session` of an earlier connection gave: to be resumed. */
   session?: NodeJS.ArrayBufferView | undefined;
+  /** Who this side is: credentials, or a function of the server's hint that returns them. */
+  psk?: PskCredentials | ClientPskCallback | undefined;
+  /** The function alone. */
   pskCallback?: ClientPskCallback | undefined;
   /** Default: `dns.lookup`. */
   lookup?: LookupFunction | undefined;

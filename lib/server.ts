@@ -1,5 +1,5 @@
 import { EventEmitter } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, BlockList } from 'node:net';
 
 import { onAbort } from './abort';
 import { Endpoint, type ServerHandler, type SessionHandler } from './endpoint';
@@ -417,6 +417,11 @@ export class DTLSServer
     askOcsp(socket, question, (certificate, issuer, callback) => {
       this.emit('OCSPRequest', certificate, issuer, callback);
     });
+  }
+
+  /** @internal */
+  get blockList(): BlockList | undefined {
+    return this.#options.blockList;
   }
 
   /** @internal */

@@ -45,6 +45,8 @@ export interface EndpointStats extends TrafficStats {
   /** Handshakes whose client had shown nothing but a cookie, and that gave way to another one. */
   handshakesDisplaced: number;
   hellosWhileBusy: number;
+  /** From addresses on the server's `blockList`. */
+  blockedDatagrams: number;
   nonDtlsDatagrams: number;
   /** Those among them without content. */
   emptyDatagrams: number;

@@ -1,10 +1,9 @@
 /** dgram's `receiveBlockList` and `sendBlockList`, which Node 20 has not and the native socket knows nothing of. */
 import { BlockList } from 'node:net';
 
+import { isBlocked } from '../block-list';
 import { plain } from '../node-errors';
 import type { Peer } from '../transport';
-
-const familyOf = ({ family }: { family: string }): 'ipv4' | 'ipv6' => (family === 'IPv6' ? 'ipv6' : 'ipv4');
 
 export class BlockedAddresses {
   readonly #receive: BlockList | undefined;
@@ -21,13 +20,13 @@ export class BlockedAddresses {
     return this.#receive !== undefined || this.#send !== undefined;
   }
 
-  sender(from: { address: string; family: string }): boolean {
-    return this.#receive?.check(from.address, familyOf(from)) ?? false;
+  sender({ address }: { address: string }): boolean {
+    return this.#receive !== undefined && isBlocked(this.#receive, address);
   }
 
   /** Why nothing may be sent there. */
   refusal(to: Peer): Error | undefined {
-    return this.#send?.check(to.address, familyOf(to)) === true
+    return this.#send !== undefined && isBlocked(this.#send, to.address)
       ? plain('ERR_IP_BLOCKED', `IP(${to.address}) is blocked by net.BlockList`)
       : undefined;
   }

@@ -3,31 +3,23 @@ import type * as dgram from 'node:dgram';
 import type { BlockList } from 'node:net';
 
 import { usageError } from '../errors';
-import type { ClientPskCallback, ConnectOptions, ServerOptions, UdpSocketOptions } from '../options';
+import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options';
 import { CONNECT_OPTIONS, SERVER_OPTIONS } from '../resolve/names';
-import { CONTEXT_OPTIONS, SecureContext, type Bytes } from '../secure-context';
+import { clientPsk, serverPsk } from '../resolve/psk';
+import { CONTEXT_OPTIONS, SecureContext } from '../secure-context';
 import type { Peer } from '../transport';
-import { bytes, callable, checkNames, checkObject, flag, integer, wrongType } from '../validate';
+import { callable, checkNames, checkObject, flag, integer, wrongType } from '../validate';
 
 /** Which handshakes a socket takes part in: those it begins, those its peers begin, or both. */
 export type SocketRole = 'client' | 'server' | 'both';
 
-/** One pre-shared key and its name. */
-export interface PskCredentials {
-  identity: Bytes;
-  psk: NodeJS.ArrayBufferView;
-}
-
-type NotForSockets = keyof UdpSocketOptions | 'transport' | 'pskCallback' | 'cookieExchange';
+type NotForSockets = keyof UdpSocketOptions | 'transport' | 'pskCallback' | 'cookieExchange' | 'blockList';
 
 /** For the handshake with one peer that this socket begins. */
-export interface SocketPeerOptions extends Omit<
+export type SocketPeerOptions = Omit<
   ConnectOptions,
   NotForSockets | 'host' | 'port' | 'localAddress' | 'localPort' | 'lookup' | 'family'
-> {
-  /** Who this side is: credentials, or a function of the server's hint that returns them. */
-  psk?: PskCredentials | ClientPskCallback | undefined;
-}
+>;
 
 /** The `dtls` part of {@link SocketOptions}: the options of servers and clients, and these. */
 export interface SocketDtlsOptions
@@ -66,10 +58,11 @@ export interface SocketOptions extends dgram.SocketOptions {
   dtls?: SocketDtlsOptions | undefined;
 }
 
-const OWN_OPTIONS = ['role', 'psk', 'peers', 'maxQueueSize', 'clearMulticast'] as const;
+const OWN_OPTIONS = ['role', 'peers', 'maxQueueSize', 'clearMulticast'] as const;
 const NOT_FOR_SOCKETS: readonly string[] = [
   'transport',
   'cookieExchange',
+  'blockList',
   'host',
   'port',
   'localAddress',
@@ -123,31 +116,17 @@ function contextOf(options: Bag): SecureContext {
   );
 }
 
-function isCredentials(psk: unknown): psk is PskCredentials {
-  return typeof psk === 'object' && psk !== null && 'identity' in psk && 'psk' in psk;
-}
-
-function clientPsk(psk: SocketPeerOptions['psk']): ClientPskCallback | undefined {
-  if (psk === undefined) return undefined;
-  if (typeof psk === 'function') return psk;
-  if (!isCredentials(psk)) throw wrongType('psk', 'a function, or { identity, psk }', psk);
-  const credentials = { identity: bytes('psk.identity', psk.identity), psk: bytes('psk.psk', psk.psk) };
-  return () => credentials;
-}
-
-function serverPsk(options: SocketDtlsOptions): ServerOptions['pskCallback'] {
-  if (options.pskCallback !== undefined) return callable('pskCallback', options.pskCallback);
-  const { psk } = options;
-  if (!isCredentials(psk)) return undefined;
-  const own = bytes('psk.identity', psk.identity);
-  return (_socket, identity) => (own.equals(bytes('identity', identity)) ? psk.psk : null);
+/** For peers that begin: `pskCallback`, or whoever has this side's own key. */
+function keysOf({ psk, pskCallback }: SocketDtlsOptions): ServerOptions['pskCallback'] {
+  const given = callable('pskCallback', pskCallback);
+  return given ?? (typeof psk === 'function' ? undefined : serverPsk(psk));
 }
 
 export function resolveSocketOptions(options: SocketDtlsOptions): ResolvedSocket {
   checkObject('dtls', options);
   checkNames(options, ALLOWED);
   const bag = options as Bag;
-  const pskCallback = serverPsk(options);
+  const pskCallback = keysOf(options);
   const canServe =
     options.cert !== undefined || options.secureContext !== undefined || pskCallback !== undefined ||
     bag.pfx !== undefined || bag.SNICallback !== undefined;
@@ -171,7 +150,7 @@ export function resolveSocketOptions(options: SocketDtlsOptions): ResolvedSocket
   const shared = { ...pick(bag, CONNECT_OPTIONS), ...pick({ secureContext: context }, ['secureContext']) };
   const plainShared = Object.fromEntries(
     Object.entries(shared).filter(
-      ([name]) => !(CONTEXT_OPTIONS as readonly string[]).includes(name) && name !== 'pskCallback',
+      ([name]) => !(CONTEXT_OPTIONS as readonly string[]).includes(name) && name !== 'psk' && name !== 'pskCallback',
     ),
   );
   const contexts = new WeakMap<object, SecureContext>();
@@ -183,7 +162,7 @@ export function resolveSocketOptions(options: SocketDtlsOptions): ResolvedSocket
         : ({
             ...Object.fromEntries(
               Object.entries(pick(bag, SERVER_OPTIONS)).filter(
-                ([name]) => !(CONTEXT_OPTIONS as readonly string[]).includes(name),
+                ([name]) => !(CONTEXT_OPTIONS as readonly string[]).includes(name) && name !== 'psk',
               ),
             ),
             secureContext: context,

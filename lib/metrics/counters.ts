@@ -79,6 +79,7 @@ export const COUNTERS: readonly CounterMetric[] = [
       heartbeat: 'heartbeatsDiscarded',
       limit: 'sessionsRefused',
       busy: 'hellosWhileBusy',
+      blocked: 'blockedDatagrams',
       malformed: 'malformedDatagrams',
       unknown_peer: 'unknownPeerDatagrams',
       truncated: 'udp.truncated',

@@ -7,6 +7,7 @@ import { MAX_FRAGMENT_LENGTHS, type ClientPskCallback, type ConnectOptions } fro
 import { readSession } from '../resumption';
 import { callable, checkNames, checkObject, flag, optionalInteger, port, text } from '../validate';
 import { CONNECT_OPTIONS } from './names';
+import { clientPsk, oneOf } from './psk';
 import { resolveContext, resolveSession, type ResolvedSession } from './session';
 import { resolveUdp, type ResolvedUdp } from './udp';
 
@@ -29,7 +30,7 @@ export interface ResolvedConnect extends ResolvedSession, ResolvedUdp {
 export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect {
   checkObject('options', options);
   checkNames(options, CONNECT_OPTIONS);
-  const pskCallback = callable('pskCallback', options.pskCallback);
+  const pskCallback = oneOf(options.pskCallback, clientPsk(options.psk));
   const given = text('host', options.host) ?? '';
   const host = given === '' ? 'localhost' : given; // as net
   const servername = text('servername', options.servername);

@@ -18,6 +18,7 @@ const COMMON_OPTIONS = [
   'requireExtendedMasterSecret',
   'ALPNProtocols',
   'qlogDir',
+  'psk',
   'pskCallback',
   'transport',
   'reuseAddr',
@@ -42,6 +43,7 @@ export const SERVER_OPTIONS = [
   'maxPendingHandshakes',
   'maxSessionsPerHost',
   'maxPendingHandshakesPerHost',
+  'blockList',
 ] as const;
 
 export const CONNECT_OPTIONS = [
@@ -66,6 +68,7 @@ export const NAMED_OPTIONS = [
   'rejectUnauthorized',
   'peerFingerprints',
   'peerPublicKeys',
+  'psk',
   'pskCallback',
   'pskIdentityHint',
   'ALPNProtocols',

@@ -2,6 +2,8 @@
  * Checks a server's options and fills in defaults: everything is validated here, once. What comes out is complete
  * and right, so nobody further down asks again.
  */
+import { BlockList } from 'node:net';
+
 import { usageError } from '../errors';
 import { Secret } from '../memory';
 import type { NativeTicketKeys } from '../native';
@@ -15,8 +17,9 @@ import {
 } from '../options';
 import { makeTicketKeys } from '../resumption';
 import { CONTEXT_OPTIONS, SecureContext } from '../secure-context';
-import { bytes, callable, checkNames, checkObject, flag, inRange, integer, text } from '../validate';
+import { bytes, callable, checkNames, checkObject, flag, inRange, integer, text, wrongType } from '../validate';
 import { NAMED_OPTIONS, SERVER_OPTIONS } from './names';
+import { oneOf, serverPsk } from './psk';
 import { resolveContext, resolveSession, type ResolvedSession } from './session';
 import { resolveUdp, type ResolvedUdp } from './udp';
 
@@ -34,6 +37,7 @@ export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
   readonly maxPendingHandshakes: number;
   readonly maxSessionsPerHost: number;
   readonly maxPendingHandshakesPerHost: number;
+  readonly blockList: BlockList | undefined;
 }
 
 export function resolveServerOptions(
@@ -42,7 +46,7 @@ export function resolveServerOptions(
 ): ResolvedServer {
   checkObject('options', options);
   checkNames(options, SERVER_OPTIONS);
-  const pskCallback = callable('pskCallback', options.pskCallback);
+  const pskCallback = oneOf(options.pskCallback, serverPsk(options.psk));
   const hint = text('pskIdentityHint', options.pskIdentityHint) ?? '';
   if (Buffer.byteLength(hint) > MAX_PSK_IDENTITY || hint.includes('\0')) {
     throw usageError(
@@ -77,6 +81,9 @@ export function resolveServerOptions(
       "'ALPNProtocols' has no effect beside 'ALPNCallback'",
       'Leave one of them out.',
     );
+  }
+  if (options.blockList !== undefined && !(options.blockList instanceof BlockList)) {
+    throw wrongType('blockList', 'a BlockList of node:net', options.blockList);
   }
   const maxPendingHandshakes = integer(
     'maxPendingHandshakes',
@@ -133,6 +140,7 @@ export function resolveServerOptions(
       0,
       0xffffffff,
     ),
+    blockList: options.blockList,
   };
 }
 
@@ -150,6 +158,7 @@ export function resolveNamedOptions(
   if (own.ALPNProtocols !== undefined || own.ALPNCallback !== undefined) {
     replaced.push('ALPNProtocols', 'ALPNCallback');
   }
+  if (own.psk !== undefined || own.pskCallback !== undefined) replaced.push('psk', 'pskCallback');
   const inherited = Object.entries(server).filter(([name]) => !replaced.includes(name));
   return resolveServerOptions({ ...Object.fromEntries(inherited), ...own }, ticketKeys);
 }

@@ -74,7 +74,7 @@ export function resolveContext(
     throw usageError(
       'ERR_DTLS_NO_CREDENTIALS',
       'a server needs a certificate or pre-shared keys',
-      "Pass 'cert' and 'key', 'pfx', or 'pskCallback'.",
+      "Pass 'cert' and 'key', 'pfx', 'psk' or 'pskCallback'.",
     );
   }
   const given = Object.fromEntries(

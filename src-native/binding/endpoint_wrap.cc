@@ -57,6 +57,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::report_drops>("reportDrops"),
           InstanceMethod<&EndpointWrap::report_packets>("reportPackets"),
           InstanceMethod<&EndpointWrap::receive>("receive"),
+          InstanceMethod<&EndpointWrap::drop_blocked>("dropBlocked"),
           InstanceMethod<&EndpointWrap::connect>("connect"),
           InstanceMethod<&EndpointWrap::send>("send"),
           InstanceMethod<&EndpointWrap::send_batch>("sendBatch"),
@@ -167,6 +168,13 @@ void EndpointWrap::receive(const Napi::CallbackInfo& info) {
   if (!peer_of(info[1], info[2], peer)) return;
   endpoint_->receive(bytes_of(info[0]), peer, u32_of(info[3]), now());
   publish_deadline();
+}
+
+void EndpointWrap::drop_blocked(const Napi::CallbackInfo& info) {
+  PeerAddress peer;
+  if (!peer_of(info[1], info[2], peer)) return;
+  const Bytes datagram = bytes_of(info[0]);
+  endpoint_->drop_blocked(datagram, datagram.size, peer, u32_of(info[3]));
 }
 
 Napi::Value EndpointWrap::connect(const Napi::CallbackInfo& info) {

@@ -45,6 +45,7 @@ Napi::Function UdpWrap::define(Napi::Env env) {
   return DefineClass(env, "UdpSocket",
                      {
                          InstanceMethod<&UdpWrap::attach>("attach"),
+                         InstanceMethod<&UdpWrap::block>("block"),
                          InstanceMethod<&UdpWrap::connect>("connect"),
                          InstanceMethod<&UdpWrap::address>("address"),
                          InstanceMethod<&UdpWrap::peer>("peer"),
@@ -160,6 +161,7 @@ void UdpWrap::stop() {
   // These functions know this socket: while it holds them, neither would ever be collected.
   begin_.Reset();
   wake_.Reset();
+  is_blocked_.Reset();
   endpoint_object_.Reset();
   outbox_object_.Reset();
 }
@@ -232,9 +234,22 @@ void UdpWrap::on_datagrams(Bytes datagrams, size_t segment, const io::SocketAddr
   // A session names its peer itself; only records without one need this.
   peers_.push_back(from);
   const size_t before = outbox_->outbox().named_peers();
-  endpoint_->endpoint().receive_merged(datagrams, segment, peer,
-                                       static_cast<uint32_t>(peers_.size() - 1), batch_time_);
+  const auto index = static_cast<uint32_t>(peers_.size() - 1);
+  if (is_blocked(from)) {
+    endpoint_->endpoint().drop_blocked(datagrams, segment, peer, index);
+  } else {
+    endpoint_->endpoint().receive_merged(datagrams, segment, peer, index, batch_time_);
+  }
   if (outbox_->outbox().named_peers() == before) peers_.pop_back();
+}
+
+// Asks Node's own BlockList, which may change at any time, and can be asked in JavaScript only.
+// Once for datagrams that came merged; no code of the user's runs in it.
+bool UdpWrap::is_blocked(const io::SocketAddress& from) {
+  if (is_blocked_.IsEmpty()) return false;
+  const Napi::HandleScope scope(Env());
+  const Napi::Value answer = is_blocked_.Call({Napi::String::New(Env(), from.host())});
+  return !answer.IsEmpty() && answer.ToBoolean().Value();
 }
 
 void UdpWrap::on_error(const PeerAddress& peer, int error) {
@@ -288,6 +303,13 @@ void UdpWrap::retry_later() {
 
 void UdpWrap::flush(const Napi::CallbackInfo& /*info*/) {
   if (socket_) send_queued();
+}
+
+void UdpWrap::block(const Napi::CallbackInfo& info) {
+  is_blocked_.Reset();
+  if (socket_ && info[0].IsFunction()) {
+    is_blocked_ = Napi::Persistent(info[0].As<Napi::Function>());
+  }
 }
 
 Napi::Value UdpWrap::connect(const Napi::CallbackInfo& info) {

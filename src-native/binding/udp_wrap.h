@@ -39,6 +39,7 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   };
 
   void attach(const Napi::CallbackInfo& info);
+  void block(const Napi::CallbackInfo& info);
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value address(const Napi::CallbackInfo& info);
   Napi::Value peer(const Napi::CallbackInfo& info);
@@ -55,6 +56,7 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   void on_error(const PeerAddress& peer, int error) override;
   void on_sent(SessionId from, uint32_t token, int error) override;
 
+  bool is_blocked(const io::SocketAddress& from);
   void share_queued(const Napi::Value& value);
   void publish_queued();
   void on_poll(int status, int events);
@@ -79,6 +81,7 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   uint32_t* queued_ = nullptr;  // the queue for JavaScript to see: bytes, datagrams
   Napi::FunctionReference begin_;
   Napi::FunctionReference wake_;
+  Napi::FunctionReference is_blocked_;  // empty: nobody is
   std::unique_ptr<Napi::AsyncContext> context_;
   // Of the datagrams whose records JavaScript has not taken yet.
   std::vector<io::SocketAddress> peers_;

@@ -158,6 +158,19 @@ bool Endpoint::receive_one(Bytes datagram, const PeerAddress& peer, uint32_t pee
   return false;
 }
 
+void Endpoint::drop_blocked(Bytes datagrams, size_t segment, const PeerAddress& peer,
+                            uint32_t peer_index) {
+  do {  // an empty datagram is one, too
+    const Bytes datagram = datagrams.first(segment);
+    datagrams = datagrams.from(segment);
+    const DropCounts before = drop_counts(traffic_, stats_);
+    ++traffic_.datagramsReceived;
+    traffic_.bytesReceived += datagram.size;
+    ++stats_.blockedDatagrams;
+    if (report_drops_) tell_drops(before, datagram, peer, peer_index);
+  } while (datagrams.size != 0);
+}
+
 void Endpoint::tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
                           uint32_t peer_index) {
   const DropCounts after = drop_counts(traffic_, stats_);

@@ -62,6 +62,8 @@ class Endpoint {
   // fewer.
   void receive_merged(Bytes datagrams, size_t segment, const PeerAddress& peer, uint32_t peer_index,
                       double now);
+  // The same of a peer whom nobody wants to hear: they are counted, and nothing else.
+  void drop_blocked(Bytes datagrams, size_t segment, const PeerAddress& peer, uint32_t peer_index);
 
   // The way to `peer` has failed, by a system's error number: a record for the peer's session.
   void transport_error(const PeerAddress& peer, int error);

@@ -35,6 +35,27 @@ describe('handshake with pre-shared keys', () => {
     expect(pair.client.getCipher()?.name).to.match(/PSK/);
   });
 
+  it('takes psk: { identity, psk } on both sides, as createSocket does, and knows no other', async () => {
+    const server = await listen({ psk: PSK });
+    await converse(await openOn(server, { psk: PSK }));
+    await converse(await openOn(server, { psk: () => Promise.resolve(PSK) }));
+    const [atServer] = await Promise.all([
+      clientFailure(server),
+      failure(await dial(server, { psk: { ...PSK, identity: 'device-2' } })),
+    ]);
+    expect(atServer.code).to.equal('ERR_DTLS_PSK_IDENTITY_UNKNOWN');
+  });
+
+  it("takes psk for a name in place of the server's own keys", async () => {
+    const server = await listen(PSK_SERVER);
+    const other = { identity: Buffer.from([0xff, 0xfe]), psk: Buffer.alloc(32, 7) };
+    server.addContext('a.example', { psk: other });
+    await converse(await openOn(server, { servername: 'a.example', psk: other }));
+    await converse(await openOn(server, { servername: 'b.example', psk: PSK }));
+    const refused = await dial(server, { servername: 'a.example', psk: PSK });
+    await Promise.all([clientFailure(server), failure(refused)]);
+  });
+
   it('takes keys that callbacks promise', async () => {
     const pair = await openPsk(
       { pskCallback: (_, identity) => Promise.resolve(PSK_SERVER.pskCallback(_, identity)) },

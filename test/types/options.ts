@@ -5,7 +5,7 @@
  */
 import type { KeyObject } from 'node:crypto';
 import type dgram from 'node:dgram';
-import type { LookupFunction } from 'node:net';
+import { BlockList, type LookupFunction } from 'node:net';
 import {
   connect,
   createSecureContext,
@@ -59,8 +59,8 @@ const ofContext: Every<SecureContextOptions> = {
 };
 
 type Session = Omit<ConnectOptions & ServerOptions, OnlyClient | OnlyServer | keyof SecureContextOptions>;
-type OnlyClient = Exclude<keyof ConnectOptions, keyof ServerOptions> | 'pskCallback';
-type OnlyServer = Exclude<keyof ServerOptions, keyof ConnectOptions> | 'pskCallback';
+type OnlyClient = Exclude<keyof ConnectOptions, keyof ServerOptions> | 'psk' | 'pskCallback';
+type OnlyServer = Exclude<keyof ServerOptions, keyof ConnectOptions> | 'psk' | 'pskCallback';
 
 const ofBoth: Every<Session> = {
   secureContext: [context, undefined],
@@ -92,6 +92,7 @@ const ofServer: Every<Pick<ServerOptions, OnlyServer>> = {
   certificateExpiryNotice: [0, undefined],
   SNICallback: [() => context, undefined],
   ALPNCallback: [() => 'coap', undefined],
+  psk: [{ identity: 'x', psk: view }, { identity: view, psk: view }, undefined],
   pskCallback: [() => null, async () => Promise.resolve(view), undefined],
   pskIdentityHint: ['x', undefined],
   cookieExchange: [false, undefined],
@@ -101,6 +102,7 @@ const ofServer: Every<Pick<ServerOptions, OnlyServer>> = {
   maxPendingHandshakes: [0, undefined],
   maxSessionsPerHost: [0, undefined],
   maxPendingHandshakesPerHost: [0, undefined],
+  blockList: [new BlockList(), undefined],
 };
 
 const ofClient: Every<Pick<ConnectOptions, OnlyClient>> = {
@@ -113,6 +115,7 @@ const ofClient: Every<Pick<ConnectOptions, OnlyClient>> = {
   session: [view, undefined],
   requestOCSP: [true, undefined],
   maxFragmentLength: [512, 1024, 2048, 4096, undefined],
+  psk: [{ identity: 'x', psk: view }, () => ({ identity: 'x', psk: view }), undefined],
   pskCallback: [() => null, undefined],
   lookup: [lookup, undefined],
   family: [0, 4, 6, undefined],
@@ -122,6 +125,7 @@ const ofName: Every<Omit<NamedServerOptions, keyof SecureContextOptions>> = {
   secureContext: [context, undefined],
   requestCert: [true, undefined],
   rejectUnauthorized: [false, undefined],
+  psk: [{ identity: 'x', psk: view }, undefined],
   pskCallback: [(): null => null, undefined],
   pskIdentityHint: ['x', undefined],
   peerFingerprints: ['sha-256 00', undefined],

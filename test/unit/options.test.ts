@@ -87,6 +87,8 @@ describe('options', () => {
       ['retransmission', 5],
       ['retransmission', null],
       ['pskCallback', 'key'],
+      ['psk', 'key'],
+      ['psk', { identity: 'x' }],
       ['ALPNProtocols', 'coap'],
       ['secureContext', {}],
       ['transport', {}],
@@ -143,6 +145,7 @@ describe('options', () => {
       ['maxPendingHandshakes', '10'],
       ['maxSessionsPerHost', '10'],
       ['maxPendingHandshakesPerHost', '10'],
+      ['blockList', ['127.0.0.1']],
       ['certificateExpiryNotice', '14d'],
     ];
     for (const [name, value] of serverOnly) {
@@ -257,6 +260,19 @@ describe('options', () => {
       });
     }
 
+    for (const [name, given, code] of [
+      ['psk.identity', { identity: 7, psk: Buffer.alloc(16) }, 'ERR_INVALID_ARG_TYPE'],
+      ['psk.identity', { identity: 'a\0b', psk: Buffer.alloc(16) }, 'ERR_DTLS_PSK_IDENTITY_INVALID'],
+      ['psk.identity', { identity: 'x'.repeat(257), psk: Buffer.alloc(16) }, 'ERR_OUT_OF_RANGE'],
+      ['psk.psk', { identity: 'x', psk: 7 }, 'ERR_INVALID_ARG_TYPE'],
+      ['psk.psk', { identity: 'x', psk: Buffer.alloc(513) }, 'ERR_OUT_OF_RANGE'],
+      ['psk.psk', { identity: 'x', psk: Buffer.alloc(0) }, 'ERR_OUT_OF_RANGE'],
+    ] as const) {
+      it(`${name}: ${code}`, () => {
+        for (const make of [ofServer, ofClient]) expectUsage(make({ psk: given }), code, name);
+      });
+    }
+
     const openssl: [string, unknown, string][] = [
       ['ciphers', 'NO-SUCH-SUITE', 'ERR_DTLS_INVALID_CIPHERS'],
       ['ciphers', '', 'ERR_DTLS_INVALID_CIPHERS'],
@@ -323,6 +339,13 @@ describe('options', () => {
       const error = ofServer({ secureContext: createSecureContext(), ciphers: 'DEFAULT' });
       expectUsage(error, 'ERR_DTLS_CONFLICTING_OPTIONS', 'ciphers');
       expect(error.hint).to.match(/createSecureContext/);
+    });
+
+    it('psk beside pskCallback', () => {
+      const psk = { identity: 'x', psk: Buffer.alloc(16) };
+      for (const make of [ofServer, ofClient]) {
+        expectUsage(make({ psk, pskCallback }), 'ERR_DTLS_CONFLICTING_OPTIONS', 'psk');
+      }
     });
 
     it('ALPNProtocols beside ALPNCallback', () => {
