@@ -1,16 +1,17 @@
 // Packs the package with the binaries in prebuilds/, and meets it as its users will:
 // npm run smoke [-- --node 20,26]
 // Installed with npm, pnpm and yarn where no compiler, no make and no python is; then programs in
-// CommonJS, as ES modules and in TypeScript, on each Node; then types by several TypeScripts, and
-// bundlers. The tools are packages that are installed into .cache/smoke, and dependencies of nothing.
+// CommonJS, as ES modules and in TypeScript, on each Node; then types by several TypeScripts,
+// bundlers, and single executables. The tools are packages that are installed into .cache/smoke, and dependencies of nothing.
 
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync } from 'node:fs';
-import { rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync } from 'node:fs';
+import { realpathSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { nodeExecutable, nodePrefix, SUPPORTED } from './nodes.mjs';
+import { makeExecutable } from './single-executable.mjs';
 import { MOST_LOADING, MOST_PACKAGES, MOST_PACKED } from './targets.mjs';
 import { changed, fail, files, output, root, run } from './tools.mjs';
 
@@ -24,6 +25,7 @@ const TOOLS = {
   '@yarnpkg/cli-dist': '^4',
   esbuild: '^0.28',
   webpack: '^5',
+  postject: '1.0.0-alpha.6',
   '@types/node': '^20',
   ...Object.fromEntries(TYPESCRIPTS.map((one) => [`typescript-${one}`, `npm:typescript@${one}`])),
 };
@@ -32,6 +34,7 @@ const TOOLS = {
 const sources = Math.max(changed('src-native'), changed('binding.gyp'));
 if (process.platform !== 'linux') fail('smoke: a PATH without compilers is made for Linux only');
 const prebuilt = `prebuilds/linux-${process.arch}`;
+const libc = process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl';
 if (!files(prebuilt, '.node').some((file) => changed(file) >= sources))
   run('node', ['scripts/prebuild.mjs', '--arch', process.arch]);
 
@@ -251,6 +254,28 @@ check('a bundle that swallows the package says what to do', () => {
   if (!/ERR_DTLS_ADDON/.test(stderr) || !/keep 'dgram-dtls' external/.test(stderr))
     throw new Error(stderr);
 });
+
+console.log('\n--- single executables');
+for (const version of versions) {
+  const { node, env } = bare(version);
+  check(`made with Node ${version} runs by itself`, () => {
+    const app = makeExecutable((command, args) => printed(command, args, { cwd: typed }), {
+      cwd: typed,
+      program: 'program.cjs',
+      addon: `node_modules/dgram-dtls/prebuilds/linux-${process.arch}/dgram-dtls.${libc}.node`,
+      node: realpathSync(node),
+      esbuild: tool('.bin/esbuild'),
+      postject: tool('postject/dist/cli.js'),
+    });
+    // Where no package is, and nothing but it.
+    const alone = join(folder, `alone-${version}`);
+    mkdirSync(alone);
+    renameSync(app, join(alone, 'app'));
+    expectHello(printed(join(alone, 'app'), [], { cwd: alone, env: { ...env, PATH: alone, TMPDIR: alone } }));
+    const left = readdirSync(alone).filter((name) => name !== 'app');
+    if (left.length > 0) throw new Error(`it left ${left.join(', ')}`);
+  });
+}
 
 console.log(`\n${passed} passed, ${failed} failed, 0 skipped`);
 process.exit(failed > 0 ? 1 : 0);
