@@ -42,7 +42,7 @@ export interface EndpointStats extends TrafficStats {
   handshakesFailed: number;
   /** ClientHellos with a valid cookie that a limit (`maxSessions`, …) kept out. */
   sessionsRefused: number;
-  /** Handshakes whose client had shown nothing but a cookie, and that gave way to another one. */
+  /** Handshakes that their client did not go on with, and that gave way to another one. */
   handshakesDisplaced: number;
   hellosWhileBusy: number;
   /** From addresses on the server's `blockList`. */

@@ -36,11 +36,12 @@ Napi::Value to_numbers(Napi::Env env, const std::array<double, Count>& numbers) 
 }
 
 // Counters in the order of stats.def: lib/native.ts gets the names from the same file.
-template <size_t Count>
-void put_traffic(std::array<double, Count>& out, size_t& at, const TrafficStats& stats) {
-#define DTLS_STAT(name) out[at++] = static_cast<double>(stats.name);
+// `out` has room for all of them; returns what is behind them.
+double* put_traffic(double* out, const TrafficStats& stats) {
+#define DTLS_STAT(name) *out++ = static_cast<double>(stats.name);
 #include "core/stats.def"
 #undef DTLS_STAT
+  return out;
 }
 
 }  // namespace
@@ -294,10 +295,9 @@ void EndpointWrap::advance(const Napi::CallbackInfo& /*info*/) {
 
 Napi::Value EndpointWrap::counters(const Napi::CallbackInfo& info) {
   std::array<double, kTrafficStats + kEndpointStats> out{};
-  size_t at = 0;
-  put_traffic(out, at, endpoint_->traffic());
+  double* rest = put_traffic(out.data(), endpoint_->traffic());
   const EndpointStats& stats = endpoint_->stats();
-#define DTLS_STAT(name) out[at++] = static_cast<double>(stats.name);
+#define DTLS_STAT(name) *rest++ = static_cast<double>(stats.name);
 #include "core/endpoint_stats.def"
 #undef DTLS_STAT
   return to_numbers(info.Env(), out);
@@ -315,8 +315,7 @@ Napi::Value EndpointWrap::session_counters(const Napi::CallbackInfo& info) {
   const Session* found = session(info);
   if (found == nullptr) return info.Env().Undefined();
   std::array<double, kTrafficStats> out{};
-  size_t at = 0;
-  put_traffic(out, at, found->stats());
+  put_traffic(out.data(), found->stats());
   return to_numbers(info.Env(), out);
 }
 

@@ -89,10 +89,7 @@ Session& Endpoint::open(Role role, const PeerAddress& peer,
     peers_.insert(hash(peer), index);
   } else if (const uint32_t older = std::exchange(slots_[current].candidate, index);
              older != kNoSlot) {
-    Failure replaced;
-    replaced.kind = FailureKind::kReplaced;
-    slots_[older].session->fail(replaced);
-    settle(older);
+    replace(older);
   }
   return *slots_[index].session;
 }
@@ -106,33 +103,65 @@ Session& Endpoint::connect(const PeerAddress& peer, std::shared_ptr<const Secure
   return session;
 }
 
-// A host's own limits come first: it may use up its share, and displace nobody beyond that.
+// A host's own limits come first: one that has used up its share displaces its own handshakes, and
+// nobody beyond them.
 bool Endpoint::admit(const PeerAddress& peer, double now) {
   const ListenerConfig& limits = *listener_;
-  const auto found = hosts_.find(peer.host());
-  const Host host = found == hosts_.end() ? Host{} : found->second;
   const auto within = [](uint32_t used, uint32_t limit) { return limit == 0 || used < limit; };
-  if (within(host.sessions, limits.max_sessions_per_host) &&
-      within(host.pending, limits.max_pending_handshakes_per_host) &&
-      ((within(active_, limits.max_sessions) && within(pending_, limits.max_pending_handshakes)) ||
-       make_room(now))) {
-    return true;
+  const auto found = hosts_.find(peer.host());
+  if (found != hosts_.end()) {
+    const Host& host = found->second;
+    if ((!within(host.sessions, limits.max_sessions_per_host) ||
+         !within(host.pending, limits.max_pending_handshakes_per_host)) &&
+        !make_room(host.unproven, host_links_, now)) {
+      return false;
+    }
   }
-  ++stats_.sessionsRefused;
-  return false;
+  return (within(active_, limits.max_sessions) &&
+          within(pending_, limits.max_pending_handshakes)) ||
+         make_room(unproven_, unproven_links_, now);
 }
 
-// The oldest handshake whose client has shown nothing but a cookie gives way. Not before it has had
-// the time for an answer: in a crowd of honest clients those that came first would be thrown out
-// while their answers are on the way, and have nothing to do but wait, where a hello that is
-// refused comes again.
-bool Endpoint::make_room(double now) {
-  const uint32_t oldest = unproven_.oldest();
-  if (oldest == SlotQueue::kNone || !slots_[oldest].session->was_given_time(now)) return false;
+// One of the oldest handshakes whose client has not proved anything gives way: of those that stand
+// at the front, that of the host that has most. Not before it has had the time for an answer: in a
+// crowd of honest clients those that came first would be thrown out while their answers are on the
+// way, and have nothing to do but wait, where a hello that is refused comes again.
+bool Endpoint::make_room(const SlotQueue& unproven, const SlotLinks& links, double now) {
+  constexpr int kFront = 16;  // so that it costs little, however many there are
+  uint32_t chosen = kNoSlot;
+  uint32_t most = 0;
+  uint32_t slot = unproven.oldest();
+  for (int i = 0; i < kFront && slot != SlotLinks::kNone; ++i, slot = links.younger(slot)) {
+    if (!slots_[slot].session->gives_way(now)) continue;
+    const uint32_t pending = host_of(slot).pending;
+    if (pending <= most) continue;
+    chosen = slot;
+    most = pending;
+  }
+  if (chosen == kNoSlot) return false;
   ++stats_.handshakesDisplaced;
-  slots_[oldest].session->displace();
-  settle(oldest);
+  slots_[chosen].session->displace();
+  settle(chosen);
   return true;
+}
+
+// A candidate that was begun beside a session gives way to the next one as any handshake does. So
+// many hellos from one port begin no more handshakes than one for each wait of the timer. One that
+// this side began itself has been beaten by the peer's hello, see Session::turns_away.
+bool Endpoint::make_way_beside(uint32_t current, double now) {
+  if (current == kNoSlot || slots_[current].candidate == kNoSlot) return true;
+  const uint32_t candidate = slots_[current].candidate;
+  const Session& session = *slots_[candidate].session;
+  if (session.role() == Role::kServer && !session.gives_way(now)) return false;
+  replace(candidate);
+  return true;
+}
+
+void Endpoint::replace(uint32_t slot) {
+  Failure replaced;
+  replaced.kind = FailureKind::kReplaced;
+  slots_[slot].session->fail(replaced);
+  settle(slot);
 }
 
 void Endpoint::receive_merged(Bytes datagrams, size_t segment, const PeerAddress& peer,
@@ -312,7 +341,10 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
     ++stats_.malformedDatagrams;
     return true;
   }
-  if (!admit(peer, now)) return true;
+  if (!make_way_beside(slot_of(peer), now) || !admit(peer, now)) {
+    ++stats_.sessionsRefused;
+    return true;
+  }
   Session& session = open(Role::kServer, peer, listener_->context, listener_->policy, now);
   const uint32_t slot = session.id().slot;
   outbox_.append(RecordType::kOpen, session.id(), peer_index, slot_of(peer) == slot ? 0 : 1);
@@ -364,20 +396,35 @@ void Endpoint::settle(uint32_t slot) {
   if (!entry.counted) return;
   const Session& session = *entry.session;
   if (entry.pending && session.completed_handshake()) on_open(slot);
+  queue(slot);
   if (session.state() == SessionState::kClosed) on_closed(slot);
-  if (entry.pending && session.is_unproven()) {
-    unproven_.push(slot);
-  } else {
-    unproven_.erase(slot);
-  }
   timers_.set(slot, session.deadline());
+}
+
+// Puts the slot where it belongs among those that may have to give way. One that got on goes to the
+// back: it can do so only as often as a handshake has messages.
+void Endpoint::queue(uint32_t slot) {
+  Slot& entry = slots_[slot];
+  const Session& session = *entry.session;
+  const bool queued = unproven_links_.contains(slot);
+  const bool unproven = entry.pending && session.is_unproven();
+  if (queued == unproven && (!unproven || entry.turn_since == session.peers_turn_since())) return;
+  SlotQueue& of_host = host_of(slot).unproven;
+  if (queued) {
+    unproven_.erase(unproven_links_, slot);
+    of_host.erase(host_links_, slot);
+  }
+  if (!unproven) return;
+  entry.turn_since = session.peers_turn_since();
+  unproven_.push(unproven_links_, slot);
+  of_host.push(host_links_, slot);
 }
 
 void Endpoint::on_handshake_over(uint32_t slot) {
   slots_[slot].pending = false;
   --pending_;
   const Session& session = *slots_[slot].session;
-  if (session.role() == Role::kServer) --hosts_.find(session.peer().host())->second.pending;
+  if (session.role() == Role::kServer) --host_of(slot).pending;
 }
 
 void Endpoint::on_open(uint32_t slot) {
@@ -389,10 +436,7 @@ void Endpoint::on_open(uint32_t slot) {
   known_ = kNoSlot;
   peers_.replace(hash(peer), older, slot);
   slots_[older].candidate = kNoSlot;
-  Failure replaced;
-  replaced.kind = FailureKind::kReplaced;
-  slots_[older].session->fail(replaced);
-  settle(older);
+  replace(older);
 }
 
 void Endpoint::on_closed(uint32_t slot) {

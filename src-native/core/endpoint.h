@@ -105,12 +105,14 @@ class Endpoint {
     // A ClientHello with a valid cookie from a peer that has a session starts another beside it,
     // which takes its place when its handshake has succeeded (RFC 6347 section 4.2.8).
     uint32_t candidate = kNoSlot;
+    double turn_since = 0;  // Session::peers_turn_since, when it was put into the queues
   };
 
   // What one host has here, see PeerAddress::host.
   struct Host {
     uint32_t sessions = 0;
     uint32_t pending = 0;  // handshakes that it began
+    SlotQueue unproven;    // those of them that are in the queue of all
   };
 
   // The slot of the session at that address, not of a candidate; or kNoSlot.
@@ -132,14 +134,18 @@ class Endpoint {
                                  const PeerAddress& peer, Bytes random, uint32_t peer_index,
                                  double now);
   bool admit(const PeerAddress& peer, double now);
-  bool make_room(double now);
+  bool make_room(const SlotQueue& unproven, const SlotLinks& links, double now);
+  bool make_way_beside(uint32_t current, double now);
   Session& open(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
                 std::shared_ptr<const SessionPolicy> policy, double now);
   void settle(uint32_t slot);
+  void queue(uint32_t slot);
+  void replace(uint32_t slot);
   void on_open(uint32_t slot);
   void on_handshake_over(uint32_t slot);
   void on_closed(uint32_t slot);
   uint32_t take_slot();
+  Host& host_of(uint32_t slot) { return hosts_.find(slots_[slot].session->peer().host())->second; }
 
   Outbox& outbox_;
   Transmitter* transmitter_ = nullptr;
@@ -157,7 +163,11 @@ class Endpoint {
   uint32_t known_ = kNoSlot;
   uint32_t unsettled_ = kNoSlot;  // to be settled when all datagrams of the run are dealt with
   std::unordered_map<PeerAddress, Host, PeerAddressHash> hosts_;
-  SlotQueue unproven_;  // those of which Session::is_unproven holds
+  // Handshakes of which Session::is_unproven holds, in the order in which it became their peers'
+  // turn: all of them, and those of each host.
+  SlotQueue unproven_;
+  SlotLinks unproven_links_;
+  SlotLinks host_links_;
   TimerQueue timers_;
   uint32_t active_ = 0;
   uint32_t pending_ = 0;

@@ -418,11 +418,11 @@ void Session::displace() {
 }
 
 bool Session::is_unproven() const {
-  return role_ == Role::kServer && handshake_ && !handshake_->question && !handshake_->heard_flight;
+  return role_ == Role::kServer && handshake_ && !handshake_->question;
 }
 
-bool Session::was_given_time(double now) const {
-  return now >= handshake_->peers_turn_since + policy_->retransmit_initial;
+bool Session::gives_way(double now) const {
+  return is_unproven() && now >= handshake_->peers_turn_since + policy_->retransmit_initial;
 }
 
 void Session::emit_close(const Failure& failure) {

@@ -180,12 +180,16 @@ class Session final : private DatagramPort {
   const TrafficStats& stats() const { return stats_; }
   FailureKind failure() const { return failure_; }
   bool completed_handshake() const { return completed_handshake_; }
-  // Server: its client has shown a cookie, perhaps, and nothing that is worth more. Not while this
-  // side owes an answer.
+  // Server: its client has not finished the handshake, whatever else it has said: only its Finished
+  // takes more than bytes that anybody can make up. Not while this side owes an answer.
   bool is_unproven() const;
-  // Of an unproven one: since it was last the client's turn, a wait of the retransmission timer is
+  // Of an unproven one: since when it is the client's turn. Its hello, each later message that
+  // OpenSSL takes, and each answer of this side's renew it, which a handshake has few of; garbage
+  // and repetitions do not.
+  double peers_turn_since() const { return handshake_->peers_turn_since; }
+  // It is unproven, and since it was last the client's turn a wait of the retransmission timer is
   // over.
-  bool was_given_time(double now) const;
+  bool gives_way(double now) const;
   // The session began with this ClientHello: the same again is a retransmission, not a new peer.
   bool began_with(Bytes random) const;
   // Client: whether the peer's own ClientHello, which crossed ours, is to be ignored because ours
@@ -241,8 +245,7 @@ class Session final : private DatagramPort {
     bool psk_found = false;
     bool ticket_received = false;
     bool psk_asked = false;
-    bool heard_flight = false;  // server: a message that comes after the ClientHello
-    bool early_fed = false;     // of `early` all but messages, since there are keys
+    bool early_fed = false;  // of `early` all but messages, since there are keys
     PeerIdentity peer_identity = PeerIdentity::kUnasked;
     std::unique_ptr<HandshakeMessage> hello;        // until the SSL is made
     std::optional<std::vector<uint8_t>> protocols;  // the answer to the hello, as on the wire

@@ -98,7 +98,7 @@ void Session::on_handshake_message(bool out, Bytes message) {
     }
   } else if (handshake_) {
     if (type == SSL3_MT_NEWSESSION_TICKET) handshake_->ticket_received = true;
-    if (type != SSL3_MT_CLIENT_HELLO) handshake_->heard_flight = true;
+    handshake_->peers_turn_since = handshake_->now;  // OpenSSL takes each message once
     handshake_->messages.on_taken(message.data[0], static_cast<uint16_t>(sequence));
   }
   note_message(out, retransmit, {type, length});

@@ -2,20 +2,20 @@
 
 namespace dtls {
 
-void SlotQueue::push(uint32_t slot) {
-  if (contains(slot)) return;
-  if (slot >= links_.size()) links_.resize(slot + 1);
-  links_[slot] = {youngest_, kNone, true};
-  (youngest_ == kNone ? oldest_ : links_[youngest_].younger) = slot;
+void SlotQueue::push(SlotLinks& links, uint32_t slot) {
+  std::vector<SlotLinks::Link>& all = links.links_;
+  if (slot >= all.size()) all.resize(slot + 1);
+  all[slot] = {youngest_, SlotLinks::kNone, true};
+  (youngest_ == SlotLinks::kNone ? oldest_ : all[youngest_].younger) = slot;
   youngest_ = slot;
 }
 
-void SlotQueue::erase(uint32_t slot) {
-  if (!contains(slot)) return;
-  const Link link = links_[slot];
-  (link.older == kNone ? oldest_ : links_[link.older].younger) = link.younger;
-  (link.younger == kNone ? youngest_ : links_[link.younger].older) = link.older;
-  links_[slot] = {};
+void SlotQueue::erase(SlotLinks& links, uint32_t slot) {
+  std::vector<SlotLinks::Link>& all = links.links_;
+  const SlotLinks::Link link = all[slot];
+  (link.older == SlotLinks::kNone ? oldest_ : all[link.older].younger) = link.younger;
+  (link.younger == SlotLinks::kNone ? youngest_ : all[link.younger].older) = link.older;
+  all[slot] = {};
 }
 
 }  // namespace dtls

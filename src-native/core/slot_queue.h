@@ -6,21 +6,19 @@
 
 namespace dtls {
 
-// Slots in the order in which they were put in, any of which may leave at any time. Doubly linked
-// by slot, so that every call costs the same however many there are.
-class SlotQueue {
+// Between which others each slot stands, in one of any number of queues.
+class SlotLinks {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;
 
-  // kNone where there is none.
-  uint32_t oldest() const { return oldest_; }
+  // False where it stands in no queue.
   bool contains(uint32_t slot) const { return slot < links_.size() && links_[slot].inside; }
-
-  // Does nothing where it is inside, or outside, already.
-  void push(uint32_t slot);
-  void erase(uint32_t slot);
+  // Of a slot that stands in one. kNone for the youngest.
+  uint32_t younger(uint32_t slot) const { return links_[slot].younger; }
 
  private:
+  friend class SlotQueue;
+
   struct Link {
     uint32_t older = kNone;
     uint32_t younger = kNone;
@@ -28,8 +26,24 @@ class SlotQueue {
   };
 
   std::vector<Link> links_;  // by slot
-  uint32_t oldest_ = kNone;
-  uint32_t youngest_ = kNone;
+};
+
+// Slots in the order in which they were put in, any of which may leave at any time. Doubly linked
+// by slot, so that every call costs the same however many there are. All calls of one queue get the
+// same links.
+class SlotQueue {
+ public:
+  // SlotLinks::kNone where there is none.
+  uint32_t oldest() const { return oldest_; }
+
+  // The slot must stand in no queue of these links.
+  void push(SlotLinks& links, uint32_t slot);
+  // The slot must stand in this one.
+  void erase(SlotLinks& links, uint32_t slot);
+
+ private:
+  uint32_t oldest_ = SlotLinks::kNone;
+  uint32_t youngest_ = SlotLinks::kNone;
 };
 
 }  // namespace dtls

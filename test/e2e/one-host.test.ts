@@ -1,5 +1,5 @@
-// Protects a server from hosts that begin handshakes and never go on with them: one host cannot take the port, and
-// the oldest of such handshakes give way to clients that mean it.
+// Protects a server from hosts that begin handshakes and never end them: one host cannot take the port, and the
+// oldest of such handshakes give way to clients that mean it, behind the same address, too.
 import { expect } from 'chai';
 import { setTimeout } from 'node:timers/promises';
 import type { DTLSServer, DTLSSocket } from '../../lib/index';
@@ -26,6 +26,21 @@ import { patience } from '../helpers/patience';
 const LONG = { retransmission: { initial: patience(20_000) } };
 const SHORT = { retransmission: { initial: 20 } };
 
+/** What strangers say behind their hello. */
+const MORE: readonly [what: string, say: (server: DTLSServer, strangers: readonly HalfOpen[]) => Promise<void>][] = [
+  ['has shown nothing but a cookie', () => Promise.resolve()],
+  [
+    'has sent a ClientKeyExchange, which anybody can make up',
+    async (server, strangers) => {
+      const wanted = server.stats.datagramsReceived + strangers.length;
+      for (const stranger of strangers) stranger.exchangeKeys();
+      const deadline = Date.now() + patience(2000);
+      while (server.stats.datagramsReceived < wanted && Date.now() < deadline) await setTimeout(5);
+      expect(server.stats).to.include({ datagramsReceived: wanted, sessions: strangers.length });
+    },
+  ],
+];
+
 describe('one host', function () {
   this.timeout(patience(20_000));
 
@@ -49,7 +64,7 @@ describe('one host', function () {
   });
 
   it('cannot take the port, with the default limits', async () => {
-    const server = await listen(await withCertificate());
+    const server = await listen(await withCertificate(LONG));
     await begin(server, ['127.0.9.9'], 400);
     expect(server.stats).to.include({ sessions: 250, sessionsRefused: 150, handshakesDisplaced: 0 });
     await openOn(server, {});
@@ -57,7 +72,7 @@ describe('one host', function () {
   });
 
   it('has a quarter of maxPendingHandshakes, whatever that is', async () => {
-    const server = await listen(await withCertificate({ maxPendingHandshakes: 20 }));
+    const server = await listen(await withCertificate({ ...LONG, maxPendingHandshakes: 20 }));
     await begin(server, ['127.0.9.9'], 12);
     expect(server.stats).to.include({ sessions: 5, sessionsRefused: 7 });
     await openOn(server, {});
@@ -66,37 +81,77 @@ describe('one host', function () {
   it('displaces nobody beyond its share', async () => {
     const server = await listen(await withCertificate({ ...SHORT, maxPendingHandshakes: 8 }));
     await begin(server, ['127.0.9.1', '127.0.9.2', '127.0.9.3', '127.0.9.4'], 8);
+    const others = [...server.sessions].filter(({ remoteAddress }) => remoteAddress !== '127.0.9.1');
+    expect(others).to.have.length(6);
     await setTimeout(60);
     await begin(server, ['127.0.9.1'], 10);
-    expect(server.stats).to.include({ sessions: 8, sessionsRefused: 10, handshakesDisplaced: 0 });
+    expect(server.stats.sessions).to.equal(8);
+    expect(server.stats.handshakesDisplaced + server.stats.sessionsRefused).to.equal(10);
+    expect(server.stats.handshakesDisplaced).to.be.at.least(2);
+    expect(others.map(({ readyState }) => readyState)).to.deep.equal(Array<string>(6).fill('opening'));
   });
 
-  for (const [limit, options] of [
-    ['maxPendingHandshakes', { maxPendingHandshakes: 8 }],
-    ['maxSessions', { maxSessions: 8 }],
-  ] as const) {
-    it(`with many: where they have reached ${limit}, the oldest that has shown nothing but a cookie gives way`, async () => {
-      const server = await listen(await withCertificate({ ...SHORT, ...options }));
-      await begin(server, ['127.0.9.1', '127.0.9.2', '127.0.9.3', '127.0.9.4'], 8);
-      expect(server.stats).to.include({ sessions: 8, sessionsRefused: 0 });
-      const [first] = server.sessions;
-      await setTimeout(60);
-      const displaced = next(server, 'dtlsClientError');
-      const { client, peer } = await openOn(server, {});
-      const [error, socket] = await displaced;
-      expect(error).to.include({ code: 'ERR_DTLS_DISPLACED', category: 'closed' });
-      expect(error.hint).to.match(/maxPendingHandshakes.*maxSessions/);
-      expect(socket).to.equal(first);
-      expect(server.stats).to.include({ sessions: 8, handshakesDisplaced: 1 });
-      expect(server.stats.failures).to.deep.equal({ ERR_DTLS_DISPLACED: 1 });
-      client.send('through');
-      expect((await messages(peer, 1)).toString()).to.equal('through');
-      // Whoever it was is told: close_notify in clear, no larger than what it sent.
-      const told = (): Buffer | undefined => strangers[0]?.heard.find((datagram) => datagram[0] === 21);
-      const deadline = Date.now() + patience(2000);
-      while (told() === undefined && Date.now() < deadline) await setTimeout(5);
-      expect(told()?.subarray(13).toString('hex')).to.equal('0100');
-    });
+  for (const [what, more] of MORE) {
+    for (const [limit, options] of [
+      ['maxPendingHandshakesPerHost', { maxPendingHandshakesPerHost: 4 }],
+      ['maxSessionsPerHost', { maxSessionsPerHost: 4 }],
+    ] as const) {
+      it(`that has reached ${limit}: its own oldest gives way to others behind its address, whose client ${what}`, async () => {
+        const server = await listen(await withCertificate({ ...SHORT, ...options }));
+        await begin(server, ['127.0.0.1'], 4);
+        await more(server, strangers);
+        const [first] = server.sessions;
+        await setTimeout(60);
+        const displaced = next(server, 'dtlsClientError');
+        const { client, peer } = await openOn(server, {});
+        expect((await displaced)[1]).to.equal(first);
+        expect(server.stats).to.include({ sessions: 4, handshakesDisplaced: 1, sessionsRefused: 0 });
+        client.send('through');
+        expect((await messages(peer, 1)).toString()).to.equal('through');
+      });
+    }
+  }
+
+  it('that has reached its limits with open sessions displaces none', async () => {
+    const server = await listen({ ...PSK_SERVER, ...SHORT, maxSessionsPerHost: 1 });
+    const { client, peer } = await openOn(server, PSK_CLIENT);
+    await setTimeout(60);
+    const second = await dial(server, { ...PSK_CLIENT, handshakeTimeout: patience(300) });
+    expect((await failure(second)).category).to.equal('timeout');
+    expect(server.stats).to.include({ sessions: 1, handshakesDisplaced: 0 });
+    client.send('open still');
+    expect((await messages(peer, 1)).toString()).to.equal('open still');
+  });
+
+  for (const [what, more] of MORE) {
+    for (const [limit, options] of [
+      ['maxPendingHandshakes', { maxPendingHandshakes: 8 }],
+      ['maxSessions', { maxSessions: 8 }],
+    ] as const) {
+      it(`with many: where they have reached ${limit}, the oldest gives way whose client ${what}`, async () => {
+        const server = await listen(await withCertificate({ ...SHORT, ...options }));
+        await begin(server, ['127.0.9.1', '127.0.9.2', '127.0.9.3', '127.0.9.4'], 8);
+        expect(server.stats).to.include({ sessions: 8, sessionsRefused: 0 });
+        await more(server, strangers);
+        const [first] = server.sessions;
+        await setTimeout(60);
+        const displaced = next(server, 'dtlsClientError');
+        const { client, peer } = await openOn(server, {});
+        const [error, socket] = await displaced;
+        expect(error).to.include({ code: 'ERR_DTLS_DISPLACED', category: 'closed' });
+        expect(error.hint).to.match(/maxPendingHandshakes.*maxSessions/);
+        expect(socket).to.equal(first);
+        expect(server.stats).to.include({ sessions: 8, handshakesDisplaced: 1 });
+        expect(server.stats.failures).to.deep.equal({ ERR_DTLS_DISPLACED: 1 });
+        client.send('through');
+        expect((await messages(peer, 1)).toString()).to.equal('through');
+        // Whoever it was is told: close_notify in clear, no larger than what it sent.
+        const told = (): Buffer | undefined => strangers[0]?.heard.find((datagram) => datagram[0] === 21);
+        const deadline = Date.now() + patience(2000);
+        while (told() === undefined && Date.now() < deadline) await setTimeout(5);
+        expect(told()?.subarray(13).toString('hex')).to.equal('0100');
+      });
+    }
   }
 
   it('with many: nobody gives way whose answer may be on its way', async () => {
@@ -106,7 +161,7 @@ describe('one host', function () {
     expect(server.stats).to.include({ sessions: 8, sessionsRefused: 1, handshakesDisplaced: 0 });
   });
 
-  it('with many: no open session gives way, no handshake that has gone further, and none that waits for an answer of ours', async () => {
+  it('with many: no open session gives way, and no handshake that waits for an answer of ours', async () => {
     const asked: DTLSSocket[] = [];
     let answer: (psk: Buffer) => void = () => undefined;
     const server = await listen({

@@ -38,6 +38,9 @@ import {
   type Pair,
 } from './support';
 
+/** Unfinished handshakes keep their places while a test goes on. */
+const NO_HURRY = { retransmission: { initial: 20_000 } };
+
 const NO_CHANCE = 'no chance is involved';
 
 function randomBytes(random: () => number, length: number): Buffer {
@@ -616,7 +619,7 @@ describe('hostile datagrams', function () {
           const trust = await credentials('certificate');
           for (const limit of [{ maxPendingHandshakesPerHost: 3 }, { maxSessionsPerHost: 3 }]) {
             const link = new Link(NO_CHANCE);
-            const server = await listen(link, { ...trust.server, ...limit });
+            const server = await listen(link, { ...trust.server, ...limit, ...NO_HURRY });
             for (let port = 1; port <= 9; ++port) {
               await begin(link, peerOf(addresses[port % addresses.length] ?? '', port));
             }
@@ -631,7 +634,7 @@ describe('hostile datagrams', function () {
       it('names of a transport are hosts as a whole, however long', async () => {
         const link = new Link(NO_CHANCE);
         const trust = await credentials('certificate');
-        const server = await listen(link, { ...trust.server, maxPendingHandshakesPerHost: 1 });
+        const server = await listen(link, { ...trust.server, maxPendingHandshakesPerHost: 1, ...NO_HURRY });
         for (const name of ['sensor-node-0001', 'sensor-node-0002', 'sensor-node-0002']) {
           await begin(link, { address: name, port: server.stats.sessions + 1, family: 'IPv4' });
         }
@@ -660,7 +663,7 @@ describe('hostile datagrams', function () {
           oldHello = Buffer.from(datagram);
         }
       };
-      server = await listen(link, { ...trust.server, handshakeTimeout: 500 });
+      server = await listen(link, { ...trust.server, handshakeTimeout: 500, retransmission: { initial: 400 } });
       oldClient = dial(link, trust.client);
       [oldRemote] = await Promise.all([accepted(server), opened(oldClient)]);
       await idle(link);
@@ -699,6 +702,31 @@ describe('hostile datagrams', function () {
       expect(server.stats.sessions).to.equal(1);
       await exchange(newClient, newRemote, 'new to the server');
       await exchange(newRemote, newClient, 'new to the client');
+      await closeAll(newClient, server);
+      oldClient.destroy();
+    });
+
+    it('in many ways at once begins one handshake beside the old session, and not one for each hello', async () => {
+      const hellos: Buffer[] = [];
+      for (const value of [1, 2, 3]) {
+        const random = Buffer.alloc(32, value);
+        let cookie: Buffer | undefined;
+        link.observe = ({ to, datagram }) => {
+          if (sameEnd(to, CLIENT_PEER)) cookie ??= cookieIn(datagram);
+        };
+        await inject(link, [clientHello({ random })]);
+        link.observe = undefined;
+        hellos.push(clientHello({ random, cookie: Buffer.from(cookie ?? []) }));
+      }
+      const before = server.stats.sessionsRefused;
+      await inject(link, Array.from({ length: 100 }, () => hellos).flat());
+      expect(server.stats).to.include({ sessions: 2, handshakesStarted: 2, sessionsRefused: before + 200 });
+      await checkAlive({ server, client: oldClient, remote: oldRemote, close: () => Promise.resolve() });
+      // The place beside the session is free again for the client itself.
+      await until(() => server.stats.sessions === 1, "the candidate's deadline");
+      const newClient = dial(link, trust.client, CLIENT);
+      await Promise.all([accepted(server), opened(newClient)]);
+      expect(oldRemote.readyState).to.equal('closed');
       await closeAll(newClient, server);
       oldClient.destroy();
     });

@@ -1,4 +1,5 @@
 /** ClientHellos made by hand, for clients that begin a handshake and never go on with it. */
+import { createECDH } from 'node:crypto';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import {
@@ -18,6 +19,8 @@ export interface Hello {
   /** Of how many bytes the message pretends to be; default: as many as are there. */
   readonly messageLength?: number;
 }
+
+const CLIENT_KEY_EXCHANGE = 16;
 
 /** P-256, uncompressed points, ECDSA with SHA-256, extended master secret: a server with such a key goes on. */
 const EXTENSIONS = Buffer.from('001a000a000400020017000b00020100000d00040002040300170000', 'hex');
@@ -50,7 +53,15 @@ export function cookieIn(datagram: Uint8Array): Buffer | undefined {
   return fragment?.type === HELLO_VERIFY_REQUEST ? fragment.body.subarray(3) : undefined;
 }
 
-/** A client that says hello, says it again with the cookie that it is given, and then nothing more. */
+/** A ClientKeyExchange for the group of those hellos, as anybody can make one up. */
+function clientKeyExchange(): Buffer {
+  const point = createECDH('prime256v1').generateKeys();
+  const body = Buffer.concat([Buffer.from([point.length]), point]);
+  const message = { type: CLIENT_KEY_EXCHANGE, messageSequence: 2, offset: 0, messageLength: body.length, body };
+  return writeRecord({ type: HANDSHAKE, epoch: 0, sequence: 2, body: writeFragment(message) });
+}
+
+/** A client that says hello, says it again with the cookie that it is given, and then nothing that proves anything. */
 export class HalfOpen {
   readonly socket = dgram.createSocket('udp4');
   /** Datagrams of the server's, but for HelloVerifyRequests. */
@@ -72,6 +83,14 @@ export class HalfOpen {
     });
     socket.send(clientHello({ random }), port, '127.0.0.1');
     await within(said, 'a HelloVerifyRequest');
+    client.#port = port;
     return client;
+  }
+
+  #port = 0;
+
+  /** One message more. */
+  exchangeKeys(): void {
+    this.socket.send(clientKeyExchange(), this.#port, '127.0.0.1');
   }
 }
