@@ -68,7 +68,6 @@ const DONE = 0;
 const WORDS = 8;
 const RECORDS = 4096;
 const ARENA_BYTES = 1 << 20;
-const NO_BYTES = Buffer.alloc(0);
 
 /**
  * What native code wrote, for all endpoints of this thread. Records are taken in passes: datagrams leave first, then
@@ -249,7 +248,7 @@ class Outbox implements EventSource {
     const length = this.#word(record, 7);
     const secret = this.#secrets.size === 0 ? undefined : this.#secrets.get(record);
     if (secret !== undefined) return secret;
-    return length === 0 ? NO_BYTES : this.#kept.take(this.#word(record, 6), length);
+    return this.#kept.take(this.#word(record, 6), length);
   }
 
   /** The same until the pass is over, and something else is written there. */

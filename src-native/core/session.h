@@ -327,6 +327,8 @@ class Session final : private DatagramPort {
   void drop() { count<&TrafficStats::discardedRecords>(); }
   void drive_handshake(double now);
   void read_message(uint8_t* scratch);
+  bool is_empty_message(const RecordView& record, bool authentic);
+  void emit_message(Bytes message);
   void fix_suite();
   size_t max_fragment() const;
   void established(double now);

@@ -239,16 +239,14 @@ unsigned Session::psk_server_callback(SSL* ssl, const char* identity, unsigned c
   Session& session = *of(ssl);
   Handshake* handshake = session.handshake_.get();
   // What was looked up must be what OpenSSL read: a forged fragment may have come in between.
-  if (handshake == nullptr || !handshake->psk_found || !session.psk_identity_ ||
-      handshake->psk_key.size() > capacity) {
-    return 0;
-  }
+  if (handshake == nullptr || !handshake->psk_found || !session.psk_identity_) return 0;
+  const Bytes key = handshake->psk_key.view();
+  if (key.size == 0 || key.size > capacity) return 0;
   const std::vector<uint8_t>& asked = *session.psk_identity_;
   if (asked.size() != std::strlen(identity) ||
       !std::equal(asked.begin(), asked.end(), reinterpret_cast<const uint8_t*>(identity))) {
     return 0;
   }
-  const Bytes key = handshake->psk_key.view();
   // A session that cannot tell its key later is not resumed.
   bind_to_psk(SSL_get_session(ssl), {asked.data(), asked.size()}, key);
   std::memcpy(psk, key.data, key.size);
@@ -262,7 +260,8 @@ unsigned Session::psk_client_callback(SSL* ssl, const char* /*hint*/, char* iden
   Handshake* handshake = session.handshake_.get();
   if (handshake == nullptr) return 0;
   const std::vector<uint8_t>& offered = handshake->offered_identity;
-  if (!handshake->psk_found || handshake->psk_key.size() > capacity) {
+  const Bytes key = handshake->psk_key.view();
+  if (!handshake->psk_found || key.size == 0 || key.size > capacity) {
     handshake->cause = FailureKind::kPskRequired;
     return 0;
   }
@@ -274,8 +273,8 @@ unsigned Session::psk_client_callback(SSL* ssl, const char* /*hint*/, char* iden
   }
   // OpenSSL's buffer is zeroed, and has a byte more than it says for the NUL.
   std::copy(offered.begin(), offered.end(), identity);
-  std::memcpy(psk, handshake->psk_key.data(), handshake->psk_key.size());
-  return static_cast<unsigned>(handshake->psk_key.size());
+  std::memcpy(psk, key.data, key.size);
+  return static_cast<unsigned>(key.size);
 }
 
 // RFC 6347 section 4.2.4.1: start with the initial value, then double (or as configured).

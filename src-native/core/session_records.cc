@@ -423,6 +423,9 @@ void Session::feed(const RecordView& record, uint8_t* scratch, double now, bool 
   take_back();
   send_flight(now);
   if (record.epoch == 0 || state_ == SessionState::kClosed) return;
+  if (!in_handshake && heard_ == heard && !replayed && is_empty_message(record, authentic)) {
+    emit_message({});
+  }
   if (heard_ != heard || (authentic && !replayed)) {
     replay_window_.mark(record.sequence);
     if (record.type == static_cast<uint8_t>(ContentType::kApplicationData)) {
@@ -447,6 +450,24 @@ void Session::on_forged_record(const RecordView& record) {
   fail(failure);
 }
 
+// Whether a record of which OpenSSL has said nothing is a message without content (RFC 5246 section
+// 6.2.1): from 3.2 on it takes those and drops them. Where MAC and plaintext are encrypted together
+// nobody but OpenSSL can tell.
+bool Session::is_empty_message(const RecordView& record, bool authentic) {
+  if (record.type != static_cast<uint8_t>(ContentType::kApplicationData)) return false;
+  if (authentic) return true;
+  std::vector<uint8_t> plaintext;
+  return record.fragment.size == shortest_record_ && has_record_keys() &&
+         open_record(record, plaintext);
+}
+
+void Session::emit_message(Bytes message) {
+  ++heard_;
+  count<&TrafficStats::messagesReceived>();
+  count<&TrafficStats::messageBytesReceived>(message.size);
+  outbox_.append(RecordType::kMessage, id_, 0, 0, message);
+}
+
 // Takes the message of the record that OpenSSL was given, if it has one. The error queue is empty
 // when it is called.
 void Session::read_message(uint8_t* scratch) {
@@ -455,10 +476,7 @@ void Session::read_message(uint8_t* scratch) {
   uint8_t* const out = room != nullptr ? room : scratch;
   const int result = SSL_read_ex(ssl_.get(), out, kMaxPlaintext, &size);
   if (result == 1) {
-    ++heard_;
-    count<&TrafficStats::messagesReceived>();
-    count<&TrafficStats::messageBytesReceived>(size);
-    outbox_.append(RecordType::kMessage, id_, 0, 0, {out, size});
+    emit_message({out, size});
     return;
   }
   switch (SSL_get_error(ssl_.get(), result)) {
