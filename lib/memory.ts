@@ -1,4 +1,5 @@
 /** Memory that is shared with users: theirs that we read, and ours that lies in their hands. */
+import { types } from 'node:util';
 import * as threads from 'node:worker_threads';
 
 // Other runtimes have node:worker_threads, but not all of it.
@@ -15,14 +16,46 @@ export function untransferable(memory: Buffer<ArrayBuffer>): Buffer<ArrayBuffer>
   return memory;
 }
 
-const length = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), 'length');
+type View = ArrayBufferView;
 
-/**
- * How many bytes there are now. The property `length` says so too, but anybody may put another one over it, and what
- * lies behind the end of a message is somebody else's.
- */
-export function sizeOf(bytes: Uint8Array): number {
-  return Number(length?.get?.call(bytes));
+/** What V8 itself knows of a view. The property of that name says so too, but anybody may put another one over it. */
+function known(prototype: object, name: PropertyKey): (view: View) => unknown {
+  const property = Object.getOwnPropertyDescriptor(prototype, name);
+  return (view) => property?.get?.call(view) as unknown;
+}
+
+const placeIn = (prototype: object) => ({
+  buffer: known(prototype, 'buffer') as (view: View) => ArrayBuffer,
+  offset: known(prototype, 'byteOffset') as (view: View) => number,
+  size: known(prototype, 'byteLength') as (view: View) => number,
+});
+
+const TYPED_ARRAY = Object.getPrototypeOf(Uint8Array.prototype) as object;
+const typedArray = placeIn(TYPED_ARRAY);
+const dataView = placeIn(DataView.prototype);
+const length = known(TYPED_ARRAY, 'length') as (view: View) => number;
+const kind = known(TYPED_ARRAY, Symbol.toStringTag);
+
+/** How many bytes there are now: what lies behind the end of a message is somebody else's. */
+export const sizeOf = (bytes: Uint8Array): number => length(bytes);
+
+/** Whether its elements are bytes, whatever class it pretends to be of. */
+export const isByteArray = (view: View): view is Uint8Array => kind(view) === 'Uint8Array';
+
+/** A DataView whose memory has been taken away throws where a TypedArray has no bytes. */
+function sizeOfDataView(view: DataView): number {
+  try {
+    return dataView.size(view);
+  } catch {
+    return 0;
+  }
+}
+
+/** The bytes of a view as a Buffer that says nothing but the truth of them. */
+export function bytesOf(view: View): Buffer {
+  const place = types.isDataView(view) ? dataView : typedArray;
+  const size = types.isDataView(view) ? sizeOfDataView(view) : place.size(view);
+  return size === 0 ? Buffer.alloc(0) : Buffer.from(place.buffer(view), place.offset(view), size);
 }
 
 /** Their own, whatever becomes of the others. */

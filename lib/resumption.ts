@@ -11,14 +11,15 @@ const TICKET_KEYS_SIZE = 48;
 export function checkTicketKeys(name: string, keys: unknown): Buffer {
   // A string would hardly have been meant: these are random bytes.
   if (!ArrayBuffer.isView(keys)) throw wrongType(name, 'a Buffer, TypedArray or DataView', keys);
-  if (keys.byteLength !== TICKET_KEYS_SIZE) {
+  const given = bytes(name, keys);
+  if (given.length !== TICKET_KEYS_SIZE) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
-      `'${name}' must have ${String(TICKET_KEYS_SIZE)} bytes, not ${String(keys.byteLength)}`,
+      `'${name}' must have ${String(TICKET_KEYS_SIZE)} bytes, not ${String(given.length)}`,
       'Make them with crypto.randomBytes(48) and give them to every server of the fleet.',
     );
   }
-  return bytes(name, keys);
+  return given;
 }
 
 /** Each server has its own, also where several share a context: unless that was given keys. */

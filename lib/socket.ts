@@ -34,7 +34,17 @@ import {
   type HandshakeResult,
 } from './session/handshake-result';
 import { IdleTimer } from './session/idle-timer';
-import { afterAll, checkSize, ownCopy, tooBig, type Message, type SendCallback } from './session/messages';
+import {
+  afterAll,
+  checkCallback,
+  checkSize,
+  inItsContext,
+  joined,
+  ownCopy,
+  tooBig,
+  type Message,
+  type SendCallback,
+} from './session/messages';
 import type { SocketOwner } from './session/owner';
 import { ClientQuestions, ServerQuestions } from './session/questions';
 import { SessionReport } from './session/report';
@@ -44,7 +54,7 @@ import type { SrtpKeys } from './srtp';
 import { noTraffic, type TrafficStats } from './stats';
 import type { Peer } from './transport';
 import type { Step } from './turns';
-import { bytes, integer, wrongType } from './validate';
+import { bytes, integer, payload, wrongType } from './validate';
 import { readableOf, webStreams, type WebStreamOptions, type WebStreams } from './web-streams';
 
 /** How this side ends a session: what it says to the peer. */
@@ -320,26 +330,19 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     length?: number,
     callback?: SendCallback,
   ): boolean {
-    let payload = Array.isArray(message)
-      ? Buffer.concat(message.map((part) => bytes('message', part)))
-      : bytes('message', message);
+    let given = Array.isArray(message) ? joined(message) : payload('message', message);
     let done = callback;
     if (typeof offsetOrCallback === 'number') {
-      const offset = integer('offset', offsetOrCallback, 0, 0, payload.length);
-      const size = integer('length', length, payload.length - offset, 0, payload.length - offset);
-      payload = payload.subarray(offset, offset + size);
+      const whole = bytes('message', given);
+      const offset = integer('offset', offsetOrCallback, 0, 0, whole.length);
+      const size = integer('length', length, whole.length - offset, 0, whole.length - offset);
+      given = whole.subarray(offset, offset + size);
     } else if (offsetOrCallback !== undefined) {
       done = offsetOrCallback;
     }
-    if (done !== undefined && typeof done !== 'function') {
-      throw wrongType('callback', 'a function', done);
-    }
-    checkSize(payload, this.messageLimit);
-    if (this.#state === 'opening') return this.#enqueue(payload, done);
-    if (this.#state !== 'open' || this.#session === undefined) {
-      return this.#refuse(notOpen('send'), done);
-    }
-    return this.#write(this.#session, payload, done);
+    checkCallback(done);
+    checkSize(given, this.messageLimit);
+    return this.#send(given, inItsContext(done));
   }
 
   /**
@@ -351,18 +354,17 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
    */
   sendMany(messages: readonly Message[], callback?: SendCallback): boolean {
     if (!Array.isArray(messages)) throw wrongType('messages', 'an array', messages);
-    const all = messages.map((message: Message) => bytes('message', message));
+    const all = Array.from(messages, (message: Message) => payload('message', message));
     for (const message of all) checkSize(message, this.messageLimit);
-    if (callback !== undefined && typeof callback !== 'function') {
-      throw wrongType('callback', 'a function', callback);
-    }
+    checkCallback(callback);
+    const told = inItsContext(callback);
     if (all.length === 0) {
-      if (callback !== undefined) process.nextTick(callback, null);
+      if (told !== undefined) process.nextTick(told, null);
       return true;
     }
-    const done = callback === undefined ? undefined : afterAll(all.length, callback);
+    const done = told === undefined ? undefined : afterAll(all.length, told);
     let room = true;
-    for (const message of all) room = this.send(message, done) && room;
+    for (const message of all) room = this.#send(message, done) && room;
     return room;
   }
 
@@ -419,9 +421,9 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     options?: HeartbeatRequestOptions,
   ): Promise<HeartbeatResult> {
     const isPayload = typeof payloadOrOptions === 'string' || ArrayBuffer.isView(payloadOrOptions);
-    const payload = isPayload ? bytes('payload', payloadOrOptions) : late.crypto.randomBytes(16);
-    const given = isPayload ? options : payloadOrOptions;
-    return this.#pings().request(payload, MIN_PADDING, given ?? {});
+    const given = isPayload ? bytes('payload', payloadOrOptions) : late.crypto.randomBytes(16);
+    const wanted = isPayload ? options : payloadOrOptions;
+    return this.#pings().request(given, MIN_PADDING, wanted ?? {});
   }
 
   /**
@@ -687,7 +689,15 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   // ---- plumbing ----
 
-  #write(session: CoreSession, message: Buffer, callback: SendCallback | undefined): boolean {
+  #send(message: Uint8Array, callback: SendCallback | undefined): boolean {
+    if (this.#state === 'opening') return this.#enqueue(message, callback);
+    if (this.#state !== 'open' || this.#session === undefined) {
+      return this.#refuse(notOpen('send'), callback);
+    }
+    return this.#write(this.#session, message, callback);
+  }
+
+  #write(session: CoreSession, message: Uint8Array, callback: SendCallback | undefined): boolean {
     const outcome = session.endpoint.send(session.slot, session.generation, message, callback);
     if (outcome !== 0) return this.#refuse(notOpen('send'), callback);
     this.#idle?.touch();
@@ -698,7 +708,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     return false;
   }
 
-  #enqueue(message: Buffer, callback: SendCallback | undefined): boolean {
+  #enqueue(message: Uint8Array, callback: SendCallback | undefined): boolean {
     if (!this.#early.add(message, callback)) return this.#refuse(queueFull(this.#peer), callback);
     if (!this.#early.aboveHighWaterMark) return true;
     this.#needDrain = true;

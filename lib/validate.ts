@@ -2,6 +2,7 @@
 import { inspect } from 'node:util';
 
 import { usageError } from './errors';
+import { bytesOf, isByteArray } from './memory';
 
 export function wrongType(name: string, expected: string, value: unknown): Error {
   const received = value === null ? 'null' : typeof value;
@@ -115,11 +116,14 @@ export function port(name: string, value: unknown, min: number): number {
   return number;
 }
 
+/** The bytes that were given, not copied; their `length` can be believed. */
 export function bytes(name: string, value: unknown): Buffer {
   if (typeof value === 'string') return Buffer.from(value, 'utf8');
-  if (Buffer.isBuffer(value)) return value;
-  if (ArrayBuffer.isView(value)) {
-    return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-  }
+  if (ArrayBuffer.isView(value)) return bytesOf(value);
   throw wrongType(name, 'a string, Buffer, TypedArray or DataView', value);
+}
+
+/** The same for whoever asks `sizeOf` alone: a view of bytes is taken as it is, since another one costs some time. */
+export function payload(name: string, value: unknown): Uint8Array {
+  return ArrayBuffer.isView(value) && isByteArray(value) ? value : bytes(name, value);
 }

@@ -1,4 +1,5 @@
 /** The arguments of dgram's `send`, in all the forms that it takes, with the errors that it throws. */
+import { bytesOf } from '../memory';
 import { badPort, invalidArgType, plain, type NodeError } from '../node-errors';
 
 export type SendCallback = (error: Error | null, bytes: number) => void;
@@ -16,10 +17,7 @@ const MESSAGE_TYPES = 'of type string or an instance of Buffer, TypedArray, or D
 
 function partOf(value: unknown): Buffer | undefined {
   if (typeof value === 'string') return Buffer.from(value);
-  if (Buffer.isBuffer(value)) return value;
-  return ArrayBuffer.isView(value)
-    ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
-    : undefined;
+  return ArrayBuffer.isView(value) ? bytesOf(value) : undefined;
 }
 
 function slice(message: unknown, offset: unknown, length: unknown): Buffer {

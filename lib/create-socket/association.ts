@@ -7,7 +7,7 @@ import { copyOf, sizeOf } from '../memory';
 import { errnoOf } from '../native-udp';
 import { MAX_MESSAGE } from '../options';
 import { turns } from '../outbox';
-import { tooBig } from '../session/messages';
+import { inItsContext, tooBig } from '../session/messages';
 import type { DTLSSocket } from '../socket';
 import type { Peer } from '../transport';
 import type { SendCallback } from './arguments';
@@ -97,7 +97,7 @@ export class Association {
     } else {
       // The caller may reuse its memory.
       const copy = copyOf(message);
-      this.#queue.push({ message: copy, hostname, callback });
+      this.#queue.push({ message: copy, hostname, callback: inItsContext(callback) });
       this.#owner.hold.take();
       this.#queuedBytes += copy.length;
       if (this.handshaking) return;

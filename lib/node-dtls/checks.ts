@@ -1,7 +1,7 @@
 /** Checks of arguments with the codes, and at the moments, that `node:dtls` has. */
 import { isIP } from 'node:net';
 
-import { secretCopy } from '../memory';
+import { bytesOf, secretCopy } from '../memory';
 import { invalidArgType, invalidArgValue, outOfRange, plain, typeError } from '../node-errors';
 
 export type View = NodeJS.ArrayBufferView;
@@ -74,5 +74,4 @@ export function address(name: string, what: string, value: string): string {
 export const isView = (value: unknown): value is View => ArrayBuffer.isView(value);
 
 /** The bytes that a view covers, copied: the caller may change its memory, and they may be secret. */
-export const copyOf = (view: View): Buffer =>
-  secretCopy(Buffer.from(view.buffer, view.byteOffset, view.byteLength));
+export const copyOf = (view: View): Buffer => secretCopy(bytesOf(view));

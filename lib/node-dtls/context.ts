@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import tls from 'node:tls';
 
 import { DTLSError } from '../errors';
-import { secretCopy } from '../memory';
+import { bytesOf, secretCopy } from '../memory';
 import { invalidArgType, invalidArgValue, outOfRange, plain } from '../node-errors';
 import { defaultAuthorities, SecureContext } from '../secure-context';
 import type { SrtpProfile } from '../srtp';
@@ -168,7 +168,7 @@ function ticketKeysOf(value: unknown): Buffer | undefined {
   if (!isView(value)) {
     throw invalidArgType('options.ticketKeys', 'an instance of Buffer, TypedArray, or DataView', value);
   }
-  if (value.byteLength !== TICKET_KEYS_SIZE) {
+  if (bytesOf(value).length !== TICKET_KEYS_SIZE) {
     throw invalidArgValue('options.ticketKeys', `must be exactly ${String(TICKET_KEYS_SIZE)} bytes`, value);
   }
   return copyOf(value);

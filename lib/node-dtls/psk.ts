@@ -1,4 +1,5 @@
 /** Pre-shared keys as `node:dtls` takes them: a map or a function on a server, one key or a function on a client. */
+import { bytesOf } from '../memory';
 import { invalidArgType, invalidArgValue, outOfRange, typeError } from '../node-errors';
 import { MAX_PSK, MAX_PSK_IDENTITY } from '../options';
 import { checkObject, copyOf, isView, type View } from './checks';
@@ -17,8 +18,9 @@ export type ServerPskLookup = (identity: string) => Buffer | undefined;
 export type ClientPskLookup = (hint: string | undefined) => { identity: string; psk: Buffer };
 
 function sizedKey(name: string, key: View): Buffer {
-  if (key.byteLength === 0) throw invalidArgValue(name, 'must not be empty', key);
-  if (key.byteLength > MAX_PSK) throw typeError('ERR_INVALID_ARG_VALUE', `${name}: the key is too long`);
+  const { length } = bytesOf(key);
+  if (length === 0) throw invalidArgValue(name, 'must not be empty', key);
+  if (length > MAX_PSK) throw typeError('ERR_INVALID_ARG_VALUE', `${name}: the key is too long`);
   return copyOf(key);
 }
 
@@ -30,8 +32,9 @@ function returnedKey(key: unknown): Buffer | undefined {
       'The psk callback must return a TypedArray, a DataView or undefined',
     );
   }
-  if (key.byteLength > MAX_PSK) throw typeError('ERR_INVALID_RETURN_VALUE', 'key is too long');
-  return key.byteLength === 0 ? undefined : copyOf(key);
+  const { length } = bytesOf(key);
+  if (length > MAX_PSK) throw typeError('ERR_INVALID_RETURN_VALUE', 'key is too long');
+  return length === 0 ? undefined : copyOf(key);
 }
 
 export function serverPsk(option: unknown): ServerPskLookup {
@@ -67,7 +70,7 @@ function returnedPair(pair: unknown): { identity: string; psk: Buffer } {
   if (Buffer.byteLength(identity) > MAX_PSK_IDENTITY) {
     throw typeError('ERR_INVALID_RETURN_VALUE', 'identity is too long');
   }
-  if (key.byteLength > MAX_PSK) throw typeError('ERR_INVALID_RETURN_VALUE', 'key is too long');
+  if (bytesOf(key).length > MAX_PSK) throw typeError('ERR_INVALID_RETURN_VALUE', 'key is too long');
   return { identity, psk: copyOf(key) };
 }
 

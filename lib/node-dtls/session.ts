@@ -3,6 +3,7 @@ import type { X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 
 import type { DTLSError } from '../errors';
+import { bytesOf } from '../memory';
 import { invalidArgType, outOfRange } from '../node-errors';
 import type { DTLSSocket } from '../socket';
 import { checkFunction, cryptoFailed, illegalConstructor, integer, invalidState, isView, type View } from './checks';
@@ -182,10 +183,7 @@ export class DTLSSession {
       throw invalidState('Cannot send application data before the handshake completes');
     }
     if (this.#socket.readyState !== 'open') throw invalidState('Session is destroyed');
-    const bytes =
-      typeof data === 'string'
-        ? Buffer.from(data)
-        : Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+    const bytes = typeof data === 'string' ? Buffer.from(data) : bytesOf(data);
     const { messageLimit } = this.#socket;
     if (bytes.length > messageLimit) {
       const error = outOfRange('data', `<= ${String(messageLimit)}`, bytes.length);

@@ -22,7 +22,7 @@ export class EarlyMessages {
   }
 
   /** False when there is no room for it. */
-  add(message: Buffer, callback: SendCallback | undefined): boolean {
+  add(message: Uint8Array, callback: SendCallback | undefined): boolean {
     const size = sizeOf(message);
     if (this.#bytes + size > LIMIT) return false;
     // The caller may reuse its memory when send() returns, as with an open session.

@@ -1,10 +1,34 @@
 /** What a message may be, and what becomes of it. */
+import { AsyncResource } from 'node:async_hooks';
+
 import { usageError, type DTLSError } from '../errors';
 import { sizeOf } from '../memory';
 import { MAX_MESSAGE } from '../options';
+import { bytes, wrongType } from '../validate';
 
 export type Message = string | NodeJS.ArrayBufferView;
 export type SendCallback = (error: Error | null) => void;
+
+/** One message of several parts. */
+export const joined = (parts: readonly Message[]): Buffer =>
+  Buffer.concat(Array.from(parts, (part) => bytes('message', part)));
+
+export function checkCallback(callback: SendCallback | undefined): void {
+  if (callback !== undefined && typeof callback !== 'function') {
+    throw wrongType('callback', 'a function', callback);
+  }
+}
+
+/** The callback of a `send`: it has the context (AsyncLocalStorage) of that call, as dgram's has, whoever calls it. */
+export function inItsContext<A extends unknown[]>(
+  callback: ((...args: A) => void) | undefined,
+): ((...args: A) => void) | undefined {
+  if (callback === undefined) return undefined;
+  const context = new AsyncResource('DGRAM_DTLS_SEND');
+  return (...args) => {
+    context.runInAsyncScope(callback, undefined, ...args);
+  };
+}
 
 /** `most`: MAX_MESSAGE, or less where the session has negotiated that. */
 export function tooBig(length: number, most: number): DTLSError {
@@ -16,7 +40,7 @@ export function tooBig(length: number, most: number): DTLSError {
   );
 }
 
-export function checkSize(message: Buffer, most: number): void {
+export function checkSize(message: Uint8Array, most: number): void {
   const size = sizeOf(message);
   if (size > most) throw tooBig(size, most);
   if (size === 0) {

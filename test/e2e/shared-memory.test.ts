@@ -159,9 +159,31 @@ describe('a message that was kept', () => {
   });
 });
 
+/** Says so in each property that tells where the bytes are. */
+class Elsewhere extends Uint8Array {
+  static claimed = 0;
+  override get length(): number {
+    return Elsewhere.claimed;
+  }
+  override get byteLength(): number {
+    return Elsewhere.claimed;
+  }
+  override get byteOffset(): number {
+    return 0;
+  }
+}
+
 /** Ways to say that a message of four bytes is longer, or shorter. */
 const disguised = (length: number): [string, () => Buffer][] => [
   ['a property', () => Object.defineProperty(Buffer.from('true'), 'length', { value: length })],
+  [
+    'a class of its own',
+    () => {
+      Elsewhere.claimed = length;
+      const { buffer, byteOffset } = Buffer.from('true');
+      return new Elsewhere(buffer, byteOffset, 4) as Uint8Array as Buffer;
+    },
+  ],
   [
     'a getter that tells the truth once',
     () => {
@@ -188,17 +210,36 @@ for (const side of ['client', 'server'] as const) {
       for (const [how, make] of disguised(length)) {
         it(`is sent as it is, though ${how} says that it has ${String(length)} bytes`, async () => {
           const [sender, receiver] = await pair();
-          const arrived = messages(receiver, 5);
+          const arrived = messages(receiver, 7);
           sender.send(Buffer.alloc(5000, 'secret'));
           sender.send(make());
           sender.send(make(), () => undefined);
           sender.sendMany([make()]);
+          sender.send([make()]);
+          sender.send(make(), 0, 4);
           sender.send('end');
           const [, ...rest] = (await arrived).map(String);
-          expect(rest.sort()).to.deep.equal(['end', 'true', 'true', 'true']);
+          expect(rest.sort()).to.deep.equal(['end', 'true', 'true', 'true', 'true', 'true']);
+          expect(() => sender.send(make(), 0, 5)).to.throw().with.property('code', 'ERR_OUT_OF_RANGE');
+          expect(() => sender.send(make(), 5, 1)).to.throw().with.property('code', 'ERR_OUT_OF_RANGE');
         });
       }
     }
+
+    it('is what lies in memory, whatever class it pretends to be of', async () => {
+      const [sender, receiver] = await pair();
+      const arrived = messages(receiver, 4);
+      const words = (): Buffer => Object.setPrototypeOf(Uint32Array.of(0x61616161, 0x61616161), Buffer.prototype as object) as Buffer;
+      const view = (): Buffer => Object.setPrototypeOf(new DataView(words().buffer), Buffer.prototype as object) as Buffer;
+      sender.send(words());
+      sender.send(words(), () => undefined);
+      sender.send(view());
+      sender.sendMany([view()]);
+      expect((await arrived).map(String)).to.deep.equal(Array(4).fill('a'.repeat(8)));
+      for (const nothing of [Object.create(Buffer.prototype as object), new Proxy(Buffer.from('true'), {})] as Buffer[]) {
+        expect(() => sender.send(nothing)).to.throw().with.property('code', 'ERR_INVALID_ARG_TYPE');
+      }
+    });
 
     it('may be detached before, and is then nothing', async () => {
       const [sender] = await pair();
@@ -251,8 +292,8 @@ describe('what waits for the handshake', () => {
     structuredClone(moved.buffer, { transfer: [moved.buffer] });
     for (const [, make] of disguised(4000)) client.send(make());
     const [peer] = await accepted;
-    const texts = (await messages(peer, 4)).map(String);
-    expect(texts).to.deep.equal(['m'.repeat(100), 'true', 'true', 'true']);
+    const texts = (await messages(peer, 5)).map(String);
+    expect(texts).to.deep.equal(['m'.repeat(100), 'true', 'true', 'true', 'true']);
   });
 
   it('may be and do so in a socket of createSocket, too', async () => {
@@ -266,8 +307,8 @@ describe('what waits for the handshake', () => {
       structuredClone(moved.buffer, { transfer: [moved.buffer] });
       for (const [, make] of disguised(4000)) socket.send(make(), port, '127.0.0.1');
       const [peer] = await accepted;
-      const texts = (await messages(peer, 4)).map(String);
-      expect(texts).to.deep.equal(['m'.repeat(100), 'true', 'true', 'true']);
+      const texts = (await messages(peer, 5)).map(String);
+      expect(texts).to.deep.equal(['m'.repeat(100), 'true', 'true', 'true', 'true']);
     } finally {
       socket.close();
     }
@@ -276,6 +317,32 @@ describe('what waits for the handshake', () => {
 
 describe('what answers a question of a handshake', () => {
   afterEach(closeEverything);
+
+  it('has the size that it has: a key that says it is shorter, ticket keys that say they are longer', async () => {
+    const long = Object.defineProperty(Buffer.alloc(2000, 1), 'length', { value: 16 });
+    const server = await listen({ pskCallback: () => long });
+    const failed = next(server, 'dtlsClientError');
+    const client = await dial(server, PSK_CLIENT);
+    client.on('error', () => undefined);
+    const [{ cause }] = await failed;
+    expect((cause as Error).message).to.match(/2000 bytes/);
+    for (const property of ['length', 'byteLength']) {
+      const short = Object.defineProperty(Buffer.alloc(10), property, { value: 48 });
+      expect(() => { server.setTicketKeys(short); }).to.throw(/not 10/).with.property('code', 'ERR_INVALID_ARG_VALUE');
+    }
+  });
+
+  it('may be memory that has been taken away: it then has no bytes', async () => {
+    const gone = new DataView(new ArrayBuffer(16));
+    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+    const server = await listen({ pskCallback: () => gone });
+    const failed = next(server, 'dtlsClientError');
+    const client = await dial(server, PSK_CLIENT);
+    client.on('error', () => undefined);
+    const [{ cause }] = await failed;
+    expect((cause as Error).message).to.match(/has 0 bytes/);
+    expect(() => { server.setTicketKeys(gone); }).to.throw(/not 0/).with.property('code', 'ERR_INVALID_ARG_VALUE');
+  });
 
   it('may be detached while it is awaited, and the handshake then fails by itself', async () => {
     const psk = Buffer.from(new ArrayBuffer(16)).fill(1);

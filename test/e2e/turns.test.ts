@@ -3,13 +3,15 @@
  * two of them, whatever brings the datagrams, whether or not this Node has a function that runs ticks, and whatever
  * a handler does. That what is sent meanwhile still leaves together.
  */
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import path from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
+import { createSocket } from '../../lib/index';
 import { hasNativeUdp } from '../../lib/native-udp';
 import { run } from '../helpers/child';
-import { closeEverything, dial, ending, listen, messages, openPsk, ORDERLY, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
+import { closeEverything, dial, ending, listen, messages, openPsk, ORDERLY, PSK, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';
 import { skip } from '../helpers/peers';
 
@@ -104,6 +106,42 @@ describe('turns', function () {
       const { plainContexts = [], contexts = [] } = await logsOf([], transport, 'plainContexts', 'contexts', 'enterWith');
       expect(contexts.slice().sort()).to.deep.equal(plainContexts.slice().sort());
       expect(contexts).to.include.members(['a in ours', 'b in ours', 'c in ours']);
+    });
+
+    it(`each callback of send has the context of its send, over ${transport}`, async () => {
+      const storage = new AsyncLocalStorage<string>();
+      const server = await listen({ ...PSK_SERVER, transport });
+      const sockets = [];
+      const seen: string[] = [];
+      const note = (name: string) => (): void => {
+        seen.push(`${name} in ${String(storage.getStore())}`);
+      };
+      for (const name of ['a', 'b']) {
+        const socket = await dial(server, { ...PSK_CLIENT, transport });
+        sockets.push(socket);
+        // It waits for the handshake.
+        storage.run(name, () => socket.send('x', note(name)));
+      }
+      await Promise.all(sockets.map((socket) => once(socket, 'secureConnect')));
+      sockets.forEach((socket, i) => {
+        const name = ['c', 'd'][i] ?? '';
+        storage.run(name, () => socket.send('x', note(name)));
+        storage.run(name, () => socket.sendMany(['x', 'y'], note(name)));
+      });
+      const given = createSocket({ type: 'udp4', dtls: { psk: PSK } });
+      try {
+        const port = server.address()?.port ?? 0;
+        const give = (name: string): void => {
+          given.send('x', port, '127.0.0.1', note(name));
+        };
+        for (const name of ['e', 'f']) storage.run(name, give, name);
+        await once(given, 'secureConnection');
+        for (const name of ['g', 'h']) storage.run(name, give, name);
+        while (seen.length < 10) await turn();
+      } finally {
+        given.close();
+      }
+      expect(seen.sort()).to.deep.equal('a b c c d d e f g h'.split(' ').map((name) => `${name} in ${name}`));
     });
 
     it(`await once(socket, 'message') in a loop loses nothing, over ${transport}`, async () => {
