@@ -158,8 +158,11 @@ export class Association {
   /** There will be no session for what waits. */
   refuse(error: Error): void {
     this.#dialling = false;
-    this.failed(error);
-    this.#settle();
+    try {
+      this.failed(error);
+    } finally {
+      this.#settle();
+    }
   }
 
   /** The socket closes. */
@@ -229,7 +232,7 @@ export class Association {
     const certificate = session.getPeerCertificate();
     const refusal =
       'subject' in certificate
-        ? (this.#checkIdentity ?? late.tls.checkServerIdentity)(hostname, certificate as tls.PeerCertificate)
+        ? this.#judge(hostname, certificate as tls.PeerCertificate)
         : new Error(`the peer of this session has no certificate, and '${hostname}' was meant`);
     if (refusal === undefined) {
       this.#names.add(hostname);
@@ -242,6 +245,15 @@ export class Association {
       peer: this.peer,
       cause: refusal,
     });
+  }
+
+  /** What the check throws is a refusal, as in a handshake. */
+  #judge(hostname: string, certificate: tls.PeerCertificate): Error | undefined {
+    try {
+      return (this.#checkIdentity ?? late.tls.checkServerIdentity)(hostname, certificate);
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
   }
 
   /** What dgram's callback would not say `peerError` says, too. */

@@ -202,6 +202,35 @@ describe('createSocket: peers', () => {
       expect(await sent(client, 'hello', { port, address: 'localhost' })).to.deep.equal({ bytes: 5 });
     });
 
+    it('a check of names that throws refuses that name, and nothing else that waits', async () => {
+      const { certificatePem: ca } = await createAuthority();
+      const server = await bound(secure({ ...(await certificate()), role: 'server' }));
+      const broken = new Error('a broken check');
+      const checkServerIdentity = (name: string): undefined => {
+        if (name === 'bank.example') throw broken;
+        return undefined;
+      };
+      const client = secure(
+        { ca, checkServerIdentity },
+        {
+          lookup: (_host, _options, callback) => {
+            callback(null, '127.0.0.1', 4);
+          },
+        },
+      );
+      const { port } = server.address();
+      const names = ['localhost', 'bank.example', 'localhost', 'bank.example'];
+      // The first three wait for the handshake, the last one finds the session open.
+      const outcomes = await Promise.all(names.slice(0, 3).map((address) => sent(client, 'hello', { port, address })));
+      outcomes.push(await sent(client, 'hello', { port, address: 'bank.example' }));
+      expect([outcomes[0], outcomes[2]]).to.deep.equal([{ bytes: 5 }, { bytes: 5 }]);
+      for (const refused of [outcomes[1], outcomes[3]]) {
+        expect(refused).to.have.nested.property('error.code', 'ERR_DTLS_PEER_IDENTITY');
+        expect(refused).to.have.nested.property('error.cause', broken);
+      }
+      expect(client.getSendQueueCount()).to.equal(0);
+    });
+
     it('a name that does not resolve is an error of the callback, or else of the socket', async () => {
       const client = secure(PSK, {
         lookup: (host, _options, callback) => {
