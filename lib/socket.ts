@@ -599,8 +599,10 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   /** @internal */
   onTransportError(error: Error): void {
-    // RFC 5927: off-path attackers can forge ICMP, so it ends a handshake but no session that has keys.
-    if (this.#state === 'opening' || ('code' in error && error.code === 'ERR_DTLS_TRANSPORT_CLOSED')) {
+    // RFC 5927: off-path attackers can forge ICMP, so it ends a client's handshake but no session that has keys; and
+    // no server's handshake, which would lose what it has to say of a client that has given up.
+    const dialling = this.#state === 'opening' && this.#owner === undefined;
+    if (dialling || ('code' in error && error.code === 'ERR_DTLS_TRANSPORT_CLOSED')) {
       this.#end(asDtlsError(error, this.#peer));
     }
   }

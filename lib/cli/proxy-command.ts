@@ -13,6 +13,7 @@ export interface ProxyFlags extends ClientFlags {
   readonly drain: number;
   readonly maxSessions: number;
   readonly maxPending: number;
+  readonly maxPendingPerHost?: number;
   readonly metrics?: Address;
   readonly watch: boolean;
 }
@@ -30,6 +31,7 @@ export function addProxyCommand(program: Command): void {
     .option('--idle <ms>', 'end a session after so long without a datagram; 0: never', milliseconds, 300_000)
     .option('--max-sessions <n>', 'sessions at once; each has a socket', numberFrom(1, 1_000_000), 1000)
     .option('--max-pending <n>', 'handshakes at once', numberFrom(1, 1_000_000), 100)
+    .option('--max-pending-per-host <n>', 'of one host (IPv6: of one /64); default: a quarter of --max-pending', numberFrom(1, 1_000_000))
     .option('--drain <ms>', 'on SIGTERM: how long sessions may go on', milliseconds, 10_000)
     .option('--metrics <[host:]port>', 'serve metrics for Prometheus, on 127.0.0.1 unless you say so', parseAddress)
     .option('--no-watch', 'do not look for changes of the files that are named; SIGHUP reads them all the same')

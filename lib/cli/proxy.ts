@@ -92,7 +92,11 @@ class ProxyRun implements ProxyState {
     this.#flags = flags;
     this.#settings = settings;
     this.#log = log;
-    const limits = { maxSessions: flags.maxSessions, maxPendingHandshakes: flags.maxPending };
+    const limits = {
+      maxSessions: flags.maxSessions,
+      maxPendingHandshakes: flags.maxPending,
+      maxPendingHandshakesPerHost: flags.maxPendingPerHost,
+    };
     const { context, target } = settings;
     this.relay =
       flags.client === true

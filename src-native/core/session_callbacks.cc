@@ -288,7 +288,11 @@ unsigned Session::timer_callback(SSL* ssl, unsigned previous) {
     next = anew ? session.last_wait_ : policy.retransmit_initial * 1000;
   }
   constexpr double kHour = 3600e6;  // OpenSSL counts microseconds in 32 bits
-  session.last_wait_ = static_cast<unsigned>(std::min({next, policy.retransmit_max * 1000, kHour}));
+  // OpenSSL takes less than 15 ms for a time that has passed, and would repeat a flight twelve
+  // times in one call.
+  constexpr double kShortest = 20e3;
+  session.last_wait_ = static_cast<unsigned>(
+      std::max(kShortest, std::min({next, policy.retransmit_max * 1000, kHour})));
   return session.last_wait_;
 }
 

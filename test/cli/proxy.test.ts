@@ -186,7 +186,7 @@ describe('dgram-dtls proxy', function () {
       const target = await echo();
       const files = await certificateFiles();
       const { certificatePem: ca } = await createAuthority();
-      const running = await proxy(target.port, [...files.arguments, '--no-watch', '--quiet', '--max-pending', String(AT_ONCE)]);
+      const running = await proxy(target.port, [...files.arguments, '--no-watch', '--quiet', '--max-pending', String(AT_ONCE), '--max-pending-per-host', String(AT_ONCE)]);
       const sessions: DTLSSocket[] = [];
       const first = await client(running.port, { ca });
       const answers = new Set<string>();
@@ -396,7 +396,7 @@ describe('dgram-dtls proxy', function () {
 
     it('does not fill its log with the failures of others', async () => {
       const target = await echo();
-      const running = await proxy(target.port, PSK);
+      const running = await proxy(target.port, [...PSK, '--max-pending-per-host', '100']);
       const strangers = (count: number): Promise<unknown> =>
         Promise.all(
           Array.from({ length: count }, () =>

@@ -24,6 +24,8 @@ export interface RelayEvents {
 export interface RelayLimits {
   readonly maxSessions: number;
   readonly maxPendingHandshakes: number;
+  /** DTLS in: undefined for a quarter of that. */
+  readonly maxPendingHandshakesPerHost: number | undefined;
 }
 
 /** A session that is drained ends after so long without a datagram: an answer may be on its way. */
