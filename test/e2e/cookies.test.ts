@@ -63,6 +63,20 @@ describe('cookies', () => {
     expect(one.stats).to.include({ cookiesSent: 1, cookiesAccepted: 0 });
   });
 
+  it('are made with the cookieSecret that was given, though its owner wipes it or takes it away at once', async () => {
+    const wipe = (secret: Buffer): unknown => secret.fill(0);
+    const detach = (secret: Buffer): unknown => structuredClone(secret, { transfer: [secret.buffer as ArrayBuffer] });
+    for (const lose of [wipe, detach]) {
+      const cookieSecret = Buffer.from(new ArrayBuffer(SECRET.length));
+      cookieSecret.write(SECRET);
+      const listening = server({ cookieSecret });
+      lose(cookieSecret);
+      const other = await server({ cookieSecret: SECRET });
+      (await helloFor(await listening)).sendTo(other);
+      expect(await judged(other)).to.deep.equal(ACCEPTED);
+    }
+  });
+
   it("are not good on a server with another, or with secrets of its own", async () => {
     const one = await server({ cookieSecret: SECRET });
     for (const options of [{ cookieSecret: `${SECRET}, but another one` }, {}]) {

@@ -1,6 +1,6 @@
 /**
  * Protects: that secrets are left neither in freed memory nor in what shows objects: exported keys, sessions, ticket keys and the cookie secret, wiped by their owner, are found nowhere in the memory of the process but where
- * OpenSSL works with them; and `util.inspect` shows none of them.
+ * OpenSSL works with them; and `util.inspect`, `JSON.stringify` and a spread show none of them.
  */
 import { constants, randomFillSync } from 'node:crypto';
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
@@ -15,6 +15,7 @@ import {
   type ServerOptions,
 } from '../../lib/index';
 import { native } from '../../lib/native';
+import * as nodeDtls from '../../lib/node-dtls/index';
 import { certificate, closeEverything, listen, messages, next, open, openOn, openPsk, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
 
 // Not in a string, nor on the heap of V8, which moves what is short.
@@ -219,18 +220,34 @@ describe('a secret lies in no memory that messages share', () => {
   });
 });
 
-describe('util.inspect shows no secret', () => {
+describe('nothing that shows objects shows a secret', () => {
   afterEach(closeEverything);
 
   const everything = { getters: true, showHidden: true, depth: Infinity, maxArrayLength: Infinity, maxStringLength: Infinity };
+  /** Some refer to themselves: JSON has no words for those. */
+  function json(object: unknown): string {
+    const seen = new Set<unknown>();
+    return JSON.stringify(object, (_name, value: unknown) => {
+      if (typeof value === 'bigint') return String(value);
+      if (typeof value !== 'object' || value === null) return value;
+      if (seen.has(value)) return undefined;
+      seen.add(value);
+      return value;
+    });
+  }
   /** In the ways in which bytes are printed. */
   function shows(object: unknown, secret: Uint8Array): boolean {
     const part = secret.subarray(0, 8);
-    const text = [inspect(object, everything), inspect(object, { getters: true, depth: 9 })].join('\n');
+    const text = [
+      inspect(object, everything),
+      inspect(object, { getters: true, depth: 9 }),
+      inspect({ ...(object as object) }, everything),
+      json(object),
+    ].join('\n');
     return (
       text.includes(Buffer.from(part).toString('hex')) ||
       text.includes([...part].map((byte) => byte.toString(16).padStart(2, '0')).join(' ')) ||
-      new RegExp([...part].join(',\\s+')).test(text)
+      new RegExp([...part].join(',\\s*')).test(text)
     );
   }
   const cookieSecret = randomBytes(48);
@@ -256,6 +273,23 @@ describe('util.inspect shows no secret', () => {
       }
     } finally {
       plain.close();
+    }
+  });
+
+  it('of an endpoint and a context of dgram-dtls/node-dtls', async () => {
+    const { cert, key } = await certificate();
+    const keys = randomBytes(80);
+    const context = nodeDtls.createSecureContext({ cert, key, ticketKeys: keys, isServer: true });
+    const endpoint = nodeDtls.listen(() => undefined, { host: '127.0.0.1', port: 0, cert, key, ticketKeys: keys });
+    try {
+      for (const [name, object] of Object.entries({ context, endpoint })) {
+        for (const part of [keys, keys.subarray(16), keys.subarray(32), keys.subarray(48)]) {
+          expect(shows(object, part), name).to.equal(false);
+        }
+        expect(inspect(object, everything), name).not.to.match(/PRIVATE KEY/);
+      }
+    } finally {
+      await endpoint.close();
     }
   });
 });
