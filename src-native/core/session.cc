@@ -391,17 +391,21 @@ void Session::close(bool notify) {
   if (!notify || !ssl_) {
     // Nothing to say, or nothing to say it with.
   } else if (SSL_is_init_finished(ssl_.get()) == 1) {
-    const ErrorQueueScope errors;
-    // One call: queues our close_notify. There is no second one to wait for the peer's.
-    if (wake(last_activity_)) SSL_shutdown(ssl_.get());
-    // While a new session is being stored, what is written is a handshake's still.
-    send_flight(last_activity_);
+    say_goodbye();
   } else {
     // Not user_canceled before it, as RFC 5246 section 7.2.2 suggests: an OpenSSL that gets one
     // takes it for five, and ends the handshake for that.
     send_alert(SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY);
   }
   emit_close({});
+}
+
+void Session::say_goodbye() {
+  const ErrorQueueScope errors;
+  // One call: queues our close_notify. There is no second one to wait for the peer's.
+  if (wake(last_activity_)) SSL_shutdown(ssl_.get());
+  // While a new session is being stored, what is written is a handshake's still.
+  send_flight(last_activity_);
 }
 
 void Session::fail(Failure failure) {
@@ -472,6 +476,8 @@ double Session::deadline() const {
 void Session::advance(double now) {
   if (state_ == SessionState::kClosed) return;
   if (now >= handshake_deadline_) {
+    // The peer of a session that waits for its store has an open one, and no deadline.
+    if (ssl_ && SSL_is_init_finished(ssl_.get()) == 1) say_goodbye();
     fail(timeout_failure());
     return;
   }

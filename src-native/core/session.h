@@ -299,6 +299,8 @@ class Session final : private DatagramPort {
   void begin_handshake(double now);
   bool begin_anew(double now);
   void fail_handshake(double now);
+  // close_notify, of a session whose Finished messages have been exchanged.
+  void say_goodbye();
   void on_hello(uint8_t* scratch, double now);
   void begin_server(uint8_t* scratch, double now);
 

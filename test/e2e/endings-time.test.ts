@@ -2,6 +2,8 @@
  * Protects: that silence and AbortSignals end what they are to end, and nothing else.
  */
 import { expect } from 'chai';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
 import { createServer } from '../../lib/index';
 import {
   clientFailure,
@@ -30,6 +32,31 @@ describe('endings', () => {
       expect(error).to.include({ code: 'ERR_DTLS_IDLE_TIMEOUT', category: 'timeout' });
       expect(error.hint).to.be.a('string').that.is.not.empty;
       expect(await atPeer).to.deep.equal(ORDERLY);
+    });
+
+    it('a retransmission shorter than OpenSSL can wait sends no burst, and hurts no handshake', async () => {
+      const retransmission = { initial: 1, max: 1 };
+      const silent = dgram.createSocket('udp4').bind(0, '127.0.0.1');
+      await once(silent, 'listening');
+      let heard = 0;
+      silent.on('message', () => (heard += 1));
+      try {
+        const client = dialTo({ ...PSK_CLIENT, host: '127.0.0.1', port: silent.address().port, retransmission, handshakeTimeout: 400 });
+        expect((await failure(client)).code).to.equal('ERR_DTLS_NO_RESPONSE');
+      } finally {
+        silent.close();
+      }
+      expect(heard).to.be.within(2, 400 / 20 + 1);
+      const server = await listen({ ...PSK_SERVER, retransmission });
+      await openOn(server, { ...PSK_CLIENT, retransmission });
+    });
+
+    it("a client that gives up is no refused connection in the server's eyes", async () => {
+      const server = await listen({ pskCallback: () => Buffer.alloc(16, 9), retransmission: { initial: 60 }, handshakeTimeout: 1000 });
+      const error = clientFailure(server);
+      const client = await dial(server, { ...PSK_CLIENT, handshakeTimeout: 200 });
+      await failure(client);
+      expect((await error).code).to.equal('ERR_DTLS_PSK_MISMATCH');
     });
 
     it("idleTimeout of a server's session is the socket's error when heard", async () => {

@@ -208,6 +208,16 @@ describe('session store', () => {
       expect(await closed).to.deep.equal([false]); // close_notify
     });
 
+    it('to store in time ends the session, and the client hears of it', async () => {
+      const server = await listen(await withCertificate({ handshakeTimeout: patience(400) }));
+      server.on('newSession', () => undefined);
+      const error = clientFailure(server);
+      const client = await dial(server, BY_ID);
+      const closed = next(client, 'close');
+      expect((await error).code).to.equal('ERR_DTLS_LOOKUP_TIMEOUT');
+      expect(await closed).to.deep.equal([false]); // close_notify
+    });
+
     it('to answer holds nobody up but that handshake, until its deadline', async () => {
       const server = new Store().serve(await listen(await withCertificate({ handshakeTimeout: patience(400) })));
       const session = await kept(server, BY_ID);
