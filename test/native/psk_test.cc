@@ -123,6 +123,25 @@ TEST_CASE("endpoint: a client that has no key to offer") {
   CHECK(link.server.close_kind() == FailureKind::kAlertReceived);
 }
 
+TEST_CASE("endpoint: a key of no bytes is none, on either side") {
+  Link link;
+  link.use_psk("x", kKey);
+  SUBCASE("the server's") {
+    link.server.keys["x"].clear();
+    CHECK_FALSE(link.handshake());
+    CHECK(link.server.close_kind() == FailureKind::kPskIdentityUnknown);
+    CHECK_FALSE(link.client().secure());
+  }
+  SUBCASE("the client's") {
+    link.client().hold = true;
+    CHECK_FALSE(link.handshake());
+    const SessionId id = link.client().session;
+    link.client().endpoint.answer_psk(id.slot, id.generation, true, view("x"), {}, link.now());
+    link.pump();
+    CHECK(link.client().close_kind() == FailureKind::kPskRequired);
+  }
+}
+
 TEST_CASE("endpoint: a client's identity that OpenSSL would cut is refused") {
   Link link;
   const std::string longest(kMaxPskIdentity, 'i');
