@@ -28,8 +28,8 @@ bool is_from_other_role(uint8_t type, Role receiver) {
     case SSL3_MT_SERVER_DONE:
     case SSL3_MT_CERTIFICATE_STATUS:
       return receiver == Role::kClient;
-    default:
-      return true;
+    default:  // both send these; what is none of all that, nobody sends
+      return type == SSL3_MT_CERTIFICATE || type == SSL3_MT_FINISHED;
   }
 }
 
@@ -59,7 +59,9 @@ bool is_out_of_place_in_clear(const RecordView& record, Role receiver) {
     case ContentType::kChangeCipherSpec:
       return record.fragment.size != 1 || record.fragment.data[0] != 1;
     case ContentType::kAlert:
-      return record.fragment.size != 2;
+      // RFC 5246 section 7.2: there are two levels, and OpenSSL answers another with a fatal alert.
+      return record.fragment.size != 2 || record.fragment.data[0] < SSL3_AL_WARNING ||
+             record.fragment.data[0] > SSL3_AL_FATAL;
     case ContentType::kHandshake: {
       Bytes rest = record.fragment;
       FragmentView fragment;

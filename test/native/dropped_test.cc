@@ -138,6 +138,30 @@ TEST_CASE("dropped: in a handshake, each type of record with each kind of damage
   }
 }
 
+TEST_CASE("dropped: in a handshake, alerts of no level and messages of no type, in clear") {
+  const std::vector<std::pair<uint8_t, std::vector<uint8_t>>> forgeries = {
+      {21, {0, 40}}, {21, {3, 40}}, {22, {99, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1, 7}}};
+  for (const bool to_server : {true, false}) {
+    Link link;
+    use(link, kGcm);
+    uint64_t injected = 0;
+    CAPTURE(to_server);
+    link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+      const bool known = !to_server || link.server.count(RecordType::kOpen) != 0;
+      for (const auto& [type, fragment] : forgeries) {
+        if (packet.to_server != to_server || !known) continue;
+        Packet forged = packet;
+        forged.bytes = plain_record(type, 0, 1000 + ++injected, view(fragment));
+        arriving.push_back(std::move(forged));
+      }
+      arriving.push_back(packet);
+    };
+    REQUIRE(link.handshake());
+    CHECK(injected > 0);
+    CHECK(drops(to_server ? link.server : link.client()) == injected);
+  }
+}
+
 TEST_CASE("dropped: forged messages of the application that wait for the end of a handshake") {
   Link link;
   use(link, kGcm);
