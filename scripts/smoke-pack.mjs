@@ -34,7 +34,9 @@ const TOOLS = {
 const sources = Math.max(changed('src-native'), changed('binding.gyp'));
 if (process.platform !== 'linux') fail('smoke: a PATH without compilers is made for Linux only');
 const prebuilt = `prebuilds/linux-${process.arch}`;
-const libc = process.report.getReport().header.glibcVersionRuntime ? 'glibc' : 'musl';
+/** @type {{ header: { glibcVersionRuntime?: string } }} */
+const { header } = Object(process.report.getReport());
+const libc = header.glibcVersionRuntime ? 'glibc' : 'musl';
 if (!files(prebuilt, '.node').some((file) => changed(file) >= sources))
   run('node', ['scripts/prebuild.mjs', '--arch', process.arch]);
 

@@ -31,7 +31,8 @@ function checkCredentials(given: PskCredentials): Credentials {
 
 /** Whom a side that begins says it is. */
 export function clientPsk(psk: PskCredentials | ClientPskCallback | undefined): ClientPskCallback | undefined {
-  if (psk === undefined || typeof psk === 'function') return psk;
+  if (psk === undefined) return undefined;
+  if (typeof psk === 'function') return psk;
   if (!isObject(psk)) throw wrongType('psk', 'a function, or { identity, psk }', psk);
   const credentials = checkCredentials(psk);
   return () => credentials;
