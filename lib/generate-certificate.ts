@@ -186,7 +186,7 @@ function resolveNames({ subject, altNames }: GenerateCertificateOptions, ca: boo
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
       `'altNames' has '${name.slice(0, 200)}', which is no host name and no address`,
-      "Names look like 'coap.example', '*.example' or '192.0.2.1': without port, scheme or path.",
+      "Names look like 'coap.example', '*.devices.example' or '192.0.2.1': without port, scheme or path.",
     );
   });
 }
