@@ -127,7 +127,9 @@ describe('docs/recipes.md', function () {
     it('is started by the first datagram, which is not lost', async function () {
       if (spawnSync('systemd-socket-activate', ['--version']).status !== 0) skip(this, 'needs systemd-socket-activate');
       const port = await freePort();
-      const set = ['KEY', 'DGRAM_DTLS_TRANSPORT'].filter((name) => name === 'KEY' || process.env[name] !== undefined);
+      // It passes nothing else on: which transport and which addon, and what a sanitized addon needs.
+      const passed = ['DGRAM_DTLS_TRANSPORT', 'DGRAM_DTLS_ADDON', 'LD_PRELOAD', 'ASAN_OPTIONS', 'UBSAN_OPTIONS'];
+      const set = ['KEY', ...passed.filter((name) => process.env[name] !== undefined)];
       const activator = start('systemd-socket-activate', [
         ...['--datagram', `--listen=127.0.0.1:${String(port)}`, ...set.map((name) => `--setenv=${name}`)],
         ...[process.execPath, 'server.mjs'],

@@ -64,7 +64,7 @@ describe('flights over a path', () => {
   ] as const) {
     for (const mtu of [300, 700, 1200]) {
       it(`a ${side}'s flight that is repeated keeps its cuts, mtu ${String(mtu)}`, async () => {
-        const both = { mtu, retransmission: { initial: 60 } };
+        const both = { mtu, retransmission: { initial: patience(60) } };
         const { server, client } = await mutual(9, 1500);
         const cuts = new Map<string, number>();
         const lengths = new Map<number, number>();
@@ -107,7 +107,7 @@ describe('flights over a path', () => {
   it('a path that drops datagrams above 800 bytes lets a handshake through, and socket.mtu tells on both sides', async function () {
     this.timeout(patience(20_000));
     const { server, client } = await mutual(9, 1500);
-    const both = { retransmission: { initial: 60, max: 120 } };
+    const both = { retransmission: { initial: patience(60), max: patience(120) } };
     let dropped = 0;
     const pair = await openThrough(
       (datagram) => {
@@ -134,13 +134,13 @@ describe('flights over a path', () => {
         return ++lost > 5;
       },
       server,
-      { ...client, retransmission: { initial: 30, max: 30 } },
+      { ...client, retransmission: { initial: patience(30), max: patience(30) } },
     );
     expect(lengths.size).to.equal(1);
     expect([pair.peer.mtu, pair.client.mtu]).to.deep.equal([1200, 1200]);
   });
 
-  const FAST = { retransmission: { initial: 50 } };
+  const FAST = { retransmission: { initial: patience(50) } };
   const SLOW = { retransmission: { initial: 20_000 } };
 
   for (const [name, slow, lose] of [
