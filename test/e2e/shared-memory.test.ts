@@ -134,7 +134,9 @@ for (const side of ['server', 'client'] as const) {
           await within(sendUntil(senders, seen), 'enough messages');
           expect(seen.map(({ broken }) => broken)).to.deep.equal([0, 0]);
           const [refusals = []] = seen.map((each) => each.refusals);
-          if (nodeMajor < refusedSince) expect(refusals).to.deep.equal([]);
+          // Messages of a batch lie in one block: it may have gone with an earlier one of them, and then transfer() throws.
+          const gone = batches ? refusals.filter((name) => name !== 'TypeError') : refusals;
+          if (nodeMajor < refusedSince) expect(gone).to.deep.equal([]);
           else expect(new Set(refusals).size, 'kinds of refusals').to.equal(1);
         });
       }
