@@ -11,7 +11,7 @@ const mark = (threads as Partial<typeof threads>).markAsUntransferable;
  * `ArrayBuffer.prototype.transfer` from Node 24 on. Before that it detaches the memory, so whoever takes more of it
  * has to look whether it is still there.
  */
-export function untransferable(memory: Buffer<ArrayBuffer>): Buffer<ArrayBuffer> {
+export function untransferable<T extends ArrayBufferView>(memory: T): T {
   mark?.(memory.buffer);
   return memory;
 }

@@ -43,6 +43,8 @@ const server = createServer({
   maxSessionsPerHost: 0,
   maxPendingHandshakes: 0,
   idleTimeout: 5000,
+  // A wrong key looks like loss until this is over, and what is left at the end is waited for.
+  handshakeTimeout: 5000,
   heartbeat: true,
 });
 server.on('secureConnection', (socket) => {
