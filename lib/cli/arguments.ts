@@ -68,7 +68,8 @@ export interface SecurityFlags {
   readonly maxVersion?: ProtocolVersion;
   readonly alpn?: string[];
   readonly srtp?: string[];
-  readonly heartbeat?: boolean;
+  /** A number: keep-alive, after so many milliseconds without hearing from the peer. */
+  readonly heartbeat?: boolean | number;
   readonly timeout?: number;
   readonly mtu?: number;
   readonly keylog?: string;
@@ -140,7 +141,7 @@ function security(flags: SecurityFlags): SecureContextOptions & Partial<ConnectO
     qlogDir: flags.qlog,
     ALPNProtocols: flags.alpn,
     srtpProfiles: flags.srtp as ConnectOptions['srtpProfiles'],
-    heartbeat: flags.heartbeat,
+    heartbeat: typeof flags.heartbeat === 'number' ? { interval: flags.heartbeat } : flags.heartbeat,
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }

@@ -6,9 +6,10 @@ import { describeError, Output } from './output';
 import type { ProxyFlags } from './proxy-command';
 import { ProxyLog } from './proxy/log';
 import type { MetricsServer, ProxyState } from './proxy/metrics-server';
-import { Originator } from './proxy/originator';
 import type { Relay } from './proxy/relay';
+import { SenderSessions } from './proxy/sender-sessions';
 import { clientSettings, readSettings, serverSettings, watchedFiles, type Settings } from './proxy/settings';
+import { SharedSession } from './proxy/shared-session';
 import { Terminator } from './proxy/terminator';
 import { watchFiles } from './proxy/watch';
 
@@ -50,7 +51,13 @@ export async function runProxy(flags: ProxyFlags): Promise<number> {
   return ended === 'SIGINT' ? ExitCode.Interrupted : ExitCode.Ok;
 }
 
-function checkFlags({ client, cert, psk, pskFile, servername, insecure }: ProxyFlags): void {
+function checkFlags({ client, shared, queue, cert, psk, pskFile, servername, insecure }: ProxyFlags): void {
+  if (shared === true && client !== true) {
+    throw new CommandLineError('--shared is for --client: where DTLS comes in, each client has its own session');
+  }
+  if (queue !== undefined && shared !== true) {
+    throw new CommandLineError('--queue is for --shared: nothing else waits', 'Add --client --shared, or leave it out.');
+  }
   if (client === true) {
     if (pskFile !== undefined) throw new CommandLineError('--psk-file is for servers: give a client --psk');
     return;
@@ -79,6 +86,9 @@ async function startMetrics(
   return serveMetrics(where, relay, () => state);
 }
 
+/** Messages that wait for a shared session. */
+const DEFAULT_QUEUE = 1000;
+
 /** The relay that the flags ask for, and what is read again while it runs. */
 class ProxyRun implements ProxyState {
   readonly relay: Relay;
@@ -92,16 +102,7 @@ class ProxyRun implements ProxyState {
     this.#flags = flags;
     this.#settings = settings;
     this.#log = log;
-    const limits = {
-      maxSessions: flags.maxSessions,
-      maxPendingHandshakes: flags.maxPending,
-      maxPendingHandshakesPerHost: flags.maxPendingPerHost,
-    };
-    const { context, target } = settings;
-    this.relay =
-      flags.client === true
-        ? new Originator(flags.listen, target, context, clientSettings(flags), limits)
-        : new Terminator(flags.listen, target, context, serverSettings(flags, () => this.#settings.keys), limits);
+    this.relay = this.#makeRelay();
   }
 
   get validTo(): Date | undefined {
@@ -117,6 +118,23 @@ class ProxyRun implements ProxyState {
       `listening for ${from} on ${address}, port ${String(port)}, ${to} to ${target}${this.#expiry()}${at}`,
       { event: 'listening', mode, address, port, target, metrics: metrics ?? null, validTo: this.validTo ?? null },
     );
+  }
+
+  #makeRelay(): Relay {
+    const { client, shared, listen, queue = DEFAULT_QUEUE } = this.#flags;
+    const { context, target } = this.#settings;
+    const syslog = this.#flags.syslog === true;
+    if (shared === true) {
+      return new SharedSession(listen, target, context, clientSettings(this.#flags), { syslog, queue });
+    }
+    const options = {
+      syslog,
+      maxSessions: this.#flags.maxSessions,
+      maxPendingHandshakes: this.#flags.maxPending,
+      maxPendingHandshakesPerHost: this.#flags.maxPendingPerHost,
+    };
+    if (client === true) return new SenderSessions(listen, target, context, clientSettings(this.#flags), options);
+    return new Terminator(listen, target, context, serverSettings(this.#flags, () => this.#settings.keys), options);
   }
 
   /** On SIGHUP, and when a file has changed. Returns how to stop. */

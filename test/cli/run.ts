@@ -59,3 +59,31 @@ export async function startListen(
   const [, port] = await process.sees(/listening on 127\.0\.0\.1, port (\d+)/);
   return { process, port: Number(port) };
 }
+
+export type LogEvent = Record<string, unknown>;
+
+export interface RunningProxy {
+  readonly process: PeerProcess;
+  readonly port: number;
+  /** Of its metrics; 0 without. */
+  readonly metrics: number;
+  /** The events of its log so far. */
+  log(): LogEvent[];
+  sees(pattern: RegExp): Promise<RegExpExecArray>;
+}
+
+/** Starts `proxy --json` in front of a port of this machine. */
+export async function startProxy(cleanup: Cleanup, target: number, args: readonly string[]): Promise<RunningProxy> {
+  const listening = args.includes('--listen') ? [] : ['--listen', '127.0.0.1:0'];
+  const process = startCli(cleanup, ['proxy', ...listening, '--target', `127.0.0.1:${target}`, '--json', ...args]);
+  const log = (): LogEvent[] =>
+    process.output
+      .split('\n')
+      .slice(0, -1)
+      .filter((line) => line.startsWith('{'))
+      .map((line) => JSON.parse(line) as LogEvent);
+  await process.sees(/"event":"listening".*\n/);
+  const [first] = log();
+  const metrics = first?.metrics as { port: number } | null;
+  return { process, port: Number(first?.port), metrics: metrics?.port ?? 0, log, sees: (pattern) => process.sees(pattern) };
+}

@@ -89,11 +89,11 @@ export const PSK_SERVER = {
 export const PSK_CLIENT = { pskCallback: () => PSK } satisfies Partial<ConnectOptions>;
 
 /** A listening server on 127.0.0.1, or on another host. */
-export async function listen(options: ServerOptions, host = '127.0.0.1'): Promise<DTLSServer> {
+export async function listen(options: ServerOptions, host = '127.0.0.1', port = 0): Promise<DTLSServer> {
   const server = createServer(options);
   servers.add(server);
   server.once('close', () => servers.delete(server));
-  server.listen(0, host);
+  server.listen(port, host);
   await next(server, 'listening');
   return server;
 }

@@ -36,6 +36,14 @@ export class ProxyLog {
         error: describeError(error),
       });
     });
+    relay.on('overflow', (waiting) => {
+      this.say(`${String(waiting)} messages wait for the target: more are lost until it takes them`, {
+        ...{ event: 'overflow', waiting },
+      });
+    });
+    relay.on('caughtUp', (lost) => {
+      this.say(`nothing waits any more, ${String(lost)} messages were lost`, { event: 'caught-up', lost });
+    });
     relay.on('trouble', (session, error) => {
       this.#failure(`${this.#name(session)}: the plain side: ${error.message}`, {
         event: 'trouble',

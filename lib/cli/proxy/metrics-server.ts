@@ -1,5 +1,5 @@
-/** A proxy's metrics over HTTP, by prom-client. Loaded only where somebody wants them. */
-import { createServer, type Server } from 'node:http';
+/** A proxy's metrics and health over HTTP, by prom-client. Loaded only where somebody wants them. */
+import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client';
 
@@ -24,16 +24,34 @@ export interface MetricsServer {
 
 export async function serveMetrics(where: Address, relay: Relay, state: () => ProxyState): Promise<MetricsServer> {
   const register = makeRegister(relay, state);
-  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1000 }, (request, response) => {
-    if (request.url?.replace(/\?.*$/, '') !== '/metrics') {
-      response.writeHead(404).end('Metrics are at /metrics.\n');
-    } else if (request.method !== 'GET') {
-      response.writeHead(405, { allow: 'GET' }).end();
-    } else {
+  const pages: Record<string, (response: ServerResponse) => void> = {
+    '/metrics': (response) => {
       register.metrics().then(
-        (text) => response.writeHead(200, { 'content-type': register.contentType }).end(text),
-        (error: unknown) => response.writeHead(500).end(`${String(error)}\n`),
+        (text) => {
+          reply(response, 200, register.contentType, text);
+        },
+        (error: unknown) => {
+          reply(response, 500, 'text/plain', `${String(error)}\n`);
+        },
       );
+    },
+    '/healthz': (response) => {
+      const { health, sessions, queued } = relay;
+      const text = JSON.stringify({ ...health, sessions: sessions.size, queued });
+      response.setHeader('cache-control', 'no-store');
+      reply(response, health.ok ? 200 : 503, 'application/json', `${text}\n`);
+    },
+  };
+  const server = createServer({ requestTimeout: REQUEST_TIMEOUT_MS, connectionsCheckingInterval: 1000 }, (request, response) => {
+    const path = request.url?.replace(/\?.*$/, '') ?? '';
+    const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
+    if (page === undefined) {
+      reply(response, 404, 'text/plain', 'Metrics are at /metrics, and whether all is well at /healthz.\n');
+    } else if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('allow', 'GET, HEAD');
+      reply(response, 405, 'text/plain', '');
+    } else {
+      page(response);
     }
   });
   server.maxConnections = MAX_CONNECTIONS;
@@ -48,6 +66,11 @@ export async function serveMetrics(where: Address, relay: Relay, state: () => Pr
         server.closeAllConnections();
       }),
   };
+}
+
+/** To HEAD Node sends the headers alone. */
+function reply(response: ServerResponse, status: number, type: string, text: string): void {
+  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) }).end(text);
 }
 
 function listenOn(server: Server, { host = '127.0.0.1', port }: Address): Promise<void> {
@@ -88,6 +111,7 @@ function makeRegister(relay: Relay, state: () => ProxyState): Registry {
   };
   const { toTarget, fromTarget } = counters;
   gauge('sessions', 'Sessions that the proxy has open.', () => sessions.size);
+  gauge('queued', 'Messages that wait for the shared session.', () => relay.queued);
   counter('sessions_total', 'Sessions that were opened, or whose handshake failed.', 'result', () => ({
     opened: counters.sessionsOpened,
     failed: counters.sessionsFailed,

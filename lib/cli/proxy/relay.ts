@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SecureContext } from '../../secure-context';
 import type { DTLSSocket } from '../../socket';
 import { PLAIN_UDP, type DatagramTransport, type Peer, type UdpOptions } from '../../transport';
-import { RelayCounters, RelaySession, type PlainLeg } from './session';
+import { RelayCounters, RelaySession, type Passage, type PlainLeg } from './session';
 
 export interface RelayEvents {
   /** A session's handshake is over. */
@@ -17,6 +17,10 @@ export interface RelayEvents {
   failed: [peer: Peer, error: Error];
   /** Something of a session's plain side; it goes on. */
   trouble: [session: RelaySession, error: Error];
+  /** So many messages wait for the shared session as may: what comes now is lost. */
+  overflow: [waiting: number];
+  /** None waits any more; so many have been lost since `overflow`. */
+  caughtUp: [lost: number];
   /** The proxy cannot go on. */
   error: [error: Error];
 }
@@ -26,6 +30,15 @@ export interface RelayLimits {
   readonly maxPendingHandshakes: number;
   /** DTLS in: undefined for a quarter of that. */
   readonly maxPendingHandshakesPerHost: number | undefined;
+}
+
+/** Whether the proxy can do its work. */
+export interface Health {
+  readonly ok: boolean;
+  /** Of the shared session: `open`; `idle`: the next message begins one; `dialing`; `waiting`: before it is dialled. */
+  readonly state: 'listening' | 'draining' | 'open' | 'idle' | 'dialing' | 'waiting';
+  /** Why the shared session was not opened. */
+  readonly code?: string;
 }
 
 /** A session that is drained ends after so long without a datagram: an answer may be on its way. */
@@ -42,6 +55,8 @@ export abstract class Relay extends EventEmitter<RelayEvents> {
   readonly counters = new RelayCounters();
   readonly sessions = new Set<RelaySession>();
   protected draining = false;
+  /** Messages that wait for a session, the first one first. */
+  protected readonly waiting: Buffer[] = [];
   #nextId = 1;
 
   /** Binds the port. */
@@ -50,6 +65,12 @@ export abstract class Relay extends EventEmitter<RelayEvents> {
   abstract replace(context: SecureContext, target: Peer): void;
   /** Handshakes under way. */
   abstract get pending(): number;
+  get queued(): number {
+    return this.waiting.length;
+  }
+  get health(): Health {
+    return this.draining ? { ok: false, state: 'draining' } : { ok: true, state: 'listening' };
+  }
   /** No new sessions from now on. */
   protected abstract turnAway(): void;
   /** Ends all sessions with close_notify, and gives the port back. */
@@ -67,8 +88,8 @@ export abstract class Relay extends EventEmitter<RelayEvents> {
     await this.close();
   }
 
-  protected nextSession(peer: Peer, socket: DTLSSocket, decrypts: boolean): RelaySession {
-    return new RelaySession(this.#nextId++, peer, socket, decrypts, this.counters);
+  protected nextSession(peer: Peer, socket: DTLSSocket, passage: Passage): RelaySession {
+    return new RelaySession(this.#nextId++, peer, socket, passage, this.counters);
   }
 
   /** The session is open, until its socket closes. */

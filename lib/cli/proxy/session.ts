@@ -1,6 +1,7 @@
 /** One session of a proxy: DTLS on one side, plain datagrams on the other. Copies, counts, and drops as UDP does. */
 import type { DTLSSocket } from '../../socket';
 import type { Peer } from '../../transport';
+import { frame, unframe } from './syslog';
 
 export interface Traffic {
   datagrams: number;
@@ -11,9 +12,20 @@ export interface Traffic {
 /**
  * `empty`: OpenSSL sends no empty records. `too_big`: above one DTLS record. `congested`: that side takes no more
  * for now. `not_ready`: the other side is not there yet, or not any more. `limit`: too many sessions.
- * `held_back`: the target has just refused a session.
+ * `held_back`: the target has just refused a session. `queue_full`: so many wait for the shared session as may.
+ * `malformed`: no syslog frame, or half of one. `answer`: of the target, where there is nobody to pass it on to.
  */
-export const DROP_REASONS = ['empty', 'too_big', 'congested', 'not_ready', 'limit', 'held_back'] as const;
+export const DROP_REASONS = [
+  'empty',
+  'too_big',
+  'congested',
+  'not_ready',
+  'limit',
+  'held_back',
+  'queue_full',
+  'malformed',
+  'answer',
+] as const;
 export type DropReason = (typeof DROP_REASONS)[number];
 
 /** What a proxy has done since it began. */
@@ -24,6 +36,16 @@ export class RelayCounters {
   sessionsOpened = 0;
   sessionsFailed = 0;
   plainErrors = 0;
+}
+
+/** How the datagrams of a session go through it. */
+export interface Passage {
+  /** What comes by DTLS goes to the target; otherwise what comes by plain UDP does. */
+  readonly decrypts: boolean;
+  /** What goes to the target is framed on the DTLS side (RFC 6012). */
+  readonly syslog: boolean;
+  /** What the target says is passed on, too. */
+  readonly answers: boolean;
 }
 
 /** The way to the plain side. */
@@ -46,21 +68,18 @@ export class RelaySession {
   dropped = 0;
   readonly #startedAt = performance.now();
   readonly #counters: RelayCounters;
-  readonly #fromDtls: 'toTarget' | 'fromTarget';
-  readonly #toDtls: 'toTarget' | 'fromTarget';
+  readonly #passage: Passage;
   #lastTraffic = performance.now();
   #leg: PlainLeg | undefined;
   #waiting: Buffer[] = [];
   #closed = false;
 
-  /** `decrypts`: what comes by DTLS goes to the target. */
-  constructor(id: number, peer: Peer, socket: DTLSSocket, decrypts: boolean, counters: RelayCounters) {
+  constructor(id: number, peer: Peer, socket: DTLSSocket, passage: Passage, counters: RelayCounters) {
     this.id = id;
     this.peer = peer;
     this.socket = socket;
     this.#counters = counters;
-    this.#fromDtls = decrypts ? 'toTarget' : 'fromTarget';
-    this.#toDtls = decrypts ? 'fromTarget' : 'toTarget';
+    this.#passage = passage;
     socket.on('message', (message) => {
       this.#fromSocket(message);
     });
@@ -93,16 +112,27 @@ export class RelaySession {
     for (const message of waiting) this.#fromSocket(message);
   }
 
+  /** A message can leave now. */
+  get ready(): boolean {
+    return this.socket.readyState === 'open' && !this.socket.writableNeedDrain;
+  }
+
   /** A datagram of the plain side. */
   fromPlain(datagram: Uint8Array): void {
-    if (datagram.length === 0) this.drop('empty');
-    else if (datagram.length > this.socket.messageLimit) this.drop('too_big');
+    const { decrypts, syslog, answers } = this.#passage;
+    if (decrypts && !answers) {
+      this.drop('answer');
+      return;
+    }
+    const message = syslog && datagram.length > 0 ? frame(datagram) : datagram;
+    if (message.length === 0) this.drop('empty');
+    else if (message.length > this.socket.messageLimit) this.drop('too_big');
     else if (this.#closed || this.socket.readyState === 'closing') this.drop('not_ready');
     // send() would keep it in memory; on UDP what cannot leave is lost.
     else if (this.socket.writableNeedDrain) this.drop('congested');
     else {
-      this.socket.send(datagram);
-      this.#count(this.#toDtls, datagram.length);
+      this.socket.send(message);
+      this.#count(decrypts ? 'fromTarget' : 'toTarget', datagram.length);
     }
   }
 
@@ -112,14 +142,24 @@ export class RelaySession {
   }
 
   #fromSocket(message: Buffer): void {
-    if (this.#leg === undefined) {
+    const { decrypts, syslog, answers } = this.#passage;
+    if (!decrypts && !answers) {
+      this.drop('answer');
+    } else if (this.#leg === undefined) {
       if (this.#waiting.length < WAITING_LIMIT) this.#waiting.push(message);
       else this.drop('not_ready');
-    } else if (this.#leg.send(message)) {
-      this.#count(this.#fromDtls, message.length);
+    } else if (syslog) {
+      const { messages, malformed } = unframe(message);
+      for (const one of messages) this.#toPlain(this.#leg, one);
+      if (malformed) this.drop('malformed');
     } else {
-      this.drop('congested');
+      this.#toPlain(this.#leg, message);
     }
+  }
+
+  #toPlain(leg: PlainLeg, datagram: Uint8Array): void {
+    if (leg.send(datagram)) this.#count(this.#passage.decrypts ? 'toTarget' : 'fromTarget', datagram.length);
+    else this.drop('congested');
   }
 
   #count(way: 'toTarget' | 'fromTarget', bytes: number): void {

@@ -13,11 +13,19 @@ import { Relay, TransportLeg, udpOptions, type RelayLimits } from './relay';
 export class Terminator extends Relay {
   readonly #server: DTLSServer;
   readonly #where: Address;
+  readonly #syslog: boolean;
   #target: Peer;
 
   /** `options`: a server's, but for those of its context. */
-  constructor(where: Address, target: Peer, context: SecureContext, options: ServerOptions, limits: RelayLimits) {
+  constructor(
+    where: Address,
+    target: Peer,
+    context: SecureContext,
+    options: ServerOptions,
+    { syslog, ...limits }: RelayLimits & { readonly syslog: boolean },
+  ) {
     super();
+    this.#syslog = syslog;
     this.#where = where;
     this.#target = target;
     this.#server = createServer({ ...options, ...limits, secureContext: context });
@@ -53,12 +61,15 @@ export class Terminator extends Relay {
   }
 
   async close(): Promise<void> {
+    this.draining = true;
     await this.#server[Symbol.asyncDispose]();
   }
 
   #accept(socket: DTLSSocket): void {
     const target = this.#target;
-    const session = this.nextSession(socket.peer, socket, true);
+    // Nobody answers syslog (RFC 6012 section 5.4): collectors do not send.
+    const passage = { decrypts: true, syslog: this.#syslog, answers: !this.#syslog };
+    const session = this.nextSession(socket.peer, socket, passage);
     this.opened(session);
     bindUdp(udpOptions(target), target, (error, transport) => {
       if (transport === undefined) {
