@@ -65,6 +65,10 @@ const ALERT_HINTS: Readonly<Record<string, string>> = {
   internal_error: 'The peer failed for a reason of its own: its log says which.',
 };
 
+/** For a client that was asked for a certificate and sent none, whichever alert, or silence, says that it will not do. */
+const CERTIFICATE_WITHHELD =
+  "The server demands a certificate of its clients and got none: pass 'cert' and 'key', or 'pfx'; where they are given, they must be of a kind that the server takes (key type, 'sigalgs').";
+
 /** Codes that say whose answer was no use. */
 const CALLBACKS: Readonly<Record<string, string>> = {
   ERR_DTLS_SNI_CALLBACK: 'SNICallback',
@@ -89,6 +93,8 @@ export interface CloseRecord {
   kind: number;
   alert: number | undefined;
   verifyResult: number;
+  /** On a client: the server asked for a certificate, got none, and ended it in a way that may mean that. */
+  certificateWithheld: boolean;
   completedHandshake: boolean;
   reason: string;
   library: string;
@@ -104,6 +110,7 @@ export function readCloseRecord(kind: number, packed: number, text: string): Clo
     kind,
     alert: alert === NO_ALERT ? undefined : alert,
     verifyResult: (packed >>> 8) & 0xffff,
+    certificateWithheld: (packed & (1 << 30)) !== 0,
     completedHandshake: packed >>> 31 === 1,
     reason,
     library,
@@ -150,6 +157,7 @@ export function errorFromClose(
   } else if (record.reason !== '') {
     message += ` (${record.reason})`;
   }
+  if (record.certificateWithheld) details.hint = CERTIFICATE_WITHHELD;
   if (record.detail !== '') message += `: ${record.detail}`;
   return new DTLSError(message, details);
 }

@@ -5,6 +5,7 @@ import { isIP } from 'node:net';
 import { late } from './late';
 import { ioError, usageError, type DTLSError } from './errors';
 import { native } from './native';
+import { LISTEN_OPTIONS } from './resolve/names';
 import { checkReusePort, type ResolvedUdp } from './resolve/udp';
 import { bindUdp, isTransport, type DatagramTransport } from './transport';
 import { checkNames, flag, integer, port as checkPort, text, wrongType } from './validate';
@@ -33,10 +34,6 @@ export interface ListenOptions {
   /** Closes the server. */
   signal?: AbortSignal | undefined;
 }
-
-const LISTEN_OPTIONS = [
-  'port', 'host', 'address', 'fd', 'exclusive', 'ipv6Only', 'reusePort', 'backlog', 'signal',
-] as const satisfies readonly (keyof ListenOptions)[];
 
 /** Where to listen. */
 export interface ListenPlace {
@@ -85,7 +82,7 @@ function readOptions(options: ListenOptions, udp: ResolvedUdp): Omit<ListenArgum
       "Pass a socket that is bound as 'transport' to createServer.",
     );
   }
-  checkNames(options, LISTEN_OPTIONS);
+  checkNames(options, LISTEN_OPTIONS satisfies readonly (keyof ListenOptions)[]);
   const { signal } = options;
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw wrongType('signal', 'an AbortSignal', signal);

@@ -123,9 +123,9 @@ export function askPeerIdentity(
 }
 
 /** As in tls nothing accepts. What is neither nothing nor an Error refuses, too: it may mean anything. */
-export function asRefusal(name: string, expected: string, answer: unknown): Error | undefined {
+export function asRefusal(name: string, expected: string, answer: unknown, hint?: string): Error | undefined {
   if (answer === undefined || answer === null) return undefined;
-  return answer instanceof Error ? answer : wrongType(name, expected, answer);
+  return answer instanceof Error ? answer : wrongType(name, expected, answer, hint);
 }
 
 export const asError = (thrown: unknown): Error =>

@@ -21,6 +21,7 @@ export interface NativeOutbox {
 export interface NativeSecureContext {
   setVersions(min: number, max: number): void;
   setCiphers(list: string): void;
+  needsPsk(): boolean;
   setGroups(list: string): void;
   setSigalgs(list: string): void;
   setDhparam(pem: Uint8Array): void;

@@ -64,8 +64,18 @@ export function askOcspVerdict(
 ): void {
   const verdicts: Promise<void>[] = [];
   let listening = true;
+  // A listener may catch what is thrown at it, and must not have accepted by that.
+  const refuse = (misuse: Error): void => {
+    const refused: Promise<void> = Promise.reject(misuse);
+    refused.catch(() => undefined);
+    if (listening) verdicts.push(refused);
+  };
   const waitUntil = (verdict: PromiseLike<void>): void => {
-    if (!isThenable(verdict)) throw wrongType('the verdict for waitUntil', 'a Promise', verdict);
+    if (!isThenable(verdict)) {
+      const misuse = wrongType('the verdict for waitUntil', 'a Promise', verdict, VERDICT_HINT);
+      refuse(misuse);
+      throw misuse;
+    }
     const judged = judge(verdict);
     judged.catch(() => undefined); // whoever is late with a refusal need not end the process
     if (!listening) {
@@ -100,12 +110,15 @@ export function askOcspVerdict(
   );
 }
 
+const VERDICT_HINT =
+  "Give waitUntil a Promise: one that fulfils with undefined accepts what the server stapled, one that rejects refuses it; a listener that has decided already returns, or throws.";
+
 const isThenable = (value: unknown): boolean =>
   types.isPromise(value) ||
   (typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function');
 
 async function judge(verdict: PromiseLike<unknown>): Promise<void> {
-  const refusal = asRefusal('the verdict for waitUntil', 'a Promise of nothing', await verdict);
+  const refusal = asRefusal('the verdict for waitUntil', 'a Promise of nothing', await verdict, VERDICT_HINT);
   if (refusal !== undefined) throw refusal;
 }
 

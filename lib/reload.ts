@@ -7,7 +7,8 @@ import { promises, readFileSync } from 'node:fs';
 import { late } from './late';
 import { asError } from './lookups';
 import { DTLSError, ioError, usageError } from './errors';
-import { CONTEXT_OPTIONS, SecureContext, type SecureContextOptions } from './secure-context';
+import { CONTEXT_OPTIONS } from './resolve/names';
+import { SecureContext, type SecureContextOptions } from './secure-context';
 import { checkNames, checkObject, inRange, text } from './validate';
 
 const FILES = { certFile: 'cert', keyFile: 'key', caFile: 'ca', crlFile: 'crl', pfxFile: 'pfx' } as const;

@@ -6,6 +6,7 @@ import { addIdentities, addPfx, list } from './identities';
 import { secretCopy } from './memory';
 import { native, type NativeSecureContext, type NativeTicketKeys } from './native';
 import { requireRawPublicKeys } from './raw-public-keys';
+import { CONTEXT_OPTIONS } from './resolve/names';
 import { checkTicketKeys } from './resumption';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from './validate';
 import { setAlgorithms, versionNumber, type ProtocolVersion } from './versions';
@@ -100,28 +101,6 @@ export const DEFAULT_CIPHERS = [
   'PSK-AES128-CCM',
   'PSK-AES256-CCM',
 ].join(':');
-
-export const CONTEXT_OPTIONS = [
-  'cert',
-  'key',
-  'pfx',
-  'passphrase',
-  'rawPublicKey',
-  'ca',
-  'crl',
-  'allowPartialTrustChain',
-  'ciphers',
-  'sigalgs',
-  'ecdhCurve',
-  'dhparam',
-  'minVersion',
-  'maxVersion',
-  'honorCipherOrder',
-  'sessionIdContext',
-  'sessionTimeout',
-  'ticketKeys',
-  'secureOptions',
-] as const;
 
 const SSL_OP_CIPHER_SERVER_PREFERENCE = 0x00400000;
 

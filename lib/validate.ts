@@ -3,10 +3,11 @@ import { inspect } from 'node:util';
 
 import { usageError } from './errors';
 import { bytesOf, isByteArray } from './memory';
+import { doorsOf } from './resolve/names';
 
-export function wrongType(name: string, expected: string, value: unknown): Error {
+export function wrongType(name: string, expected: string, value: unknown, hint?: string): Error {
   const received = value === null ? 'null' : typeof value;
-  return usageError('ERR_INVALID_ARG_TYPE', `'${name}' must be ${expected}, not ${received}`);
+  return usageError('ERR_INVALID_ARG_TYPE', `'${name}' must be ${expected}, not ${received}`, hint);
 }
 
 function editDistance(a: string, b: string): number {
@@ -25,9 +26,22 @@ function editDistance(a: string, b: string): number {
   return row.at(-1) ?? 0;
 }
 
+const inWords = (names: readonly string[]): string =>
+  names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1) ?? ''}`;
+
+/** An option that there is, given to somebody who would leave it out in silence. */
+export const misplaced = (name: string): Error =>
+  usageError(
+    'ERR_DTLS_UNKNOWN_OPTION',
+    `'${name}' is no option here`,
+    `It belongs to ${inWords(doorsOf(name))}.`,
+  );
+
+/** @throws For a name that is not among the known ones. */
 export function checkNames(options: object, known: readonly string[]): void {
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
+    if (doorsOf(name).length > 0) throw misplaced(name);
     const lower = name.toLowerCase();
     const nearest = known
       .map((candidate) => ({ candidate, distance: editDistance(lower, candidate.toLowerCase()) }))

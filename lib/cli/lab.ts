@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 
 import { generateCertificate } from '../generate-certificate';
 import type { LinkConditions } from '../lab/path';
-import { CONTEXT_OPTIONS, createSecureContext, type SecureContextOptions } from '../secure-context';
+import { CONTEXT_OPTIONS } from '../resolve/names';
+import { createSecureContext, type SecureContextOptions } from '../secure-context';
 import { clientOptions, serverOptions } from './arguments';
 import { CommandLineError, ExitCode, interruption } from './exit';
 import type { LabFlags, NetworkFlags } from './lab-command';

@@ -4,11 +4,11 @@ import type { BlockList } from 'node:net';
 
 import { usageError } from '../errors';
 import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options';
-import { CONNECT_OPTIONS, SERVER_OPTIONS } from '../resolve/names';
+import { CONNECT_OPTIONS, CONTEXT_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../resolve/names';
 import { clientPsk, serverPsk } from '../resolve/psk';
-import { CONTEXT_OPTIONS, SecureContext } from '../secure-context';
+import { SecureContext } from '../secure-context';
 import type { Peer } from '../transport';
-import { callable, checkNames, checkObject, flag, integer, wrongType } from '../validate';
+import { callable, checkNames, checkObject, flag, integer, misplaced, wrongType } from '../validate';
 
 /** Which handshakes a socket takes part in: those it begins, those its peers begin, or both. */
 export type SocketRole = 'client' | 'server' | 'both';
@@ -58,29 +58,6 @@ export interface SocketOptions extends dgram.SocketOptions {
   dtls?: SocketDtlsOptions | undefined;
 }
 
-const OWN_OPTIONS = ['role', 'peers', 'maxQueueSize', 'clearMulticast'] as const;
-const NOT_FOR_SOCKETS: readonly string[] = [
-  'transport',
-  'cookieExchange',
-  'blockList',
-  'host',
-  'port',
-  'localAddress',
-  'localPort',
-  'lookup',
-  'family',
-  'reuseAddr',
-  'reusePort',
-  'ipv6Only',
-  'recvBufferSize',
-  'sendBufferSize',
-  'signal',
-];
-
-const ALLOWED = [...new Set<string>([...SERVER_OPTIONS, ...CONNECT_OPTIONS, ...OWN_OPTIONS])].filter(
-  (name) => !NOT_FOR_SOCKETS.includes(name),
-);
-
 type Bag = Readonly<Record<string, unknown>>;
 export type Dialling = Omit<ConnectOptions, 'host' | 'port'>;
 
@@ -122,9 +99,18 @@ function keysOf({ psk, pskCallback }: SocketDtlsOptions): ServerOptions['pskCall
   return given ?? (typeof psk === 'function' ? undefined : serverPsk(psk));
 }
 
+/** As dgram, it leaves out what it does not know; but what belongs into `dtls` must not be lost in silence. */
+export function checkSocketNames(options: object): void {
+  for (const name of Object.keys(options)) {
+    if (SOCKET_OPTIONS.includes(name)) throw misplaced(name);
+    if (!/^d?tls$/i.test(name) || name === 'dtls') continue;
+    throw usageError('ERR_DTLS_UNKNOWN_OPTION', `unknown option '${name}'`, "Did you mean 'dtls'?");
+  }
+}
+
 export function resolveSocketOptions(options: SocketDtlsOptions): ResolvedSocket {
   checkObject('dtls', options);
-  checkNames(options, ALLOWED);
+  checkNames(options, SOCKET_OPTIONS);
   const bag = options as Bag;
   const pskCallback = keysOf(options);
   const canServe =

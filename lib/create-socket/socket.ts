@@ -14,7 +14,7 @@ import { destination, familyOf, isLiteral, isManyfold, spelling } from './addres
 import { parseSend, type SendCallback } from './arguments';
 import { Hold } from './hold';
 import { throughGate, type Gate, type Lookup } from './lookup';
-import { resolveSocketOptions, type SocketOptions } from './options';
+import { checkSocketNames, resolveSocketOptions, type SocketOptions } from './options';
 import { infoOf, type PeerInfo } from './peer-info';
 import { BlockedAddresses } from './blocked-addresses';
 import { notRunning, Peers } from './peers';
@@ -547,7 +547,10 @@ export function createSocket(
 }
 
 function checkOptions(options: unknown): void {
-  if (typeof options === 'object' && options !== null) return;
+  if (typeof options === 'object' && options !== null) {
+    checkSocketNames(options);
+    return;
+  }
   throw typeof options === 'string'
     ? invalidArgValue('options', "must be an object with 'type' and 'dtls'", options)
     : invalidArgType('options', 'of type object', options);

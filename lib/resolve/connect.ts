@@ -5,10 +5,10 @@ import { inspect } from 'node:util';
 import { usageError } from '../errors';
 import { MAX_FRAGMENT_LENGTHS, type ClientPskCallback, type ConnectOptions } from '../options';
 import { readSession } from '../resumption';
-import { callable, checkNames, checkObject, flag, optionalInteger, port, text } from '../validate';
+import { callable, checkNames, checkObject, flag, port, text, wrongType } from '../validate';
 import { CONNECT_OPTIONS } from './names';
 import { clientPsk, oneOf } from './psk';
-import { resolveContext, resolveSession, type ResolvedSession } from './session';
+import { requireKeysFor, resolveContext, resolveSession, type ResolvedSession } from './session';
 import { resolveUdp, type ResolvedUdp } from './udp';
 
 export interface ResolvedConnect extends ResolvedSession, ResolvedUdp {
@@ -49,10 +49,11 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
   if (![0, 4, 6].includes(family)) {
     throw usageError('ERR_INVALID_ARG_VALUE', `'family' must be 0, 4 or 6, not ${inspect(family)}`);
   }
-  const context = resolveContext(options, 'client', pskCallback !== undefined);
+  const hasKey = pskCallback !== undefined;
+  const context = requireKeysFor(resolveContext(options, 'client', hasKey), hasKey);
   const common = resolveSession(options, context, {
     requestCert: true,
-    askPsk: pskCallback !== undefined,
+    askPsk: hasKey,
     askIdentity: true,
     serverName: name,
     pskIdentityHint: '',
@@ -87,8 +88,8 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
 }
 
 function resolveMaxFragmentLength(value: number | undefined): number | undefined {
-  const length = optionalInteger('maxFragmentLength', value);
-  if (length === undefined || MAX_FRAGMENT_LENGTHS.some((known) => known === length)) return length;
+  if (value === undefined || MAX_FRAGMENT_LENGTHS.some((known) => known === value)) return value;
+  if (typeof value !== 'number') throw wrongType('maxFragmentLength', 'a number', value);
   throw usageError(
     'ERR_OUT_OF_RANGE',
     `'maxFragmentLength' must be ${MAX_FRAGMENT_LENGTHS.join(', ')} or left out, not ${inspect(value)}`,

@@ -1,5 +1,26 @@
-/** The names of all options: what is not among them is refused. */
-import { CONTEXT_OPTIONS } from '../secure-context';
+/** The names of all options: what is not among them is refused, and told where it belongs. */
+
+export const CONTEXT_OPTIONS = [
+  'cert',
+  'key',
+  'pfx',
+  'passphrase',
+  'rawPublicKey',
+  'ca',
+  'crl',
+  'allowPartialTrustChain',
+  'ciphers',
+  'sigalgs',
+  'ecdhCurve',
+  'dhparam',
+  'minVersion',
+  'maxVersion',
+  'honorCipherOrder',
+  'sessionIdContext',
+  'sessionTimeout',
+  'ticketKeys',
+  'secureOptions',
+] as const;
 
 const COMMON_OPTIONS = [
   ...CONTEXT_OPTIONS,
@@ -74,3 +95,54 @@ export const NAMED_OPTIONS = [
   'ALPNProtocols',
   'ALPNCallback',
 ] as const;
+
+export const LISTEN_OPTIONS = [
+  'port', 'host', 'address', 'fd', 'exclusive', 'ipv6Only', 'reusePort', 'backlog', 'signal',
+] as const;
+
+/** What stands beside `dtls` in the options of `createSocket`: dgram's own. */
+const DGRAM_OPTIONS = [
+  'type',
+  'reuseAddr',
+  'reusePort',
+  'ipv6Only',
+  'recvBufferSize',
+  'sendBufferSize',
+  'lookup',
+  'signal',
+  'receiveBlockList',
+  'sendBlockList',
+] as const;
+
+/** Of `dtls` alone. */
+export const OWN_OPTIONS = ['role', 'peers', 'maxQueueSize', 'clearMulticast'] as const;
+
+const NOT_FOR_SOCKETS: readonly string[] = [
+  ...DGRAM_OPTIONS,
+  'transport',
+  'cookieExchange',
+  'blockList',
+  'host',
+  'port',
+  'localAddress',
+  'localPort',
+  'family',
+];
+
+/** What `dtls` of `createSocket` takes. */
+export const SOCKET_OPTIONS: readonly string[] = [
+  ...new Set<string>([...SERVER_OPTIONS, ...CONNECT_OPTIONS, ...OWN_OPTIONS]),
+].filter((name) => !NOT_FOR_SOCKETS.includes(name));
+
+const DOORS: readonly (readonly [door: string, names: readonly string[]])[] = [
+  ['createSecureContext()', CONTEXT_OPTIONS],
+  ['createServer()', SERVER_OPTIONS],
+  ['listen()', LISTEN_OPTIONS],
+  ['connect()', CONNECT_OPTIONS],
+  ["'dtls' of createSocket()", SOCKET_OPTIONS],
+  ["createSocket(), beside 'dtls'", DGRAM_OPTIONS],
+];
+
+/** Who takes an option of this name. */
+export const doorsOf = (name: string): string[] =>
+  DOORS.filter(([, names]) => names.includes(name)).map(([door]) => door);

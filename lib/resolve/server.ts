@@ -16,11 +16,11 @@ import {
   type SNICallback,
 } from '../options';
 import { makeTicketKeys } from '../resumption';
-import { CONTEXT_OPTIONS, SecureContext } from '../secure-context';
+import { SecureContext } from '../secure-context';
 import { bytes, callable, checkNames, checkObject, flag, inRange, integer, text, wrongType } from '../validate';
-import { NAMED_OPTIONS, SERVER_OPTIONS } from './names';
+import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from './names';
 import { oneOf, serverPsk } from './psk';
-import { resolveContext, resolveSession, type ResolvedSession } from './session';
+import { requireKeysFor, resolveContext, resolveSession, type ResolvedSession } from './session';
 import { resolveUdp, type ResolvedUdp } from './udp';
 
 export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
@@ -93,6 +93,8 @@ export function resolveServerOptions(
     0xffffffff,
   );
   const context = resolveContext(options, 'server', pskCallback !== undefined);
+  // SNICallback may choose another context for each client.
+  if (options.SNICallback === undefined) requireKeysFor(context, pskCallback !== undefined);
   const session = resolveSession(options, context, {
     requestCert,
     askPsk: pskCallback !== undefined,

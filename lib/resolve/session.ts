@@ -15,9 +15,10 @@ import {
 } from '../options';
 import { qlogDirectory } from '../qlog';
 import { resolvePublicKeys } from '../raw-public-keys';
-import { CONTEXT_OPTIONS, SecureContext, type SecureContextOptions } from '../secure-context';
+import { SecureContext, type SecureContextOptions } from '../secure-context';
 import { resolveSrtpProfiles } from '../srtp';
 import { checkNames, checkObject, flag, inRange, integer, text, wrongType } from '../validate';
+import { CONTEXT_OPTIONS } from './names';
 
 const longestWait = 0x7fffffff;
 
@@ -48,6 +49,16 @@ export interface SessionShape {
   askIdentity: boolean;
   serverName: string;
   pskIdentityHint: string;
+}
+
+/** @throws Where every handshake would fail for want of a key: OpenSSL leaves out suites without theirs. */
+export function requireKeysFor(context: SecureContext, psk: boolean): SecureContext {
+  if (psk || !context.native.needsPsk()) return context;
+  throw usageError(
+    'ERR_DTLS_NO_CREDENTIALS',
+    "'ciphers' names suites with a pre-shared key only, and no key is given",
+    "Pass 'psk' or 'pskCallback', or have 'ciphers' name suites with certificates.",
+  );
 }
 
 export function resolveContext(

@@ -49,6 +49,7 @@ export function readHandshakeResult(
 /** Why a peer that was asked for a certificate is not authorized. `cause`: what refused its name. */
 export function authorizationError(result: HandshakeResult, cause: Error | undefined): string | null {
   if (result.authorized) return null;
-  if (cause !== undefined && 'code' in cause) return String(cause.code);
+  // As in tls: the code of whoever refused, or else what it said.
+  if (cause !== undefined) return 'code' in cause ? String(cause.code) : cause.message;
   return result.peerCertificate ? verifyErrorName(result.verifyResult) : 'UNABLE_TO_GET_ISSUER_CERT';
 }

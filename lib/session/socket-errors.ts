@@ -46,11 +46,15 @@ export function closeError(
 ): DTLSError {
   const close = errorFromClose(record, peer, cause);
   if (close.code !== 'ERR_DTLS_PEER_IDENTITY' || cause === undefined) return close;
-  // What checkServerIdentity says is more than that it said no.
+  const code = codeOf(cause) ?? close.code;
+  // What checkServerIdentity says is more than that it said no. Its reasons need not be names.
   return new DTLSError(cause.message, {
-    code: codeOf(cause) ?? close.code,
+    code,
     category: 'certificate',
-    hint: "The certificate is valid, but for other names: connect to one of them, or pass it as 'servername'.",
+    hint:
+      code === 'ERR_TLS_CERT_ALTNAME_INVALID'
+        ? "The certificate is valid, but for other names: connect to one of them, or pass it as 'servername'."
+        : "'checkServerIdentity' refused the server for a reason of its own: see 'cause'; it accepts by returning undefined.",
     reason: close.reason,
     library: close.library,
     openssl: close.openssl,

@@ -44,6 +44,7 @@ Napi::Function SecureContextWrap::define(Napi::Env env) {
       {
           InstanceMethod<&SecureContextWrap::set_versions>("setVersions"),
           InstanceMethod<&SecureContextWrap::set_ciphers>("setCiphers"),
+          InstanceMethod<&SecureContextWrap::needs_psk>("needsPsk"),
           InstanceMethod<&SecureContextWrap::set_groups>("setGroups"),
           InstanceMethod<&SecureContextWrap::set_sigalgs>("setSigalgs"),
           InstanceMethod<&SecureContextWrap::set_dhparam>("setDhparam"),
@@ -75,6 +76,10 @@ void SecureContextWrap::set_versions(const Napi::CallbackInfo& info) {
 
 void SecureContextWrap::set_ciphers(const Napi::CallbackInfo& info) {
   throw_if_failed(info.Env(), context_->set_ciphers(text_of(info[0]).c_str()));
+}
+
+Napi::Value SecureContextWrap::needs_psk(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), context_->needs_psk());
 }
 
 void SecureContextWrap::set_groups(const Napi::CallbackInfo& info) {

@@ -32,11 +32,12 @@ struct Failure {
   FailureKind kind = FailureKind::kNone;
   int alert =
       kNoAlert;  // description of the fatal alert that was received, or sent because of this
-  int verify_result = 0;  // X509_V_ERR_… when a certificate was the cause
-  std::string reason;     // OpenSSL's own words
-  std::string library;    // the part of OpenSSL that speaks
-  std::string detail;     // what each side offered, where that explains it
-  std::string line;       // the whole of what OpenSSL says: error:NUMBER:library::reason
+  int verify_result = 0;              // X509_V_ERR_… when a certificate was the cause
+  bool certificate_withheld = false;  // this client was asked for one, and sent none
+  std::string reason;                 // OpenSSL's own words
+  std::string library;                // the part of OpenSSL that speaks
+  std::string detail;                 // what each side offered, where that explains it
+  std::string line;  // the whole of what OpenSSL says: error:NUMBER:library::reason
 
   explicit operator bool() const { return kind != FailureKind::kNone; }
 };

@@ -1,7 +1,6 @@
 #ifndef DGRAM_DTLS_CORE_PSK_LOOKAHEAD_H_
 #define DGRAM_DTLS_CORE_PSK_LOOKAHEAD_H_
 
-#include "core/openssl_ptr.h"
 #include "core/wire.h"
 
 // Reads what a pre-shared key lookup needs from whole handshake messages that travel in clear,
@@ -11,12 +10,10 @@ namespace dtls {
 // OpenSSL's own bound (PSK_MAX_IDENTITY_LEN); it refuses longer ones itself.
 constexpr size_t kMaxPskIdentity = 256;
 
-// Whether a suite authenticates by a pre-shared key.
-bool is_psk_suite(const SSL_CIPHER* cipher);
-
-// With such a suite: the identity at the front of a ClientKeyExchange, or the hint at that of a
-// ServerKeyExchange (RFC 4279 section 2, RFC 5489 section 2). False when it is malformed, or longer
-// than OpenSSL takes: then there is nothing to ask, and the refusal is OpenSSL's.
+// With a suite that has a pre-shared key: the identity at the front of a ClientKeyExchange, or the
+// hint at that of a ServerKeyExchange (RFC 4279 section 2, RFC 5489 section 2). False when it is
+// malformed, or longer than OpenSSL takes: then there is nothing to ask, and the refusal is
+// OpenSSL's.
 bool read_psk_name(Bytes body, Bytes& name);
 
 }  // namespace dtls

@@ -2,12 +2,29 @@
 
 #include <openssl/pem.h>
 
+#include <algorithm>
 #include <cstring>
 
+#include "core/cipher_suites.h"
 #include "core/encoding.h"
 #include "core/session.h"
 
 namespace dtls {
+
+namespace {
+
+// The suites of DTLS 1.2 that the security level permits.
+std::vector<const SSL_CIPHER*> usable_suites(const SSL_CTX* ctx) {
+  std::vector<const SSL_CIPHER*> usable;
+  const STACK_OF(SSL_CIPHER)* all = SSL_CTX_get_ciphers(ctx);
+  for (int i = 0; i < sk_SSL_CIPHER_num(all); ++i) {
+    const SSL_CIPHER* suite = sk_SSL_CIPHER_value(all, i);
+    if (is_of_dtls12(suite) && level_permits(ctx, suite)) usable.push_back(suite);
+  }
+  return usable;
+}
+
+}  // namespace
 
 SecureContext::SecureContext() : ctx_(SSL_CTX_new(DTLS_method())) {
   if (!ctx_) return;
@@ -38,7 +55,17 @@ Failure SecureContext::set_ciphers(const char* list) {
     failure.kind = FailureKind::kInvalidCiphers;
     return failure;
   }
-  return {};
+  if (!usable_suites(ctx_.get()).empty()) return {};
+  Failure failure;
+  failure.kind = FailureKind::kInvalidCiphers;
+  failure.reason = "security level " + std::to_string(SSL_CTX_get_security_level(ctx_.get())) +
+                   " permits none of them";
+  return failure;
+}
+
+bool SecureContext::needs_psk() const {
+  const std::vector<const SSL_CIPHER*> usable = usable_suites(ctx_.get());
+  return std::all_of(usable.begin(), usable.end(), is_psk_suite);
 }
 
 Failure SecureContext::set_groups(const char* list) {
@@ -61,6 +88,7 @@ Failure SecureContext::set_dhparam(Bytes pem) {
   const ErrorQueueScope errors;
   if (pem.size == 4 && std::memcmp(pem.data, "auto", 4) == 0) {
     SSL_CTX_set_dh_auto(ctx_.get(), 1);
+    has_dhparam_ = true;
     return {};
   }
   const BioPtr bio = read_only(pem);
@@ -69,6 +97,7 @@ Failure SecureContext::set_dhparam(Bytes pem) {
     return failure_from_openssl(FailureKind::kInvalidDhparam);
   }
   static_cast<void>(params.release());  // now owned by the SSL_CTX
+  has_dhparam_ = true;
   return {};
 }
 

@@ -26,11 +26,15 @@ class SecureContext {
 
   // DTLS1_VERSION or DTLS1_2_VERSION.
   Failure set_versions(int min, int max);
+  // Refuses a list of which the security level permits nothing, as OpenSSL would in each handshake.
   Failure set_ciphers(const char* list);
+  // Every suite that can be used authenticates by a pre-shared key.
+  bool needs_psk() const;
   Failure set_groups(const char* list);
   Failure set_sigalgs(const char* list);
   // PEM parameters, or "auto".
   Failure set_dhparam(Bytes pem);
+  bool has_dhparam() const { return has_dhparam_; }
   void set_options(uint64_t options);
   Failure set_session_id_context(Bytes context);
   // Seconds for which a session can be resumed.
@@ -68,6 +72,7 @@ class SecureContext {
 
   SslCtxPtr ctx_;
   bool shows_raw_key_ = false;
+  bool has_dhparam_ = false;
   std::string session_id_context_;
   mutable std::optional<Trust> trust_;  // found out when first asked for
   std::vector<X509Ptr> leaves_;         // the own certificates

@@ -7,15 +7,18 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/cipher_suites.h"
 #include "core/client_hello.h"
-#include "core/psk_lookahead.h"
 #include "core/raw_public_key.h"
 
 namespace dtls {
 
 namespace {
 
+// What stands in a close record beside alert and result of verification; lib/errors.ts reads it.
 constexpr uint32_t kCloseNoAlert = 255;
+constexpr uint32_t kCloseCertificateWithheld = 1U << 30;
+constexpr uint32_t kCloseCompletedHandshake = 1U << 31;
 
 }  // namespace
 
@@ -437,7 +440,8 @@ void Session::emit_close(const Failure& failure) {
   const uint32_t alert =
       failure.alert == Failure::kNoAlert ? kCloseNoAlert : static_cast<uint32_t>(failure.alert);
   const uint32_t detail = alert | static_cast<uint32_t>(failure.verify_result) << 8 |
-                          (completed_handshake_ ? 1U << 31 : 0);
+                          (failure.certificate_withheld ? kCloseCertificateWithheld : 0) |
+                          (completed_handshake_ ? kCloseCompletedHandshake : 0);
   std::string text = failure.reason;
   text += '\0';
   text += failure.library;

@@ -236,6 +236,7 @@ class Session final : private DatagramPort {
     FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
     bool in_cookie_exchange = false;         // what OpenSSL writes does not leave
     bool hello_taken = false;                // client: by the server, as its ServerHello says
+    bool certificate_withheld = false;       // client: it was asked for one, and sent none
     bool session_asked = false;              // for the client's session id
     bool session_psk_asked = false;          // for the key of the session to be resumed
     bool session_psk_confirmed = false;      // it is the key still
@@ -339,7 +340,7 @@ class Session final : private DatagramPort {
   Failure handshake_failure();
   Failure session_failure(FailureKind fallback) const;
   // session_common_ground.cc
-  std::string offered_ciphers() const;
+  std::string own_offer() const;
   void explain_no_shared_cipher(Failure& failure);
   void emit_close(const Failure& failure);
 

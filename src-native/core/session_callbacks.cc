@@ -93,6 +93,11 @@ void Session::on_handshake_message(bool out, Bytes message) {
       retransmit = sequence < handshake_->next_sequence_out;
       if (!retransmit) handshake_->next_sequence_out = sequence + 1;
       if (type == SSL3_MT_FINISHED) handshake_->finished_sent = true;
+      // RFC 5246 section 7.4.6: the length of a list, and no list. A client sends it only where it
+      // was asked.
+      if (type == SSL3_MT_CERTIFICATE && length == 3 && role_ == Role::kClient) {
+        handshake_->certificate_withheld = true;
+      }
     } else {
       retransmit = true;  // after the handshake only a lost last flight is sent again
     }

@@ -2,8 +2,10 @@
 // lists, and what they need that one side lacks.
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
+#include "core/cipher_suites.h"
 #include "core/session.h"
 
 namespace dtls {
@@ -24,9 +26,6 @@ std::string joined(const Names& names, const char* between) {
   }
   return text.empty() ? "none" : text;
 }
-
-// TLS 1.3 suites are in OpenSSL's lists, but not for DTLS 1.2.
-bool is_of_dtls12(const SSL_CIPHER* suite) { return SSL_CIPHER_get_kx_nid(suite) != NID_kx_any; }
 
 Names cipher_names(const STACK_OF(SSL_CIPHER) * ciphers) {
   Names names;
@@ -72,9 +71,24 @@ int curve_of(const EVP_PKEY* key) {
   return nid != NID_undef ? nid : EC_curve_nist2nid(name);
 }
 
+// Whether the two sides have a signature algorithm in common that one of these kinds of keys makes.
+// A client that names none is not judged: which ones it then has is for OpenSSL to say.
+bool share_signature(SSL* ssl, std::initializer_list<int> kinds) {
+  if (SSL_get_sigalgs(ssl, -1, nullptr, nullptr, nullptr, nullptr, nullptr) <= 0) return true;
+  int kind = NID_undef;
+  for (int i = 0; SSL_get_shared_sigalgs(ssl, i, &kind, nullptr, nullptr, nullptr, nullptr) > i;
+       ++i) {
+    if (std::find(kinds.begin(), kinds.end(), kind) != kinds.end()) return true;
+  }
+  return false;
+}
+
 // What a server can do with its keys for this client.
 struct OwnKeys {
-  explicit OwnKeys(SSL* ssl) : groups(groups_of_client(ssl)) {
+  explicit OwnKeys(SSL* ssl)
+      : groups(groups_of_client(ssl)),
+        rsa_signs(share_signature(ssl, {EVP_PKEY_RSA, EVP_PKEY_RSA_PSS})),
+        ecdsa_signs(share_signature(ssl, {EVP_PKEY_EC})) {
     bool any = false;
     for (long op = SSL_CERT_SET_FIRST; SSL_set_current_cert(ssl, op) == 1; op = SSL_CERT_SET_NEXT) {
       add(SSL_get_privatekey(ssl));
@@ -104,6 +118,8 @@ struct OwnKeys {
   }
 
   std::vector<int> groups;
+  bool rsa_signs;
+  bool ecdsa_signs;
   Names names;
   bool rsa = false;
   bool ecdsa = false;
@@ -112,36 +128,96 @@ struct OwnKeys {
 
 constexpr const char* kGroup = "a group that both sides have";
 constexpr const char* kCurve = "an ECDSA key on a curve that the client has";
+constexpr const char* kRsaSignature =
+    "a signature algorithm of RSA that both sides have ('sigalgs')";
+constexpr const char* kEcdsaSignature =
+    "a signature algorithm of ECDSA that both sides have ('sigalgs')";
 
-// What a suite that both sides have needs and does not get; null when nothing is known to be
-// missing.
-const char* lacks(const SSL_CIPHER* suite, const OwnKeys& keys, bool shared_group, bool has_psk) {
-  const int exchange = SSL_CIPHER_get_kx_nid(suite);
-  if ((exchange == NID_kx_ecdhe || exchange == NID_kx_ecdhe_psk) && !shared_group) return kGroup;
-  if (!has_psk && (exchange == NID_kx_psk || exchange == NID_kx_ecdhe_psk ||
-                   exchange == NID_kx_dhe_psk || exchange == NID_kx_rsa_psk)) {
-    return "a 'pskCallback'";
-  }
+// Whether the server signs in the handshake.
+bool is_signed(const SSL_CIPHER* suite) {
+  const int by = SSL_CIPHER_get_auth_nid(suite);
+  return by == NID_auth_rsa || by == NID_auth_ecdsa;
+}
+
+// Of the two sides together, and not of this one's keys.
+bool is_parameter(const char* need) {
+  return need == kGroup || need == kCurve || need == kRsaSignature || need == kEcdsaSignature;
+}
+
+// What a server has beside its keys.
+struct OwnMeans {
+  const SSL* ssl;
+  bool shared_group;
+  bool psk;
+  bool dhparam;
+};
+
+// What a suite needs whose server signs with its certificate, or has the secret sent to it.
+const char* key_lacks(const SSL_CIPHER* suite, const OwnKeys& keys) {
+  // RFC 5246 section 7.4.3: with an RSA key exchange the server signs nothing.
+  const bool signs = SSL_CIPHER_get_kx_nid(suite) != NID_kx_rsa;
   switch (SSL_CIPHER_get_auth_nid(suite)) {
     case NID_auth_rsa:
       if (!keys.rsa) return "a certificate with an RSA key";
-      break;
+      return signs && !keys.rsa_signs ? kRsaSignature : nullptr;
     case NID_auth_ecdsa:
       if (!keys.ecdsa) return "a certificate with an ECDSA key";
       if (!keys.ecdsa_on_known_curve) return kCurve;
-      break;
+      return keys.ecdsa_signs ? nullptr : kEcdsaSignature;
     default:
-      break;
+      return nullptr;
   }
-  return nullptr;
+}
+
+// What a suite that both sides have needs and does not get; null when nothing is known to be
+// missing.
+const char* lacks(const SSL_CIPHER* suite, const OwnKeys& keys, const OwnMeans& means) {
+  const int exchange = SSL_CIPHER_get_kx_nid(suite);
+  if (!level_permits(SSL_get_SSL_CTX(means.ssl), suite)) {
+    return "a lower security level ('@SECLEVEL=0' in 'ciphers')";
+  }
+  if (SSL_version(means.ssl) == DTLS1_VERSION &&
+      std::strcmp(SSL_CIPHER_get_version(suite), "TLSv1.2") == 0) {
+    return "DTLSv1.2";
+  }
+  if ((exchange == NID_kx_ecdhe || exchange == NID_kx_ecdhe_psk) && !means.shared_group) {
+    return kGroup;
+  }
+  if (is_psk_suite(suite) && !means.psk) return "a pre-shared key ('psk' or 'pskCallback')";
+  if (const char* need = key_lacks(suite, keys)) return need;
+  return needs_dhparam(suite) && !means.dhparam ? "Diffie-Hellman parameters ('dhparam')" : nullptr;
 }
 
 }  // namespace
 
-// A client's.
-std::string Session::offered_ciphers() const {
-  const Ciphers own(SSL_get1_supported_ciphers(ssl_.get()));
-  return joined(cipher_names(own.get()), ":");
+// A client's suites, and why it does not offer the others of its list.
+std::string Session::own_offer() const {
+  SSL* ssl = ssl_.get();
+  const Ciphers offered(SSL_get1_supported_ciphers(ssl));
+  std::string text = joined(cipher_names(offered.get()), ":");
+  const STACK_OF(SSL_CIPHER)* all = SSL_get_ciphers(ssl);
+  bool psk = false;
+  Names below_level;
+  Names left_out;
+  for (int i = 0; all != nullptr && i < sk_SSL_CIPHER_num(all); ++i) {
+    const SSL_CIPHER* suite = sk_SSL_CIPHER_value(all, i);
+    if (!is_of_dtls12(suite)) continue;
+    if (!level_permits(SSL_get_SSL_CTX(ssl), suite)) {
+      below_level.emplace_back(SSL_CIPHER_get_name(suite));
+    } else if (is_psk_suite(suite)) {
+      psk = true;
+    } else if (sk_SSL_CIPHER_find(offered.get(), suite) < 0 && is_signed(suite)) {
+      left_out.emplace_back(SSL_CIPHER_get_name(suite));
+    }
+  }
+  if (psk && !policy_->ask_psk) {
+    text += "; its pre-shared key suites would need a key ('psk' or 'pskCallback')";
+  }
+  if (!below_level.empty()) text += "; " + joined(below_level, ":") + " would need '@SECLEVEL=0'";
+  if (!left_out.empty()) {
+    text += "; " + joined(left_out, ":") + " would need other 'sigalgs', or DTLSv1.2";
+  }
+  return text;
 }
 
 // A server's, where OpenSSL found no suite: says what is not there, and calls it by its name.
@@ -151,7 +227,8 @@ void Session::explain_no_shared_cipher(Failure& failure) {
   // All that are configured: those that OpenSSL calls supported are a client's.
   const STACK_OF(SSL_CIPHER)* own = SSL_get_ciphers(ssl);
   const OwnKeys keys(ssl);
-  const bool shared_group = SSL_get_shared_group(ssl, -1) > 0;
+  const OwnMeans means{ssl, SSL_get_shared_group(ssl, -1) > 0, policy_->ask_psk,
+                       context_->has_dhparam()};
   std::vector<std::pair<const char*, Names>> needs;
   bool parameters_only = true;
   for (int i = 0; i < sk_SSL_CIPHER_num(own); ++i) {
@@ -160,9 +237,9 @@ void Session::explain_no_shared_cipher(Failure& failure) {
         sk_SSL_CIPHER_find(const_cast<STACK_OF(SSL_CIPHER)*>(offered), suite) < 0) {
       continue;
     }
-    const char* need = lacks(suite, keys, shared_group, policy_->ask_psk);
-    if (need == nullptr) need = "parameters that this side lacks ('dhparam', 'sigalgs')";
-    if (need != kGroup && need != kCurve) parameters_only = false;
+    const char* need = lacks(suite, keys, means);
+    if (need == nullptr) need = "something that OpenSSL does not name";
+    if (!is_parameter(need)) parameters_only = false;
     const auto known = std::find_if(needs.begin(), needs.end(),
                                     [need](const auto& entry) { return entry.first == need; });
     Names& names = known != needs.end() ? known->second : needs.emplace_back(need, Names{}).second;

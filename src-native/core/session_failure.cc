@@ -1,6 +1,6 @@
 // Why a session failed, in words that help.
 
-#include "core/psk_lookahead.h"
+#include "core/cipher_suites.h"
 #include "core/session.h"
 
 namespace dtls {
@@ -31,6 +31,31 @@ const char* version_name(int version) {
     default:
       return "an unknown version";
   }
+}
+
+// Whether a server may mean by this alert that a client sent no certificate. TLS 1.2 has
+// handshake_failure for it (RFC 5246 section 7.4.6), TLS 1.3 certificate_required; several
+// libraries say what they would say of a bad one.
+bool may_miss_certificate(int alert) {
+  switch (alert) {
+    case SSL_AD_HANDSHAKE_FAILURE:
+    case SSL_AD_NO_CERTIFICATE:
+    case SSL_AD_BAD_CERTIFICATE:
+    case SSL_AD_UNSUPPORTED_CERTIFICATE:
+    case SSL_AD_CERTIFICATE_UNKNOWN:
+    case SSL_AD_UNKNOWN_CA:
+    case SSL_AD_CERTIFICATE_REQUIRED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// Of a client.
+const char* withheld_certificate(const SSL* ssl) {
+  return SSL_get_privatekey(ssl) == nullptr
+             ? "the server asked for a certificate, and this side has none"
+             : "the server asked for a certificate, and takes none of the kind that this side has";
 }
 
 // DTLS counts down. 0 stands for the lowest version that there is.
@@ -79,7 +104,7 @@ Failure Session::handshake_failure() {
     if (role_ == Role::kServer) {
       explain_no_shared_cipher(failure);
     } else {
-      failure.detail = "this side has " + offered_ciphers();
+      failure.detail = "this side has " + own_offer();
     }
   } else if (failure.kind == FailureKind::kNoApplicationProtocol) {
     failure.detail =
@@ -94,9 +119,13 @@ Failure Session::handshake_failure() {
              : std::string("the client offers at most ") + version_name(SSL_client_version(ssl))) +
         "; this side accepts " + version_name(static_cast<int>(SSL_get_min_proto_version(ssl))) +
         " to " + version_name(static_cast<int>(SSL_get_max_proto_version(ssl)));
-  } else if (failure.kind == FailureKind::kAlertReceived &&
-             failure.alert == SSL_AD_HANDSHAKE_FAILURE && role_ == Role::kClient) {
-    failure.detail = "this side offers " + offered_ciphers();
+  } else if (failure.kind == FailureKind::kAlertReceived && role_ == Role::kClient) {
+    if (handshake_->certificate_withheld && may_miss_certificate(failure.alert)) {
+      failure.certificate_withheld = true;
+      failure.detail = withheld_certificate(ssl);
+    } else if (failure.alert == SSL_AD_HANDSHAKE_FAILURE) {
+      failure.detail = "this side offers " + own_offer();
+    }
   }
   const bool needs_dtls10 = role_ == Role::kClient || SSL_client_version(ssl) == DTLS1_VERSION;
   if (failure.kind == FailureKind::kVersionMismatch && needs_dtls10 && level_forbids_dtls10(ssl)) {
@@ -134,6 +163,11 @@ Failure Session::timeout_failure() const {
       failure.kind = FailureKind::kPskMismatch;
       return failure;
     }
+  }
+  if (ssl_ && handshake.certificate_withheld) {
+    failure.certificate_withheld = true;  // GnuTLS's server says so in its log, and to nobody else
+    failure.detail = withheld_certificate(ssl_.get());
+    return failure;
   }
   if (handshake.hellos && handshake.hellos->cookies() > 1) {
     failure.detail = "the server took none of " + std::to_string(handshake.hellos->cookies()) +

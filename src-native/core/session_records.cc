@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/cipher_suites.h"
 #include "core/integrity_limit.h"
 #include "core/psk_lookahead.h"
 #include "core/session.h"

@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/cipher_suites.h"
 #include "core/client_hello.h"
 #include "core/psk_binding.h"
-#include "core/psk_lookahead.h"
 #include "core/session.h"
 
 namespace dtls {

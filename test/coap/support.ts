@@ -5,7 +5,7 @@ import type { SecureDgramSocket, SocketDtlsOptions } from '../../lib/index';
 import { within } from '../helpers/pair';
 import { bound, secure } from '../dgram/support';
 
-/** RFC 7925 section 4.2, RFC 7252 section 9.1.3.1. OpenSSL puts CCM-8 below its security level 1. */
+/** RFC 7925 section 4.2, RFC 7252 section 9.1.3.1. From 3.2 on OpenSSL puts CCM-8 below its security level 1. */
 export const CCM8 = 'PSK-AES128-CCM8:@SECLEVEL=0';
 export const SECRET = 'secret-of-device';
 

@@ -4,6 +4,7 @@
  */
 import dgram from 'node:dgram';
 import { once } from 'node:events';
+import tls from 'node:tls';
 import { expect } from 'chai';
 import {
   createServer,
@@ -359,6 +360,27 @@ describe('errors', () => {
       });
       expectError(client, 'MY_PIN', 'certificate', 'bad_certificate');
       expect(client.cause).to.equal(refusal);
+      expect(client.message).to.equal('not pinned');
+      expect(client.hint).to.include("'checkServerIdentity' refused").and.not.match(/name/);
+    });
+
+    it('that checkServerIdentity refuses for its names, as tls does', async () => {
+      const { client } = await failing(await withCertificate(), {
+        checkServerIdentity: (_host, shown) => tls.checkServerIdentity('other.example', shown),
+      });
+      expectError(client, 'ERR_TLS_CERT_ALTNAME_INVALID', 'certificate');
+      expect(client.hint).to.match(/other names/);
+    });
+
+    it('that checkServerIdentity refuses, where that is tolerated', async () => {
+      const server = await listen(await withCertificate());
+      const tolerant = async (refusal: Error): Promise<string | null> => {
+        const options = { rejectUnauthorized: false, checkServerIdentity: () => refusal };
+        return (await openOn(server, options)).client.authorizationError;
+      };
+      // As tls: the code, or else the message.
+      expect(await tolerant(Object.assign(new Error('not pinned'), { code: 'MY_PIN' }))).to.equal('MY_PIN');
+      expect(await tolerant(new Error('not pinned'))).to.equal('not pinned');
     });
 
     it('about which checkServerIdentity throws', async () => {
@@ -369,6 +391,7 @@ describe('errors', () => {
       });
       expectError(client, 'ERR_DTLS_PEER_IDENTITY', 'certificate');
       expect(client.message).to.equal('broken check');
+      expect(client.hint).to.include("'checkServerIdentity' refused").and.not.match(/name/);
       expectError(server, 'ERR_DTLS_ALERT_BAD_CERTIFICATE', 'alert');
     });
   });

@@ -93,10 +93,76 @@ function withoutRenegotiationInfo(fragment: WireFragment): Buffer {
 
 const short = { handshakeTimeout: patience(300) };
 
+/** A datagram whose fatal alert has become another one. */
+const withAlert = (datagram: Buffer, description: number): Buffer[] =>
+  edited(datagram, (record) =>
+    record.type === ALERT ? [{ ...record, body: Buffer.from([2, description]) }] : null,
+  );
+
 describe('a handshake that fails', () => {
   afterEach(async () => {
     await closeEverything();
     await Promise.all(captures.splice(0).map((capture) => capture.close()));
+  });
+
+  describe('for want of a client certificate says so to the client,', () => {
+    const DEMANDED = /demands a certificate of its clients and got none: pass 'cert' and 'key'/;
+
+    for (const [alert, description] of [
+      ['HANDSHAKE_FAILURE', 40],
+      ['NO_CERTIFICATE', 41],
+      ['BAD_CERTIFICATE', 42],
+      ['CERTIFICATE_UNKNOWN', 46],
+      ['UNKNOWN_CA', 48],
+      ['CERTIFICATE_REQUIRED', 116],
+    ] as const) {
+      it(`whose alert is ${alert.toLowerCase()}`, async () => {
+        const { cert, key, ca } = await certificate();
+        const server = await listen({ cert, key, ca, requestCert: true });
+        const capture = await captureTo(server);
+        capture.forward = (data, fromClient) => (fromClient ? [data] : withAlert(data, description));
+        const error = await failure(await dial(server, { port: capture.port }));
+        expect(error.code).to.equal(`ERR_DTLS_ALERT_${alert}`);
+        expect(error.message).to.include('the server asked for a certificate, and this side has none');
+        expect(error.hint).to.match(DEMANDED);
+      });
+    }
+
+    it('whose server says nothing', async () => {
+      const { cert, key, ca } = await certificate();
+      const server = await listen({ cert, key, ca, requestCert: true });
+      const capture = await captureTo(server);
+      capture.forward = (data, fromClient) => (fromClient ? [data] : edited(data, (record) => (record.type === ALERT ? [] : null)));
+      const error = await failure(await dial(server, { ...short, port: capture.port }));
+      expect(error.code).to.equal('ERR_DTLS_HANDSHAKE_TIMEOUT');
+      expect(error.message).to.include('the server asked for a certificate, and this side has none');
+      expect(error.hint).to.match(DEMANDED);
+    });
+
+    it('which has one of a kind that the server does not take', async () => {
+      const { cert, key, ca } = await certificate();
+      const own = await certificate({ keyType: 'rsa-2048' });
+      const { client, server } = await failing(
+        { cert, key, ca, requestCert: true, sigalgs: 'ECDSA+SHA256' },
+        { cert: own.cert, key: own.key },
+      );
+      expect(server.code).to.equal('ERR_DTLS_PEER_CERTIFICATE_MISSING');
+      expect(client.message).to.include('takes none of the kind that this side has');
+      expect(client.hint).to.match(DEMANDED);
+    });
+
+    it('and to none that gave one, or was not asked', async () => {
+      const { cert, key, ca } = await certificate();
+      const asked = await listen({ cert, key, ca, requestCert: true });
+      const capture = await captureTo(asked);
+      const stranger = await certificate();
+      capture.forward = (data, fromClient) => (fromClient ? [data] : withAlert(data, 40));
+      const given = await dial(asked, { port: capture.port, cert: stranger.cert, key: stranger.key, checkServerIdentity: () => new Error('no') });
+      expect((await failure(given)).hint).to.not.match(DEMANDED);
+      const { client } = await failing(PSK_SERVER, {});
+      expect(client.code).to.equal('ERR_DTLS_ALERT_HANDSHAKE_FAILURE');
+      expect(client.hint).to.not.match(DEMANDED);
+    });
   });
 
   describe('for want of a cipher suite names what is missing:', () => {
@@ -128,7 +194,57 @@ describe('a handshake that fails', () => {
         { ...PSK_CLIENT, ciphers: 'PSK-AES128-GCM-SHA256' },
       );
       expect(server.code).to.equal('ERR_DTLS_NO_SHARED_CIPHER');
-      expect(server.message).to.match(/PSK\S* would need a 'pskCallback'/);
+      expect(server.message).to.match(/PSK\S* would need a pre-shared key/);
+    });
+
+    it('Diffie-Hellman parameters', async () => {
+      const ciphers = 'DHE-RSA-AES128-GCM-SHA256';
+      const { cert, key } = await certificate({ keyType: 'rsa-2048' });
+      const { server } = await failing({ cert, key, ciphers }, { ciphers });
+      expect(server.code).to.equal('ERR_DTLS_NO_SHARED_CIPHER');
+      expect(server.message)
+        .to.include(`${ciphers} would need Diffie-Hellman parameters ('dhparam')`)
+        .and.not.include('sigalgs');
+    });
+
+    it('a signature algorithm', async () => {
+      const ciphers = 'ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256';
+      const { cert, key } = await certificate({ keyType: 'rsa-2048' });
+      const { server } = await failing(
+        { cert, key, ciphers, dhparam: 'auto', sigalgs: 'ECDSA+SHA256:RSA+SHA512' },
+        { ciphers, sigalgs: 'ECDSA+SHA256:RSA+SHA256' },
+      );
+      expect(server.code).to.be.oneOf(['ERR_DTLS_NO_SHARED_PARAMETERS', 'ERR_DTLS_NO_SHARED_CIPHER']);
+      expect(server.message)
+        .to.match(/signature algorithm/)
+        .and.not.include('dhparam');
+    });
+
+    it('a lower security level', async () => {
+      const { server } = await failing(
+        { ...PSK_SERVER, ciphers: 'PSK-AES128-GCM-SHA256:PSK-NULL-SHA256' },
+        { ...PSK_CLIENT, ciphers: 'PSK-NULL-SHA256:@SECLEVEL=0' },
+      );
+      expect(server.code).to.equal('ERR_DTLS_NO_SHARED_CIPHER');
+      expect(server.message).to.include("PSK-NULL-SHA256 would need a lower security level ('@SECLEVEL=0' in 'ciphers')");
+    });
+
+    it('on a client, of its own list: a key, a level', async () => {
+      const mixed = 'PSK-AES128-GCM-SHA256:ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-NULL-SHA';
+      const { client } = await failing(PSK_SERVER, { ciphers: mixed });
+      expect(client.message)
+        .to.include('this side offers ECDHE-ECDSA-AES128-GCM-SHA256;')
+        .and.include("its pre-shared key suites would need a key ('psk' or 'pskCallback')")
+        .and.include("ECDHE-ECDSA-NULL-SHA would need '@SECLEVEL=0'");
+    });
+
+    it('on a client, of its own list: signature algorithms', async () => {
+      const { cert, key } = await certificate({ keyType: 'rsa-2048' });
+      const server = await listen({ cert, key });
+      const ciphers = 'ECDHE-RSA-AES128-GCM-SHA256';
+      const error = await failure(await dial(server, { ciphers, sigalgs: 'ECDSA+SHA256' }));
+      expect(error.code).to.equal('ERR_DTLS_NO_SHARED_CIPHER');
+      expect(error.message).to.include(`${ciphers} would need other 'sigalgs'`);
     });
 
     it('a group', async () => {

@@ -9,7 +9,7 @@ import type {
   OcspCallback,
   ServerOptions,
 } from '../../lib/index';
-import { createSecureContext } from '../../lib/index';
+import { createSecureContext, DTLSError } from '../../lib/index';
 import { X509Certificate } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createAuthority } from '../helpers/certificates';
@@ -369,6 +369,32 @@ describe('a client that judges an OCSP response', () => {
       listener(client, ...event);
     });
     return { server, client, sent, opened };
+  }
+
+  for (const [what, verdict, swallows] of [
+    ['true', true, false],
+    ['false, and swallows what is thrown', false, true],
+    ['nothing', undefined, false],
+    ['a function', () => Promise.resolve(), false],
+    ['a Promise of true', Promise.resolve(true), false],
+  ] as [string, unknown, boolean][]) {
+    it(`and gives waitUntil ${what} is told what to give, and refuses`, async () => {
+      const { server, client, opened } = await judged((_client, _response, waitUntil) => {
+        try {
+          waitUntil(verdict as Promise<void>);
+        } catch (error) {
+          if (!swallows) throw error;
+        }
+      });
+      const refused = clientFailure(server);
+      const { errors } = await ending(client);
+      await refused;
+      expect(opened).to.deep.equal([]);
+      expect(errors[0]).to.include({ code: 'ERR_DTLS_OCSP_RESPONSE', category: 'certificate' });
+      const cause = errors[0]?.cause as DTLSError;
+      expect(cause).to.be.instanceOf(DTLSError).and.include({ code: 'ERR_INVALID_ARG_TYPE', category: 'usage' });
+      expect(cause.hint).to.include('Give waitUntil a Promise');
+    });
   }
 
   for (const [how, listener, code, cause] of [

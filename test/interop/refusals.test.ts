@@ -160,11 +160,13 @@ for (const foreign of FOREIGN) {
       if (foreign.missingCertificate === undefined) {
         await peer.sees(/No certificate was found/);
         expect(error).to.include({ code: 'ERR_DTLS_HANDSHAKE_TIMEOUT', category: 'timeout' });
+        expect(error.hint).to.match(/demands a certificate of its clients/);
         return;
       }
       await peer.sees(foreign.sent(foreign.missingCertificate));
       expect(error.category).to.equal('alert');
       expect(error.alert).to.equal(foreign.missingCertificate);
+      expect(error.hint).to.match(/demands a certificate of its clients/);
     });
 
     it(`our server does not know the identity of ${foreign.clientName}`, async () => {

@@ -21,8 +21,7 @@ import {
   type WebStreamOptions,
 } from '../../lib/index';
 import type { HeartbeatOptions } from '../../lib/options';
-import type { CONNECT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../../lib/resolve/names';
-import type { CONTEXT_OPTIONS } from '../../lib/secure-context';
+import type { CONNECT_OPTIONS, CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../../lib/resolve/names';
 import { expectType } from './expect';
 
 /** Does not compile when an option is not there, nor with one that is none. */

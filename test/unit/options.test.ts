@@ -6,6 +6,7 @@ import { inspect } from 'node:util';
 import { expect } from 'chai';
 import {
   connect,
+  createSocket,
   createSecureContext,
   createServer,
   DEFAULT_CIPHERS,
@@ -16,8 +17,8 @@ import {
   type ServerOptions,
 } from '../../lib/index';
 import { CONNECT_OPTIONS, SERVER_OPTIONS } from '../../lib/resolve/names';
-import { selfSigned } from '../helpers/certificates';
-import { certificate } from '../helpers/pair';
+import { selfSigned, type Certificate } from '../helpers/certificates';
+import { certificate, PSK } from '../helpers/pair';
 import { thrown } from '../helpers/thrown';
 
 const pskCallback = (): Buffer => Buffer.from('key');
@@ -38,6 +39,12 @@ function expectUsage(error: DTLSError, code: string, name: string): void {
 const judged = new Set(['cert', 'key', 'retransmission', 'port', 'localPort', 'peerPublicKeys']);
 
 describe('options', () => {
+  let own: Certificate;
+
+  before(async () => {
+    own = await certificate();
+  });
+
   describe('that are unknown', () => {
     const cases: [(options: object) => DTLSError, string, string][] = [
       [ofServer, 'requestcert', 'requestCert'],
@@ -64,6 +71,43 @@ describe('options', () => {
       const error = ofServer({ somethingElseEntirely: 1 });
       expect(error.code).to.equal('ERR_DTLS_UNKNOWN_OPTION');
       expect(error.hint).to.include('cert').and.include('handshakeTimeout');
+    });
+
+    const ofSocket = (options: object): DTLSError => thrown(() => createSocket({ type: 'udp4', ...options } as never));
+    const ofDtls = (dtls: object): DTLSError => ofSocket({ dtls });
+    const ofListen = (options: object): DTLSError => thrown(() => createServer({ pskCallback }).listen(options));
+    const misplaced: [string, (options: object) => DTLSError, object, readonly string[]][] = [
+      ['createSocket', ofSocket, { psk: PSK }, ["'dtls' of createSocket()"]],
+      ['createSocket', ofSocket, { ca: 'x', dtls: {} }, ["'dtls' of createSocket()"]],
+      ['createSocket', ofSocket, { role: 'client' }, ["'dtls' of createSocket()"]],
+      ["'dtls' of createSocket", ofDtls, { reuseAddr: true }, ["createSocket(), beside 'dtls'"]],
+      ["'dtls' of createSocket", ofDtls, { type: 'udp4' }, ["createSocket(), beside 'dtls'"]],
+      ["'dtls' of createSocket", ofDtls, { port: 5684 }, ['listen() and connect()']],
+      ['createServer', ofServer, { port: 5684 }, ['listen() and connect()']],
+      ['createServer', ofServer, { checkServerIdentity: () => undefined }, ['connect()']],
+      ['connect', ofClient, { requestCert: true }, ['createServer()']],
+      ['connect', ofClient, { peers: () => null }, ["'dtls' of createSocket()"]],
+      ['createSecureContext', ofContext, { psk: PSK }, ['createServer(), connect() and', "'dtls' of createSocket()"]],
+      ['createSecureContext', ofContext, { rejectUnauthorized: false }, ['createServer(), connect() and']],
+      ['listen', ofListen, { cert: 'x' }, ['createSecureContext(), createServer()']],
+      ['retransmission', ofServer, { retransmission: { mtu: 600 } }, ['createServer(), connect()']],
+    ];
+    for (const [to, make, options, doors] of misplaced) {
+      const [given = ''] = Object.keys(options);
+      const name = given === 'retransmission' ? 'mtu' : given;
+      it(`${name}, given to ${to}, is told where it belongs`, () => {
+        const error = make(options);
+        expectUsage(error, 'ERR_DTLS_UNKNOWN_OPTION', name);
+        expect(error.hint).to.match(/^It belongs to /);
+        for (const door of doors) expect(error.hint).to.include(door);
+      });
+    }
+
+    it('of createSocket are left out, as dgram does, unless they are ours', () => {
+      createSocket({ type: 'udp4', dtls: {}, somethingElse: 1 } as never).close();
+      const error = thrown(() => createSocket({ type: 'udp4', tls: {} } as never));
+      expectUsage(error, 'ERR_DTLS_UNKNOWN_OPTION', 'tls');
+      expect(error.hint).to.equal("Did you mean 'dtls'?");
     });
 
     it('on this side are refused although the other side has them', () => {
@@ -368,6 +412,42 @@ describe('options', () => {
       expect(ofContext({ cert }).code).to.equal('ERR_DTLS_CONFLICTING_OPTIONS');
       expect(ofContext({ key }).code).to.equal('ERR_DTLS_CONFLICTING_OPTIONS');
       expect(ofContext({ cert: [cert, cert], key }).code).to.equal('ERR_DTLS_CONFLICTING_OPTIONS');
+    });
+
+    const bothSides: [string, (options: object) => unknown][] = [
+      ['server', (options) => createServer({ cert: own.cert, key: own.key, ...options })],
+      ['client', (options) => connect({ port: 5684, ...options })],
+    ];
+    for (const [side, make] of bothSides) {
+      it(`a ${side} whose 'ciphers' want a pre-shared key that it was not given`, () => {
+        const ciphers = 'PSK-AES128-GCM-SHA256:ECDHE-PSK-CHACHA20-POLY1305';
+        for (const options of [{ ciphers }, { secureContext: createSecureContext({ cert: own.cert, key: own.key, ciphers }), cert: undefined, key: undefined }]) {
+          const error = thrown(() => make(options));
+          expect(error).to.include({ code: 'ERR_DTLS_NO_CREDENTIALS', category: 'usage' });
+          expect(error.message).to.include("'ciphers'");
+          expect(error.hint).to.include("'psk'").and.include("'pskCallback'");
+        }
+      });
+    }
+
+    it('a list of which the security level permits nothing', () => {
+      const error = ofContext({ ciphers: 'PSK-NULL-SHA256:ECDHE-RSA-NULL-SHA' });
+      expect(error).to.include({ code: 'ERR_DTLS_INVALID_CIPHERS', category: 'usage' });
+      expect(error.message).to.match(/security level \d permits none of them/);
+      expect(error.hint).to.include('@SECLEVEL=0');
+      createSecureContext({ ciphers: 'PSK-NULL-SHA256:ECDHE-RSA-NULL-SHA:@SECLEVEL=0' });
+    });
+
+    it('AES-CCM-8 above security level 0; OpenSSL 3.0 takes it up to level 2', () => {
+      const later = !/^3\.[01]\./.test(process.versions.openssl);
+      for (const suite of ['PSK-AES128-CCM8', 'ECDHE-ECDSA-AES128-CCM8']) {
+        for (const level of ['', ':@SECLEVEL=1', ':@SECLEVEL=2']) {
+          const make = (): unknown => createSecureContext({ ciphers: suite + level });
+          if (later) expect(thrown(make).code).to.equal('ERR_DTLS_INVALID_CIPHERS');
+          else make();
+        }
+        createSecureContext({ ciphers: `${suite}:@SECLEVEL=0` });
+      }
     });
 
     it('a server with nothing to show', () => {

@@ -104,7 +104,7 @@ function events(path: string, name: string): string[] {
   return [...body.matchAll(/^ {2}(\w+): \[/gm)].map(([, event = '']) => event);
 }
 
-const contextOptions = list('lib/secure-context.ts', 'CONTEXT_OPTIONS');
+const contextOptions = list('lib/resolve/names.ts', 'CONTEXT_OPTIONS');
 const commonOptions = list('lib/resolve/names.ts', 'COMMON_OPTIONS');
 const serverOptions = list('lib/resolve/names.ts', 'SERVER_OPTIONS');
 const connectOptions = list('lib/resolve/names.ts', 'CONNECT_OPTIONS');
@@ -167,7 +167,7 @@ const PARTS: readonly Part[] = [
     title: 'options of listen',
     path: ['Options', 'Of listen'],
     theirs: members('net', 'ListenOptions').filter((name) => name !== 'path'),
-    ours: list('lib/listen.ts', 'LISTEN_OPTIONS'),
+    ours: list('lib/resolve/names.ts', 'LISTEN_OPTIONS'),
   },
   {
     title: 'methods and properties of servers',

@@ -4,8 +4,8 @@ import { lookup } from 'node:dns/promises';
 
 import { ioError } from '../../errors';
 import type { ConnectOptions, ServerOptions } from '../../options';
+import { CONTEXT_OPTIONS } from '../../resolve/names';
 import {
-  CONTEXT_OPTIONS,
   createSecureContext,
   type SecureContext,
   type SecureContextOptions,
