@@ -1,11 +1,10 @@
-import { AsyncResource } from 'node:async_hooks';
 import type { AddressInfo, BlockList } from 'node:net';
 
 import { isBlocked } from './block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from './diagnostics';
 import { readDrops } from './drops';
-import { ioError } from './errors';
+import { ioError, unsent } from './errors';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from './native';
 import { NativeUdpTransport, systemError } from './native-udp';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from './outbox';
@@ -70,8 +69,6 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   #sessionCount = 0;
   #nextToken = 1;
   #congested = false;
-  // Where it was made (AsyncLocalStorage): its events belong there, and its timer, whoever's call has set it.
-  readonly #context = new AsyncResource('DGRAM_DTLS_ENDPOINT');
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Infinity;
   #referenced = true;
@@ -118,7 +115,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
         () => {
           this.#arm();
           this.#sendNow(udp);
-          turns.wake(this.#context);
+          turns.wake();
         },
       );
     }
@@ -296,8 +293,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
       // The records of its last datagrams come first.
       turns.afterwards(() => {
         outbox.unregister(this.#id);
-        const unsent = ioError(Object.assign(new Error('the socket was closed'), { code: 'ECANCELED' }));
-        for (const callback of this.#sendCallbacks.values()) reportSent(callback, unsent);
+        for (const callback of this.#sendCallbacks.values()) reportSent(callback, unsent());
         this.#sendCallbacks.clear();
         done();
       });
@@ -400,7 +396,10 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
           : undefined;
     const callback = token === 0 ? undefined : this.#sendCallbacks.get(token);
     if (callback !== undefined) this.#sendCallbacks.delete(token);
-    if (peer === undefined) return;
+    if (peer === undefined) {
+      if (callback !== undefined) reportSent(callback, unsent());
+      return;
+    }
     try {
       if (!this.#transport.send([datagram], peer, callback)) this.#congested = true;
     } catch (error) {
@@ -510,9 +509,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
       this.#timerAt = Infinity;
       if (this.#closing) return;
       this.core.advance();
-      this.#context.runInAsyncScope(() => {
-        this.flush();
-      });
+      this.flush();
     });
     if (!this.#referenced) read.unref();
   };

@@ -169,6 +169,7 @@ const headline = (code: string): string =>
 const isSystemError = (error: Error): error is NodeJS.ErrnoException => 'syscall' in error;
 
 const IO_HINTS: Readonly<Record<string, string>> = {
+  ECANCELED: 'The socket was closed before this message had left: close when the callback of send() has been called.',
   ECONNREFUSED:
     'The host answered that nothing listens on that UDP port: check the port, and that the server is running.',
   EADDRINUSE: "Another socket has this port: choose another, or 'reusePort' for several servers on one.",
@@ -195,6 +196,10 @@ export function ioError(error: Error, peer?: Peer): DTLSError {
     cause: error,
   });
 }
+
+/** Of a message whose socket was closed before the system had taken it. */
+export const unsent = (): DTLSError =>
+  ioError(Object.assign(new Error('the socket was closed'), { code: 'ECANCELED' }));
 
 /** Runs a call of the addon's that throws what errors.def describes. */
 export function withTypedErrors<T>(call: () => T): T {

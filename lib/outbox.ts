@@ -1,3 +1,5 @@
+import type { AsyncResource } from 'node:async_hooks';
+
 import { Copies } from './copies';
 import { secretCopy } from './memory';
 import { native, type NativeOutbox } from './native';
@@ -238,9 +240,9 @@ class Outbox implements EventSource {
     }
   }
 
-  /** An event for when all records of the present pass have been delivered. */
-  afterPass(step: Step): void {
-    this.#afterPass.push(step);
+  /** An event of `whose`, for when all records of the present pass have been delivered. */
+  afterPass(step: Step, whose: AsyncResource): void {
+    this.#afterPass.push(() => whose.runInAsyncScope(step));
   }
 
   /** The bytes of a record that is being dispatched, to be kept by whoever asks for them. */

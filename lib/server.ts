@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
 import type { AddressInfo, BlockList } from 'node:net';
 
@@ -37,7 +38,9 @@ export class DTLSServer
   #files: FileWatch | undefined;
   #context: SecureContext;
   #endpoint: Endpoint | undefined;
-  #state: 'idle' | 'binding' | 'listening' | 'closing' | 'closed' = 'idle';
+  // From `leaving` on it has no sessions any more; `closed` has been said, or never began.
+  #state: 'idle' | 'binding' | 'listening' | 'closing' | 'leaving' | 'closed' = 'idle';
+  #asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
   #referenced = true;
   #busy = false;
   readonly #sockets = new Set<DTLSSocket>();
@@ -124,6 +127,7 @@ export class DTLSServer
       throw usageError('ERR_SERVER_ALREADY_LISTEN', 'listen() was called before on this server');
     }
     const { place, signal, listener } = readListen(args, this.#options);
+    this.#asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
     const { signal: ownSignal, transport } = this.#options;
     if (transport !== 'dgram' && transport !== 'native') checkPlaceOf(transport, place);
     if (listener !== undefined) this.once('listening', listener);
@@ -146,6 +150,7 @@ export class DTLSServer
 
   /** @internal As `listen`, at once, on a transport that is ready to send. */
   listenOn(transport: DatagramTransport): void {
+    this.#asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
     this.#state = 'binding';
     this.#start(() => transport, transport);
   }
@@ -166,23 +171,14 @@ export class DTLSServer
 
   /** Sends close_notify to every session, then closes the port. `callback` is added to `close`. */
   close(callback?: (error?: Error) => void): this {
-    if (this.#state === 'closing' || this.#state === 'closed' || this.#state === 'idle') {
+    if (this.#state === 'closed' || this.#state === 'idle') {
       if (callback !== undefined) {
-        if (this.#state === 'closing') this.once('close', callback);
-        else {
-          process.nextTick(
-            callback,
-            usageError('ERR_SERVER_NOT_RUNNING', 'the server is not running'),
-          );
-        }
+        process.nextTick(callback, usageError('ERR_SERVER_NOT_RUNNING', 'the server is not running'));
       }
       return this;
     }
-    if (callback !== undefined) {
-      this.once('close', () => {
-        callback();
-      });
-    }
+    if (callback !== undefined) this.once('close', callback);
+    if (this.#state === 'closing' || this.#state === 'leaving') return this;
     this.#state = 'closing';
     const endpoint = this.#endpoint;
     if (endpoint === undefined) return this; // still binding: #start sees the state
@@ -310,21 +306,29 @@ export class DTLSServer
   }
 
   #onListenError(error: DTLSError): void {
-    const closing = this.#state === 'closing';
-    this.#state = closing ? 'closed' : 'idle';
-    if (closing) this.emit('close');
-    else this.emit('error', error);
+    if (this.#state === 'closing') {
+      this.#left();
+      return;
+    }
+    this.#state = 'idle';
+    this.emit('error', error);
   }
+
+  /** Nothing is left of it. */
+  readonly #left = (): void => {
+    this.#state = 'leaving';
+    turns.add(() => {
+      this.#state = 'closed';
+      return this.emit('close');
+    }, this.asyncResource);
+  };
 
   #start(make: () => DatagramTransport, key?: object): void {
     if (this.#state !== 'binding') {
-      this.#state = 'closed';
+      this.#state = 'leaving';
       const unwanted = make();
-      const closed = (): void => {
-        turns.add(() => this.emit('close'));
-      };
-      if (key === undefined) unwanted.close(closed);
-      else closed();
+      if (key === undefined) unwanted.close(this.#left);
+      else this.#left();
       return;
     }
     const endpoint = Endpoint.over(make, key);
@@ -363,11 +367,9 @@ export class DTLSServer
   #leaveWhenEmpty(): void {
     const endpoint = this.#endpoint;
     if (this.#state !== 'closing' || this.#sockets.size > 0 || endpoint === undefined) return;
-    this.#state = 'closed';
+    this.#state = 'leaving';
     this.#finalStats = endpoint.stats();
-    endpoint.leave(() => {
-      turns.add(() => this.emit('close'));
-    });
+    endpoint.leave(this.#left);
   }
 
   // ---- @internal: what the endpoint and the sockets bring ----
@@ -376,9 +378,20 @@ export class DTLSServer
   makeSession(slot: number, generation: number, peer: Peer): SessionHandler {
     const endpoint = this.#endpoint;
     if (endpoint === undefined) throw new Error('a session before the server listens');
-    const socket = new DTLSSocket(this, new CoreSession(endpoint, slot, generation), peer);
+    const session = new CoreSession(endpoint, slot, generation);
+    const socket = new DTLSSocket(this, session, peer, this.sessionResource());
     this.#sockets.add(socket);
     return socket;
+  }
+
+  /** @internal Where its events belong (AsyncLocalStorage) that are of no session: to where `listen` was called. */
+  get asyncResource(): AsyncResource {
+    return this.#asyncResource;
+  }
+
+  /** @internal A session's own, so that what its handlers enter is nobody else's. */
+  protected sessionResource(): AsyncResource {
+    return this.#asyncResource.runInAsyncScope(() => new AsyncResource('DGRAM_DTLS_SOCKET'));
   }
 
   /** @internal */
@@ -431,12 +444,13 @@ export class DTLSServer
 
   /** @internal */
   onPacket(datagram: Buffer, peer: Peer): void {
-    this.emit('packet', datagram, peer);
+    this.asyncResource.runInAsyncScope(() => this.emit('packet', datagram, peer));
   }
 
   /** @internal Counted by the endpoint: one peer that cannot be reached is not the server's error. */
   onTransportError(error: Error): void {
-    if ('code' in error && error.code === 'EBADF') this.emit('error', ioError(error));
+    if (!('code' in error) || error.code !== 'EBADF') return;
+    this.asyncResource.runInAsyncScope(() => this.emit('error', ioError(error)));
   }
 
   /** @internal */

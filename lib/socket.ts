@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
@@ -9,7 +10,7 @@ import { detailedCertificate, linkedCertificate, plainCertificate } from './cert
 import type { SessionRole } from './diagnostics';
 import { dial, type Dialled } from './dial';
 import type { SessionHandler } from './endpoint';
-import { readCloseRecord, type CloseRecord, type DTLSError } from './errors';
+import { readCloseRecord, unsent, type CloseRecord, type DTLSError } from './errors';
 import {
   heartbeatEvent,
   Heartbeats,
@@ -48,6 +49,7 @@ import {
 import type { SocketOwner } from './session/owner';
 import { ClientQuestions, ServerQuestions } from './session/questions';
 import { SessionReport } from './session/report';
+import { SendCallbacks } from './session/send-callbacks';
 import { aborted, asDtlsError, closeError, notExported, notOpen, queueFull } from './session/socket-errors';
 import { readAlert, readHandshake, type DTLSSocketEvents, type ReadyState } from './socket-events';
 import type { SrtpKeys } from './srtp';
@@ -78,6 +80,8 @@ const ITERATION_LIMIT = 1024 * 1024;
  * nobody, and overtake one another on the way, as datagrams do.
  */
 export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements SessionHandler {
+  /** @internal Where its events belong (AsyncLocalStorage), as those of Node's sockets belong to their handles. */
+  readonly asyncResource: AsyncResource;
   readonly #owner: SocketOwner | undefined;
   // Of these two a socket has the one of its role; a client's from the moment it begins.
   readonly #server: ServerQuestions | undefined;
@@ -87,11 +91,13 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   #state: ReadyState = 'opening';
   #destroyed = false;
   #finished = false;
+  #gone = false; // `close` has been emitted
   // What close() and destroy() decided before the session's last record came.
   #failure: DTLSError | undefined;
   #result: HandshakeResult | undefined;
   readonly #report = new SessionReport(this);
   readonly #early = new EarlyMessages();
+  readonly #sendCallbacks = new SendCallbacks<Parameters<SendCallback>>();
   #needDrain = false;
   #batch: Buffer[] = [];
   #copyMessages = false;
@@ -103,8 +109,14 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   #finalStats: TrafficStats | undefined;
 
   /** @internal Use {@link connect}. */
-  constructor(owner: SocketOwner | undefined, session?: CoreSession, peer?: Peer) {
+  constructor(
+    owner: SocketOwner | undefined,
+    session?: CoreSession,
+    peer?: Peer,
+    asyncResource = new AsyncResource('DGRAM_DTLS_SOCKET'),
+  ) {
     super();
+    this.asyncResource = asyncResource;
     this.#owner = owner;
     this.#server = owner === undefined ? undefined : new ServerQuestions(this, owner);
     this.#session = session;
@@ -342,7 +354,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     }
     checkCallback(done);
     checkSize(given, this.messageLimit);
-    return this.#send(given, inItsContext(done));
+    return this.#send(given, this.#sendCallbacks.expect(inItsContext(done)));
   }
 
   /**
@@ -357,7 +369,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     const all = Array.from(messages, (message: Message) => payload('message', message));
     for (const message of all) checkSize(message, this.messageLimit);
     checkCallback(callback);
-    const told = inItsContext(callback);
+    const told = this.#sendCallbacks.expect(inItsContext(callback));
     if (all.length === 0) {
       if (told !== undefined) process.nextTick(told, null);
       return true;
@@ -371,9 +383,14 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   /**
    * Sends close_notify and ends the session; messages already sent leave first. Does not wait for the
    * peer's close_notify.
+   *
+   * @param callback - Added to `close`; called in the next tick when that has been emitted before.
    */
   close(callback?: () => void): this {
-    if (callback !== undefined) this.once('close', callback);
+    if (callback !== undefined) {
+      if (this.#gone) process.nextTick(callback);
+      else this.once('close', callback);
+    }
     if (this.#state === 'closing' || this.#state === 'closed') return this;
     this.#end(undefined);
     return this;
@@ -395,7 +412,9 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       else this.once('timeout', callback);
     }
     if (this.#state === 'closed') return this;
-    this.#idle ??= new IdleTimer(() => this.emit('timeout'), this.#referenced);
+    this.#idle ??= new IdleTimer(() => {
+      this.asyncResource.runInAsyncScope(() => this.emit('timeout'));
+    }, this.#referenced);
     this.#idle.set(ms);
     return this;
   }
@@ -545,6 +564,10 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   /** @internal */
   onRecord(type: number, a: number, b: number, data: Buffer): boolean {
+    return this.asyncResource.runInAsyncScope(this.#onRecord, this, type, a, b, data);
+  }
+
+  #onRecord(type: number, a: number, b: number, data: Buffer): boolean {
     if (type === RecordType.Close) {
       this.#onClose(readCloseRecord(a, b, data.toString()));
       return false;
@@ -589,7 +612,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       case RecordType.Keylog: {
         const line = Buffer.concat([data, Buffer.from('\n')]);
         logKeys(line);
-        turns.add(() => this.#owner?.onKeylog(line, this) ?? false);
+        this.#turn(() => this.#owner?.onKeylog(line, this) ?? false);
         return this.emit('keylog', line);
       }
       default:
@@ -611,7 +634,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   onDrain(): boolean {
     if (!this.#needDrain || this.#state !== 'open') return false;
     this.#needDrain = false;
-    return this.emit('drain');
+    return this.asyncResource.runInAsyncScope(() => this.emit('drain'));
   }
 
   #onSecure(what: number, verifyResult: number, alpnProtocol: Buffer): void {
@@ -633,7 +656,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     }
     // A handler of one may end it before the next.
     const whileOpen = (step: Step): void => {
-      turns.add(() => this.#state === 'open' && step());
+      this.#turn(() => this.#state === 'open' && step());
     };
     whileOpen(() => this.emit('secureConnect'));
     whileOpen(() => this.#owner?.onSecure(this) ?? false);
@@ -642,8 +665,8 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   #onClose(record: CloseRecord): void {
     // What came before it in the same pass.
-    if (this.#batch.length > 0) turns.add(this.#deliverBatch);
-    turns.add(() => {
+    if (this.#batch.length > 0) this.#turn(this.#deliverBatch);
+    this.#turn(() => {
       const session = this.#session;
       this.#finalStats = session?.stats();
       this.#finalMtu = this.mtu;
@@ -659,7 +682,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   #onMessage(message: Buffer): boolean {
     if (this.listenerCount('messages') === 0) return this.emit('message', message, this.peer);
-    if (this.#batch.push(message) === 1) outbox.afterPass(this.#deliverBatch);
+    if (this.#batch.push(message) === 1) outbox.afterPass(this.#deliverBatch, this.asyncResource);
     return false;
   }
 
@@ -754,16 +777,23 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     for (const { callback } of this.#early.take()) {
       if (callback !== undefined) process.nextTick(callback, error ?? notOpen('send'));
     }
-    if (error !== undefined) turns.add(() => this.#tell(error, completedHandshake));
-    turns.add(() => {
-      this.#destroyed = true;
-      this.#owner?.onClose(this);
-      try {
-        return this.emit('close', error !== undefined);
-      } finally {
-        this.#session?.release();
-      }
-    });
+    this.#sendCallbacks.settle(() => {
+      if (error !== undefined) this.#turn(() => this.#tell(error, completedHandshake));
+      this.#turn(() => {
+        this.#destroyed = this.#gone = true;
+        this.#owner?.onClose(this);
+        try {
+          return this.emit('close', error !== undefined);
+        } finally {
+          this.#session?.release();
+        }
+      });
+    }, unsent());
+  }
+
+  /** An event of its own. */
+  #turn(step: Step): void {
+    turns.add(step, this.asyncResource);
   }
 
   /** An error is the server's event, or the socket's. */

@@ -30,8 +30,8 @@ export interface DatagramTransport {
   start(receiver: DatagramReceiver): void;
   /**
    * Sends each of `datagrams` to `peer`, or drops it, as UDP does. Their memory is the transport's.
-   * `done` is called once, later, with the first error or null. Returns false when the caller should
-   * wait for `receiver.drain()`.
+   * `done` is called once, later, with the first error or null: the sender's `close` waits for it, for a second at
+   * most. Returns false when the caller should wait for `receiver.drain()`.
    */
   send(
     datagrams: readonly Uint8Array[],

@@ -1,4 +1,4 @@
-import { AsyncResource } from 'node:async_hooks';
+import type { AsyncResource } from 'node:async_hooks';
 
 import { Ticks } from './ticks';
 
@@ -10,7 +10,7 @@ export interface EventSource {
   prepare(): void;
   /** Finds the next event. False: there is none. */
   ready(): boolean;
-  /** Delivers it. False when nobody's code has run. */
+  /** Delivers it, in the context of whom it is for. False when nobody's code has run. */
   deliver(): boolean;
 }
 
@@ -24,6 +24,9 @@ export type Step = () => boolean;
  * Ticks may run only where nobody's code is on the stack. That is so in a callback from our own native code
  * ({@link wake}); from anywhere else events come in a tick of their own ({@link soon}), and never before the caller
  * has returned.
+ *
+ * The contexts (AsyncLocalStorage) of all these callers mean nothing to an event: each has that of the socket or server
+ * that it is of, as an event of Node's has that of its handle.
  */
 export class Turns {
   readonly #source: EventSource;
@@ -38,18 +41,14 @@ export class Turns {
   #immediates = 0;
   /** Somebody's code has run: a turn is due before the next event. */
   #ran = false;
-  // The context (AsyncLocalStorage) in which a delivery has begun is that of all its events, whatever a handler or a
-  // tick has entered since.
-  #context: AsyncResource | undefined;
 
   constructor(source: EventSource, ticks = new Ticks()) {
     this.#source = source;
     this.#ticks = ticks;
   }
 
-  /** Delivers all there is, now, in that context: Node-API has none to give. For callbacks from native code only. */
-  wake(context: AsyncResource): void {
-    this.#context ??= context;
+  /** Delivers all there is, now. For callbacks from native code only. */
+  wake(): void {
     this.#deliver(true);
   }
 
@@ -60,9 +59,12 @@ export class Turns {
     this.#deliver(false);
   }
 
-  /** An event that is not of the source's: the next one, after those that were added before. */
-  add(step: Step): void {
-    this.#steps.push(step);
+  /**
+   * An event that is not of the source's: the next one, after those that were added before. `whose`: of whom it is;
+   * what is of nobody, as a callback with a context of its own, goes without.
+   */
+  add(step: Step, whose?: AsyncResource): void {
+    this.#steps.push(whose === undefined ? step : () => whose.runInAsyncScope(step));
     this.#hop();
   }
 
@@ -86,21 +88,20 @@ export class Turns {
       while (this.#ready(here)) {
         if (!here) return;
         this.#underWay = true;
-        this.#context ??= new AsyncResource('DGRAM_DTLS_EVENTS');
         if (this.#ran) {
           if (!this.#ticks.run()) return;
           this.#ran = false;
         }
         // What throws has run, too.
         this.#ran = true;
-        this.#ran = this.#context.runInAsyncScope(this.#next);
+        const step = this.#steps.shift();
+        this.#ran = step === undefined ? this.#source.deliver() : step();
       }
       over = true;
     } finally {
       this.#running = false;
       if (over) {
         this.#underWay = this.#ran = false;
-        this.#context = undefined;
       } else {
         // A handler or a tick threw: that is its error to report, and the rest goes on in a tick of its own.
         this.#hop();
@@ -116,11 +117,6 @@ export class Turns {
       call();
     }
   }
-
-  readonly #next = (): boolean => {
-    const step = this.#steps.shift();
-    return step === undefined ? this.#source.deliver() : step();
-  };
 
   /** Goes on in a tick; where Node lets nobody run ticks, in immediates: it runs them between two of these. */
   #hop(): void {

@@ -122,7 +122,7 @@ export class Association {
       this.#checkIdentity = verified?.check;
       this.#anyName = verified?.any ?? false;
       this.#flush(session);
-      turns.add(() => this.#owner.onSecure(session));
+      turns.add(() => this.#owner.onSecure(session), session.asyncResource);
     });
     let identity: string | Buffer | null = null;
     session.on('message', (message) => {

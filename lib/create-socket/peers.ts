@@ -1,13 +1,14 @@
 /** The peers of one socket: who has a session, who may have one, and how it begins. */
+import type { AsyncResource } from 'node:async_hooks';
 import type { AddressInfo } from 'node:net';
 
-import { connect } from '../connect';
 import { Endpoint } from '../endpoint';
 import { DTLSError } from '../errors';
 import { plain } from '../node-errors';
 import type { ServerOptions } from '../options';
+import { resolveConnectOptions } from '../resolve/connect';
 import { DTLSServer } from '../server';
-import type { DTLSSocket } from '../socket';
+import { DTLSSocket } from '../socket';
 import type { DatagramTransport, Peer } from '../transport';
 import { isOwn, keyOf, spelling } from './addresses';
 import type { SendCallback } from './arguments';
@@ -20,6 +21,8 @@ const MOST_KNOWN = 10000;
 
 /** What the peers ask of their socket. */
 export interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'onPeerError' | 'hold'> {
+  /** Where the events of all sessions belong: they are events of one socket. */
+  readonly asyncResource: AsyncResource;
   /** What carries the datagrams; another one after the bind than before. */
   transport(): DatagramTransport;
   /** Holds the process. */
@@ -47,6 +50,14 @@ class PeersServer extends DTLSServer {
   constructor(options: ServerOptions, host: PeersHost) {
     super(options);
     this.#host = host;
+  }
+
+  override get asyncResource(): AsyncResource {
+    return this.#host.asyncResource;
+  }
+
+  protected override sessionResource(): AsyncResource {
+    return this.asyncResource;
   }
 
   override get wantsPackets(): boolean {
@@ -251,13 +262,15 @@ export class Peers {
     const { address, port } = association.peer;
     const options = this.#options.dialling(answer);
     const servername = options.servername ?? hostname;
-    const session = connect({
+    const resolved = resolveConnectOptions({
       ...options,
       ...(servername === undefined ? {} : { servername }),
       host: address,
       port,
       transport: this.#host.transport(),
     });
+    const session = new DTLSSocket(undefined, undefined, undefined, this.#host.asyncResource);
+    session.begin(resolved);
     if (!this.#host.referenced()) session.unref();
     session.once('secureConnect', settled);
     session.once('error', settled);

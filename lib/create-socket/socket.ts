@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import * as dgram from 'node:dgram';
 
 import { late } from '../late';
@@ -6,6 +7,8 @@ import { DTLSError, ioError } from '../errors';
 import { copyOf } from '../memory';
 import { invalidArgType, invalidArgValue, plain } from '../node-errors';
 import { turns } from '../outbox';
+import { inItsContext } from '../session/messages';
+import { SendCallbacks } from '../session/send-callbacks';
 import type { DTLSSocket } from '../socket';
 import { noEndpointStats, type EndpointStats } from '../stats';
 import { errnoOf, systemError, type NativeUdpTransport } from '../native-udp';
@@ -48,6 +51,8 @@ const BaseSocket = dgram.Socket as unknown as new (
 export class SecureDgramSocket extends BaseSocket {
   /** dgram sets it, and its types do not say so. */
   declare readonly type: dgram.SocketType;
+  // As dgram's handle, which is made in the same call.
+  readonly #asyncResource = new AsyncResource('DGRAM_DTLS_SOCKET');
   readonly #peers: Peers;
   readonly #gate: Gate;
   readonly #clearMulticast: boolean;
@@ -62,6 +67,9 @@ export class SecureDgramSocket extends BaseSocket {
   #mayBroadcast = false;
   #referenced = true;
   readonly #hold = new Hold();
+  readonly #sendCallbacks = new SendCallbacks<Parameters<SendCallback>>();
+  /** Of messages to names that have yet to be looked up. */
+  readonly #lookingUp = new Set<SendCallback>();
   #closed = false;
   #finalStats: EndpointStats | undefined;
 
@@ -102,6 +110,7 @@ export class SecureDgramSocket extends BaseSocket {
       address: () => super.address(),
     });
     this.#peers = new Peers(resolved, this.#wire, {
+      asyncResource: this.#asyncResource,
       transport: () => this.#transport,
       referenced: () => this.#referenced,
       connected: () => this.#connectedTo !== undefined,
@@ -112,8 +121,8 @@ export class SecureDgramSocket extends BaseSocket {
       onMessage: this.#onMessage.bind(this),
       onSecure: this.#onSecure.bind(this),
       onPeerError: this.#onPeerError.bind(this),
-      onKeylog: (line, session) => super.emit('keylog', line, session),
-      onServerError: (error) => super.emit('error', error),
+      onKeylog: (line, session) => this.#emit('keylog', line, session),
+      onServerError: (error) => this.#emit('error', error),
       wantsPackets: this.#wantsPackets.bind(this),
       onPacket: this.#onPacket.bind(this),
     });
@@ -210,19 +219,20 @@ export class SecureDgramSocket extends BaseSocket {
   ): void;
   override send(...args: unknown[]): void {
     const connectedTo = this.#peerIfConnected();
-    const { parts, port, address, callback } = parseSend(args, connectedTo !== undefined);
+    const { parts, port, address, callback: given } = parseSend(args, connectedTo !== undefined);
     this.#check();
     const [only] = parts;
     const message = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
     if (connectedTo !== undefined) {
-      this.#sendTo(message, connectedTo, undefined, callback);
+      this.#sendTo(message, connectedTo, undefined, this.#sendCallbacks.expect(given));
       return;
     }
     if (port === undefined) return; // parseSend has thrown
     if (this.#bindState === 'unbound') this.#bindOrNotice();
+    const callback = this.#sendCallbacks.expect(given);
     const host = address ?? (this.type === 'udp6' ? '::1' : '127.0.0.1');
-    const given = this.#lookup;
-    if (given === undefined && isLiteral(host)) {
+    const ownLookup = this.#lookup;
+    if (ownLookup === undefined && isLiteral(host)) {
       const to = destination(host);
       this.#sendTo(message, { address: to, port, family: familyOf(to) }, undefined, callback);
       return;
@@ -230,26 +240,34 @@ export class SecureDgramSocket extends BaseSocket {
     const copy = copyOf(message);
     const family = this.type === 'udp6' ? 6 : 4;
     // dgram asks about addresses, too, and gives the family itself in place of options.
-    const lookup = (given ?? late.dns.lookup) as unknown as LookupAsDgram;
+    const lookup = (ownLookup ?? late.dns.lookup) as unknown as LookupAsDgram;
     const hostname = isLiteral(host) ? undefined : host;
-    lookup(host, family, (error, found) => {
+    const told = inItsContext(callback);
+    if (told !== undefined) this.#lookingUp.add(told);
+    const answer: Parameters<LookupAsDgram>[2] = (error, found) => {
+      if (told !== undefined) this.#lookingUp.delete(told);
+      if (this.#closed) return; // and has told
       if (error !== null) {
         const failure = Object.assign(error, { address: host, port });
-        if (callback !== undefined) process.nextTick(callback, failure, 0);
-        else process.nextTick(() => super.emit('error', failure));
+        if (told !== undefined) process.nextTick(told, failure, 0);
+        else process.nextTick(() => this.#emit('error', failure));
         return;
       }
       if (!isLiteral(found)) {
-        if (callback !== undefined) process.nextTick(callback, systemError(errnoOf('EINVAL'), 'send', host, port), 0);
-        return;
-      }
-      if (this.#closed) {
-        if (callback !== undefined) callback(notRunning(), 0);
+        if (told !== undefined) process.nextTick(told, systemError(errnoOf('EINVAL'), 'send', host, port), 0);
         return;
       }
       const to = destination(found);
-      this.#sendTo(copy, { address: to, port, family: familyOf(to) }, hostname, callback);
-    });
+      this.#sendTo(copy, { address: to, port, family: familyOf(to) }, hostname, told);
+    };
+    try {
+      lookup(host, family, answer);
+    } catch (thrown) {
+      // Whoever sends hears of it at once.
+      if (told !== undefined) this.#lookingUp.delete(told);
+      if (callback !== undefined) this.#sendCallbacks.forget(callback);
+      throw thrown;
+    }
   }
 
   override connect(port: number, address?: string, callback?: () => void): void;
@@ -265,7 +283,10 @@ export class SecureDgramSocket extends BaseSocket {
     this.#connecting = false;
   }
 
-  /** Tells every peer that its session ends (close_notify), then closes the socket. Does not wait. */
+  /**
+   * Tells every peer that its session ends (close_notify), then closes the socket. Does not wait, but for callbacks of
+   * `send`, which come before `close`.
+   */
   override close(callback?: () => void): this {
     // An aborted signal closes in the middle of dgram's constructor.
     if (!(#peers in this) || this.#closed) return super.close(callback);
@@ -276,6 +297,7 @@ export class SecureDgramSocket extends BaseSocket {
     const waiting = this.#whenBound;
     this.#whenBound = [];
     for (const done of waiting) done(error);
+    for (const told of this.#lookingUp) process.nextTick(told, error, 0);
     const endpoint = Endpoint.on(this.#transport);
     this.#peers.close(error);
     this.#finalStats = endpoint?.stats();
@@ -333,10 +355,21 @@ export class SecureDgramSocket extends BaseSocket {
       this.#connecting = false;
     } else if (event === 'close') {
       this.#udp?.shut();
+      const context = new AsyncResource('DGRAM_DTLS_CLOSE'); // that of the call of close(), as dgram's
+      const closed = (): boolean => context.runInAsyncScope(() => super.emit('close'));
+      this.#sendCallbacks.settle(() => {
+        turns.add(closed);
+      }, notRunning(), 0);
+      return true;
     } else if (event === 'error') {
       this.#onSocketError(args[0] as Error);
     }
     return super.emit(event, ...args);
+  }
+
+  /** An event that is not dgram's own. */
+  #emit(event: string, ...args: unknown[]): boolean {
+    return this.#asyncResource.runInAsyncScope(() => super.emit(event, ...args));
   }
 
   // ---- sending ----
@@ -367,18 +400,19 @@ export class SecureDgramSocket extends BaseSocket {
         hint: "Send to each peer, or set 'clearMulticast' to send to groups without any protection.",
         peer,
       });
-      if (callback === undefined) this.#later(() => super.emit('error', error));
+      if (callback === undefined) this.#later(() => this.#emit('error', error));
       else {
         process.nextTick(callback, error, 0);
-        this.#later(() => super.emit('peerError', error, peer));
+        this.#later(() => this.#emit('peerError', error, peer));
       }
       return;
     }
     const copy = copyOf(message);
+    const told = inItsContext(callback);
     this.#afterBind((error) => {
       if (error === null) {
-        this.#sendRaw(copy, peer, (failure) => callback?.(failure, failure === null ? copy.length : 0));
-      } else if (callback !== undefined) process.nextTick(callback, error, 0);
+        this.#sendRaw(copy, peer, (failure) => told?.(failure, failure === null ? copy.length : 0));
+      } else if (told !== undefined) process.nextTick(told, error, 0);
     });
   }
 
@@ -427,7 +461,7 @@ export class SecureDgramSocket extends BaseSocket {
         onPacket: this.#onPacket.bind(this),
         // Of a peer that there is no session with. Only a connected socket hears of such, as dgram's does.
         onTransportError: (error) => {
-          if (this.#connectedTo !== undefined) super.emit('error', error);
+          if (this.#connectedTo !== undefined) this.#emit('error', error);
         },
         onTransportClosed: () => undefined,
       });
@@ -440,7 +474,7 @@ export class SecureDgramSocket extends BaseSocket {
   }
 
   #onPacket(datagram: Buffer, { address, port, family }: Peer): void {
-    if (!this.#closed) super.emit('packet', datagram, { address, port, family, size: datagram.length });
+    if (!this.#closed) this.#emit('packet', datagram, { address, port, family, size: datagram.length });
   }
 
   #onMessage(message: Buffer, session: DTLSSocket, identity: PeerInfo['pskIdentity']): void {
@@ -453,11 +487,11 @@ export class SecureDgramSocket extends BaseSocket {
 
   #onPeerError(error: Error, peer: Peer): void {
     if (this.#closed) return;
-    super.emit('peerError', error, peer);
+    this.#emit('peerError', error, peer);
     // dgram's own socket emits it before the session hears.
     const refused = error instanceof DTLSError && error.category === 'io';
     if (this.#udp !== undefined && this.#connectedTo !== undefined && refused) {
-      turns.add(() => !this.#closed && super.emit('error', error));
+      turns.add(() => !this.#closed && super.emit('error', error), this.#asyncResource);
     }
   }
 
@@ -468,7 +502,7 @@ export class SecureDgramSocket extends BaseSocket {
     const first = datagram[0] ?? 0;
     // RFC 7983: what else shares the port. Never a `message`: whoever listens to those counts on DTLS.
     if ((first < 20 || first > 63) && this.#wantsPackets()) {
-      super.emit('packet', datagram, info);
+      this.#emit('packet', datagram, info);
     } else {
       this.#wire.receiver?.receive(datagram, info);
     }

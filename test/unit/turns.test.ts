@@ -2,7 +2,6 @@
  * Protects: the order in which events, ticks, promise jobs and what is held back until the end come, by whatever way a
  * delivery goes on, and that the function which runs ticks is believed in only after it has been seen to.
  */
-import { AsyncResource } from 'node:async_hooks';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { expect } from 'chai';
 import { Ticks } from '../../lib/ticks';
@@ -48,8 +47,6 @@ const all = (...names: string[]): string[] =>
 
 const real = (process as unknown as { _tickCallback: () => void })._tickCallback;
 
-const context = new AsyncResource('TEST');
-
 const kinds: readonly [name: string, make: () => Ticks][] = [
   ['with the function of Node', () => new Ticks()],
   ['with none', () => new Ticks(null)],
@@ -65,7 +62,7 @@ describe('turns', () => {
         events.put('a', 'b', 'c');
         await immediate(); // a callback with nobody's code on the stack
         process.nextTick(() => {
-          turns.wake(context);
+          turns.wake();
         });
         await immediate();
         await immediate();
@@ -137,7 +134,7 @@ describe('turns', () => {
     );
     for (let silent = 0; silent < 10; ++silent) events.act(() => false);
     process.nextTick(() => {
-      turns.wake(context);
+      turns.wake();
     });
     await immediate();
     expect({ calls, left: events.waiting }).to.deep.equal({ calls: 0, left: 0 });
@@ -155,7 +152,7 @@ describe('turns', () => {
     );
     events.put('a');
     process.nextTick(() => {
-      turns.wake(context);
+      turns.wake();
     });
     await immediate();
     expect(calls).to.equal(0);
