@@ -7,6 +7,7 @@ import { DTLSError } from './dtls-error';
 import { page } from './manual';
 import { addonInExecutable } from './single-executable';
 
+const NAME = 'dgram_dtls.node';
 const platform = `${process.platform}-${process.arch}`;
 
 /**
@@ -40,12 +41,12 @@ function hintFor(message: string, code: unknown): string {
   const { electron } = process.versions;
   if (electron !== undefined || /undefined symbol|procedure could not be found/.test(message)) {
     const where = electron === undefined ? 'this Node' : 'Electron';
-    return `The prebuilt binary uses the OpenSSL inside Node, which ${where} does not offer: compile with OPENSSL_ROOT set. ${more}`;
+    return `The prebuilt binary uses the OpenSSL inside Node, which ${where} does not offer: compile with 'OPENSSL_ROOT=<prefix> npx dgram-dtls build'. ${more}`;
   }
   if (message.includes('Could not locate')) {
-    return `No prebuilt binary is for this platform and nothing was compiled (install scripts may have been skipped): run 'npm rebuild dgram-dtls'. In a bundle, keep 'dgram-dtls' external. ${more}`;
+    return `No prebuilt binary is for this platform and nothing was compiled: 'npx dgram-dtls build' compiles. In a bundle, keep 'dgram-dtls' external. ${more}`;
   }
-  return `The binary does not fit this system: compile one with 'npm rebuild dgram-dtls --build-from-source'. ${more}`;
+  return `The binary does not fit this system: 'npx dgram-dtls build' compiles one. ${more}`;
 }
 
 const failure = (message: string, hint: string, cause?: unknown): DTLSError =>
@@ -80,14 +81,17 @@ export function loadAddon(root = path.join(__dirname, '..')): unknown {
     if (elsewhere !== undefined) return open(path.resolve(elsewhere));
     const within = addonInExecutable(open);
     if (within !== undefined) return within;
+    const places = [
+      ['build', 'Release', NAME],
+      ['build', 'Debug', NAME],
+      ['prebuilds', platform, prebuilt()],
+    ];
+    // Each place that is looked for in vain takes `require` longer than loading the binary does.
+    const there = places.find((place) => fs.existsSync(path.join(root, ...place)));
     return bindings({
-      bindings: 'dgram_dtls.node',
+      bindings: NAME,
       module_root: root,
-      try: [
-        ['module_root', 'build', 'Release', 'bindings'],
-        ['module_root', 'build', 'Debug', 'bindings'],
-        ['module_root', 'prebuilds', platform, prebuilt()],
-      ],
+      try: (there === undefined ? places : [there]).map((place) => ['module_root', ...place]),
     });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

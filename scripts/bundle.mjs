@@ -11,8 +11,8 @@ import { fail, files, root, run } from './tools.mjs';
 const lib = join(root, 'lib');
 const dist = join(root, 'dist');
 
-/** What users, package.json and the install script name; each is a file of dist/ by its own name. */
-const entries = ['index', 'addon', 'node-dtls/index', 'metrics/index', 'lab/index', 'cli/main'];
+/** What users and package.json name; each is a file of dist/ by its own name. */
+const entries = ['index', 'node-dtls/index', 'metrics/index', 'lab/index', 'cli/main'];
 
 rmSync(dist, { recursive: true, force: true });
 run('tsc', ['--emitDeclarationOnly']);
@@ -41,7 +41,6 @@ function reach(id, moduleOf, seen = new Set()) {
   return seen;
 }
 
-let loader;
 let core;
 const bundle = await rollup({
   input: Object.fromEntries(entries.map((name) => [name, join(lib, `${name}.ts`)])),
@@ -62,12 +61,9 @@ await bundle.write({
   sourcemap: true,
   externalLiveBindings: false,
   hoistTransitiveImports: false,
-  // The loader is apart because the install script needs it where there is no binary yet; all of
-  // the rest that 'dgram-dtls' loads is one file, and the other entries share it.
+  // All that 'dgram-dtls' loads is one file, and the other entries share it.
   manualChunks(id, { getModuleInfo }) {
-    loader ??= reach(join(lib, 'addon.ts'), getModuleInfo);
     core ??= reach(join(lib, 'index.ts'), getModuleInfo);
-    if (loader.has(id)) return 'loader';
     return core.has(id) && id !== join(lib, 'index.ts') ? 'core' : undefined;
   },
 });

@@ -14,7 +14,7 @@ const steps = [
   },
   {
     output: 'build/Release/dgram_dtls.node',
-    inputs: ['src-native', 'binding.gyp'],
+    inputs: ['src-native'],
     command: ['run', 'build:native'],
   },
   {

@@ -1,6 +1,6 @@
 // Packs the package with the binaries in prebuilds/, and meets it as its users will:
 // npm run smoke [-- --node 20,26]
-// Installed with npm, pnpm and yarn where no compiler, no make and no python is; then programs in
+// Installed with npm, pnpm, yarn and bun where no compiler, no make and no python is, and nothing runs at install; then programs in
 // CommonJS, as ES modules and in TypeScript, on each Node; then types by several TypeScripts,
 // bundlers, and single executables. The tools are packages that are installed into .cache/smoke, and dependencies of nothing.
 
@@ -19,8 +19,12 @@ const { values } = parseArgs({ options: { node: { type: 'string', default: SUPPO
 const versions = values.node.split(',');
 
 const TYPESCRIPTS = ['5.2', '5.4', '5.9', '6', '7'];
+/** bun's program, without the script of the package `bun` that fetches it. */
+const BUN = `@oven/bun-linux-${process.arch === 'arm64' ? 'aarch64' : process.arch}`;
 const TOOLS = {
+  npm: '^11',
   pnpm: '^10',
+  [BUN]: '^1',
   yarn: '^1.22',
   '@yarnpkg/cli-dist': '^4',
   esbuild: '^0.28',
@@ -31,7 +35,7 @@ const TOOLS = {
 };
 
 // A binary that is older than its sources would not fit the JavaScript around it.
-const sources = Math.max(changed('src-native'), changed('binding.gyp'));
+const sources = changed('src-native');
 if (process.platform !== 'linux') fail('smoke: a PATH without compilers is made for Linux only');
 const prebuilt = `prebuilds/linux-${process.arch}`;
 /** @type {{ header: { glibcVersionRuntime?: string } }} */
@@ -57,8 +61,8 @@ function check(title, act) {
   }
 }
 
-/** What a command prints, or an Error. */
-function printed(command, args, options) {
+/** What a command prints, on standard error, too; or an Error. */
+function allPrinted(command, args, options) {
   const { error, status, stdout, stderr } = spawnSync(command, args, {
     encoding: 'utf8',
     timeout: 300_000,
@@ -67,8 +71,10 @@ function printed(command, args, options) {
   });
   if (error || status !== 0)
     throw new Error(`${command} ${args.join(' ')}\n${error?.message ?? ''}${stdout}${stderr}`);
-  return stdout;
+  return { stdout, stderr };
 }
+
+const printed = (command, args, options) => allPrinted(command, args, options).stdout;
 
 function expectHello(text) {
   if (!/^hello by DTLSv1\.2 on OpenSSL \d+\.\d+\.\d+\S*$/m.test(text)) throw new Error(text);
@@ -123,15 +129,16 @@ const tool = (...path) => join(tools, 'node_modules', ...path);
 
 console.log('\n--- the package');
 run('npm', ['run', '--silent', 'build:ts']);
-const [{ filename }] = JSON.parse(
-  output('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]),
+// A list, or an object by name, as npm's version has it.
+const [{ filename }] = Object.values(
+  JSON.parse(output('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder])),
 );
 const tarball = join(folder, filename);
 check(`is smaller than ${MOST_PACKED} bytes: ${statSync(tarball).size}`, () => {
   if (statSync(tarball).size > MOST_PACKED) throw new Error(`${statSync(tarball).size} bytes`);
 });
 
-const npm = process.env.npm_execpath ?? fail('smoke: npm run smoke');
+const npm = tool('npm/bin/npm-cli.js');
 const MANAGERS = {
   npm: {
     add: [npm, 'install', '--no-audit', '--no-fund', '--omit=dev', tarball],
@@ -151,7 +158,10 @@ const MANAGERS = {
     add: [tool('@yarnpkg/cli-dist/bin/yarn.js'), 'add', `dgram-dtls@file:${tarball}`],
     run: [tool('@yarnpkg/cli-dist/bin/yarn.js'), 'node'],
   },
+  bun: { program: tool(BUN, 'bin/bun'), add: ['add', tarball], run: [] },
 };
+/** What package managers say of a package that has something to run when it is installed. */
+const SCRIPTS = /install[- ]scripts?|build scripts?|\bpostinstall|must be built|lists build|untrusted|allow-?scripts/i;
 
 for (const [name, manager] of Object.entries(MANAGERS)) {
   // npm comes with each Node; the others are tried on the oldest and the newest.
@@ -165,7 +175,10 @@ for (const [name, manager] of Object.entries(MANAGERS)) {
       for (const program of ['g++', 'gcc', 'c++', 'cc', 'clang', 'make', 'python3', 'python'])
         if (spawnSync(program, ['--version'], { env }).error === undefined) throw new Error(program);
     });
-    check('installs', () => printed(node, manager.add, { cwd, env }));
+    check('installs, and has nothing to run', () => {
+      const { stdout, stderr } = allPrinted(manager.program ?? node, manager.add, { cwd, env });
+      if (SCRIPTS.test(stdout + stderr)) throw new Error(stdout + stderr);
+    });
     if (name === 'npm') {
       check(`brings at most ${MOST_PACKAGES} packages`, () => {
         const { packages } = JSON.parse(readFileSync(join(cwd, 'package-lock.json'), 'utf8'));
@@ -188,6 +201,25 @@ for (const [name, manager] of Object.entries(MANAGERS)) {
     for (const program of ['program.cjs', 'program.mjs'])
       check(`runs ${program}`, () => expectHello(printed(node, [...manager.run, program], { cwd, env })));
   }
+}
+
+console.log('\n--- no binary that fits, and no compiler');
+{
+  const cwd = project('no-binary');
+  const { node, env } = bare(versions[0]);
+  const path = join(cwd, 'node_modules/dgram-dtls');
+  const command = [npm, 'exec', '--no', 'dgram-dtls', 'build'];
+  check('installs', () => printed(node, MANAGERS.npm.add, { cwd, env }));
+  rmSync(join(path, 'prebuilds'), { recursive: true });
+  check('names the command that compiles', () => {
+    const { stderr } = spawnSync(node, ['program.cjs'], { cwd, env, encoding: 'utf8' });
+    if (!/ERR_DTLS_ADDON/.test(stderr) || !/npx dgram-dtls build/.test(stderr)) throw new Error(stderr);
+  });
+  // Where there is a compiler, scripts/check-package.mjs has it compile.
+  check('which says what is missing', () => {
+    const { stderr, status } = spawnSync(node, command, { cwd, env, encoding: 'utf8' });
+    if (status !== 1 || !/MISSING: a C\+\+17 compiler/.test(stderr)) throw new Error(stderr);
+  });
 }
 
 console.log('\n--- TypeScript');

@@ -23,7 +23,7 @@ const { values, positionals } = parseArgs({
 });
 
 const addon = join(root, 'prebuilds/linux-arm64/dgram-dtls.glibc.node');
-if (changed(addon) < Math.max(changed('src-native'), changed('binding.gyp')))
+if (changed(addon) < changed('src-native'))
   run('node', ['scripts/prebuild.mjs', '--arch', 'arm64']);
 
 const LIBRARIES = '/usr/aarch64-linux-gnu';

@@ -1,9 +1,13 @@
 #!/usr/bin/env node
-/** `npx dgram-dtls <command>`. Each command's code is loaded when it is used, and by nobody else. */
+/**
+ * `npx dgram-dtls <command>`. Each command's code is loaded when it is used, and by nobody else; nor is the addon, which
+ * `build` has to do without.
+ */
 import { Command, CommanderError } from 'commander';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { addBuildCommand } from './build-command';
 import { addCertCommand } from './cert-command';
 import { addConnectCommand } from './connect-command';
 import { addDecodeCommand } from './decode-command';
@@ -12,8 +16,7 @@ import { addLabCommand } from './lab-command';
 import { addListenCommand } from './listen-command';
 import { addMtuCommand, addPingCommand } from './ping-command';
 import { addProxyCommand } from './proxy-command';
-import { DTLSError } from '../errors';
-import { Output } from './output';
+import { describeError, Output } from './output';
 import { addScanCommand } from './scan-command';
 
 const version = (
@@ -41,6 +44,7 @@ export function makeProgram(): Command {
   addCertCommand(program);
   addDecodeCommand(program);
   addProxyCommand(program);
+  addBuildCommand(program);
   for (const command of program.commands) {
     command.option('--json', 'print JSON').showHelpAfterError('(--help says more)');
     command.exitOverride();
@@ -66,9 +70,7 @@ async function main(): Promise<void> {
       return;
     }
     new Output(process.argv.includes('--json')).failure(error);
-    const usage =
-      error instanceof CommandLineError ||
-      (error instanceof DTLSError && error.category === 'usage');
+    const usage = error instanceof CommandLineError || describeError(error).category === 'usage';
     process.exitCode = usage ? ExitCode.Usage : ExitCode.Failed;
   }
 }

@@ -6,8 +6,6 @@ import pc = require('picocolors');
 import ProgressBar = require('progress');
 import table = require('text-table');
 
-import { DTLSError } from '../errors';
-
 /** A command that takes longer than this shows a progress bar. */
 const PATIENCE_MS = 2000;
 
@@ -136,15 +134,12 @@ export interface ErrorDescription {
   readonly hint?: string;
 }
 
+/** By what an error has, not by its class: a DTLSError comes with the addon, which is not there for every command. */
 export function describeError(error: unknown): ErrorDescription {
-  if (error instanceof DTLSError) {
-    const { code, category, message, hint } = error;
-    return { code, category, message, ...(hint === undefined ? {} : { hint }) };
-  }
   if (!(error instanceof Error)) return { message: String(error) };
-  const named = (name: 'code' | 'hint'): object => {
-    const value = (error as Error & { code?: unknown; hint?: unknown })[name];
+  const named = (name: 'code' | 'category' | 'hint'): object => {
+    const value = (error as Error & Partial<Record<typeof name, unknown>>)[name];
     return typeof value === 'string' ? { [name]: value } : {};
   };
-  return { message: error.message, ...named('code'), ...named('hint') };
+  return { ...named('code'), ...named('category'), message: error.message, ...named('hint') };
 }

@@ -2,7 +2,7 @@
 // the binary; where no binary can be loaded, or compiled, the error says what to do.
 import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -68,7 +68,7 @@ describe('loading', () => {
       const error = failure(empty);
       expect(error.code).to.equal('ERR_DTLS_ADDON');
       expect(error.message).to.contain(`${process.platform}-${process.arch}`);
-      expect(error.hint).to.match(/npm rebuild dgram-dtls.*external.*https:.*docs\/installing\.md/);
+      expect(error.hint).to.match(/npx dgram-dtls build.*external.*https:.*docs\/installing\.md/);
     });
 
     it('the error says when there is one that does not fit', () => {
@@ -77,7 +77,7 @@ describe('loading', () => {
       writeFileSync(join(folder, 'build/Release/dgram_dtls.node'), 'no binary');
       const error = failure(folder);
       expect(error.code).to.equal('ERR_DTLS_ADDON');
-      expect(error.hint).to.match(/does not fit this system.*--build-from-source/);
+      expect(error.hint).to.match(/does not fit this system.*npx dgram-dtls build/);
       expect(error.cause).to.be.instanceOf(Error);
     });
   });
@@ -124,40 +124,56 @@ describe('loading', () => {
     expect(() => readFileSync(join(root, 'docs/installing.md'))).to.not.throw();
   });
 
-  describe('the install script', () => {
-    const install = (folder: string, env: NodeJS.ProcessEnv) =>
-      spawnSync(process.execPath, [join(folder, 'scripts/install.cjs')], {
-        cwd: folder,
+  // npm, pnpm, yarn and bun run such scripts, or ask about them, and compile by themselves what has a project of gyp.
+  it('there is nothing to run at install', () => {
+    const { scripts, gypfile, files } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      scripts: Record<string, string>;
+      gypfile: boolean;
+      files: string[];
+    };
+    expect(Object.keys(scripts).filter((name) => /^(pre|post)?install$/.test(name))).to.deep.equal([]);
+    // npm looks in the repository when it publishes, and the others in what was packed.
+    expect(gypfile).to.be.false;
+    expect(files.filter((path) => /\.gyp$|\*/.test(path))).to.deep.equal([]);
+  });
+
+  describe('the command build', () => {
+    const build = (folder: string, env: NodeJS.ProcessEnv, ...args: string[]) =>
+      spawnSync(process.execPath, [join(folder, 'dist/cli/main.js'), 'build', ...args], {
+        cwd: empty,
         encoding: 'utf8',
         env: { ...process.env, OPENSSL_ROOT: '', ...env },
       });
 
-    it('does nothing where a binary loads', () => {
-      const { status, stdout, stderr } = install(root, {});
-      expect(stdout + stderr).to.equal('');
+    it('compiles nothing where a binary loads', () => {
+      const { status, stdout, stderr } = build(root, {}, '--json');
+      expect(stdout + stderr).to.equal('{"compiled":false}\n');
       expect(status).to.equal(0);
     });
 
     it('says what compiling needs, and what of it is missing', function () {
       if (process.platform === 'win32') skip(this, 'Windows has no such symbolic links');
       const folder = join(empty, 'source-only');
-      for (const part of ['scripts/install.cjs', 'package.json', 'dist'])
+      for (const part of ['package.json', 'dist', 'docs'])
         cpSync(join(root, part), join(folder, part), { recursive: true });
       symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'));
       const bin = join(empty, 'bin');
       mkdirSync(bin);
-      const { status, stderr } = install(folder, {
+      const { status, stderr } = build(folder, {
         PATH: bin,
-        DGRAM_DTLS_ADDON: join(empty, 'none.node'),
+        DGRAM_DTLS_ADDON: undefined,
         ...{ CXX: undefined, PYTHON: undefined, npm_config_python: undefined },
       });
       expect(status).to.equal(1);
-      expect(stderr).to.contain(`no binary was installed for ${process.platform}-${process.arch}`);
+      expect(stderr).to.match(/^compiling, because the native addon cannot be loaded/);
+      expect(stderr).to.contain(`no addon for ${process.platform}-${process.arch}`);
+      expect(stderr).to.contain('ERR_DTLS_ADDON');
       expect(stderr).to.match(/MISSING: a C\+\+17 compiler/);
       expect(stderr).to.match(/MISSING: make/);
       expect(stderr).to.match(/MISSING: Python 3/);
       expect(stderr).to.match(/- node-gyp/);
-      expect(stderr).to.contain('docs/installing.md');
+      expect(stderr).to.contain(join(folder, 'docs/installing.md'));
+      expect(readdirSync(folder)).to.not.include('binding.gyp');
     });
   });
 });

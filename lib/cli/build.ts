@@ -1,0 +1,114 @@
+/**
+ * `dgram-dtls build` compiles the addon. It is a command and no install script: most users have a binary that fits, and
+ * package managers ask about scripts before anybody knows whether they have anything to do.
+ */
+import { spawnSync } from 'node:child_process';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+import type { BuildFlags } from './build-command';
+import { ExitCode } from './exit';
+import { Output } from './output';
+
+const root = join(__dirname, '..', '..');
+const windows = process.platform === 'win32';
+
+/** The package in a process of its own, which may end there: why it cannot be loaded, or undefined. */
+function whyNotLoaded(): string | undefined {
+  const program = `try { require(${JSON.stringify(root)}); } catch (error) { console.error(error.message); process.exitCode = 1; }`;
+  const { status, signal, stderr } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' });
+  return status === 0 ? undefined : stderr.trim() || `loading it ended with ${signal ?? String(status)}`;
+}
+
+/** Why something is compiled; undefined: nothing has to be. */
+function whyCompile(force: boolean): string | undefined {
+  if ((process.env.OPENSSL_ROOT ?? '') !== '') return 'OPENSSL_ROOT asks for an OpenSSL of its own';
+  return force ? '--force asks for it' : whyNotLoaded();
+}
+
+const runs = (command: string, ...args: string[]): boolean =>
+  spawnSync(command, [...args, '--version'], { stdio: 'ignore', shell: windows }).status === 0;
+
+/** node-gyp: what the package manager names, a package of the user's, the one in Node's npm, or a program. */
+function nodeGyp(): [command: string, ...args: string[]] | undefined {
+  const prefix = windows ? dirname(process.execPath) : join(dirname(process.execPath), '..', 'lib');
+  const places = [process.env.npm_config_node_gyp, join(prefix, 'node_modules/npm/node_modules/node-gyp/bin/node-gyp.js')];
+  try {
+    places.splice(1, 0, require.resolve('node-gyp/bin/node-gyp.js'));
+  } catch {
+    // Not installed as a package, then.
+  }
+  const script = places.find((place) => place !== undefined && existsSync(place));
+  if (script !== undefined) return [process.execPath, script];
+  return runs('node-gyp') ? ['node-gyp'] : undefined;
+}
+
+/** Each thing that compiling needs, and whether it is here. node-gyp knows more about Windows. */
+function needs(): [what: string, there: boolean][] {
+  const { CXX, MAKE, PYTHON, npm_config_python: python } = process.env;
+  const compilers = CXX === undefined ? ['g++', 'c++', 'clang++'] : [CXX];
+  const pythons = [python, PYTHON, 'python3', 'python'].filter((one) => one !== undefined);
+  const compiles = (line: string): boolean => {
+    const [command = '', ...args] = line.split(' ');
+    return runs(command, ...args);
+  };
+  const tools: [string, boolean][] = windows
+    ? [['the C++ build tools of Visual Studio 2019 or later', true]]
+    : [
+        ['a C++17 compiler (g++ 8, clang++ 7, or later)', compilers.some(compiles)],
+        ['make', runs(MAKE ?? 'make')],
+      ];
+  return [
+    ...tools,
+    ['Python 3', pythons.some((one) => runs(one))],
+    ['node-gyp, which comes with npm', nodeGyp() !== undefined],
+    ["Node's headers (node-gyp downloads them; npm_config_nodedir=PREFIX names those of a Node that is there)", true],
+  ];
+}
+
+/** Whether it compiled. What the compiler says goes to standard error. */
+function compile(): boolean {
+  const gyp = nodeGyp();
+  if (gyp === undefined || needs().some(([, there]) => !there)) return false;
+  // node-gyp looks for this name only, and so do package managers, which then compile by themselves.
+  const project = join(root, 'binding.gyp');
+  const temporary = !existsSync(project);
+  if (temporary) writeFileSync(project, '{ "includes": ["src-native/addon.gypi"] }\n');
+  try {
+    const [command, ...args] = gyp;
+    const { status } = spawnSync(command, [...args, 'rebuild', '--jobs', 'max', '--loglevel', 'error'], {
+      cwd: root,
+      stdio: ['ignore', 2, 2],
+      shell: command === 'node-gyp' && windows,
+    });
+    return status === 0;
+  } finally {
+    if (temporary) rmSync(project);
+  }
+}
+
+export function runBuild(flags: BuildFlags): number {
+  const output = new Output(flags.json === true);
+  const reason = whyCompile(flags.force === true);
+  if (reason === undefined) {
+    output.line('nothing was compiled: there is a binary that fits (--force compiles nevertheless)');
+    output.data({ compiled: false });
+    return ExitCode.Ok;
+  }
+  output.note(`compiling, because ${reason}`);
+  const why = compile() ? whyNotLoaded() : 'it did not compile';
+  if (why === undefined) {
+    const file = join(root, 'build', 'Release', 'dgram_dtls.node');
+    output.line(`compiled ${file}`);
+    output.data({ compiled: true, reason, file });
+    return ExitCode.Ok;
+  }
+  const list = needs().map(([what, there]) => `  ${there ? '-' : '- MISSING:'} ${what}`);
+  output.failure(
+    Object.assign(new Error(`no addon for ${process.platform}-${process.arch}, Node ${process.versions.node}: ${why}`), {
+      code: 'ERR_DTLS_ADDON',
+      hint: `Compiling needs:\n${list.join('\n')}\nMore: ${join(root, 'docs', 'installing.md')}`,
+    }),
+  );
+  return ExitCode.Failed;
+}
