@@ -222,6 +222,21 @@ describe('dgram-dtls proxy for syslog', function () {
       expect(await sample(running, 'dtls_proxy_queued')).to.equal(0);
     });
 
+    it('ends at once on SIGINT while messages still come', async () => {
+      const server = await listen(SERVER);
+      const heard = hear(server);
+      const running = await proxy(portOf(server), SHARED);
+      const sender = await plain();
+      const talk = setInterval(() => void say(sender, running.port, 'and on'), 1);
+      cleanup.add(() => {
+        clearInterval(talk);
+      });
+      await until('it is heard', () => heard.length > 10);
+      running.process.signal('SIGINT');
+      expect(await running.process.ends()).to.equal(130);
+      expect(running.log().at(-1)).to.include({ event: 'end', sessionsOpened: 1 });
+    });
+
     it('sends what waits before it ends on SIGTERM', async () => {
       const port = await freePort();
       const running = await proxy(port, [...SHARED, '--metrics', '0']);

@@ -510,8 +510,11 @@ describe('dgram-dtls proxy', function () {
     const [cert, key] = [join(folder, 'sender-cert.pem'), join(folder, 'sender-key.pem')];
     writeFileSync(cert, sender.cert);
     writeFileSync(key, sender.key);
-    const front = await proxy(collector.address().port, [...files.arguments, '--ca', ca]);
-    const back = await proxy(front.port, ['--client', '--listen', '0', '--cert', cert, '--key', key, '--ca', ca]);
+    const front = await proxy(collector.address().port, [...files.arguments, '--ca', ca, '--syslog', '--heartbeat']);
+    const back = await proxy(front.port, [
+      ...['--client', '--shared', '--syslog', '--heartbeat', '20000', '--listen', '0'],
+      ...['--cert', cert, '--key', key, '--ca', ca],
+    ]);
     // By way of its standard input it would wait for more.
     const logger = cleanup.start('logger', [
       ...['--udp', '--server', '127.0.0.1', '--port', String(back.port), '--rfc5424', 'over DTLS'],

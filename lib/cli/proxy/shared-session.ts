@@ -31,6 +31,7 @@ export class SharedSession extends Originator {
   #failure: Error | undefined;
   #failures = 0;
   #lost = 0;
+  #ended = false;
   #dialAt = 0;
   #dialTimer: NodeJS.Timeout | undefined;
   #turnTimer: NodeJS.Timeout | undefined;
@@ -65,6 +66,8 @@ export class SharedSession extends Originator {
   }
 
   protected async endSessions(): Promise<void> {
+    // Datagrams come until the port is closed.
+    this.#ended = true;
     clearTimeout(this.#dialTimer);
     clearTimeout(this.#turnTimer);
     this.counters.dropped.not_ready += this.waiting.splice(0).length;
@@ -79,7 +82,7 @@ export class SharedSession extends Originator {
 
   #wait(datagram: Uint8Array): void {
     const { dropped } = this.counters;
-    if (this.draining && this.#session === undefined) {
+    if (this.#ended || (this.draining && this.#session === undefined)) {
       dropped.not_ready += 1;
     } else if (this.queued >= this.#limit) {
       dropped.queue_full += 1;
