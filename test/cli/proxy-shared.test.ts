@@ -227,7 +227,9 @@ describe('dgram-dtls proxy for syslog', function () {
       const heard = hear(server);
       const running = await proxy(portOf(server), SHARED);
       const sender = await plain();
-      const talk = setInterval(() => void say(sender, running.port, 'and on'), 1);
+      const talk = setInterval(() => {
+        for (let count = 0; count < 100; ++count) sender.send('and on', running.port, '127.0.0.1');
+      }, 1);
       cleanup.add(() => {
         clearInterval(talk);
       });
