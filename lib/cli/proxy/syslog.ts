@@ -1,6 +1,7 @@
 /**
- * Syslog over DTLS (RFC 6012 section 5.4): a record holds one frame or several, `MSG-LEN SP SYSLOG-MSG`, where MSG-LEN
- * is the count of octets of SYSLOG-MSG alone, in decimal digits, the first of which is not 0.
+ * Syslog over DTLS (RFC 6012; the frames are those of RFC 5425 section 4.3): a record holds one frame or several,
+ * `MSG-LEN SP SYSLOG-MSG`, where MSG-LEN is the count of octets of SYSLOG-MSG alone, in decimal digits, the first of
+ * which is not 0.
  */
 
 /** No record holds a message of more octets: 16384 has five digits. */

@@ -67,7 +67,7 @@ export class Terminator extends Relay {
 
   #accept(socket: DTLSSocket): void {
     const target = this.#target;
-    // Nobody answers syslog (RFC 6012 section 5.4): collectors do not send.
+    // Nothing in syslog is answered.
     const passage = { decrypts: true, syslog: this.#syslog, answers: !this.#syslog };
     const session = this.nextSession(socket.peer, socket, passage);
     this.opened(session);
