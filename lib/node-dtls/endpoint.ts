@@ -1,11 +1,12 @@
 /** `DTLSEndpoint`: one UDP socket, and a server or one client on it. */
-import { isIP, type AddressInfo } from 'node:net';
+import { BlockList, isIP, type AddressInfo } from 'node:net';
 import { X509Certificate } from 'node:crypto';
 
 import type { DTLSError } from '../errors';
 import { Endpoint } from '../endpoint';
 import { HelloQuestion, type ClientHello, type HelloAnswers } from '../hello';
 import { asError } from '../lookups';
+import { invalidArgType } from '../node-errors';
 import type { ConnectOptions, ServerOptions } from '../options';
 import { resolveConnectOptions } from '../resolve/connect';
 import { DTLSServer } from '../server';
@@ -27,7 +28,21 @@ export interface DTLSEndpointOptions extends DTLSUdpOptions {
   handshakeTimeout?: number | undefined;
   maxSessions?: number | null | undefined;
   maxSessionsPerHost?: number | null | undefined;
+  // Not of `node:dtls`: what else bounds what strangers can take of a server, as in `createServer`.
+  maxPendingHandshakes?: number | null | undefined;
+  maxPendingHandshakesPerHost?: number | null | undefined;
+  blockList?: BlockList | undefined;
+  idleTimeout?: number | undefined;
 }
+
+/** Options that only a server has a use for. */
+export const SERVER_LIMITS = [
+  'maxSessions',
+  'maxSessionsPerHost',
+  'maxPendingHandshakes',
+  'maxPendingHandshakesPerHost',
+  'blockList',
+] as const;
 
 interface ResolvedEndpoint {
   readonly udp: ResolvedUdp;
@@ -35,6 +50,10 @@ interface ResolvedEndpoint {
   readonly handshakeTimeout: number;
   readonly maxSessions: number;
   readonly maxSessionsPerHost: number;
+  readonly maxPendingHandshakes: number;
+  readonly maxPendingHandshakesPerHost: number;
+  readonly blockList: BlockList | undefined;
+  readonly idleTimeout: number;
 }
 
 /** A DTLS record has no more. */
@@ -44,6 +63,13 @@ const LONGEST_TIMEOUT = 0x7fffffff;
 const UINT32_MAX = 0xffffffff;
 
 export function resolveEndpoint(options: DTLSEndpointOptions): ResolvedEndpoint {
+  const limit = (name: keyof DTLSEndpointOptions, fallback: number): number =>
+    integer(`options.${name}`, options[name] ?? fallback, 0, UINT32_MAX);
+  const { blockList } = options;
+  if (blockList !== undefined && !(blockList instanceof BlockList)) {
+    throw invalidArgType('options.blockList', 'an instance of net.BlockList', blockList);
+  }
+  const maxPendingHandshakes = limit('maxPendingHandshakes', 0);
   return {
     udp: resolveUdp(options),
     mtu: Math.min(optionalInteger('options.mtu', options.mtu, 256, 65535) ?? 1200, LARGEST_MTU),
@@ -51,8 +77,12 @@ export function resolveEndpoint(options: DTLSEndpointOptions): ResolvedEndpoint 
       optionalInteger('options.handshakeTimeout', options.handshakeTimeout, 0, Number.MAX_SAFE_INTEGER) ?? 60_000,
       LONGEST_TIMEOUT,
     ),
-    maxSessions: integer('options.maxSessions', options.maxSessions ?? 10_000, 0, UINT32_MAX),
-    maxSessionsPerHost: integer('options.maxSessionsPerHost', options.maxSessionsPerHost ?? 1000, 0, UINT32_MAX),
+    maxSessions: limit('maxSessions', 10_000),
+    maxSessionsPerHost: limit('maxSessionsPerHost', 1000),
+    maxPendingHandshakes,
+    maxPendingHandshakesPerHost: limit('maxPendingHandshakesPerHost', Math.ceil(maxPendingHandshakes / 4)),
+    blockList,
+    idleTimeout: optionalInteger('options.idleTimeout', options.idleTimeout, 0, LONGEST_TIMEOUT) ?? 0,
   };
 }
 
@@ -147,7 +177,7 @@ export class DTLSEndpoint {
   }
 
   #listen(onsession: OnSession, where: { host: string; port: number }, rules: ContextRules): void {
-    const { udp, mtu, handshakeTimeout, maxSessions, maxSessionsPerHost } = this.#options;
+    const { udp, ...limits } = this.#options;
     const threw = (socket: DTLSSocket, value: unknown): void => {
       this.#controls.get(socket)?.threw(value);
     };
@@ -157,12 +187,7 @@ export class DTLSEndpoint {
         new Server(
           {
             secureContext: rules.context,
-            mtu,
-            handshakeTimeout,
-            maxSessions,
-            maxSessionsPerHost,
-            maxPendingHandshakes: 0,
-            maxPendingHandshakesPerHost: 0,
+            ...limits,
             requestCert: rules.requestCert,
             rejectUnauthorized: rules.rejectUnauthorized,
             ...(rules.alpn === undefined ? {} : { ALPNProtocols: rules.alpn }),
@@ -212,7 +237,7 @@ export class DTLSEndpoint {
     rules: ContextRules,
     { servername, session }: { servername: string | undefined; session: unknown },
   ): DTLSSession {
-    const { udp, mtu, handshakeTimeout } = this.#options;
+    const { udp, mtu, handshakeTimeout, idleTimeout } = this.#options;
     const identity = servername === undefined || servername === '' ? peer.host : servername;
     const name = servername === '' || isIP(identity) !== 0 ? undefined : identity;
     const kept = session === undefined ? undefined : unwrapSession(session, identity);
@@ -225,6 +250,7 @@ export class DTLSEndpoint {
       secureContext: rules.context,
       mtu,
       handshakeTimeout,
+      idleTimeout,
       rejectUnauthorized: rules.rejectUnauthorized,
       servername: name ?? '',
       checkServerIdentity: (_host, { raw }) => identityError(identity, new X509Certificate(raw)),

@@ -13,6 +13,8 @@ interface Circumstances {
 
 export function nodeError(error: DTLSError, { thrown, resuming }: Circumstances = {}): unknown {
   if (thrown !== undefined) return thrown.value;
+  // An option that `node:dtls` has not.
+  if (error.code === 'ERR_DTLS_IDLE_TIMEOUT') return invalidState('DTLS session idle timeout', error);
   // Keys that differ are found out at the handshake's deadline; `node:dtls` knows of nothing but the deadline.
   if (error.category === 'timeout' || error.code === 'ERR_DTLS_PSK_MISMATCH') {
     return invalidState('DTLS handshake timeout', error);

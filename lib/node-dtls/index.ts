@@ -25,7 +25,7 @@ import {
   type ContextRules,
   type DTLSContextOptions,
 } from './context';
-import { DTLSEndpoint, resolveEndpoint, type DTLSEndpointOptions, type OnSession } from './endpoint';
+import { DTLSEndpoint, resolveEndpoint, SERVER_LIMITS, type DTLSEndpointOptions, type OnSession } from './endpoint';
 import type { ClientPskOption, ServerPskOption } from './psk';
 import type { DTLSSession } from './session';
 
@@ -52,7 +52,7 @@ export interface DTLSListenOptions
 }
 
 export interface DTLSConnectOptions
-  extends Omit<DTLSEndpointOptions, 'maxSessions' | 'maxSessionsPerHost'>,
+  extends Omit<DTLSEndpointOptions, (typeof SERVER_LIMITS)[number]>,
     Omit<DTLSContextOptions, 'isServer' | 'psk'>,
     SharedContext {
   psk?: ClientPskOption | undefined;
@@ -123,7 +123,7 @@ export function connect(host: string, port: number, options: DTLSConnectOptions 
   const bindPort = optionalInteger('options.bindPort', options.bindPort, 0, 65535) ?? 0;
   const rules = contextRules(options, false);
   // It has one session: as in `node:dtls`, limits are not even read.
-  const own: DTLSEndpointOptions = { ...options, maxSessions: undefined, maxSessionsPerHost: undefined };
+  const own: DTLSEndpointOptions = { ...options, ...Object.fromEntries(SERVER_LIMITS.map((name) => [name, undefined])) };
   resolveEndpoint(own);
   const where = { host: address('options.bindHost', 'Invalid address', bindHost), port: bindPort };
   const servername = optionalString('options.servername', options.servername);

@@ -2,12 +2,14 @@
 // new DTLSEndpoint alike, and that each does what it says.
 import { spawnSync } from 'node:child_process';
 import dgram from 'node:dgram';
+import { BlockList } from 'node:net';
 import { expect } from 'chai';
 import { resolveEndpoint } from '../../lib/node-dtls/endpoint';
 import type { DTLSSession } from '../../lib/node-dtls/index';
 import { Capture } from '../helpers/capture';
 import { fixture } from '../helpers/child';
 import { createAuthority } from '../helpers/certificates';
+import { HalfOpen } from '../helpers/hello';
 import { within } from '../helpers/pair';
 import { foreignEnvironment, PeerProcess, skip, lacks } from '../helpers/peers';
 import {
@@ -34,7 +36,7 @@ const calls: Record<string, (options: object) => unknown> = {
   connect: (options) => dtls.connect(HOST, 9, { psk: PSK, ...options }),
   'new DTLSEndpoint': (options) => new dtls.DTLSEndpoint(options),
 };
-const LIMITS = ['maxSessions', 'maxSessionsPerHost'];
+const LIMITS = ['maxSessions', 'maxSessionsPerHost', 'maxPendingHandshakes', 'maxPendingHandshakesPerHost'];
 
 /** What a system has, by name; skips, or fails where all tests have to run. */
 function need(context: Mocha.Context, command: string, ...args: string[]): void {
@@ -50,6 +52,9 @@ describe('node-dtls: options of endpoints', () => {
     ['handshakeTimeout', 0, Number.MAX_SAFE_INTEGER],
     ['maxSessions', 0, UINT32_MAX],
     ['maxSessionsPerHost', 0, UINT32_MAX],
+    ['maxPendingHandshakes', 0, UINT32_MAX],
+    ['maxPendingHandshakesPerHost', 0, UINT32_MAX],
+    ['idleTimeout', 0, 2 ** 31 - 1],
     ['udpReceiveBufferSize', 1, UINT32_MAX],
     ['udpSendBufferSize', 1, UINT32_MAX],
     ['udpTTL', 1, 255],
@@ -79,7 +84,7 @@ describe('node-dtls: options of endpoints', () => {
   }
 
   it('connect: has no limits of sessions, and does not judge them', async () => {
-    const client = connect(listen({ psk }), { psk: PSK, ...({ maxSessions: -1, maxSessionsPerHost: 'many' } as object) });
+    const client = connect(listen({ psk }), { psk: PSK, ...({ maxSessions: -1, maxSessionsPerHost: 'many', maxPendingHandshakes: -1, maxPendingHandshakesPerHost: 'many', blockList: 1 } as object) });
     await within(client.opened, 'the handshake');
   });
 
@@ -89,6 +94,10 @@ describe('node-dtls: options of endpoints', () => {
       handshakeTimeout: 60_000,
       maxSessions: 10_000,
       maxSessionsPerHost: 1000,
+      maxPendingHandshakes: 0,
+      maxPendingHandshakesPerHost: 0,
+      blockList: undefined,
+      idleTimeout: 0,
       udp: {
         ipv6Only: false,
         reusePort: false,
@@ -218,6 +227,68 @@ describe('node-dtls: options of endpoints', () => {
       await within(connect(endpoint, { psk: PSK, bindHost: '127.0.0.3' }).opened, 'the first of another');
       expect(Number(endpoint.stats.serverRefusedCount)).to.be.least(1);
     });
+  });
+
+  describe('what bounds strangers, as in createServer', () => {
+    const strangers: HalfOpen[] = [];
+    afterEach(() => {
+      for (const { socket } of strangers.splice(0)) socket.close();
+    });
+
+    /** So many begin a handshake and say no more; how many of them have a place at a time. One may give way to the next. */
+    async function begin(options: Parameters<typeof listen>[0], count: number): Promise<number> {
+      const living = new Set<DTLSSession>();
+      let most = 0;
+      const authority = await createAuthority();
+      const { cert, key } = await authority.issue({ commonName: 'server', ipAddresses: [HOST] });
+      const endpoint = listen({ cert, key, ...options }, (session) => {
+        for (const other of living) if (other.destroyed) living.delete(other);
+        living.add(session);
+        most = Math.max(most, living.size);
+      });
+      for (let i = 0; i < count; ++i) strangers.push(await HalfOpen.begin(HOST, portOf(endpoint)));
+      const { stats } = endpoint;
+      const judged = (): number => Number(stats.serverSessions) + Number(stats.serverRefusedCount);
+      for (let tries = 0; judged() < count && tries < 500; ++tries) await pause(10);
+      return most;
+    }
+
+    it('maxPendingHandshakes bounds unfinished handshakes, and a host has a quarter of them', async () => {
+      expect(await begin({ maxPendingHandshakes: 8 }, 4)).to.equal(2);
+    });
+
+    it('maxPendingHandshakesPerHost bounds those of a host', async () => {
+      expect(await begin({ maxPendingHandshakesPerHost: 3 }, 5)).to.equal(3);
+      expect(await begin({ maxPendingHandshakes: 8, maxPendingHandshakesPerHost: 0 }, 4)).to.equal(4);
+    });
+
+    it('without them unfinished handshakes have no limit of their own', async () => {
+      expect(await begin({}, 20)).to.equal(20);
+      expect(await begin({ maxPendingHandshakes: null, maxPendingHandshakesPerHost: null }, 4)).to.equal(4);
+    });
+
+    it('blockList keeps out whom it has, and is a BlockList', async () => {
+      const blockList = new BlockList();
+      blockList.addAddress(HOST);
+      const endpoint = listen({ psk, blockList });
+      await rejection(connect(endpoint, { psk: PSK, handshakeTimeout: 200 }).opened);
+      expect(endpoint.stats.serverSessions).to.equal(0n);
+      const error = thrown(() => listen({ psk, blockList: [HOST] as unknown as BlockList }));
+      expect(error.code).to.equal('ERR_INVALID_ARG_TYPE');
+      expect(error.message).to.include('options.blockList');
+    });
+
+    for (const [ours, theirs] of [[100, 0], [0, 100]] as const) {
+      it(`idleTimeout of ${ours > 0 ? 'a server' : 'a client'} ends a session in which nothing is said`, async () => {
+        const { client, server } = await open({ psk, idleTimeout: ours }, { psk: PSK, idleTimeout: theirs });
+        const quiet = ours > 0 ? server : client;
+        const told = new Promise<unknown>((resolve) => {
+          quiet.onerror = resolve;
+        });
+        await within(Promise.all([client.closed, server.closed]), 'both ends');
+        expect(await told).to.include({ code: 'ERR_INVALID_STATE', message: 'Invalid state: DTLS session idle timeout' });
+      });
+    }
   });
 
   describe('the UDP socket', () => {
