@@ -64,5 +64,4 @@ export function addIdentities(context: NativeSecureContext, options: SecureConte
     });
   }
   addPfx(context, options, true);
-  context.checkIdentities();
 }

@@ -201,6 +201,7 @@ export class SecureContext {
       for (const pem of list(options.ca)) context.addCa(bytes('ca', pem), true);
       // Naming all of them would make a CertificateRequest of 14 KB, in a dozen datagrams.
       if (trusted !== undefined) context.addCa(Buffer.from(trusted.join('\n')), false);
+      context.checkIdentities();
       for (const pem of this.#crl) context.addCrl(pem);
     });
     this.#trustsSomebody = options.ca !== undefined;

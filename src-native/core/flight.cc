@@ -46,7 +46,7 @@ class Packer {
     append(record);
   }
 
-  std::vector<std::vector<uint8_t>> take() { return std::move(datagrams_); }
+  std::deque<std::vector<uint8_t>> take() { return std::move(datagrams_); }
 
  private:
   size_t room() const {
@@ -61,7 +61,7 @@ class Packer {
 
   const FlightLimits limits_;
   uint64_t& number_;
-  std::vector<std::vector<uint8_t>> datagrams_;
+  std::deque<std::vector<uint8_t>> datagrams_;
 };
 
 }  // namespace
@@ -120,8 +120,8 @@ bool Flight::repeats(const Flight& other) const {
                     [](const Item& a, const Item& b) { return a.says_what(b); });
 }
 
-std::vector<std::vector<uint8_t>> Flight::datagrams(const FlightLimits& limits,
-                                                    uint64_t& number) const {
+std::deque<std::vector<uint8_t>> Flight::datagrams(const FlightLimits& limits,
+                                                   uint64_t& number) const {
   Packer packer(limits, number);
   for (const Item& item : items_) {
     if (item.message) {

@@ -1,6 +1,7 @@
 #ifndef DGRAM_DTLS_CORE_FLIGHT_H_
 #define DGRAM_DTLS_CORE_FLIGHT_H_
 
+#include <deque>
 #include <optional>
 #include <vector>
 
@@ -42,7 +43,7 @@ class Flight {
   // The flight in datagrams. Records in clear take their numbers from `number` on, which is moved
   // behind them; protected ones stay as they are. A record that is longer than the MTU by itself
   // and cannot be cut has a datagram of its own.
-  std::vector<std::vector<uint8_t>> datagrams(const FlightLimits& limits, uint64_t& number) const;
+  std::deque<std::vector<uint8_t>> datagrams(const FlightLimits& limits, uint64_t& number) const;
 
   // Bytes of the longest of them.
   size_t longest_datagram(const FlightLimits& limits) const;

@@ -75,7 +75,9 @@ MessageAssembly::Outcome MessageAssembly::add(uint16_t version, const FragmentVi
   if (comes_twice(fragment.type))
     return refuse("a message comes a second time, under another number");
   if (fragment.message_length > kMaxMessage) {
-    return refuse("a message is longer than 102400 bytes");
+    return refuse(fragment.type == static_cast<uint8_t>(HandshakeType::kCertificate)
+                      ? kLongCertificate
+                      : "a message is longer than 102400 bytes");
   }
   size_t ahead = 0;  // bytes of messages behind the next one
   for (HandshakeMessage& message : messages_) {

@@ -52,6 +52,8 @@ class MessageAssembly {
   };
 
   static constexpr const char* kEmptyFragment = "a fragment of a message has no bytes";
+  static constexpr const char* kLongCertificate =
+      "a Certificate message is longer than 102400 bytes";
   // OpenSSL's own bounds: SSL_MAX_CERT_LIST_DEFAULT, and how far ahead it looks.
   static constexpr size_t kMaxMessage = size_t{100} * 1024;
   static constexpr uint32_t kMaxAhead = 10;

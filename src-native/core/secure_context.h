@@ -50,7 +50,8 @@ class SecureContext {
   // PKCS #12: a key, its certificate, and others, which become its chain and are trusted. Without
   // identity: only the latter.
   Failure add_pfx(Bytes pfx, Bytes passphrase, bool with_identity);
-  // To follow the last of them: each certificate has its key.
+  // To follow all of them and all authorities: each certificate has its key, and none is too long
+  // for a peer.
   Failure check_identities();
   // RFC 7250: the key alone, in place of the certificate, to peers that take it.
   void show_raw_key() { shows_raw_key_ = true; }
@@ -69,6 +70,7 @@ class SecureContext {
 
  private:
   Failure use_leaf(X509* leaf);
+  Failure check_length() const;
 
   SslCtxPtr ctx_;
   bool shows_raw_key_ = false;

@@ -5,8 +5,11 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/encoding.h"
+#include "core/issuer_chain.h"
+#include "core/message_assembly.h"
 #include "core/secret.h"
 #include "core/secure_context.h"
 
@@ -92,16 +95,49 @@ Failure SecureContext::add_key(Bytes pem, Bytes passphrase) {
   return {};
 }
 
+// Of the current certificate with its chain, as a Certificate message has them (RFC 5246 section
+// 7.4.2). Where nobody gave a chain OpenSSL makes one of what is trusted, up to a root.
+Failure SecureContext::check_length() const {
+  constexpr size_t kLength = 3;  // bytes that tell that of the list, or of a certificate
+  size_t size = kLength;
+  const auto add = [&size](X509* certificate) {
+    size += kLength + static_cast<size_t>(std::max(i2d_X509(certificate, nullptr), 0));
+  };
+  STACK_OF(X509)* chain = nullptr;
+  SSL_CTX_get0_chain_certs(ctx_.get(), &chain);
+  X509* const leaf = SSL_CTX_get0_certificate(ctx_.get());
+  add(leaf);
+  for (int i = 0; i < sk_X509_num(chain); ++i) add(sk_X509_value(chain, i));
+  if (sk_X509_num(chain) <= 0) {
+    X509_up_ref(leaf);
+    X509Ptr last(leaf);
+    while (size <= MessageAssembly::kMaxMessage) {
+      X509Ptr issuer = find_issuer(last.get(), nullptr, SSL_CTX_get_cert_store(ctx_.get()));
+      if (!issuer || X509_cmp(issuer.get(), last.get()) == 0) break;
+      add(issuer.get());
+      last = std::move(issuer);
+    }
+  }
+  if (size <= MessageAssembly::kMaxMessage) return {};
+  Failure failure;
+  failure.kind = FailureKind::kCertificateTooBig;
+  failure.reason = "the Certificate message would have " + std::to_string(size) + " bytes, and " +
+                   std::to_string(MessageAssembly::kMaxMessage) + " is the most";
+  return failure;
+}
+
 Failure SecureContext::check_identities() {
   const ErrorQueueScope errors;
   // OpenSSL counts only certificates that have their key.
   size_t complete = 0;
+  Failure too_long;
   for (long found = SSL_CTX_set_current_cert(ctx_.get(), SSL_CERT_SET_FIRST); found == 1;
        found = SSL_CTX_set_current_cert(ctx_.get(), SSL_CERT_SET_NEXT)) {
     ++complete;
+    if (!too_long) too_long = check_length();
   }
   SSL_CTX_set_current_cert(ctx_.get(), SSL_CERT_SET_FIRST);
-  if (complete == leaves_.size()) return {};
+  if (complete == leaves_.size()) return too_long;
   Failure failure;
   failure.kind = FailureKind::kKeyMismatch;
   failure.reason = "a certificate has no private key of its type";

@@ -359,6 +359,7 @@ void Session::established(double now) {
   what |= uint32_t{max_fragment_code(max_fragment())} << kSecureMaxFragmentShift;
   const bool new_session = note_resumption(what);
   early_ = handshake_->early.take();
+  while (leaves()) send_burst(now);  // a last flight is short
   handshake_.reset();
   fix_suite();
   update_retransmission(now);
@@ -464,6 +465,7 @@ void Session::emit_close(const Failure& failure) {
 double Session::deadline() const {
   if (state_ == SessionState::kClosed) return kNever;
   double next = std::min({handshake_deadline_, retransmit_at_, rest_at_});
+  if (handshake_) next = std::min(next, handshake_->burst_at);
   if (state_ == SessionState::kOpen && policy_->idle_timeout > 0) {
     next = std::min(next, last_activity_ + policy_->idle_timeout);
   }
@@ -495,6 +497,7 @@ void Session::advance(double now) {
     return;
   }
   if (now >= rest_at_) consider_rest(now);
+  if (leaves() && now >= handshake_->burst_at) send_burst(now);
   if (state_ == SessionState::kOpen && heartbeat_) advance_heartbeat(now);
   if (state_ == SessionState::kClosed || now < retransmit_at_) return;
   const ErrorQueueScope errors;

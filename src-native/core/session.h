@@ -2,6 +2,7 @@
 #define DGRAM_DTLS_CORE_SESSION_H_
 
 #include <array>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -95,6 +96,9 @@ struct SessionPolicy {
 
 // Is to come; DTLS 1.2 and DTLS 1.0 are all that OpenSSL has so far. RFC 9147.
 constexpr int kDtls13 = 0xfefc;
+
+// Bytes. What else is in a session has room behind it in the 65280 that OpenSSL seals.
+constexpr int kMaxCertificateInTicket = 64'000;
 
 // SessionPolicy::hello_questions: a question is asked when the hello has what it is about.
 constexpr uint32_t kAskServerName = 1;
@@ -270,6 +274,9 @@ class Session final : private DatagramPort {
     double now = 0;  // of the call that is under way, for OpenSSL's callbacks
     double peers_turn_since;
     Flight flight;  // our latest one
+    // Its datagrams that have not left yet; the next burst of them is due at that time.
+    std::deque<std::vector<uint8_t>> leaving;
+    double burst_at = kNever;
     // As HANDSHAKE records name them: the messages of that flight, and those written since.
     std::vector<MessageName> flight_messages;
     std::vector<MessageName> written_messages;
@@ -369,6 +376,7 @@ class Session final : private DatagramPort {
   void withdraw_session();
   long verify_result_today(const ClientSession& session);
   bool note_resumption(uint32_t& what);
+  bool fits_ticket(X509* certificate) const;
   static int ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* iv,
                                  EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int sealing);
 
@@ -414,7 +422,9 @@ class Session final : private DatagramPort {
   bool may_answer_again(double now) const;
   bool may_repeat_finished() const;
   void answer_again(double now);
-  void transmit(const Flight& flight);
+  void transmit(const Flight& flight, double now);
+  void send_burst(double now);
+  bool leaves() const;  // something of the latest flight is to leave yet
   void transmit(Bytes datagram);
   void send_alert(uint8_t level, uint8_t description);
   void on_alert(bool out, uint8_t level, uint8_t description);

@@ -115,6 +115,11 @@ int Session::verify_callback(X509_STORE_CTX* store, void* /*arg*/) {
   Session& session = *of(ssl);
   const bool tolerant = !session.policy_->reject_unauthorized;
   if (!session.handshake_) return 0;
+  if (!session.fits_ticket(X509_STORE_CTX_get0_cert(store))) {
+    session.handshake_->cause = FailureKind::kPeerCertificateTooBig;
+    X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
+    return 0;
+  }
   if (session.policy_->fingerprints.expected()) {
     const bool match = session.policy_->fingerprints.match(X509_STORE_CTX_get0_cert(store));
     X509_STORE_CTX_set_error(store, match ? X509_V_OK : X509_V_ERR_CERT_REJECTED);

@@ -90,7 +90,12 @@ Failure Session::handshake_failure() {
     failure.kind =
         FailureKind::kVersionMismatch;  // as some versions of OpenSSL call it, others not
   }
-  if (failure.kind == FailureKind::kCertificateRejected) {
+  if (failure.kind == FailureKind::kPeerCertificateTooBig) {
+    failure.reason.clear();  // it only says that a callback refused
+    failure.detail =
+        "the client's certificate does not fit into a session ticket: it is longer than " +
+        std::to_string(kMaxCertificateInTicket) + " bytes";
+  } else if (failure.kind == FailureKind::kCertificateRejected) {
     failure.verify_result = static_cast<int>(SSL_get_verify_result(ssl));
     failure.reason = X509_verify_cert_error_string(failure.verify_result);
     if (!policy_->public_keys.empty()) {
@@ -176,6 +181,9 @@ Failure Session::timeout_failure() const {
   }
   // Dropped when it came: the peer, or somebody else, may have sent a better one.
   if (const char* complaint = handshake.messages.complaint()) {
+    if (complaint == MessageAssembly::kLongCertificate) {
+      failure.kind = FailureKind::kPeerCertificateTooBig;
+    }
     failure.detail = std::string("what came of the handshake was refused: ") + complaint;
   }
   return failure;

@@ -60,14 +60,16 @@ void Session::on_flight(Flight flight, double now) {
 }
 
 void Session::send(Flight flight, double now) {
+  // With a short timer a long flight is to be repeated before all of it has left: the rest of it is
+  // what the peer has not got.
+  if (leaves() && flight.repeats(handshake_->flight)) return;
   if (!handshake_ || flight.repeats(handshake_->flight)) {
     reduce_mtu(flight);
     ++repetitions_;
   } else {
     repetitions_ = 0;
   }
-  transmit(flight);
-  flight_left_at_ = now;
+  transmit(flight, now);
   if (!handshake_) {
     ++answered_again_;  // OpenSSL does that when a Finished comes again, and for nothing else
     return;
@@ -134,20 +136,50 @@ bool Session::may_repeat_finished() const {
 }
 
 void Session::answer_again(double now) {
-  if (handshake_->flight.empty() || !may_answer_again(now)) return;
+  if (handshake_->flight.empty() || leaves() || !may_answer_again(now)) return;
   for (const MessageName& message : handshake_->flight_messages) note_message(true, true, message);
   ++answered_again_;
   ++repetitions_;
-  flight_left_at_ = now;
-  transmit(handshake_->flight);
+  transmit(handshake_->flight, now);
 }
+
+// ---- long flights ----
+
+// A flight with a long certificate has hundreds of datagrams. At once they are more than the buffer
+// of the peer's socket holds, and each repetition would lose the same end of it (RFC 9147 section
+// 5.8.3 is about such flights). So it leaves in bursts, and with longer pauses when it is repeated.
+void Session::send_burst(double now) {
+  constexpr size_t kDatagrams = 32;
+  constexpr size_t kBytes = size_t{32} * 1024;
+  std::deque<std::vector<uint8_t>>& leaving = handshake_->leaving;
+  size_t bytes = 0;
+  for (size_t sent = 0; !leaving.empty() && sent < kDatagrams && bytes < kBytes; ++sent) {
+    const std::vector<uint8_t> datagram = std::move(leaving.front());
+    leaving.pop_front();
+    transmit(Bytes{datagram.data(), datagram.size()});
+    bytes += datagram.size();
+  }
+  flight_left_at_ = now;
+  constexpr uint32_t kSlowest = 3;  // 64 milliseconds
+  handshake_->burst_at =
+      leaving.empty() ? kNever
+                      : now + std::ldexp(1, static_cast<int>(2 * std::min(repetitions_, kSlowest)));
+}
+
+bool Session::leaves() const { return handshake_ && !handshake_->leaving.empty(); }
 
 // ---- what all of it goes through ----
 
-void Session::transmit(const Flight& flight) {
-  for (const auto& datagram : flight.datagrams({mtu_, max_fragment()}, next_number_out_)) {
-    transmit(Bytes{datagram.data(), datagram.size()});
+void Session::transmit(const Flight& flight, double now) {
+  std::deque<std::vector<uint8_t>> datagrams =
+      flight.datagrams({mtu_, max_fragment()}, next_number_out_);
+  if (handshake_) {
+    handshake_->leaving = std::move(datagrams);
+    send_burst(now);
+    return;
   }
+  for (const auto& datagram : datagrams) transmit(Bytes{datagram.data(), datagram.size()});
+  flight_left_at_ = now;
 }
 
 void Session::transmit(Bytes datagram) {

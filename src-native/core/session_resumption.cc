@@ -73,6 +73,19 @@ bool Session::bind_sessions() {
          SSL_set_session_id_context(ssl_.get(), digest.data(), digest.size()) == 1;
 }
 
+// OpenSSL puts the client's certificate into the ticket, which has 16 bits for its length, and ends
+// the handshake with an internal error when it does not fit. A session that gets a ticket has no
+// id.
+bool Session::fits_ticket(X509* certificate) const {
+  unsigned id_size = 0;
+  if (role_ == Role::kClient || certificate == nullptr ||
+      (SSL_get_options(ssl_.get()) & SSL_OP_NO_TICKET) != 0) {
+    return true;
+  }
+  SSL_SESSION_get_id(SSL_get_session(ssl_.get()), &id_size);
+  return id_size != 0 || i2d_X509(certificate, nullptr) <= kMaxCertificateInTicket;
+}
+
 // A ticket keeps the client's certificate, but not the chain that proved it, and nobody looks at
 // dates when a session is resumed: so it lives no longer than anything that it depends on.
 bool Session::verify_chain(X509_STORE_CTX* store) {
@@ -213,6 +226,9 @@ int Session::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* i
   if (keys == nullptr || !session.handshake_) return sealing != 0 ? -1 : 0;
   // RFC 7627 section 5.4: a session without the extended master secret is not to be resumed.
   if (sealing != 0 && !session.peer_extends_master_secret_) return 0;
+  // A client that came with a longer one would have a longer ClientHello than is put together.
+  constexpr int kLongest = 15'000;
+  if (sealing != 0 && i2d_SSL_SESSION(SSL_get_session(ssl), nullptr) > kLongest) return 0;
   const double now = session.handshake_->now;
   return sealing != 0 ? keys->seal(name, iv, cipher, mac, now)
                       : keys->open(name, iv, cipher, mac, now);

@@ -21,6 +21,7 @@ enum class HandshakeType : uint8_t {
   kClientHello = 1,
   kServerHello = 2,
   kHelloVerifyRequest = 3,
+  kCertificate = 11,
   kServerKeyExchange = 12,
   kServerHelloDone = 14,
   kClientKeyExchange = 16,

@@ -72,9 +72,9 @@ Flight client_flight(size_t certificate, size_t piece, uint8_t seal = 1) {
 }
 
 // What is in each datagram, without the numbers of records in clear.
-std::vector<Datagram> cuts(const Flight& flight, const FlightLimits& limits) {
+std::deque<Datagram> cuts(const Flight& flight, const FlightLimits& limits) {
   uint64_t number = 0;
-  std::vector<Datagram> datagrams = flight.datagrams(limits, number);
+  std::deque<Datagram> datagrams = flight.datagrams(limits, number);
   for (Datagram& datagram : datagrams) {
     Bytes rest = view(datagram);
     RecordView record;
@@ -91,7 +91,7 @@ TEST_CASE("flight: the cuts do not depend on the records it was written in") {
       CAPTURE(certificate);
       CAPTURE(mtu);
       const FlightLimits limits{mtu};
-      const std::vector<Datagram> whole = cuts(client_flight(certificate, 16000), limits);
+      const std::deque<Datagram> whole = cuts(client_flight(certificate, 16000), limits);
       CHECK(cuts(client_flight(certificate, 16000), limits) == whole);
       for (const size_t piece : {1U, 100U, 243U, 1187U}) {
         if (certificate < 40000 || piece > 1) {

@@ -271,7 +271,10 @@ TEST_CASE("endpoint: certificate flights of 20 KB through an MTU of 256") {
     largest = std::max(largest, packet.bytes.size());
     arriving.push_back(packet);
   };
-  CHECK(link.handshake());
+  link.listen();
+  link.connect();
+  // Such a flight leaves in bursts; nothing is repeated before a timer of 20 ms fires.
+  CHECK(link.run_until([&] { return link.client().secure() && link.server.secure(); }, 19));
   CHECK(largest <= 256);
   CHECK(link.server.endpoint.traffic().datagramsSent > 80);
 }
