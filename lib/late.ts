@@ -1,22 +1,34 @@
 /**
- * Modules of Node that are loaded when they are first used: together they take as long as this whole package, and a
- * program with pre-shared keys and addresses needs none of them. A dynamic import would answer in a later turn.
+ * Modules of Node that are loaded when they are first used: together they take as long as this whole package, and most
+ * programs never need most of them. A dynamic import would answer in a later turn.
  */
 import type crypto from 'node:crypto';
+import type dgram from 'node:dgram';
 import type dns from 'node:dns';
+import type os from 'node:os';
 import type webStreams from 'node:stream/web';
 import type tls from 'node:tls';
+import type threads from 'node:worker_threads';
 
 /* eslint-disable @typescript-eslint/no-require-imports */
 export const late = {
   get crypto(): typeof crypto {
     return require('node:crypto') as typeof crypto;
   },
+  get dgram(): typeof dgram {
+    return require('node:dgram') as typeof dgram;
+  },
   get dns(): typeof dns {
     return require('node:dns') as typeof dns;
   },
+  get os(): typeof os {
+    return require('node:os') as typeof os;
+  },
   get tls(): typeof tls {
     return require('node:tls') as typeof tls;
+  },
+  get threads(): typeof threads {
+    return require('node:worker_threads') as typeof threads;
   },
   get webStreams(): typeof webStreams {
     return require('node:stream/web') as typeof webStreams;

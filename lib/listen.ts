@@ -1,5 +1,4 @@
 /** From the arguments of `listen` to a UDP socket that is bound. */
-import * as dgram from 'node:dgram';
 import { isIP } from 'node:net';
 
 import { late } from './late';
@@ -7,7 +6,7 @@ import { ioError, usageError, type DTLSError } from './errors';
 import { native } from './native';
 import { LISTEN_OPTIONS } from './resolve/names';
 import { checkReusePort, type ResolvedUdp } from './resolve/udp';
-import { bindUdp, isTransport, type DatagramTransport } from './transport';
+import { bindUdp, isDgramSocket, isTransport, type DatagramTransport } from './transport';
 import { checkNames, flag, integer, port as checkPort, text, wrongType } from './validate';
 
 /** What `listen` of `node:net` and `bind` of `node:dgram` take, as far as UDP has it. */
@@ -75,7 +74,7 @@ export function readListen(args: readonly unknown[], udp: ResolvedUdp): ListenAr
 }
 
 function readOptions(options: ListenOptions, udp: ResolvedUdp): Omit<ListenArguments, 'listener'> {
-  if (options instanceof dgram.Socket || isTransport(options)) {
+  if (isDgramSocket(options) || isTransport(options)) {
     throw usageError(
       'ERR_INVALID_ARG_TYPE',
       'listen() takes no socket',

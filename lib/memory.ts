@@ -1,9 +1,7 @@
 /** Memory that is shared with users: theirs that we read, and ours that lies in their hands. */
 import { types } from 'node:util';
-import * as threads from 'node:worker_threads';
 
-// Other runtimes have node:worker_threads, but not all of it.
-const mark = (threads as Partial<typeof threads>).markAsUntransferable;
+import { late } from './late';
 
 /**
  * Memory that cannot be transferred away with one of the messages in it, as Node's own pool for Buffers cannot:
@@ -12,7 +10,7 @@ const mark = (threads as Partial<typeof threads>).markAsUntransferable;
  * has to look whether it is still there.
  */
 export function untransferable<T extends ArrayBufferView>(memory: T): T {
-  mark?.(memory.buffer);
+  late.threads.markAsUntransferable(memory.buffer);
   return memory;
 }
 

@@ -1,8 +1,9 @@
 /** The addon in a single executable (node:sea), which has no folder of packages beside it. */
 import fs from 'node:fs';
 import { isBuiltin } from 'node:module';
-import os from 'node:os';
 import path from 'node:path';
+
+import { late } from './late';
 
 /** What of `node:sea` is used: from Node 20.12 on, and newer than these types. */
 interface SingleExecutable {
@@ -36,7 +37,7 @@ export function addonInExecutable(open: (file: string) => unknown): unknown {
     return undefined; // the loader's own search says what is missing
   }
   // The system loads files only. Nobody else can write there (mkdtemp has mode 0700).
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'dgram-dtls-'));
+  const folder = fs.mkdtempSync(path.join(late.os.tmpdir(), 'dgram-dtls-'));
   try {
     const file = path.join(folder, NAME);
     fs.writeFileSync(file, Buffer.from(asset), { mode: 0o500 });

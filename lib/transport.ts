@@ -1,6 +1,8 @@
-import * as dgram from 'node:dgram';
+import type * as dgram from 'node:dgram';
+import { EventEmitter } from 'node:events';
 import { isIPv6, type AddressInfo } from 'node:net';
 
+import { late } from './late';
 import { native } from './native';
 import { NativeUdpTransport } from './native-udp';
 
@@ -226,6 +228,10 @@ export const PLAIN_UDP = {
   sendBufferSize: undefined,
 } as const satisfies Partial<UdpOptions>;
 
+/** Does not load node:dgram for what cannot be one of its sockets. */
+export const isDgramSocket = (value: unknown): value is dgram.Socket =>
+  value instanceof EventEmitter && value instanceof late.dgram.Socket;
+
 // Peers are IP addresses by the time they get here. dgram's own lookup would defer each send to a later
 // tick and let them overtake one another.
 const lookupLiteral: dgram.SocketOptions['lookup'] = (hostname, _options, callback) => {
@@ -256,7 +262,7 @@ export function bindUdp(
     });
     return;
   }
-  const socket = dgram.createSocket({
+  const socket = late.dgram.createSocket({
     type: options.family === 6 ? 'udp6' : 'udp4',
     lookup: lookupLiteral,
     ipv6Only: options.ipv6Only,

@@ -14,6 +14,16 @@ const dist = join(root, 'dist');
 /** What users and package.json name; each is a file of dist/ by its own name. */
 const entries = ['index', 'node-dtls/index', 'metrics/index', 'lab/index', 'cli/main'];
 
+/**
+ * Of what index.ts exports, what many programs have no use for, and where it is: each is a file that is loaded when
+ * one of its names is first asked for. Half the time that `require('dgram-dtls')` takes is V8 reading JavaScript.
+ */
+const late = {
+  'create-socket': { module: 'create-socket/socket.ts', names: ['createSocket', 'SecureDgramSocket'] },
+  'generate-certificate': { module: 'generate-certificate.ts', names: ['generateCertificate'] },
+};
+const lateModules = Object.values(late).map(({ module }) => join(lib, module));
+
 rmSync(dist, { recursive: true, force: true });
 run('tsc', ['--emitDeclarationOnly']);
 
@@ -33,19 +43,43 @@ const typescript = {
   },
 };
 
-/** All that is reached by imports which run when the module is loaded. */
+/** All that is reached by imports which run when the module is loaded, but for what index.ts loads late. */
 function reach(id, moduleOf, seen = new Set()) {
   if (seen.has(id)) return seen;
   seen.add(id);
-  for (const next of moduleOf(id)?.importedIds ?? []) if (next.startsWith(lib)) reach(next, moduleOf, seen);
+  for (const next of moduleOf(id)?.importedIds ?? [])
+    if (next.startsWith(lib) && !lateModules.includes(next)) reach(next, moduleOf, seen);
   return seen;
 }
 
+/** The names of the late files become getters in index.js. */
+const getters = {
+  name: 'getters',
+  renderChunk(code, { name, fileName }) {
+    if (fileName !== 'index.js' || name !== 'index') return null;
+    const all = Array.from(code.matchAll(/^exports\.(\w+) = /gm), ([, exported]) => exported);
+    let made = `${code.trimEnd()}\n`;
+    for (const [file, { names }] of Object.entries(late)) {
+      const variable = new RegExp(`^var (\\w+) = require\\('\\./${file}\\.js'\\);\\n`, 'm').exec(made);
+      if (!variable) return fail(`bundle: index.js does not load ${file}`);
+      made = made.replace(variable[0], '');
+      for (const exported of names) made = made.replace(`exports.${exported} = ${variable[1]}.${exported};\n`, '');
+      if (made.includes(`= ${variable[1]}.`)) return fail(`bundle: ${file} has more names than those that are loaded late`);
+    }
+    for (const [file, { names }] of Object.entries(late))
+      made += `for (const name of ${JSON.stringify(names)})
+  Object.defineProperty(exports, name, { enumerable: true, configurable: true, get: () => require('./${file}.js')[name] });\n`;
+    // Node finds the names that an ES module may import from this file by reading it: it knows this form.
+    return { code: `${made}0 && (module.exports = { ${all.join(', ')} });\n`, map: null };
+  },
+};
+
 let core;
+let apart;
 const bundle = await rollup({
   input: Object.fromEntries(entries.map((name) => [name, join(lib, `${name}.ts`)])),
   external: (id) => !id.startsWith('.') && !id.startsWith('/') && !/^[a-z]:[\\/]/i.test(id),
-  plugins: [typescript],
+  plugins: [typescript, getters],
   // Circles of files that only meet when functions are called are no fault.
   onwarn: ({ code, message }) => code === 'CIRCULAR_DEPENDENCY' || fail(`bundle: ${message}`),
 });
@@ -61,10 +95,12 @@ await bundle.write({
   sourcemap: true,
   externalLiveBindings: false,
   hoistTransitiveImports: false,
-  // All that 'dgram-dtls' loads is one file, and the other entries share it.
+  // All that 'dgram-dtls' loads at once is one file, and the other entries share it.
   manualChunks(id, { getModuleInfo }) {
     core ??= reach(join(lib, 'index.ts'), getModuleInfo);
-    return core.has(id) && id !== join(lib, 'index.ts') ? 'core' : undefined;
+    apart ??= Object.entries(late).map(([name, { module }]) => [name, reach(join(lib, module), getModuleInfo)]);
+    if (id === join(lib, 'index.ts')) return undefined;
+    return core.has(id) ? 'core' : apart.find(([, modules]) => modules.has(id))?.[0];
   },
 });
 await bundle.close();

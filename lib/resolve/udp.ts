@@ -1,10 +1,10 @@
 /** Which transport carries the datagrams, and the options of a UDP socket. */
-import * as dgram from 'node:dgram';
+import type * as dgram from 'node:dgram';
 
 import { usageError } from '../errors';
 import { hasNativeUdp } from '../native-udp';
 import type { TransportOption, UdpSocketOptions } from '../options';
-import { isTransport, type DatagramTransport } from '../transport';
+import { isDgramSocket, isTransport, type DatagramTransport } from '../transport';
 import { flag, optionalInteger, wrongType } from '../validate';
 
 export interface ResolvedUdp {
@@ -57,7 +57,7 @@ export function resolveUdp(options: UdpSocketOptions & { transport?: TransportOp
         "Use 'auto', 'native', 'dgram', a bound dgram.Socket, or an object with start, send, address and close.",
       );
     }
-    if (!(transport instanceof dgram.Socket) && !isTransport(transport)) {
+    if (!isDgramSocket(transport) && !isTransport(transport)) {
       throw wrongType('transport', "'auto', 'dgram', a dgram.Socket or a DatagramTransport", transport);
     }
   }

@@ -49,6 +49,21 @@ describe('loading', () => {
     }
   });
 
+  it('loads late what many programs have no use for', () => {
+    const statement = `
+      const names = require('dgram-dtls');
+      const loaded = () => [
+        ...Object.keys(require.cache).map((file) => /dist[\\\\/](create-socket|generate-certificate)\\.js$/.exec(file)?.[1]),
+        ...['dgram', 'tls', 'worker_threads', 'dns'].filter((name) => process.moduleLoadList.includes('NativeModule ' + name)),
+      ].filter((name) => name !== undefined);
+      const before = loaded();
+      const all = { ...names };
+      console.log(JSON.stringify([before, loaded().slice(0, 2).sort(), Object.values(all).filter((one) => one === undefined)]));
+    `;
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', statement], { cwd: root, encoding: 'utf8' });
+    expect(JSON.parse(stdout || 'null'), stderr).to.deep.equal([[], ['create-socket', 'generate-certificate'], []]);
+  });
+
   describe('without a binary', () => {
     const failure = (folder: string): DTLSError => {
       const given = process.env.DGRAM_DTLS_ADDON;
