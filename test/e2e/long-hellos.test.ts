@@ -1,0 +1,58 @@
+/**
+ * Protects: that a ClientHello of several datagrams (post-quantum key shares, long lists of protocols, tickets) gets
+ * through a path that drops long datagrams without a word, with the cookie exchange and without: the client cuts it
+ * smaller, and the server answers a first fragment without keeping anything.
+ */
+import { expect } from 'chai';
+import { certificate, closeEverything, dialTo, listen, next, portOf, withCertificate } from '../helpers/pair';
+import { converse } from '../helpers/exchange';
+import { patience } from '../helpers/patience';
+import { Relay } from '../helpers/relay';
+
+const protocolsOf = (bytes: number): string[] =>
+  Array.from({ length: Math.floor(bytes / 101) }, (_, i) => `${String(i).padStart(3, '0')}${'p'.repeat(97)}`);
+
+describe('a long ClientHello', function () {
+  this.timeout(patience(20_000));
+
+  let relay: Relay | undefined;
+
+  afterEach(async () => {
+    relay?.close();
+    relay = undefined;
+    await closeEverything();
+  });
+
+  for (const cookieExchange of [true, false]) {
+    for (const [bytes, mtu, most, left] of [
+      [1500, 1200, 1200, 1200],
+      [1500, 1200, 800, 548],
+      [3000, 9000, 1300, 1200],
+      [3000, 1200, 500, 256],
+      [8000, 1200, 800, 548],
+      [8000, 256, 256, 256],
+    ] as const) {
+      it(`of ${String(bytes)} bytes with mtu ${String(mtu)} passes where ${String(most)} bytes are the most, ${cookieExchange ? 'with' : 'without'} cookies`, async () => {
+        const ALPNProtocols = protocolsOf(bytes);
+        const retransmission = { initial: patience(100), max: patience(200) };
+        const server = await listen(
+          await withCertificate({ ALPNProtocols: ALPNProtocols.slice(-1), cookieExchange, mtu, retransmission }),
+        );
+        relay = await Relay.to(portOf(server));
+        let dropped = 0;
+        relay.passes = (datagram) => {
+          dropped += datagram.length > most ? 1 : 0;
+          return datagram.length <= most;
+        };
+        const { ca } = await certificate();
+        const accepted = next(server, 'secureConnection');
+        const client = dialTo({ host: '127.0.0.1', port: relay.port, ca, ALPNProtocols, mtu, retransmission });
+        const [[peer]] = await Promise.all([accepted, next(client, 'secureConnect')]);
+        expect(client.alpnProtocol).to.equal(ALPNProtocols.at(-1));
+        expect(client.mtu).to.equal(left);
+        expect(dropped > 0).to.equal(left < mtu);
+        await converse({ client, peer });
+      });
+    }
+  }
+});
