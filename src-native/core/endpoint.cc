@@ -28,6 +28,7 @@ void Endpoint::listen(ListenerConfig config, Bytes cookie_secret) {
   const ErrorQueueScope errors;
   listener_ = std::make_unique<ListenerConfig>(std::move(config));
   cookies_ = std::make_unique<CookieJar>(listener_->cookie_lifetime, cookie_secret);
+  spent_.emplace(listener_->cookie_lifetime);
 }
 
 void Endpoint::set_context(std::shared_ptr<const SecureContext> context) {
@@ -250,7 +251,8 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
 // While a restarted peer has yet to prove itself, only its handshake can be in clear; a protected
 // record may belong to either, and each of the two drops what it cannot authenticate. So it goes to
 // the one to which it most likely belongs, and to the other when that one has dropped something.
-// One that has no keys yet can only keep it for later.
+// One that has no keys yet can only keep it for later. What both drop is one drop, and one that has
+// not been able to judge has none.
 void Endpoint::deliver_to_either(const RecordView& first, uint32_t current, uint32_t candidate,
                                  Bytes datagram, double now) {
   if (first.epoch == 0) {
@@ -260,12 +262,23 @@ void Endpoint::deliver_to_either(const RecordView& first, uint32_t current, uint
   const bool finishes = first.type == static_cast<uint8_t>(ContentType::kHandshake) &&
                         slots_[candidate].session->reads_protected();
   const uint32_t likely = finishes ? candidate : current;
-  const Session& session = *slots_[likely].session;
-  const bool knows = session.reads_protected();
-  const uint64_t dropped = session.dropped();
+  Session& first_asked = *slots_[likely].session;
+  const bool knows = first_asked.reads_protected();
+  const Session::Drops before = first_asked.drops();
   deliver(likely, datagram, now);
-  if (knows && session.dropped() == dropped) return;
-  deliver(finishes ? current : candidate, datagram, now);
+  if (knows && first_asked.drops() == before) return;
+  const uint32_t next = finishes ? current : candidate;
+  Session& other = *slots_[next].session;
+  const bool other_knows = other.reads_protected();
+  const Session::Drops others = other.drops();
+  deliver(next, datagram, now);
+  if (!knows) return;
+  if (other_knows && other.drops() == others) {
+    first_asked.uncount_drops(before);
+  } else {
+    other.uncount_drops(others);
+    if (!other_knows) other.judges_early_silently();
+  }
 }
 
 void Endpoint::transport_error(const PeerAddress& peer, int error) {
@@ -325,6 +338,8 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   // one of a fleet, or because somebody forged a HelloVerifyRequest.
   const bool carries_cookie = hello.cookie.size != 0 && fragment.message_sequence != 0 &&
                               fragment.message_sequence <= kMaxHelloNumber;
+  CookieJar::Cookie cookie{};
+  bool may_begin = true;
   if (listener_->cookie_exchange) {
     if (!carries_cookie || fragment.message_length > kMaxHello) {
       send_hello_verify_request(record, fragment, peer, hello.random, peer_index, now);
@@ -336,16 +351,21 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
       return true;
     }
     ++stats_.cookiesAccepted;
+    std::copy_n(hello.cookie.data, cookie.size(), cookie.begin());
+    may_begin = spent_->may_begin(cookie, now);
   } else if (fragment.message_length > kMaxHello ||
              (fragment.message_sequence != 0 && !carries_cookie)) {
     ++stats_.malformedDatagrams;
     return true;
   }
-  if (!make_way_beside(slot_of(peer), now) || !admit(peer, now)) {
+  if (!may_begin || !make_way_beside(slot_of(peer), now) || !admit(peer, now)) {
     ++stats_.sessionsRefused;
     return true;
   }
   Session& session = open(Role::kServer, peer, listener_->context, listener_->policy, now);
+  if (listener_->cookie_exchange) {
+    spent_->on_begun(cookie, now, listener_->policy->retransmit_initial);
+  }
   const uint32_t slot = session.id().slot;
   outbox_.append(RecordType::kOpen, session.id(), peer_index, slot_of(peer) == slot ? 0 : 1);
   session.accept_hello(record, fragment, hello.random);

@@ -2,6 +2,7 @@
 #define DGRAM_DTLS_CORE_ENDPOINT_H_
 
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "core/peer_table.h"
 #include "core/session.h"
 #include "core/slot_queue.h"
+#include "core/spent_cookies.h"
 #include "core/stats.h"
 #include "core/timer_queue.h"
 #include "core/transmitter.h"
@@ -155,6 +157,7 @@ class Endpoint {
   bool report_drops_ = false;
   bool report_packets_ = false;
   std::unique_ptr<CookieJar> cookies_;
+  std::optional<SpentCookies> spent_;
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
   PeerAddressHash hash_;

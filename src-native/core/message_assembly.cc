@@ -79,19 +79,31 @@ MessageAssembly::Outcome MessageAssembly::add(uint16_t version, const FragmentVi
                       ? kLongCertificate
                       : "a message is longer than 102400 bytes");
   }
-  size_t ahead = 0;  // bytes of messages behind the next one
+  HandshakeMessage* same = nullptr;
+  size_t ahead = 0;  // bytes of other messages behind the next one
   for (HandshakeMessage& message : messages_) {
     if (message.sequence() == fragment.message_sequence) {
-      const bool was_complete = message.complete();
-      if (const char* complaint = message.add(fragment)) return refuse(complaint);
-      return message.complete() && !was_complete ? Outcome::kNew : Outcome::kIncomplete;
+      same = &message;
+    } else if (message.sequence() != next_) {
+      ahead += message.size();
     }
-    if (message.sequence() != next_) ahead += message.size();
+  }
+  if (same != nullptr) {
+    const bool was_complete = same->complete();
+    const char* complaint = same->add(fragment);
+    if (complaint == nullptr) {
+      return same->complete() && !was_complete ? Outcome::kNew : Outcome::kIncomplete;
+    }
+    refuse(complaint);
   }
   // The next message always has its place; one that is refused now comes again with its flight.
   if (fragment.message_sequence != next_ && (fragment.message_sequence > next_ + kMaxAhead ||
                                              ahead + fragment.message_length > kMaxAheadBytes)) {
     return Outcome::kRefused;
+  }
+  if (same != nullptr) {
+    *same = HandshakeMessage(version, fragment);
+    return Outcome::kBegunAnew;
   }
   messages_.emplace_back(version, fragment);
   return messages_.back().complete() ? Outcome::kNew : Outcome::kIncomplete;

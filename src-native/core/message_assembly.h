@@ -47,6 +47,7 @@ class MessageAssembly {
   enum class Outcome : uint8_t {
     kNew,         // its message is whole now
     kIncomplete,  // more of its message must come
+    kBegunAnew,   // it contradicts what was there of its message, and stands in its place
     kRepeated,    // its message was handed on before: the peer sends its flight again
     kRefused,     // not taken
   };
@@ -60,6 +61,8 @@ class MessageAssembly {
   // Of all messages behind the next one together.
   static constexpr size_t kMaxAheadBytes = size_t{64} * 1024;
 
+  // Of fragments that contradict each other the newer one stays: a peer sends its flight again, and
+  // who forges a fragment would otherwise keep the genuine message out for good.
   Outcome add(uint16_t version, const FragmentView& fragment);
 
   // The next message in order, or null while it is not whole. Valid until the next call.

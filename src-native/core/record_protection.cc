@@ -171,10 +171,8 @@ size_t RecordProtection::seal(uint8_t type, const RecordView& like, Bytes plaint
 
 bool derive_record_protection(SSL* ssl, RecordProtection& own, RecordProtection& peers) {
   const ErrorQueueScope errors;
-  const AeadSuite suite = aead_suite(SSL_get_current_cipher(ssl));
-  if (!suite.valid() || SSL_version(ssl) != DTLS1_2_VERSION || SSL_is_init_finished(ssl) != 1) {
-    return false;
-  }
+  const AeadSuite suite = aead_suite(negotiated_cipher(ssl));
+  if (!suite.valid() || SSL_version(ssl) != DTLS1_2_VERSION) return false;
   Secret<kMaxKeyBlock> block;
   const size_t size = 2 * (suite.key_size + suite.fixed_iv_size);
   if (!key_block(ssl, block.bytes.data(), size)) return false;

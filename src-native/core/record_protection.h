@@ -64,8 +64,8 @@ class RecordProtection {
   EvpCipherCtxPtr sealer_;
 };
 
-// Both directions of the epoch that a finished DTLS 1.2 handshake began. False for suites that are
-// no AEAD, and when OpenSSL fails.
+// Both directions of the epoch that a DTLS 1.2 handshake begins. False for suites that are no AEAD,
+// before there is a master secret, and when OpenSSL fails.
 bool derive_record_protection(SSL* ssl, RecordProtection& own, RecordProtection& peers);
 
 }  // namespace dtls

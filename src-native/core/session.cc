@@ -392,16 +392,24 @@ SendOutcome Session::send(Bytes message, uint32_t token, double now) {
 
 void Session::close(bool notify) {
   if (state_ == SessionState::kClosed) return;
-  if (!notify || !ssl_) {
-    // Nothing to say, or nothing to say it with.
-  } else if (SSL_is_init_finished(ssl_.get()) == 1) {
+  if (!notify) {
+    // Nothing to say.
+  } else if (ssl_ && SSL_is_init_finished(ssl_.get()) == 1) {
     say_goodbye();
+  } else {
+    break_off();
+  }
+  emit_close({});
+}
+
+void Session::break_off() {
+  if (handshake_ && handshake_->change_cipher_spec_sent) {
+    say_goodbye_early();
   } else {
     // Not user_canceled before it, as RFC 5246 section 7.2.2 suggests: an OpenSSL that gets one
     // takes it for five, and ends the handshake for that.
     send_alert(SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY);
   }
-  emit_close({});
 }
 
 void Session::say_goodbye() {
@@ -419,7 +427,7 @@ void Session::fail(Failure failure) {
 }
 
 void Session::displace() {
-  if (ssl_) send_alert(SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY);
+  break_off();
   Failure failure;
   failure.kind = FailureKind::kDisplaced;
   fail(failure);
@@ -482,9 +490,15 @@ double Session::deadline() const {
 void Session::advance(double now) {
   if (state_ == SessionState::kClosed) return;
   if (now >= handshake_deadline_) {
-    // The peer of a session that waits for its store has an open one, and no deadline.
-    if (ssl_ && SSL_is_init_finished(ssl_.get()) == 1) say_goodbye();
-    fail(timeout_failure());
+    // The peer of a session that waits for its store has an open one, and no deadline; and so may
+    // the client of a resumed one.
+    const Failure failure = timeout_failure();
+    if (ssl_ && SSL_is_init_finished(ssl_.get()) == 1) {
+      say_goodbye();
+    } else if (role_ == Role::kServer && handshake_->change_cipher_spec_sent) {
+      break_off();
+    }
+    fail(failure);
     return;
   }
   if (state_ == SessionState::kOpen && policy_->idle_timeout > 0 &&

@@ -202,11 +202,15 @@ class Session final : private DatagramPort {
   double deadline() const;
   // Whether OpenSSL has the peer's ChangeCipherSpec.
   bool reads_protected() const;
-  // Records that were dropped, for any reason.
-  uint64_t dropped() const {
-    return stats_.replays + stats_.badRecords + stats_.discardedRecords +
-           stats_.heartbeatsDiscarded;
+  // Records that were dropped, by counter.
+  using Drops = std::array<uint64_t, 4>;
+  Drops drops() const {
+    return {stats_.replays, stats_.badRecords, stats_.discardedRecords, stats_.heartbeatsDiscarded};
   }
+  // Takes back what was counted since: another session has counted it, or has taken it.
+  void uncount_drops(const Drops& since);
+  // The protected records that wait for keys have been counted: another session could not use them.
+  void judges_early_silently() { counts_early_ = false; }
   // Null before the ClientHello is whole, and after the session has closed.
   SSL* ssl() const { return ssl_.get(); }
   // Nothing where no pre-shared key was asked for; an identity may be empty.
@@ -239,8 +243,10 @@ class Session final : private DatagramPort {
     int later_version = 0;  // server: the version that the client offers, when it is none of ours
     FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
     bool in_cookie_exchange = false;         // what OpenSSL writes does not leave
+    bool abandoned = false;                  // what OpenSSL says of the handshake is not meant
     bool hello_taken = false;                // client: by the server, as its ServerHello says
     bool certificate_withheld = false;       // client: it was asked for one, and sent none
+    std::optional<uint8_t> doubted_alert;    // client: may_be_about_cookie
     bool session_asked = false;              // for the client's session id
     bool session_psk_asked = false;          // for the key of the session to be resumed
     bool session_psk_confirmed = false;      // it is the key still
@@ -309,12 +315,15 @@ class Session final : private DatagramPort {
   void fail_handshake(double now);
   // close_notify, of a session whose Finished messages have been exchanged.
   void say_goodbye();
+  // The same in mid-handshake.
+  void break_off();
   void on_hello(uint8_t* scratch, double now);
   void begin_server(uint8_t* scratch, double now);
 
   bool is_out_of_place(const RecordView& record) const;
   void on_record(const RecordView& record, uint8_t* scratch, double now);
   void on_record_in_handshake(const RecordView& record, uint8_t* scratch, double now);
+  bool may_begin_hello_anew(const FragmentView& fragment) const;
   void on_hello_record(const RecordView& record, uint8_t* scratch, double now);
   void on_protected_record(const RecordView& record, uint8_t* scratch, double now);
   void feed_early(uint8_t* scratch, double now);
@@ -323,6 +332,7 @@ class Session final : private DatagramPort {
   }
   void keep(const RecordView& record, double now);
   void replay(const std::vector<std::vector<uint8_t>>& held, uint8_t* scratch, double now);
+  void replay_early(const std::vector<std::vector<uint8_t>>& held, uint8_t* scratch, double now);
   void on_handshake_record(const RecordView& record, uint8_t* scratch, double now);
   void feed_messages(uint8_t* scratch, double now);
   void feed_in_clear(const RecordView& record, uint8_t* scratch, double now);
@@ -355,6 +365,7 @@ class Session final : private DatagramPort {
   bool has_record_keys();
   bool send_as(ContentType type, Bytes message);
   bool seal_as(ContentType type, Bytes datagram, std::vector<uint8_t>& sealed);
+  void say_goodbye_early();
   bool open_record(const RecordView& record, std::vector<uint8_t>& plaintext);
   bool is_new(const RecordView& record, Bytes plaintext, uint8_t* scratch);
   void on_control_record(const RecordView& record, uint8_t* scratch, double now);
@@ -406,8 +417,9 @@ class Session final : private DatagramPort {
   // session_cookies.cc
   bool rehearse(HandshakeType type, uint16_t version, Bytes body, uint16_t count);
   bool pass_cookie_exchange(const HandshakeMessage& hello);
-  void on_verify_request(const FragmentView& fragment, double now);
+  bool on_verify_request(const FragmentView& fragment, double now);
   void on_own_hello(const HandshakeMessage& hello, double now);
+  bool may_be_about_cookie(const RecordView& record) const;
   void send_hello(double now);
   bool has_hello_taken();
 
@@ -518,6 +530,7 @@ class Session final : private DatagramPort {
   double last_heard_;                     // when an authentic record came
   std::unique_ptr<Heartbeat> heartbeat_;  // null when switched off
   std::unique_ptr<RecordKeys> record_keys_;
+  bool counts_early_ = true;           // of records that came before their keys, what is dropped
   bool no_record_keys_ = false;        // the suite is no AEAD
   std::optional<ContentType> retype_;  // what OpenSSL writes now becomes a record of this type
   ReplayWindow replay_window_;

@@ -34,7 +34,7 @@ void Session::message_callback(int write, int /*version*/, int content_type, con
 }
 
 void Session::on_message(bool out, int content_type, Bytes bytes) {
-  if (handshake_ && handshake_->in_cookie_exchange) return;
+  if (handshake_ && (handshake_->in_cookie_exchange || handshake_->abandoned)) return;
   if (!out && (content_type == SSL3_RT_HANDSHAKE || content_type == SSL3_RT_ALERT)) ++heard_;
   switch (content_type) {
     case SSL3_RT_HANDSHAKE:

@@ -53,20 +53,22 @@ bool Session::pass_cookie_exchange(const HandshakeMessage& hello) {
                   hello.sequence());
 }
 
-// Client: the server, or somebody else, asks for a hello with this cookie.
-void Session::on_verify_request(const FragmentView& fragment, double now) {
+// Client: the server, or somebody else, asks for a hello with this cookie. False: it is not taken.
+bool Session::on_verify_request(const FragmentView& fragment, double now) {
+  using Outcome = HelloExchange::Outcome;
   HelloExchange* hellos = handshake_->hellos.get();
-  if (hellos == nullptr) return;
-  const uint32_t before = hellos->cookies();
-  const bool at_once = hellos->on_verify_request(fragment);
-  if (hellos->cookies() == before) return;
+  if (hellos == nullptr) return false;
+  const Outcome outcome = hellos->on_verify_request(fragment);
+  if (outcome == Outcome::kDropped) return false;
+  if (outcome == Outcome::kRepeated) return true;
   note_message(false, false, {fragment.type, fragment.message_length});
-  if (!at_once) return;
+  if (outcome == Outcome::kWaits) return true;
   note_message(true, false, {SSL3_MT_CLIENT_HELLO, static_cast<uint32_t>(hellos->due().size())});
   send_hello(now);
   // OpenSSL's timer runs since the first hello.
   handshake_->hello_due = now + static_cast<double>(last_wait_) / 1000;
   update_retransmission(now);
+  return true;
 }
 
 // Client, until the ServerHello: what OpenSSL writes is its first hello, once and then by its
@@ -77,14 +79,25 @@ void Session::on_own_hello(const HandshakeMessage& hello, double now) {
   } else {
     handshake_->hellos = std::make_unique<HelloExchange>(hello);
   }
-  send_hello(now);
+  do {
+    send_hello(now);
+  } while (handshake_->hellos->next_due());
+}
+
+// Client: a server answers a wrong cookie with another HelloVerifyRequest, or it ends its handshake
+// (OpenSSL's, when it has not begun with DTLSv1_listen). So where several cookies were tried an
+// alert in clear may be about one that somebody forged, and the exchange goes on with the timer.
+bool Session::may_be_about_cookie(const RecordView& record) const {
+  return record.epoch == 0 && record.type == static_cast<uint8_t>(ContentType::kAlert) &&
+         handshake_->hellos && handshake_->hellos->is_in_doubt();
 }
 
 void Session::send_hello(double now) {
   HelloExchange& hellos = *handshake_->hellos;
+  if (hellos.cookies() > HelloExchange::kMaxAtOnce) next_number_out_ += HelloExchange::kApart;
   const uint64_t from = next_number_out_;
   send(Flight(hellos.due()), now);
-  hellos.on_sent(from, next_number_out_);
+  hellos.on_sent(from);
 }
 
 // Client. True: the server has taken a hello, and OpenSSL is where it gets the ServerHello.

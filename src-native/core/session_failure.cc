@@ -177,6 +177,10 @@ Failure Session::timeout_failure() const {
   if (handshake.hellos && handshake.hellos->cookies() > 1) {
     failure.detail = "the server took none of " + std::to_string(handshake.hellos->cookies()) +
                      " cookies: several servers behind one address need the same 'cookieSecret'";
+    if (handshake.doubted_alert) {
+      failure.detail += std::string("; the alert ") +
+                        SSL_alert_desc_string_long(*handshake.doubted_alert) + " came";
+    }
     return failure;
   }
   // Dropped when it came: the peer, or somebody else, may have sent a better one.

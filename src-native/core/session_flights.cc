@@ -193,12 +193,16 @@ void Session::transmit(Bytes datagram) {
 }
 
 // OpenSSL sends alerts for reasons of its own only. In clear, as all alerts of a handshake are
-// before this side's ChangeCipherSpec; after it, and before anything has been sent, nothing leaves.
+// before this side's ChangeCipherSpec; after it, and by a client that has said nothing, nothing
+// leaves.
 void Session::send_alert(uint8_t level, uint8_t description) {
-  if (!handshake_ || handshake_->change_cipher_spec_sent || handshake_->flight.empty()) return;
+  if (!handshake_ || handshake_->change_cipher_spec_sent ||
+      (handshake_->flight.empty() && !handshake_->hello)) {
+    return;
+  }
   std::array<uint8_t, kRecordHeaderSize + 2> record{};
   record[0] = static_cast<uint8_t>(ContentType::kAlert);
-  const bool agreed = SSL_get_pending_cipher(ssl_.get()) != nullptr;
+  const bool agreed = ssl_ && SSL_get_pending_cipher(ssl_.get()) != nullptr;
   write_u16(record.data() + 1,
             agreed ? static_cast<uint32_t>(SSL_version(ssl_.get())) : DTLS1_VERSION);
   write_u48(record.data() + 5, next_number_out_++);

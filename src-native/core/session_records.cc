@@ -180,11 +180,25 @@ void Session::on_record_in_handshake(const RecordView& record, uint8_t* scratch,
     on_protected_record(record, scratch, now);
   } else if (is_mere_warning(record)) {
     on_alert(false, record.fragment.data[0], record.fragment.data[1]);
+  } else if (may_be_about_cookie(record)) {
+    on_alert(false, record.fragment.data[0], record.fragment.data[1]);
+    handshake_->doubted_alert = record.fragment.data[1];
+    handshake_->hellos->on_refused();
   } else if (is_handshake_in_clear(record)) {
     on_handshake_record(record, scratch, now);
   } else {
     feed_in_clear(record, scratch, now);
   }
+}
+
+// See MessageAssembly::add. Of the hello that the handshake began with, and no other.
+bool Session::may_begin_hello_anew(const FragmentView& fragment) const {
+  ClientHelloFront front;
+  return fragment.type == SSL3_MT_CLIENT_HELLO && fragment.body.size != 0 &&
+         fragment.message_sequence == handshake_->hello->sequence() &&
+         fragment.message_length <= kMaxHello &&
+         (fragment.offset != 0 ||
+          (parse_client_hello_front(fragment.body, front) && began_with(front.random)));
 }
 
 // More of the ClientHello that a handshake began with.
@@ -200,6 +214,9 @@ void Session::on_hello_record(const RecordView& record, uint8_t* scratch, double
     if (complaint == nullptr) continue;
     handshake_->messages.refuse(complaint);
     taken = false;
+    if (may_begin_hello_anew(fragment)) {
+      *handshake_->hello = HandshakeMessage(record.version, fragment);
+    }
   }
   if (!taken) drop();
   if (handshake_->hello->complete()) on_hello(scratch, now);
@@ -224,12 +241,35 @@ bool Session::reads_protected() const {
          std::strcmp(SSL_state_string(ssl_.get()), "TRCCS") == 0;
 }
 
+void Session::uncount_drops(const Drops& since) {
+  const Drops after = drops();
+  const auto take = [](TrafficStats& stats, const Drops& amount) {
+    stats.replays -= amount[0];
+    stats.badRecords -= amount[1];
+    stats.discardedRecords -= amount[2];
+    stats.heartbeatsDiscarded -= amount[3];
+  };
+  Drops grown{};
+  for (size_t i = 0; i < grown.size(); ++i) grown[i] = after[i] - since[i];
+  take(stats_, grown);
+  take(totals_, grown);
+}
+
 void Session::feed_early(uint8_t* scratch, double now) {
   if (handshake_ && !handshake_->early_fed && !handshake_->question && reads_protected()) {
     handshake_->early_fed = true;
-    replay(handshake_->early.take(), scratch, now);
+    replay_early(handshake_->early.take(), scratch, now);
   }
-  if (state_ == SessionState::kOpen) replay(std::exchange(early_, {}), scratch, now);
+  if (state_ == SessionState::kOpen && !early_.empty()) {
+    replay_early(std::exchange(early_, {}), scratch, now);
+  }
+}
+
+void Session::replay_early(const std::vector<std::vector<uint8_t>>& held, uint8_t* scratch,
+                           double now) {
+  const Drops before = drops();
+  replay(held, scratch, now);
+  if (!counts_early_) uncount_drops(before);
 }
 
 // Until resume().
@@ -241,8 +281,10 @@ void Session::keep(const RecordView& record, double now) {
     bool repeated = true;
     bool asks = false;
     while (take_fragment(rest, fragment)) {
-      const bool known = handshake.hello ? fragment.type == SSL3_MT_CLIENT_HELLO
-                                         : handshake.messages.was_taken(fragment.message_sequence);
+      const bool known = handshake.hello
+                             ? fragment.type == SSL3_MT_CLIENT_HELLO
+                             : fragment.type != DTLS1_MT_HELLO_VERIFY_REQUEST &&
+                                   handshake.messages.was_taken(fragment.message_sequence);
       repeated = repeated && known;
       asks = asks || (!handshake.hello && asks_again(fragment));
     }
@@ -273,6 +315,7 @@ void Session::replay(const std::vector<std::vector<uint8_t>>& held, uint8_t* scr
 }
 
 void Session::on_handshake_record(const RecordView& record, uint8_t* scratch, double now) {
+  using Outcome = MessageAssembly::Outcome;
   // Behind the peer's ChangeCipherSpec it has nothing new to say in clear.
   const bool over = reads_protected();
   bool taken = true;
@@ -288,22 +331,25 @@ void Session::on_handshake_record(const RecordView& record, uint8_t* scratch, do
       continue;
     }
     if (!over && fragment.type == static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest)) {
-      on_verify_request(fragment, now);
+      taken = on_verify_request(fragment, now) && taken;
       continue;
     }
-    if (fragment.type == static_cast<uint8_t>(HandshakeType::kServerHello) &&
-        fragment.offset == 0 && handshake_->hellos) {
-      handshake_->hellos->on_server_hello(record.sequence);
-    }
-    MessageAssembly::Outcome outcome = MessageAssembly::Outcome::kRefused;
-    if (!over) {
+    HelloExchange* hellos = handshake_->hellos.get();
+    const bool answer = hellos != nullptr && fragment.type == SSL3_MT_SERVER_HELLO;
+    Outcome outcome = Outcome::kRefused;
+    if (answer && !hellos->has_sent(fragment.message_sequence)) {
+      handshake_->messages.refuse("a ServerHello answers no ClientHello that was sent");
+    } else if (!over) {
       outcome = handshake_->messages.add(record.version, fragment);
     } else if (handshake_->messages.was_taken(fragment.message_sequence)) {
-      outcome = MessageAssembly::Outcome::kRepeated;
+      outcome = Outcome::kRepeated;
+    }
+    if (answer && fragment.offset == 0 && outcome != Outcome::kRefused) {
+      hellos->on_server_hello(record.sequence);
     }
     // The peer repeats its flight; OpenSSL has nothing to do with that.
-    if (outcome == MessageAssembly::Outcome::kRepeated) asks = asks || asks_again(fragment);
-    if (outcome == MessageAssembly::Outcome::kRefused) taken = false;
+    if (outcome == Outcome::kRepeated) asks = asks || asks_again(fragment);
+    if (outcome == Outcome::kRefused || outcome == Outcome::kBegunAnew) taken = false;
   }
   if (!taken) drop();
   // What is repeated by the network alone has a number that is not new.

@@ -51,6 +51,48 @@ bool Session::seal_as(ContentType type, Bytes datagram, std::vector<uint8_t>& se
   return !sealed.empty();
 }
 
+// close_notify behind this side's ChangeCipherSpec, when the handshake is not over: the peer may
+// have an open session already, a client's of one that is resumed. OpenSSL makes none then, but it
+// ends a handshake for a message that has no place in it, by a fatal alert under the keys. That
+// alert stays here, and close_notify leaves under its number. Suites without AEAD have to do with
+// the alert that there is.
+void Session::say_goodbye_early() {
+  const ErrorQueueScope errors;
+  const bool keys = has_record_keys();
+  FragmentView misplaced;
+  misplaced.type = static_cast<uint8_t>(HandshakeType::kServerHelloDone);
+  misplaced.message_sequence = static_cast<uint16_t>(handshake_->messages.next_sequence());
+  size_t offset = 0;
+  const std::vector<uint8_t> cause =
+      HandshakeMessage(static_cast<uint16_t>(SSL_version(ssl_.get())), misplaced)
+          .record(offset, handshake_->next_number_in++);
+  handshake_->abandoned = true;
+  written_.clear();
+  offer({cause.data(), cause.size()});
+  SSL_do_handshake(ssl_.get());
+  take_back();
+  const std::vector<uint8_t> written = std::exchange(written_, {});
+  Bytes rest{written.data(), written.size()};
+  RecordView alert;
+  if (!take_record(rest, alert) || alert.epoch == 0 ||
+      alert.type != static_cast<uint8_t>(ContentType::kAlert)) {
+    return;
+  }
+  if (!keys) {
+    transmit(alert.whole);
+    on_alert(true, SSL3_AL_FATAL, SSL_AD_UNEXPECTED_MESSAGE);
+    return;
+  }
+  constexpr std::array<uint8_t, 2> kCloseNotify = {SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY};
+  RecordProtection& outgoing = record_keys_->outgoing;
+  std::vector<uint8_t> sealed(outgoing.sealed_size(kCloseNotify.size()));
+  sealed.resize(
+      outgoing.seal(alert.type, alert, {kCloseNotify.data(), kCloseNotify.size()}, sealed.data()));
+  if (sealed.empty()) return;
+  transmit(Bytes{sealed.data(), sealed.size()});
+  on_alert(true, kCloseNotify[0], kCloseNotify[1]);
+}
+
 // ---- in ----
 
 // False: the record is not authentic.

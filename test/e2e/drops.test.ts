@@ -6,10 +6,12 @@ import * as diagnostics from 'node:diagnostics_channel';
 import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import type { DiagnosticsEvents, DTLSSocket } from '../../lib/index';
-import { writeRecord } from '../fault/support';
+import { HANDSHAKE, HELLO_VERIFY_REQUEST, until, writeFragment, writeRecord } from '../fault/support';
+import { clientHello, cookieIn } from '../helpers/hello';
 import {
   closeEverything,
   dial,
+  dialTo,
   listen,
   messages,
   next,
@@ -40,6 +42,8 @@ describe('what is dropped', () => {
   interface Between extends Pair {
     readonly toServer: (datagram: Buffer) => void;
     readonly toClient: (datagram: Buffer) => void;
+    /** That the server asks for next. */
+    readonly cookie: () => Promise<Buffer>;
   }
 
   /** A session whose datagrams pass through here, so that more can be sent to either side in its peer's name. */
@@ -67,7 +71,11 @@ describe('what is dropped', () => {
     const client = await dial(server, { ...PSK_CLIENT, ciphers, port: near.address().port });
     const connected = next(client, 'secureConnect');
     const [[peer]] = await Promise.all([accepted, connected]);
-    return { server, client, peer, toServer, toClient };
+    const cookie = async (): Promise<Buffer> => {
+      const [datagram] = (await once(far, 'message')) as [Buffer];
+      return cookieIn(datagram) ?? Buffer.alloc(0);
+    };
+    return { server, client, peer, toServer, toClient, cookie };
   }
 
   const dropsOf = ({ stats }: DTLSSocket): number =>
@@ -116,4 +124,72 @@ describe('what is dropped', () => {
       expect((await arrived).toString()).to.equal('alive');
     });
   }
+
+  it('moves one counter: a forged protected record while a handshake begins beside the session', async () => {
+    const { server, client, peer, toServer, cookie } = await through('PSK-AES128-GCM-SHA256');
+    const random = Buffer.alloc(32, 9);
+    const asked = cookie();
+    toServer(clientHello({ random, suite: 0x00a8 }));
+    toServer(clientHello({ random, suite: 0x00a8, cookie: await asked }));
+    await until(() => server.stats.sessions === 2, 'a second session');
+    let sequence = 5000;
+    // More than a handshake keeps of records that come before their keys.
+    for (let round = 0; round < 100; ++round) {
+      for (const type of [20, 21, 22, 23]) {
+        const { badRecords, discardedRecords, replays, datagramsReceived } = server.stats;
+        events.length = 0;
+        toServer(writeRecord({ type, epoch: 1, sequence: ++sequence, body: Buffer.alloc(60, 0x11) }));
+        await until(() => server.stats.datagramsReceived > datagramsReceived, 'the record');
+        expect(server.stats, `${type}`).to.include({ badRecords: badRecords + 1, discardedRecords, replays });
+        // The client drops what the other handshake's flight says.
+        const told = (): Dropped[] => events.filter(({ socket }) => socket !== client);
+        await until(() => told().length > 0, 'the event');
+        expect(told().map(({ reasons }) => reasons)).to.deep.equal([{ badRecords: 1 }]);
+      }
+    }
+    expect(peer.readyState).to.equal('open');
+  });
+
+  it('moves one counter and the channel: each HelloVerifyRequest that a client drops', async () => {
+    const [raw] = (between = [dgram.createSocket('udp4')]);
+    if (raw === undefined) throw new Error('no socket');
+    raw.bind(0, '127.0.0.1');
+    await once(raw, 'listening');
+    const client = dialTo({
+      ...PSK_CLIENT,
+      host: '127.0.0.1',
+      port: raw.address().port,
+      retransmission: { initial: 60_000 },
+    });
+    client.on('error', () => undefined);
+    const [, { port }] = (await once(raw, 'message')) as [Buffer, dgram.RemoteInfo];
+    const request = (messageSequence: number, body: Buffer, messageLength = body.length): Buffer => {
+      const fragment = writeFragment({ type: HELLO_VERIFY_REQUEST, messageSequence, messageLength, offset: 0, body });
+      return writeRecord({ type: HANDSHAKE, epoch: 0, sequence: messageSequence, body: fragment });
+    };
+    const asking = (cookie: Buffer): Buffer => Buffer.concat([Buffer.from([0xfe, 0xff, cookie.length]), cookie]);
+    const dropped = async (datagram: Buffer, what: string, expected = 1): Promise<void> => {
+      const before = client.stats;
+      events.length = 0;
+      raw.send(datagram, port, '127.0.0.1');
+      await until(() => client.stats.datagramsReceived > before.datagramsReceived, what);
+      await setTimeout(5);
+      expect(client.stats.discardedRecords - before.discardedRecords, what).to.equal(expected);
+      expect(events.map(({ reasons }) => reasons), what).to.deep.equal(
+        expected === 0 ? [] : [{ discardedRecords: 1 }],
+      );
+    };
+    await dropped(request(3, asking(Buffer.alloc(20, 1))), 'one that answers no hello');
+    await dropped(request(0, Buffer.from([0xfe, 0xff, 0])), 'one without a cookie');
+    await dropped(request(0, Buffer.from([0xfe, 0xff, 9, 1])), 'one whose cookie is cut');
+    await dropped(request(0, asking(Buffer.alloc(20, 1)), 99), 'a part of one');
+    for (let cookie = 0; cookie < 8; ++cookie) {
+      await dropped(request(0, asking(Buffer.alloc(20, cookie))), 'one that is answered', 0);
+      await dropped(request(0, asking(Buffer.alloc(20, cookie))), 'the same again', 0);
+    }
+    for (let cookie = 8; cookie < 8 + 32; ++cookie) {
+      await dropped(request(0, asking(Buffer.alloc(20, cookie))), 'one that waits for the timer', 0);
+    }
+    await dropped(request(0, asking(Buffer.alloc(20, 99))), 'one for which there is no room');
+  });
 });

@@ -2,6 +2,7 @@
 // somebody forges a HelloVerifyRequest, where a server restarts between two hellos, and in a fleet
 // without a shared secret. The tests' clients do not repeat anything by themselves.
 import { expect } from 'chai';
+import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import type { ServerOptions } from '../../lib/index';
@@ -11,6 +12,8 @@ import {
   readFragment,
   readRecords,
   SERVER_HELLO,
+  writeFragment,
+  writeRecord,
 } from '../fault/support';
 import { Capture } from '../helpers/capture';
 import { closeEverything, dialTo, failure, listen, next, portOf, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
@@ -33,6 +36,15 @@ function numbered(datagram: Buffer, number: number): Buffer {
   const copy = Buffer.from(datagram);
   copy.writeUInt16BE(number, MESSAGE_SEQUENCE_AT);
   return copy;
+}
+
+/** The same with a cookie of any length. */
+function withCookie(datagram: Buffer, cookie: Buffer): Buffer {
+  const [record] = readRecords(datagram);
+  const fragment = record === undefined ? undefined : readFragment(record);
+  if (record === undefined || fragment === undefined) throw new Error('no HelloVerifyRequest');
+  const body = Buffer.concat([fragment.body.subarray(0, 2), Buffer.from([cookie.length]), cookie]);
+  return writeRecord({ ...record, body: writeFragment({ ...fragment, messageLength: body.length, body }) });
 }
 
 /** The same, whose cookie would have more bytes than there are. */
@@ -232,7 +244,53 @@ describe('a refused cookie', () => {
       retransmission: { initial: patience(200) },
     });
     await next(dialled, 'secureConnect');
-    expect(numbers(capture, 1, true).length).to.be.within(9, 20);
+    // At once, with the timer, and one without a cookie.
+    expect(numbers(capture, 1, true).length).to.be.within(9, 8 + 32 + 2 + 8);
+  });
+
+  it('is no dead end: twenty forged before each genuine one, under whatever number', async () => {
+    const one = await server();
+    const capture = await captureTo(portOf(one));
+    capture.forward = (data, fromClient) =>
+      fromClient || !isVerifyRequest(data)
+        ? [data]
+        : [...Array.from({ length: 20 }, () => withCookie(data, randomBytes(20))), data];
+    const dialled = dialTo({
+      ...PSK_CLIENT,
+      host: '127.0.0.1',
+      port: capture.port,
+      retransmission: { initial: patience(50) },
+    });
+    await next(dialled, 'secureConnect');
+    const hellos = numbers(capture, 1, true).length;
+    const rounds = numbers(capture, 1, true).filter((number) => number === 0).length;
+    expect(hellos).to.be.at.most((rounds + 1) * (8 + 32 + 1));
+  });
+
+  it('is no dead end where the server ends its handshake for it: the client says hello again', async () => {
+    const one = await server();
+    const capture = await captureTo(portOf(one));
+    let refused = false;
+    capture.forward = (data, fromClient) => {
+      const fragment = readRecords(data).map(readFragment)[0];
+      if (!fromClient && isVerifyRequest(data) && !refused) return [forged(data), data];
+      if (fromClient && fragment?.type === 1 && fragment.messageSequence === 1 && !refused) {
+        // As OpenSSL's server does, which then waits for a hello without a cookie.
+        refused = true;
+        capture.reply(writeRecord({ type: 21, epoch: 0, sequence: 5, body: Buffer.from([2, 40]) }));
+        return [];
+      }
+      return refused && fragment?.messageSequence === 1 && rest-- > 0 ? [] : [data];
+    };
+    let rest = 1; // the hello with the genuine cookie, which is behind the other one
+    const dialled = dialTo({
+      ...PSK_CLIENT,
+      host: '127.0.0.1',
+      port: capture.port,
+      retransmission: { initial: patience(50) },
+    });
+    await next(dialled, 'secureConnect');
+    expect(dialled.stats.alertsReceived).to.equal(1);
   });
 
   it('of a client whose every cookie is forged ends at its deadline, after a few hellos, and says so', async () => {

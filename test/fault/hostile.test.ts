@@ -753,9 +753,15 @@ describe('hostile datagrams', function () {
       const newClient = dial(link, trust.client, CLIENT);
       const [newRemote] = await Promise.all([accepted(server), opened(newClient)]);
       expect((await replaced).code).to.equal('ERR_DTLS_REPLACED');
-      // Its cookie is valid, so it may begin a handshake, but has no keys to end it.
+      // Its cookie is valid, so it may begin a handshake again when the first one's timer would have
+      // sent the flight again, but has no keys to end it.
       const timedOut = clientError(server);
-      await inject(link, [oldHello]);
+      const { handshakesStarted } = server.stats;
+      await until(() => {
+        link.inject(oldHello, CLIENT_PEER, SERVER_PEER);
+        return server.stats.handshakesStarted > handshakesStarted;
+      }, 'a handshake');
+      await idle(link);
       expect(server.stats.sessions).to.equal(2);
       const now = { ...pair, client: newClient, remote: newRemote };
       await checkAlive(now);

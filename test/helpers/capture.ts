@@ -60,6 +60,16 @@ export class Capture {
       .map(({ data }) => data.length);
   }
 
+  /** Sends the client something more, in the server's name. */
+  reply(data: Buffer): void {
+    if (this.#clientPort !== undefined) this.#near.send(data, this.#clientPort, LOOPBACK);
+  }
+
+  /** Sends the server something more, in the client's name. */
+  ask(data: Buffer): void {
+    this.#far.send(data, this.serverPort, LOOPBACK);
+  }
+
   /** Resolves when nothing has come for a moment. */
   async quiet(): Promise<void> {
     for (let seen = -1; seen !== this.datagrams.length; ) {

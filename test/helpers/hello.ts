@@ -18,6 +18,8 @@ export interface Hello {
   readonly cookie?: Buffer;
   /** Of how many bytes the message pretends to be; default: as many as are there. */
   readonly messageLength?: number;
+  /** Default: ECDHE-ECDSA-AES128-GCM-SHA256. */
+  readonly suite?: number;
 }
 
 const CLIENT_KEY_EXCHANGE = 16;
@@ -26,13 +28,13 @@ const CLIENT_KEY_EXCHANGE = 16;
 const EXTENSIONS = Buffer.from('001a000a000400020017000b00020100000d00040002040300170000', 'hex');
 
 /** A ClientHello as clients send them, the first without a cookie and the second with one. */
-export function clientHello({ random, cookie = Buffer.alloc(0), messageLength }: Hello): Buffer {
+export function clientHello({ random, cookie = Buffer.alloc(0), messageLength, suite = 0xc02b }: Hello): Buffer {
   const body = Buffer.concat([
     Buffer.from([0xfe, 0xfd]),
     random,
     Buffer.from([0, cookie.length]),
     cookie,
-    Buffer.from([0, 2, 0xc0, 0x2b, 1, 0]),
+    Buffer.from([0, 2, suite >> 8, suite & 0xff, 1, 0]),
     EXTENSIONS,
   ]);
   const second = cookie.length > 0 ? 1 : 0;

@@ -272,6 +272,49 @@ TEST_CASE(
   CHECK(link.server.endpoint.traffic().badRecords == 0);
 }
 
+TEST_CASE("dropped: what is forged while a restarted peer shakes hands is dropped once") {
+  Link link;
+  use(link, kGcm);
+  REQUIRE(link.handshake());
+  Side& client = link.add_client();
+  client.psk_identity = "device";
+  client.psk = kKey;
+  bool with_keys = false;
+  SUBCASE("before it has keys") {}
+  SUBCASE("when it has keys") { with_keys = true; }
+  link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+    // The new client's Finished does not arrive, or all that follows its hello.
+    Datagram& bytes = packet.bytes;
+    Bytes rest = view(bytes);
+    RecordView record;
+    size_t keep = 0;
+    while (take_record(rest, record) && record.epoch == 0 &&
+           (with_keys || (record.type == 22 && record.fragment.data[0] == SSL3_MT_CLIENT_HELLO))) {
+      keep = bytes.size() - rest.size;
+    }
+    if (packet.to_server) bytes.resize(keep);
+    if (!bytes.empty()) arriving.push_back(packet);
+  };
+  link.connect();
+  link.pump();
+  REQUIRE(link.server.endpoint.session_count() == 2);
+  const std::vector<uint8_t> noise(60, 0x11);
+  uint64_t sequence = 1000;
+  for (int round = 0; round < 100; ++round) {
+    for (const uint8_t type : {20, 21, 22, 23, 24, 25}) {
+      CAPTURE(int{type});
+      const uint64_t before = drops(link.server);
+      link.inject(link.server, view(plain_record(type, 1, ++sequence, view(noise))));
+      CHECK(drops(link.server) == before + 1);
+    }
+  }
+  // Nor again when the handshake is over.
+  const uint64_t before = drops(link.server);
+  link.network = nullptr;
+  CHECK(link.run_until([&] { return client.secure(); }));
+  CHECK(drops(link.server) == before);
+}
+
 TEST_CASE("integrity limit: by suite, RFC 9147 section 4.5.3") {
   const auto limit_of = [](const char* ciphers) {
     Link link;

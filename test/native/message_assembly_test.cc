@@ -160,11 +160,12 @@ TEST_CASE("message assembly: what no honest peer sends is refused by name, and e
   CHECK(std::string(assembly.complaint()) == "a fragment of a message has no bytes");
   CHECK(assembly.add(kVersion, piece(body, 0, 10, 0)) == Outcome::kIncomplete);
   const std::vector<uint8_t> longer = numbers(31);
-  CHECK(assembly.add(kVersion, piece(longer, 10, 10, 0)) == Outcome::kRefused);
+  CHECK(assembly.add(kVersion, piece(longer, 10, 10, 0)) == Outcome::kBegunAnew);
   CHECK(std::string(assembly.complaint()) ==
         "two fragments of one message name different types or lengths");
+  CHECK(assembly.add(kVersion, piece(body, 0, 10, 0)) == Outcome::kBegunAnew);
   const std::vector<uint8_t> other(30, 0xff);
-  CHECK(assembly.add(kVersion, piece(other, 9, 10, 0)) == Outcome::kRefused);
+  CHECK(assembly.add(kVersion, piece(other, 9, 10, 0)) == Outcome::kBegunAnew);
   CHECK(std::string(assembly.complaint()) ==
         "two fragments of one message have different bytes for the same place");
   FragmentView huge = piece(body, 0, 10, 0);
@@ -172,8 +173,34 @@ TEST_CASE("message assembly: what no honest peer sends is refused by name, and e
   huge.message_sequence = 1;
   CHECK(assembly.add(kVersion, huge) == Outcome::kRefused);
   CHECK(std::string(assembly.complaint()) == "a message is longer than 102400 bytes");
-  CHECK(assembly.add(kVersion, piece(body, 10, 20, 0)) == Outcome::kNew);
+  // The peer sends its message again.
+  CHECK(assembly.add(kVersion, piece(body, 0, 10, 0)) == Outcome::kIncomplete);
+  CHECK(assembly.add(kVersion, piece(body, 10, 20, 0)) == Outcome::kBegunAnew);
+  CHECK(assembly.add(kVersion, piece(body, 0, 10, 0)) == Outcome::kNew);
   check_whole(assembly.take(), body);
+}
+
+TEST_CASE("message assembly: what is forged ahead of a message keeps it out once at most") {
+  const std::vector<uint8_t> body = numbers(30);
+  const std::vector<uint8_t> other(30, 0xff);
+  MessageAssembly assembly;
+  // Also a whole one, as long as it has had no turn.
+  CHECK(assembly.add(kVersion, whole(other, 1)) == Outcome::kNew);
+  CHECK(assembly.add(kVersion, whole(body, 1)) == Outcome::kBegunAnew);
+  // One that takes all the room there is ahead.
+  FragmentView huge = piece(body, 0, 10, 2, type_of(2));
+  huge.message_length = MessageAssembly::kMaxAheadBytes - 30;
+  CHECK(assembly.add(kVersion, huge) == Outcome::kIncomplete);
+  CHECK(assembly.add(kVersion, whole(body, 2)) == Outcome::kBegunAnew);
+  huge.message_sequence = 1;
+  huge.message_length = MessageAssembly::kMaxAheadBytes;
+  CHECK(assembly.add(kVersion, huge) == Outcome::kRefused);
+  CHECK(assembly.add(kVersion, whole(body, 0)) == Outcome::kNew);
+  for (uint16_t sequence = 0; sequence < 3; ++sequence) {
+    REQUIRE(assembly.next() != nullptr);
+    check_whole(assembly.take(), body);
+    assembly.on_taken(static_cast<uint8_t>(type_of(sequence)), sequence);
+  }
 }
 
 TEST_CASE("message assembly: a second message of a type, which anybody can send, has no turn") {
