@@ -4,7 +4,7 @@ import { isBlocked } from './block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from './diagnostics';
 import { readDrops } from './drops';
-import { ioError, unsent } from './errors';
+import { ioError, unsent, type DTLSError } from './errors';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from './native';
 import { NativeUdpTransport, systemError } from './native-udp';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from './outbox';
@@ -44,6 +44,12 @@ interface Entry {
   readonly generation: number;
   readonly handler: SessionHandler;
 }
+
+/**
+ * What ICMP brings about a datagram that has left. Of an address without a session it says nothing that counts: a peer
+ * that closes does not wait for the answer to its close_notify, and an address may have been forged.
+ */
+const OF_ICMP = ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENOPROTOOPT', 'EPROTO'];
 
 /** The longest time that a Node timer can wait. */
 const MAX_TIMEOUT = 0x7fffffff;
@@ -344,17 +350,16 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   }
 
   error(error: Error, peer?: Peer): void {
-    this.#transportErrors += 1;
     const typed = ioError(error, peer);
-    if (peer !== undefined) {
-      for (const entry of this.#sessions) {
-        if (entry?.handler.peer.port === peer.port && entry.handler.peer.address === peer.address) {
-          entry.handler.onTransportError(typed);
-        }
-      }
-    } else {
-      this.#server?.onTransportError(typed);
-    }
+    const concerned =
+      peer === undefined
+        ? []
+        : this.#sessions.filter(
+            (entry) => entry?.handler.peer.port === peer.port && entry.handler.peer.address === peer.address,
+          );
+    this.#countTransportError(typed, concerned.length > 0);
+    for (const entry of concerned) entry?.handler.onTransportError(typed);
+    if (peer === undefined) this.#server?.onTransportError(typed);
     this.flush();
   }
 
@@ -466,16 +471,21 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   }
 
   #onTransportError(slot: number, generation: number, errno: number): void {
-    this.#transportErrors += 1;
     const entry = slot === NO_SLOT ? undefined : this.#sessions[slot];
-    if (slot === NO_SLOT) {
-      this.#server?.onTransportError(ioError(systemError(errno, 'recvmsg')));
-    } else if (entry?.generation === generation) {
-      const { address, port } = entry.handler.peer;
-      entry.handler.onTransportError(
-        ioError(systemError(errno, 'send', address, port), entry.handler.peer),
-      );
+    if (entry?.generation === generation) {
+      const { peer } = entry.handler;
+      const error = ioError(systemError(errno, 'send', peer.address, peer.port), peer);
+      this.#countTransportError(error, true);
+      entry.handler.onTransportError(error);
+      return;
     }
+    const error = ioError(systemError(errno, 'recvmsg'));
+    this.#countTransportError(error, false);
+    if (slot === NO_SLOT) this.#server?.onTransportError(error);
+  }
+
+  #countTransportError({ code }: DTLSError, hasSession: boolean): void {
+    if (hasSession || !OF_ICMP.includes(code)) this.#transportErrors += 1;
   }
 
   /** The session's CLOSE record has been seen: its slot may be used again. */

@@ -176,6 +176,7 @@ const IO_HINTS: Readonly<Record<string, string>> = {
   ERR_ACCESS_DENIED: "Node's permission model keeps this process from the network: start it with '--allow-net'.",
   EACCES: 'This port or address needs a privilege that the process does not have.',
   EADDRNOTAVAIL: 'This machine does not have that address.',
+  EBADF: 'The descriptor of the socket is not open, or not bound: close sockets only by their own close(), and bind one before it is used as a transport.',
   EMSGSIZE: 'The datagram is larger than the path or the socket takes: send smaller messages.',
   ENETUNREACH: 'There is no route to that network.',
   EHOSTUNREACH: 'There is no route to that host.',

@@ -166,6 +166,7 @@ function oneOf<T extends string>(name: string, value: T | undefined, known: read
 function hostName(name: string): string | undefined {
   if (isIP(name) !== 0) return name.includes('%') ? undefined : name;
   const wildcard = name.startsWith('*.') ? '*.' : '';
+  if (/[/\\?#@:]/.test(name)) return undefined; // domainToASCII takes what is in front of it
   const rest = domainToASCII(name.slice(wildcard.length));
   const label = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
   return rest.length <= 253 && rest.split('.').every((part) => label.test(part)) ? wildcard + rest : undefined;

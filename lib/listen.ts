@@ -1,12 +1,14 @@
 /** From the arguments of `listen` to a UDP socket that is bound. */
+import type * as dgram from 'node:dgram';
 import { isIP } from 'node:net';
 
 import { late } from './late';
 import { ioError, usageError, type DTLSError } from './errors';
+import { asError } from './lookups';
 import { native } from './native';
 import { LISTEN_OPTIONS } from './resolve/names';
-import { checkReusePort, type ResolvedUdp } from './resolve/udp';
-import { bindUdp, isDgramSocket, isTransport, type DatagramTransport } from './transport';
+import { checkReusePort, closedTransport, type ResolvedUdp } from './resolve/udp';
+import { bindingOf, bindUdp, isDgramSocket, isTransport, type DatagramTransport } from './transport';
 import { checkNames, flag, integer, port as checkPort, text, wrongType } from './validate';
 
 /** What `listen` of `node:net` and `bind` of `node:dgram` take, as far as UDP has it. */
@@ -105,7 +107,7 @@ function readOptions(options: ListenOptions, udp: ResolvedUdp): Omit<ListenArgum
     place: {
       port: checkPort('port', options.port ?? 0, 0),
       host: place === '' ? undefined : place,
-      fd: options.fd === undefined ? undefined : descriptorOf(options.fd),
+      fd: options.fd === undefined ? undefined : descriptorOf(options.fd, udp.transport),
       ipv6Only: flag('ipv6Only', options.ipv6Only, udp.ipv6Only),
       reusePort: checkReusePort(options.reusePort ?? udp.reusePort, udp.transport),
     },
@@ -113,11 +115,17 @@ function readOptions(options: ListenOptions, udp: ResolvedUdp): Omit<ListenArgum
   };
 }
 
-/** dgram takes none below 1 for one. */
-function descriptorOf(fd: number): ListenPlace['fd'] {
-  const descriptor = integer('fd', fd, 0, 1, 0x7fffffff);
+function descriptorOf(fd: number, transport: ResolvedUdp['transport']): ListenPlace['fd'] {
+  const descriptor = integer('fd', fd, 0, 0, 0x7fffffff);
   const family = native.udpFamily(descriptor);
-  if (family !== 0) return { descriptor, family };
+  if (family !== 0 && (descriptor !== 0 || transport === 'native')) return { descriptor, family };
+  if (family !== 0) {
+    throw usageError(
+      'ERR_DTLS_UNSUPPORTED',
+      "'fd' is 0, which node:dgram takes for none",
+      "On Linux use 'transport: 'native'', or pass the socket under another number.",
+    );
+  }
   throw usageError(
     'ERR_INVALID_FD_TYPE',
     `'fd' is ${String(fd)}, which is no UDP socket of this process`,
@@ -125,9 +133,14 @@ function descriptorOf(fd: number): ListenPlace['fd'] {
   );
 }
 
-/** A transport of the user's has its place already. @throws When another one is asked for. */
-export function checkPlaceOf(transport: Pick<DatagramTransport, 'address'>, place: ListenPlace): void {
-  const anotherPort = place.port !== 0 && place.port !== transport.address().port;
+/**
+ * A transport of the user's has its place already.
+ *
+ * @throws When it has none, or another one is asked for.
+ */
+export function checkPlaceOf(transport: dgram.Socket | DatagramTransport, place: ListenPlace): void {
+  if (!isTransport(transport)) requireBinding(transport);
+  const anotherPort = place.port !== 0 && place.port !== portOf(transport);
   if (place.fd === undefined && !anotherPort) return;
   const asked =
     place.fd === undefined ? `port ${String(place.port)}` : `the descriptor ${String(place.fd.descriptor)}`;
@@ -136,6 +149,55 @@ export function checkPlaceOf(transport: Pick<DatagramTransport, 'address'>, plac
     `this server has a 'transport' of its own, and cannot listen on ${asked}`,
     "Leave out one of the two: 'transport' of createServer, or what listen() is given.",
   );
+}
+
+/** A socket that is being bound will have a place. */
+function requireBinding(socket: dgram.Socket): void {
+  const binding = bindingOf(socket);
+  if (binding === 'unbound') {
+    throw usageError(
+      'ERR_DTLS_TRANSPORT_NOT_BOUND',
+      "the dgram.Socket given as 'transport' is not bound",
+      "Call its bind() before listen(): the server's port is the socket's.",
+    );
+  }
+  if (binding === 'closed') throw closedTransport();
+}
+
+/** Undefined while it is being bound. */
+function portOf(transport: dgram.Socket | DatagramTransport): number | undefined {
+  if (!isTransport(transport)) return bindingOf(transport) === 'bound' ? transport.address().port : undefined;
+  try {
+    return transport.address().port;
+  } catch (error) {
+    throw ioError(asError(error)); // as a transport over a socket of dgram's that is not bound says it
+  }
+}
+
+/** Calls `done` later, when the socket is bound, or will not be. */
+export function whenBound(socket: dgram.Socket, done: (error: DTLSError | null) => void): void {
+  if (bindingOf(socket) !== 'binding') {
+    process.nextTick(done, null);
+    return;
+  }
+  const end = (error: DTLSError | null): void => {
+    socket.off('listening', bound);
+    socket.off('error', failed);
+    socket.off('close', closed);
+    done(error);
+  };
+  const bound = (): void => {
+    end(null);
+  };
+  const failed = (error: Error): void => {
+    end(ioError(error));
+  };
+  const closed = (): void => {
+    end(closedTransport());
+  };
+  socket.on('listening', bound);
+  socket.on('error', failed);
+  socket.on('close', closed);
 }
 
 /** Without a host: all addresses, as net does it. `done` is called later, once. */

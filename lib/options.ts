@@ -110,14 +110,15 @@ type MaybePromise<T> = T | Promise<T>;
 /** One pre-shared key and its name. */
 export interface PskCredentials {
   identity: Bytes;
-  psk: NodeJS.ArrayBufferView;
+  /** 1 to 512 bytes; a string stands for its UTF-8. */
+  psk: Bytes;
 }
 
 /** The pre-shared key for an identity, 1 to 512 bytes; null or undefined: nobody known. */
 export type ServerPskCallback = (
   socket: DTLSSocket,
   identity: string | Buffer,
-) => MaybePromise<NodeJS.ArrayBufferView | null | undefined>;
+) => MaybePromise<Bytes | null | undefined>;
 
 /** The identity (at most 256 bytes, no NUL) and key to answer a server's hint with; null: none. */
 export type ClientPskCallback = (
@@ -201,9 +202,10 @@ export interface ServerOptions extends SecureContextOptions, SessionOptions, Udp
 export interface ConnectOptions extends SecureContextOptions, SessionOptions, UdpSocketOptions {
   /** Default `'localhost'`. */
   host?: string | undefined;
-  port: number;
+  /** 1 to 65535, also as a string. */
+  port: number | string;
   localAddress?: string | undefined;
-  localPort?: number | undefined;
+  localPort?: number | string | undefined;
   /** Name to ask for and to verify; `''`: ask for none. Default: `host` when it is a name. */
   servername?: string | undefined;
   /** Default: `tls.checkServerIdentity`. */

@@ -7,7 +7,7 @@ import { Endpoint, type ServerHandler, type SessionHandler } from './endpoint';
 import { ioError, usageError, withTypedErrors, type DTLSError } from './errors';
 import { ExpiryWatch } from './expiry';
 import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from './hello';
-import { bindPlace, checkPlaceOf, readListen, type ListenOptions } from './listen';
+import { bindPlace, checkPlaceOf, readListen, whenBound, type ListenOptions } from './listen';
 import type { NativeSessionPolicy } from './native';
 import { askOcsp, type OcspQuestion } from './ocsp';
 import type { NamedServerOptions, ServerOptions } from './options';
@@ -135,10 +135,13 @@ export class DTLSServer
     if (signal !== undefined) this.#closeOn(signal);
     if (ownSignal?.aborted === true || signal?.aborted === true) this.close(); // as soon as it is bound
     if (transport !== 'dgram' && transport !== 'native') {
-      process.nextTick(() => {
-        if (isTransport(transport)) this.#start(() => transport, transport);
-        else this.#start(() => new DgramTransport(transport, false), transport);
-      });
+      if (isTransport(transport)) process.nextTick(() => { this.#start(() => transport, transport); });
+      else {
+        whenBound(transport, (error) => {
+          if (error === null) this.#start(() => new DgramTransport(transport, false), transport);
+          else this.#onListenError(error);
+        });
+      }
       return this;
     }
     bindPlace(this.#options, place, (error, bound) => {

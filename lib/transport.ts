@@ -183,6 +183,20 @@ function peerOf(error: Error): Peer | undefined {
   return { address, port, family: isIPv6(address) ? 'IPv6' : 'IPv4' };
 }
 
+/** In words of dgram's own. It tells the first and the last of these only by what `address()` throws. */
+export function bindingOf(socket: dgram.Socket): 'bound' | 'binding' | 'unbound' | 'closed' {
+  try {
+    socket.address();
+    return 'bound';
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_SOCKET_DGRAM_NOT_RUNNING') return 'closed';
+    return stateOf(socket)?.bindState === BIND_STATE_BINDING ? 'binding' : 'unbound';
+  }
+}
+
+/** As in Node's lib/dgram.js. */
+const BIND_STATE_BINDING = 1;
+
 /** What Node moves datagrams with. */
 interface DgramHandle {
   readonly fd?: number;
@@ -194,12 +208,17 @@ interface DgramHandle {
  * `_handle` warns (DEP0112). Undefined where Node keeps it elsewhere: what needs it then goes without.
  */
 export function handleOf(socket: dgram.Socket): DgramHandle | undefined {
-  const key = Object.getOwnPropertySymbols(socket).find(
-    ({ description }) => description === 'state symbol',
-  );
-  if (key === undefined) return undefined;
-  const state = (socket as unknown as Record<symbol, { handle?: DgramHandle | null }>)[key];
-  return state?.handle ?? undefined;
+  return stateOf(socket)?.handle ?? undefined;
+}
+
+interface DgramState {
+  readonly handle?: DgramHandle | null;
+  readonly bindState?: number;
+}
+
+function stateOf(socket: dgram.Socket): DgramState | undefined {
+  const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');
+  return key === undefined ? undefined : (socket as unknown as Record<symbol, DgramState | undefined>)[key];
 }
 
 /** How to make a UDP socket. */

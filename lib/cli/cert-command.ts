@@ -16,10 +16,10 @@ export interface CertFlags {
 export function addCertCommand(program: Command): void {
   program
     .command('cert')
-    .argument('[names...]', 'DNS names and IP addresses', ['localhost', '127.0.0.1', '::1'])
+    .argument('[names...]', 'DNS names and IP addresses (default: localhost, 127.0.0.1, ::1)')
     .description('Makes a certificate for development: self-signed, or from a small authority.')
     .option('-o, --out <prefix>', 'files are <prefix>-cert.pem and <prefix>-key.pem', 'dtls')
-    .option('--ca', 'make an authority; its name is the first of the names')
+    .option('--ca', 'make an authority, with one name of its own')
     .option('--issuer <prefix>', 'issue from the authority in <prefix>-cert.pem and <prefix>-key.pem')
     .option('--client', 'for a client instead of a server')
     .option('--rsa', 'RSA of 2048 bits instead of ECDSA on P-256')

@@ -1,19 +1,80 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 
-import { generateCertificate } from '../generate-certificate';
+import { DTLSError } from '../errors';
+import {
+  generateCertificate,
+  type GenerateCertificateOptions,
+  type GeneratedCertificate,
+} from '../generate-certificate';
 import { readNamed } from './arguments';
 import type { CertFlags } from './cert-command';
 import { CommandLineError, ExitCode } from './exit';
 import { Output } from './output';
 
-export async function runCert(names: string[], flags: CertFlags): Promise<number> {
+/** What its errors say of options becomes what the command line calls them. */
+async function inWordsOf(
+  { issuer = '' }: CertFlags,
+  options: GenerateCertificateOptions,
+): Promise<GeneratedCertificate> {
+  const words: readonly [string, string][] = [
+    ["'altNames' has", 'among the names is'],
+    ["'issuer.cert'", `--issuer: ${issuer}-cert.pem`],
+    ["'issuer.key'", `--issuer: ${issuer}-key.pem`],
+    ["'issuer'", '--issuer'],
+    ['make one with { ca: true }', "make one with 'dgram-dtls cert --ca'"],
+    ["an encrypted key needs 'passphrase'", 'a key that is encrypted is not taken here'],
+  ];
+  const translated = (text: string): string =>
+    words.reduce((so, [option, word]) => so.replaceAll(option, word), text);
+  try {
+    return await generateCertificate(options);
+  } catch (error) {
+    if (!(error instanceof DTLSError)) throw error;
+    const { code, category, hint, reason, cause } = error;
+    throw new DTLSError(translated(error.message), {
+      code,
+      category,
+      hint: hint === undefined ? undefined : translated(hint),
+      reason,
+      cause,
+    });
+  }
+}
+
+function writeNamed(file: string, text: string, mode: number): void {
+  try {
+    writeFileSync(file, text, { mode });
+  } catch (error) {
+    const { message, code = 'ERR_DTLS_IO', errno, syscall } = error as NodeJS.ErrnoException;
+    throw new DTLSError(`--out: ${message}`, {
+      code,
+      category: 'io',
+      hint: '--out is the beginning of two file names, in a folder that is there and may be written to.',
+      errno,
+      syscall,
+      cause: error,
+    });
+  }
+}
+
+/** For this machine alone. */
+const LOCALHOST = ['localhost', '127.0.0.1', '::1'];
+
+export async function runCert(given: string[], flags: CertFlags): Promise<number> {
   const output = new Output(flags.json === true);
+  const names = given.length > 0 || flags.ca === true ? given : LOCALHOST;
   const files = { cert: `${flags.out}-cert.pem`, key: `${flags.out}-key.pem` };
   for (const file of Object.values(files)) {
     if (existsSync(file) && flags.force !== true) {
       throw new CommandLineError(`${file} exists`, 'Choose another --out, or overwrite it with --force.');
     }
+  }
+  if (flags.ca === true && names.length > 1) {
+    throw new CommandLineError(
+      `--ca makes one authority, and has ${String(names.length)} names: ${names.join(', ')}`,
+      'An authority has one name of its own; quote it if it has spaces.',
+    );
   }
   if (flags.ca === true && flags.client === true) throw new CommandLineError('--ca and --client exclude one another');
   const issuer =
@@ -23,7 +84,7 @@ export async function runCert(names: string[], flags: CertFlags): Promise<number
           cert: readNamed('--issuer', `${flags.issuer}-cert.pem`).toString(),
           key: readNamed('--issuer', `${flags.issuer}-key.pem`).toString(),
         };
-  const { cert, key } = await generateCertificate({
+  const { cert, key } = await inWordsOf(flags, {
     ...(flags.ca === true
       ? { ca: true, subject: names[0] ?? 'dgram-dtls authority' }
       : { altNames: names, usage: flags.client === true ? 'client' : 'server' }),
@@ -31,8 +92,8 @@ export async function runCert(names: string[], flags: CertFlags): Promise<number
     keyType: flags.rsa === true ? 'rsa' : 'ec',
     ...(issuer === undefined ? {} : { issuer }),
   });
-  writeFileSync(files.cert, cert);
-  writeFileSync(files.key, key, { mode: 0o600 });
+  writeNamed(files.cert, cert, 0o644);
+  writeNamed(files.key, key, 0o600);
   const { subject, issuer: by, validTo, fingerprint256 } = new X509Certificate(cert);
   output.table(
     ['', ''],

@@ -68,6 +68,11 @@ function print(peer: string, report: Report, advice: readonly Advice[], output: 
     output.line(`\n${bold(version)}, ${String(suites.length)} suites${order}`);
     for (const suite of suites) output.line(`  ${suite}`);
   }
+  for (const { version, suites } of report.untried) {
+    const why = version === null ? 'never offered by a scan' : `${version}: not tried, --most was reached`;
+    output.line(`\n${dim(`${why}, ${String(suites.length)} suites`)}`);
+    for (const suite of suites) output.line(dim(`  ${suite}`));
+  }
   output.line();
   output.table(
     ['', ''],

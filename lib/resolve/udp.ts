@@ -1,10 +1,10 @@
 /** Which transport carries the datagrams, and the options of a UDP socket. */
 import type * as dgram from 'node:dgram';
 
-import { usageError } from '../errors';
+import { usageError, type DTLSError } from '../errors';
 import { hasNativeUdp } from '../native-udp';
 import type { TransportOption, UdpSocketOptions } from '../options';
-import { isDgramSocket, isTransport, type DatagramTransport } from '../transport';
+import { bindingOf, isDgramSocket, isTransport, type DatagramTransport } from '../transport';
 import { flag, optionalInteger, wrongType } from '../validate';
 
 export interface ResolvedUdp {
@@ -40,6 +40,13 @@ export function checkReusePort(given: boolean | undefined, transport: ResolvedUd
   return reusePort;
 }
 
+export const closedTransport = (): DTLSError =>
+  usageError(
+    'ERR_DTLS_TRANSPORT_NOT_BOUND',
+    "the dgram.Socket given as 'transport' is closed",
+    'Bind another one, and close it when all that goes over it is over.',
+  );
+
 export function resolveUdp(options: UdpSocketOptions & { transport?: TransportOption | undefined }): ResolvedUdp {
   const transport = options.transport ?? 'auto';
   if (transport === 'native' && !hasNativeUdp) {
@@ -60,6 +67,7 @@ export function resolveUdp(options: UdpSocketOptions & { transport?: TransportOp
     if (!isDgramSocket(transport) && !isTransport(transport)) {
       throw wrongType('transport', "'auto', 'dgram', a dgram.Socket or a DatagramTransport", transport);
     }
+    if (!isTransport(transport) && bindingOf(transport) === 'closed') throw closedTransport();
   }
   const chosen = transport === 'auto' ? automaticTransport() : transport;
   if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {

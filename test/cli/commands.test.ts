@@ -398,6 +398,30 @@ describe('dgram-dtls', function () {
       expect(connected.stderr).to.match(/peer verified/);
     });
 
+    it('speaks of its own options and files, not of those of the library', async () => {
+      const [ca, leaf, broken] = ['refusing-ca', 'refusing-leaf', 'refusing-broken'].map((name) => join(folder, name));
+      expect((await cli(['cert', '--ca', '--out', ca ?? ''])).stdout).to.match(/CN=dgram-dtls authority/);
+      expect((await cli(['cert', 'a', '--out', leaf ?? ''])).code).to.equal(0);
+      writeFileSync(`${broken ?? ''}-cert.pem`, 'x');
+      writeFileSync(`${broken ?? ''}-key.pem`, 'x');
+      const out = ['--out', join(folder, 'refused')];
+      const refused: [string[], number, RegExp][] = [
+        [['bad name', ...out], 2, /among the names is 'bad name', which is no host name/],
+        [['a.example/path', ...out], 2, /among the names is 'a\.example\/path'/],
+        [['a.example:5684', ...out], 2, /among the names is 'a\.example:5684'/],
+        [['b', '--issuer', leaf ?? '', ...out], 2, /--issuer: .*refusing-leaf-cert\.pem is no authority's[^]*dgram-dtls cert --ca/],
+        [['b', '--issuer', broken ?? '', ...out], 2, /--issuer: .*refusing-broken-cert\.pem cannot be read/],
+        [['b', '--issuer', join(folder, 'none'), ...out], 2, /--issuer: .*none-cert\.pem/],
+        [['b', 'c', '--ca', ...out], 2, /--ca makes one authority, and has 2 names: b, c/],
+        [['b', '--out', join(folder, 'none', 'x')], 1, /--out: ENOENT[^]*in a folder that is there/],
+      ];
+      for (const [args, code, says] of refused) {
+        const run = await cli(['cert', ...args]);
+        expect(run.code, args.join(' ')).to.equal(code);
+        expect(run.stderr).to.match(says).and.not.match(/altNames|issuer\.|ca: true|passphrase/);
+      }
+    });
+
     it('overwrites nothing without --force', async () => {
       const out = join(folder, 'twice');
       expect((await cli(['cert', '--out', out, '--rsa'])).code).to.equal(0);

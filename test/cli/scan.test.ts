@@ -239,6 +239,13 @@ describe('dgram-dtls scan', function () {
       server.on('dtlsClientError', () => (begun += 1));
       const report = await scan(portOf(server), '--most', '3');
       expect(report).to.include({ handshakes: 3, complete: false });
+      const [never, ...left] = report.untried;
+      expect(never?.version).to.equal(null);
+      expect(never?.suites).to.include('TLS_SRP_SHA_WITH_AES_128_CBC_SHA');
+      expect(left.map(({ version }) => version)).to.deep.equal(['DTLS 1.2', 'DTLS 1.0']);
+      const found = suitesOf(report, 'DTLS 1.2');
+      expect(left[0]?.suites.filter((suite) => found.includes(suite))).to.deep.equal([]);
+      expect(left[0]?.suites).to.include('TLS_PSK_WITH_AES_128_CCM_8');
       await new Promise((resolve) => setTimeout(resolve, 50));
       expect(begun).to.equal(3);
     });
@@ -337,7 +344,7 @@ describe('dgram-dtls scan', function () {
         ...{ extendedMasterSecret: true, encryptThenMac: null, renegotiationInfo: false, sessionTicket: true },
         ...{ sessionId: null, heartbeat: null, srtp: null, alpn: null, maxFragmentLength: null },
       },
-      ...{ compression: true, clientCertificate: false, pskHint: null, handshakes: 1, complete: true },
+      ...{ compression: true, clientCertificate: false, pskHint: null, handshakes: 1, complete: true, untried: [] },
       certificates: [certificate, { ...certificate, subject: 'CN=new', bits: 2048, validTo: 'Jun  5 00:00:00 2026 GMT', signature: 'RSASSA-PKCS1-v1_5 with SHA-256' }],
     };
     const lines = adviceOn(report, now).map(({ level, about, advice }) => `${level} ${about}: ${advice}`);

@@ -10,6 +10,7 @@ import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { connect, createServer, DTLSError, type DTLSServer, type ListenOptions } from '../../lib/index';
 import { Link } from '../../lib/lab/index';
+import { automaticTransport } from '../../lib/resolve/udp';
 import { handleOf } from '../../lib/transport';
 import { fixture } from '../helpers/child';
 import { closeEverything, next, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
@@ -172,6 +173,7 @@ describe('listen: every form of net and dgram, everything else refused', () => {
     ['a descriptor that is no number', [{ fd: '3' }], 'ERR_INVALID_ARG_TYPE'],
     ['a negative descriptor', [{ fd: -1 }], 'ERR_OUT_OF_RANGE'],
     ['a descriptor of a file', [{ fd: 2 }], 'ERR_INVALID_FD_TYPE', /SOCK_DGRAM/],
+    ['the descriptor 0 of a terminal, a pipe or a file', [{ fd: 0 }], 'ERR_INVALID_FD_TYPE', /SOCK_DGRAM/],
     ['a descriptor of nothing', [{ fd: 9999 }], 'ERR_INVALID_FD_TYPE'],
   ];
   for (const [name, args, code, hint] of wrong) {
@@ -240,18 +242,21 @@ describe('listen: every form of net and dgram, everything else refused', () => {
     });
   }
 
-  for (const [type, host, shown] of [
-    ['udp4', '127.0.0.1', { address: '127.0.0.1', family: 'IPv4' }],
-    ['udp6', '::1', { address: '::1', family: 'IPv6' }],
+  for (const [type, host, shown, descriptor] of [
+    ['udp4', '127.0.0.1', { address: '127.0.0.1', family: 'IPv4' }, 3],
+    ['udp6', '::1', { address: '::1', family: 'IPv6' }, 3],
+    ['udp4', '127.0.0.1', { address: '127.0.0.1', family: 'IPv4' }, 0],
   ] as const) {
-    it(`fd: the ${type} socket that a parent has bound, which is closed with the server`, async function () {
+    it(`fd ${String(descriptor)}: the ${type} socket that a parent has bound, which is closed with the server`, async function () {
       this.timeout(patience(30_000));
       if (process.platform === 'win32') skip(this, 'Windows passes no descriptors on');
       const holder = dgram.createSocket(type);
       holder.bind(0, host);
       await once(holder, 'listening');
+      const fd = handleOf(holder)?.fd;
       const child = spawn(process.execPath, ['--require', 'tsx/cjs', fixture('listen-fd.ts')], {
-        stdio: ['ignore', 'pipe', 'inherit', handleOf(holder)?.fd],
+        stdio: descriptor === 0 ? [fd, 'pipe', 'inherit'] : ['ignore', 'pipe', 'inherit', fd],
+        env: { ...process.env, LISTEN_FD: String(descriptor) },
       });
       const { port } = holder.address();
       holder.close(); // or it would read what is meant for the other
@@ -261,7 +266,11 @@ describe('listen: every form of net and dgram, everything else refused', () => {
       const [code] = (await once(child, 'close')) as [number];
       clearTimeout(late);
       expect(code).to.equal(0);
-      expect(JSON.parse(text)).to.deep.equal({ ...shown, port, heard: 'hello', closed: true });
+      const expected =
+        descriptor === 0 && automaticTransport() === 'dgram'
+          ? { code: 'ERR_DTLS_UNSUPPORTED' } // it takes 0 for no descriptor
+          : { ...shown, port, heard: 'hello', closed: true };
+      expect(JSON.parse(text)).to.deep.equal(expected);
     });
   }
 

@@ -1,7 +1,12 @@
 /**
  * Protects: that counters of sessions and servers count what has happened, exactly, and outlive the session.
  */
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
+import { connect, type DTLSServer } from '../../lib/index';
+import { automaticTransport } from '../../lib/resolve/udp';
+import { boundSocket } from '../helpers/exchange';
 import { Link } from '../helpers/link';
 import {
   closeEverything,
@@ -11,9 +16,35 @@ import {
   next,
   openOn,
   openPsk,
+  portOf,
   PSK_CLIENT,
   PSK_SERVER,
+  within,
 } from '../helpers/pair';
+import { skip } from '../helpers/peers';
+
+/** The first datagram of a client. */
+function helloOf(server: DTLSServer): Promise<Uint8Array> {
+  return new Promise((resolve) => {
+    const client = connect({
+      ...PSK_CLIENT,
+      host: '127.0.0.1',
+      port: portOf(server),
+      transport: {
+        start: () => undefined,
+        send: (datagrams: readonly Uint8Array[]) => {
+          resolve(Buffer.concat(datagrams));
+          client.destroy();
+          return true;
+        },
+        address: () => ({ address: '127.0.0.1', port: 1, family: 'IPv4' }),
+        close: (done: () => void) => {
+          done();
+        },
+      },
+    });
+  });
+}
 
 describe('data statistics', () => {
   afterEach(closeEverything);
@@ -95,6 +126,49 @@ describe('data statistics', () => {
     expect(stats.datagramsReceived).to.equal(incoming);
     const outgoing = pairs.reduce((total, { peer }) => total + peer.stats.datagramsSent, 0);
     expect(stats.datagramsSent).to.equal(outgoing + stats.cookiesSent);
+  });
+
+  it('count no error of the transport where a peer closes, as the answer to its close_notify comes back by ICMP', async () => {
+    const server = await listen(PSK_SERVER);
+    for (let i = 0; i < 5; ++i) {
+      const { client, peer } = await openOn(server, PSK_CLIENT);
+      const closed = next(peer, 'close');
+      await client[Symbol.asyncDispose]();
+      await closed;
+    }
+    await sleep(100);
+    expect(server.stats).to.include({ sessions: 0, transportErrors: 0 });
+  });
+
+  it('count no error of the transport where a hello comes under an address at which nobody listens', async () => {
+    const server = await listen(PSK_SERVER);
+    const stranger = await boundSocket();
+    const hello = await helloOf(server);
+    await new Promise((resolve) => {
+      stranger.send(hello, portOf(server), '127.0.0.1', resolve);
+    });
+    stranger.close(); // before the HelloVerifyRequest comes
+    await sleep(100);
+    expect(server.stats.cookiesSent).to.equal(1);
+    expect(server.stats.transportErrors).to.equal(0);
+  });
+
+  it('count each datagram of an open session that comes back by ICMP', async function () {
+    if (automaticTransport() === 'dgram') skip(this, 'node:dgram hears of no ICMP here');
+    const server = await listen(PSK_SERVER);
+    const socket = await boundSocket();
+    const { client, peer } = await openOn(server, { ...PSK_CLIENT, transport: socket });
+    client.on('error', () => undefined);
+    socket.close(); // so that the client cannot say goodbye
+    await once(socket, 'close');
+    peer.send('anybody there?');
+    await within(
+      (async () => {
+        while (server.stats.transportErrors === 0) await sleep(5);
+      })(),
+      'an error that counts',
+    );
+    expect(server.stats.transportErrors).to.be.at.least(1);
   });
 
   it('count bytes as they are on the wire', async () => {

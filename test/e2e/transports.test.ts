@@ -2,9 +2,10 @@
  * Protects: that clients and a server share a socket, one of the package's, one of the user's or a transport of
  * the user's own, and that each datagram finds its session there.
  */
+import * as dgram from 'node:dgram';
 import { once } from 'node:events';
 import { expect } from 'chai';
-import { createServer, type DTLSSocket } from '../../lib/index';
+import { createServer, DTLSError, type DTLSSocket } from '../../lib/index';
 import { boundSocket, converse } from '../helpers/exchange';
 import { Link, Wire } from '../helpers/link';
 import {
@@ -22,6 +23,7 @@ import {
   withCertificate,
   within,
 } from '../helpers/pair';
+import { thrown } from '../helpers/thrown';
 
 describe('handshake transports', () => {
   afterEach(closeEverything);
@@ -85,6 +87,78 @@ describe('handshake transports', () => {
     expect(socket.listenerCount('error')).to.equal(0);
     socket.close();
     await once(socket, 'close');
+  });
+
+  it('a server on a dgram.Socket that is being bound listens when it is', async () => {
+    const socket = dgram.createSocket('udp4');
+    socket.bind(0, '127.0.0.1');
+    const server = await listen({ ...PSK_SERVER, transport: socket });
+    expect(portOf(server)).to.equal(socket.address().port);
+    await converse(await openOn(server, PSK_CLIENT));
+    await server[Symbol.asyncDispose]();
+    for (const event of ['listening', 'error', 'close']) expect(socket.listenerCount(event), event).to.equal(0);
+    socket.close();
+    await once(socket, 'close');
+  });
+
+  it('a dgram.Socket whose bind fails, or that is closed meanwhile, is an error of the server', async () => {
+    const taken = await boundSocket();
+    const late = dgram.createSocket('udp4');
+    const failed = once(late, 'error');
+    const server = createServer({ ...PSK_SERVER, transport: late });
+    late.bind(taken.address().port, '127.0.0.1');
+    const refused = next(server, 'error');
+    server.listen();
+    expect((await refused)[0]).to.be.instanceOf(DTLSError).and.include({ code: 'EADDRINUSE', category: 'io' });
+    await failed;
+    late.close();
+    const gone = dgram.createSocket('udp4');
+    const other = createServer({ ...PSK_SERVER, transport: gone });
+    gone.bind(0, '127.0.0.1');
+    const ended = next(other, 'error');
+    other.listen();
+    gone.close();
+    expect((await ended)[0]).to.include({ code: 'ERR_DTLS_TRANSPORT_NOT_BOUND', category: 'usage' });
+    taken.close();
+    await once(taken, 'close');
+  });
+
+  it('a dgram.Socket that is not bound, or closed, is refused with what to do', async () => {
+    const unbound = dgram.createSocket('udp4');
+    for (const args of [[], [5684]] as [number?][]) {
+      const error = thrown(() => createServer({ ...PSK_SERVER, transport: unbound }).listen(...args));
+      expect(error).to.include({ code: 'ERR_DTLS_TRANSPORT_NOT_BOUND', category: 'usage' });
+      expect(error.hint).to.include('bind()');
+    }
+    // dgram binds it with the first datagram that it sends.
+    const server = await listen(PSK_SERVER);
+    const { client } = await openOn(server, { ...PSK_CLIENT, transport: unbound });
+    await client[Symbol.asyncDispose]();
+    const bound = createServer({ ...PSK_SERVER, transport: unbound });
+    unbound.close();
+    await once(unbound, 'close');
+    for (const refused of [
+      () => bound.listen(),
+      () => createServer({ ...PSK_SERVER, transport: unbound }),
+      () => dialTo({ ...PSK_CLIENT, host: '127.0.0.1', port: 5684, transport: unbound }),
+    ]) {
+      const error = thrown(refused);
+      expect(error).to.include({ code: 'ERR_DTLS_TRANSPORT_NOT_BOUND', category: 'usage' });
+      expect(error.message).to.include('closed');
+      expect(error.hint).to.match(/^Bind another one/);
+    }
+  });
+
+  it("a transport of the user's own that has no address is a typed error", () => {
+    const broken = {
+      start: () => undefined,
+      send: () => true,
+      close: (done: () => void) => { done(); },
+      address: () => { throw Object.assign(new Error('getsockname EBADF'), { code: 'EBADF', errno: -9, syscall: 'getsockname' }); },
+    };
+    const error = thrown(() => createServer({ ...PSK_SERVER, transport: broken }).listen(5684));
+    expect(error).to.include({ code: 'EBADF', category: 'io' });
+    expect(error.hint).to.include('bind');
   });
 
   it('a server and clients on the same dgram.Socket', async () => {

@@ -91,7 +91,7 @@ const ofServer: Every<Pick<ServerOptions, OnlyServer>> = {
   certificateExpiryNotice: [0, undefined],
   SNICallback: [() => context, undefined],
   ALPNCallback: [() => 'coap', undefined],
-  psk: [{ identity: 'x', psk: view }, { identity: view, psk: view }, undefined],
+  psk: [{ identity: 'x', psk: view }, { identity: view, psk: 'a key' }, undefined],
   pskCallback: [() => null, async () => Promise.resolve(view), undefined],
   pskIdentityHint: ['x', undefined],
   cookieExchange: [false, undefined],
@@ -106,7 +106,7 @@ const ofServer: Every<Pick<ServerOptions, OnlyServer>> = {
 
 const ofClient: Every<Pick<ConnectOptions, OnlyClient>> = {
   host: ['localhost', undefined],
-  port: [5684],
+  port: [5684, '5684'],
   localAddress: ['127.0.0.1', undefined],
   localPort: [0, undefined],
   servername: ['', undefined],
@@ -114,7 +114,7 @@ const ofClient: Every<Pick<ConnectOptions, OnlyClient>> = {
   session: [view, undefined],
   requestOCSP: [true, undefined],
   maxFragmentLength: [512, 1024, 2048, 4096, undefined],
-  psk: [{ identity: 'x', psk: view }, () => ({ identity: 'x', psk: view }), undefined],
+  psk: [{ identity: 'x', psk: 'a key' }, () => ({ identity: 'x', psk: 'a key' }), undefined],
   pskCallback: [() => null, undefined],
   lookup: [lookup, undefined],
   family: [0, 4, 6, undefined],

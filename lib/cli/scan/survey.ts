@@ -84,6 +84,8 @@ export interface Report {
   readonly handshakes: number;
   /** False: `most` was reached before all had been asked. */
   readonly complete: boolean;
+  /** Suites about which nothing is known: by version those that `most` left out, and those that no scan offers. */
+  readonly untried: readonly { readonly version: string | null; readonly suites: readonly string[] }[];
 }
 
 /** A server that cannot be scanned: it is silent, or refuses all that was offered. */
@@ -101,8 +103,10 @@ const Extension = { MaxFragmentLength: 1, UseSrtp: 14, Heartbeat: 15, Alpn: 16, 
 /** Groups for ECDHE, what is widely used first. */
 const GROUPS = [29, 23, 24, 25, 30, 26, 27, 28, 22, 14, 21, 19];
 
-// SRP needs an extension with a user's name, and without it ends the handshake.
-const ALL_SUITES = SUITES.filter(({ id, name }) => id !== 0 && !name.includes('SRP_')).map(({ id }) => id);
+// SRP needs an extension with a user's name, and without it ends the handshake. 0 is no suite to agree on.
+const isOffered = ({ id, name }: { id: number; name: string }): boolean => id !== 0 && !name.includes('SRP_');
+const ALL_SUITES = SUITES.filter(isOffered).map(({ id }) => id);
+const NEVER_OFFERED = SUITES.filter((suite) => !isOffered(suite)).map(({ id }) => id);
 /** Suites with AEAD, and those with digests of their own, came with 1.2 (RFC 5246 appendix A.5). */
 const OLD_SUITES = ALL_SUITES.filter((id) => !/GCM|CCM|CHACHA|SHA256$|SHA384$/.test(suiteName(id)));
 const FEW_HANDSHAKES = 24;
@@ -114,6 +118,9 @@ export class Survey {
   readonly #where: Where;
   readonly #options: SurveyOptions;
   readonly #answers: Answer[] = [];
+  readonly #untried: { version: string | null; suites: string[] }[] = [
+    { version: null, suites: NEVER_OFFERED.map(suiteName) },
+  ];
   #handshakes = 0;
   #complete = true;
 
@@ -188,6 +195,7 @@ export class Survey {
     let answer = known;
     while (left.length > 0) {
       answer ??= await this.#ask({ version, suites: left });
+      if (answer === undefined) this.#untried.push({ version: versionName(version), suites: left.map(suiteName) });
       const server = answer?.server;
       if (server?.version !== version || !left.includes(server.suite)) break;
       found.push(server.suite);
@@ -272,6 +280,7 @@ export class Survey {
       certificates: certificatesOf(this.#answers),
       handshakes: this.#handshakes,
       complete: this.#complete,
+      untried: this.#untried,
     };
   }
 
