@@ -269,15 +269,18 @@ void Endpoint::deliver_to_either(const RecordView& first, uint32_t current, uint
   if (knows && first_asked.drops() == before) return;
   const uint32_t next = finishes ? current : candidate;
   Session& other = *slots_[next].session;
-  const bool other_knows = other.reads_protected();
+  // Messages of the application wait for the end of the handshake, also when there are keys.
+  const bool other_judges = other.reads_protected() &&
+                            (other.state() == SessionState::kOpen ||
+                             first.type != static_cast<uint8_t>(ContentType::kApplicationData));
   const Session::Drops others = other.drops();
   deliver(next, datagram, now);
   if (!knows) return;
-  if (other_knows && other.drops() == others) {
+  if (other_judges && other.drops() == others) {
     first_asked.uncount_drops(before);
   } else {
     other.uncount_drops(others);
-    if (!other_knows) other.judges_early_silently();
+    if (!other_judges) other.judges_early_silently();
   }
 }
 
