@@ -3,9 +3,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import bindings from 'bindings';
 
-import { DTLSError } from './dtls-error';
-import { page } from './manual';
-import { addonInExecutable } from './single-executable';
+import { DTLSError } from './errors/dtls-error';
+import { page } from './errors/manual';
+import { addonInExecutable } from './base/single-executable';
 
 const NAME = 'dgram_dtls.node';
 const platform = `${process.platform}-${process.arch}`;

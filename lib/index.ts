@@ -8,10 +8,10 @@ export type {
   DiagnosticsEvents,
   DropReasons,
   SessionRole,
-} from './diagnostics';
-export { DTLSError, type DTLSErrorCategory, type DTLSErrorDetails } from './errors';
-export { features, type Features } from './features';
-export type { ALPNProtocols } from './alpn';
+} from './diagnostics/channels';
+export { DTLSError, type DTLSErrorCategory, type DTLSErrorDetails } from './errors/errors';
+export { features, type Features } from './options/features';
+export type { ALPNProtocols } from './options/alpn';
 export type {
   ALPNCallback,
   ClientPskCallback,
@@ -27,7 +27,7 @@ export type {
   SessionOptions,
   TransportOption,
   UdpSocketOptions,
-} from './options';
+} from './options/types';
 export {
   createSecureContext,
   DEFAULT_CIPHERS,
@@ -37,7 +37,7 @@ export {
   type PfxObject,
   type ProtocolVersion,
   type SecureContextOptions,
-} from './secure-context';
+} from './identity/secure-context';
 export { createSocket, SecureDgramSocket } from './create-socket/socket';
 export type { PeerInfo } from './create-socket/peer-info';
 export type {
@@ -52,30 +52,30 @@ export {
   type CertificateSubject,
   type GenerateCertificateOptions,
   type GeneratedCertificate,
-} from './generate-certificate';
-export type { ListenOptions } from './listen';
-export { createServer, DTLSServer } from './server';
-export type { DTLSServerEvents } from './server-events';
+} from './identity/generate-certificate';
+export type { ListenOptions } from './server/listen';
+export { createServer, DTLSServer } from './server/server';
+export type { DTLSServerEvents } from './server/server-events';
 export type {
   DiscoverMtuOptions,
   HeartbeatEvent,
   HeartbeatRequestOptions,
   HeartbeatResult,
-} from './heartbeat';
-export { connect } from './connect';
-export { DTLSSocket } from './socket';
+} from './socket/heartbeat';
+export { connect } from './socket/connect';
+export { DTLSSocket } from './socket/socket';
 export type {
   AlertEvent,
   DTLSSocketEvents,
   HandshakeEvent,
   ReadyState,
-} from './socket-events';
-export type { OcspCallback } from './ocsp';
-export type { PublicKey } from './raw-public-keys';
-export type { PeerFingerprint } from './fingerprints';
-export type { SecureContextWatch, WatchSecureContextOptions } from './reload';
-export type { ResumeSessionCallback } from './resumption';
-export type { SrtpKeys, SrtpProfile } from './srtp';
-export type { EndpointStats, TrafficStats, UdpStats } from './stats';
-export type { DatagramReceiver, DatagramTransport, Peer } from './transport';
-export type { WebStreamOptions, WebStreams } from './web-streams';
+} from './socket/socket-events';
+export type { OcspCallback } from './handshake/ocsp';
+export type { PublicKey } from './identity/raw-public-keys';
+export type { PeerFingerprint } from './identity/fingerprints';
+export type { SecureContextWatch, WatchSecureContextOptions } from './identity/reload';
+export type { ResumeSessionCallback } from './handshake/resumption';
+export type { SrtpKeys, SrtpProfile } from './options/srtp';
+export type { EndpointStats, TrafficStats, UdpStats } from './core/stats';
+export type { DatagramReceiver, DatagramTransport, Peer } from './transport/transport';
+export type { WebStreamOptions, WebStreams } from './socket/web-streams';

@@ -20,7 +20,7 @@ const entries = ['index', 'node-dtls/index', 'metrics/index', 'lab/index', 'cli/
  */
 const late = {
   'create-socket': { module: 'create-socket/socket.ts', names: ['createSocket', 'SecureDgramSocket'] },
-  'generate-certificate': { module: 'generate-certificate.ts', names: ['generateCertificate'] },
+  'generate-certificate': { module: 'identity/generate-certificate.ts', names: ['generateCertificate'] },
 };
 const lateModules = Object.values(late).map(({ module }) => join(lib, module));
 

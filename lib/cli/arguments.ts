@@ -3,8 +3,8 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 
-import type { ConnectOptions, ServerOptions } from '../options';
-import type { ProtocolVersion, SecureContextOptions } from '../secure-context';
+import type { ConnectOptions, ServerOptions } from '../options/types';
+import type { ProtocolVersion, SecureContextOptions } from '../identity/secure-context';
 import { CommandLineError } from './exit';
 
 export interface Address {

@@ -1,12 +1,12 @@
 import { X509Certificate } from 'node:crypto';
 import { existsSync, writeFileSync } from 'node:fs';
 
-import { DTLSError } from '../errors';
+import { DTLSError } from '../errors/errors';
 import {
   generateCertificate,
   type GenerateCertificateOptions,
   type GeneratedCertificate,
-} from '../generate-certificate';
+} from '../identity/generate-certificate';
 import { readNamed } from './arguments';
 import type { CertFlags } from './cert-command';
 import { CommandLineError, ExitCode } from './exit';

@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
-import type { DTLSSocket } from '../socket';
+import type { DTLSSocket } from '../socket/socket';
 import { clientOptions, readNamed, type Address } from './arguments';
 import type { ConnectFlags } from './connect-command';
 import { CommandLineError, ExitCode, interruption } from './exit';

@@ -1,8 +1,8 @@
 import { appendFileSync } from 'node:fs';
 
-import { addressOf } from '../diagnostics';
-import { generateCertificate } from '../generate-certificate';
-import { createServer, type DTLSServer } from '../server';
+import { addressOf } from '../diagnostics/channels';
+import { generateCertificate } from '../identity/generate-certificate';
+import { createServer, type DTLSServer } from '../server/server';
 import { serverOptions, type Address } from './arguments';
 import { ExitCode, interruption } from './exit';
 import type { ListenFlags } from './listen-command';

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { DTLSError } from '../errors';
+import { DTLSError } from '../errors/errors';
 import { clientOptions, type Address } from './arguments';
 import { ExitCode, interruption } from './exit';
 import { Output } from './output';

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 
-import { addressOf } from '../diagnostics';
+import { addressOf } from '../diagnostics/channels';
 import { CommandLineError, ExitCode, interruption } from './exit';
 import { describeError, Output } from './output';
 import type { ProxyFlags } from './proxy-command';

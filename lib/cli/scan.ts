@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 
-import { addressOf } from '../diagnostics';
-import { ioError } from '../errors';
+import { addressOf } from '../diagnostics/channels';
+import { ioError } from '../errors/errors';
 import type { Address } from './arguments';
 import { ExitCode, interruption } from './exit';
 import { Output, printable } from './output';

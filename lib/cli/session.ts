@@ -1,11 +1,11 @@
 /** A client's handshake as the commands watch it: drawn, timed, and explained when it fails. */
 import { appendFileSync } from 'node:fs';
 
-import { connect } from '../connect';
-import type { DTLSError } from '../errors';
-import { page } from '../manual';
-import type { ConnectOptions } from '../options';
-import type { DTLSSocket } from '../socket';
+import { connect } from '../socket/connect';
+import type { DTLSError } from '../errors/errors';
+import { page } from '../errors/manual';
+import type { ConnectOptions } from '../options/types';
+import type { DTLSSocket } from '../socket/socket';
 import { drawHead, drawRung, type Rung } from './ladder';
 import { describeError, type ErrorDescription, type Output } from './output';
 

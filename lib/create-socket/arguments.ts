@@ -1,6 +1,6 @@
 /** The arguments of dgram's `send`, in all the forms that it takes, with the errors that it throws. */
-import { bytesOf } from '../memory';
-import { badPort, invalidArgType, plain, type NodeError } from '../node-errors';
+import { bytesOf } from '../base/memory';
+import { badPort, invalidArgType, plain, type NodeError } from '../errors/node-errors';
 
 export type SendCallback = (error: Error | null, bytes: number) => void;
 

@@ -1,15 +1,15 @@
 /** One peer of a socket: the session that is open, those in the making, and what waits for them. */
 import type tls from 'node:tls';
 
-import { late } from '../late';
-import { DTLSError } from '../errors';
-import { copyOf, sizeOf } from '../memory';
-import { errnoOf } from '../native-udp';
-import { MAX_MESSAGE } from '../options';
-import { turns } from '../outbox';
-import { inItsContext, tooBig } from '../session/messages';
-import type { DTLSSocket } from '../socket';
-import type { Peer } from '../transport';
+import { late } from '../base/late';
+import { DTLSError } from '../errors/errors';
+import { copyOf, sizeOf } from '../base/memory';
+import { errnoOf } from '../transport/native-udp';
+import { MAX_MESSAGE } from '../options/types';
+import { turns } from '../core/outbox';
+import { inItsContext, tooBig } from '../socket/messages';
+import type { DTLSSocket } from '../socket/socket';
+import type { Peer } from '../transport/transport';
 import type { SendCallback } from './arguments';
 import type { Hold } from './hold';
 

@@ -1,5 +1,5 @@
 /** What the callback of `send` hears of a message that no session took. */
-import { DTLSError } from '../errors';
+import { DTLSError } from '../errors/errors';
 
 /** Where the message was to go. */
 export interface Destination {

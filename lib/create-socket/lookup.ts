@@ -1,6 +1,6 @@
 import type * as dgram from 'node:dgram';
 
-import { late } from '../late';
+import { late } from '../base/late';
 import { familyOf } from './addresses';
 
 export type Lookup = NonNullable<dgram.SocketOptions['lookup']>;

@@ -1,6 +1,6 @@
 import type * as dgram from 'node:dgram';
 
-import type { DTLSSocket } from '../socket';
+import type { DTLSSocket } from '../socket/socket';
 
 /** dgram's `rinfo`, and who it is. */
 export interface PeerInfo extends dgram.RemoteInfo {

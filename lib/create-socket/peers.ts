@@ -2,14 +2,14 @@
 import type { AsyncResource } from 'node:async_hooks';
 import type { AddressInfo } from 'node:net';
 
-import { Endpoint } from '../endpoint';
-import { DTLSError } from '../errors';
-import { plain } from '../node-errors';
-import type { ServerOptions } from '../options';
-import { resolveConnectOptions } from '../resolve/connect';
-import { DTLSServer } from '../server';
-import { DTLSSocket } from '../socket';
-import type { DatagramTransport, Peer } from '../transport';
+import { Endpoint } from '../endpoint/endpoint';
+import { DTLSError } from '../errors/errors';
+import { plain } from '../errors/node-errors';
+import type { ServerOptions } from '../options/types';
+import { resolveConnectOptions } from '../options/connect';
+import { DTLSServer } from '../server/server';
+import { DTLSSocket } from '../socket/socket';
+import type { DatagramTransport, Peer } from '../transport/transport';
 import { isOwn, keyOf, spelling } from './addresses';
 import type { SendCallback } from './arguments';
 import { Association, type AssociationOwner } from './association';

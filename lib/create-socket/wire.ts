@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 
-import type { DatagramReceiver, DatagramTransport, Peer } from '../transport';
+import type { DatagramReceiver, DatagramTransport, Peer } from '../transport/transport';
 
 /** The UDP side of a socket that encrypts. */
 export interface RawSocket {

@@ -11,8 +11,8 @@
  */
 import { isIPv6, type AddressInfo } from 'node:net';
 
-import { usageError } from '../errors';
-import type { DatagramReceiver, DatagramTransport, Peer } from '../transport';
+import { usageError } from '../errors/errors';
+import type { DatagramReceiver, DatagramTransport, Peer } from '../transport/transport';
 import { realClock, type Clock } from './clock';
 import { noCounters, Path, type LinkConditions, type LinkCounters } from './path';
 

@@ -1,5 +1,5 @@
 /** Which counters are metrics, under which names and labels. All of an endpoint's are here or in TOLD_BY_EVENTS. */
-import type { EndpointStats, UdpStats } from '../stats';
+import type { EndpointStats, UdpStats } from '../core/stats';
 
 type Counter = {
   [K in keyof EndpointStats]-?: EndpointStats[K] extends number ? K : never;

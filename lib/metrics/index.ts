@@ -5,7 +5,7 @@
  */
 import { Counter, Gauge, Histogram, register as defaultRegister, type Registry } from 'prom-client';
 
-import { channels, type DiagnosticsChannelName, type DiagnosticsEvents, type TypedChannel } from '../diagnostics';
+import { channels, type DiagnosticsChannelName, type DiagnosticsEvents, type TypedChannel } from '../diagnostics/channels';
 import { COUNTERS } from './counters';
 import { countSessions, EndpointTotals } from './totals';
 

@@ -1,9 +1,9 @@
 /** Sums over the endpoints of this thread, those that have closed included: counters never go back. */
-import { census, type CountedEndpoint } from '../census';
-import type { SessionRole } from '../diagnostics';
-import type { DTLSSocket } from '../socket';
-import type { ReadyState } from '../socket-events';
-import type { EndpointStats } from '../stats';
+import { census, type CountedEndpoint } from '../endpoint/census';
+import type { SessionRole } from '../diagnostics/channels';
+import type { DTLSSocket } from '../socket/socket';
+import type { ReadyState } from '../socket/socket-events';
+import type { EndpointStats } from '../core/stats';
 import { COUNTERS } from './counters';
 
 const ROLES = ['client', 'server'] as const;

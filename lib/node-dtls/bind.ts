@@ -2,10 +2,10 @@
 import * as dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 
-import { NativeUdpTransport } from '../native-udp';
-import { checkNetPermission } from '../permission';
-import { automaticTransport } from '../resolve/udp';
-import { DgramTransport, type DatagramTransport } from '../transport';
+import { NativeUdpTransport } from '../transport/native-udp';
+import { checkNetPermission } from '../transport/permission';
+import { automaticTransport } from '../options/udp';
+import { DgramTransport, type DatagramTransport } from '../transport/transport';
 import { optionalBoolean, optionalInteger } from './checks';
 
 export interface DTLSUdpOptions {

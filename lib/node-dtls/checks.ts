@@ -1,8 +1,8 @@
 /** Checks of arguments with the codes, and at the moments, that `node:dtls` has. */
 import { isIP } from 'node:net';
 
-import { bytesOf, secretCopy } from '../memory';
-import { invalidArgType, invalidArgValue, outOfRange, plain, typeError } from '../node-errors';
+import { bytesOf, secretCopy } from '../base/memory';
+import { invalidArgType, invalidArgValue, outOfRange, plain, typeError } from '../errors/node-errors';
 
 export type View = NodeJS.ArrayBufferView;
 

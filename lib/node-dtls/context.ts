@@ -2,11 +2,11 @@
 import { createHash } from 'node:crypto';
 import tls from 'node:tls';
 
-import { DTLSError } from '../errors';
-import { bytesOf, secretCopy } from '../memory';
-import { invalidArgType, invalidArgValue, outOfRange, plain } from '../node-errors';
-import { defaultAuthorities, SecureContext } from '../secure-context';
-import type { SrtpProfile } from '../srtp';
+import { DTLSError } from '../errors/errors';
+import { bytesOf, secretCopy } from '../base/memory';
+import { invalidArgType, invalidArgValue, outOfRange, plain } from '../errors/node-errors';
+import { defaultAuthorities, SecureContext } from '../identity/secure-context';
+import type { SrtpProfile } from '../options/srtp';
 import {
   checkObject,
   copyOf,

@@ -2,17 +2,17 @@
 import { BlockList, isIP, type AddressInfo } from 'node:net';
 import { X509Certificate } from 'node:crypto';
 
-import type { DTLSError } from '../errors';
-import { Endpoint } from '../endpoint';
-import { HelloQuestion, type ClientHello, type HelloAnswers } from '../hello';
-import { asError } from '../lookups';
-import { invalidArgType } from '../node-errors';
-import type { ConnectOptions, ServerOptions } from '../options';
-import { resolveConnectOptions } from '../resolve/connect';
-import { DTLSServer } from '../server';
-import { DTLSSocket } from '../socket';
-import type { EndpointStats } from '../stats';
-import { noEndpointStats } from '../stats';
+import type { DTLSError } from '../errors/errors';
+import { Endpoint } from '../endpoint/endpoint';
+import { HelloQuestion, type ClientHello, type HelloAnswers } from '../handshake/hello';
+import { asError } from '../handshake/lookups';
+import { invalidArgType } from '../errors/node-errors';
+import type { ConnectOptions, ServerOptions } from '../options/types';
+import { resolveConnectOptions } from '../options/connect';
+import { DTLSServer } from '../server/server';
+import { DTLSSocket } from '../socket/socket';
+import type { EndpointStats } from '../core/stats';
+import { noEndpointStats } from '../core/stats';
 import { bindNow, resolveUdp, type DTLSUdpOptions, type ResolvedUdp } from './bind';
 import { checkFunction, checkObject, cryptoFailed, integer, optionalInteger } from './checks';
 import type { ContextRules } from './context';

@@ -1,7 +1,7 @@
 /** Errors of the core in the words of `node:dtls`. */
 import { getSystemErrorMap } from 'node:util';
 
-import type { DTLSError } from '../errors';
+import type { DTLSError } from '../errors/errors';
 import { invalidState } from './checks';
 
 interface Circumstances {

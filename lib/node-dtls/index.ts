@@ -5,7 +5,7 @@
  */
 import { isIP } from 'node:net';
 
-import { invalidArgType, invalidArgValue } from '../node-errors';
+import { invalidArgType, invalidArgValue } from '../errors/node-errors';
 import {
   address,
   checkFunction,

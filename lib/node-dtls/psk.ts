@@ -1,7 +1,7 @@
 /** Pre-shared keys as `node:dtls` takes them: a map or a function on a server, one key or a function on a client. */
-import { bytesOf } from '../memory';
-import { invalidArgType, invalidArgValue, outOfRange, typeError } from '../node-errors';
-import { MAX_PSK, MAX_PSK_IDENTITY } from '../options';
+import { bytesOf } from '../base/memory';
+import { invalidArgType, invalidArgValue, outOfRange, typeError } from '../errors/node-errors';
+import { MAX_PSK, MAX_PSK_IDENTITY } from '../options/types';
 import { checkObject, copyOf, isView, type View } from './checks';
 
 export interface ClientPsk {

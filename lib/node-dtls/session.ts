@@ -2,10 +2,10 @@
 import type { X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 
-import type { DTLSError } from '../errors';
-import { bytesOf } from '../memory';
-import { invalidArgType, outOfRange } from '../node-errors';
-import type { DTLSSocket } from '../socket';
+import type { DTLSError } from '../errors/errors';
+import { bytesOf } from '../base/memory';
+import { invalidArgType, outOfRange } from '../errors/node-errors';
+import type { DTLSSocket } from '../socket/socket';
 import { checkFunction, cryptoFailed, illegalConstructor, integer, invalidState, isView, type View } from './checks';
 import { Deferred } from './deferred';
 import type { DTLSEndpoint } from './endpoint';

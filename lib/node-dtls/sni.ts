@@ -1,6 +1,6 @@
 /** Server names as `node:dtls` serves them: only those that are listed, `'*'` being all others and none. */
-import { invalidArgType, invalidArgValue } from '../node-errors';
-import type { SecureContext } from '../secure-context';
+import { invalidArgType, invalidArgValue } from '../errors/node-errors';
+import type { SecureContext } from '../identity/secure-context';
 import { checkObject } from './checks';
 import { DTLSSecureContext, resolveContext, rulesOf, type ContextRules, type DTLSContextOptions } from './context';
 

@@ -75,7 +75,7 @@ std::vector<std::string> texts_of(const Napi::Value& value) {
   return texts;
 }
 
-// Of the arguments that lib/native.ts names.
+// Of the arguments that lib/core/native.ts names.
 Napi::Value certificate(const Napi::CallbackInfo& info) {
   CertificateRequest request;
   const std::vector<std::string> subject = texts_of(info[0]);

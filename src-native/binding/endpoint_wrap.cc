@@ -35,7 +35,7 @@ Napi::Value to_numbers(Napi::Env env, const std::array<double, Count>& numbers) 
   return out;
 }
 
-// Counters in the order of stats.def: lib/native.ts gets the names from the same file.
+// Counters in the order of stats.def: lib/core/native.ts gets the names from the same file.
 // `out` has room for all of them; returns what is behind them.
 double* put_traffic(double* out, const TrafficStats& stats) {
 #define DTLS_STAT(name) *out++ = static_cast<double>(stats.name);

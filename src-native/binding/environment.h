@@ -35,7 +35,7 @@ bool peer_of(const Napi::Value& address, const Napi::Value& port, PeerAddress& p
 
 Napi::Buffer<uint8_t> to_buffer(Napi::Env env, Bytes bytes);
 
-// Throws an error that lib/errors.ts turns into a DTLSError.
+// Throws an error that lib/errors/errors.ts turns into a DTLSError.
 void throw_failure(Napi::Env env, const Failure& failure);
 
 }  // namespace dtls::binding

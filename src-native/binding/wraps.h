@@ -11,8 +11,8 @@
 #include "core/session.h"
 #include "io/udp_socket.h"
 
-// The native classes that lib/native.ts declares. Arguments were checked there: these convert them,
-// call the core, and publish the endpoint's next deadline.
+// The native classes that lib/core/native.ts declares. Arguments were checked there: these convert
+// them, call the core, and publish the endpoint's next deadline.
 namespace dtls::binding {
 
 class OutboxWrap : public Napi::ObjectWrap<OutboxWrap> {

@@ -10,7 +10,7 @@
 
 namespace dtls {
 
-// What the core has to say. lib/outbox.ts has the same list; test/unit/outbox.test.ts compares
+// What the core has to say. lib/core/outbox.ts has the same list; test/unit/outbox.test.ts compares
 // them.
 enum class RecordType : uint32_t {
   kTransmit = 1,  // bytes: a datagram for the session's peer, or (slot kNoSlot) for the peer `a`;
@@ -67,7 +67,7 @@ struct Record {
   uint32_t offset;
   uint32_t length;
 };
-static_assert(sizeof(Record) == 32, "lib/outbox.ts reads eight 32-bit words for each record");
+static_assert(sizeof(Record) == 32, "lib/core/outbox.ts reads eight 32-bit words for each record");
 
 struct SessionId {
   uint32_t endpoint;

@@ -15,7 +15,8 @@ namespace dtls {
 
 namespace {
 
-// What stands in a close record beside alert and result of verification; lib/errors.ts reads it.
+// What stands in a close record beside alert and result of verification; lib/errors/errors.ts reads
+// it.
 constexpr uint32_t kCloseNoAlert = 255;
 constexpr uint32_t kCloseCertificateWithheld = 1U << 30;
 constexpr uint32_t kCloseCompletedHandshake = 1U << 31;

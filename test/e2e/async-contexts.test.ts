@@ -10,7 +10,7 @@ import net from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { createServer, createSocket, type DTLSServer, type DTLSSocket } from '../../lib/index';
-import { hasNativeUdp } from '../../lib/native-udp';
+import { hasNativeUdp } from '../../lib/transport/native-udp';
 import * as nodeDtls from '../../lib/node-dtls/index';
 import { closeEverything, dialTo, listen, portOf, PSK, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { createServer, createSocket, type DatagramTransport, type DTLSServer, type DTLSSocket } from '../../lib/index';
-import { hasNativeUdp } from '../../lib/native-udp';
+import { hasNativeUdp } from '../../lib/transport/native-udp';
 import { closeEverything, dial, dialTo, listen, next, openPsk, portOf, PSK, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';
 import { Wire } from '../helpers/link';

@@ -4,10 +4,10 @@
 import { expect } from 'chai';
 import { Registry, type MetricObjectWithValues, type MetricValue } from 'prom-client';
 import type { UdpStats } from '../../lib/index';
-import { census } from '../../lib/census';
+import { census } from '../../lib/endpoint/census';
 import { metrics, type Metrics } from '../../lib/metrics/index';
 import { COUNTERS, TOLD_BY_EVENTS } from '../../lib/metrics/counters';
-import { native } from '../../lib/native';
+import { native } from '../../lib/core/native';
 import {
   clientFailure,
   closeEverything,

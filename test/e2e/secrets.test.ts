@@ -14,7 +14,7 @@ import {
   type DTLSSocket,
   type ServerOptions,
 } from '../../lib/index';
-import { native } from '../../lib/native';
+import { native } from '../../lib/core/native';
 import * as nodeDtls from '../../lib/node-dtls/index';
 import { certificate, closeEverything, listen, messages, next, open, openOn, openPsk, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
 import { skip } from '../helpers/peers';

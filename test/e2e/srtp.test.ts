@@ -2,7 +2,7 @@
 // way round, under the profile that the server prefers; and options that cannot be are refused.
 import { expect } from 'chai';
 import { connect, createServer, DTLSError, type SrtpProfile } from '../../lib/index';
-import { native } from '../../lib/native';
+import { native } from '../../lib/core/native';
 import {
   clientFailure,
   closeEverything,

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { connect, type DTLSServer } from '../../lib/index';
-import { automaticTransport } from '../../lib/resolve/udp';
+import { automaticTransport } from '../../lib/options/udp';
 import { boundSocket } from '../helpers/exchange';
 import { Link } from '../helpers/link';
 import {

@@ -4,7 +4,7 @@
  * sessions are released and ports closed.
  */
 import { expect } from 'chai';
-import { hasNativeUdp } from '../../lib/native-udp';
+import { hasNativeUdp } from '../../lib/transport/native-udp';
 import { run } from '../helpers/child';
 import { patience } from '../helpers/patience';
 

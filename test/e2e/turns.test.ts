@@ -9,7 +9,7 @@ import path from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { createSocket } from '../../lib/index';
-import { hasNativeUdp } from '../../lib/native-udp';
+import { hasNativeUdp } from '../../lib/transport/native-udp';
 import { run } from '../helpers/child';
 import { closeEverything, dial, ending, listen, messages, openPsk, ORDERLY, PSK, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';

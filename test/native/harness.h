@@ -11,7 +11,7 @@
 #include "core/endpoint.h"
 
 // Two endpoints and the network between them, in one process and without sockets. What the
-// endpoints write into their outboxes is taken out here, as lib/endpoint.ts does it.
+// endpoints write into their outboxes is taken out here, as lib/endpoint/endpoint.ts does it.
 namespace dtls::test {
 
 using Datagram = std::vector<uint8_t>;

@@ -20,8 +20,8 @@ import {
   type WatchSecureContextOptions,
   type WebStreamOptions,
 } from '../../lib/index';
-import type { HeartbeatOptions } from '../../lib/options';
-import type { CONNECT_OPTIONS, CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../../lib/resolve/names';
+import type { HeartbeatOptions } from '../../lib/options/types';
+import type { CONNECT_OPTIONS, CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../../lib/checks/option-names';
 import { expectType } from './expect';
 
 /** Does not compile when an option is not there, nor with one that is none. */

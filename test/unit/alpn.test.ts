@@ -1,6 +1,6 @@
 /** Protects the lists of application protocols: what is taken, what is refused, and how they are on the wire. */
 import { expect } from 'chai';
-import { decodeProtocols, encodeProtocols, onlyProtocol, type ALPNProtocols } from '../../lib/alpn';
+import { decodeProtocols, encodeProtocols, onlyProtocol, type ALPNProtocols } from '../../lib/options/alpn';
 
 const encode = (value: unknown): Buffer | undefined =>
   encodeProtocols('ALPNProtocols', value as ALPNProtocols);

@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import * as api from '../../lib/index';
-import { CONNECT_OPTIONS, NAMED_OPTIONS, OWN_OPTIONS, SERVER_OPTIONS } from '../../lib/resolve/names';
+import { CONNECT_OPTIONS, NAMED_OPTIONS, OWN_OPTIONS, SERVER_OPTIONS } from '../../lib/checks/option-names';
 
 const root = join(__dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -45,9 +45,9 @@ function rowsOf(text: string, ...cells: readonly RegExp[]): Set<string> {
   return new Set(fitting.flatMap(([first = '']) => all(first, /`([^`]+)`/g)));
 }
 
-/** The numbered names of a table in lib/names.ts. */
+/** The numbered names of a table in lib/errors/names.ts. */
 function names(table: string): string[] {
-  const body = new RegExp(`const ${table}[^{]*\\{([^}]*)\\}`).exec(read('lib/names.ts'))?.[1];
+  const body = new RegExp(`const ${table}[^{]*\\{([^}]*)\\}`).exec(read('lib/errors/names.ts'))?.[1];
   if (body === undefined) throw new Error(`no table ${table}`);
   return all(body, /'(\w+)'/g);
 }
@@ -105,7 +105,7 @@ describe('documents', () => {
   describe('options', () => {
     /** Those of an object within the options: what its checkNames has. */
     const within = (object: string, variable = object): string[] =>
-      all(read('lib/resolve/session.ts'), new RegExp(`checkNames\\(${variable}, \\[([^\\]]*)\\]`, 'g'))
+      all(read('lib/options/session.ts'), new RegExp(`checkNames\\(${variable}, \\[([^\\]]*)\\]`, 'g'))
         .flatMap((body) => all(body, /'(\w+)'/g))
         .map((name) => `${object}.${name}`);
     const nested = [...within('retransmission'), ...within('heartbeat', 'option')];

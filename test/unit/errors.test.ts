@@ -7,9 +7,9 @@ import { constants } from 'node:os';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
-import { DTLSError, errorFromClose, ioError, readCloseRecord } from '../../lib/errors';
-import { alertName, handshakeMessageName, protocolName, verifyErrorName } from '../../lib/names';
-import { native } from '../../lib/native';
+import { DTLSError, errorFromClose, ioError, readCloseRecord } from '../../lib/errors/errors';
+import { alertName, handshakeMessageName, protocolName, verifyErrorName } from '../../lib/errors/names';
+import { native } from '../../lib/core/native';
 
 const CATEGORIES = [
   'usage',

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 
 import { loadAddon } from '../../lib/addon';
 import { DTLSError } from '../../lib/index';
-import { page } from '../../lib/manual';
+import { page } from '../../lib/errors/manual';
 import { skip } from '../helpers/peers';
 
 const root = join(__dirname, '../..');

@@ -4,7 +4,7 @@
  */
 import { expect } from 'chai';
 import { listen } from '../../lib/node-dtls/index';
-import { CONTEXT_OPTIONS, SERVER_OPTIONS } from '../../lib/resolve/names';
+import { CONTEXT_OPTIONS, SERVER_OPTIONS } from '../../lib/checks/option-names';
 
 /** What it is called there. */
 const HAS: Readonly<Record<string, string>> = {

@@ -16,7 +16,7 @@ import {
   type ConnectOptions,
   type ServerOptions,
 } from '../../lib/index';
-import { CONNECT_OPTIONS, SERVER_OPTIONS } from '../../lib/resolve/names';
+import { CONNECT_OPTIONS, SERVER_OPTIONS } from '../../lib/checks/option-names';
 import { selfSigned, type Certificate } from '../helpers/certificates';
 import { certificate, PSK } from '../helpers/pair';
 import { thrown } from '../helpers/thrown';

@@ -1,7 +1,7 @@
 /** Protects the rules by which a name finds its context: as in tls, but for the case of letters. */
 import { expect } from 'chai';
-import { NamedRules, ServerNames } from '../../lib/server-names';
-import type { ResolvedServer } from '../../lib/resolve/server';
+import { NamedRules, ServerNames } from '../../lib/handshake/server-names';
+import type { ResolvedServer } from '../../lib/options/server';
 
 /** Rules that only have to be told apart. */
 const rules = (): NamedRules => new NamedRules({} as ResolvedServer);

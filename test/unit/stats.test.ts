@@ -1,16 +1,16 @@
 /**
- * Protects: that the counters which lib/stats.ts types and src-native/core/*.def list are the same.
+ * Protects: that the counters which lib/core/stats.ts types and src-native/core/*.def list are the same.
  */
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
-import { native } from '../../lib/native';
+import { native } from '../../lib/core/native';
 import {
   noEndpointStats,
   noTraffic,
   type EndpointStats,
   type TrafficStats,
-} from '../../lib/stats';
+} from '../../lib/core/stats';
 
 // Typed, so that a counter which is added to or missing from the interfaces does not compile.
 const traffic: Record<keyof TrafficStats, true> = {

@@ -104,10 +104,10 @@ function events(path: string, name: string): string[] {
   return [...body.matchAll(/^ {2}(\w+): \[/gm)].map(([, event = '']) => event);
 }
 
-const contextOptions = list('lib/resolve/names.ts', 'CONTEXT_OPTIONS');
-const commonOptions = list('lib/resolve/names.ts', 'COMMON_OPTIONS');
-const serverOptions = list('lib/resolve/names.ts', 'SERVER_OPTIONS');
-const connectOptions = list('lib/resolve/names.ts', 'CONNECT_OPTIONS');
+const contextOptions = list('lib/checks/option-names.ts', 'CONTEXT_OPTIONS');
+const commonOptions = list('lib/checks/option-names.ts', 'COMMON_OPTIONS');
+const serverOptions = list('lib/checks/option-names.ts', 'SERVER_OPTIONS');
+const connectOptions = list('lib/checks/option-names.ts', 'CONNECT_OPTIONS');
 
 interface Part {
   readonly title: string;
@@ -167,7 +167,7 @@ const PARTS: readonly Part[] = [
     title: 'options of listen',
     path: ['Options', 'Of listen'],
     theirs: members('net', 'ListenOptions').filter((name) => name !== 'path'),
-    ours: list('lib/resolve/names.ts', 'LISTEN_OPTIONS'),
+    ours: list('lib/checks/option-names.ts', 'LISTEN_OPTIONS'),
   },
   {
     title: 'methods and properties of servers',
@@ -182,7 +182,7 @@ const PARTS: readonly Part[] = [
     title: 'events of servers',
     path: ['Servers', 'Events'],
     theirs: [types.tls, types.net].flatMap((module) => module.get('Server')?.events ?? []),
-    ours: events('lib/server-events.ts', 'DTLSServerEvents'),
+    ours: events('lib/server/server-events.ts', 'DTLSServerEvents'),
   },
   {
     title: 'methods and properties of sockets',
@@ -201,7 +201,7 @@ const PARTS: readonly Part[] = [
       ...(types.tls.get('TLSSocket')?.events ?? []),
       ...(types.net.get('Socket')?.events ?? []),
     ],
-    ours: events('lib/socket-events.ts', 'DTLSSocketEvents'),
+    ours: events('lib/socket/socket-events.ts', 'DTLSSocketEvents'),
   },
 ];
 

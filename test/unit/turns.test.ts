@@ -4,8 +4,8 @@
  */
 import { setImmediate as immediate } from 'node:timers/promises';
 import { expect } from 'chai';
-import { Ticks } from '../../lib/ticks';
-import { Turns, type EventSource } from '../../lib/turns';
+import { Ticks } from '../../lib/base/ticks';
+import { Turns, type EventSource } from '../../lib/core/turns';
 
 /** Events that are noted, with a tick and a promise job each. */
 class Events implements EventSource {

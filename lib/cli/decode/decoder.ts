@@ -1,5 +1,5 @@
 /** Datagrams of a capture, decoded one after the other with what the ones before have shown. */
-import { handshakeMessageName } from '../../names';
+import { handshakeMessageName } from '../../errors/names';
 import type { Datagram } from './capture';
 import { readClientHello, readServerHello, type Fields } from './hello';
 import { describeContent, describeMessage, type Agreed } from './messages';

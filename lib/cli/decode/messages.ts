@@ -1,7 +1,7 @@
 /** Bodies of handshake messages, and of records that are no handshake, in words. */
 import { X509Certificate } from 'node:crypto';
 
-import { alertName } from '../../names';
+import { alertName } from '../../errors/names';
 import { describeClientHello, describeServerHello, readClientHello, readServerHello, text, type Fields } from './hello';
 import { groupName, signatureName, versionName } from './names';
 import { items, Malformed, Reader } from './reader';

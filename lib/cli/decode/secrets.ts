@@ -1,7 +1,7 @@
 /** Opens AEAD records of DTLS 1.2 with the master secrets of a key log. */
 import { createDecipheriv, type CipherCCMTypes, type CipherGCMTypes } from 'node:crypto';
 
-import { native } from '../../native';
+import { native } from '../../core/native';
 import type { DtlsRecord } from './records';
 import { suiteName } from './suites';
 

@@ -11,7 +11,7 @@
 import type { AddressInfo } from 'node:net';
 
 import type { VirtualClock } from '../../lab/clock';
-import type { DatagramReceiver, DatagramTransport, Peer } from '../../transport';
+import type { DatagramReceiver, DatagramTransport, Peer } from '../../transport/transport';
 import { Progress, read, type Reading } from './flights';
 
 /** Milliseconds, as the `retransmission` option. */

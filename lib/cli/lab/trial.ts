@@ -1,12 +1,12 @@
 /** One handshake, and messages after it, over a simulated network in virtual time. */
-import { connect } from '../../connect';
+import { connect } from '../../socket/connect';
 import { VirtualClock } from '../../lab/clock';
 import { Link } from '../../lab/link';
 import type { LinkConditions, LinkCounters } from '../../lab/path';
 import { seededRandom } from '../../lab/random';
-import type { ConnectOptions, ServerOptions } from '../../options';
-import { createServer, type DTLSServer } from '../../server';
-import type { DTLSSocket } from '../../socket';
+import type { ConnectOptions, ServerOptions } from '../../options/types';
+import { createServer, type DTLSServer } from '../../server/server';
+import type { DTLSSocket } from '../../socket/socket';
 import { Pacer, type Schedule } from './pacer';
 
 export interface TrialPlan {

@@ -1,5 +1,5 @@
 /** What a proxy tells of its work: lines for people on standard error, or JSON, one text for each event. */
-import { addressOf } from '../../diagnostics';
+import { addressOf } from '../../diagnostics/channels';
 import { describeError, printable, type Output } from '../output';
 import type { Relay } from './relay';
 import type { RelaySession } from './session';

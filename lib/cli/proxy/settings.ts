@@ -2,15 +2,15 @@
 import { X509Certificate } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 
-import { ioError } from '../../errors';
-import type { ConnectOptions, ServerOptions } from '../../options';
-import { CONTEXT_OPTIONS } from '../../resolve/names';
+import { ioError } from '../../errors/errors';
+import type { ConnectOptions, ServerOptions } from '../../options/types';
+import { CONTEXT_OPTIONS } from '../../checks/option-names';
 import {
   createSecureContext,
   type SecureContext,
   type SecureContextOptions,
-} from '../../secure-context';
-import type { Peer } from '../../transport';
+} from '../../identity/secure-context';
+import type { Peer } from '../../transport/transport';
 import { clientOptions, serverOptions, type Address } from '../arguments';
 import { CommandLineError } from '../exit';
 import type { ProxyFlags } from '../proxy-command';

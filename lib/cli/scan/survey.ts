@@ -2,8 +2,8 @@
 import { X509Certificate } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { alertName } from '../../names';
-import { native } from '../../native';
+import { alertName } from '../../errors/names';
+import { native } from '../../core/native';
 import { certificateChain, describeMessage, type Agreed } from '../decode/messages';
 import type { Fields } from '../decode/hello';
 import { groupName, versionName } from '../decode/names';

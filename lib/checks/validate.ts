@@ -1,0 +1,143 @@
+/** Checks of arguments and options; each returns the value in its final form or throws a DTLSError. */
+import { inspect } from 'node:util';
+
+import { usageError } from '../errors/errors';
+import { bytesOf, isByteArray } from '../base/memory';
+import { doorsOf } from './option-names';
+
+export function wrongType(name: string, expected: string, value: unknown, hint?: string): Error {
+  const received = value === null ? 'null' : typeof value;
+  return usageError('ERR_INVALID_ARG_TYPE', `'${name}' must be ${expected}, not ${received}`, hint);
+}
+
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; ++i) {
+    let [left, diagonal] = [i, i - 1];
+    row = row.map((above, j) => {
+      if (j > 0) {
+        const replace = diagonal + (a[i - 1] === b[j - 1] ? 0 : 1);
+        left = Math.min(replace, above + 1, left + 1);
+      }
+      diagonal = above;
+      return left;
+    });
+  }
+  return row.at(-1) ?? 0;
+}
+
+const inWords = (names: readonly string[]): string =>
+  names.length < 2 ? names.join('') : `${names.slice(0, -1).join(', ')} and ${names.at(-1) ?? ''}`;
+
+/** An option that there is, given to somebody who would leave it out in silence. */
+export const misplaced = (name: string): Error =>
+  usageError(
+    'ERR_DTLS_UNKNOWN_OPTION',
+    `'${name}' is no option here`,
+    `It belongs to ${inWords(doorsOf(name))}.`,
+  );
+
+/** @throws For a name that is not among the known ones. */
+export function checkNames(options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    if (doorsOf(name).length > 0) throw misplaced(name);
+    const lower = name.toLowerCase();
+    const nearest = known
+      .map((candidate) => ({ candidate, distance: editDistance(lower, candidate.toLowerCase()) }))
+      .reduce((best, next) => (next.distance < best.distance ? next : best));
+    const meant = nearest.distance <= Math.max(2, name.length / 4) ? nearest.candidate : undefined;
+    throw usageError(
+      'ERR_DTLS_UNKNOWN_OPTION',
+      `unknown option '${name}'`,
+      meant === undefined
+        ? `The options here are ${known.join(', ')}.`
+        : `Did you mean '${meant}'?`,
+    );
+  }
+}
+
+export function checkObject(name: string, value: unknown): asserts value is object {
+  if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object', value);
+}
+
+export function flag(name: string, value: boolean | undefined, fallback: boolean): boolean {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'boolean') throw wrongType(name, 'a boolean', value);
+  return value;
+}
+
+export function text(name: string, value: string | undefined): string | undefined {
+  if (value !== undefined && typeof value !== 'string') throw wrongType(name, 'a string', value);
+  return value;
+}
+
+export function callable<T>(name: string, value: T | undefined): T | undefined {
+  if (value !== undefined && typeof value !== 'function') {
+    throw wrongType(name, 'a function', value);
+  }
+  return value;
+}
+
+export function inRange(
+  name: string,
+  value: number | undefined,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  if (value === undefined) return fallback;
+  if (typeof value !== 'number') throw wrongType(name, 'a number', value);
+  if (!(value >= min && value <= max)) {
+    throw usageError(
+      'ERR_OUT_OF_RANGE',
+      `'${name}' must be between ${String(min)} and ${String(max)}, not ${String(value)}`,
+    );
+  }
+  return value;
+}
+
+export function integer(
+  name: string,
+  value: number | undefined,
+  fallback: number,
+  min: number,
+  max: number,
+): number {
+  const checked = inRange(name, value, fallback, min, max);
+  if (!Number.isInteger(checked)) {
+    throw usageError('ERR_OUT_OF_RANGE', `'${name}' must be an integer, not ${String(value)}`);
+  }
+  return checked;
+}
+
+export const optionalInteger = (name: string, value: number | undefined): number | undefined =>
+  value === undefined ? undefined : integer(name, value, 0, 1, 0xffffffff);
+
+export function port(name: string, value: unknown, min: number): number {
+  const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
+  if (
+    typeof number !== 'number' ||
+    !Number.isInteger(number) ||
+    number < min ||
+    number > 0xffff
+  ) {
+    throw usageError(
+      'ERR_SOCKET_BAD_PORT',
+      `'${name}' must be an integer from ${String(min)} to 65535, not ${inspect(value)}`,
+    );
+  }
+  return number;
+}
+
+/** The bytes that were given, not copied; their `length` can be believed. */
+export function bytes(name: string, value: unknown): Buffer {
+  if (typeof value === 'string') return Buffer.from(value, 'utf8');
+  if (ArrayBuffer.isView(value)) return bytesOf(value);
+  throw wrongType(name, 'a string, Buffer, TypedArray or DataView', value);
+}
+
+/** The same for whoever asks `sizeOf` alone: a view of bytes is taken as it is, since another one costs some time. */
+export function payload(name: string, value: unknown): Uint8Array {
+  return ArrayBuffer.isView(value) && isByteArray(value) ? value : bytes(name, value);
+}

@@ -1,0 +1,339 @@
+/**
+ * The native addon, and the whole surface that it has. Arguments are validated before they come
+ * here: the addon converts, it does not judge.
+ */
+import { loadAddon } from '../addon';
+import type { UdpStats } from './stats';
+
+/** A row of src-native/core/errors.def. */
+export interface NativeFailure {
+  readonly code: string;
+  readonly category: string;
+  readonly hint: string;
+}
+
+/** The shared memory that native code fills and lib/core/outbox.ts drains. */
+export interface NativeOutbox {
+  /** All records were taken: empties the memory, then brings in what did not fit before. */
+  reset(): void;
+}
+
+export interface NativeSecureContext {
+  setVersions(min: number, max: number): void;
+  setCiphers(list: string): void;
+  needsPsk(): boolean;
+  setGroups(list: string): void;
+  setSigalgs(list: string): void;
+  setDhparam(pem: Uint8Array): void;
+  setOptions(options: number): void;
+  setSessionIdContext(context: Uint8Array): void;
+  addCertificate(pem: Uint8Array): void;
+  addKey(pem: Uint8Array, passphrase: Uint8Array | undefined): void;
+  /** Without identity: only trusts the authorities in it. */
+  addPfx(pfx: Uint8Array, passphrase: Uint8Array | undefined, withIdentity: boolean): void;
+  showRawKey(): void;
+  /** To follow the last certificate and key. */
+  checkIdentities(): void;
+  /** DER, without their chains. */
+  ownCertificates(): Buffer[];
+  /** `named`: a server names them to its clients when it asks for a certificate. */
+  addCa(pem: Uint8Array, named: boolean): void;
+  addCrl(pem: Uint8Array): void;
+  setSessionTimeout(seconds: number): void;
+  allowPartialChain(): void;
+}
+
+/** What a server seals its session tickets with. */
+export interface NativeTicketKeys {
+  /** 48 bytes. The ones before open tickets for a while. */
+  replace(keys: Uint8Array): void;
+  current(): Buffer;
+}
+
+/** A session to resume, as a client has kept it. */
+export interface NativeClientSession {
+  /** As `clientSession` was given it. */
+  name(): string;
+}
+
+/** How the sessions of a server or a client behave. */
+export interface NativeSessionPolicy {
+  /** Colon-separated names of `srtpProfiles`. */
+  setSrtpProfiles(profiles: string): void;
+  requireExtendedMasterSecret(): void;
+  /** A HelloQuestion, or several. */
+  setHelloQuestions(about: number): void;
+  /** ALPN, as on the wire. */
+  setProtocols(protocols: Uint8Array): void;
+  setTicketKeys(keys: NativeTicketKeys): void;
+  setSession(session: NativeClientSession): void;
+  requestOcsp(): void;
+  /** 512, 1024, 2048 or 4096. */
+  setMaxFragmentLength(bytes: number): void;
+  /** SubjectPublicKeyInfo in DER. */
+  addPublicKey(key: Uint8Array): void;
+  /** SHA-256, SHA-384 or SHA-512 by its length, the same for all. */
+  addFingerprint(value: Uint8Array): void;
+}
+
+export interface NativeSrtp {
+  profile: string;
+  localKey: Buffer;
+  localSalt: Buffer;
+  remoteKey: Buffer;
+  remoteSalt: Buffer;
+}
+
+export interface NativeCipher {
+  name: string;
+  standardName: string;
+  version: string;
+}
+
+/** `slot` and `generation` name a session; a call for one that has gone does nothing. */
+export interface NativeEndpoint {
+  listen(
+    context: NativeSecureContext,
+    policy: NativeSessionPolicy,
+    cookieExchange: boolean,
+    cookieLifetime: number,
+    cookieSecret: Uint8Array | undefined,
+    maxSessions: number,
+    maxPendingHandshakes: number,
+    maxSessionsPerHost: number,
+    maxPendingHandshakesPerHost: number,
+  ): void;
+  setContext(context: NativeSecureContext): void;
+  setPolicy(policy: NativeSessionPolicy): void;
+  stopListening(): void;
+  setBusy(busy: boolean): void;
+  /** Whether there are DROPPED records. */
+  reportDrops(report: boolean): void;
+  reportPackets(report: boolean): void;
+  receive(datagram: Uint8Array, address: string, port: number, peerIndex: number): void;
+  /** Counts it as one from a peer on a block list. */
+  dropBlocked(datagram: Uint8Array, address: string, port: number, peerIndex: number): void;
+  connect(
+    address: string,
+    port: number,
+    context: NativeSecureContext,
+    policy: NativeSessionPolicy,
+  ): [slot: number, generation: number];
+  /** A SendOutcome. */
+  send(slot: number, generation: number, message: Uint8Array, token: number): number;
+  /** Many messages that nobody waits for; see lib/core/send-batch.ts. */
+  sendBatch(headers: Uint32Array, messages: Uint8Array, count: number): void;
+  /** A HeartbeatOutcome. */
+  heartbeat(
+    slot: number,
+    generation: number,
+    payload: Uint8Array,
+    padding: number,
+    timeout: number,
+    retries: number,
+  ): number;
+  close(slot: number, generation: number, notify: boolean): void;
+  /**
+   * Undefined: what the session was made with. `protocols`: as on the wire, in place of the policy's; empty:
+   * none will do.
+   */
+  answerHello(
+    slot: number,
+    generation: number,
+    context: NativeSecureContext | undefined,
+    policy: NativeSessionPolicy | undefined,
+    protocols: Uint8Array | undefined,
+  ): void;
+  /** Refused for its server name, or for its protocols. */
+  refuseHello(slot: number, generation: number, forItsName: boolean): void;
+  /** `session`: as NewSession brought it, or undefined. Refused: the handshake ends with an alert. */
+  answerSession(
+    slot: number,
+    generation: number,
+    session: Uint8Array | undefined,
+    refused: boolean,
+  ): void;
+  answerNewSession(slot: number, generation: number): void;
+  /** Without a key the identity is refused. A server passes no identity. */
+  answerPsk(
+    slot: number,
+    generation: number,
+    identity: Uint8Array | undefined,
+    key: Uint8Array | undefined,
+  ): void;
+  answerIdentity(slot: number, generation: number, accepted: boolean): void;
+  /** DER; undefined: none. Refused: the handshake fails. */
+  answerOcsp(
+    slot: number,
+    generation: number,
+    refused: boolean,
+    response: Uint8Array | undefined,
+  ): void;
+  release(slot: number, generation: number): void;
+  advance(): void;
+
+  counters(): Float64Array;
+  failures(): Float64Array;
+  sessionCounters(slot: number, generation: number): Float64Array | undefined;
+  sessionCount(): number;
+
+  cipher(slot: number, generation: number): NativeCipher | undefined;
+  protocol(slot: number, generation: number): string | undefined;
+  /** DER. */
+  peerCertificate(slot: number, generation: number): Buffer | undefined;
+  /** DER: the peer's certificate, its issuer, and so on, as far as they are known. */
+  peerChain(slot: number, generation: number): Buffer[];
+  /** Stricter than `tls.checkServerIdentity`: true is a verdict, false only a question. */
+  peerIsHost(slot: number, generation: number, host: string, isAddress: boolean): boolean;
+  certificate(slot: number, generation: number): Buffer | undefined;
+  /** SubjectPublicKeyInfo in DER. */
+  peerPublicKey(slot: number, generation: number): Buffer | undefined;
+  certificateIssuer(slot: number, generation: number): Buffer | undefined;
+  ephemeralKey(
+    slot: number,
+    generation: number,
+  ): { type?: string; name?: string; size?: number } | undefined;
+  sigalgs(slot: number, generation: number): string[];
+  finished(slot: number, generation: number, peers: boolean): Buffer | undefined;
+  exportKeyingMaterial(
+    slot: number,
+    generation: number,
+    length: number,
+    label: string,
+    context: Uint8Array | undefined,
+  ): Buffer | undefined;
+  srtp(slot: number, generation: number): NativeSrtp | undefined;
+  /** Packed for {@link Native.ClientSession}; undefined when the session cannot be resumed. */
+  clientSession(slot: number, generation: number, name: string): Buffer | undefined;
+  sessionTicket(slot: number, generation: number): Buffer | undefined;
+  serverName(slot: number, generation: number): string | undefined;
+  pskIdentity(slot: number, generation: number): Buffer | undefined;
+  maxMessageSize(slot: number, generation: number): number;
+  /** 0 where there is no such session. */
+  mtu(slot: number, generation: number): number;
+  setMtu(slot: number, generation: number, mtu: number): boolean;
+}
+
+export interface NativeUdpSocket {
+  /**
+   * Begins to poll; `begin` is called before datagrams are read, `wake` when records may have come of them.
+   */
+  attach(endpoint: NativeEndpoint, outbox: NativeOutbox, begin: () => void, wake: () => void): void;
+  /** Asked about each sender; no code of the user's may run in it. */
+  block(isBlocked: ((address: string) => boolean) | undefined): void;
+  /** An error number, or 0. */
+  connect(address: string, port: number): number;
+  /** An error number, or 0. */
+  setTtl(ttl: number): number;
+  address(): [address: string, port: number, ipv6: boolean];
+  peer(index: number): [address: string, port: number, ipv6: boolean] | undefined;
+  descriptor(): number;
+  counters(): UdpStats;
+  flush(): void;
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+export interface Native {
+  readonly openssl: string;
+  /** RFC 7250. */
+  readonly rawPublicKeys: boolean;
+  /** OpenSSL is linked into the addon, and is not Node's. */
+  readonly ownOpenssl: boolean;
+  /** What that OpenSSL has: of versions on the wire, and names in lists. */
+  offersVersion(version: number): boolean;
+  offersGroup(name: string): boolean;
+  offersSigalg(name: string): boolean;
+  offeredCiphers(): string[];
+  readonly failures: readonly NativeFailure[];
+  readonly trafficCounters: readonly string[];
+  readonly endpointCounters: readonly string[];
+  /** Names of src-native/core/drops.def, in its order. */
+  readonly dropReasons: readonly string[];
+  /** Names of SRTP protection profiles that can be negotiated. */
+  readonly srtpProfiles: readonly string[];
+  /** Milliseconds since the Unix epoch that never go back: the clock of all deadlines. */
+  now(): number;
+  /** The PRF of TLS 1.2 (RFC 5246 section 5) with one of OpenSSL's digests. */
+  prf(digest: string, secret: Uint8Array, label: string, seed: Uint8Array, size: number): Buffer;
+  /**
+   * A certificate in DER. `subject`: attribute, text, attribute, text; times in seconds since the Unix epoch; keys in
+   * PEM without a passphrase; without an issuer, the certificate is self-signed.
+   */
+  makeCertificate(
+    subject: readonly string[],
+    dnsNames: readonly string[],
+    ipAddresses: readonly string[],
+    notBefore: number,
+    notAfter: number,
+    usage: 'authority' | 'server' | 'client' | 'both',
+    key: Uint8Array,
+    issuerCertificate: Uint8Array | undefined,
+    issuerKey: Uint8Array | undefined,
+  ): Buffer;
+  /** OpenSSL's names; empty where there is none. */
+  certificateSignature(der: Uint8Array): [key: string, digest: string];
+  /** Of a UDP socket. False where the platform does not let it be set. */
+  setDontFragment(fd: number, ipv6: boolean, on: boolean): boolean;
+  /** 4 or 6 for a descriptor of a UDP socket, 0 for any other. */
+  udpFamily(fd: number): 0 | 4 | 6;
+  readonly Outbox: new (
+    control: Uint32Array,
+    records: Uint32Array,
+    arena: Uint8Array,
+  ) => NativeOutbox;
+  readonly SecureContext: new () => NativeSecureContext;
+  /** `lifetime`: of a session, in milliseconds. */
+  readonly TicketKeys: new (lifetime: number) => NativeTicketKeys;
+  /** Throws `ERR_DTLS_INVALID_SESSION`. */
+  readonly ClientSession: new (packed: Uint8Array) => NativeClientSession;
+  readonly SessionPolicy: new (
+    handshakeTimeout: number,
+    idleTimeout: number,
+    retransmitInitial: number,
+    retransmitMax: number,
+    retransmitBackoff: number,
+    mtu: number,
+    requestCert: boolean,
+    rejectUnauthorized: boolean,
+    askPsk: boolean,
+    askIdentity: boolean,
+    keylog: boolean,
+    serverName: string,
+    pskIdentityHint: string,
+    heartbeatMode: number,
+    heartbeatInterval: number,
+    heartbeatTimeout: number,
+    heartbeatRetries: number,
+    authorities: NativeSecureContext | undefined,
+  ) => NativeSessionPolicy;
+  /**
+   * Linux only. Binds at once, or throws an error with `errno` and `syscall`; 0 for a buffer is the system's
+   * size. `queued[0]` is kept at the bytes that wait to be sent.
+   */
+  readonly UdpSocket?: {
+    new (
+      address: string,
+      port: number,
+      ipv6Only: boolean,
+      reuseAddress: boolean,
+      reusePort: boolean,
+      receiveBuffer: number,
+      sendBuffer: number,
+      queued: Uint32Array,
+    ): NativeUdpSocket;
+    /** A second descriptor of a socket that is bound. */
+    new (descriptor: number, queued: Uint32Array): NativeUdpSocket;
+    /** Of a socket that is bound and given away. */
+    new (descriptor: number, receiveBuffer: number, sendBuffer: number, queued: Uint32Array): NativeUdpSocket;
+  };
+  /** `deadline[0]` is kept at the time of the next advance(), Infinity for none. */
+  readonly Endpoint: new (
+    outbox: NativeOutbox,
+    id: number,
+    deadline: Float64Array,
+  ) => NativeEndpoint;
+}
+
+export const native = loadAddon() as Native;

@@ -1,0 +1,265 @@
+import type { AsyncResource } from 'node:async_hooks';
+
+import { Copies } from './copies';
+import { secretCopy } from '../base/memory';
+import { native, type NativeOutbox } from './native';
+import { Turns, type EventSource, type Step } from './turns';
+
+/** As RecordType in src-native/core/outbox.h. */
+export const RecordType = {
+  Transmit: 1,
+  Message: 2,
+  Open: 3,
+  Handshake: 4,
+  Alert: 5,
+  Secure: 6,
+  Lookup: 7,
+  Keylog: 8,
+  Close: 9,
+  Packet: 10,
+  Heartbeat: 11,
+  Session: 12,
+  Sent: 13,
+  TransportError: 14,
+  Dropped: 15,
+} as const;
+
+/** As LookupKind in src-native/core/outbox.h. */
+export const LookupKind = {
+  PskServer: 1,
+  PskClient: 2,
+  PeerIdentity: 3,
+  ClientHello: 4,
+  SessionIdentity: 5,
+  StoredSession: 6,
+  NewSession: 7,
+  OcspResponse: 8,
+  OcspVerdict: 9,
+} as const;
+
+export const NO_SLOT = 0xffffffff;
+
+/** What an endpoint does with its records. */
+export interface RecordSink {
+  /** Before anybody's code runs: a session begins, so that its transmits find their peer. */
+  open(slot: number, generation: number, peerIndex: number): void;
+  /** Datagrams for one session, or (slot NO_SLOT) for the peer with that index. */
+  transmit(
+    slot: number,
+    generation: number,
+    peerIndex: number,
+    token: number,
+    datagram: Buffer,
+  ): void;
+  /**
+   * Anything else; may run the user's code, and returns whether it did. Its bytes: `outbox.bytes(record)`, or
+   * `outbox.borrow(record)`.
+   */
+  dispatch(
+    type: number,
+    slot: number,
+    generation: number,
+    a: number,
+    b: number,
+    record: number,
+  ): boolean;
+}
+
+/** In place of the type of a record that has been dealt with early. */
+const DONE = 0;
+const WORDS = 8;
+const RECORDS = 4096;
+const ARENA_BYTES = 1 << 20;
+
+/**
+ * What native code wrote, for all endpoints of this thread. Records are taken in passes: datagrams leave first, then
+ * the others become events, one after the other ({@link Turns}). A handler that calls down again appends records for
+ * the next pass. The memory is emptied when all of them have been delivered.
+ *
+ * Native code writes to the arena whenever it is called, so nobody else ever sees that: whoever was given a piece
+ * of it could transfer all of it away, and native code would write to freed memory. What goes out is a copy, in
+ * memory that only JavaScript writes to. The arena stays as it is until the pass is over, so that a copy that somebody
+ * has detached all the same is made again for the next one who asks.
+ */
+class Outbox implements EventSource {
+  readonly #control = new Uint32Array(2);
+  readonly #records = new Uint32Array(RECORDS * WORDS);
+  readonly #arena = Buffer.allocUnsafeSlow(ARENA_BYTES);
+  readonly #sinks = new Map<number, RecordSink>();
+  // The one asked for last: as a rule the next record is for it, too.
+  #sinkId = 0;
+  #sinkFound: RecordSink | undefined;
+  #nextEndpoint = 1;
+  // The pass under way. It outlives a handler that throws, so that nobody else's records are lost.
+  #next = 0;
+  #end = 0;
+  // Those of its bytes that are secret, by their records: nobody else's message is to lie beside them.
+  readonly #secrets = new Map<number, Buffer>();
+  readonly #kept = new Copies(this.#arena, false);
+  readonly #lent = new Copies(this.#arena, true);
+  readonly #afterPass: Step[] = [];
+  // Up to here sessions have begun and datagrams have left.
+  #prepared = 0;
+
+  readonly native: NativeOutbox = new native.Outbox(this.#control, this.#records, this.#arena);
+
+  register(make: (id: number) => RecordSink): void {
+    const id = this.#nextEndpoint++;
+    this.#sinks.set(id, make(id));
+  }
+
+  unregister(id: number): void {
+    this.#sinks.delete(id);
+    if (id === this.#sinkId) this.#sinkId = 0;
+  }
+
+  #sink(id: number): RecordSink | undefined {
+    if (id !== this.#sinkId) {
+      this.#sinkFound = this.#sinks.get(id);
+      this.#sinkId = this.#sinkFound === undefined ? 0 : id;
+    }
+    return this.#sinkFound;
+  }
+
+  get waiting(): number {
+    return (this.#control[0] ?? 0) - this.#next;
+  }
+
+  ready(): boolean {
+    for (;;) {
+      while (this.#next < this.#end) {
+        const type = this.#word(this.#next, 0);
+        if (type !== DONE) return true;
+        this.#next += 1;
+      }
+      if (this.#afterPass.length > 0) return true;
+      if (this.#control[0] === 0 || !this.#beginPass()) return false;
+    }
+  }
+
+  deliver(): boolean {
+    if (this.#next === this.#end) return this.#afterPass.shift()?.() ?? false;
+    const record = this.#next++;
+    const sink = this.#sink(this.#word(record, 1));
+    if (sink === undefined) return false;
+    return sink.dispatch(
+      this.#word(record, 0),
+      this.#word(record, 2),
+      this.#word(record, 3),
+      this.#word(record, 4),
+      this.#word(record, 5),
+      record,
+    );
+  }
+
+  /**
+   * Lets sessions begin and datagrams leave, ahead of the events among them: nobody's code runs. What has spilled
+   * over into native memory stays until the rest has been delivered.
+   */
+  prepare(): void {
+    while (this.#prepared < (this.#control[0] ?? 0)) {
+      // A transport may deliver at once, and come back here.
+      const record = this.#prepared++;
+      const type = this.#word(record, 0);
+      if (type === RecordType.Transmit) {
+        this.#records[record * WORDS] = DONE;
+        const offset = this.#word(record, 6);
+        this.#sink(this.#word(record, 1))?.transmit(
+          this.#word(record, 2),
+          this.#word(record, 3),
+          this.#word(record, 4),
+          this.#word(record, 5),
+          Buffer.from(this.#arena.subarray(offset, offset + this.#word(record, 7))),
+        );
+      } else if (type === RecordType.Open) {
+        this.#sink(this.#word(record, 1))?.open(
+          this.#word(record, 2),
+          this.#word(record, 3),
+          this.#word(record, 4),
+        );
+      }
+    }
+  }
+
+  /** Takes a TRANSPORT_ERROR of that session's out of what has yet to become events: its number, or 0. */
+  takeTransportError(endpoint: number, slot: number, generation: number): number {
+    for (let record = this.#end; record < this.#prepared; ++record) {
+      const found =
+        this.#word(record, 0) === RecordType.TransportError &&
+        this.#word(record, 1) === endpoint &&
+        this.#word(record, 2) === slot &&
+        this.#word(record, 3) === generation;
+      if (!found) continue;
+      this.#records[record * WORDS] = DONE;
+      return this.#word(record, 4);
+    }
+    return 0;
+  }
+
+  /** No record is waiting or being handled. */
+  get idle(): boolean {
+    return this.#control[0] === 0;
+  }
+
+  #word(record: number, word: number): number {
+    return this.#records[record * WORDS + word] ?? 0;
+  }
+
+  /** Takes the new records. False: nothing is left. */
+  #beginPass(): boolean {
+    let count = this.#control[0] ?? 0;
+    if (count === this.#end) {
+      this.native.reset();
+      this.#next = this.#end = this.#prepared = 0;
+      count = this.#control[0] ?? 0;
+      if (count === 0) return false;
+    }
+    const [start, end] = [this.#word(this.#end, 6), this.#control[1] ?? 0];
+    this.#secrets.clear();
+    this.#kept.begin(start, end);
+    this.#lent.begin(start, end);
+    this.#next = this.#end;
+    this.#end = count;
+    this.#takeSecrets();
+    this.prepare();
+    return true;
+  }
+
+  /** Lines of a key log, and sessions for a store, out of what is copied for everybody. */
+  #takeSecrets(): void {
+    for (let record = this.#next; record < this.#end; ++record) {
+      const type = this.#word(record, 0);
+      const secret =
+        type === RecordType.Keylog ||
+        (type === RecordType.Lookup && this.#word(record, 4) === LookupKind.NewSession);
+      if (!secret) continue;
+      const offset = this.#word(record, 6);
+      const bytes = this.#arena.subarray(offset, offset + this.#word(record, 7));
+      this.#secrets.set(record, secretCopy(bytes));
+      bytes.fill(0);
+    }
+  }
+
+  /** An event of `whose`, for when all records of the present pass have been delivered. */
+  afterPass(step: Step, whose: AsyncResource): void {
+    this.#afterPass.push(() => whose.runInAsyncScope(step));
+  }
+
+  /** The bytes of a record that is being dispatched, to be kept by whoever asks for them. */
+  bytes(record: number): Buffer {
+    const length = this.#word(record, 7);
+    const secret = this.#secrets.size === 0 ? undefined : this.#secrets.get(record);
+    if (secret !== undefined) return secret;
+    return this.#kept.take(this.#word(record, 6), length);
+  }
+
+  /** The same until the pass is over, and something else is written there. */
+  borrow(record: number): Buffer {
+    return this.#lent.take(this.#word(record, 6), this.#word(record, 7));
+  }
+}
+
+export const outbox = new Outbox();
+
+/** In which what is in the outbox, and what follows from it, is delivered. */
+export const turns = new Turns(outbox);

@@ -1,0 +1,53 @@
+import { sizeOf } from '../base/memory';
+import type { NativeEndpoint } from './native';
+
+const MESSAGES = 128;
+const BYTES = 64 * 1024;
+/** Of a header: slot, generation, length. As EndpointWrap::send_batch reads them. */
+const WORDS = 3;
+
+/**
+ * Messages of one tick on their way down. A call of native code costs as much as the encryption of a small
+ * message, so that one call takes many: they are copied here, one behind the other, until `flush`. It holds
+ * those of one endpoint at a time, and every other call to that endpoint comes after them: what was
+ * called first happens first.
+ */
+class SendBatch {
+  readonly #headers = new Uint32Array(MESSAGES * WORDS);
+  readonly #bytes = Buffer.allocUnsafeSlow(BYTES);
+  #core: NativeEndpoint | undefined;
+  #count = 0;
+  #used = 0;
+
+  /** `message` is copied. It is shorter than BYTES: no message of DTLS is as long. */
+  add(core: NativeEndpoint, slot: number, generation: number, message: Uint8Array): void {
+    const size = sizeOf(message);
+    const full = this.#count === MESSAGES || this.#used + size > BYTES;
+    if (full || this.#core !== core) {
+      this.flush();
+      this.#core = core;
+    }
+    // Before it counts: another thread may have grown the memory below it meanwhile, and then this throws.
+    this.#bytes.set(message, this.#used);
+    const at = this.#count++ * WORDS;
+    this.#headers[at] = slot;
+    this.#headers[at + 1] = generation;
+    this.#headers[at + 2] = size;
+    this.#used += size;
+  }
+
+  holds(core: NativeEndpoint | undefined): boolean {
+    return this.#count !== 0 && this.#core === core;
+  }
+
+  /** Hands the messages down. */
+  flush(): void {
+    const core = this.#core;
+    const count = this.#count;
+    this.#core = undefined;
+    this.#count = this.#used = 0;
+    if (count !== 0) core?.sendBatch(this.#headers, this.#bytes, count);
+  }
+}
+
+export const sendBatch = new SendBatch();

@@ -1,0 +1,132 @@
+import type { AddressInfo } from 'node:net';
+
+import type { Endpoint } from './endpoint';
+import type { NativeCipher, NativeEndpoint, NativeSrtp } from '../core/native';
+import { sessionStats, type TrafficStats } from '../core/stats';
+
+/**
+ * One session of the core, by the slot and the generation that name it there. Of a session that has gone it
+ * knows nothing, and to such a one it does nothing.
+ */
+export class CoreSession {
+  readonly endpoint: Endpoint;
+  readonly slot: number;
+  readonly generation: number;
+
+  constructor(endpoint: Endpoint, slot: number, generation: number) {
+    this.endpoint = endpoint;
+    this.slot = slot;
+    this.generation = generation;
+  }
+
+  // ---- questions ----
+
+  localAddress(): AddressInfo | undefined {
+    try {
+      return this.endpoint.address();
+    } catch {
+      return undefined; // the socket below has been closed by its owner
+    }
+  }
+  stats(): TrafficStats | undefined {
+    return sessionStats(this.#core, this.slot, this.generation);
+  }
+  cipher(): NativeCipher | undefined {
+    return this.#core.cipher(this.slot, this.generation);
+  }
+  /** DER. */
+  certificate(): Buffer | undefined {
+    return this.#core.certificate(this.slot, this.generation);
+  }
+  certificateIssuer(): Buffer | undefined {
+    return this.#core.certificateIssuer(this.slot, this.generation);
+  }
+  peerCertificate(): Buffer | undefined {
+    return this.#core.peerCertificate(this.slot, this.generation);
+  }
+  peerChain(): Buffer[] {
+    return this.#core.peerChain(this.slot, this.generation);
+  }
+  /** SubjectPublicKeyInfo in DER. */
+  peerPublicKey(): Buffer | undefined {
+    return this.#core.peerPublicKey(this.slot, this.generation);
+  }
+  peerIsHost(host: string, isAddress: boolean): boolean {
+    return this.#core.peerIsHost(this.slot, this.generation, host, isAddress);
+  }
+  serverName(): string | undefined {
+    return this.#core.serverName(this.slot, this.generation);
+  }
+  pskIdentity(): Buffer | undefined {
+    return this.#core.pskIdentity(this.slot, this.generation);
+  }
+  ephemeralKey(): { type?: string; name?: string; size?: number } | undefined {
+    return this.#core.ephemeralKey(this.slot, this.generation);
+  }
+  sharedSigalgs(): string[] {
+    return this.#core.sigalgs(this.slot, this.generation);
+  }
+  finished(peers: boolean): Buffer | undefined {
+    return this.#core.finished(this.slot, this.generation, peers);
+  }
+  /** For a later connection, bound to `name`. */
+  resumable(name: string): Buffer | undefined {
+    return this.#core.clientSession(this.slot, this.generation, name);
+  }
+  ticket(): Buffer | undefined {
+    return this.#core.sessionTicket(this.slot, this.generation);
+  }
+  keyingMaterial(length: number, label: string, context: Uint8Array | undefined): Buffer | undefined {
+    return this.#core.exportKeyingMaterial(this.slot, this.generation, length, label, context);
+  }
+  srtp(): NativeSrtp | undefined {
+    return this.#core.srtp(this.slot, this.generation);
+  }
+  mtu(): number {
+    return this.#core.mtu(this.slot, this.generation);
+  }
+  /** By the MTU alone. */
+  maxMessageSize(): number {
+    return this.#core.maxMessageSize(this.slot, this.generation);
+  }
+
+  // ---- calls of the user's: events wait until they have returned ----
+
+  /** False when the session is not open. */
+  setMtu(mtu: number): boolean {
+    return this.#core.setMtu(this.slot, this.generation, mtu);
+  }
+  /** A HeartbeatOutcome. */
+  heartbeat(payload: Uint8Array, padding: number, timeout: number, retries: number): number {
+    const { slot, generation } = this;
+    const outcome = this.#core.heartbeat(slot, generation, payload, padding, timeout, retries);
+    this.endpoint.flushSoon();
+    return outcome;
+  }
+  /** Client: what the server stapled is bad, and an alert says so (RFC 6066 section 8). */
+  refuseStaple(): void {
+    this.#core.answerOcsp(this.slot, this.generation, true, undefined);
+    this.endpoint.flushSoon();
+  }
+  /** `notify`: with close_notify. */
+  close(notify: boolean): void {
+    this.#core.close(this.slot, this.generation, notify);
+    this.endpoint.flushSoon();
+  }
+
+  // ---- what follows from a record ----
+
+  /** Calls down, and sees to what that causes: the answers to what a handshake asked. */
+  answer(call: (core: NativeEndpoint, slot: number, generation: number) => void): void {
+    call(this.#core, this.slot, this.generation);
+    this.endpoint.flushSoon();
+  }
+  /** The CLOSE record has been seen. */
+  release(): void {
+    this.endpoint.release(this.slot, this.generation);
+  }
+
+  get #core(): NativeEndpoint {
+    return this.endpoint.core;
+  }
+}

@@ -1,0 +1,534 @@
+import type { AddressInfo, BlockList } from 'node:net';
+
+import { isBlocked } from '../transport/block-list';
+import { census, type CountedEndpoint } from './census';
+import { channels } from '../diagnostics/channels';
+import { readDrops } from '../diagnostics/drops';
+import { ioError, unsent, type DTLSError } from '../errors/errors';
+import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
+import { NativeUdpTransport, systemError } from '../transport/native-udp';
+import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
+import { sendBatch } from '../core/send-batch';
+import type { DTLSSocket } from '../socket/socket';
+import { endpointStats, type EndpointStats } from '../core/stats';
+import type { DatagramReceiver, DatagramTransport, Peer } from '../transport/transport';
+
+/** What a session's records are handed to: a DTLSSocket, seen from below. */
+export interface SessionHandler {
+  readonly peer: Peer;
+  /** Its messages need not outlive the handlers that they are given to. */
+  readonly borrowsMessages: boolean;
+  /** `type` is anything but TRANSMIT and PACKET. After CLOSE nothing comes any more. False: nobody's code has run. */
+  onRecord(type: number, a: number, b: number, bytes: Buffer): boolean;
+  /** The transport had an error that concerns this session's peer. */
+  onTransportError(error: Error): void;
+  onDrain(): boolean;
+  /** Whose it is, for those who watch. */
+  readonly socket: DTLSSocket;
+}
+
+/** What makes an endpoint a server's. */
+export interface ServerHandler {
+  /** A cookie was verified. Makes the session's handler; no user code may run. */
+  makeSession(slot: number, generation: number, peer: Peer): SessionHandler;
+  /** Whose datagrams are dropped before anything else is spent on them. */
+  readonly blockList?: BlockList | undefined;
+  /** Somebody listens for datagrams that are none of DTLS. */
+  readonly wantsPackets: boolean;
+  onPacket(datagram: Buffer, peer: Peer): void;
+  onTransportError(error: Error): void;
+  onTransportClosed(): void;
+}
+
+interface Entry {
+  readonly generation: number;
+  readonly handler: SessionHandler;
+}
+
+/**
+ * What ICMP brings about a datagram that has left. Of an address without a session it says nothing that counts: a peer
+ * that closes does not wait for the answer to its close_notify, and an address may have been forged.
+ */
+const OF_ICMP = ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENOPROTOOPT', 'EPROTO'];
+
+/** The longest time that a Node timer can wait. */
+const MAX_TIMEOUT = 0x7fffffff;
+
+/**
+ * One transport and all the sessions behind it: hands datagrams down, takes records up, keeps one timer.
+ * Shared by everybody who brings the same transport.
+ */
+export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
+  readonly #core: NativeEndpoint;
+  readonly #id: number;
+  readonly #transport: DatagramTransport;
+  readonly #udp: NativeUdpTransport | undefined; // the transport, when it is that
+  #sendScheduled = false;
+  readonly #deadline = new Float64Array(1);
+  readonly #sessions: (Entry | undefined)[] = [];
+  readonly #awaitingDrain = new Set<SessionHandler>();
+  readonly #sendCallbacks = new Map<number, (error: Error | null) => void>();
+  // Peers of datagrams that are being handled, for records that have no session to name theirs.
+  readonly #peers: Peer[] = [];
+  #server: ServerHandler | undefined;
+  #serves = false;
+  #sessionCount = 0;
+  #nextToken = 1;
+  #congested = false;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAt = Infinity;
+  #referenced = true;
+  #closing = false;
+  #transportErrors = 0;
+  #reportsDrops = false;
+  #reportsPackets = false;
+
+  static readonly #byTransport = new WeakMap<object, Endpoint>();
+
+  /** The endpoint on a transport; `key` is what the user knows the transport by. */
+  static over(transport: () => DatagramTransport, key?: object): Endpoint {
+    const existing = key === undefined ? undefined : Endpoint.#byTransport.get(key);
+    if (existing !== undefined && !existing.#closing) return existing;
+    const endpoint = new Endpoint(transport());
+    if (key !== undefined) Endpoint.#byTransport.set(key, endpoint);
+    return endpoint;
+  }
+
+  /** The endpoint on a transport, if there is one. */
+  static on(key: object): Endpoint | undefined {
+    const existing = Endpoint.#byTransport.get(key);
+    return existing === undefined || existing.#closing ? undefined : existing;
+  }
+
+  private constructor(transport: DatagramTransport) {
+    this.#transport = transport;
+    let id = 0;
+    outbox.register((given) => {
+      id = given;
+      return this;
+    });
+    this.#id = id;
+    this.#core = new native.Endpoint(outbox.native, id, this.#deadline);
+    const udp = transport instanceof NativeUdpTransport ? transport : undefined;
+    this.#udp = udp;
+    if (udp === undefined) transport.start(this);
+    else {
+      udp.attach(
+        this.#core,
+        () => {
+          this.#noticeListeners();
+        },
+        () => {
+          this.#arm();
+          this.#sendNow(udp);
+          turns.wake();
+        },
+      );
+    }
+    census.living.add(this);
+  }
+
+  /** Calls go down through this; whoever calls says `flush()` afterwards. */
+  get core(): NativeEndpoint {
+    if (sendBatch.holds(this.#core)) sendBatch.flush();
+    return this.#core;
+  }
+
+  get serves(): boolean {
+    return this.#serves;
+  }
+
+  *sockets(): Iterable<DTLSSocket> {
+    for (const entry of this.#sessions) if (entry !== undefined) yield entry.handler.socket;
+  }
+
+  setDontFragment(on: boolean): boolean {
+    return this.#transport.setDontFragment?.(on) ?? false;
+  }
+
+  get congested(): boolean {
+    return this.#udp?.congested ?? this.#congested;
+  }
+
+  address(): AddressInfo {
+    return this.#transport.address();
+  }
+
+  ref(): void {
+    this.#referenced = true;
+    this.#transport.ref?.();
+    this.#timer?.ref();
+  }
+
+  unref(): void {
+    this.#referenced = false;
+    this.#transport.unref?.();
+    this.#timer?.unref();
+  }
+
+  // ---- sessions and the server ----
+
+  /** False when there is a server on this transport already. */
+  listen(server: ServerHandler): boolean {
+    if (this.#server !== undefined) return false;
+    this.#server = server;
+    this.#serves = true;
+    const { blockList } = server;
+    if (blockList !== undefined) this.#udp?.block((address) => isBlocked(blockList, address));
+    return true;
+  }
+
+  /** Begins a client session. Its first records come with the next flush. */
+  connect(
+    handler: SessionHandler,
+    context: NativeSecureContext,
+    policy: NativeSessionPolicy,
+  ): [slot: number, generation: number] {
+    const { address, port } = handler.peer;
+    const [slot, generation] = this.core.connect(address, port, context, policy);
+    this.#sessions[slot] = { generation, handler };
+    this.#sessionCount += 1;
+    return [slot, generation];
+  }
+
+  /**
+   * Sends one message. `callback` is called later, when the transport has taken or refused it; without one
+   * the message may wait, in a copy, for others of the same tick.
+   */
+  send(
+    slot: number,
+    generation: number,
+    message: Uint8Array,
+    callback: ((error: Error | null) => void) | undefined,
+  ): number {
+    if (callback === undefined && this.#udp !== undefined) {
+      sendBatch.add(this.#core, slot, generation, message);
+      return 0;
+    }
+    let token = 0;
+    if (callback !== undefined) {
+      token = this.#nextToken;
+      this.#nextToken = (this.#nextToken % 0xffffffff) + 1;
+      this.#sendCallbacks.set(token, callback);
+    }
+    const outcome = this.core.send(slot, generation, message, token);
+    if (outcome !== 0 && token !== 0) this.#sendCallbacks.delete(token);
+    return outcome;
+  }
+
+  /** Calls `handler.onDrain` once the transport takes more. */
+  awaitDrain(handler: SessionHandler): void {
+    this.#awaitingDrain.add(handler);
+  }
+
+  /** To follow every call down: sends, keeps the timer, and sees to it that events come when the caller has returned. */
+  flush(): void {
+    this.#arm();
+    if (this.#udp !== undefined) this.#sendNow(this.#udp);
+    turns.soon();
+  }
+
+  /**
+   * As `flush`, for calls that may be many: over the native socket what one tick sends leaves together at its end, as
+   * does what the handlers of one wake-up and their ticks send; a long queue leaves at once.
+   */
+  flushSoon(): void {
+    const udp = this.#udp;
+    if (udp === undefined) {
+      this.flush();
+      return;
+    }
+    this.#arm();
+    if (udp.congested) this.#sendNow(udp);
+    if (!this.#sendScheduled && !udp.idle) {
+      this.#sendScheduled = true;
+      turns.later(this.#sendScheduledNow);
+    }
+    turns.soon();
+  }
+
+  readonly #sendScheduledNow = (): void => {
+    this.#sendScheduled = false;
+    this.flush();
+  };
+
+  #sendNow(udp: NativeUdpTransport): void {
+    udp.flush();
+    if (this.#awaitingDrain.size > 0 && udp.queuedBytes === 0) {
+      process.nextTick(() => {
+        if (udp.queuedBytes === 0) this.drain();
+      });
+    }
+  }
+
+  /** Sends now what calls have caused; their events come as with `flush`. */
+  transmitNow(): void {
+    this.#udp?.flush();
+    outbox.prepare();
+  }
+
+  /** The same for a session that has just begun, and is told at once when the system refuses its first flight. */
+  transmitFirst(slot: number, generation: number): void {
+    this.transmitNow();
+    const errno = outbox.takeTransportError(this.#id, slot, generation);
+    if (errno !== 0) this.#onTransportError(slot, generation, errno);
+  }
+
+  /** No new sessions from now on. Those that are open live on; the last to go takes the transport along. */
+  stopListening(): void {
+    this.core.stopListening();
+  }
+
+  /** The server has gone. `done` is called when the transport has, or at once when others still use it. */
+  leave(done: () => void): void {
+    this.#server = undefined;
+    this.#udp?.block(undefined);
+    this.#closeIfUnused(done);
+    if (!this.#closing) process.nextTick(done);
+  }
+
+  #closeIfUnused(done: () => void): void {
+    if (this.#closing || this.#server !== undefined || this.#sessionCount > 0) return;
+    this.#closing = true;
+    census.bury(this);
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    // The native socket still has to say what became of the last datagrams.
+    if (this.#udp === undefined) outbox.unregister(this.#id);
+    this.#transport.close(() => {
+      // The records of its last datagrams come first.
+      turns.afterwards(() => {
+        outbox.unregister(this.#id);
+        for (const callback of this.#sendCallbacks.values()) reportSent(callback, unsent());
+        this.#sendCallbacks.clear();
+        done();
+      });
+    });
+  }
+
+  stats(): EndpointStats {
+    return endpointStats(this.core, this.#transportErrors, this.#udp?.counters());
+  }
+
+  // ---- DatagramReceiver: what the transport brings ----
+
+  receive(datagram: Uint8Array, peer: Peer): void {
+    if (outbox.idle) this.#peers.length = 0;
+    const index = this.#peers.push(peer) - 1;
+    this.#noticeListeners();
+    const blockList = this.#server?.blockList;
+    if (blockList !== undefined && isBlocked(blockList, peer.address)) {
+      this.core.dropBlocked(datagram, peer.address, peer.port, index);
+    } else {
+      this.core.receive(datagram, peer.address, peer.port, index);
+    }
+    this.flush();
+  }
+
+  /**
+   * A channel does not say when somebody subscribes, nor surely an emitter (`removeAllListeners`): to be called before
+   * datagrams are handled. Records that nobody wants are not made.
+   */
+  #noticeListeners(): void {
+    const drops = channels.dropped.hasSubscribers;
+    if (drops !== this.#reportsDrops) {
+      this.#reportsDrops = drops;
+      this.core.reportDrops(drops);
+    }
+    const packets = this.#server?.wantsPackets === true;
+    if (packets !== this.#reportsPackets) {
+      this.#reportsPackets = packets;
+      this.core.reportPackets(packets);
+    }
+  }
+
+  drain(): void {
+    this.#congested = false;
+    const waiting = [...this.#awaitingDrain];
+    this.#awaitingDrain.clear();
+    for (const handler of waiting) turns.add(() => handler.onDrain());
+  }
+
+  error(error: Error, peer?: Peer): void {
+    const typed = ioError(error, peer);
+    const concerned =
+      peer === undefined
+        ? []
+        : this.#sessions.filter(
+            (entry) => entry?.handler.peer.port === peer.port && entry.handler.peer.address === peer.address,
+          );
+    this.#countTransportError(typed, concerned.length > 0);
+    for (const entry of concerned) entry?.handler.onTransportError(typed);
+    if (peer === undefined) this.#server?.onTransportError(typed);
+    this.flush();
+  }
+
+  closed(): void {
+    for (const entry of [...this.#sessions]) {
+      entry?.handler.onTransportError(
+        ioError(Object.assign(new Error('the transport was closed'), { code: 'ERR_DTLS_TRANSPORT_CLOSED' })),
+      );
+    }
+    this.#server?.onTransportClosed();
+    this.flush();
+  }
+
+  // ---- RecordSink: what the core says ----
+
+  open(slot: number, generation: number, peerIndex: number): void {
+    const peer = this.#peerAt(peerIndex);
+    if (peer === undefined || this.#server === undefined) return;
+    // A transport may pass more than an address (dgram: the size of that datagram), or reuse the object.
+    const { address, port, family } = peer;
+    const handler = this.#server.makeSession(slot, generation, { address, port, family });
+    this.#sessions[slot] = { generation, handler };
+    this.#sessionCount += 1;
+  }
+
+  transmit(
+    slot: number,
+    generation: number,
+    peerIndex: number,
+    token: number,
+    datagram: Buffer,
+  ): void {
+    const entry = slot === NO_SLOT ? undefined : this.#sessions[slot];
+    const peer =
+      slot === NO_SLOT
+        ? this.#peers[peerIndex]
+        : entry?.generation === generation
+          ? entry.handler.peer
+          : undefined;
+    const callback = token === 0 ? undefined : this.#sendCallbacks.get(token);
+    if (callback !== undefined) this.#sendCallbacks.delete(token);
+    if (peer === undefined) {
+      if (callback !== undefined) reportSent(callback, unsent());
+      return;
+    }
+    try {
+      if (!this.#transport.send([datagram], peer, callback)) this.#congested = true;
+    } catch (error) {
+      // A transport of the user's may throw; the pass must go on for the others.
+      const typed = ioError(error instanceof Error ? error : new Error(String(error)), peer);
+      process.nextTick(() => {
+        this.error(typed, peer);
+        if (callback !== undefined) reportSent(callback, typed);
+      });
+    }
+  }
+
+  dispatch(
+    type: number,
+    slot: number,
+    generation: number,
+    a: number,
+    b: number,
+    record: number,
+  ): boolean {
+    if (type === RecordType.Sent) {
+      const callback = this.#sendCallbacks.get(a);
+      this.#sendCallbacks.delete(a);
+      if (callback === undefined) return false;
+      callback(b === 0 ? null : ioError(systemError(b, 'send')));
+      return true;
+    }
+    if (type === RecordType.TransportError) {
+      this.#onTransportError(slot, generation, a);
+      return true;
+    }
+    if (type === RecordType.Dropped) {
+      this.#onDropped(slot, generation, a, b, outbox.bytes(record));
+      return false;
+    }
+    if (slot === NO_SLOT) {
+      const peer = this.#peerAt(a);
+      if (peer !== undefined) this.#server?.onPacket(outbox.bytes(record), peer);
+      return true;
+    }
+    const entry = this.#sessions[slot];
+    // Written for a session whose slot has been released since.
+    if (entry?.generation !== generation) return false;
+    const { handler } = entry;
+    const borrowed = type === RecordType.Message && handler.borrowsMessages;
+    return handler.onRecord(type, a, b, borrowed ? outbox.borrow(record) : outbox.bytes(record));
+  }
+
+  #peerAt(index: number): Peer | undefined {
+    return this.#udp === undefined ? this.#peers[index] : this.#udp.peerAt(index);
+  }
+
+  #onDropped(slot: number, generation: number, index: number, length: number, bytes: Buffer): void {
+    const peer = this.#peerAt(index);
+    if (peer === undefined || !channels.dropped.hasSubscribers) return;
+    const entry = slot === NO_SLOT ? undefined : this.#sessions[slot];
+    const { address, port, family } = peer;
+    channels.dropped.publish({
+      socket: entry?.generation === generation ? entry.handler.socket : undefined,
+      peer: { address, port, family },
+      length,
+      reasons: readDrops(bytes),
+    });
+  }
+
+  #onTransportError(slot: number, generation: number, errno: number): void {
+    const entry = slot === NO_SLOT ? undefined : this.#sessions[slot];
+    if (entry?.generation === generation) {
+      const { peer } = entry.handler;
+      const error = ioError(systemError(errno, 'send', peer.address, peer.port), peer);
+      this.#countTransportError(error, true);
+      entry.handler.onTransportError(error);
+      return;
+    }
+    const error = ioError(systemError(errno, 'recvmsg'));
+    this.#countTransportError(error, false);
+    if (slot === NO_SLOT) this.#server?.onTransportError(error);
+  }
+
+  #countTransportError({ code }: DTLSError, hasSession: boolean): void {
+    if (hasSession || !OF_ICMP.includes(code)) this.#transportErrors += 1;
+  }
+
+  /** The session's CLOSE record has been seen: its slot may be used again. */
+  release(slot: number, generation: number): void {
+    const entry = this.#sessions[slot];
+    if (entry?.generation !== generation) return;
+    this.#awaitingDrain.delete(entry.handler);
+    this.#sessions[slot] = undefined;
+    this.#sessionCount -= 1;
+    this.core.release(slot, generation);
+    this.#closeIfUnused(() => undefined);
+  }
+
+  // ---- time ----
+
+  #arm(): void {
+    const at = this.#deadline[0] ?? Infinity;
+    // A timer that fires early finds nothing due and is set again: cheaper than moving it each time.
+    if (at >= this.#timerAt || this.#closing) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = at;
+    const delay = Math.min(Math.max(Math.ceil(at - native.now()), 0), MAX_TIMEOUT);
+    this.#timer = setTimeout(this.#onTimer, delay);
+    if (!this.#referenced) this.#timer.unref();
+  }
+
+  /** What has come is read first: a loop that was held up has datagrams to read that came in time. */
+  readonly #onTimer = (): void => {
+    this.#timer = undefined;
+    const read = setImmediate(() => {
+      this.#timerAt = Infinity;
+      if (this.#closing) return;
+      this.core.advance();
+      this.flush();
+    });
+    if (!this.#referenced) read.unref();
+  };
+}
+
+/** The callback of a `send` has a turn of its own, as any event. */
+function reportSent(callback: (error: Error | null) => void, error: Error): void {
+  turns.add(() => {
+    callback(error);
+    return true;
+  });
+}

@@ -1,0 +1,212 @@
+/** Questions that a handshake waits for: pre-shared keys, and whether a certificate names the host. */
+import { isIP } from 'node:net';
+import type { PeerCertificate } from 'node:tls';
+import { types } from 'node:util';
+
+import { late } from '../base/late';
+import { usageError } from '../errors/errors';
+import { MAX_PSK, MAX_PSK_IDENTITY, type ClientPskCallback, type ServerPskCallback } from '../options/types';
+import type { ResolvedConnect } from '../options/connect';
+import type { DTLSSocket } from '../socket/socket';
+import { bytes, wrongType } from '../checks/validate';
+
+/** How a socket takes the answers. */
+export interface Answers {
+  /** Without a key the identity is refused. A server passes no identity. */
+  psk(identity: Buffer | undefined, key: Buffer | undefined): void;
+  identity(accepted: boolean): void;
+  /** What a callback of the user's threw or returned: the cause of the failure to come. */
+  because(cause: Error): void;
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** A string, or the bytes when they are not UTF-8. */
+export function readableIdentity(identity: Buffer): string | Buffer {
+  try {
+    return utf8.decode(identity);
+  } catch {
+    return identity;
+  }
+}
+
+export function askServerPsk(
+  callback: ServerPskCallback | undefined,
+  socket: DTLSSocket,
+  identity: Buffer,
+  answers: Answers,
+): void {
+  settle(
+    () => callback?.(socket, readableIdentity(identity)),
+    (key) => {
+      const checked =
+        key === null || key === undefined
+          ? undefined
+          : sized('the key from pskCallback', key, MAX_PSK);
+      answers.psk(undefined, checked);
+      wipeIfOurs(key, checked);
+    },
+    (cause) => {
+      answers.because(cause);
+      answers.psk(undefined, undefined);
+    },
+  );
+}
+
+export function askClientPsk(
+  callback: ClientPskCallback | undefined,
+  hint: Buffer,
+  answers: Answers,
+): void {
+  settle(
+    () => callback?.(hint.length === 0 ? null : hint.toString()),
+    (answer) => {
+      if (answer === null || answer === undefined) {
+        answers.psk(undefined, undefined);
+        return;
+      }
+      if (typeof answer !== 'object') {
+        throw wrongType('the answer of pskCallback', 'an object { identity, psk }', answer);
+      }
+      const key = sized('psk', answer.psk, MAX_PSK);
+      const identity = sized('identity', answer.identity, MAX_PSK_IDENTITY, 0);
+      if (identity.includes(0)) {
+        throw usageError(
+          'ERR_DTLS_PSK_IDENTITY_INVALID',
+          'a PSK identity with a NUL byte cannot be sent: OpenSSL would cut it',
+        );
+      }
+      answers.psk(identity, key);
+      wipeIfOurs(answer.psk, key);
+    },
+    (cause) => {
+      answers.because(cause);
+      answers.psk(undefined, undefined);
+    },
+  );
+}
+
+/**
+ * A host name on which OpenSSL and tls cannot disagree. Not one that ends in a number: that is an address in other
+ * words to inet_aton, OpenSSL and newer Nodes, not always the same one. Nor one with an A-label, which is converted.
+ */
+const PLAIN_NAME = /^(?!.*xn--)(?:[a-z0-9-]+\.)*[a-z][a-z0-9-]*$/i;
+
+/**
+ * `namesHost`: OpenSSL finds that host in the certificate. It is asked first because the copy of the
+ * certificate that tls wants to look at costs a fifth of a handshake; only its yes counts.
+ */
+export function askPeerIdentity(
+  options: ResolvedConnect,
+  namesHost: (host: string, isAddress: boolean) => boolean,
+  certificate: () => PeerCertificate,
+  answers: Answers,
+): void {
+  const { checkServerIdentity } = options;
+  const host = options.verifiedName;
+  const isAddress = isIP(host) !== 0;
+  if (checkServerIdentity === undefined && (isAddress || PLAIN_NAME.test(host)) && namesHost(host, isAddress)) {
+    answers.identity(true);
+    return;
+  }
+  let refusal: Error | undefined;
+  try {
+    const answer: unknown = (checkServerIdentity ?? late.tls.checkServerIdentity)(host, certificate());
+    // It would come too late; what it rejects with is not to end the process.
+    if (types.isPromise(answer)) answer.catch(() => undefined);
+    refusal = asRefusal('the answer of checkServerIdentity', 'an Error or undefined, at once', answer);
+  } catch (error) {
+    refusal = asError(error);
+  }
+  if (refusal !== undefined) answers.because(refusal);
+  answers.identity(refusal === undefined);
+}
+
+/** As in tls nothing accepts. What is neither nothing nor an Error refuses, too: it may mean anything. */
+export function asRefusal(name: string, expected: string, answer: unknown, hint?: string): Error | undefined {
+  if (answer === undefined || answer === null) return undefined;
+  return answer instanceof Error ? answer : wrongType(name, expected, answer, hint);
+}
+
+export const asError = (thrown: unknown): Error =>
+  thrown instanceof Error ? thrown : new Error(String(thrown));
+
+/** Asks now; answers now, or when the Promise settles. What either throws goes to `failed`. */
+export function settle<T>(
+  ask: () => T | Promise<T>,
+  answer: (value: T) => void,
+  failed: (cause: Error) => void,
+): void {
+  const answered = (value: T): void => {
+    try {
+      answer(value);
+    } catch (error) {
+      failed(asError(error));
+    }
+  };
+  try {
+    const given = ask();
+    // A Promise of another realm (node:vm, test runners) is one too.
+    if (types.isPromise(given)) {
+      given.then(answered, (error: unknown) => {
+        failed(asError(error));
+      });
+    } else answered(given);
+  } catch (error) {
+    failed(asError(error));
+  }
+}
+
+/**
+ * As `settle`, for a question that can also be answered by calling `done`. `counts`: whether a returned
+ * value, or that of a Promise, is an answer. `again`: a second answer came, or an error after the first.
+ */
+export function settleOrCallBack<T>(
+  ask: (done: (error?: Error | null, value?: T) => void) => unknown,
+  counts: (returned: unknown) => boolean,
+  answer: (value: T | undefined) => void,
+  failed: (cause: Error) => void,
+  again: (cause: Error | undefined) => void,
+): void {
+  let answered = false;
+  const done = (error?: Error | null, value?: T): void => {
+    const cause = error === null || error === undefined ? undefined : asError(error);
+    if (answered) {
+      again(cause);
+      return;
+    }
+    answered = true;
+    if (cause !== undefined) {
+      failed(cause);
+      return;
+    }
+    try {
+      answer(value);
+    } catch (thrown) {
+      failed(asError(thrown));
+    }
+  };
+  settle<unknown>(
+    () => ask(done),
+    (returned) => {
+      if (counts(returned)) done(null, returned as T);
+    },
+    done,
+  );
+}
+
+/** Bytes that were made of a string. */
+function wipeIfOurs(given: unknown, key: Buffer | undefined): void {
+  if (typeof given === 'string') key?.fill(0);
+}
+
+function sized(name: string, value: unknown, max: number, min = 1): Buffer {
+  const checked = bytes(name, value);
+  if (checked.length < min || checked.length > max) {
+    throw usageError(
+      'ERR_OUT_OF_RANGE',
+      `${name} has ${String(checked.length)} bytes; it needs ${String(min)} to ${String(max)}`,
+    );
+  }
+  return checked;
+}

@@ -1,0 +1,126 @@
+/** Session tickets of servers, and sessions that clients have kept (docs/resumption.md). */
+import { DTLSError, usageError, withTypedErrors } from '../errors/errors';
+import { settleOrCallBack } from './lookups';
+import { secretCopy } from '../base/memory';
+import { native, type NativeClientSession, type NativeTicketKeys } from '../core/native';
+import type { SecureContext } from '../identity/secure-context';
+import { bytes, wrongType } from '../checks/validate';
+
+const TICKET_KEYS_SIZE = 48;
+
+export function checkTicketKeys(name: string, keys: unknown): Buffer {
+  // A string would hardly have been meant: these are random bytes.
+  if (!ArrayBuffer.isView(keys)) throw wrongType(name, 'a Buffer, TypedArray or DataView', keys);
+  const given = bytes(name, keys);
+  if (given.length !== TICKET_KEYS_SIZE) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'${name}' must have ${String(TICKET_KEYS_SIZE)} bytes, not ${String(given.length)}`,
+      'Make them with crypto.randomBytes(48) and give them to every server of the fleet.',
+    );
+  }
+  return given;
+}
+
+/** Each server has its own, also where several share a context: unless that was given keys. */
+export function makeTicketKeys(context: SecureContext): NativeTicketKeys {
+  const keys = new native.TicketKeys(context.sessionTimeout * 1000);
+  withTypedErrors(() => {
+    context.giveTicketKeys(keys);
+  });
+  return keys;
+}
+
+/** Undefined when there is none, and when it is another host's: then the handshake is a full one. */
+export function readSession(session: unknown, name: string): NativeClientSession | undefined {
+  if (session === undefined) return undefined;
+  if (!ArrayBuffer.isView(session)) {
+    throw wrongType('session', 'a Buffer, TypedArray or DataView', session);
+  }
+  const kept = withTypedErrors(() => new native.ClientSession(bytes('session', session)));
+  return kept.name() === name ? kept : undefined;
+}
+
+/** `resumeSession`: the stored session, or null or nothing: then the handshake is a full one. */
+export type ResumeSessionCallback = (error?: Error | null, session?: NodeJS.ArrayBufferView | null) => void;
+
+/** How a socket takes the answer to a question of a session store. */
+export interface StoreAnswers<T> {
+  answer(value: T): void;
+  refuse(cause: Error): void;
+  again(error: DTLSError): void;
+}
+
+/** `emit`: false when nobody listens. What a listener throws is an answer, too. */
+export function askStore(
+  emit: (done: ResumeSessionCallback) => boolean,
+  answers: StoreAnswers<Buffer | undefined>,
+): void {
+  settleOrCallBack<NodeJS.ArrayBufferView | null>(
+    (done) => {
+      if (!emit(done)) done();
+    },
+    () => false,
+    (session) => {
+      if (session === null || session === undefined) answers.answer(undefined);
+      else if (ArrayBuffer.isView(session)) answers.answer(bytes('session', session));
+      else throw wrongType('the session that resumeSession gave', 'a Buffer, TypedArray or DataView', session);
+    },
+    (cause) => {
+      answers.refuse(cause);
+    },
+    (cause) => {
+      answers.again(
+        new DTLSError('a listener of resumeSession answered more than once', {
+          code: 'ERR_MULTIPLE_CALLBACK',
+          category: 'usage',
+          hint: 'Call back once, and let only one listener do so.',
+          cause,
+        }),
+      );
+    },
+  );
+}
+
+/** `newSession`: the session goes on when it is stored. Further calls back mean nothing, as in tls. */
+export function tellStore(
+  emit: (done: () => void) => boolean,
+  answers: Pick<StoreAnswers<void>, 'answer' | 'refuse'>,
+): void {
+  let answered = false;
+  const once = (answer: () => void): void => {
+    if (answered) return;
+    answered = true;
+    answer();
+  };
+  const done = (): void => {
+    once(() => {
+      answers.answer();
+    });
+  };
+  try {
+    if (!emit(done)) done();
+  } catch (error) {
+    const cause = error instanceof Error ? error : new Error(String(error));
+    once(() => {
+      answers.refuse(cause);
+    });
+  }
+}
+
+export const storeError = (cause: Error): DTLSError =>
+  new DTLSError('a listener of newSession threw', {
+    code: 'ERR_DTLS_SESSION_CALLBACK',
+    category: 'usage',
+    hint: "The session could not be stored: see 'cause'.",
+    cause,
+  });
+
+/** Reads what Session::tell_new_session of src-native/core writes. */
+export function readNewSession(bytes: Buffer): { id: Buffer; session: Buffer } {
+  const at = 1 + bytes.readUInt8(0);
+  // Copies: they are kept, and must not pin what came with them.
+  const made = { id: Buffer.from(bytes.subarray(1, at)), session: secretCopy(bytes.subarray(at)) };
+  bytes.fill(0);
+  return made;
+}

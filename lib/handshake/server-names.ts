@@ -1,0 +1,69 @@
+/** Contexts and rules of a server for the names that clients ask for (SNI). */
+import type { NativeSessionPolicy } from '../core/native';
+import type { ResolvedServer } from '../options/server';
+
+/** What counts for sessions that ask for a name. */
+export class NamedRules {
+  readonly options: ResolvedServer;
+  readonly #policies = new Map<boolean, NativeSessionPolicy>();
+
+  constructor(options: ResolvedServer) {
+    this.options = options;
+  }
+
+  policy(keylog: boolean): NativeSessionPolicy {
+    let policy = this.#policies.get(keylog);
+    if (policy === undefined) this.#policies.set(keylog, (policy = this.options.policy(keylog)));
+    return policy;
+  }
+}
+
+interface Entry {
+  readonly order: number;
+  readonly rules: NamedRules;
+}
+
+interface Wildcard extends Entry {
+  readonly name: string;
+  readonly pattern: RegExp;
+}
+
+/**
+ * As in tls: `*` stands for any characters but dots, and of several entries that match the one added last
+ * counts. Names are compared without regard to case (RFC 6066 section 3).
+ */
+export class ServerNames {
+  readonly #exact = new Map<string, Entry>();
+  #wildcards: Wildcard[] = []; // the newest first
+  #added = 0;
+
+  get empty(): boolean {
+    return this.#added === 0;
+  }
+
+  add(hostname: string, rules: NamedRules): void {
+    const name = hostname.toLowerCase();
+    const order = ++this.#added;
+    if (!name.includes('*')) {
+      this.#exact.set(name, { order, rules });
+      return;
+    }
+    const escaped = name.replace(/[.^$+?\-\\[\](){}|]/g, '\\$&').replaceAll('*', '[^.]*');
+    const others = this.#wildcards.filter((wildcard) => wildcard.name !== name);
+    this.#wildcards = [{ order, rules, name, pattern: new RegExp(`^${escaped}$`) }, ...others];
+  }
+
+  /** Of all names there are. */
+  *rules(): Generator<NamedRules> {
+    for (const { rules } of this.#exact.values()) yield rules;
+    for (const { rules } of this.#wildcards) yield rules;
+  }
+
+  find(servername: string): NamedRules | undefined {
+    const name = servername.toLowerCase();
+    const exact = this.#exact.get(name);
+    const wildcard = this.#wildcards.find(({ pattern }) => pattern.test(name));
+    if (exact === undefined || wildcard === undefined) return (exact ?? wildcard)?.rules;
+    return (exact.order > wildcard.order ? exact : wildcard).rules;
+  }
+}

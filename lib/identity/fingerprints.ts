@@ -1,0 +1,68 @@
+/** Fingerprints of certificates, as SDP has them (RFC 8122 section 5). */
+import { usageError } from '../errors/errors';
+import { wrongType } from '../checks/validate';
+
+/**
+ * `'sha-256 AB:CD:…'`, the same without its algorithm for SHA-256 (`X509Certificate.fingerprint256`), or as WebRTC's
+ * `RTCDtlsFingerprint`.
+ */
+export type PeerFingerprint = string | { algorithm: string; value: string };
+
+const BYTES: Readonly<Record<string, number>> = { 'sha-256': 32, 'sha-384': 48, 'sha-512': 64 };
+
+const HINT =
+  "Use 'sha-256 AB:CD:…', also with sha-384 or sha-512: two hexadecimal digits for each byte, with colons.";
+
+function parse(given: unknown): Buffer {
+  const [algorithm, value] = isPair(given) ? [given.algorithm, given.value] : split(given);
+  if (typeof algorithm !== 'string' || typeof value !== 'string') {
+    throw wrongType('peerFingerprints', 'strings, or objects { algorithm, value }', given);
+  }
+  const size = Object.hasOwn(BYTES, algorithm.toLowerCase()) ? BYTES[algorithm.toLowerCase()] : undefined;
+  if (size === undefined) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'peerFingerprints' cannot have the algorithm '${algorithm}'`,
+      HINT,
+    );
+  }
+  if (!/^[0-9a-f]{2}(?::[0-9a-f]{2})*$/i.test(value) || value.length !== size * 3 - 1) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'peerFingerprints' has a ${algorithm} fingerprint that is not ${String(size)} bytes: '${value.slice(0, 200)}'`,
+      HINT,
+    );
+  }
+  return Buffer.from(value.replaceAll(':', ''), 'hex');
+}
+
+const isPair = (given: unknown): given is Record<'algorithm' | 'value', unknown> =>
+  typeof given === 'object' && given !== null;
+
+function split(given: unknown): [string | undefined, string | undefined] {
+  if (typeof given !== 'string') return [undefined, undefined];
+  const parts = given.trim().split(/ +/);
+  if (parts.length === 1) return ['sha-256', parts[0]];
+  return [parts[0], parts.slice(1).join(' ')];
+}
+
+/**
+ * Those of the strongest algorithm among them: RFC 8122 section 5 has a certificate match under the one that
+ * is considered most secure.
+ */
+export function resolveFingerprints(
+  given: PeerFingerprint | readonly PeerFingerprint[] | undefined,
+): readonly Buffer[] {
+  if (given === undefined) return [];
+  const all = (Array.isArray(given) ? given : [given]) as readonly PeerFingerprint[];
+  if (all.length === 0) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      "'peerFingerprints' cannot be empty",
+      'No certificate would do: leave it out, or name the fingerprints of the peer.',
+    );
+  }
+  const values = all.map(parse);
+  const strongest = Math.max(...values.map(({ length }) => length));
+  return values.filter(({ length }) => length === strongest);
+}

@@ -1,0 +1,67 @@
+/** Own certificates and keys, as the options have them, into a native context. */
+import { usageError } from '../errors/errors';
+import { lend } from '../base/memory';
+import type { NativeSecureContext } from '../core/native';
+import type { Bytes, PfxObject, SecureContextOptions } from './secure-context';
+import { bytes, text } from '../checks/validate';
+
+export function list<T>(value: T | readonly T[] | undefined): readonly T[] {
+  if (value === undefined) return [];
+  return Array.isArray(value) ? (value as readonly T[]) : [value as T];
+}
+
+/** An object with a passphrase of its own, in place of bytes. */
+const isWrapped = <T, K extends string>(given: T, name: K): given is Extract<T, Record<K, unknown>> =>
+  typeof given === 'object' && given !== null && name in given;
+
+/** Lends the first passphrase that there is, as bytes. */
+function unlock(
+  name: string,
+  candidates: readonly (string | undefined)[],
+  use: (passphrase: Uint8Array | undefined) => void,
+): void {
+  const given = text(
+    name,
+    candidates.find((candidate) => candidate !== undefined),
+  );
+  if (given === undefined) use(undefined);
+  else lend(given, use);
+}
+
+/** `withIdentity` false: only trusts the authorities in it. */
+export function addPfx(context: NativeSecureContext, options: SecureContextOptions, withIdentity: boolean): void {
+  for (const given of list(options.pfx)) {
+    const { buf, passphrase }: PfxObject = isWrapped(given, 'buf') ? given : { buf: given };
+    const pfx = bytes('pfx', buf);
+    unlock('pfx.passphrase', [passphrase, options.passphrase], (secret) => {
+      context.addPfx(pfx, secret, withIdentity);
+    });
+  }
+}
+
+/** As with tls, the order of the keys need not be that of the certificates. */
+export function addIdentities(context: NativeSecureContext, options: SecureContextOptions): void {
+  const certs = list<Bytes>(options.cert);
+  const keys = list(options.key);
+  if (options.rawPublicKey === true && certs.length === 0 && list(options.pfx).length === 0 && keys.length === 0) {
+    throw usageError('ERR_DTLS_NO_CREDENTIALS', "'rawPublicKey' needs a private key", "Pass 'key'.");
+  }
+  const keysAlone = options.rawPublicKey === true && certs.length === 0;
+  if (certs.length !== keys.length && !keysAlone) {
+    throw usageError(
+      'ERR_DTLS_CONFLICTING_OPTIONS',
+      `'cert' has ${String(certs.length)} chains and 'key' has ${String(keys.length)} keys`,
+      'Each certificate needs its private key: pass both.',
+    );
+  }
+  for (const cert of certs) context.addCertificate(bytes('cert', cert));
+  for (const given of keys) {
+    const { pem, passphrase } = isWrapped(given, 'pem') ? given : { pem: given, passphrase: undefined };
+    unlock('key.passphrase', [passphrase, options.passphrase], (secret) => {
+      lend(typeof pem === 'string' ? pem : bytes('key', pem), (key) => {
+        context.addKey(key, secret);
+      });
+    });
+  }
+  addPfx(context, options, true);
+}

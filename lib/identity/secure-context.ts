@@ -1,0 +1,244 @@
+import type tls from 'node:tls';
+
+import { late } from '../base/late';
+import { usageError, withTypedErrors } from '../errors/errors';
+import { addIdentities, addPfx, list } from './identities';
+import { secretCopy } from '../base/memory';
+import { native, type NativeSecureContext, type NativeTicketKeys } from '../core/native';
+import { requireRawPublicKeys } from './raw-public-keys';
+import { CONTEXT_OPTIONS } from '../checks/option-names';
+import { checkTicketKeys } from '../handshake/resumption';
+import { bytes, checkNames, checkObject, flag, integer, wrongType } from '../checks/validate';
+import { setAlgorithms, versionNumber, type ProtocolVersion } from './versions';
+
+/** A string is taken as UTF-8. */
+export type Bytes = string | NodeJS.ArrayBufferView;
+
+/** A private key in PEM with its own passphrase. */
+export interface PemObject {
+  pem: Bytes;
+  passphrase?: string | undefined;
+}
+
+/** A PKCS #12 file with its own passphrase. */
+export interface PfxObject {
+  buf: NodeJS.ArrayBufferView;
+  passphrase?: string | undefined;
+}
+
+export type { ProtocolVersion };
+
+/** Options of {@link createSecureContext}; names and meaning as in `tls.createSecureContext`. */
+export interface SecureContextOptions {
+  /** PEM certificate chain, own certificate first; an array for several key types. */
+  cert?: Bytes | readonly Bytes[] | undefined;
+  /** PEM private key; an array for several, in any order. */
+  key?: Bytes | PemObject | readonly (Bytes | PemObject)[] | undefined;
+  /**
+   * PKCS #12: a private key, its certificate, and others: these are sent as its chain and, as in tls,
+   * trusted. An array for several key types. Beside `cert` and `key`, or in their place.
+   */
+  pfx?: NodeJS.ArrayBufferView | PfxObject | readonly (NodeJS.ArrayBufferView | PfxObject)[] | undefined;
+  /** For encrypted `key` and `pfx` that have none of their own. At most 1024 bytes. */
+  passphrase?: string | undefined;
+  /**
+   * Show the public key alone (RFC 7250) to peers that ask for that; others get the certificate. `key` needs no
+   * `cert` then. Needs OpenSSL 3.2, that is, Node 22: `features.rawPublicKeys`. Default false.
+   */
+  rawPublicKey?: boolean | undefined;
+  /** PEM certificates of the authorities to trust. A client's default: Node's own list. */
+  ca?: Bytes | readonly Bytes[] | undefined;
+  /** PEM revocation lists. With any, every certificate of a chain is checked against one. */
+  crl?: Bytes | readonly Bytes[] | undefined;
+  /**
+   * A chain may end at any certificate in `ca`, an intermediate or the peer's own, and not at a root only.
+   * Default false.
+   */
+  allowPartialTrustChain?: boolean | undefined;
+  /** OpenSSL cipher list. Default: {@link DEFAULT_CIPHERS}. */
+  ciphers?: string | undefined;
+  /** Colon-separated signature algorithms. Default: OpenSSL's. */
+  sigalgs?: string | undefined;
+  /** Colon-separated groups, or `'auto'` (default): OpenSSL's. */
+  ecdhCurve?: string | undefined;
+  /** PEM Diffie-Hellman parameters or `'auto'`, for DHE suites. Default: none, so no DHE. */
+  dhparam?: Bytes | undefined;
+  /** Default `'DTLSv1.2'`. What can be asked for here: `features.versions`. */
+  minVersion?: ProtocolVersion | undefined;
+  /** Default `'DTLSv1.2'`. `'DTLSv1.3'` is refused as yet: it needs OpenSSL 4.1. */
+  maxVersion?: ProtocolVersion | undefined;
+  /** The server's order of suites counts, not the client's. Default true. */
+  honorCipherOrder?: boolean | undefined;
+  /** At most 32 bytes. */
+  sessionIdContext?: string | undefined;
+  /** Seconds for which a session can be resumed, 1 to 604800. Default 300. */
+  sessionTimeout?: number | undefined;
+  /**
+   * 48 bytes that a server's session tickets are sealed with: a fleet shares them. Default: keys of each
+   * server's own, which it replaces every hour.
+   */
+  ticketKeys?: NodeJS.ArrayBufferView | undefined;
+  /** `crypto.constants.SSL_OP_…` to add. */
+  secureOptions?: number | undefined;
+}
+
+/**
+ * RFC 9325 section 4.2: AEAD with forward secrecy, ECDSA before RSA, AES-128 first because hardware makes
+ * it fastest. The pre-shared key suites at the end take part only where `pskCallback` is given; those
+ * without forward secrecy are what most devices have (RFC 7925 section 4.2).
+ */
+export const DEFAULT_CIPHERS = [
+  'ECDHE-ECDSA-AES128-GCM-SHA256',
+  'ECDHE-RSA-AES128-GCM-SHA256',
+  'ECDHE-ECDSA-AES256-GCM-SHA384',
+  'ECDHE-RSA-AES256-GCM-SHA384',
+  'ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-CHACHA20-POLY1305',
+  'ECDHE-PSK-CHACHA20-POLY1305',
+  'PSK-AES128-GCM-SHA256',
+  'PSK-AES256-GCM-SHA384',
+  'PSK-CHACHA20-POLY1305',
+  'PSK-AES128-CCM',
+  'PSK-AES256-CCM',
+].join(':');
+
+const SSL_OP_CIPHER_SERVER_PREFERENCE = 0x00400000;
+
+/** @internal The authorities that a tls client trusts, in PEM: the same array until they are set anew. */
+export function defaultAuthorities(): readonly string[] {
+  const source = late.tls as typeof tls & { getCACertificates?: (type: 'default') => string[] };
+  return source.getCACertificates?.('default') ?? source.rootCertificates;
+}
+
+/** Parsing them takes several milliseconds. */
+function parseAuthorities(
+  pem: readonly string[],
+  context = new native.SecureContext(),
+): NativeSecureContext {
+  context.addCa(Buffer.from(pem.join('\n')), false);
+  return context;
+}
+
+let shared: { readonly pem: readonly string[]; readonly context: NativeSecureContext } | undefined;
+
+function sharedAuthorities(): NativeSecureContext {
+  const pem = defaultAuthorities();
+  if (shared?.pem !== pem) shared = { pem, context: parseAuthorities(pem) };
+  return shared.context;
+}
+
+/**
+ * Certificates, keys, trust and algorithms for any number of sessions: one SSL_CTX. Validated when it is
+ * made, and immutable. Make it with {@link createSecureContext}.
+ */
+export class SecureContext {
+  /** @internal */
+  readonly native: NativeSecureContext;
+  /** @internal In seconds. */
+  readonly sessionTimeout: number;
+  // Not a property that everybody sees.
+  readonly #ticketKeys: Buffer | undefined;
+  readonly #trustsSomebody: boolean;
+  readonly #crl: readonly Buffer[];
+  // What trusts the authorities of the options' PKCS #12 files, which are not kept.
+  readonly #fromPfx: NativeSecureContext | undefined;
+  #authorities: NativeSecureContext | undefined;
+
+  /** @internal `trusted`: authorities to trust and not to name. */
+  constructor(options: SecureContextOptions, trusted?: readonly string[]) {
+    checkObject('options', options);
+    checkNames(options, CONTEXT_OPTIONS);
+    const context = new native.SecureContext();
+    this.native = context;
+    const minVersion = options.minVersion ?? 'DTLSv1.2';
+    const maxVersion = options.maxVersion ?? 'DTLSv1.2';
+    const min = versionNumber('minVersion', minVersion);
+    const max = versionNumber('maxVersion', maxVersion);
+    // DTLS versions count downwards.
+    if (min < max) {
+      throw usageError(
+        'ERR_DTLS_CONFLICTING_OPTIONS',
+        `'minVersion' ${minVersion} is above 'maxVersion' ${maxVersion}`,
+      );
+    }
+    const strings = {
+      ciphers: options.ciphers ?? DEFAULT_CIPHERS,
+      sigalgs: options.sigalgs,
+      ecdhCurve: options.ecdhCurve,
+      passphrase: options.passphrase,
+      sessionIdContext: options.sessionIdContext,
+    };
+    for (const [name, value] of Object.entries(strings)) {
+      if (value !== undefined && typeof value !== 'string') throw wrongType(name, 'a string', value);
+    }
+    this.sessionTimeout = integer('sessionTimeout', options.sessionTimeout, 300, 1, 604800);
+    // A copy: the caller may wipe its own.
+    this.#ticketKeys =
+      options.ticketKeys === undefined ? undefined : secretCopy(checkTicketKeys('ticketKeys', options.ticketKeys));
+    const rawPublicKey = flag('rawPublicKey', options.rawPublicKey, false);
+    if (rawPublicKey) requireRawPublicKeys('rawPublicKey');
+    // Copies: the caller may change its memory before a client needs them.
+    this.#crl = list(options.crl).map((pem) => Buffer.from(bytes('crl', pem)));
+    withTypedErrors(() => {
+      context.setVersions(min, max);
+      setAlgorithms(context, strings);
+      if (options.dhparam !== undefined) context.setDhparam(bytes('dhparam', options.dhparam));
+      if (strings.sessionIdContext !== undefined) {
+        context.setSessionIdContext(Buffer.from(strings.sessionIdContext));
+      }
+      context.setSessionTimeout(this.sessionTimeout);
+      const secureOptions = options.secureOptions ?? 0;
+      if (typeof secureOptions !== 'number') throw wrongType('secureOptions', 'a number', secureOptions);
+      context.setOptions(secureOptions);
+      if (flag('honorCipherOrder', options.honorCipherOrder, true)) {
+        context.setOptions(SSL_OP_CIPHER_SERVER_PREFERENCE);
+      }
+      if (flag('allowPartialTrustChain', options.allowPartialTrustChain, false)) {
+        context.allowPartialChain();
+      }
+      addIdentities(context, options);
+      if (rawPublicKey) context.showRawKey();
+      for (const pem of list(options.ca)) context.addCa(bytes('ca', pem), true);
+      // Naming all of them would make a CertificateRequest of 14 KB, in a dozen datagrams.
+      if (trusted !== undefined) context.addCa(Buffer.from(trusted.join('\n')), false);
+      context.checkIdentities();
+      for (const pem of this.#crl) context.addCrl(pem);
+    });
+    this.#trustsSomebody = options.ca !== undefined;
+    if (!this.#trustsSomebody && options.pfx !== undefined) {
+      this.#fromPfx = new native.SecureContext();
+      addPfx(this.#fromPfx, options, false);
+    }
+  }
+
+  /** @internal Those of the options, where they have any, seal from now on. */
+  giveTicketKeys(to: NativeTicketKeys): void {
+    if (this.#ticketKeys !== undefined) to.replace(this.#ticketKeys);
+  }
+
+  /**
+   * @internal Whom a client trusts when the options name nobody: the authorities of tls. Kept apart from
+   * the context itself, which a server may share and must not trust more for it.
+   */
+  clientAuthorities(): NativeSecureContext | undefined {
+    if (this.#trustsSomebody) return undefined;
+    if (this.#crl.length === 0 && this.#fromPfx === undefined) return sharedAuthorities();
+    if (this.#authorities === undefined) {
+      const own = parseAuthorities(defaultAuthorities(), this.#fromPfx);
+      for (const pem of this.#crl) own.addCrl(pem);
+      this.#authorities = own;
+    }
+    return this.#authorities;
+  }
+}
+
+/**
+ * Makes a context to share between servers and connections.
+ *
+ * @throws {@link DTLSError} of category `usage` when an option is unknown, of a wrong type, or refused by
+ * OpenSSL: `ERR_DTLS_INVALID_CERTIFICATE`, `…_INVALID_KEY`, `…_KEY_MISMATCH`, `…_INVALID_PFX`, `…_PASSPHRASE`, `…_INVALID_CA`, `…_INVALID_CRL`,
+ * `…_INVALID_CIPHERS`, `…_INVALID_CURVES`, `…_INVALID_SIGALGS`, `…_INVALID_DHPARAM`.
+ */
+export function createSecureContext(options: SecureContextOptions = {}): SecureContext {
+  return new SecureContext(options);
+}

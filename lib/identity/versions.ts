@@ -1,0 +1,100 @@
+/** Protocol versions and algorithms against the OpenSSL that is there, and what others would need. */
+import { usageError, withTypedErrors, type DTLSError } from '../errors/errors';
+import { native, type NativeSecureContext } from '../core/native';
+import { text } from '../checks/validate';
+
+export type ProtocolVersion = 'DTLSv1' | 'DTLSv1.2' | 'DTLSv1.3';
+
+/** As on the wire: they count downwards. */
+const VERSIONS: Readonly<Record<ProtocolVersion, number>> = {
+  DTLSv1: 0xfeff,
+  'DTLSv1.2': 0xfefd,
+  'DTLSv1.3': 0xfefc,
+};
+
+/** Those that this package can drive, where OpenSSL has them. */
+const DRIVEN: readonly ProtocolVersion[] = ['DTLSv1', 'DTLSv1.2'];
+
+const NEEDS_DTLS13 = 'DTLS 1.3 needs OpenSSL 4.1 or later, and a release of this package that uses it.';
+
+/** Groups to look for: those of RFC 8422 and RFC 7027, and one more that OpenSSL has. */
+const GROUPS = [
+  ...['X25519', 'X448', 'P-256', 'P-384', 'P-521', 'secp256k1'],
+  ...['brainpoolP256r1', 'brainpoolP384r1', 'brainpoolP512r1'],
+];
+
+let versions: readonly ProtocolVersion[] | undefined;
+
+/** Asked once: making an SSL_CTX to ask takes a millisecond. */
+export const offeredVersions = (): readonly ProtocolVersion[] =>
+  (versions ??= Object.freeze(
+    DRIVEN.filter((version) => native.offersVersion(VERSIONS[version])),
+  ));
+
+export const offeredGroups = (): string[] => GROUPS.filter((name) => native.offersGroup(name));
+
+const unsupported = (what: string, hint: string): DTLSError =>
+  usageError('ERR_DTLS_UNSUPPORTED', `${what} (OpenSSL here: ${native.openssl})`, hint);
+
+/** The number of a version that can be asked for here. */
+export function versionNumber(name: string, value: ProtocolVersion): number {
+  text(name, value);
+  if (!Object.hasOwn(VERSIONS, value)) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'${name}' cannot be '${value}'`,
+      `Use one of ${Object.keys(VERSIONS).join(', ')}.`,
+    );
+  }
+  if (!DRIVEN.includes(value)) throw unsupported(`'${name}' cannot be '${value}' yet`, NEEDS_DTLS13);
+  if (!offeredVersions().includes(value)) {
+    throw unsupported(
+      `'${name}' cannot be '${value}'`,
+      `This OpenSSL was built without it: 'features.versions' has what there is.`,
+    );
+  }
+  return VERSIONS[value];
+}
+
+/** Of DTLS 1.3 alone: suites of RFC 8446, hybrid groups, and post-quantum signatures. */
+const OF_DTLS13 = /^(TLS_(AES|CHACHA20)_\w+|.*MLKEM\d+|MLDSA\d+|SLH-?DSA.*)$/i;
+
+/** What {@link setAlgorithms} takes: lists with colons, as in `tls`. */
+interface Algorithms {
+  ciphers: string;
+  sigalgs: string | undefined;
+  ecdhCurve: string | undefined;
+}
+
+/**
+ * Sets lists of algorithms.
+ *
+ * @throws `ERR_DTLS_UNSUPPORTED` for a list that OpenSSL refuses and that names what only another one has,
+ * else as errors.def says.
+ */
+export function setAlgorithms(context: NativeSecureContext, lists: Algorithms): void {
+  const set = (
+    option: keyof Algorithms,
+    setter: 'setCiphers' | 'setSigalgs' | 'setGroups',
+    isKnown: (name: string) => boolean,
+  ): void => {
+    const list = lists[option];
+    if (list === undefined) return;
+    const names = list.split(':');
+    const newer = names.filter((name) => OF_DTLS13.test(name));
+    const refusal = (): DTLSError =>
+      unsupported(`'${option}' names ${newer.join(', ')}, of DTLS 1.3`, NEEDS_DTLS13);
+    // OpenSSL 3.5 takes such a list, and fails in every handshake.
+    if (newer.length === names.length) throw refusal();
+    try {
+      withTypedErrors(() => {
+        context[setter](list);
+      });
+    } catch (error) {
+      throw newer.some((name) => !isKnown(name)) ? refusal() : error;
+    }
+  };
+  set('ciphers', 'setCiphers', () => false);
+  set('sigalgs', 'setSigalgs', (name) => native.offersSigalg(name));
+  if (lists.ecdhCurve !== 'auto') set('ecdhCurve', 'setGroups', (name) => native.offersGroup(name));
+}

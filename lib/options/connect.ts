@@ -1,0 +1,98 @@
+/** Checks a client's options and fills in defaults, as server.ts does for a server. */
+import { isIP, type LookupFunction } from 'node:net';
+import { inspect } from 'node:util';
+
+import { usageError } from '../errors/errors';
+import { MAX_FRAGMENT_LENGTHS, type ClientPskCallback, type ConnectOptions } from './types';
+import { readSession } from '../handshake/resumption';
+import { callable, checkNames, checkObject, flag, port, text, wrongType } from '../checks/validate';
+import { CONNECT_OPTIONS } from '../checks/option-names';
+import { clientPsk, oneOf } from './psk';
+import { requireKeysFor, resolveContext, resolveSession, type ResolvedSession } from './session';
+import { resolveUdp, type ResolvedUdp } from './udp';
+
+export interface ResolvedConnect extends ResolvedSession, ResolvedUdp {
+  readonly host: string;
+  readonly port: number;
+  readonly localAddress: string | undefined;
+  readonly localPort: number;
+  readonly servername: string | undefined;
+  /** The host that the certificate must name. */
+  readonly verifiedName: string;
+  /** What a session is bound to on this side. */
+  readonly sessionName: string;
+  readonly checkServerIdentity: ConnectOptions['checkServerIdentity'];
+  readonly pskCallback: ClientPskCallback | undefined;
+  readonly lookup: LookupFunction | undefined;
+  readonly family: 0 | 4 | 6;
+}
+
+export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect {
+  checkObject('options', options);
+  checkNames(options, CONNECT_OPTIONS);
+  const pskCallback = oneOf(options.pskCallback, clientPsk(options.psk));
+  const given = text('host', options.host) ?? '';
+  const host = given === '' ? 'localhost' : given; // as net
+  const servername = text('servername', options.servername);
+  const name = servername ?? (isIP(host) === 0 ? host : '');
+  if (isIP(name) !== 0) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'servername' cannot be an IP address (RFC 6066 section 3): ${name}`,
+      "Leave 'servername' out: the certificate is then checked against 'host'.",
+    );
+  }
+  if (Buffer.byteLength(name) > 255 || name.includes('\0')) {
+    throw usageError('ERR_INVALID_ARG_VALUE', "'servername' has at most 255 bytes and no NUL");
+  }
+  const family = options.family ?? 0;
+  if (![0, 4, 6].includes(family)) {
+    throw usageError('ERR_INVALID_ARG_VALUE', `'family' must be 0, 4 or 6, not ${inspect(family)}`);
+  }
+  const hasKey = pskCallback !== undefined;
+  const context = requireKeysFor(resolveContext(options, 'client', hasKey), hasKey);
+  const common = resolveSession(options, context, {
+    requestCert: true,
+    askPsk: hasKey,
+    askIdentity: true,
+    serverName: name,
+    pskIdentityHint: '',
+  });
+  const verifiedName = servername === undefined || servername === '' ? host : servername;
+  const sessionName = `${name} ${verifiedName}`;
+  const session = readSession(options.session, sessionName);
+  const requestOCSP = flag('requestOCSP', options.requestOCSP, false);
+  const maxFragmentLength = resolveMaxFragmentLength(options.maxFragmentLength);
+  return {
+    ...resolveUdp(options),
+    ...common,
+    policy: (keylog) => {
+      const policy = common.policy(keylog);
+      if (session !== undefined) policy.setSession(session);
+      if (requestOCSP) policy.requestOcsp();
+      if (maxFragmentLength !== undefined) policy.setMaxFragmentLength(maxFragmentLength);
+      return policy;
+    },
+    verifiedName,
+    sessionName,
+    host,
+    port: port('port', options.port, 1),
+    localAddress: text('localAddress', options.localAddress),
+    localPort: port('localPort', options.localPort ?? 0, 0),
+    servername,
+    checkServerIdentity: callable('checkServerIdentity', options.checkServerIdentity),
+    pskCallback,
+    lookup: callable('lookup', options.lookup),
+    family,
+  };
+}
+
+function resolveMaxFragmentLength(value: number | undefined): number | undefined {
+  if (value === undefined || MAX_FRAGMENT_LENGTHS.some((known) => known === value)) return value;
+  if (typeof value !== 'number') throw wrongType('maxFragmentLength', 'a number', value);
+  throw usageError(
+    'ERR_OUT_OF_RANGE',
+    `'maxFragmentLength' must be ${MAX_FRAGMENT_LENGTHS.join(', ')} or left out, not ${inspect(value)}`,
+    'RFC 6066 section 4 has a code for these lengths and for no others.',
+  );
+}

@@ -1,0 +1,67 @@
+import { native } from '../core/native';
+import { hasNativeUdp, NativeUdpTransport } from '../transport/native-udp';
+import { PLAIN_UDP } from '../transport/transport';
+import { offeredGroups, offeredVersions, type ProtocolVersion } from '../identity/versions';
+
+/** What this build can do on the OpenSSL, and on the system, that it runs on. */
+export interface Features {
+  /** The version of the OpenSSL that does the work. */
+  readonly openssl: string;
+  /** It is linked into the addon (`OPENSSL_ROOT`), and is not Node's own. */
+  readonly ownOpenssl: boolean;
+  /** Protocol versions that can be asked for. */
+  readonly versions: readonly ProtocolVersion[];
+  /** Cipher suites of DTLS 1.2 and before that can be asked for, at security level 0. */
+  readonly ciphers: readonly string[];
+  /** Groups for `ecdhCurve`. */
+  readonly groups: readonly string[];
+  /** Raw public keys (RFC 7250): OpenSSL 3.2 or later, that is, Node 22 or later, and not on Windows or macOS. */
+  readonly rawPublicKeys: boolean;
+  /** The native UDP socket sends many datagrams as one (UDP_SEGMENT, Linux). */
+  readonly gso: boolean;
+  /** The native UDP socket receives many datagrams as one (UDP_GRO, Linux). */
+  readonly gro: boolean;
+}
+
+let offloads: { gso: boolean; gro: boolean } | undefined;
+
+/** Asked of a socket, when somebody wants to know. */
+function probe(): { gso: boolean; gro: boolean } {
+  if (offloads !== undefined) return offloads;
+  offloads = { gso: false, gro: false };
+  if (hasNativeUdp) {
+    try {
+      const socket = NativeUdpTransport.bind({ ...PLAIN_UDP, family: 4, address: '127.0.0.1' });
+      const { gso, gro } = socket.counters();
+      socket.shut();
+      offloads = { gso, gro };
+    } catch {
+      // No socket can be had (no more descriptors, a sandbox): then neither can what it could do.
+    }
+  }
+  return offloads;
+}
+
+let ciphers: readonly string[] | undefined;
+let groups: readonly string[] | undefined;
+
+export const features: Features = Object.freeze({
+  openssl: native.openssl,
+  ownOpenssl: native.ownOpenssl,
+  rawPublicKeys: native.rawPublicKeys,
+  get versions(): readonly ProtocolVersion[] {
+    return offeredVersions();
+  },
+  get ciphers(): readonly string[] {
+    return (ciphers ??= Object.freeze(native.offeredCiphers()));
+  },
+  get groups(): readonly string[] {
+    return (groups ??= Object.freeze(offeredGroups()));
+  },
+  get gso(): boolean {
+    return probe().gso;
+  },
+  get gro(): boolean {
+    return probe().gro;
+  },
+});

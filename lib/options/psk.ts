@@ -1,0 +1,58 @@
+/** The option `psk`: who this side is, in place of a `pskCallback`. */
+import { usageError } from '../errors/errors';
+import { MAX_PSK, MAX_PSK_IDENTITY, type ClientPskCallback, type PskCredentials, type ServerPskCallback } from './types';
+import { bytes, callable, wrongType } from '../checks/validate';
+
+interface Credentials {
+  readonly identity: Buffer;
+  readonly psk: Buffer;
+}
+
+function outOfRange(name: string, size: number, min: number, max: number): Error {
+  return usageError(
+    'ERR_OUT_OF_RANGE',
+    `'${name}' must have ${String(min)} to ${String(max)} bytes, not ${String(size)}`,
+  );
+}
+
+const isObject = (psk: unknown): psk is PskCredentials =>
+  typeof psk === 'object' && psk !== null && 'identity' in psk && 'psk' in psk;
+
+function checkCredentials(given: PskCredentials): Credentials {
+  const [identity, psk] = [bytes('psk.identity', given.identity), bytes('psk.psk', given.psk)];
+  if (identity.length > MAX_PSK_IDENTITY) throw outOfRange('psk.identity', identity.length, 0, MAX_PSK_IDENTITY);
+  if (psk.length === 0 || psk.length > MAX_PSK) throw outOfRange('psk.psk', psk.length, 1, MAX_PSK);
+  if (!identity.includes(0)) return { identity, psk };
+  throw usageError(
+    'ERR_DTLS_PSK_IDENTITY_INVALID',
+    "'psk.identity' has a NUL byte and cannot be sent: OpenSSL would cut it",
+  );
+}
+
+/** Whom a side that begins says it is. */
+export function clientPsk(psk: PskCredentials | ClientPskCallback | undefined): ClientPskCallback | undefined {
+  if (psk === undefined) return undefined;
+  if (typeof psk === 'function') return psk;
+  if (!isObject(psk)) throw wrongType('psk', 'a function, or { identity, psk }', psk);
+  const credentials = checkCredentials(psk);
+  return () => credentials;
+}
+
+/** A server that knows this identity, and no other. */
+export function serverPsk(psk: PskCredentials | undefined): ServerPskCallback | undefined {
+  if (psk === undefined) return undefined;
+  if (!isObject(psk)) throw wrongType('psk', '{ identity, psk }', psk);
+  const own = checkCredentials(psk);
+  return (_socket, identity) => (own.identity.equals(bytes('identity', identity)) ? own.psk : null);
+}
+
+/** Both name the same thing, on a server and on a client. */
+export function oneOf<T>(callback: T | undefined, psk: T | undefined): T | undefined {
+  const checked = callable('pskCallback', callback);
+  if (checked === undefined || psk === undefined) return checked ?? psk;
+  throw usageError(
+    'ERR_DTLS_CONFLICTING_OPTIONS',
+    "'psk' has no effect beside 'pskCallback'",
+    'Leave one of them out.',
+  );
+}

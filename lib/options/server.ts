@@ -1,0 +1,166 @@
+/**
+ * Checks a server's options and fills in defaults: everything is validated here, once. What comes out is complete
+ * and right, so nobody further down asks again.
+ */
+import { BlockList } from 'node:net';
+
+import { usageError } from '../errors/errors';
+import { Secret } from '../base/memory';
+import type { NativeTicketKeys } from '../core/native';
+import {
+  MAX_PSK_IDENTITY,
+  type ALPNCallback,
+  type NamedServerOptions,
+  type ServerOptions,
+  type ServerPskCallback,
+  type SNICallback,
+} from './types';
+import { makeTicketKeys } from '../handshake/resumption';
+import { SecureContext } from '../identity/secure-context';
+import { bytes, callable, checkNames, checkObject, flag, inRange, integer, text, wrongType } from '../checks/validate';
+import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../checks/option-names';
+import { oneOf, serverPsk } from './psk';
+import { requireKeysFor, resolveContext, resolveSession, type ResolvedSession } from './session';
+import { resolveUdp, type ResolvedUdp } from './udp';
+
+export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
+  readonly ticketKeys: NativeTicketKeys;
+  readonly requestCert: boolean;
+  readonly certificateExpiryNotice: number;
+  readonly SNICallback: SNICallback | undefined;
+  readonly ALPNCallback: ALPNCallback | undefined;
+  readonly pskCallback: ServerPskCallback | undefined;
+  readonly cookieExchange: boolean;
+  readonly cookieLifetime: number;
+  readonly cookieSecret: Secret | undefined;
+  readonly maxSessions: number;
+  readonly maxPendingHandshakes: number;
+  readonly maxSessionsPerHost: number;
+  readonly maxPendingHandshakesPerHost: number;
+  readonly blockList: BlockList | undefined;
+}
+
+export function resolveServerOptions(
+  options: ServerOptions,
+  sharedKeys?: NativeTicketKeys,
+): ResolvedServer {
+  checkObject('options', options);
+  checkNames(options, SERVER_OPTIONS);
+  const pskCallback = oneOf(options.pskCallback, serverPsk(options.psk));
+  const hint = text('pskIdentityHint', options.pskIdentityHint) ?? '';
+  if (Buffer.byteLength(hint) > MAX_PSK_IDENTITY || hint.includes('\0')) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'pskIdentityHint' has at most ${String(MAX_PSK_IDENTITY)} bytes and no NUL`,
+    );
+  }
+  const secret =
+    options.cookieSecret === undefined ? undefined : bytes('cookieSecret', options.cookieSecret);
+  if (secret !== undefined && secret.length < 32) {
+    throw usageError(
+      'ERR_OUT_OF_RANGE',
+      `'cookieSecret' has ${String(secret.length)} bytes and needs 32 or more`,
+      'Make one with crypto.randomBytes(32) and give it to every server of the fleet.',
+    );
+  }
+  const expected = (['peerFingerprints', 'peerPublicKeys'] as const).find(
+    (name) => options[name] !== undefined,
+  );
+  const requestCert = flag('requestCert', options.requestCert, expected !== undefined);
+  if (!requestCert && expected !== undefined) {
+    throw usageError(
+      'ERR_DTLS_CONFLICTING_OPTIONS',
+      `'${expected}' has no effect when 'requestCert' is false`,
+      'Leave one of them out.',
+    );
+  }
+  const alpnCallback = callable('ALPNCallback', options.ALPNCallback);
+  if (alpnCallback !== undefined && options.ALPNProtocols !== undefined) {
+    throw usageError(
+      'ERR_DTLS_CONFLICTING_OPTIONS',
+      "'ALPNProtocols' has no effect beside 'ALPNCallback'",
+      'Leave one of them out.',
+    );
+  }
+  if (options.blockList !== undefined && !(options.blockList instanceof BlockList)) {
+    throw wrongType('blockList', 'a BlockList of node:net', options.blockList);
+  }
+  const maxPendingHandshakes = integer(
+    'maxPendingHandshakes',
+    options.maxPendingHandshakes,
+    1000,
+    0,
+    0xffffffff,
+  );
+  const context = resolveContext(options, 'server', pskCallback !== undefined);
+  // SNICallback may choose another context for each client.
+  if (options.SNICallback === undefined) requireKeysFor(context, pskCallback !== undefined);
+  const session = resolveSession(options, context, {
+    requestCert,
+    askPsk: pskCallback !== undefined,
+    askIdentity: false,
+    serverName: '',
+    pskIdentityHint: hint,
+  });
+  const ticketKeys = sharedKeys ?? makeTicketKeys(context);
+  return {
+    ...resolveUdp(options),
+    ...session,
+    policy: (keylog) => {
+      const policy = session.policy(keylog);
+      policy.setTicketKeys(ticketKeys);
+      return policy;
+    },
+    ticketKeys,
+    requestCert,
+    certificateExpiryNotice: inRange(
+      'certificateExpiryNotice',
+      options.certificateExpiryNotice,
+      14 * 86400000,
+      0,
+      Number.MAX_SAFE_INTEGER,
+    ),
+    SNICallback: callable('SNICallback', options.SNICallback),
+    ALPNCallback: alpnCallback,
+    pskCallback,
+    cookieExchange: flag('cookieExchange', options.cookieExchange, true),
+    cookieLifetime: inRange('cookieLifetime', options.cookieLifetime, 30000, 100, 86400000),
+    cookieSecret: secret === undefined ? undefined : new Secret(secret),
+    maxSessions: integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff),
+    maxPendingHandshakes,
+    maxSessionsPerHost: integer(
+      'maxSessionsPerHost',
+      options.maxSessionsPerHost,
+      1000,
+      0,
+      0xffffffff,
+    ),
+    maxPendingHandshakesPerHost: integer(
+      'maxPendingHandshakesPerHost',
+      options.maxPendingHandshakesPerHost,
+      Math.ceil(maxPendingHandshakes / 4),
+      0,
+      0xffffffff,
+    ),
+    blockList: options.blockList,
+  };
+}
+
+/** A name of a server's that was made with `server`: what it does not say is as there, but no credentials. */
+export function resolveNamedOptions(
+  options: NamedServerOptions | SecureContext,
+  server: ServerOptions,
+  ticketKeys: NativeTicketKeys,
+): ResolvedServer {
+  const own = options instanceof SecureContext ? { secureContext: options } : options;
+  checkObject('context', own);
+  checkNames(own, NAMED_OPTIONS);
+  // The secret has been handed down, and its owner may have wiped it.
+  const replaced: string[] = [...CONTEXT_OPTIONS, 'secureContext', 'cookieSecret'];
+  if (own.ALPNProtocols !== undefined || own.ALPNCallback !== undefined) {
+    replaced.push('ALPNProtocols', 'ALPNCallback');
+  }
+  if (own.psk !== undefined || own.pskCallback !== undefined) replaced.push('psk', 'pskCallback');
+  const inherited = Object.entries(server).filter(([name]) => !replaced.includes(name));
+  return resolveServerOptions({ ...Object.fromEntries(inherited), ...own }, ticketKeys);
+}

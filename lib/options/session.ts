@@ -1,0 +1,209 @@
+/** What both ends of a session have: the context, and how a session behaves. */
+import { inspect } from 'node:util';
+
+import { encodeProtocols } from './alpn';
+import { usageError } from '../errors/errors';
+import { resolveFingerprints } from '../identity/fingerprints';
+import { keylogFile } from '../diagnostics/keylog';
+import { native, type NativeSessionPolicy } from '../core/native';
+import {
+  MAX_HEARTBEAT_RETRIES,
+  MAX_MESSAGE,
+  MIN_MTU,
+  type HeartbeatOptions,
+  type SessionOptions,
+} from './types';
+import { qlogDirectory } from '../diagnostics/qlog';
+import { resolvePublicKeys } from '../identity/raw-public-keys';
+import { SecureContext, type SecureContextOptions } from '../identity/secure-context';
+import { resolveSrtpProfiles } from './srtp';
+import { checkNames, checkObject, flag, inRange, integer, text, wrongType } from '../checks/validate';
+import { CONTEXT_OPTIONS } from '../checks/option-names';
+
+const longestWait = 0x7fffffff;
+
+export interface ResolvedHeartbeat {
+  /** As HeartbeatMode in src-native/core/heartbeat.h. */
+  readonly mode: 0 | 1 | 2;
+  readonly interval: number;
+  readonly timeout: number;
+  readonly retries: number;
+}
+
+export interface ResolvedSession {
+  readonly context: SecureContext;
+  readonly rejectUnauthorized: boolean;
+  readonly mtu: number;
+  readonly heartbeat: ResolvedHeartbeat;
+  readonly borrowMessages: boolean;
+  readonly copyMessages: boolean;
+  readonly qlogDir: string | undefined;
+  /** `keylog`: secrets leave native code only when somebody listens, or SSLKEYLOGFILE is set. */
+  policy(keylog: boolean): NativeSessionPolicy;
+}
+
+/** In what the sessions of a role differ. */
+export interface SessionShape {
+  requestCert: boolean;
+  askPsk: boolean;
+  askIdentity: boolean;
+  serverName: string;
+  pskIdentityHint: string;
+}
+
+/** @throws Where every handshake would fail for want of a key: OpenSSL leaves out suites without theirs. */
+export function requireKeysFor(context: SecureContext, psk: boolean): SecureContext {
+  if (psk || !context.native.needsPsk()) return context;
+  throw usageError(
+    'ERR_DTLS_NO_CREDENTIALS',
+    "'ciphers' names suites with a pre-shared key only, and no key is given",
+    "Pass 'psk' or 'pskCallback', or have 'ciphers' name suites with certificates.",
+  );
+}
+
+export function resolveContext(
+  options: SecureContextOptions & { secureContext?: SecureContext | undefined },
+  role: 'server' | 'client',
+  psk: boolean,
+): SecureContext {
+  if (options.secureContext !== undefined) {
+    if (!(options.secureContext instanceof SecureContext)) {
+      throw wrongType('secureContext', 'a SecureContext', options.secureContext);
+    }
+    const beside = CONTEXT_OPTIONS.find((name) => options[name] !== undefined);
+    if (beside !== undefined) {
+      throw usageError(
+        'ERR_DTLS_CONFLICTING_OPTIONS',
+        `'${beside}' has no effect beside 'secureContext'`,
+        `Pass '${beside}' to createSecureContext, or leave 'secureContext' out.`,
+      );
+    }
+    return options.secureContext;
+  }
+  const hasKey = options.cert !== undefined || options.pfx !== undefined || options.rawPublicKey === true;
+  if (role === 'server' && !psk && !hasKey) {
+    throw usageError(
+      'ERR_DTLS_NO_CREDENTIALS',
+      'a server needs a certificate or pre-shared keys',
+      "Pass 'cert' and 'key', 'pfx', 'psk' or 'pskCallback'.",
+    );
+  }
+  const given = Object.fromEntries(
+    CONTEXT_OPTIONS.filter((name) => options[name] !== undefined).map((name) => [
+      name,
+      options[name],
+    ]),
+  );
+  return new SecureContext(given);
+}
+
+function resolveHeartbeat(option: boolean | HeartbeatOptions | undefined): ResolvedHeartbeat {
+  if (typeof option !== 'object') {
+    const on = flag('heartbeat', option, false);
+    return { mode: on ? 1 : 0, interval: 0, timeout: 1000, retries: 3 };
+  }
+  checkObject('heartbeat', option);
+  checkNames(option, ['mode', 'interval', 'timeout', 'retries']);
+  const { mode = 'peer_allowed_to_send' } = option;
+  if (mode !== 'peer_allowed_to_send' && (mode as string) !== 'peer_not_allowed_to_send') {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'heartbeat.mode' cannot be ${inspect(mode)}`,
+      "Use 'peer_allowed_to_send' or 'peer_not_allowed_to_send'.",
+    );
+  }
+  return {
+    mode: mode === 'peer_allowed_to_send' ? 1 : 2,
+    interval: inRange('heartbeat.interval', option.interval, 0, 0, longestWait),
+    timeout: inRange('heartbeat.timeout', option.timeout, 1000, 1, longestWait),
+    retries: integer('heartbeat.retries', option.retries, 3, 0, MAX_HEARTBEAT_RETRIES),
+  };
+}
+
+export function resolveSession(
+  options: SessionOptions,
+  context: SecureContext,
+  shape: SessionShape,
+): ResolvedSession {
+  const { retransmission = {} } = options;
+  checkObject('retransmission', retransmission);
+  checkNames(retransmission, ['initial', 'max', 'backoff']);
+  const initial = inRange('retransmission.initial', retransmission.initial, 1000, 1, longestWait);
+  // OpenSSL counts microseconds in 32 bits.
+  const max = inRange('retransmission.max', retransmission.max, 60000, 1, 4000000);
+  const backoff = inRange('retransmission.backoff', retransmission.backoff, 2, 1, 100);
+  const rejectUnauthorized = flag('rejectUnauthorized', options.rejectUnauthorized, true);
+  const handshakeTimeout = inRange(
+    'handshakeTimeout',
+    options.handshakeTimeout,
+    30000,
+    0,
+    longestWait,
+  );
+  const copyMessages = flag('copyMessages', options.copyMessages, false);
+  const borrowMessages = flag('borrowMessages', options.borrowMessages, false);
+  if (borrowMessages && copyMessages) {
+    throw usageError(
+      'ERR_DTLS_CONFLICTING_OPTIONS',
+      "'borrowMessages' asks for messages without memory of their own, 'copyMessages' for such with it",
+      'Leave one of them out.',
+    );
+  }
+  const idleTimeout = inRange('idleTimeout', options.idleTimeout, 0, 0, longestWait);
+  const heartbeat = resolveHeartbeat(options.heartbeat);
+  const extendedMasterSecret = flag(
+    'requireExtendedMasterSecret',
+    options.requireExtendedMasterSecret,
+    false,
+  );
+  const srtpProfiles = resolveSrtpProfiles(options.srtpProfiles);
+  const mtu = integer('mtu', options.mtu, 1200, MIN_MTU, MAX_MESSAGE);
+  const protocols = encodeProtocols('ALPNProtocols', options.ALPNProtocols);
+  const fingerprints = resolveFingerprints(options.peerFingerprints);
+  const publicKeys = resolvePublicKeys(options.peerPublicKeys);
+  if (fingerprints.length > 0 && publicKeys.length > 0) {
+    throw usageError(
+      'ERR_DTLS_CONFLICTING_OPTIONS',
+      "'peerFingerprints' has no effect beside 'peerPublicKeys': a raw public key comes without certificate",
+      'Leave one of them out.',
+    );
+  }
+  const askIdentity = shape.askIdentity && fingerprints.length === 0 && publicKeys.length === 0;
+  return {
+    context,
+    rejectUnauthorized,
+    mtu,
+    heartbeat,
+    borrowMessages,
+    copyMessages,
+    qlogDir: qlogDirectory(text('qlogDir', options.qlogDir)),
+    policy: (keylog) => {
+      const policy = new native.SessionPolicy(
+        handshakeTimeout,
+        idleTimeout,
+        initial,
+        Math.max(initial, max),
+        backoff,
+        mtu,
+        shape.requestCert,
+        rejectUnauthorized,
+        shape.askPsk,
+        askIdentity,
+        keylog || keylogFile() !== undefined,
+        shape.serverName,
+        shape.pskIdentityHint,
+        heartbeat.mode,
+        heartbeat.interval,
+        heartbeat.timeout,
+        heartbeat.retries,
+        askIdentity ? context.clientAuthorities() : undefined,
+      );
+      if (srtpProfiles !== '') policy.setSrtpProfiles(srtpProfiles);
+      if (extendedMasterSecret) policy.requireExtendedMasterSecret();
+      if (protocols !== undefined) policy.setProtocols(protocols);
+      for (const key of publicKeys) policy.addPublicKey(key);
+      for (const value of fingerprints) policy.addFingerprint(value);
+      return policy;
+    },
+  };
+}

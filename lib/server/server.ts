@@ -1,0 +1,516 @@
+import { AsyncResource } from 'node:async_hooks';
+import { EventEmitter } from 'node:events';
+import type { AddressInfo, BlockList } from 'node:net';
+
+import { onAbort } from '../base/abort';
+import { Endpoint, type ServerHandler, type SessionHandler } from '../endpoint/endpoint';
+import { ioError, usageError, withTypedErrors, type DTLSError } from '../errors/errors';
+import { ExpiryWatch } from '../identity/expiry';
+import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from '../handshake/hello';
+import { bindPlace, checkPlaceOf, readListen, whenBound, type ListenOptions } from './listen';
+import type { NativeSessionPolicy } from '../core/native';
+import { askOcsp, type OcspQuestion } from '../handshake/ocsp';
+import type { NamedServerOptions, ServerOptions } from '../options/types';
+import { turns } from '../core/outbox';
+import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from '../identity/reload';
+import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
+import { checkTicketKeys, type ResumeSessionCallback } from '../handshake/resumption';
+import { createSecureContext, SecureContext, type SecureContextOptions } from '../identity/secure-context';
+import type { DTLSServerEvents } from './server-events';
+import { NamedRules, ServerNames } from '../handshake/server-names';
+import { CoreSession } from '../endpoint/core-session';
+import type { SocketOwner } from '../handshake/owner';
+import { DTLSSocket } from '../socket/socket';
+import { noEndpointStats, type EndpointStats } from '../core/stats';
+import { DgramTransport, isTransport, type DatagramTransport, type Peer } from '../transport/transport';
+import { flag, wrongType } from '../checks/validate';
+
+/** A UDP port on which DTLS clients are served. Make it with {@link createServer}. */
+export class DTLSServer
+  extends EventEmitter<DTLSServerEvents>
+  implements ServerHandler, SocketOwner
+{
+  readonly #given: ServerOptions;
+  readonly #options: ResolvedServer;
+  readonly #names = new ServerNames();
+  #storeQuestions = 0;
+  readonly #expiry: ExpiryWatch;
+  #files: FileWatch | undefined;
+  #context: SecureContext;
+  #endpoint: Endpoint | undefined;
+  // From `leaving` on it has no sessions any more; `closed` has been said, or never began.
+  #state: 'idle' | 'binding' | 'listening' | 'closing' | 'leaving' | 'closed' = 'idle';
+  #asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
+  #referenced = true;
+  #busy = false;
+  readonly #sockets = new Set<DTLSSocket>();
+  #finalStats: EndpointStats | undefined;
+
+  /** @internal Use {@link createServer}. */
+  constructor(options: ServerOptions) {
+    super();
+    this.#options = resolveServerOptions(options);
+    this.#given = { ...options };
+    this.#context = this.#options.context;
+    this.#expiry = new ExpiryWatch(this.#options.certificateExpiryNotice, (certificate, left) => {
+      this.emit('certificateExpiring', certificate, left);
+    });
+    this.once('close', () => {
+      this.#expiry.stop();
+      this.#files?.close();
+    });
+    const { signal } = this.#options;
+    if (signal !== undefined) this.#closeOn(signal);
+    // Secrets leave native code only when somebody wants them.
+    this.on('newListener' as keyof DTLSServerEvents, (event: unknown) => {
+      const about =
+        event === 'resumeSession'
+          ? HelloQuestion.StoredSession
+          : event === 'newSession'
+            ? HelloQuestion.NewSession
+            : 0;
+      if (about !== 0 && (this.#storeQuestions & about) === 0) {
+        this.#storeQuestions |= about;
+        this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
+      }
+      if (event !== 'keylog' || this.listenerCount('keylog') > 0) return;
+      this.#endpoint?.core.setPolicy(this.#policy(true));
+    });
+  }
+
+  get listening(): boolean {
+    return this.#state === 'listening';
+  }
+
+  /** Sessions there are, those in the handshake included. */
+  get sessions(): IterableIterator<DTLSSocket> {
+    return livingOf(this.#sockets);
+  }
+
+  /** Counters of this server; they stay readable after it has closed. */
+  get stats(): EndpointStats {
+    return this.#finalStats ?? this.#endpoint?.stats() ?? noEndpointStats();
+  }
+
+  /**
+   * Whether new clients are turned away for now: in silence, as a legitimate one tries again, and counted in
+   * `stats.hellosWhileBusy`. Sessions that are open, and handshakes under way, go on. Default false.
+   */
+  get busy(): boolean {
+    return this.#busy;
+  }
+  set busy(busy: boolean) {
+    this.#busy = flag('busy', busy, false);
+    this.#endpoint?.core.setBusy(this.#busy);
+  }
+
+  /** @internal */
+  get sessionOptions(): ResolvedServer {
+    return this.#options;
+  }
+
+  /**
+   * Binds the port and begins to serve. Without a host: all addresses, IPv6 and IPv4. Errors of the socket
+   * (`EADDRINUSE`, …) come as `error`.
+   *
+   * @throws {@link DTLSError} of category `usage` for what it does not know (`ERR_DTLS_UNKNOWN_OPTION`,
+   * `ERR_SOCKET_BAD_PORT`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_FD_TYPE`, …), or `ERR_SERVER_ALREADY_LISTEN`.
+   */
+  listen(port?: ListenOptions['port'], host?: string | null, callback?: () => void): this;
+  listen(port: ListenOptions['port'], host: string | null | undefined, backlog: number, callback?: () => void): this;
+  listen(port: ListenOptions['port'], backlog: number, callback?: () => void): this;
+  listen(port: ListenOptions['port'], callback: () => void): this;
+  listen(options: ListenOptions, callback?: () => void): this;
+  listen(callback: () => void): this;
+  listen(...args: unknown[]): this {
+    if (this.#state !== 'idle') {
+      throw usageError('ERR_SERVER_ALREADY_LISTEN', 'listen() was called before on this server');
+    }
+    const { place, signal, listener } = readListen(args, this.#options);
+    this.#asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
+    const { signal: ownSignal, transport } = this.#options;
+    if (transport !== 'dgram' && transport !== 'native') checkPlaceOf(transport, place);
+    if (listener !== undefined) this.once('listening', listener);
+    this.#state = 'binding';
+    if (signal !== undefined) this.#closeOn(signal);
+    if (ownSignal?.aborted === true || signal?.aborted === true) this.close(); // as soon as it is bound
+    if (transport !== 'dgram' && transport !== 'native') {
+      if (isTransport(transport)) process.nextTick(() => { this.#start(() => transport, transport); });
+      else {
+        whenBound(transport, (error) => {
+          if (error === null) this.#start(() => new DgramTransport(transport, false), transport);
+          else this.#onListenError(error);
+        });
+      }
+      return this;
+    }
+    bindPlace(this.#options, place, (error, bound) => {
+      if (bound !== undefined) this.#start(() => bound);
+      else if (error !== null) this.#onListenError(error);
+    });
+    return this;
+  }
+
+  /** @internal As `listen`, at once, on a transport that is ready to send. */
+  listenOn(transport: DatagramTransport): void {
+    this.#asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
+    this.#state = 'binding';
+    this.#start(() => transport, transport);
+  }
+
+  /** As `listen`: dgram's name for it. */
+  bind(port?: ListenOptions['port'], address?: string | null, callback?: () => void): this;
+  bind(port: ListenOptions['port'], callback: () => void): this;
+  bind(options: ListenOptions, callback?: () => void): this;
+  bind(callback: () => void): this;
+  bind(...args: unknown[]): this {
+    return (this.listen as (...all: unknown[]) => this).apply(this, args);
+  }
+
+  address(): AddressInfo | null {
+    if (this.#state !== 'listening' || this.#endpoint === undefined) return null;
+    return this.#endpoint.address();
+  }
+
+  /** Sends close_notify to every session, then closes the port. `callback` is added to `close`. */
+  close(callback?: (error?: Error) => void): this {
+    if (this.#state === 'closed' || this.#state === 'idle') {
+      if (callback !== undefined) {
+        process.nextTick(callback, usageError('ERR_SERVER_NOT_RUNNING', 'the server is not running'));
+      }
+      return this;
+    }
+    if (callback !== undefined) this.once('close', callback);
+    if (this.#state === 'closing' || this.#state === 'leaving') return this;
+    this.#state = 'closing';
+    const endpoint = this.#endpoint;
+    if (endpoint === undefined) return this; // still binding: #start sees the state
+    endpoint.stopListening();
+    for (const socket of [...this.#sockets]) socket.close();
+    this.#leaveWhenEmpty();
+    return this;
+  }
+
+  /** New handshakes use this context; sessions that are open, and handshakes under way, keep theirs. */
+  setSecureContext(options: SecureContextOptions | SecureContext): void {
+    this.#context = options instanceof SecureContext ? options : createSecureContext(options);
+    this.#endpoint?.core.setContext(this.#context.native);
+    this.#watchExpiry();
+    withTypedErrors(() => {
+      this.#context.giveTicketKeys(this.#options.ticketKeys);
+    });
+  }
+
+  /**
+   * Reads the files now, as `setSecureContext` would take what is in them, and looks again every `interval`
+   * milliseconds: what is new and looks the same twice is used for new handshakes (`secureContextReload`). What is of
+   * no use changes nothing, and is reported once (`secureContextError`). Ends with the server, or when it is
+   * called again.
+   *
+   * @throws {@link DTLSError} as `createSecureContext`, or of category `io` when a file cannot be read.
+   */
+  watchSecureContext(options: WatchSecureContextOptions): SecureContextWatch {
+    let first = true;
+    const files = new FileWatch(
+      options,
+      (context) => {
+        this.setSecureContext(context);
+        if (!first) this.emit('secureContextReload', context);
+      },
+      (error) => {
+        if (this.emit('secureContextError', error)) return;
+        process.emitWarning(`the server keeps its certificate: ${error.message}`, { code: error.code });
+      },
+    );
+    first = false;
+    this.#files?.close();
+    this.#files = files;
+    return files;
+  }
+
+  /** The 48 bytes that new session tickets are sealed with. They are secret. */
+  getTicketKeys(): Buffer {
+    return withTypedErrors(() => this.#options.ticketKeys.current());
+  }
+
+  /**
+   * New session tickets are sealed with these from now on. Tickets of the keys before stay good for
+   * `sessionTimeout`, of the last two at most.
+   *
+   * @throws {@link DTLSError} `ERR_INVALID_ARG_TYPE`, or `ERR_INVALID_ARG_VALUE` unless there are 48 bytes.
+   */
+  setTicketKeys(keys: NodeJS.ArrayBufferView): void {
+    const checked = checkTicketKeys('keys', keys);
+    withTypedErrors(() => {
+      this.#options.ticketKeys.replace(checked);
+    });
+  }
+
+  /**
+   * What counts for new clients that ask for a name (SNI). `*` stands for any characters but dots; of
+   * several entries that match the one added last counts. Options that are not given are the server's own,
+   * but for the credentials: certificate, keys, authorities and algorithms are those of `context` alone.
+   *
+   * @throws {@link DTLSError} of category `usage`, as `createServer`.
+   */
+  addContext(hostname: string, context: SecureContext | NamedServerOptions): void {
+    if (typeof hostname !== 'string') throw wrongType('hostname', 'a string', hostname);
+    if (hostname === '') {
+      throw usageError('ERR_INVALID_ARG_VALUE', "'hostname' cannot be empty", "Use '*' wildcards.");
+    }
+    this.#names.add(hostname, new NamedRules(resolveNamedOptions(context, this.#given, this.#options.ticketKeys)));
+    this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
+    this.#watchExpiry();
+  }
+
+  /** How many sessions there are, those in the handshake included. */
+  getConnections(callback: (error: Error | null, count: number) => void): this {
+    process.nextTick(callback, null, [...this.sessions].length);
+    return this;
+  }
+
+  ref(): this {
+    this.#referenced = true;
+    this.#endpoint?.ref();
+    return this;
+  }
+
+  unref(): this {
+    this.#referenced = false;
+    this.#endpoint?.unref();
+    return this;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#state === 'idle' || this.#state === 'closed') return;
+    await new Promise<void>((resolve) => {
+      this.close(() => {
+        resolve();
+      });
+    });
+  }
+
+  #closeOn(signal: AbortSignal): void {
+    onAbort(signal, this, () => {
+      this.close();
+    });
+  }
+
+  #watchExpiry(): void {
+    if (this.#state !== 'listening') return;
+    const named = [...this.#names.rules()].map(({ options }) => options.context);
+    this.#expiry.watch([this.#context, ...named]);
+  }
+
+  #policy(keylog: boolean): NativeSessionPolicy {
+    const policy = this.#options.policy(keylog);
+    policy.setHelloQuestions(this.helloQuestions() | this.#storeQuestions);
+    return policy;
+  }
+
+  #onListenError(error: DTLSError): void {
+    if (this.#state === 'closing') {
+      this.#left();
+      return;
+    }
+    this.#state = 'idle';
+    this.emit('error', error);
+  }
+
+  /** Nothing is left of it. */
+  readonly #left = (): void => {
+    this.#state = 'leaving';
+    turns.add(() => {
+      this.#state = 'closed';
+      return this.emit('close');
+    }, this.asyncResource);
+  };
+
+  #start(make: () => DatagramTransport, key?: object): void {
+    if (this.#state !== 'binding') {
+      this.#state = 'leaving';
+      const unwanted = make();
+      if (key === undefined) unwanted.close(this.#left);
+      else this.#left();
+      return;
+    }
+    const endpoint = Endpoint.over(make, key);
+    if (!endpoint.listen(this)) {
+      this.#state = 'idle';
+      this.emit(
+        'error',
+        usageError('ERR_SERVER_ALREADY_LISTEN', 'another server listens on this transport'),
+      );
+      return;
+    }
+    this.#endpoint = endpoint;
+    const options = this.#options;
+    const begin = (cookieSecret: Buffer | undefined): void => {
+      endpoint.core.listen(
+        this.#context.native,
+        this.#policy(this.listenerCount('keylog') > 0),
+        options.cookieExchange,
+        options.cookieLifetime,
+        cookieSecret,
+        options.maxSessions,
+        options.maxPendingHandshakes,
+        options.maxSessionsPerHost,
+        options.maxPendingHandshakesPerHost,
+      );
+    };
+    if (options.cookieSecret === undefined) begin(undefined);
+    else options.cookieSecret.handDown(begin);
+    endpoint.core.setBusy(this.#busy);
+    if (!this.#referenced) endpoint.unref();
+    this.#state = 'listening';
+    this.#watchExpiry();
+    this.emit('listening');
+  }
+
+  #leaveWhenEmpty(): void {
+    const endpoint = this.#endpoint;
+    if (this.#state !== 'closing' || this.#sockets.size > 0 || endpoint === undefined) return;
+    this.#state = 'leaving';
+    this.#finalStats = endpoint.stats();
+    endpoint.leave(this.#left);
+  }
+
+  // ---- @internal: what the endpoint and the sockets bring ----
+
+  /** @internal */
+  makeSession(slot: number, generation: number, peer: Peer): SessionHandler {
+    const endpoint = this.#endpoint;
+    if (endpoint === undefined) throw new Error('a session before the server listens');
+    const session = new CoreSession(endpoint, slot, generation);
+    const socket = new DTLSSocket(this, session, peer, this.sessionResource());
+    this.#sockets.add(socket);
+    return socket;
+  }
+
+  /** @internal Where its events belong (AsyncLocalStorage) that are of no session: to where `listen` was called. */
+  get asyncResource(): AsyncResource {
+    return this.#asyncResource;
+  }
+
+  /** @internal A session's own, so that what its handlers enter is nobody else's. */
+  protected sessionResource(): AsyncResource {
+    return this.#asyncResource.runInAsyncScope(() => new AsyncResource('DGRAM_DTLS_SOCKET'));
+  }
+
+  /** @internal */
+  protected helloQuestions(): number {
+    return helloQuestions(this.#options, this.#names);
+  }
+
+  /** @internal */
+  onClientHello(hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void {
+    const keylog = this.listenerCount('keylog') > 0;
+    askHello({ options: this.#options, names: this.#names, keylog }, hello, socket, {
+      ...answers,
+      accept: (answer) => {
+        if (answer.context !== undefined) this.#expiry.used(answer.context);
+        answers.accept(answer);
+      },
+    });
+  }
+
+  /** @internal */
+  onStoredSession(id: Buffer, callback: ResumeSessionCallback): boolean {
+    return this.emit('resumeSession', id, callback);
+  }
+
+  /** @internal */
+  onNewSession(id: Buffer, session: Buffer, callback: () => void): boolean {
+    return this.emit('newSession', id, session, callback);
+  }
+
+  /** @internal */
+  onOcspRequest(socket: DTLSSocket, question: OcspQuestion): void {
+    if (this.listenerCount('OCSPRequest') === 0) {
+      question.answer(undefined);
+      return;
+    }
+    askOcsp(socket, question, (certificate, issuer, callback) => {
+      this.emit('OCSPRequest', certificate, issuer, callback);
+    });
+  }
+
+  /** @internal */
+  get blockList(): BlockList | undefined {
+    return this.#options.blockList;
+  }
+
+  /** @internal */
+  get wantsPackets(): boolean {
+    return this.listenerCount('packet') > 0;
+  }
+
+  /** @internal */
+  onPacket(datagram: Buffer, peer: Peer): void {
+    this.asyncResource.runInAsyncScope(() => this.emit('packet', datagram, peer));
+  }
+
+  /** @internal Counted by the endpoint: one peer that cannot be reached is not the server's error. */
+  onTransportError(error: Error): void {
+    if (!('code' in error) || error.code !== 'EBADF') return;
+    this.asyncResource.runInAsyncScope(() => this.emit('error', ioError(error)));
+  }
+
+  /** @internal */
+  onTransportClosed(): void {
+    this.close();
+  }
+
+  /** @internal */
+  onFailure(socket: DTLSSocket, error: DTLSError, completedHandshake: boolean): boolean {
+    if (completedHandshake && socket.listenerCount('error') > 0) return false;
+    this.emit('dtlsClientError', error, socket);
+    return true;
+  }
+
+  /** @internal */
+  onSecure(socket: DTLSSocket): boolean {
+    return this.emit('secureConnection', socket);
+  }
+
+  /** @internal */
+  onClose(socket: DTLSSocket): void {
+    this.#sockets.delete(socket);
+    // Its last datagram is on its way by now; the slot is released after this returns.
+    process.nextTick(() => {
+      this.#leaveWhenEmpty();
+    });
+  }
+
+  /** @internal */
+  onKeylog(line: Buffer, socket: DTLSSocket): boolean {
+    return this.emit('keylog', line, socket);
+  }
+
+  /** @internal */
+  onConnection(socket: DTLSSocket): boolean {
+    return this.emit('connection', socket);
+  }
+}
+
+/** Not those that have yet to emit `close`, and are over. */
+function* livingOf(sockets: Iterable<DTLSSocket>): Generator<DTLSSocket> {
+  for (const socket of sockets) if (socket.readyState !== 'closed') yield socket;
+}
+
+/**
+ * Makes a server.
+ *
+ * @param secureConnectionListener - Added to `secureConnection`.
+ * @throws {@link DTLSError} of category `usage` for an option that is unknown, of a wrong type or out of range.
+ */
+export function createServer(
+  options: ServerOptions,
+  secureConnectionListener?: (socket: DTLSSocket) => void,
+): DTLSServer {
+  const server = new DTLSServer(options);
+  if (secureConnectionListener !== undefined) {
+    server.on('secureConnection', secureConnectionListener);
+  }
+  return server;
+}

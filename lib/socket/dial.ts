@@ -1,0 +1,101 @@
+/** From a host name and options to an endpoint on which a client's session can begin. */
+import { isIP, type LookupFunction } from 'node:net';
+import { inspect } from 'node:util';
+
+import { late } from '../base/late';
+import { Endpoint } from '../endpoint/endpoint';
+import { ioError, usageError, type DTLSError } from '../errors/errors';
+import { asError } from '../handshake/lookups';
+import type { ResolvedConnect } from '../options/connect';
+import { bindUdp, DgramTransport, isTransport, type Peer } from '../transport/transport';
+
+export interface Dialled {
+  endpoint: Endpoint;
+  peer: Peer;
+}
+
+const familyOf = (address: string): 'IPv4' | 'IPv6' => (isIP(address) === 6 ? 'IPv6' : 'IPv4');
+
+/**
+ * Calls `done` once, never before it has returned: the user gets the socket, and may listen, before
+ * anything happens. When nobody wants the result any more `done` is not called, and nothing is left open.
+ */
+export function dial(
+  options: ResolvedConnect,
+  stillWanted: () => boolean,
+  done: (error: DTLSError | null, dialled?: Dialled) => void,
+): void {
+  const { host, port, transport } = options;
+  if (isTransport(transport)) {
+    process.nextTick(() => {
+      if (!stillWanted()) return;
+      const peer = { address: host, port, family: familyOf(host) };
+      done(null, { endpoint: Endpoint.over(() => transport, transport), peer });
+    });
+    return;
+  }
+  const lookup = options.lookup ?? late.dns.lookup;
+  const fail = (error: Error): void => {
+    process.nextTick(done, ioError(error));
+  };
+  let answered = false;
+  const found: Parameters<LookupFunction>[2] = (error, address) => {
+    // The first answer counts.
+    if (answered || !stillWanted()) return;
+    answered = true;
+    const literal: unknown = Array.isArray(address) ? address[0]?.address : address;
+    if ((error as unknown) !== null && (error as unknown) !== undefined) {
+      fail(asError(error));
+      return;
+    }
+    if (literal === undefined) {
+      fail(new Error(`no address for ${host}`));
+      return;
+    }
+    if (typeof literal !== 'string' || isIP(literal) === 0) {
+      fail(notAnAddress(host, literal));
+      return;
+    }
+    const peer = { address: literal, port, family: familyOf(literal) };
+    if (transport === 'dgram' || transport === 'native') {
+      bind(options, peer, stillWanted, done);
+      return;
+    }
+    process.nextTick(() => {
+      if (!stillWanted()) return;
+      const make = (): DgramTransport => new DgramTransport(transport, false);
+      done(null, { endpoint: Endpoint.over(make, transport), peer });
+    });
+  };
+  try {
+    lookup(host, { family: options.family, all: false }, found);
+  } catch (thrown) {
+    fail(asError(thrown));
+  }
+}
+
+const notAnAddress = (host: string, given: unknown): DTLSError =>
+  usageError(
+    'ERR_INVALID_IP_ADDRESS',
+    `the lookup of '${host}' gave no IP address: ${inspect(given)}`,
+    "Have 'lookup' call back with an address, as dns.lookup does.",
+  );
+
+function bind(
+  options: ResolvedConnect,
+  peer: Peer,
+  stillWanted: () => boolean,
+  done: (error: DTLSError | null, dialled?: Dialled) => void,
+): void {
+  const family = peer.family === 'IPv6' ? 6 : 4;
+  const where = { ...options, family, address: options.localAddress, port: options.localPort } as const;
+  bindUdp(where, peer, (error, bound) => {
+    if (bound === undefined) {
+      done(ioError(error ?? new Error('no socket'), peer));
+    } else if (stillWanted()) {
+      done(null, { endpoint: Endpoint.over(() => bound), peer });
+    } else {
+      bound.close(() => undefined);
+    }
+  });
+}

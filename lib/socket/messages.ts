@@ -1,0 +1,71 @@
+/** What a message may be, and what becomes of it. */
+import { AsyncResource } from 'node:async_hooks';
+
+import { usageError, type DTLSError } from '../errors/errors';
+import { sizeOf } from '../base/memory';
+import { MAX_MESSAGE } from '../options/types';
+import { bytes, wrongType } from '../checks/validate';
+
+export type Message = string | NodeJS.ArrayBufferView;
+export type SendCallback = (error: Error | null) => void;
+
+/** One message of several parts. */
+export const joined = (parts: readonly Message[]): Buffer =>
+  Buffer.concat(Array.from(parts, (part) => bytes('message', part)));
+
+export function checkCallback(callback: SendCallback | undefined): void {
+  if (callback !== undefined && typeof callback !== 'function') {
+    throw wrongType('callback', 'a function', callback);
+  }
+}
+
+/** The callback of a `send`: it has the context (AsyncLocalStorage) of that call, as dgram's has, whoever calls it. */
+export function inItsContext<A extends unknown[]>(
+  callback: ((...args: A) => void) | undefined,
+): ((...args: A) => void) | undefined {
+  if (callback === undefined) return undefined;
+  const context = new AsyncResource('DGRAM_DTLS_SEND');
+  return (...args) => {
+    context.runInAsyncScope(callback, undefined, ...args);
+  };
+}
+
+/** `most`: MAX_MESSAGE, or less where the session has negotiated that. */
+export function tooBig(length: number, most: number): DTLSError {
+  const whose = most < MAX_MESSAGE ? 'that the peers agreed on (max_fragment_length)' : 'of one DTLS record';
+  return usageError(
+    'ERR_DTLS_MESSAGE_TOO_BIG',
+    `a message of ${String(length)} bytes is above the ${String(most)} ${whose}`,
+    'DTLS does not split messages: divide it, or send it another way.',
+  );
+}
+
+export function checkSize(message: Uint8Array, most: number): void {
+  const size = sizeOf(message);
+  if (size > most) throw tooBig(size, most);
+  if (size === 0) {
+    throw usageError(
+      'ERR_DTLS_EMPTY_MESSAGE',
+      'OpenSSL sends no records without content',
+      'Send at least one byte.',
+    );
+  }
+}
+
+/** Not from Buffer's pool, which many share. */
+export function ownCopy(message: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(message.length);
+  message.copy(copy);
+  return copy;
+}
+
+/** To be called `count` times; the last call calls `callback`, with the first error. */
+export function afterAll(count: number, callback: SendCallback): SendCallback {
+  let left = count;
+  let failure: Error | null = null;
+  return (error) => {
+    failure ??= error;
+    left -= 1;
+    if (left === 0) callback(failure);
+  };
+}

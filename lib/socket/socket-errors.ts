@@ -1,0 +1,75 @@
+/** Errors that a socket itself has to tell. */
+import { DTLSError, errorFromClose, usageError, type CloseRecord } from '../errors/errors';
+import { asError } from '../handshake/lookups';
+import type { Peer } from '../transport/transport';
+
+export function notOpen(what: string): DTLSError {
+  return new DTLSError(`cannot ${what}: the session is not open`, {
+    code: 'ERR_DTLS_NOT_OPEN',
+    category: 'closed',
+    hint: "Wait for 'secureConnect' before, and look for 'close' after.",
+  });
+}
+
+export const queueFull = (peer: Peer | undefined): DTLSError =>
+  new DTLSError('too many messages wait for the handshake', {
+    code: 'ERR_DTLS_QUEUE_FULL',
+    category: 'usage',
+    hint: "Wait for 'secureConnect', or for 'drain' when send() returns false.",
+    peer,
+  });
+
+export const aborted = (signal: AbortSignal): DTLSError =>
+  new DTLSError('the operation was aborted', {
+    code: 'ABORT_ERR',
+    category: 'closed',
+    cause: signal.reason,
+  });
+
+/** What somebody destroyed a session with. */
+export function asDtlsError(thrown: unknown, peer: Peer | undefined): DTLSError {
+  if (thrown instanceof DTLSError) return thrown;
+  const error = asError(thrown);
+  return new DTLSError(error.message, {
+    code: codeOf(error) ?? 'ERR_DTLS_DESTROYED',
+    category: 'closed',
+    peer,
+    cause: error,
+  });
+}
+
+/** For a session that ended badly. `cause`: what a callback of the user's threw or returned. */
+export function closeError(
+  record: CloseRecord,
+  peer: Peer | undefined,
+  cause: Error | undefined,
+): DTLSError {
+  const close = errorFromClose(record, peer, cause);
+  if (close.code !== 'ERR_DTLS_PEER_IDENTITY' || cause === undefined) return close;
+  const code = codeOf(cause) ?? close.code;
+  // What checkServerIdentity says is more than that it said no. Its reasons need not be names.
+  return new DTLSError(cause.message, {
+    code,
+    category: 'certificate',
+    hint:
+      code === 'ERR_TLS_CERT_ALTNAME_INVALID'
+        ? "The certificate is valid, but for other names: connect to one of them, or pass it as 'servername'."
+        : "'checkServerIdentity' refused the server for a reason of its own: see 'cause'; it accepts by returning undefined.",
+    reason: close.reason,
+    library: close.library,
+    openssl: close.openssl,
+    alert: close.alert,
+    peer,
+    cause,
+  });
+}
+
+const codeOf = (error: Error): string | undefined =>
+  'code' in error && typeof error.code === 'string' ? error.code : undefined;
+
+export const notExported = (label: string): DTLSError =>
+  usageError(
+    'ERR_INVALID_ARG_VALUE',
+    `OpenSSL exports no keying material for the label '${label}' and this context`,
+    "TLS's own labels are reserved (RFC 5705 section 4), and OpenSSL 3.0 takes about 950 bytes of label and context.",
+  );

@@ -1,0 +1,69 @@
+/** What a session's socket emits. */
+import type { DTLSError } from '../errors/errors';
+import type { HeartbeatEvent } from './heartbeat';
+import { alertName, handshakeMessageName } from '../errors/names';
+import type { Peer } from '../transport/transport';
+
+export interface HandshakeEvent {
+  direction: 'in' | 'out';
+  /** Name from the RFCs, such as `client_hello`. */
+  message: string;
+  /** Bytes of the whole message, without its header. */
+  length: number;
+  /** It was sent before. */
+  retransmit: boolean;
+}
+
+export interface AlertEvent {
+  direction: 'in' | 'out';
+  level: 'warning' | 'fatal';
+  /** Name from the RFCs, such as `close_notify`. */
+  description: string;
+  code: number;
+}
+
+export interface DTLSSocketEvents {
+  secureConnect: [];
+  message: [message: Buffer, info: Peer];
+  /** All messages that one wake-up brought; with a listener, `message` is not emitted. */
+  messages: [messages: Buffer[], info: Peer];
+  handshake: [event: HandshakeEvent];
+  alert: [event: AlertEvent];
+  heartbeat: [event: HeartbeatEvent];
+  keylog: [line: Buffer];
+  /** A client's session that can be resumed: for the option `session` of the next connection. */
+  session: [session: Buffer];
+  /**
+   * With `requestOCSP`: the DER response that the server stapled, or null. The handshake waits for the listeners: nothing
+   * of this side's answer to the server has left. Whoever does not like the response calls `destroy(error)`, and
+   * the server gets the alert bad_certificate_status_response (RFC 6066 section 8) in place of a session. Who cannot
+   * tell at once passes a Promise to `waitUntil`, in the listener: the handshake goes on when it resolves with
+   * nothing; when it rejects, or resolves with anything else, or a listener throws, it ends with
+   * `ERR_DTLS_OCSP_RESPONSE`. None comes when a session is resumed.
+   */
+  OCSPResponse: [response: Buffer | null, waitUntil: (verdict: PromiseLike<void>) => void];
+  timeout: [];
+  drain: [];
+  error: [error: DTLSError];
+  close: [hadError: boolean];
+}
+
+export type ReadyState = 'opening' | 'open' | 'closing' | 'closed';
+
+/** Reads a HANDSHAKE record. */
+export const readHandshake = (packed: number, length: number): HandshakeEvent => ({
+  direction: direction(packed),
+  message: handshakeMessageName((packed >>> 8) & 0xff),
+  length,
+  retransmit: (packed & 2) !== 0,
+});
+
+/** Reads an ALERT record. */
+export const readAlert = (packed: number): AlertEvent => ({
+  direction: direction(packed),
+  level: ((packed >>> 8) & 0xff) === 2 ? 'fatal' : 'warning',
+  description: alertName((packed >>> 16) & 0xff),
+  code: (packed >>> 16) & 0xff,
+});
+
+const direction = (packed: number): 'in' | 'out' => ((packed & 1) === 1 ? 'out' : 'in');

@@ -1,0 +1,220 @@
+/** The UDP socket in C++: moves many datagrams with one system call and wakes JavaScript once for all of them. */
+import { isIPv6, type AddressInfo } from 'node:net';
+import { getSystemErrorMap, getSystemErrorName } from 'node:util';
+
+import { native, type NativeEndpoint, type NativeUdpSocket } from '../core/native';
+import { outbox } from '../core/outbox';
+import { checkNetPermission } from './permission';
+import { sendBatch } from '../core/send-batch';
+import type { UdpStats } from '../core/stats';
+import type { DatagramTransport, Peer, UdpOptions } from './transport';
+
+/** Bytes that may wait in the queue before `send` asks the caller to wait. */
+const HIGH_WATER_MARK = 256 * 1024;
+/** How often, and how many milliseconds apart, close() tries to send what the system does not take. */
+const CLOSE_TURNS = 100;
+const CLOSE_PAUSE = 10;
+
+/** The number of an error of this system, as Node has it: below zero. */
+export const errnoOf = (code: string): number =>
+  [...getSystemErrorMap()].find(([, [name]]) => name === code)?.[0] ?? 0;
+
+/** An error as Node's own sockets have it. */
+export function systemError(errno: number, syscall: string, address?: string, port?: number): Error {
+  const code = getSystemErrorName(errno < 0 ? errno : -errno);
+  const where = address === undefined ? '' : ` ${address}${port === undefined ? '' : `:${String(port)}`}`;
+  return Object.assign(new Error(`${syscall} ${code}${where}`), {
+    code,
+    errno: errno < 0 ? errno : -errno,
+    syscall,
+    ...(address === undefined ? {} : { address }),
+    ...(port === undefined ? {} : { port }),
+  });
+}
+
+const toPeer = ([address, port, ipv6]: [string, number, boolean]): Peer => ({
+  address,
+  port,
+  family: ipv6 ? 'IPv6' : 'IPv4',
+});
+
+function nativeSocket(): NonNullable<typeof native.UdpSocket> {
+  if (native.UdpSocket === undefined) throw new Error('there is no native UDP socket on this platform');
+  return native.UdpSocket;
+}
+
+/** Whether this platform has it. */
+export const hasNativeUdp = native.UdpSocket !== undefined;
+
+/**
+ * A transport that only an {@link Endpoint} can use: it brings datagrams to the core by itself, and sends what the
+ * core has to send, without a call of JavaScript's for any of them.
+ */
+export class NativeUdpTransport implements DatagramTransport {
+  readonly #queued: Uint32Array; // what waits: bytes, datagrams
+  readonly #socket: NativeUdpSocket;
+  #core: NativeEndpoint | undefined;
+  #closed = false;
+
+  private constructor(socket: NativeUdpSocket, queued: Uint32Array) {
+    this.#socket = socket;
+    this.#queued = queued;
+  }
+
+  /** Binds at once, or takes what is bound. @throws What the system says, with `code`, `errno` and `syscall`; `ERR_ACCESS_DENIED`. */
+  static bind(options: UdpOptions): NativeUdpTransport {
+    const UdpSocket = nativeSocket();
+    const queued = new Uint32Array(2);
+    const address = options.address ?? (options.family === 6 ? '::' : '0.0.0.0');
+    checkNetPermission(address);
+    const { fd, recvBufferSize = 0, sendBufferSize = 0 } = options;
+    try {
+      const socket =
+        fd !== undefined
+          ? new UdpSocket(fd, recvBufferSize, sendBufferSize, queued)
+          : new UdpSocket(
+              address,
+              options.port,
+              options.ipv6Only,
+              options.reuseAddr,
+              options.reusePort,
+              recvBufferSize,
+              sendBufferSize,
+              queued,
+            );
+      return new NativeUdpTransport(socket, queued);
+    } catch (error) {
+      const { errno, syscall } = error as { errno: number; syscall: string };
+      if (fd !== undefined) throw systemError(errno, syscall);
+      throw systemError(errno, syscall, address, options.port);
+    }
+  }
+
+  /**
+   * On a socket that is bound: its owner goes on configuring it, and must not receive any more.
+   * @throws What the system says, when there can be no second descriptor.
+   */
+  static share(descriptor: number): NativeUdpTransport {
+    const UdpSocket = nativeSocket();
+    const queued = new Uint32Array(2);
+    try {
+      return new NativeUdpTransport(new UdpSocket(descriptor, queued), queued);
+    } catch (error) {
+      const { errno, syscall } = error as { errno: number; syscall: string };
+      throw systemError(errno, syscall);
+    }
+  }
+
+  /** @throws As the constructor. */
+  connect(peer: Peer): void {
+    const errno = this.#socket.connect(peer.address, peer.port);
+    if (errno !== 0) throw systemError(errno, 'connect', peer.address, peer.port);
+  }
+
+  setTtl(ttl: number): void {
+    const errno = this.#socket.setTtl(ttl);
+    if (errno !== 0) throw systemError(errno, 'setsockopt');
+  }
+
+  /** Begins to deliver: `begin` is called before each batch, `wake` after it. */
+  attach(core: NativeEndpoint, begin: () => void, wake: () => void): void {
+    this.#core = core;
+    this.#socket.attach(core, outbox.native, begin, wake);
+  }
+
+  /** Datagrams from those addresses go no further than to a counter; undefined: from none. */
+  block(isBlocked: ((address: string) => boolean) | undefined): void {
+    if (!this.#closed) this.#socket.block(isBlocked);
+  }
+
+  /** Whom a record's peer index means, until the record has been handled. */
+  peerAt(index: number): Peer | undefined {
+    const peer = this.#socket.peer(index);
+    return peer === undefined ? undefined : toPeer(peer);
+  }
+
+  counters(): UdpStats {
+    return this.#socket.counters();
+  }
+
+  get congested(): boolean {
+    return (this.#queued[0] ?? 0) > HIGH_WATER_MARK;
+  }
+
+  /** Nothing waits. */
+  get idle(): boolean {
+    return this.#queued[0] === 0 && !sendBatch.holds(this.#core);
+  }
+
+  get queuedBytes(): number {
+    this.#encrypt();
+    return this.#queued[0] ?? 0;
+  }
+
+  get queuedDatagrams(): number {
+    this.#encrypt();
+    return this.#queued[1] ?? 0;
+  }
+
+  /** Messages become datagrams, which wait. */
+  #encrypt(): void {
+    if (sendBatch.holds(this.#core)) sendBatch.flush();
+  }
+
+  flush(): void {
+    this.#encrypt();
+    if (this.#queued[0] !== 0) this.#socket.flush();
+  }
+
+  address(): AddressInfo {
+    return toPeer(this.#socket.address());
+  }
+
+  /** What cannot be sent within a second is given up, and told. */
+  close(done: () => void): void {
+    if (this.#closed) {
+      process.nextTick(done);
+      return;
+    }
+    this.#closed = true;
+    this.#closeWhenSent(done, CLOSE_TURNS);
+  }
+
+  /** Closes now. What the system has not taken by then is reported as refused (ECANCELED). */
+  shut(): void {
+    this.#closed = true;
+    this.#socket.close();
+  }
+
+  #closeWhenSent(done: () => void, turns: number): void {
+    this.flush();
+    if (turns > 0 && this.#queued[0] !== 0) {
+      setTimeout(() => {
+        this.#closeWhenSent(done, turns - 1);
+      }, CLOSE_PAUSE);
+      return;
+    }
+    this.#socket.close();
+    process.nextTick(done);
+  }
+
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  setDontFragment(on: boolean): boolean {
+    return native.setDontFragment(this.#socket.descriptor(), isIPv6(this.address().address), on);
+  }
+
+  start(): void {
+    throw new Error('the native socket is attached to an endpoint');
+  }
+
+  send(): boolean {
+    throw new Error('the native socket sends by itself');
+  }
+}
