@@ -16,7 +16,7 @@
     {
       "target_name": "dgram_dtls",
       "sources": [
-        "<!@(node -p \"['core', 'io', 'binding'].map((d) => 'src-native/' + d).filter((d) => fs.existsSync(d)).flatMap((d) => fs.readdirSync(d).sort().map((f) => d + '/' + f)).filter((f) => f.endsWith('.cc')).join(' ')\")"
+        "<!@(node -p \"['core', 'io', 'binding'].map((d) => 'src-native/' + d).filter((d) => fs.existsSync(d)).flatMap((d) => fs.readdirSync(d, { recursive: true }).sort().map((f) => d + '/' + f.split(path.sep).join('/'))).filter((f) => f.endsWith('.cc')).join(' ')\")"
       ],
       "include_dirs": [".", "<!(node -p \"require('node-addon-api').include_dir\")"],
       "defines": [

@@ -5,7 +5,7 @@
 import { loadAddon } from '../addon';
 import type { UdpStats } from './stats';
 
-/** A row of src-native/core/errors.def. */
+/** A row of src-native/core/base/errors.def. */
 export interface NativeFailure {
   readonly code: string;
   readonly category: string;
@@ -249,7 +249,7 @@ export interface Native {
   readonly failures: readonly NativeFailure[];
   readonly trafficCounters: readonly string[];
   readonly endpointCounters: readonly string[];
-  /** Names of src-native/core/drops.def, in its order. */
+  /** Names of src-native/core/outbox/drops.def, in its order. */
   readonly dropReasons: readonly string[];
   /** Names of SRTP protection profiles that can be negotiated. */
   readonly srtpProfiles: readonly string[];

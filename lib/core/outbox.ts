@@ -5,7 +5,7 @@ import { secretCopy } from '../base/memory';
 import { native, type NativeOutbox } from './native';
 import { Turns, type EventSource, type Step } from './turns';
 
-/** As RecordType in src-native/core/outbox.h. */
+/** As RecordType in src-native/core/outbox/outbox.h. */
 export const RecordType = {
   Transmit: 1,
   Message: 2,
@@ -24,7 +24,7 @@ export const RecordType = {
   Dropped: 15,
 } as const;
 
-/** As LookupKind in src-native/core/outbox.h. */
+/** As LookupKind in src-native/core/outbox/outbox.h. */
 export const LookupKind = {
   PskServer: 1,
   PskClient: 2,

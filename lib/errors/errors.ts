@@ -102,7 +102,7 @@ export interface CloseRecord {
   openssl: string;
 }
 
-/** Reads a CLOSE record as src-native/core/session.cc, emit_close, writes it. */
+/** Reads a CLOSE record as src-native/core/session/session.cc, emit_close, writes it. */
 export function readCloseRecord(kind: number, packed: number, text: string): CloseRecord {
   const [reason = '', library = '', detail = '', openssl = ''] = text.split('\0');
   const alert = packed & 0xff;

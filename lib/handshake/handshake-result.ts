@@ -18,7 +18,7 @@ export interface HandshakeResult {
   readonly maxFragment: number;
 }
 
-// As kSecure… in src-native/core/outbox.h; the version is in the low 16 bits.
+// As kSecure… in src-native/core/outbox/outbox.h; the version is in the low 16 bits.
 const PEER_CERTIFICATE = 1 << 16;
 const PSK = 1 << 17;
 const REUSED = 1 << 18;

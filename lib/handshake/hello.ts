@@ -12,7 +12,7 @@ import type { ServerNames } from './server-names';
 import type { DTLSSocket } from '../socket/socket';
 import { wrongType } from '../checks/validate';
 
-/** As SessionPolicy::hello_questions in src-native/core/session.h. */
+/** As SessionPolicy::hello_questions in src-native/core/session/session.h. */
 export const HelloQuestion = {
   ServerName: 1,
   Protocols: 2,
@@ -46,7 +46,7 @@ export interface HelloAnswers {
   again(cause: DTLSError): void;
 }
 
-/** Reads what src-native/core/client_hello.cc, pack_client_hello, writes. */
+/** Reads what src-native/core/wire/client_hello.cc, pack_client_hello, writes. */
 export function readClientHello(bytes: Buffer): ClientHello {
   const nameAt = 1 + bytes.readUInt8(0);
   const protocolsAt = nameAt + 2 + bytes.readUInt16BE(nameAt);

@@ -23,7 +23,7 @@ import { CONTEXT_OPTIONS } from '../checks/option-names';
 const longestWait = 0x7fffffff;
 
 export interface ResolvedHeartbeat {
-  /** As HeartbeatMode in src-native/core/heartbeat.h. */
+  /** As HeartbeatMode in src-native/core/session/heartbeat.h. */
   readonly mode: 0 | 1 | 2;
   readonly interval: number;
   readonly timeout: number;

@@ -39,7 +39,7 @@ export interface DiscoverMtuOptions extends HeartbeatRequestOptions {
 export const MIN_PADDING = 16;
 const HEADER = 3;
 
-// As HeartbeatOutcome in src-native/core/heartbeat.h.
+// As HeartbeatOutcome in src-native/core/session/heartbeat.h.
 const SENT = 0;
 export const NOT_OPEN = 1;
 const BUSY = 5;

@@ -4,12 +4,12 @@
 #include "binding/environment.h"
 #include "binding/udp_wrap.h"
 #include "binding/wraps.h"
-#include "core/certificate_maker.h"
-#include "core/error.h"
-#include "core/key_block.h"
-#include "core/offers.h"
-#include "core/raw_public_key.h"
-#include "core/srtp.h"
+#include "core/base/error.h"
+#include "core/handshake/srtp.h"
+#include "core/identity/certificate_maker.h"
+#include "core/identity/offers.h"
+#include "core/identity/raw_public_key.h"
+#include "core/records/key_block.h"
 #include "io/dont_fragment.h"
 #include "io/udp_descriptor.h"
 
@@ -49,7 +49,7 @@ Napi::Value prf(const Napi::CallbackInfo& info) {
   return to_buffer(info.Env(), out.view());
 }
 
-// Of a function of core/offers.h.
+// Of a function of core/identity/offers.h.
 template <bool (*Offers)(const char*)>
 Napi::Value offers_name(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), Offers(info[0].As<Napi::String>().Utf8Value().c_str()));
@@ -124,15 +124,15 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("failures", failure_table(env));
 #define DTLS_STAT(name) #name,
   exports.Set("trafficCounters", names_of(env, {
-#include "core/stats.def"
+#include "core/outbox/stats.def"
                                                }));
   exports.Set("endpointCounters", names_of(env, {
-#include "core/endpoint_stats.def"
+#include "core/outbox/endpoint_stats.def"
                                                 }));
 #undef DTLS_STAT
 #define DTLS_DROP(whose, name) #name,
   exports.Set("dropReasons", names_of(env, {
-#include "core/drops.def"
+#include "core/outbox/drops.def"
                                            }));
 #undef DTLS_DROP
   Napi::Array profiles = Napi::Array::New(env);

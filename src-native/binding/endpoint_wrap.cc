@@ -3,10 +3,10 @@
 
 #include "binding/environment.h"
 #include "binding/wraps.h"
-#include "core/encoding.h"
-#include "core/issuer_chain.h"
-#include "core/session_info.h"
-#include "core/srtp.h"
+#include "core/base/encoding.h"
+#include "core/handshake/session_info.h"
+#include "core/handshake/srtp.h"
+#include "core/identity/issuer_chain.h"
 
 namespace dtls::binding {
 
@@ -39,7 +39,7 @@ Napi::Value to_numbers(Napi::Env env, const std::array<double, Count>& numbers) 
 // `out` has room for all of them; returns what is behind them.
 double* put_traffic(double* out, const TrafficStats& stats) {
 #define DTLS_STAT(name) *out++ = static_cast<double>(stats.name);
-#include "core/stats.def"
+#include "core/outbox/stats.def"
 #undef DTLS_STAT
   return out;
 }
@@ -298,7 +298,7 @@ Napi::Value EndpointWrap::counters(const Napi::CallbackInfo& info) {
   double* rest = put_traffic(out.data(), endpoint_->traffic());
   const EndpointStats& stats = endpoint_->stats();
 #define DTLS_STAT(name) *rest++ = static_cast<double>(stats.name);
-#include "core/endpoint_stats.def"
+#include "core/outbox/endpoint_stats.def"
 #undef DTLS_STAT
   return to_numbers(info.Env(), out);
 }

@@ -5,9 +5,9 @@
 
 #include <string>
 
-#include "core/bytes.h"
-#include "core/error.h"
-#include "core/peer_address.h"
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/peer_address.h"
 
 namespace dtls::binding {
 

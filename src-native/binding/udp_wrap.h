@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "binding/wraps.h"
-#include "core/transmitter.h"
+#include "core/outbox/transmitter.h"
 #include "io/udp_socket.h"
 
 namespace dtls::binding {

@@ -5,10 +5,10 @@
 
 #include <memory>
 
-#include "core/endpoint.h"
-#include "core/outbox.h"
-#include "core/secure_context.h"
-#include "core/session.h"
+#include "core/endpoint/endpoint.h"
+#include "core/identity/secure_context.h"
+#include "core/outbox/outbox.h"
+#include "core/session/session.h"
 #include "io/udp_socket.h"
 
 // The native classes that lib/core/native.ts declares. Arguments were checked there: these convert

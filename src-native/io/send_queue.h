@@ -4,9 +4,9 @@
 #include <deque>
 #include <vector>
 
-#include "core/bytes.h"
-#include "core/outbox.h"
-#include "core/peer_address.h"
+#include "core/base/bytes.h"
+#include "core/base/peer_address.h"
+#include "core/outbox/outbox.h"
 
 namespace dtls::io {
 

@@ -8,7 +8,7 @@
 
 #include <string>
 
-#include "core/peer_address.h"
+#include "core/base/peer_address.h"
 
 namespace dtls::io {
 

@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "core/bytes.h"
-#include "core/outbox.h"
+#include "core/base/bytes.h"
+#include "core/outbox/outbox.h"
 #include "io/send_queue.h"
 #include "io/socket_address.h"
 

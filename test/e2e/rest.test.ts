@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { closeEverything, messages, next, open, openPsk, withCertificate, type Pair } from '../helpers/pair';
 
-/** Above Session::kRestAfter in src-native/core/session.h. */
+/** Above Session::kRestAfter in src-native/core/session/session.h. */
 const REST = 10_500;
 
 async function goesOn({ client, peer }: Pair): Promise<void> {

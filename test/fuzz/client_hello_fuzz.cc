@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "../native/harness.h"
-#include "core/client_hello.h"
+#include "core/wire/client_hello.h"
 
 namespace dtls::test {
 namespace {

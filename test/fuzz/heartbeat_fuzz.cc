@@ -7,7 +7,7 @@
 #include <memory>
 
 #include "../native/harness.h"
-#include "core/heartbeat.h"
+#include "core/session/heartbeat.h"
 
 namespace dtls::test {
 namespace {

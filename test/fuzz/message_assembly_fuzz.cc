@@ -6,7 +6,7 @@
 #include <map>
 #include <vector>
 
-#include "core/message_assembly.h"
+#include "core/wire/message_assembly.h"
 
 namespace dtls::test {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "core/client_hello.h"
+#include "core/wire/client_hello.h"
 #include "harness.h"
 
 namespace dtls::test {

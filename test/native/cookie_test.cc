@@ -1,6 +1,6 @@
 // Protects: that a cookie proves one peer's address for one ClientHello for a bounded time, and
 // that nothing has to be kept for it (RFC 6347 section 4.2.1).
-#include "core/cookie.h"
+#include "core/handshake/cookie.h"
 
 #include <doctest/doctest.h>
 

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <functional>
 
-#include "core/integrity_limit.h"
+#include "core/records/integrity_limit.h"
 #include "harness.h"
 
 namespace dtls {

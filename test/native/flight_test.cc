@@ -1,7 +1,7 @@
 // Protects: that a flight is cut by what it says and by its limits alone, so that a repetition has
 // the fragments of the first time, in whatever records it was written; and that no datagram is
 // longer than the MTU.
-#include "core/flight.h"
+#include "core/wire/flight.h"
 
 #include <doctest/doctest.h>
 

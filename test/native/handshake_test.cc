@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "core/issuer_chain.h"
-#include "core/session_info.h"
+#include "core/handshake/session_info.h"
+#include "core/identity/issuer_chain.h"
 #include "harness.h"
 
 namespace dtls::test {

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "core/endpoint.h"
+#include "core/endpoint/endpoint.h"
 
 // Two endpoints and the network between them, in one process and without sockets. What the
 // endpoints write into their outboxes is taken out here, as lib/endpoint/endpoint.ts does it.

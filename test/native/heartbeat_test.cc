@@ -7,8 +7,8 @@
 #include <cstring>
 #include <set>
 
-#include "core/heartbeat.h"
-#include "core/record_protection.h"
+#include "core/records/record_protection.h"
+#include "core/session/heartbeat.h"
 #include "harness.h"
 
 namespace dtls::test {

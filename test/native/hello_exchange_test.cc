@@ -1,6 +1,6 @@
 // Protects: that a client finds the genuine cookie among any number of forged ones, by a bounded
 // number of hellos; and that whatever of a HelloVerifyRequest is dropped is counted.
-#include "core/hello_exchange.h"
+#include "core/handshake/hello_exchange.h"
 
 #include <doctest/doctest.h>
 

@@ -4,8 +4,8 @@
 // ServerHello.
 #include <doctest/doctest.h>
 
-#include "core/key_block.h"
-#include "core/record_protection.h"
+#include "core/records/key_block.h"
+#include "core/records/record_protection.h"
 #include "harness.h"
 
 namespace dtls::test {

@@ -1,7 +1,7 @@
 // Protects: that a handshake message is put together as the peer sent it, however the network
 // delivers it; that messages are handed on once, whole and in order; that nobody can change what
 // came first; and that what is kept is bounded.
-#include "core/message_assembly.h"
+#include "core/wire/message_assembly.h"
 
 #include <doctest/doctest.h>
 
@@ -9,7 +9,7 @@
 #include <numeric>
 #include <random>
 
-#include "core/held_records.h"
+#include "core/records/held_records.h"
 #include "harness.h"
 
 namespace dtls::test {

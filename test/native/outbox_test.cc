@@ -1,6 +1,6 @@
 // Protects: that records reach the consumer whole and in order, also when they do not all fit into
 // its memory, and that nothing is written behind that memory.
-#include "core/outbox.h"
+#include "core/outbox/outbox.h"
 
 #include <doctest/doctest.h>
 

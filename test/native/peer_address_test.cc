@@ -1,5 +1,5 @@
 // Protects: that addresses among which one host may choose count as one, and no others do.
-#include "core/peer_address.h"
+#include "core/base/peer_address.h"
 
 #include <doctest/doctest.h>
 

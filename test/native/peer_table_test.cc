@@ -1,6 +1,6 @@
 // Protects: that a peer's session is found, and nobody else's, whatever came and went before, and
 // also where addresses have the same hash.
-#include "core/peer_table.h"
+#include "core/endpoint/peer_table.h"
 
 #include <doctest/doctest.h>
 

@@ -7,7 +7,7 @@
 #include <array>
 #include <optional>
 
-#include "core/psk_lookahead.h"
+#include "core/handshake/psk_lookahead.h"
 #include "harness.h"
 
 namespace dtls::test {

@@ -3,7 +3,7 @@
 // the same record byte for byte, and nothing else opens.
 #include <doctest/doctest.h>
 
-#include "core/record_protection.h"
+#include "core/records/record_protection.h"
 #include "harness.h"
 
 namespace dtls::test {

@@ -1,5 +1,5 @@
 // Protects: that the counters tell a replay from a forgery as OpenSSL's own window of 64 would.
-#include "core/replay_window.h"
+#include "core/records/replay_window.h"
 
 #include <doctest/doctest.h>
 

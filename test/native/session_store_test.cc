@@ -4,7 +4,7 @@
 // open.
 #include <doctest/doctest.h>
 
-#include "core/client_session.h"
+#include "core/handshake/client_session.h"
 #include "harness.h"
 
 namespace dtls::test {

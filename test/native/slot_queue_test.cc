@@ -1,5 +1,5 @@
 // Protects: that the oldest slot is known whatever came and went in between, at the same cost.
-#include "core/slot_queue.h"
+#include "core/endpoint/slot_queue.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,6 @@
 // Protects: that a cookie begins a handshake once, and again only after growing waits, whoever ends
 // its handshakes; and that what is kept of it is bounded.
-#include "core/spent_cookies.h"
+#include "core/handshake/spent_cookies.h"
 
 #include <doctest/doctest.h>
 

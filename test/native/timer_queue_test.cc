@@ -1,6 +1,6 @@
 // Protects: that every deadline fires, in order and once, whatever was set, moved or cleared
 // before.
-#include "core/timer_queue.h"
+#include "core/base/timer_queue.h"
 
 #include <doctest/doctest.h>
 

@@ -61,7 +61,7 @@ describe('documents', () => {
     const known = quoted('docs/errors.md');
 
     it('explains every error of the core', () => {
-      const codes = all(read('src-native/core/errors.def'), /^DTLS_FAILURE\(\w+, "(\w+)"/gm);
+      const codes = all(read('src-native/core/base/errors.def'), /^DTLS_FAILURE\(\w+, "(\w+)"/gm);
       expect(codes).to.have.length.above(20);
       expectNone(codes.filter((code) => !known.has(code)), 'docs/errors.md');
     });
@@ -92,7 +92,7 @@ describe('documents', () => {
     });
 
     it('names no code that does not exist', () => {
-      const everything = sources + read('src-native/core/errors.def');
+      const everything = sources + read('src-native/core/base/errors.def');
       const alerts = names('ALERTS').map((alert) => `ERR_DTLS_ALERT_${alert.toUpperCase()}`);
       const invented = [...known].filter(
         (code) =>
@@ -179,7 +179,7 @@ describe('documents', () => {
 
     it('has every counter', () => {
       const counters = ['stats.def', 'endpoint_stats.def'].flatMap((file) =>
-        all(read(`src-native/core/${file}`), /^DTLS_STAT\((\w+)\)/gm),
+        all(read(`src-native/core/outbox/${file}`), /^DTLS_STAT\((\w+)\)/gm),
       );
       expect(counters).to.include.members(['replays', 'cookiesSent']);
       expectNone(counters.filter((name) => !known.has(name)), 'docs/api.md');

@@ -1,5 +1,5 @@
 /**
- * Protects: that lib/ and src-native/core/errors.def speak of the same failures, that no failure
+ * Protects: that lib/ and src-native/core/base/errors.def speak of the same failures, that no failure
  * reaches a user without a code, a category and a hint, and that numbers get the names they have in
  * OpenSSL and the RFCs.
  */
@@ -24,7 +24,7 @@ const CATEGORIES = [
 const NO_ALERT = 255;
 
 const definitions = readFileSync(
-  path.join(__dirname, '../../src-native/core/errors.def'),
+  path.join(__dirname, '../../src-native/core/base/errors.def'),
   'utf8',
 );
 const rows = [

@@ -1,5 +1,5 @@
 /**
- * Protects: that lib/core/outbox.ts reads what src-native/core/outbox.h writes: the same numbers under
+ * Protects: that lib/core/outbox.ts reads what src-native/core/outbox/outbox.h writes: the same numbers under
  * the same names, and records of the same layout.
  */
 import { readFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import { LookupKind, NO_SLOT, RecordType } from '../../lib/core/outbox';
 
-const header = readFileSync(path.join(__dirname, '../../src-native/core/outbox.h'), 'utf8');
+const header = readFileSync(path.join(__dirname, '../../src-native/core/outbox/outbox.h'), 'utf8');
 // Comments out, so that commas and names in them do not count.
 const code = header.replace(/\/\/.*$/gm, '');
 

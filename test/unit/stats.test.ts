@@ -57,7 +57,7 @@ const endpoint: Record<
 };
 
 function listed(file: string): string[] {
-  const text = readFileSync(path.join(__dirname, '../../src-native/core', file), 'utf8');
+  const text = readFileSync(path.join(__dirname, '../../src-native/core/outbox', file), 'utf8');
   return [...text.matchAll(/^DTLS_STAT\((\w+)\)/gm)].map(([, name = '']) => name);
 }
 

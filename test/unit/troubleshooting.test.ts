@@ -52,7 +52,7 @@ describe('docs/troubleshooting.md', () => {
     [...new Set([...text.matchAll(pattern)].map(([, code]) => code ?? ''))].sort();
 
   for (const [what, codes] of [
-    ['of the core', codesIn(read('src-native/core/errors.def'), /^DTLS_FAILURE\(\w+, "(\w+)"/gm)],
+    ['of the core', codesIn(read('src-native/core/base/errors.def'), /^DTLS_FAILURE\(\w+, "(\w+)"/gm)],
     ['of lib', codesIn(sources, /'((?:ERR|ABORT)_[A-Z_]+)'/g)],
     ['of certificates that has a hint', hinted('VERIFY_HINTS')],
     ['of alerts that has a hint', hinted('ALERT_HINTS').map((name) => `ERR_DTLS_ALERT_${name.toUpperCase()}`)],

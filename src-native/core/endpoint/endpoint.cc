@@ -1,0 +1,594 @@
+#include "core/endpoint/endpoint.h"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace dtls {
+
+static_assert(PeerTable::kNone == kNoSlot, "a peer without a session has no slot");
+
+namespace {
+
+uint64_t random_seed() {
+  uint64_t seed = 0;
+  // Without randomness no handshake will succeed either; the table then works, only predictably.
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(&seed), sizeof seed) != 1) ERR_clear_error();
+  return seed;
+}
+
+}  // namespace
+
+Endpoint::Endpoint(Outbox& outbox, uint32_t id)
+    : outbox_(outbox), id_(id), hash_(random_seed()), hosts_(0, hash_), scratch_(kMaxPlaintext) {}
+
+void Endpoint::listen(ListenerConfig config, Bytes cookie_secret) {
+  const ErrorQueueScope errors;
+  listener_ = std::make_unique<ListenerConfig>(std::move(config));
+  cookies_ = std::make_unique<CookieJar>(listener_->cookie_lifetime, cookie_secret);
+  spent_.emplace(listener_->cookie_lifetime);
+}
+
+void Endpoint::set_context(std::shared_ptr<const SecureContext> context) {
+  const ErrorQueueScope errors;
+  if (listener_) listener_->context = std::move(context);
+}
+
+void Endpoint::set_policy(std::shared_ptr<const SessionPolicy> policy) {
+  if (listener_) listener_->policy = std::move(policy);
+}
+
+void Endpoint::stop_listening() {
+  const ErrorQueueScope errors;
+  listener_.reset();
+}
+
+Session* Endpoint::find(uint32_t slot, uint32_t generation) {
+  if (slot >= slots_.size() || slots_[slot].generation != generation) return nullptr;
+  return slots_[slot].session.get();
+}
+
+uint32_t Endpoint::hash(const PeerAddress& peer) const {
+  return static_cast<uint32_t>(hash_(peer));
+}
+
+uint32_t Endpoint::slot_of(const PeerAddress& peer) const {
+  return peers_.find(hash(peer),
+                     [&](uint32_t slot) { return slots_[slot].session->peer() == peer; });
+}
+
+uint32_t Endpoint::take_slot() {
+  if (!free_slots_.empty()) {
+    const uint32_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    return slot;
+  }
+  slots_.emplace_back();
+  return static_cast<uint32_t>(slots_.size() - 1);
+}
+
+Session& Endpoint::open(Role role, const PeerAddress& peer,
+                        std::shared_ptr<const SecureContext> context,
+                        std::shared_ptr<const SessionPolicy> policy, double now) {
+  const uint32_t current = slot_of(peer);
+  const uint32_t index = take_slot();
+  Slot& slot = slots_[index];
+  slot.session = std::make_unique<Session>(outbox_, transmitter_, traffic_,
+                                           SessionId{id_, index, slot.generation}, role, peer,
+                                           std::move(context), std::move(policy), now);
+  slot.counted = slot.pending = true;
+  ++active_;
+  ++pending_;
+  Host& host = hosts_[peer.host()];
+  ++host.sessions;
+  if (role == Role::kServer) ++host.pending;
+  ++stats_.handshakesStarted;
+
+  if (current == kNoSlot) {
+    peers_.insert(hash(peer), index);
+  } else if (const uint32_t older = std::exchange(slots_[current].candidate, index);
+             older != kNoSlot) {
+    replace(older);
+  }
+  return *slots_[index].session;
+}
+
+Session& Endpoint::connect(const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
+                           std::shared_ptr<const SessionPolicy> policy, double now) {
+  const ErrorQueueScope errors;
+  Session& session = open(Role::kClient, peer, std::move(context), std::move(policy), now);
+  session.connect(now);
+  settle(session.id().slot);
+  return session;
+}
+
+// A host's own limits come first: one that has used up its share displaces its own handshakes, and
+// nobody beyond them.
+bool Endpoint::admit(const PeerAddress& peer, double now) {
+  const ListenerConfig& limits = *listener_;
+  const auto within = [](uint32_t used, uint32_t limit) { return limit == 0 || used < limit; };
+  const auto found = hosts_.find(peer.host());
+  if (found != hosts_.end()) {
+    const Host& host = found->second;
+    if ((!within(host.sessions, limits.max_sessions_per_host) ||
+         !within(host.pending, limits.max_pending_handshakes_per_host)) &&
+        !make_room(host.unproven, host_links_, now)) {
+      return false;
+    }
+  }
+  return (within(active_, limits.max_sessions) &&
+          within(pending_, limits.max_pending_handshakes)) ||
+         make_room(unproven_, unproven_links_, now);
+}
+
+// One of the oldest handshakes whose client has not proved anything gives way: of those that stand
+// at the front, that of the host that has most. Not before it has had the time for an answer: in a
+// crowd of honest clients those that came first would be thrown out while their answers are on the
+// way, and have nothing to do but wait, where a hello that is refused comes again.
+bool Endpoint::make_room(const SlotQueue& unproven, const SlotLinks& links, double now) {
+  constexpr int kFront = 16;  // so that it costs little, however many there are
+  uint32_t chosen = kNoSlot;
+  uint32_t most = 0;
+  uint32_t slot = unproven.oldest();
+  for (int i = 0; i < kFront && slot != SlotLinks::kNone; ++i, slot = links.younger(slot)) {
+    if (!slots_[slot].session->gives_way(now)) continue;
+    const uint32_t pending = host_of(slot).pending;
+    if (pending <= most) continue;
+    chosen = slot;
+    most = pending;
+  }
+  if (chosen == kNoSlot) return false;
+  ++stats_.handshakesDisplaced;
+  slots_[chosen].session->displace();
+  settle(chosen);
+  return true;
+}
+
+// A candidate that was begun beside a session gives way to the next one as any handshake does. So
+// many hellos from one port begin no more handshakes than one for each wait of the timer. One that
+// this side began itself has been beaten by the peer's hello, see Session::turns_away.
+bool Endpoint::make_way_beside(uint32_t current, double now) {
+  if (current == kNoSlot || slots_[current].candidate == kNoSlot) return true;
+  const uint32_t candidate = slots_[current].candidate;
+  const Session& session = *slots_[candidate].session;
+  if (session.role() == Role::kServer && !session.gives_way(now)) return false;
+  replace(candidate);
+  return true;
+}
+
+void Endpoint::replace(uint32_t slot) {
+  Failure replaced;
+  replaced.kind = FailureKind::kReplaced;
+  slots_[slot].session->fail(replaced);
+  settle(slot);
+}
+
+void Endpoint::receive_merged(Bytes datagrams, size_t segment, const PeerAddress& peer,
+                              uint32_t peer_index, double now) {
+  const ErrorQueueScope errors;
+  known_ = kNoSlot;
+  do {  // an empty datagram is one, too
+    const bool tidy = receive_one(datagrams.first(segment), peer, peer_index, now);
+    datagrams = datagrams.from(segment);
+    // Nothing that one datagram left behind may mislead the next.
+    if (!tidy) ErrorQueueScope::clear();
+  } while (datagrams.size != 0);
+  if (unsettled_ != kNoSlot) settle(unsettled_);
+  unsettled_ = kNoSlot;
+}
+
+bool Endpoint::receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index,
+                           double now) {
+  if (!report_drops_) return take(datagram, peer, peer_index, now);
+  const DropCounts before = drop_counts(traffic_, stats_);
+  take(datagram, peer, peer_index, now);
+  tell_drops(before, datagram, peer, peer_index);
+  return false;
+}
+
+void Endpoint::drop_blocked(Bytes datagrams, size_t segment, const PeerAddress& peer,
+                            uint32_t peer_index) {
+  do {  // an empty datagram is one, too
+    const Bytes datagram = datagrams.first(segment);
+    datagrams = datagrams.from(segment);
+    const DropCounts before = drop_counts(traffic_, stats_);
+    ++traffic_.datagramsReceived;
+    traffic_.bytesReceived += datagram.size;
+    ++stats_.blockedDatagrams;
+    if (report_drops_) tell_drops(before, datagram, peer, peer_index);
+  } while (datagrams.size != 0);
+}
+
+void Endpoint::tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
+                          uint32_t peer_index) {
+  const DropCounts after = drop_counts(traffic_, stats_);
+  if (after == before) return;
+  std::array<uint32_t, kDropReasons> grown{};
+  for (size_t i = 0; i < grown.size(); ++i) grown[i] = static_cast<uint32_t>(after[i] - before[i]);
+  SessionId about{id_, kNoSlot, 0};
+  const uint32_t known = slot_of(peer);
+  if (known != kNoSlot) about = slots_[known].session->id();
+  outbox_.append(RecordType::kDropped, about, peer_index, static_cast<uint32_t>(datagram.size),
+                 {reinterpret_cast<const uint8_t*>(grown.data()), sizeof grown});
+}
+
+bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
+  ++traffic_.datagramsReceived;
+  traffic_.bytesReceived += datagram.size;
+  if (!is_dtls(datagram)) {
+    ++stats_.nonDtlsDatagrams;
+    if (datagram.size == 0) ++stats_.emptyDatagrams;
+    if (report_packets_) {
+      outbox_.append(RecordType::kPacket, {id_, kNoSlot, 0}, peer_index, 0, datagram);
+    }
+    return false;
+  }
+  RecordView first;
+  Bytes rest = datagram;
+  if (!take_record(rest, first)) {
+    ++stats_.malformedDatagrams;
+    return false;
+  }
+  if (listener_ && first.epoch == 0 &&
+      first.type == static_cast<uint8_t>(ContentType::kHandshake) &&
+      on_client_hello(first, datagram, peer, peer_index, now)) {
+    return false;
+  }
+  if (known_ == kNoSlot) known_ = slot_of(peer);
+  const uint32_t current = known_;
+  if (current == kNoSlot) {
+    ++stats_.unknownPeerDatagrams;
+    return false;
+  }
+  const uint32_t candidate = slots_[current].candidate;
+  if (candidate == kNoSlot) return deliver(current, datagram, now);
+  deliver_to_either(first, current, candidate, datagram, now);
+  return false;
+}
+
+// While a restarted peer has yet to prove itself, only its handshake can be in clear; a protected
+// record may belong to either, and each of the two drops what it cannot authenticate. So it goes to
+// the one to which it most likely belongs, and to the other when that one has dropped something.
+// One that has no keys yet can only keep it for later. What both drop is one drop, and one that has
+// not been able to judge has none.
+void Endpoint::deliver_to_either(const RecordView& first, uint32_t current, uint32_t candidate,
+                                 Bytes datagram, double now) {
+  if (first.epoch == 0) {
+    deliver(candidate, datagram, now);
+    return;
+  }
+  const bool finishes = first.type == static_cast<uint8_t>(ContentType::kHandshake) &&
+                        slots_[candidate].session->reads_protected();
+  const uint32_t likely = finishes ? candidate : current;
+  Session& first_asked = *slots_[likely].session;
+  const bool knows = first_asked.reads_protected();
+  const Session::Drops before = first_asked.drops();
+  deliver(likely, datagram, now);
+  if (knows && first_asked.drops() == before) return;
+  const uint32_t next = finishes ? current : candidate;
+  Session& other = *slots_[next].session;
+  // Messages of the application wait for the end of the handshake, also when there are keys.
+  const bool other_judges = other.reads_protected() &&
+                            (other.state() == SessionState::kOpen ||
+                             first.type != static_cast<uint8_t>(ContentType::kApplicationData));
+  const Session::Drops others = other.drops();
+  deliver(next, datagram, now);
+  if (!knows) return;
+  if (other_judges && other.drops() == others) {
+    first_asked.uncount_drops(before);
+  } else {
+    other.uncount_drops(others);
+    if (!other_judges) other.judges_early_silently();
+  }
+}
+
+void Endpoint::transport_error(const PeerAddress& peer, int error) {
+  SessionId about{id_, kNoSlot, 0};
+  const uint32_t known = slot_of(peer);
+  if (known != kNoSlot) about = slots_[known].session->id();
+  outbox_.append(RecordType::kTransportError, about, static_cast<uint32_t>(error), 0);
+}
+
+bool Endpoint::deliver(uint32_t slot, Bytes datagram, double now) {
+  Session* session = slots_[slot].session.get();
+  if (session == nullptr) return false;
+  const bool was_open = session->state() == SessionState::kOpen;
+  session->receive(datagram, scratch_.data(), now);
+  if (was_open && session->state() == SessionState::kOpen &&
+      (unsettled_ == kNoSlot || unsettled_ == slot)) {
+    unsettled_ = slot;
+    return true;
+  }
+  settle(slot);
+  return false;
+}
+
+// The stateless stage. True: the datagram was the front of a ClientHello and is dealt with. Nothing
+// is kept for a peer until its cookie is valid, and no answer is longer than the question.
+bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
+                               uint32_t peer_index, double now) {
+  Bytes rest = record.fragment;
+  FragmentView fragment;
+  if (!take_fragment(rest, fragment) ||
+      fragment.type != static_cast<uint8_t>(HandshakeType::kClientHello) || fragment.offset != 0) {
+    return false;
+  }
+  ClientHelloFront hello;
+  if (!parse_client_hello_front(fragment.body, hello)) {
+    ++stats_.malformedDatagrams;
+    return true;
+  }
+  if (const uint32_t current = slot_of(peer); current != kNoSlot) {
+    const uint32_t candidate = slots_[current].candidate;
+    for (const uint32_t slot : {current, candidate}) {
+      if (slot == kNoSlot || !slots_[slot].session->began_with(hello.random)) continue;
+      deliver(slot, datagram, now);
+      return true;
+    }
+    for (const uint32_t slot : {current, candidate}) {
+      if (slot != kNoSlot && slots_[slot].session->turns_away(hello.random)) return true;
+    }
+  }
+
+  if (busy_) {
+    ++stats_.hellosWhileBusy;
+    return true;
+  }
+  // A hello with a cookie is never the client's first message (RFC 6347 section 4.2.2). It is the
+  // second, or a later one where cookies were refused: by a server that has restarted, by another
+  // one of a fleet, or because somebody forged a HelloVerifyRequest.
+  const bool carries_cookie = hello.cookie.size != 0 && fragment.message_sequence != 0 &&
+                              fragment.message_sequence <= kMaxHelloNumber;
+  CookieJar::Cookie cookie{};
+  bool may_begin = true;
+  if (listener_->cookie_exchange) {
+    if (!carries_cookie || fragment.message_length > kMaxHello) {
+      send_hello_verify_request(record, fragment, peer, hello.random, peer_index, now);
+      return true;
+    }
+    if (!cookies_->verify(peer, hello.random, hello.cookie, now)) {
+      ++stats_.cookiesRefused;
+      send_hello_verify_request(record, fragment, peer, hello.random, peer_index, now);
+      return true;
+    }
+    ++stats_.cookiesAccepted;
+    std::copy_n(hello.cookie.data, cookie.size(), cookie.begin());
+    may_begin = spent_->may_begin(cookie, now);
+  } else if (fragment.message_length > kMaxHello ||
+             (fragment.message_sequence != 0 && !carries_cookie)) {
+    ++stats_.malformedDatagrams;
+    return true;
+  }
+  if (!may_begin || !make_way_beside(slot_of(peer), now) || !admit(peer, now)) {
+    ++stats_.sessionsRefused;
+    return true;
+  }
+  Session& session = open(Role::kServer, peer, listener_->context, listener_->policy, now);
+  if (listener_->cookie_exchange) {
+    spent_->on_begun(cookie, now, listener_->policy->retransmit_initial);
+  }
+  const uint32_t slot = session.id().slot;
+  outbox_.append(RecordType::kOpen, session.id(), peer_index, slot_of(peer) == slot ? 0 : 1);
+  session.accept_hello(record, fragment, hello.random);
+  deliver(slot, datagram, now);
+  return true;
+}
+
+// RFC 6347 sections 4.2.1 and 4.2.2: server_version is DTLS 1.0 whatever will be negotiated, and
+// the record takes the number of the ClientHello's, so that no state is needed to choose one. The
+// message takes that of the ClientHello, too: it is the server's n-th answer to the client's n-th
+// message, and a client takes one with the number of the answer before for its repetition.
+void Endpoint::send_hello_verify_request(const RecordView& record, const FragmentView& fragment,
+                                         const PeerAddress& peer, Bytes random, uint32_t peer_index,
+                                         double now) {
+  CookieJar::Cookie cookie{};
+  if (!cookies_->make(peer, random, now, cookie)) return;
+  constexpr size_t kBodySize = 2 + 1 + CookieJar::kSize;
+  constexpr size_t kMessageSize = kHandshakeHeaderSize + kBodySize;
+  std::array<uint8_t, kRecordHeaderSize + kMessageSize> answer{};
+  uint8_t* p = answer.data();
+  p[0] = static_cast<uint8_t>(ContentType::kHandshake);
+  write_u16(p + 1, DTLS1_VERSION);
+  std::copy_n(record.whole.data + 3, 8, p + 3);  // epoch 0 and the sequence number
+  write_u16(p + 11, kMessageSize);
+  uint8_t* message = p + kRecordHeaderSize;
+  message[0] = static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest);
+  write_u24(message + 1, kBodySize);
+  write_u16(message + 4, fragment.message_sequence);
+  write_u24(message + 9, kBodySize);
+  uint8_t* body = message + kHandshakeHeaderSize;
+  write_u16(body, DTLS1_VERSION);
+  body[2] = CookieJar::kSize;
+  std::copy(cookie.begin(), cookie.end(), body + 3);
+  ++stats_.cookiesSent;
+  ++traffic_.datagramsSent;
+  traffic_.bytesSent += answer.size();
+  const Bytes bytes{answer.data(), answer.size()};
+  if (transmitter_ != nullptr) {
+    transmitter_->transmit(peer, {id_, kNoSlot, 0}, 0, bytes);
+  } else {
+    outbox_.append(RecordType::kTransmit, {id_, kNoSlot, 0}, peer_index, 0, bytes);
+  }
+}
+
+// Brings the endpoint's books up to date after a session was called.
+void Endpoint::settle(uint32_t slot) {
+  const Slot& entry = slots_[slot];
+  if (!entry.counted) return;
+  const Session& session = *entry.session;
+  if (entry.pending && session.completed_handshake()) on_open(slot);
+  queue(slot);
+  if (session.state() == SessionState::kClosed) on_closed(slot);
+  timers_.set(slot, session.deadline());
+}
+
+// Puts the slot where it belongs among those that may have to give way. One that got on goes to the
+// back: it can do so only as often as a handshake has messages.
+void Endpoint::queue(uint32_t slot) {
+  Slot& entry = slots_[slot];
+  const Session& session = *entry.session;
+  const bool queued = unproven_links_.contains(slot);
+  const bool unproven = entry.pending && session.is_unproven();
+  if (queued == unproven && (!unproven || entry.turn_since == session.peers_turn_since())) return;
+  SlotQueue& of_host = host_of(slot).unproven;
+  if (queued) {
+    unproven_.erase(unproven_links_, slot);
+    of_host.erase(host_links_, slot);
+  }
+  if (!unproven) return;
+  entry.turn_since = session.peers_turn_since();
+  unproven_.push(unproven_links_, slot);
+  of_host.push(host_links_, slot);
+}
+
+void Endpoint::on_handshake_over(uint32_t slot) {
+  slots_[slot].pending = false;
+  --pending_;
+  const Session& session = *slots_[slot].session;
+  if (session.role() == Role::kServer) --host_of(slot).pending;
+}
+
+void Endpoint::on_open(uint32_t slot) {
+  on_handshake_over(slot);
+  ++stats_.handshakesCompleted;
+  const PeerAddress& peer = slots_[slot].session->peer();
+  const uint32_t older = slot_of(peer);
+  if (older == kNoSlot || slots_[older].candidate != slot) return;
+  known_ = kNoSlot;
+  peers_.replace(hash(peer), older, slot);
+  slots_[older].candidate = kNoSlot;
+  replace(older);
+}
+
+void Endpoint::on_closed(uint32_t slot) {
+  Slot& entry = slots_[slot];
+  const Session& session = *entry.session;
+  entry.counted = false;
+  --active_;
+  if (entry.pending) {
+    on_handshake_over(slot);
+    ++stats_.handshakesFailed;
+    ++stats_.failures[static_cast<size_t>(session.failure())];
+  }
+  const auto host = hosts_.find(session.peer().host());
+  if (--host->second.sessions == 0) hosts_.erase(host);
+  const uint32_t current = slot_of(session.peer());
+  if (current == slot) {
+    known_ = kNoSlot;
+    if (entry.candidate == kNoSlot) {
+      peers_.erase(hash(session.peer()), slot);
+    } else {
+      peers_.replace(hash(session.peer()), slot, std::exchange(entry.candidate, kNoSlot));
+    }
+  } else if (current != kNoSlot && slots_[current].candidate == slot) {
+    slots_[current].candidate = kNoSlot;
+  }
+}
+
+SendOutcome Endpoint::send(uint32_t slot, uint32_t generation, Bytes message, uint32_t token,
+                           double now) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return SendOutcome::kNotOpen;
+  const bool rested = session->rests();
+  const SendOutcome outcome = session->send(message, token, now);
+  if (rested || outcome == SendOutcome::kFailed) settle(slot);
+  return outcome;
+}
+
+HeartbeatOutcome Endpoint::heartbeat(uint32_t slot, uint32_t generation, Bytes payload,
+                                     size_t padding, double timeout, uint32_t retries, double now) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return HeartbeatOutcome::kNotOpen;
+  const HeartbeatOutcome outcome = session->heartbeat(payload, padding, timeout, retries, now);
+  settle(slot);
+  return outcome;
+}
+
+void Endpoint::close(uint32_t slot, uint32_t generation, bool notify) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->close(notify);
+  settle(slot);
+}
+
+void Endpoint::answer_hello(uint32_t slot, uint32_t generation, HelloAnswer answer, double now) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->answer_hello(std::move(answer), scratch_.data(), now);
+  settle(slot);
+}
+
+void Endpoint::answer_session(uint32_t slot, uint32_t generation, Bytes stored, bool refused,
+                              double now) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->answer_session(stored, refused, scratch_.data(), now);
+  settle(slot);
+}
+
+void Endpoint::answer_new_session(uint32_t slot, uint32_t generation, double now) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->answer_new_session(scratch_.data(), now);
+  settle(slot);
+}
+
+void Endpoint::answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
+                          double now) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->answer_psk(found, identity, key, scratch_.data(), now);
+  settle(slot);
+}
+
+void Endpoint::answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->answer_identity(accepted, scratch_.data(), now);
+  settle(slot);
+}
+
+void Endpoint::answer_ocsp(uint32_t slot, uint32_t generation, bool refused, Bytes response,
+                           double now) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->answer_ocsp(refused, response, scratch_.data(), now);
+  settle(slot);
+}
+
+void Endpoint::release(uint32_t slot, uint32_t generation) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  session->close();
+  settle(slot);
+  slots_[slot].session.reset();
+  ++slots_[slot].generation;
+  free_slots_.push_back(slot);
+}
+
+void Endpoint::advance(double now) {
+  const ErrorQueueScope errors;
+  // Bounded: a session that asks to be called again at once waits for the next turn.
+  size_t left = active_;
+  uint32_t slot = 0;
+  while (left-- > 0 && timers_.take_due(now, slot)) {
+    Session* session = slots_[slot].session.get();
+    if (session == nullptr) continue;
+    session->advance(now);
+    settle(slot);
+  }
+}
+
+}  // namespace dtls

@@ -1,0 +1,184 @@
+#ifndef DGRAM_DTLS_CORE_ENDPOINT_ENDPOINT_H_
+#define DGRAM_DTLS_CORE_ENDPOINT_ENDPOINT_H_
+
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/peer_address.h"
+#include "core/base/timer_queue.h"
+#include "core/endpoint/peer_table.h"
+#include "core/endpoint/slot_queue.h"
+#include "core/handshake/cookie.h"
+#include "core/handshake/spent_cookies.h"
+#include "core/outbox/outbox.h"
+#include "core/outbox/stats.h"
+#include "core/outbox/transmitter.h"
+#include "core/session/session.h"
+
+namespace dtls {
+
+// What makes an endpoint a server. Limits: 0 means none.
+struct ListenerConfig {
+  std::shared_ptr<const SecureContext> context;
+  std::shared_ptr<const SessionPolicy> policy;
+  bool cookie_exchange = true;
+  double cookie_lifetime = 30000;
+  uint32_t max_sessions = 10000;
+  uint32_t max_pending_handshakes = 1000;
+  uint32_t max_sessions_per_host = 1000;
+  uint32_t max_pending_handshakes_per_host = 250;
+};
+
+// All sessions behind one UDP port, of both roles: finds the session for a datagram, answers
+// ClientHellos without keeping anything until their cookie is valid, and keeps the deadlines.
+// Every call writes what happened into the Outbox; `now` as in Session.
+class Endpoint {
+ public:
+  Endpoint(Outbox& outbox, uint32_t id);
+
+  // Before any session: by which way datagrams leave. Borrowed.
+  void use(Transmitter* transmitter) { transmitter_ = transmitter; }
+
+  // Without a shared secret for its cookies it has its own, and changes them.
+  void listen(ListenerConfig config, Bytes cookie_secret = {});
+  // New handshakes use the new context or policy; running ones and sessions keep theirs.
+  void set_context(std::shared_ptr<const SecureContext> context);
+  void set_policy(std::shared_ptr<const SessionPolicy> policy);
+  // No new sessions; a restarted peer is no longer answered.
+  void stop_listening();
+  // While busy, ClientHellos that would begin a session are counted and dropped.
+  void set_busy(bool busy) { busy_ = busy; }
+  bool busy() const { return busy_; }
+  // Whether a DROPPED record tells of each datagram of which something was dropped.
+  void report_drops(bool report) { report_drops_ = report; }
+  // Whether datagrams that are not DTLS become PACKET records.
+  void report_packets(bool report) { report_packets_ = report; }
+
+  // `peer_index` comes back in records that have no session to name their peer.
+  void receive(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
+    receive_merged(datagram, datagram.size, peer, peer_index, now);
+  }
+  // Datagrams from one peer that lie behind one another, each `segment` bytes, the last perhaps
+  // fewer.
+  void receive_merged(Bytes datagrams, size_t segment, const PeerAddress& peer, uint32_t peer_index,
+                      double now);
+  // The same of a peer whom nobody wants to hear: they are counted, and nothing else.
+  void drop_blocked(Bytes datagrams, size_t segment, const PeerAddress& peer, uint32_t peer_index);
+
+  // The way to `peer` has failed, by a system's error number: a record for the peer's session.
+  void transport_error(const PeerAddress& peer, int error);
+
+  // Returns the new session. Its slot stays taken until release().
+  Session& connect(const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
+                   std::shared_ptr<const SessionPolicy> policy, double now);
+  SendOutcome send(uint32_t slot, uint32_t generation, Bytes message, uint32_t token, double now);
+  HeartbeatOutcome heartbeat(uint32_t slot, uint32_t generation, Bytes payload, size_t padding,
+                             double timeout, uint32_t retries, double now);
+  void close(uint32_t slot, uint32_t generation, bool notify = true);
+  void answer_hello(uint32_t slot, uint32_t generation, HelloAnswer answer, double now);
+  void answer_session(uint32_t slot, uint32_t generation, Bytes stored, bool refused, double now);
+  void answer_new_session(uint32_t slot, uint32_t generation, double now);
+  void answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
+                  double now);
+  void answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now);
+  void answer_ocsp(uint32_t slot, uint32_t generation, bool refused, Bytes response, double now);
+  // The consumer has seen the session's CLOSE record: the slot may be used again.
+  void release(uint32_t slot, uint32_t generation);
+
+  void advance(double now);
+  double deadline() const { return timers_.next(); }
+
+  // Null for a slot that was released, or used again since.
+  Session* find(uint32_t slot, uint32_t generation);
+
+  const TrafficStats& traffic() const { return traffic_; }
+  const EndpointStats& stats() const { return stats_; }
+  uint32_t session_count() const { return active_; }
+  uint32_t pending_count() const { return pending_; }
+
+ private:
+  struct Slot {
+    std::unique_ptr<Session> session;
+    uint32_t generation = 0;
+    bool counted = false;  // among active_, and the sessions of its host
+    bool pending = false;  // among pending_, and a server's among those of its host
+    // A ClientHello with a valid cookie from a peer that has a session starts another beside it,
+    // which takes its place when its handshake has succeeded (RFC 6347 section 4.2.8).
+    uint32_t candidate = kNoSlot;
+    double turn_since = 0;  // Session::peers_turn_since, when it was put into the queues
+  };
+
+  // What one host has here, see PeerAddress::host.
+  struct Host {
+    uint32_t sessions = 0;
+    uint32_t pending = 0;  // handshakes that it began
+    SlotQueue unproven;    // those of them that are in the queue of all
+  };
+
+  // The slot of the session at that address, not of a candidate; or kNoSlot.
+  uint32_t slot_of(const PeerAddress& peer) const;
+  uint32_t hash(const PeerAddress& peer) const;
+
+  // These three: true when an open session took it, and neither its state nor OpenSSL's error queue
+  // has anything to be dealt with before the next datagram of a run.
+  bool receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
+  bool take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
+  bool deliver(uint32_t slot, Bytes datagram, double now);
+  void deliver_to_either(const RecordView& first, uint32_t current, uint32_t candidate,
+                         Bytes datagram, double now);
+  void tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
+                  uint32_t peer_index);
+  bool on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
+                       uint32_t peer_index, double now);
+  void send_hello_verify_request(const RecordView& record, const FragmentView& fragment,
+                                 const PeerAddress& peer, Bytes random, uint32_t peer_index,
+                                 double now);
+  bool admit(const PeerAddress& peer, double now);
+  bool make_room(const SlotQueue& unproven, const SlotLinks& links, double now);
+  bool make_way_beside(uint32_t current, double now);
+  Session& open(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
+                std::shared_ptr<const SessionPolicy> policy, double now);
+  void settle(uint32_t slot);
+  void queue(uint32_t slot);
+  void replace(uint32_t slot);
+  void on_open(uint32_t slot);
+  void on_handshake_over(uint32_t slot);
+  void on_closed(uint32_t slot);
+  uint32_t take_slot();
+  Host& host_of(uint32_t slot) { return hosts_.find(slots_[slot].session->peer().host())->second; }
+
+  Outbox& outbox_;
+  Transmitter* transmitter_ = nullptr;
+  const uint32_t id_;
+  std::unique_ptr<ListenerConfig> listener_;
+  bool busy_ = false;
+  bool report_drops_ = false;
+  bool report_packets_ = false;
+  std::unique_ptr<CookieJar> cookies_;
+  std::optional<SpentCookies> spent_;
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> free_slots_;
+  PeerAddressHash hash_;
+  PeerTable peers_;
+  // Of the peer whose datagrams are being received, when it has been looked up.
+  uint32_t known_ = kNoSlot;
+  uint32_t unsettled_ = kNoSlot;  // to be settled when all datagrams of the run are dealt with
+  std::unordered_map<PeerAddress, Host, PeerAddressHash> hosts_;
+  // Handshakes of which Session::is_unproven holds, in the order in which it became their peers'
+  // turn: all of them, and those of each host.
+  SlotQueue unproven_;
+  SlotLinks unproven_links_;
+  SlotLinks host_links_;
+  TimerQueue timers_;
+  uint32_t active_ = 0;
+  uint32_t pending_ = 0;
+  TrafficStats traffic_;
+  EndpointStats stats_;
+  std::vector<uint8_t> scratch_;  // one plaintext at a time
+};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_ENDPOINT_ENDPOINT_H_

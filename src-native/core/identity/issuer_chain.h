@@ -1,0 +1,27 @@
+#ifndef DGRAM_DTLS_CORE_IDENTITY_ISSUER_CHAIN_H_
+#define DGRAM_DTLS_CORE_IDENTITY_ISSUER_CHAIN_H_
+
+#include <vector>
+
+#include "core/base/openssl_ptr.h"
+
+// Who issued a certificate, as far as that is known here.
+namespace dtls {
+
+// The certificate itself when it is its own issuer, or else its issuer among those that came along,
+// or among the trusted; null for none.
+X509Ptr find_issuer(X509* certificate, const STACK_OF(X509) * sent, X509_STORE* trusted);
+
+// The peer's own certificate, its issuer, and so on, up to one that is its own issuer or whose
+// issuer is not known; DER. Verifies nothing. Empty when the peer sent none.
+std::vector<std::vector<uint8_t>> peer_issuer_chain(SSL* ssl);
+
+// The issuer of the own certificate that is current, from its chain or the trusted; null for none.
+X509Ptr own_issuer(SSL* ssl);
+
+// The peer's certificate; borrowed. Null when it sent none.
+X509* peer_leaf(const SSL* ssl);
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_IDENTITY_ISSUER_CHAIN_H_

@@ -1,0 +1,85 @@
+#ifndef DGRAM_DTLS_CORE_IDENTITY_SECURE_CONTEXT_H_
+#define DGRAM_DTLS_CORE_IDENTITY_SECURE_CONTEXT_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/bytes.h"
+#include "core/base/error.h"
+#include "core/base/openssl_ptr.h"
+#include "core/identity/trust.h"
+
+namespace dtls {
+
+// One SSL_CTX. Built by the members below, each of which returns an empty Failure on success, then
+// shared by any number of sessions and no longer changed.
+class SecureContext {
+ public:
+  SecureContext();
+  ~SecureContext() = default;
+  SecureContext(const SecureContext&) = delete;
+  SecureContext& operator=(const SecureContext&) = delete;
+
+  bool valid() const { return ctx_ != nullptr; }
+  SSL_CTX* get() const { return ctx_.get(); }
+
+  // DTLS1_VERSION or DTLS1_2_VERSION.
+  Failure set_versions(int min, int max);
+  // Refuses a list of which the security level permits nothing, as OpenSSL would in each handshake.
+  Failure set_ciphers(const char* list);
+  // Every suite that can be used authenticates by a pre-shared key.
+  bool needs_psk() const;
+  Failure set_groups(const char* list);
+  Failure set_sigalgs(const char* list);
+  // PEM parameters, or "auto".
+  Failure set_dhparam(Bytes pem);
+  bool has_dhparam() const { return has_dhparam_; }
+  void set_options(uint64_t options);
+  Failure set_session_id_context(Bytes context);
+  // Seconds for which a session can be resumed.
+  void set_session_timeout(long seconds);
+  // A chain may end at any certificate that is trusted, and not at a root only.
+  void allow_partial_chain();
+  bool partial_chain_allowed() const;
+
+  // secure_context_identity.cc. One certificate for each key type, and then the keys, in any order.
+  // A PEM chain, the own certificate first.
+  Failure add_certificate(Bytes pem);
+  Failure add_key(Bytes pem, Bytes passphrase);
+  // PKCS #12: a key, its certificate, and others, which become its chain and are trusted. Without
+  // identity: only the latter.
+  Failure add_pfx(Bytes pfx, Bytes passphrase, bool with_identity);
+  // To follow all of them and all authorities: each certificate has its key, and none is too long
+  // for a peer.
+  Failure check_identities();
+  // RFC 7250: the key alone, in place of the certificate, to peers that take it.
+  void show_raw_key() { shows_raw_key_ = true; }
+  bool shows_raw_key() const { return shows_raw_key_; }
+  bool has_certificate() const { return !leaves_.empty(); }
+  // DER, without their chains.
+  std::vector<std::vector<uint8_t>> own_certificates() const;
+
+  // `named`: a server names them when it asks for a certificate.
+  Failure add_ca(Bytes pem, bool named);
+  Failure add_crl(Bytes pem);
+
+  // What sessions are bound to: the consumer's word for it, and whom this context trusts.
+  const std::string& session_id_context() const { return session_id_context_; }
+  const Trust& trust() const;
+
+ private:
+  Failure use_leaf(X509* leaf);
+  Failure check_length() const;
+
+  SslCtxPtr ctx_;
+  bool shows_raw_key_ = false;
+  bool has_dhparam_ = false;
+  std::string session_id_context_;
+  mutable std::optional<Trust> trust_;  // found out when first asked for
+  std::vector<X509Ptr> leaves_;         // the own certificates
+};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_IDENTITY_SECURE_CONTEXT_H_

@@ -1,0 +1,174 @@
+// RFC 6520 heartbeats of a session, over an OpenSSL that has none: see session_retyping.cc.
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/session/session.h"
+
+namespace dtls {
+
+int Session::heartbeat_add_callback(SSL* ssl, unsigned /*type*/, unsigned /*context*/,
+                                    const unsigned char** out, size_t* out_size,
+                                    X509* /*certificate*/, size_t /*chain_index*/, int* /*alert*/,
+                                    void* /*arg*/) {
+  static constexpr std::array<unsigned char, 2> kModes = {
+      static_cast<unsigned char>(HeartbeatMode::kPeerAllowedToSend),
+      static_cast<unsigned char>(HeartbeatMode::kPeerNotAllowedToSend)};
+  const Heartbeat* heartbeat = of(ssl)->heartbeat_.get();
+  if (heartbeat == nullptr) return 0;  // send no extension
+  *out = &kModes[heartbeat->own == HeartbeatMode::kPeerAllowedToSend ? 0 : 1];
+  *out_size = 1;
+  return 1;
+}
+
+int Session::heartbeat_parse_callback(SSL* ssl, unsigned /*type*/, unsigned /*context*/,
+                                      const unsigned char* in, size_t in_size,
+                                      X509* /*certificate*/, size_t /*chain_index*/, int* alert,
+                                      void* /*arg*/) {
+  if (in_size != 1) {
+    *alert = SSL_AD_DECODE_ERROR;
+    return 0;
+  }
+  const auto mode = static_cast<HeartbeatMode>(in[0]);
+  if (mode != HeartbeatMode::kPeerAllowedToSend && mode != HeartbeatMode::kPeerNotAllowedToSend) {
+    *alert = SSL_AD_ILLEGAL_PARAMETER;
+    return 0;
+  }
+  if (Heartbeat* heartbeat = of(ssl)->heartbeat_.get()) heartbeat->peer = mode;
+  return 1;
+}
+
+// ---- out ----
+
+bool Session::send_heartbeat(Bytes message) {
+  if (message.size > max_fragment_ || !send_as(ContentType::kHeartbeat, message)) return false;
+  count<&TrafficStats::heartbeatsSent>();
+  return true;
+}
+
+HeartbeatOutcome Session::heartbeat(Bytes payload, size_t padding, double timeout, uint32_t retries,
+                                    double now) {
+  if (state_ != SessionState::kOpen) return HeartbeatOutcome::kNotOpen;
+  if (!heartbeat_ || !heartbeat_->negotiated()) return HeartbeatOutcome::kNotNegotiated;
+  if (!heartbeat_->may_send()) return HeartbeatOutcome::kNotAllowed;
+  if (!has_record_keys()) return HeartbeatOutcome::kUnsupportedCipher;
+  if (heartbeat_->in_flight) return HeartbeatOutcome::kBusy;
+  const size_t size = kHeartbeatHeader + payload.size + padding;
+  if (padding < kMinHeartbeatPadding || size > max_fragment_) return HeartbeatOutcome::kTooBig;
+  HeartbeatRequest request;
+  request.message = make_heartbeat(HeartbeatType::kRequest, payload, padding);
+  if (request.message.empty() || !wake(now) ||
+      !send_heartbeat({request.message.data(), request.message.size()})) {
+    return HeartbeatOutcome::kFailed;
+  }
+  request.payload_size = payload.size;
+  request.sent_at = now;
+  request.wait = timeout;
+  request.retries_left = retries;
+  heartbeat_->in_flight = std::move(request);
+  emit_heartbeat(true, HeartbeatType::kRequest, size, 0);
+  return HeartbeatOutcome::kSent;
+}
+
+void Session::advance_heartbeat(double now) {
+  Heartbeat& heartbeat = *heartbeat_;
+  if (!heartbeat.in_flight) {
+    if (!keep_alive_on() || now < last_heard_ + policy_->heartbeat_interval) return;
+    // What comes back only has to be ours: 16 bytes that nobody can guess.
+    std::vector<uint8_t> payload = make_heartbeat(HeartbeatType::kRequest, {}, 16);
+    const Bytes random = Bytes{payload.data(), payload.size()}.from(kHeartbeatHeader);
+    if (this->heartbeat(random, kMinHeartbeatPadding, policy_->heartbeat_timeout,
+                        policy_->heartbeat_retries, now) == HeartbeatOutcome::kSent) {
+      heartbeat.in_flight->keep_alive = true;
+    } else {
+      last_heard_ = now;  // try again an interval later: a suite without AEAD never can
+    }
+    return;
+  }
+  HeartbeatRequest& request = *heartbeat.in_flight;
+  if (now < heartbeat.resend_at()) return;
+  if (request.retries_left == 0) {
+    const bool keep_alive = request.keep_alive;
+    heartbeat.in_flight.reset();
+    outbox_.append(RecordType::kHeartbeat, id_, 0, 0);
+    // An interval of silence and every repetition of the request lie behind us.
+    if (keep_alive) {
+      const ErrorQueueScope errors;
+      SSL_shutdown(ssl_.get());
+      Failure failure;
+      failure.kind = FailureKind::kHeartbeatTimeout;
+      fail(failure);
+    }
+    return;
+  }
+  --request.retries_left;
+  request.sent_at = now;
+  request.wait = std::min(request.wait * policy_->retransmit_backoff,
+                          std::max(request.wait, policy_->retransmit_max));
+  if (send_heartbeat({request.message.data(), request.message.size()})) {
+    emit_heartbeat(true, HeartbeatType::kRequest, request.message.size(), 0);
+  }
+}
+
+// ---- in ----
+
+void Session::on_heartbeat_record(const RecordView& record, uint8_t* scratch, double now) {
+  if (!has_record_keys()) {
+    count<&TrafficStats::heartbeatsDiscarded>();
+    return;
+  }
+  std::vector<uint8_t> plaintext;
+  if (!open_record(record, plaintext)) {
+    on_forged_record(record);
+    return;
+  }
+  // An empty or oversized message cannot be one, and OpenSSL would stumble over the record.
+  if (plaintext.empty() || plaintext.size() > kMaxPlaintext) {
+    count<&TrafficStats::heartbeatsDiscarded>();
+    return;
+  }
+  const Bytes message{plaintext.data(), plaintext.size()};
+  if (is_new(record, message, scratch)) on_heartbeat_message(message, now);
+}
+
+void Session::on_heartbeat_message(Bytes bytes, double now) {
+  Heartbeat& heartbeat = *heartbeat_;
+  const std::optional<HeartbeatMessage> message = parse_heartbeat(bytes);
+  const bool request = message && message->type == HeartbeatType::kRequest;
+  // Silently: RFC 6520 section 4 for what does not parse or answers nothing, section 2 for a
+  // request from a peer that was told not to send any.
+  if (!message || (request && !heartbeat.may_receive()) ||
+      (!request &&
+       (!heartbeat.in_flight || message->payload.size != heartbeat.in_flight->payload_size ||
+        CRYPTO_memcmp(message->payload.data, heartbeat.in_flight->payload().data,
+                      message->payload.size) != 0))) {
+    count<&TrafficStats::heartbeatsDiscarded>();
+    return;
+  }
+  count<&TrafficStats::heartbeatsReceived>();
+  last_activity_ = last_heard_ = now;
+  if (!request) {
+    const double rtt = now - heartbeat.in_flight->sent_at;
+    heartbeat.in_flight.reset();
+    emit_heartbeat(false, HeartbeatType::kResponse, bytes.size, rtt);
+    return;
+  }
+  emit_heartbeat(false, HeartbeatType::kRequest, bytes.size, 0);
+  // Never longer than the request: its padding had at least as much.
+  const std::vector<uint8_t> response =
+      make_heartbeat(HeartbeatType::kResponse, message->payload, kMinHeartbeatPadding);
+  if (!response.empty() && send_heartbeat({response.data(), response.size()})) {
+    emit_heartbeat(true, HeartbeatType::kResponse, response.size(), 0);
+  }
+}
+
+void Session::emit_heartbeat(bool out, HeartbeatType type, size_t length, double rtt) {
+  std::array<uint8_t, sizeof(double)> bytes{};
+  std::memcpy(bytes.data(), &rtt, sizeof rtt);
+  outbox_.append(RecordType::kHeartbeat, id_, (out ? 1U : 0U) | static_cast<uint32_t>(type) << 8,
+                 static_cast<uint32_t>(length), {bytes.data(), bytes.size()});
+}
+
+}  // namespace dtls

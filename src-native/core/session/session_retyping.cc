@@ -1,0 +1,188 @@
+// Records of types that OpenSSL does not make, or would not bear, in an open session. OpenSSL makes
+// and checks them as application data, so that its sequence numbers, MACs and replay window count
+// for them too; record_protection changes their content type on the way out and on the way in. AEAD
+// suites only.
+
+#include <openssl/crypto.h>
+
+#include <algorithm>
+
+#include "core/session/session.h"
+
+namespace dtls {
+
+// Derived when first needed: most sessions never do.
+bool Session::has_record_keys() {
+  if (!record_keys_ && !no_record_keys_) {
+    record_keys_ = std::make_unique<RecordKeys>();
+    no_record_keys_ =
+        !derive_record_protection(ssl_.get(), record_keys_->outgoing, record_keys_->incoming);
+    if (no_record_keys_) record_keys_.reset();
+  }
+  return record_keys_ != nullptr;
+}
+
+// ---- out ----
+
+bool Session::send_as(ContentType type, Bytes message) {
+  const ErrorQueueScope errors;
+  const uint64_t before = stats_.datagramsSent;
+  size_t written = 0;
+  retype_ = type;
+  const int result = SSL_write_ex(ssl_.get(), message.data, message.size, &written);
+  retype_.reset();
+  return result == 1 && stats_.datagramsSent != before;
+}
+
+// From on_datagram: `datagram` is the one record that OpenSSL made of a message.
+bool Session::seal_as(ContentType type, Bytes datagram, std::vector<uint8_t>& sealed) {
+  RecordProtection& outgoing = record_keys_->outgoing;
+  RecordView record;
+  if (!take_record(datagram, record) || datagram.size != 0 ||
+      record.type != static_cast<uint8_t>(ContentType::kApplicationData)) {
+    return false;
+  }
+  std::vector<uint8_t> plaintext(record.fragment.size);
+  size_t size = 0;
+  if (!outgoing.open(record, plaintext.data(), size)) return false;
+  sealed.resize(outgoing.sealed_size(size));
+  sealed.resize(
+      outgoing.seal(static_cast<uint8_t>(type), record, {plaintext.data(), size}, sealed.data()));
+  return !sealed.empty();
+}
+
+// close_notify behind this side's ChangeCipherSpec, when the handshake is not over: the peer may
+// have an open session already, a client's of one that is resumed. OpenSSL makes none then, but it
+// ends a handshake for a message that has no place in it, by a fatal alert under the keys. That
+// alert stays here, and close_notify leaves under its number. Suites without AEAD have to do with
+// the alert that there is.
+void Session::say_goodbye_early() {
+  const ErrorQueueScope errors;
+  const bool keys = has_record_keys();
+  FragmentView misplaced;
+  misplaced.type = static_cast<uint8_t>(HandshakeType::kServerHelloDone);
+  misplaced.message_sequence = static_cast<uint16_t>(handshake_->messages.next_sequence());
+  size_t offset = 0;
+  const std::vector<uint8_t> cause =
+      HandshakeMessage(static_cast<uint16_t>(SSL_version(ssl_.get())), misplaced)
+          .record(offset, handshake_->next_number_in++);
+  handshake_->abandoned = true;
+  written_.clear();
+  offer({cause.data(), cause.size()});
+  SSL_do_handshake(ssl_.get());
+  take_back();
+  const std::vector<uint8_t> written = std::exchange(written_, {});
+  Bytes rest{written.data(), written.size()};
+  RecordView alert;
+  if (!take_record(rest, alert) || alert.epoch == 0 ||
+      alert.type != static_cast<uint8_t>(ContentType::kAlert)) {
+    return;
+  }
+  if (!keys) {
+    transmit(alert.whole);
+    on_alert(true, SSL3_AL_FATAL, SSL_AD_UNEXPECTED_MESSAGE);
+    return;
+  }
+  constexpr std::array<uint8_t, 2> kCloseNotify = {SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY};
+  RecordProtection& outgoing = record_keys_->outgoing;
+  std::vector<uint8_t> sealed(outgoing.sealed_size(kCloseNotify.size()));
+  sealed.resize(
+      outgoing.seal(alert.type, alert, {kCloseNotify.data(), kCloseNotify.size()}, sealed.data()));
+  if (sealed.empty()) return;
+  transmit(Bytes{sealed.data(), sealed.size()});
+  on_alert(true, kCloseNotify[0], kCloseNotify[1]);
+}
+
+// ---- in ----
+
+// False: the record is not authentic.
+bool Session::open_record(const RecordView& record, std::vector<uint8_t>& plaintext) {
+  plaintext.resize(record.fragment.size);
+  size_t size = 0;
+  if (!record_keys_->incoming.open(record, plaintext.data(), size)) return false;
+  plaintext.resize(size);
+  return true;
+}
+
+// Has OpenSSL decide whether an opened record is a replay: it gets it under another type, but with
+// the same number and nonce. This sealing stays in the process. False: it is one, and counted.
+bool Session::is_new(const RecordView& record, Bytes plaintext, uint8_t* scratch) {
+  RecordProtection& incoming = record_keys_->incoming;
+  std::vector<uint8_t> resealed(incoming.sealed_size(plaintext.size));
+  resealed.resize(incoming.seal(static_cast<uint8_t>(ContentType::kApplicationData), record,
+                                plaintext, resealed.data()));
+  const ErrorQueueScope errors;
+  offer({resealed.data(), resealed.size()});
+  size_t read = 0;
+  const int result = SSL_read_ex(ssl_.get(), scratch, kMaxPlaintext, &read);
+  take_back();
+  if (result != 1) {
+    if (replay_window_.has_seen(record.sequence)) {
+      count<&TrafficStats::replays>();
+    } else {
+      count<&TrafficStats::badRecords>();
+    }
+    return false;
+  }
+  replay_window_.mark(record.sequence);
+  if (read == plaintext.size && CRYPTO_memcmp(scratch, plaintext.data, read) == 0) return true;
+  count<&TrafficStats::discardedRecords>();
+  return false;
+}
+
+// ---- alerts and handshake messages in an open session ----
+
+// OpenSSL gets what ends a session, and a Finished, which is a repetition and its to answer. It
+// does not bear the rest. A warning it reads over and over, until it is one too many. A handshake
+// message makes it wait for a handshake, and end the session for the application data that comes
+// instead.
+void Session::on_control_record(const RecordView& record, uint8_t* scratch, double now) {
+  std::vector<uint8_t> plaintext;
+  if (!open_record(record, plaintext)) {
+    on_forged_record(record);
+    return;
+  }
+  const Bytes message{plaintext.data(), plaintext.size()};
+  const bool handshake = record.type == static_cast<uint8_t>(ContentType::kHandshake);
+  const bool alert = record.type == static_cast<uint8_t>(ContentType::kAlert);
+  const bool warning = alert && message.size == 2 && message.data[0] == SSL3_AL_WARNING &&
+                       message.data[1] != SSL_AD_CLOSE_NOTIFY;
+  const bool finished = handshake && message.size != 0 && message.data[0] == SSL3_MT_FINISHED;
+  if (finished && !may_repeat_finished()) {
+    drop();
+    return;
+  }
+  if (finished || (alert && !warning)) {
+    feed(record, scratch, now, true);
+    return;
+  }
+  if (message.size == 0 || message.size > kMaxPlaintext || !(alert || handshake)) {
+    count<&TrafficStats::discardedRecords>();
+    return;
+  }
+  if (!is_new(record, message, scratch)) return;
+  last_activity_ = last_heard_ = now;
+  if (warning) {
+    on_alert(false, message.data[0], message.data[1]);
+  } else {
+    on_late_handshake_message(message);
+  }
+}
+
+void Session::on_late_handshake_message(Bytes message) {
+  Bytes rest = message;
+  FragmentView fragment;
+  const uint8_t wish = role_ == Role::kServer ? SSL3_MT_CLIENT_HELLO : SSL3_MT_HELLO_REQUEST;
+  if (!take_fragment(rest, fragment) || fragment.type != wish || fragment.offset != 0) {
+    count<&TrafficStats::discardedRecords>();
+    return;
+  }
+  on_handshake_message(false, message);
+  // RFC 5246 section 7.2.2.
+  constexpr std::array<uint8_t, 2> kAlert = {SSL3_AL_WARNING, SSL_AD_NO_RENEGOTIATION};
+  if (send_as(ContentType::kAlert, {kAlert.data(), kAlert.size()})) {
+    on_alert(true, kAlert[0], kAlert[1]);
+  }
+}
+
+}  // namespace dtls

@@ -1,0 +1,147 @@
+#include "core/wire/message_assembly.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace dtls {
+
+HandshakeMessage::HandshakeMessage(uint16_t version, const FragmentView& fragment)
+    : version_(version),
+      bytes_(kHandshakeHeaderSize + fragment.message_length),
+      present_(fragment.message_length),
+      missing_(fragment.message_length) {
+  bytes_[0] = fragment.type;
+  write_u24(&bytes_[1], fragment.message_length);
+  write_u16(&bytes_[4], fragment.message_sequence);
+  write_u24(&bytes_[9], fragment.message_length);
+  add(fragment);
+}
+
+const char* HandshakeMessage::add(const FragmentView& fragment) {
+  if (fragment.type != bytes_[0] || fragment.message_length != size() ||
+      fragment.message_sequence != sequence()) {
+    return "two fragments of one message name different types or lengths";
+  }
+  uint8_t* to = bytes_.data() + kHandshakeHeaderSize + fragment.offset;
+  for (size_t i = 0; i < fragment.body.size; ++i) {
+    if (present_[fragment.offset + i] && to[i] != fragment.body.data[i]) {
+      return "two fragments of one message have different bytes for the same place";
+    }
+  }
+  for (size_t i = 0; i < fragment.body.size; ++i) {
+    if (present_[fragment.offset + i]) continue;
+    present_[fragment.offset + i] = true;
+    to[i] = fragment.body.data[i];
+    --missing_;
+  }
+  return nullptr;
+}
+
+std::vector<uint8_t> HandshakeMessage::record(size_t& offset, uint64_t number, size_t most) const {
+  const Bytes part = body().from(offset).first(most - kHandshakeHeaderSize);
+  std::vector<uint8_t> record(kRecordHeaderSize + kHandshakeHeaderSize + part.size);
+  uint8_t* header = record.data();
+  header[0] = static_cast<uint8_t>(ContentType::kHandshake);
+  write_u16(header + 1, version_);
+  write_u48(header + 5, number);
+  write_u16(header + 11, static_cast<uint32_t>(kHandshakeHeaderSize + part.size));
+  uint8_t* fragment = header + kRecordHeaderSize;
+  std::copy_n(bytes_.data(), kHandshakeHeaderSize, fragment);
+  write_u24(fragment + 6, static_cast<uint32_t>(offset));
+  write_u24(fragment + 9, static_cast<uint32_t>(part.size));
+  std::copy_n(part.data, part.size, fragment + kHandshakeHeaderSize);
+  offset += part.size;
+  return record;
+}
+
+MessageAssembly::Outcome MessageAssembly::refuse(const char* complaint) {
+  complaint_ = complaint;
+  return Outcome::kRefused;
+}
+
+// No handshake has two messages of one type (RFC 5246 section 7.3), but for HelloVerifyRequests.
+bool MessageAssembly::comes_twice(uint8_t type) const {
+  return type < 32 && type != static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest) &&
+         (taken_types_ >> type & 1) != 0;
+}
+
+// What is refused is dropped, and ends nothing: RFC 6347 section 4.1.2.7. In clear anybody may have
+// sent it.
+MessageAssembly::Outcome MessageAssembly::add(uint16_t version, const FragmentView& fragment) {
+  if (fragment.body.size == 0 && fragment.message_length != 0) {
+    return refuse(kEmptyFragment);
+  }
+  if (was_taken(fragment.message_sequence)) return Outcome::kRepeated;
+  if (comes_twice(fragment.type))
+    return refuse("a message comes a second time, under another number");
+  if (fragment.message_length > kMaxMessage) {
+    return refuse(fragment.type == static_cast<uint8_t>(HandshakeType::kCertificate)
+                      ? kLongCertificate
+                      : "a message is longer than 102400 bytes");
+  }
+  HandshakeMessage* same = nullptr;
+  size_t ahead = 0;  // bytes of other messages behind the next one
+  for (HandshakeMessage& message : messages_) {
+    if (message.sequence() == fragment.message_sequence) {
+      same = &message;
+    } else if (message.sequence() != next_) {
+      ahead += message.size();
+    }
+  }
+  if (same != nullptr) {
+    const bool was_complete = same->complete();
+    const char* complaint = same->add(fragment);
+    if (complaint == nullptr) {
+      return same->complete() && !was_complete ? Outcome::kNew : Outcome::kIncomplete;
+    }
+    refuse(complaint);
+  }
+  // The next message always has its place; one that is refused now comes again with its flight.
+  if (fragment.message_sequence != next_ && (fragment.message_sequence > next_ + kMaxAhead ||
+                                             ahead + fragment.message_length > kMaxAheadBytes)) {
+    return Outcome::kRefused;
+  }
+  if (same != nullptr) {
+    *same = HandshakeMessage(version, fragment);
+    return Outcome::kBegunAnew;
+  }
+  messages_.emplace_back(version, fragment);
+  return messages_.back().complete() ? Outcome::kNew : Outcome::kIncomplete;
+}
+
+const HandshakeMessage* MessageAssembly::next() const {
+  for (const HandshakeMessage& message : messages_) {
+    if (message.sequence() == next_) return message.complete() ? &message : nullptr;
+  }
+  return nullptr;
+}
+
+const HandshakeMessage* MessageAssembly::whole(HandshakeType type) const {
+  const auto found =
+      std::find_if(messages_.begin(), messages_.end(), [type](const HandshakeMessage& message) {
+        return message.type() == type && message.complete();
+      });
+  return found == messages_.end() ? nullptr : &*found;
+}
+
+HandshakeMessage MessageAssembly::take() {
+  const auto found =
+      std::find_if(messages_.begin(), messages_.end(),
+                   [this](const HandshakeMessage& message) { return message.sequence() == next_; });
+  HandshakeMessage message = std::move(*found);
+  messages_.erase(found);
+  return message;
+}
+
+void MessageAssembly::on_taken(uint8_t type, uint16_t sequence) {
+  next_ = std::max(next_, uint32_t{sequence} + 1);
+  if (type < 32) taken_types_ |= uint32_t{1} << type;
+  messages_.erase(std::remove_if(messages_.begin(), messages_.end(),
+                                 [this](const HandshakeMessage& message) {
+                                   return was_taken(message.sequence()) ||
+                                          comes_twice(static_cast<uint8_t>(message.type()));
+                                 }),
+                  messages_.end());
+}
+
+}  // namespace dtls

@@ -1,0 +1,103 @@
+#ifndef DGRAM_DTLS_CORE_WIRE_MESSAGE_ASSEMBLY_H_
+#define DGRAM_DTLS_CORE_WIRE_MESSAGE_ASSEMBLY_H_
+
+#include <optional>
+#include <vector>
+
+#include "core/wire/wire.h"
+
+// Handshake messages of epoch 0, put together from their fragments before OpenSSL sees them: then
+// what a question depends on can be read from whole messages, however a peer or the network cut
+// them.
+namespace dtls {
+
+// One message, put together as RFC 6347 section 4.2.3 has it: fragments come in any order,
+// overlapping or again.
+class HandshakeMessage {
+ public:
+  // Begins with one of its fragments. `version`: that of the record it came in.
+  HandshakeMessage(uint16_t version, const FragmentView& fragment);
+
+  // What is wrong with a fragment of another message, or with bytes that differ from those that are
+  // there: nothing of such a fragment is taken. Null when all is well.
+  const char* add(const FragmentView& fragment);
+
+  bool complete() const { return missing_ == 0; }
+  bool says_what(const HandshakeMessage& other) const { return bytes_ == other.bytes_; }
+  HandshakeType type() const { return static_cast<HandshakeType>(bytes_[0]); }
+  uint16_t sequence() const { return static_cast<uint16_t>(read_u16(bytes_.data() + 4)); }
+  uint16_t version() const { return version_; }
+  size_t size() const { return present_.size(); }
+  Bytes body() const { return {bytes_.data() + kHandshakeHeaderSize, size()}; }
+
+  // The message from `offset` on, as one record in clear with this number, as if the peer had sent
+  // it so: as much as goes into `most` bytes. `offset` moves behind it.
+  std::vector<uint8_t> record(size_t& offset, uint64_t number, size_t most = kMaxPlaintext) const;
+
+ private:
+  uint16_t version_;
+  std::vector<uint8_t> bytes_;  // the header of an unfragmented message, and the body
+  std::vector<bool> present_;   // by byte of the body
+  size_t missing_;
+};
+
+// The messages that a peer sends in clear, each handed on once, whole and in order.
+class MessageAssembly {
+ public:
+  enum class Outcome : uint8_t {
+    kNew,         // its message is whole now
+    kIncomplete,  // more of its message must come
+    kBegunAnew,   // it contradicts what was there of its message, and stands in its place
+    kRepeated,    // its message was handed on before: the peer sends its flight again
+    kRefused,     // not taken
+  };
+
+  static constexpr const char* kEmptyFragment = "a fragment of a message has no bytes";
+  static constexpr const char* kLongCertificate =
+      "a Certificate message is longer than 102400 bytes";
+  // OpenSSL's own bounds: SSL_MAX_CERT_LIST_DEFAULT, and how far ahead it looks.
+  static constexpr size_t kMaxMessage = size_t{100} * 1024;
+  static constexpr uint32_t kMaxAhead = 10;
+  // Of all messages behind the next one together.
+  static constexpr size_t kMaxAheadBytes = size_t{64} * 1024;
+
+  // Of fragments that contradict each other the newer one stays: a peer sends its flight again, and
+  // who forges a fragment would otherwise keep the genuine message out for good.
+  Outcome add(uint16_t version, const FragmentView& fragment);
+
+  // The next message in order, or null while it is not whole. Valid until the next call.
+  const HandshakeMessage* next() const;
+  // Takes it out. Until `on_taken` says that OpenSSL took it, it is the next one still, and may
+  // come again: OpenSSL drops what it does not like, without a word.
+  HandshakeMessage take();
+  void on_taken(uint8_t type, uint16_t sequence);
+
+  bool took(HandshakeType type) const { return (taken_types_ >> static_cast<int>(type) & 1) != 0; }
+  // The message of that type, whatever its number; null while it is not whole.
+  const HandshakeMessage* whole(HandshakeType type) const;
+  // The peer's first message is one with a later number than 0.
+  void begin_at(uint16_t sequence) { next_ = sequence; }
+
+  bool was_taken(uint16_t sequence) const { return sequence < next_; }
+  // The number of the first message that was not taken yet.
+  uint32_t next_sequence() const { return next_; }
+  // Something of messages that were not taken yet has come.
+  bool holds_any() const { return !messages_.empty(); }
+
+  // To name a fragment that no honest peer sends, and that is not taken.
+  Outcome refuse(const char* complaint);
+  // Why the last fragment that no honest peer sends was refused; null when there was none.
+  const char* complaint() const { return complaint_; }
+
+ private:
+  bool comes_twice(uint8_t type) const;
+
+  uint32_t next_ = 0;
+  uint32_t taken_types_ = 0;                // bit n: a message of type n was taken
+  std::vector<HandshakeMessage> messages_;  // at most kMaxAhead + 1, in no order
+  const char* complaint_ = nullptr;
+};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_WIRE_MESSAGE_ASSEMBLY_H_

@@ -1,0 +1,121 @@
+#ifndef DGRAM_DTLS_CORE_WIRE_WIRE_H_
+#define DGRAM_DTLS_CORE_WIRE_WIRE_H_
+
+#include "core/base/bytes.h"
+
+// The few fields of DTLS 1.2 that travel in clear and that the core reads before OpenSSL does:
+// record headers (RFC 6347 section 4.1), handshake fragment headers (4.2.2), and the front of some
+// messages.
+namespace dtls {
+
+enum class ContentType : uint8_t {
+  kChangeCipherSpec = 20,
+  kAlert = 21,
+  kHandshake = 22,
+  kApplicationData = 23,
+  kHeartbeat = 24,
+};
+
+enum class HandshakeType : uint8_t {
+  kHelloRequest = 0,
+  kClientHello = 1,
+  kServerHello = 2,
+  kHelloVerifyRequest = 3,
+  kCertificate = 11,
+  kServerKeyExchange = 12,
+  kServerHelloDone = 14,
+  kClientKeyExchange = 16,
+};
+
+constexpr size_t kRecordHeaderSize = 13;
+constexpr size_t kHandshakeHeaderSize = 12;
+constexpr size_t kMaxPlaintext = 16384;
+constexpr size_t kRandomSize = 32;
+// The longest ClientHello that is put together: one that goes into one record.
+constexpr size_t kMaxHello = kMaxPlaintext - kHandshakeHeaderSize;
+// The highest message_seq of a ClientHello with a cookie: so many cookies of a client may have been
+// refused before, and one more.
+constexpr uint16_t kMaxHelloNumber = 8;
+
+inline uint32_t read_u16(const uint8_t* p) { return static_cast<uint32_t>(p[0]) << 8 | p[1]; }
+inline uint32_t read_u24(const uint8_t* p) {
+  return static_cast<uint32_t>(p[0]) << 16 | read_u16(p + 1);
+}
+inline void write_u16(uint8_t* p, uint32_t value) {
+  p[0] = static_cast<uint8_t>(value >> 8);
+  p[1] = static_cast<uint8_t>(value);
+}
+inline void write_u24(uint8_t* p, uint32_t value) {
+  p[0] = static_cast<uint8_t>(value >> 16);
+  write_u16(p + 1, value);
+}
+inline void write_u48(uint8_t* p, uint64_t value) {
+  write_u24(p, static_cast<uint32_t>(value >> 24));
+  write_u24(p + 3, static_cast<uint32_t>(value));
+}
+
+// RFC 6066 section 4: 512 bytes have the code 1, and each next one twice as many; 0 for all others.
+inline uint8_t max_fragment_code(size_t bytes) {
+  for (uint8_t code = 1; code <= 4; ++code) {
+    if (bytes == size_t{256} << code) return code;
+  }
+  return 0;
+}
+
+struct RecordView {
+  uint8_t type = 0;
+  uint16_t version = 0;
+  uint16_t epoch = 0;
+  uint64_t sequence = 0;
+  Bytes whole;     // header and fragment
+  Bytes fragment;  // what the header announces
+};
+
+// Takes the first record off the front of `datagram`. False: no whole DTLS record is left; RFC 6347
+// section 4.1.2.7 has the rest discarded.
+// Inline, because every datagram goes through it.
+inline bool take_record(Bytes& datagram, RecordView& record) {
+  if (datagram.size < kRecordHeaderSize) return false;
+  const uint8_t* p = datagram.data;
+  // Every DTLS version so far has a major version byte of 254.
+  if (p[1] != 0xfe) return false;
+  const size_t length = read_u16(p + 11);
+  if (length > datagram.size - kRecordHeaderSize) return false;
+  record.type = p[0];
+  record.version = static_cast<uint16_t>(read_u16(p + 1));
+  record.epoch = static_cast<uint16_t>(read_u16(p + 3));
+  record.sequence = static_cast<uint64_t>(read_u24(p + 5)) << 24 | read_u24(p + 8);
+  record.whole = datagram.first(kRecordHeaderSize + length);
+  record.fragment = {p + kRecordHeaderSize, length};
+  datagram = datagram.from(kRecordHeaderSize + length);
+  return true;
+}
+
+struct FragmentView {
+  uint8_t type = 0;
+  uint32_t message_length = 0;
+  uint16_t message_sequence = 0;
+  uint32_t offset = 0;
+  Bytes body;
+};
+
+// Takes the first handshake fragment off the front of a record's fragment.
+bool take_fragment(Bytes& record_fragment, FragmentView& fragment);
+
+// The front of a ClientHello: all that a stateless answer needs. RFC 6347 section 4.2.1.
+struct ClientHelloFront {
+  Bytes random;
+  Bytes cookie;
+};
+
+// False when the fragment is malformed or ends before the cookie does.
+bool parse_client_hello_front(Bytes body, ClientHelloFront& hello);
+
+// The first byte of a datagram says which protocol shares the port. RFC 7983 section 7.
+inline bool is_dtls(Bytes datagram) {
+  return datagram.size >= 1 && datagram.data[0] >= 20 && datagram.data[0] <= 63;
+}
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_WIRE_WIRE_H_
