@@ -4,6 +4,7 @@ import type { PeerCertificate } from 'node:tls';
 import { types } from 'node:util';
 
 import { late } from '../base/late';
+import { asError } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { MAX_PSK, MAX_PSK_IDENTITY, type ClientPskCallback, type ServerPskCallback } from '../options/types';
 import type { ResolvedConnect } from '../options/connect';
@@ -127,9 +128,6 @@ export function asRefusal(name: string, expected: string, answer: unknown, hint?
   if (answer === undefined || answer === null) return undefined;
   return answer instanceof Error ? answer : wrongType(name, expected, answer, hint);
 }
-
-export const asError = (thrown: unknown): Error =>
-  thrown instanceof Error ? thrown : new Error(String(thrown));
 
 /** Asks now; answers now, or when the Promise settles. What either throws goes to `failed`. */
 export function settle<T>(

@@ -1,8 +1,9 @@
 /** OCSP stapling (RFC 6066 section 8): what a handshake asks of `OCSPRequest`, and of `OCSPResponse`. */
 import { types } from 'node:util';
 
+import { asError } from '../errors/as-error';
 import { DTLSError, usageError } from '../errors/errors';
-import { asError, asRefusal, settleOrCallBack } from './lookups';
+import { asRefusal, settleOrCallBack } from './lookups';
 import type { DTLSSocket } from '../socket/socket';
 import { bytes, wrongType } from '../checks/validate';
 

@@ -5,8 +5,8 @@ import { domainToASCII } from 'node:url';
 import { promisify } from 'node:util';
 
 import { late } from '../base/late';
+import { asError } from '../errors/as-error';
 import { usageError, withTypedErrors } from '../errors/errors';
-import { asError } from '../handshake/lookups';
 import { native } from '../core/native';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from '../checks/validate';
 

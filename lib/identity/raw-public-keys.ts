@@ -2,8 +2,8 @@
 import type { KeyObject } from 'node:crypto';
 
 import { late } from '../base/late';
+import { asError } from '../errors/as-error';
 import { usageError } from '../errors/errors';
-import { asError } from '../handshake/lookups';
 import { native } from '../core/native';
 import type { Bytes } from './secure-context';
 import { bytes } from '../checks/validate';

@@ -5,7 +5,7 @@
 import { promises, readFileSync } from 'node:fs';
 
 import { late } from '../base/late';
-import { asError } from '../handshake/lookups';
+import { asError } from '../errors/as-error';
 import { DTLSError, ioError, usageError } from '../errors/errors';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
 import { SecureContext, type SecureContextOptions } from './secure-context';

@@ -2,10 +2,10 @@
 import { BlockList, isIP, type AddressInfo } from 'node:net';
 import { X509Certificate } from 'node:crypto';
 
+import { asError } from '../errors/as-error';
 import type { DTLSError } from '../errors/errors';
 import { Endpoint } from '../endpoint/endpoint';
 import { HelloQuestion, type ClientHello, type HelloAnswers } from '../handshake/hello';
-import { asError } from '../handshake/lookups';
 import { invalidArgType } from '../errors/node-errors';
 import type { ConnectOptions, ServerOptions } from '../options/types';
 import { resolveConnectOptions } from '../options/connect';

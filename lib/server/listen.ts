@@ -3,8 +3,8 @@ import type * as dgram from 'node:dgram';
 import { isIP } from 'node:net';
 
 import { late } from '../base/late';
+import { asError } from '../errors/as-error';
 import { ioError, usageError, type DTLSError } from '../errors/errors';
-import { asError } from '../handshake/lookups';
 import { native } from '../core/native';
 import { LISTEN_OPTIONS } from '../checks/option-names';
 import { checkReusePort, closedTransport, type ResolvedUdp } from '../options/udp';

@@ -4,8 +4,8 @@ import { inspect } from 'node:util';
 
 import { late } from '../base/late';
 import { Endpoint } from '../endpoint/endpoint';
+import { asError } from '../errors/as-error';
 import { ioError, usageError, type DTLSError } from '../errors/errors';
-import { asError } from '../handshake/lookups';
 import type { ResolvedConnect } from '../options/connect';
 import { bindUdp, DgramTransport, isTransport, type Peer } from '../transport/transport';
 

@@ -1,6 +1,6 @@
 /** Errors that a socket itself has to tell. */
+import { asError } from '../errors/as-error';
 import { DTLSError, errorFromClose, usageError, type CloseRecord } from '../errors/errors';
-import { asError } from '../handshake/lookups';
 import type { Peer } from '../transport/transport';
 
 export function notOpen(what: string): DTLSError {
