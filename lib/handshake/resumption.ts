@@ -1,45 +1,8 @@
-/** Session tickets of servers, and sessions that clients have kept (docs/resumption.md). */
-import { DTLSError, usageError, withTypedErrors } from '../errors/errors';
+/** What a handshake asks of a store of sessions (docs/resumption.md). */
+import { DTLSError } from '../errors/errors';
 import { settleOrCallBack } from './lookups';
 import { secretCopy } from '../base/memory';
-import { native, type NativeClientSession, type NativeTicketKeys } from '../core/native';
-import type { SecureContext } from '../identity/secure-context';
 import { bytes, wrongType } from '../checks/validate';
-
-const TICKET_KEYS_SIZE = 48;
-
-export function checkTicketKeys(name: string, keys: unknown): Buffer {
-  // A string would hardly have been meant: these are random bytes.
-  if (!ArrayBuffer.isView(keys)) throw wrongType(name, 'a Buffer, TypedArray or DataView', keys);
-  const given = bytes(name, keys);
-  if (given.length !== TICKET_KEYS_SIZE) {
-    throw usageError(
-      'ERR_INVALID_ARG_VALUE',
-      `'${name}' must have ${String(TICKET_KEYS_SIZE)} bytes, not ${String(given.length)}`,
-      'Make them with crypto.randomBytes(48) and give them to every server of the fleet.',
-    );
-  }
-  return given;
-}
-
-/** Each server has its own, also where several share a context: unless that was given keys. */
-export function makeTicketKeys(context: SecureContext): NativeTicketKeys {
-  const keys = new native.TicketKeys(context.sessionTimeout * 1000);
-  withTypedErrors(() => {
-    context.giveTicketKeys(keys);
-  });
-  return keys;
-}
-
-/** Undefined when there is none, and when it is another host's: then the handshake is a full one. */
-export function readSession(session: unknown, name: string): NativeClientSession | undefined {
-  if (session === undefined) return undefined;
-  if (!ArrayBuffer.isView(session)) {
-    throw wrongType('session', 'a Buffer, TypedArray or DataView', session);
-  }
-  const kept = withTypedErrors(() => new native.ClientSession(bytes('session', session)));
-  return kept.name() === name ? kept : undefined;
-}
 
 /** `resumeSession`: the stored session, or null or nothing: then the handshake is a full one. */
 export type ResumeSessionCallback = (error?: Error | null, session?: NodeJS.ArrayBufferView | null) => void;

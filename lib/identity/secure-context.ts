@@ -7,8 +7,8 @@ import { secretCopy } from '../base/memory';
 import { native, type NativeSecureContext, type NativeTicketKeys } from '../core/native';
 import { requireRawPublicKeys } from './raw-public-keys';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
-import { checkTicketKeys } from '../handshake/resumption';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from '../checks/validate';
+import { checkTicketKeys } from './ticket-keys';
 import { setAlgorithms, versionNumber, type ProtocolVersion } from './versions';
 
 /** A string is taken as UTF-8. */

@@ -1,7 +1,7 @@
 /** What `session.session` gives and the `session` option takes: a session, and the identity that it is bound to. */
 import { DTLSError } from '../errors/errors';
 import { invalidArgType, invalidArgValue } from '../errors/node-errors';
-import { readSession } from '../handshake/resumption';
+import { readSession } from '../options/resumption';
 
 /** As `node:dtls` begins its own; what follows is our session, of the same OpenSSL and with more in it. */
 const PREFIX = Buffer.from('\0nodejs:dtls:session:1\0');

@@ -3,8 +3,8 @@ import { isIP, type LookupFunction } from 'node:net';
 import { inspect } from 'node:util';
 
 import { usageError } from '../errors/errors';
+import { readSession } from './resumption';
 import { MAX_FRAGMENT_LENGTHS, type ClientPskCallback, type ConnectOptions } from './types';
-import { readSession } from '../handshake/resumption';
 import { callable, checkNames, checkObject, flag, port, text, wrongType } from '../checks/validate';
 import { CONNECT_OPTIONS } from '../checks/option-names';
 import { clientPsk, oneOf } from './psk';

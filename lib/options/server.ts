@@ -7,6 +7,7 @@ import { BlockList } from 'node:net';
 import { usageError } from '../errors/errors';
 import { Secret } from '../base/memory';
 import type { NativeTicketKeys } from '../core/native';
+import { makeTicketKeys } from './resumption';
 import {
   MAX_PSK_IDENTITY,
   type ALPNCallback,
@@ -15,7 +16,6 @@ import {
   type ServerPskCallback,
   type SNICallback,
 } from './types';
-import { makeTicketKeys } from '../handshake/resumption';
 import { SecureContext } from '../identity/secure-context';
 import { bytes, callable, checkNames, checkObject, flag, inRange, integer, text, wrongType } from '../checks/validate';
 import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../checks/option-names';

@@ -7,6 +7,7 @@ import { Endpoint, type ServerHandler, type SessionHandler } from '../endpoint/e
 import { ioError, usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { ExpiryWatch } from '../identity/expiry';
 import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from '../handshake/hello';
+import { checkTicketKeys } from '../identity/ticket-keys';
 import { bindPlace, checkPlaceOf, readListen, whenBound, type ListenOptions } from './listen';
 import type { NativeSessionPolicy } from '../core/native';
 import { askOcsp, type OcspQuestion } from '../handshake/ocsp';
@@ -14,7 +15,7 @@ import type { NamedServerOptions, ServerOptions } from '../options/types';
 import { turns } from '../core/outbox';
 import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from '../identity/reload';
 import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
-import { checkTicketKeys, type ResumeSessionCallback } from '../handshake/resumption';
+import type { ResumeSessionCallback } from '../handshake/resumption';
 import { createSecureContext, SecureContext, type SecureContextOptions } from '../identity/secure-context';
 import type { DTLSServerEvents } from './server-events';
 import { NamedRules, ServerNames } from '../handshake/server-names';

@@ -1,0 +1,24 @@
+/** What options say of resumption: a server's ticket keys, and the session that a client has kept. */
+import { bytes, wrongType } from '../checks/validate';
+import { native, type NativeClientSession, type NativeTicketKeys } from '../core/native';
+import { withTypedErrors } from '../errors/errors';
+import type { SecureContext } from '../identity/secure-context';
+
+/** Each server has its own, also where several share a context: unless that was given keys. */
+export function makeTicketKeys(context: SecureContext): NativeTicketKeys {
+  const keys = new native.TicketKeys(context.sessionTimeout * 1000);
+  withTypedErrors(() => {
+    context.giveTicketKeys(keys);
+  });
+  return keys;
+}
+
+/** Undefined when there is none, and when it is another host's: then the handshake is a full one. */
+export function readSession(session: unknown, name: string): NativeClientSession | undefined {
+  if (session === undefined) return undefined;
+  if (!ArrayBuffer.isView(session)) {
+    throw wrongType('session', 'a Buffer, TypedArray or DataView', session);
+  }
+  const kept = withTypedErrors(() => new native.ClientSession(bytes('session', session)));
+  return kept.name() === name ? kept : undefined;
+}
