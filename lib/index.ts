@@ -77,5 +77,6 @@ export type { SecureContextWatch, WatchSecureContextOptions } from './identity/r
 export type { ResumeSessionCallback } from './handshake/resumption';
 export type { SrtpKeys, SrtpProfile } from './options/srtp';
 export type { EndpointStats, TrafficStats, UdpStats } from './core/stats';
-export type { DatagramReceiver, DatagramTransport, Peer } from './transport/transport';
+export type { DatagramReceiver, DatagramTransport } from './transport/transport';
+export type { Peer } from './base/peer';
 export type { WebStreamOptions, WebStreams } from './socket/web-streams';

@@ -1,7 +1,8 @@
 import { BlockList, isIP, isIPv4, SocketAddress, type AddressInfo } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
-import type { Peer } from '../transport/transport';
+import type { Peer } from '../base/peer';
+
 
 export const familyOf = (address: string): 'IPv4' | 'IPv6' => (isIPv4(address) ? 'IPv4' : 'IPv6');
 

@@ -2,6 +2,7 @@
 import type tls from 'node:tls';
 
 import { late } from '../base/late';
+import type { Peer } from '../base/peer';
 import { DTLSError } from '../errors/errors';
 import { copyOf, sizeOf } from '../base/memory';
 import { errnoOf } from '../transport/native-udp';
@@ -9,7 +10,6 @@ import { MAX_MESSAGE } from '../options/types';
 import { turns } from '../core/outbox';
 import { inItsContext, tooBig } from '../socket/messages';
 import type { DTLSSocket } from '../socket/socket';
-import type { Peer } from '../transport/transport';
 import type { SendCallback } from './arguments';
 import type { Hold } from './hold';
 

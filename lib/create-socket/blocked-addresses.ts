@@ -1,9 +1,9 @@
 /** dgram's `receiveBlockList` and `sendBlockList`, which Node 20 has not and the native socket knows nothing of. */
 import { BlockList } from 'node:net';
 
+import type { Peer } from '../base/peer';
 import { isBlocked } from '../transport/block-list';
 import { plain } from '../errors/node-errors';
-import type { Peer } from '../transport/transport';
 
 export class BlockedAddresses {
   readonly #receive: BlockList | undefined;

@@ -2,12 +2,12 @@
 import type * as dgram from 'node:dgram';
 import type { BlockList } from 'node:net';
 
+import type { Peer } from '../base/peer';
 import { usageError } from '../errors/errors';
 import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options/types';
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
 import { clientPsk, serverPsk } from '../options/psk';
 import { SecureContext } from '../identity/secure-context';
-import type { Peer } from '../transport/transport';
 import { callable, checkNames, checkObject, flag, integer, misplaced, wrongType } from '../checks/validate';
 
 /** Which handshakes a socket takes part in: those it begins, those its peers begin, or both. */

@@ -2,6 +2,7 @@
 import type { AsyncResource } from 'node:async_hooks';
 import type { AddressInfo } from 'node:net';
 
+import type { Peer } from '../base/peer';
 import { Endpoint } from '../endpoint/endpoint';
 import { DTLSError } from '../errors/errors';
 import { plain } from '../errors/node-errors';
@@ -9,7 +10,7 @@ import type { ServerOptions } from '../options/types';
 import { resolveConnectOptions } from '../options/connect';
 import { DTLSServer } from '../server/server';
 import { DTLSSocket } from '../socket/socket';
-import type { DatagramTransport, Peer } from '../transport/transport';
+import type { DatagramTransport } from '../transport/transport';
 import { isOwn, keyOf, spelling } from './addresses';
 import type { SendCallback } from './arguments';
 import { Association, type AssociationOwner } from './association';

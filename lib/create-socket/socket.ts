@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import * as dgram from 'node:dgram';
 
 import { late } from '../base/late';
+import type { Peer } from '../base/peer';
 import { Endpoint } from '../endpoint/endpoint';
 import { DTLSError, ioError } from '../errors/errors';
 import { copyOf } from '../base/memory';
@@ -12,7 +13,7 @@ import { SendCallbacks } from '../socket/send-callbacks';
 import type { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
 import { errnoOf, systemError, type NativeUdpTransport } from '../transport/native-udp';
-import type { DatagramTransport, Peer } from '../transport/transport';
+import type { DatagramTransport } from '../transport/transport';
 import { destination, familyOf, isLiteral, isManyfold, spelling } from './addresses';
 import { parseSend, type SendCallback } from './arguments';
 import { Hold } from './hold';

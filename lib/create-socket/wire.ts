@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 
-import type { DatagramReceiver, DatagramTransport, Peer } from '../transport/transport';
+import type { Peer } from '../base/peer';
+import type { DatagramReceiver, DatagramTransport } from '../transport/transport';
 
 /** The UDP side of a socket that encrypts. */
 export interface RawSocket {

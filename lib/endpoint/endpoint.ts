@@ -1,5 +1,6 @@
 import type { AddressInfo, BlockList } from 'node:net';
 
+import type { Peer } from '../base/peer';
 import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
@@ -11,7 +12,7 @@ import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/out
 import { sendBatch } from '../core/send-batch';
 import type { DTLSSocket } from '../socket/socket';
 import { endpointStats, type EndpointStats } from '../core/stats';
-import type { DatagramReceiver, DatagramTransport, Peer } from '../transport/transport';
+import type { DatagramReceiver, DatagramTransport } from '../transport/transport';
 
 /** What a session's records are handed to: a DTLSSocket, seen from below. */
 export interface SessionHandler {

@@ -1,7 +1,7 @@
+import type { Peer } from '../base/peer';
 import { DTLSError, type DTLSErrorCategory, type DTLSErrorDetails } from './dtls-error';
 import { alertName, verifyErrorName } from './names';
 import { native } from '../core/native';
-import type { Peer } from '../transport/transport';
 
 export {
   DTLSError,

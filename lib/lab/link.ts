@@ -11,8 +11,9 @@
  */
 import { isIPv6, type AddressInfo } from 'node:net';
 
+import type { Peer } from '../base/peer';
 import { usageError } from '../errors/errors';
-import type { DatagramReceiver, DatagramTransport, Peer } from '../transport/transport';
+import type { DatagramReceiver, DatagramTransport } from '../transport/transport';
 import { realClock, type Clock } from './clock';
 import { noCounters, Path, type LinkConditions, type LinkCounters } from './path';
 

@@ -1,12 +1,12 @@
 /** What a server emits. */
 import type { X509Certificate } from 'node:crypto';
 
+import type { Peer } from '../base/peer';
 import type { DTLSError } from '../errors/errors';
 import type { OcspCallback } from '../handshake/ocsp';
 import type { ResumeSessionCallback } from '../handshake/resumption';
 import type { SecureContext } from '../identity/secure-context';
 import type { DTLSSocket } from '../socket/socket';
-import type { Peer } from '../transport/transport';
 
 export interface DTLSServerEvents {
   listening: [];

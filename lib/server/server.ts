@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { AddressInfo, BlockList } from 'node:net';
 
 import { onAbort } from '../base/abort';
+import type { Peer } from '../base/peer';
 import { Endpoint, type ServerHandler, type SessionHandler } from '../endpoint/endpoint';
 import { ioError, usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { ExpiryWatch } from '../identity/expiry';
@@ -23,7 +24,7 @@ import { CoreSession } from '../endpoint/core-session';
 import type { SocketOwner } from '../handshake/owner';
 import { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
-import { DgramTransport, isTransport, type DatagramTransport, type Peer } from '../transport/transport';
+import { DgramTransport, isTransport, type DatagramTransport } from '../transport/transport';
 import { flag, wrongType } from '../checks/validate';
 
 /** A UDP port on which DTLS clients are served. Make it with {@link createServer}. */

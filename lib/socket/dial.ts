@@ -3,11 +3,12 @@ import { isIP, type LookupFunction } from 'node:net';
 import { inspect } from 'node:util';
 
 import { late } from '../base/late';
+import type { Peer } from '../base/peer';
 import { Endpoint } from '../endpoint/endpoint';
 import { asError } from '../errors/as-error';
 import { ioError, usageError, type DTLSError } from '../errors/errors';
 import type { ResolvedConnect } from '../options/connect';
-import { bindUdp, DgramTransport, isTransport, type Peer } from '../transport/transport';
+import { bindUdp, DgramTransport, isTransport } from '../transport/transport';
 
 export interface Dialled {
   endpoint: Endpoint;

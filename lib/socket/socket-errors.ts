@@ -1,7 +1,7 @@
 /** Errors that a socket itself has to tell. */
+import type { Peer } from '../base/peer';
 import { asError } from '../errors/as-error';
 import { DTLSError, errorFromClose, usageError, type CloseRecord } from '../errors/errors';
-import type { Peer } from '../transport/transport';
 
 export function notOpen(what: string): DTLSError {
   return new DTLSError(`cannot ${what}: the session is not open`, {

@@ -1,8 +1,8 @@
 /** What a session's socket emits. */
+import type { Peer } from '../base/peer';
 import type { DTLSError } from '../errors/errors';
 import type { HeartbeatEvent } from './heartbeat';
 import { alertName, handshakeMessageName } from '../errors/names';
-import type { Peer } from '../transport/transport';
 
 export interface HandshakeEvent {
   direction: 'in' | 'out';

@@ -6,6 +6,7 @@ import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 
 import { late } from '../base/late';
 import { onAbort } from '../base/abort';
+import type { Peer } from '../base/peer';
 import { detailedCertificate, linkedCertificate, plainCertificate } from '../identity/certificates';
 import type { SessionRole } from '../diagnostics/channels';
 import { dial, type Dialled } from './dial';
@@ -54,7 +55,6 @@ import { aborted, asDtlsError, closeError, notExported, notOpen, queueFull } fro
 import { readAlert, readHandshake, type DTLSSocketEvents, type ReadyState } from './socket-events';
 import type { SrtpKeys } from '../options/srtp';
 import { noTraffic, type TrafficStats } from '../core/stats';
-import type { Peer } from '../transport/transport';
 import type { Step } from '../core/turns';
 import { bytes, integer, payload, wrongType } from '../checks/validate';
 import { readableOf, webStreams, type WebStreamOptions, type WebStreams } from './web-streams';

@@ -2,12 +2,13 @@
 import { isIPv6, type AddressInfo } from 'node:net';
 import { getSystemErrorMap, getSystemErrorName } from 'node:util';
 
+import type { Peer } from '../base/peer';
 import { native, type NativeEndpoint, type NativeUdpSocket } from '../core/native';
 import { outbox } from '../core/outbox';
 import { checkNetPermission } from './permission';
 import { sendBatch } from '../core/send-batch';
 import type { UdpStats } from '../core/stats';
-import type { DatagramTransport, Peer, UdpOptions } from './transport';
+import type { DatagramTransport, UdpOptions } from './transport';
 
 /** Bytes that may wait in the queue before `send` asks the caller to wait. */
 const HIGH_WATER_MARK = 256 * 1024;

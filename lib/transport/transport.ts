@@ -3,16 +3,9 @@ import { EventEmitter } from 'node:events';
 import { isIPv6, type AddressInfo } from 'node:net';
 
 import { late } from '../base/late';
+import type { Peer } from '../base/peer';
 import { native } from '../core/native';
 import { NativeUdpTransport } from './native-udp';
-
-/** Where a datagram comes from or goes to. */
-export interface Peer {
-  /** An IP address, or whatever names a peer on a transport of your own (at most 61 bytes). */
-  readonly address: string;
-  readonly port: number;
-  readonly family: 'IPv4' | 'IPv6';
-}
 
 /** What a {@link DatagramTransport} reports to. */
 export interface DatagramReceiver {

@@ -10,8 +10,9 @@
  */
 import type { AddressInfo } from 'node:net';
 
+import type { Peer } from '../../base/peer';
 import type { VirtualClock } from '../../lab/clock';
-import type { DatagramReceiver, DatagramTransport, Peer } from '../../transport/transport';
+import type { DatagramReceiver, DatagramTransport } from '../../transport/transport';
 import { Progress, read, type Reading } from './flights';
 
 /** Milliseconds, as the `retransmission` option. */

@@ -2,13 +2,14 @@
 import { lookup } from 'node:dns/promises';
 import { isIPv6, type AddressInfo } from 'node:net';
 
+import type { Peer } from '../../base/peer';
 import { connect } from '../../socket/connect';
 import { ioError } from '../../errors/errors';
 import type { ConnectOptions } from '../../options/types';
 import { resolveConnectOptions } from '../../options/connect';
 import type { SecureContext } from '../../identity/secure-context';
 import type { DTLSSocket } from '../../socket/socket';
-import { bindUdp, type DatagramTransport, type Peer } from '../../transport/transport';
+import { bindUdp, type DatagramTransport } from '../../transport/transport';
 import type { Address } from '../arguments';
 import { Relay, udpOptions } from './relay';
 

@@ -3,9 +3,10 @@ import { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Peer } from '../../base/peer';
 import type { SecureContext } from '../../identity/secure-context';
 import type { DTLSSocket } from '../../socket/socket';
-import { PLAIN_UDP, type DatagramTransport, type Peer, type UdpOptions } from '../../transport/transport';
+import { PLAIN_UDP, type DatagramTransport, type UdpOptions } from '../../transport/transport';
 import { RelayCounters, RelaySession, type Passage, type PlainLeg } from './session';
 
 export interface RelayEvents {

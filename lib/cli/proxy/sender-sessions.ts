@@ -1,7 +1,7 @@
 /** Plain UDP in, DTLS out: each address and port that sends something has a session of its own with the target. */
+import type { Peer } from '../../base/peer';
 import type { ConnectOptions } from '../../options/types';
 import type { SecureContext } from '../../identity/secure-context';
-import type { Peer } from '../../transport/transport';
 import type { Address } from '../arguments';
 import { HOLD_BACK_MS, Originator } from './originator';
 import { TransportLeg, type RelayLimits } from './relay';

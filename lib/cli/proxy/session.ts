@@ -1,6 +1,6 @@
 /** One session of a proxy: DTLS on one side, plain datagrams on the other. Copies, counts, and drops as UDP does. */
+import type { Peer } from '../../base/peer';
 import type { DTLSSocket } from '../../socket/socket';
-import type { Peer } from '../../transport/transport';
 import { frame, unframe } from './syslog';
 
 export interface Traffic {

@@ -2,6 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { lookup } from 'node:dns/promises';
 
+import type { Peer } from '../../base/peer';
 import { ioError } from '../../errors/errors';
 import type { ConnectOptions, ServerOptions } from '../../options/types';
 import { CONTEXT_OPTIONS } from '../../checks/option-names';
@@ -10,7 +11,6 @@ import {
   type SecureContext,
   type SecureContextOptions,
 } from '../../identity/secure-context';
-import type { Peer } from '../../transport/transport';
 import { clientOptions, serverOptions, type Address } from '../arguments';
 import { CommandLineError } from '../exit';
 import type { ProxyFlags } from '../proxy-command';

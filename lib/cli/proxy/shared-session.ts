@@ -2,10 +2,10 @@
  * Plain UDP in, DTLS out: all senders share one session with the target. It begins with the first message; what comes
  * while it is not there waits, in the order of arrival. Answers go nowhere: nobody knows whom they are for.
  */
+import type { Peer } from '../../base/peer';
 import { DTLSError } from '../../errors/errors';
 import type { ConnectOptions } from '../../options/types';
 import type { SecureContext } from '../../identity/secure-context';
-import type { Peer } from '../../transport/transport';
 import type { Address } from '../arguments';
 import { HOLD_BACK_MS, Originator } from './originator';
 import type { Health } from './relay';

@@ -1,11 +1,12 @@
 /** DTLS in, plain UDP out: each session has a socket of its own to the target. */
 import type { AddressInfo } from 'node:net';
 
+import type { Peer } from '../../base/peer';
 import type { ServerOptions } from '../../options/types';
 import type { SecureContext } from '../../identity/secure-context';
 import { createServer, type DTLSServer } from '../../server/server';
 import type { DTLSSocket } from '../../socket/socket';
-import { bindUdp, type Peer } from '../../transport/transport';
+import { bindUdp } from '../../transport/transport';
 import type { Address } from '../arguments';
 import { listening } from '../listen';
 import { Relay, TransportLeg, udpOptions, type RelayLimits } from './relay';

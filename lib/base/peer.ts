@@ -1,0 +1,7 @@
+/** Where a datagram comes from or goes to. */
+export interface Peer {
+  /** An IP address, or whatever names a peer on a transport of your own (at most 61 bytes). */
+  readonly address: string;
+  readonly port: number;
+  readonly family: 'IPv4' | 'IPv6';
+}
