@@ -1,7 +1,8 @@
 /** Errors that a socket itself has to tell. */
 import type { Peer } from '../base/peer';
+import { errorFromClose, type CloseRecord } from '../core/failures';
 import { asError } from '../errors/as-error';
-import { DTLSError, errorFromClose, usageError, type CloseRecord } from '../errors/errors';
+import { DTLSError, usageError } from '../errors/errors';
 
 export function notOpen(what: string): DTLSError {
   return new DTLSError(`cannot ${what}: the session is not open`, {

@@ -7,11 +7,12 @@ import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 import { late } from '../base/late';
 import { onAbort } from '../base/abort';
 import type { Peer } from '../base/peer';
+import { readCloseRecord, type CloseRecord } from '../core/failures';
 import { detailedCertificate, linkedCertificate, plainCertificate } from '../identity/certificates';
 import type { SessionRole } from '../diagnostics/channels';
 import { dial, type Dialled } from './dial';
 import type { SessionHandler } from '../endpoint/endpoint';
-import { readCloseRecord, unsent, type CloseRecord, type DTLSError } from '../errors/errors';
+import { unsent, type DTLSError } from '../errors/errors';
 import {
   heartbeatEvent,
   Heartbeats,

@@ -7,7 +7,8 @@ import { constants } from 'node:os';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
-import { DTLSError, errorFromClose, ioError, readCloseRecord } from '../../lib/errors/errors';
+import { errorFromClose, readCloseRecord } from '../../lib/core/failures';
+import { DTLSError, ioError } from '../../lib/errors/errors';
 import { alertName, handshakeMessageName, protocolName, verifyErrorName } from '../../lib/errors/names';
 import { native } from '../../lib/core/native';
 

@@ -34,9 +34,9 @@ function lines(): Line[] {
   return rows;
 }
 
-/** The keys of a table of hints in lib/errors/errors.ts. */
+/** The keys of a table of hints. */
 function hinted(table: string): string[] {
-  const body = new RegExp(`const ${table}[^{]*\\{([^]*?)\\n\\};`).exec(read('lib/errors/errors.ts'))?.[1];
+  const body = new RegExp(`const ${table}[^{]*\\{([^]*?)\\n\\};`).exec(read('lib/core/failures.ts') + read('lib/errors/errors.ts'))?.[1];
   if (body === undefined) throw new Error(`no table ${table}`);
   return [...body.matchAll(/^ {2}(\w+):/gm)].map(([, key]) => key ?? '');
 }
