@@ -56,20 +56,12 @@ export {
 export type { ListenOptions } from './server/listen';
 export { createServer, DTLSServer } from './server/server';
 export type { DTLSServerEvents } from './server/server-events';
-export type {
-  DiscoverMtuOptions,
-  HeartbeatEvent,
-  HeartbeatRequestOptions,
-  HeartbeatResult,
-} from './socket/heartbeat';
+export type { DiscoverMtuOptions, HeartbeatRequestOptions, HeartbeatResult } from './socket/heartbeat';
+export type { HeartbeatEvent } from './diagnostics/events';
 export { connect } from './socket/connect';
 export { DTLSSocket } from './socket/socket';
-export type {
-  AlertEvent,
-  DTLSSocketEvents,
-  HandshakeEvent,
-  ReadyState,
-} from './socket/socket-events';
+export type { DTLSSocketEvents, ReadyState } from './socket/socket-events';
+export type { AlertEvent, HandshakeEvent } from './diagnostics/events';
 export type { OcspCallback } from './handshake/ocsp';
 export type { PublicKey } from './identity/raw-public-keys';
 export type { PeerFingerprint } from './identity/fingerprints';

@@ -8,10 +8,9 @@ import { debuglog } from 'node:util';
 
 import type { Peer } from '../base/peer';
 import type { DTLSError } from '../errors/errors';
-import type { HeartbeatEvent } from '../socket/heartbeat';
 import type { DTLSSocket } from '../socket/socket';
-import type { AlertEvent, HandshakeEvent } from '../socket/socket-events';
 import type { TrafficStats } from '../core/stats';
+import type { HeartbeatEvent, AlertEvent, HandshakeEvent } from './events';
 
 export type SessionRole = 'client' | 'server';
 

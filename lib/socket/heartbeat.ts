@@ -1,18 +1,10 @@
 /** RFC 6520 as a socket's user sees it: requests in a queue, and the path MTU search built on them. */
+import type { HeartbeatEvent } from '../diagnostics/events';
 import { DTLSError, usageError } from '../errors/errors';
 import { copyOf } from '../base/memory';
 import { MAX_HEARTBEAT_RETRIES, MAX_MESSAGE, MIN_MTU } from '../options/types';
 import type { ResolvedHeartbeat } from '../options/session';
 import { checkNames, checkObject, inRange, integer } from '../checks/validate';
-
-export interface HeartbeatEvent {
-  type: 'request' | 'response';
-  direction: 'in' | 'out';
-  /** Bytes of the HeartbeatMessage, padding included. */
-  length: number;
-  /** Milliseconds since the request was last sent; for a response that came in. */
-  rtt?: number;
-}
 
 export interface HeartbeatRequestOptions {
   /** Milliseconds before the request is sent again. Default: the `heartbeat.timeout` option. */

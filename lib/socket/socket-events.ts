@@ -1,26 +1,8 @@
 /** What a session's socket emits. */
 import type { Peer } from '../base/peer';
+import type { HeartbeatEvent, HandshakeEvent, AlertEvent } from '../diagnostics/events';
 import type { DTLSError } from '../errors/errors';
-import type { HeartbeatEvent } from './heartbeat';
 import { alertName, handshakeMessageName } from '../errors/names';
-
-export interface HandshakeEvent {
-  direction: 'in' | 'out';
-  /** Name from the RFCs, such as `client_hello`. */
-  message: string;
-  /** Bytes of the whole message, without its header. */
-  length: number;
-  /** It was sent before. */
-  retransmit: boolean;
-}
-
-export interface AlertEvent {
-  direction: 'in' | 'out';
-  level: 'warning' | 'fatal';
-  /** Name from the RFCs, such as `close_notify`. */
-  description: string;
-  code: number;
-}
 
 export interface DTLSSocketEvents {
   secureConnect: [];
