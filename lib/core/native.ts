@@ -3,7 +3,29 @@
  * here: the addon converts, it does not judge.
  */
 import { loadAddon } from '../addon';
-import type { UdpStats } from './stats';
+
+/** How the native UDP socket fares. */
+export interface UdpStats {
+  /** System calls that brought datagrams, and that took some. */
+  receiveCalls: number;
+  sendCalls: number;
+  /** Datagrams that came, or left, merged with others. */
+  receivedMerged: number;
+  sentMerged: number;
+  /** Datagrams that the system refused; the callback of `send` has the error. */
+  sendErrors: number;
+  /** Datagrams that came cut, and were dropped. */
+  truncated: number;
+  /**
+   * What the system dropped because the receive buffer was full, in the system's own buffers: one holds a datagram,
+   * or several of one peer's that were merged (`gro`). How many those were nobody is told.
+   * Not there where the system does not tell: it takes Linux 4.12, and emulators of it may not have it.
+   */
+  buffersDropped?: number;
+  /** Whether merging is in use: a device or kernel may refuse it. */
+  gso: boolean;
+  gro: boolean;
+}
 
 /** A row of src-native/core/base/errors.def. */
 export interface NativeFailure {

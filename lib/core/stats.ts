@@ -1,4 +1,4 @@
-import { native, type NativeEndpoint } from './native';
+import { native, type NativeEndpoint, type UdpStats } from './native';
 
 /** Counters of one session; all count from its beginning. */
 export interface TrafficStats {
@@ -61,29 +61,6 @@ export interface EndpointStats extends TrafficStats {
   failures: Record<string, number>;
   /** Of the native UDP socket, where that carries the datagrams. */
   udp?: UdpStats;
-}
-
-/** How the native UDP socket fares. */
-export interface UdpStats {
-  /** System calls that brought datagrams, and that took some. */
-  receiveCalls: number;
-  sendCalls: number;
-  /** Datagrams that came, or left, merged with others. */
-  receivedMerged: number;
-  sentMerged: number;
-  /** Datagrams that the system refused; the callback of `send` has the error. */
-  sendErrors: number;
-  /** Datagrams that came cut, and were dropped. */
-  truncated: number;
-  /**
-   * What the system dropped because the receive buffer was full, in the system's own buffers: one holds a datagram,
-   * or several of one peer's that were merged (`gro`). How many those were nobody is told.
-   * Not there where the system does not tell: it takes Linux 4.12, and emulators of it may not have it.
-   */
-  buffersDropped?: number;
-  /** Whether merging is in use: a device or kernel may refuse it. */
-  gso: boolean;
-  gro: boolean;
 }
 
 /** Counters under their names, which native code gives in the same order: test/unit compares the types. */

@@ -1,5 +1,6 @@
 /** Which counters are metrics, under which names and labels. All of an endpoint's are here or in TOLD_BY_EVENTS. */
-import type { EndpointStats, UdpStats } from '../core/stats';
+import type { UdpStats } from '../core/native';
+import type { EndpointStats } from '../core/stats';
 
 type Counter = {
   [K in keyof EndpointStats]-?: EndpointStats[K] extends number ? K : never;

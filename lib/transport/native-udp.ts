@@ -3,11 +3,10 @@ import { isIPv6, type AddressInfo } from 'node:net';
 import { getSystemErrorMap, getSystemErrorName } from 'node:util';
 
 import type { Peer } from '../base/peer';
-import { native, type NativeEndpoint, type NativeUdpSocket } from '../core/native';
+import { native, type NativeEndpoint, type NativeUdpSocket, type UdpStats } from '../core/native';
 import { outbox } from '../core/outbox';
 import { checkNetPermission } from './permission';
 import { sendBatch } from '../core/send-batch';
-import type { UdpStats } from '../core/stats';
 import type { DatagramTransport, UdpOptions } from './transport';
 
 /** Bytes that may wait in the queue before `send` asks the caller to wait. */
