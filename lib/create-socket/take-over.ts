@@ -1,8 +1,8 @@
 import type * as dgram from 'node:dgram';
 
+import { handleOf } from '../transport/dgram';
 import { NativeUdpTransport } from '../transport/native-udp';
 import { automaticTransport } from '../options/udp';
-import { handleOf } from '../transport/transport';
 
 /**
  * The native UDP socket on the descriptor of a dgram socket that is bound. From then on datagrams pass dgram

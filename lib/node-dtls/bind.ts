@@ -2,10 +2,11 @@
 import * as dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 
+import { DgramTransport } from '../transport/dgram';
 import { NativeUdpTransport } from '../transport/native-udp';
 import { checkNetPermission } from '../transport/permission';
 import { automaticTransport } from '../options/udp';
-import { DgramTransport, type DatagramTransport } from '../transport/transport';
+import type { DatagramTransport } from '../transport/transport';
 import { optionalBoolean, optionalInteger } from './checks';
 
 export interface DTLSUdpOptions {

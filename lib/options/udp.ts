@@ -2,9 +2,10 @@
 import type * as dgram from 'node:dgram';
 
 import { usageError, type DTLSError } from '../errors/errors';
+import { bindingOf } from '../transport/dgram';
 import { hasNativeUdp } from '../transport/native-udp';
 import type { TransportOption, UdpSocketOptions } from './types';
-import { bindingOf, isDgramSocket, isTransport, type DatagramTransport } from '../transport/transport';
+import { isDgramSocket, isTransport, type DatagramTransport } from '../transport/transport';
 import { flag, optionalInteger, wrongType } from '../checks/validate';
 
 export interface ResolvedUdp {

@@ -8,7 +8,9 @@ import { ioError, usageError, type DTLSError } from '../errors/errors';
 import { native } from '../core/native';
 import { LISTEN_OPTIONS } from '../checks/option-names';
 import { checkReusePort, closedTransport, type ResolvedUdp } from '../options/udp';
-import { bindingOf, bindUdp, isDgramSocket, isTransport, type DatagramTransport } from '../transport/transport';
+import { bindUdp } from '../transport/bind';
+import { bindingOf } from '../transport/dgram';
+import { isDgramSocket, isTransport, type DatagramTransport } from '../transport/transport';
 import { checkNames, flag, integer, port as checkPort, text, wrongType } from '../checks/validate';
 
 /** What `listen` of `node:net` and `bind` of `node:dgram` take, as far as UDP has it. */

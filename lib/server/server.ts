@@ -9,6 +9,7 @@ import { ioError, usageError, withTypedErrors, type DTLSError } from '../errors/
 import { ExpiryWatch } from '../identity/expiry';
 import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from '../handshake/hello';
 import { checkTicketKeys } from '../identity/ticket-keys';
+import { DgramTransport } from '../transport/dgram';
 import { bindPlace, checkPlaceOf, readListen, whenBound, type ListenOptions } from './listen';
 import type { NativeSessionPolicy } from '../core/native';
 import { askOcsp, type OcspQuestion } from '../handshake/ocsp';
@@ -24,7 +25,7 @@ import { CoreSession } from '../endpoint/core-session';
 import type { SocketOwner } from '../handshake/owner';
 import { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
-import { DgramTransport, isTransport, type DatagramTransport } from '../transport/transport';
+import { isTransport, type DatagramTransport } from '../transport/transport';
 import { flag, wrongType } from '../checks/validate';
 
 /** A UDP port on which DTLS clients are served. Make it with {@link createServer}. */

@@ -8,7 +8,9 @@ import { Endpoint } from '../endpoint/endpoint';
 import { asError } from '../errors/as-error';
 import { ioError, usageError, type DTLSError } from '../errors/errors';
 import type { ResolvedConnect } from '../options/connect';
-import { bindUdp, DgramTransport, isTransport } from '../transport/transport';
+import { bindUdp } from '../transport/bind';
+import { DgramTransport } from '../transport/dgram';
+import { isTransport } from '../transport/transport';
 
 export interface Dialled {
   endpoint: Endpoint;

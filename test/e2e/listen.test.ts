@@ -11,7 +11,7 @@ import net, { type AddressInfo } from 'node:net';
 import { connect, createServer, DTLSError, type DTLSServer, type ListenOptions } from '../../lib/index';
 import { Link } from '../../lib/lab/index';
 import { automaticTransport } from '../../lib/options/udp';
-import { handleOf } from '../../lib/transport/transport';
+import { handleOf } from '../../lib/transport/dgram';
 import { fixture } from '../helpers/child';
 import { closeEverything, next, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import type { ConnectOptions, DTLSServer, DTLSSocket, ServerOptions } from '../../lib/index';
-import { handleOf } from '../../lib/transport/transport';
+import { handleOf } from '../../lib/transport/dgram';
 import { closeEverything, dialTo, failure, listen, messages, next, portOf, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';
 import { skip } from '../helpers/peers';

@@ -9,7 +9,8 @@ import type { ConnectOptions } from '../../options/types';
 import { resolveConnectOptions } from '../../options/connect';
 import type { SecureContext } from '../../identity/secure-context';
 import type { DTLSSocket } from '../../socket/socket';
-import { bindUdp, type DatagramTransport } from '../../transport/transport';
+import { bindUdp } from '../../transport/bind';
+import type { DatagramTransport } from '../../transport/transport';
 import type { Address } from '../arguments';
 import { Relay, udpOptions } from './relay';
 

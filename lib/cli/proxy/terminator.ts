@@ -6,7 +6,7 @@ import type { ServerOptions } from '../../options/types';
 import type { SecureContext } from '../../identity/secure-context';
 import { createServer, type DTLSServer } from '../../server/server';
 import type { DTLSSocket } from '../../socket/socket';
-import { bindUdp } from '../../transport/transport';
+import { bindUdp } from '../../transport/bind';
 import type { Address } from '../arguments';
 import { listening } from '../listen';
 import { Relay, TransportLeg, udpOptions, type RelayLimits } from './relay';

@@ -1,0 +1,165 @@
+/** UDP by a socket of node:dgram. */
+import type * as dgram from 'node:dgram';
+import { isIPv6, type AddressInfo } from 'node:net';
+
+import type { Peer } from '../base/peer';
+import { native } from '../core/native';
+import type { DatagramTransport, DatagramReceiver } from './transport';
+
+/** Bytes that may wait in the socket before `send` asks the caller to wait. */
+const HIGH_WATER_MARK = 256 * 1024;
+
+/**
+ * node:dgram as a transport. An owned socket is closed with it; one that the user brought already bound
+ * is only let go.
+ */
+export class DgramTransport implements DatagramTransport {
+  readonly #socket: dgram.Socket;
+  readonly #owned: boolean;
+  readonly #connectedTo: Peer | undefined;
+  #receiver: DatagramReceiver | undefined;
+  #congested = false;
+
+  constructor(socket: dgram.Socket, owned: boolean, connectedTo?: Peer) {
+    this.#socket = socket;
+    this.#owned = owned;
+    this.#connectedTo = connectedTo;
+  }
+
+  start(receiver: DatagramReceiver): void {
+    this.#receiver = receiver;
+    this.#socket.on('message', this.#onMessage);
+    this.#socket.on('error', this.#onError);
+    this.#socket.on('close', this.#onClose);
+  }
+
+  send(
+    datagrams: readonly Uint8Array[],
+    peer: Peer,
+    done?: (error: Error | null) => void,
+  ): boolean {
+    const last = datagrams.length - 1;
+    datagrams.forEach((datagram, index) => {
+      const callback = index === last && done !== undefined ? this.#reporting(done) : this.#onSent;
+      if (this.#connectedTo !== undefined) this.#socket.send(datagram, callback);
+      else this.#socket.send(datagram, peer.port, peer.address, callback);
+    });
+    if (!this.#congested && this.#socket.getSendQueueSize() > HIGH_WATER_MARK) {
+      this.#congested = true;
+    }
+    return !this.#congested;
+  }
+
+  address(): AddressInfo {
+    return this.#socket.address();
+  }
+
+  close(done: () => void): void {
+    this.#receiver = undefined;
+    this.#socket.off('message', this.#onMessage);
+    this.#socket.off('close', this.#onClose);
+    if (!this.#owned) {
+      this.#socket.off('error', this.#onError);
+      process.nextTick(done);
+      return;
+    }
+    this.#closeWhenSent(done, 100);
+  }
+
+  ref(): void {
+    this.#socket.ref();
+  }
+
+  unref(): void {
+    this.#socket.unref();
+  }
+
+  setDontFragment(on: boolean): boolean {
+    const fd = handleOf(this.#socket)?.fd;
+    if (fd === undefined || fd < 0) return false;
+    return native.setDontFragment(fd, this.#socket.address().family === 'IPv6', on);
+  }
+
+  // Closing a libuv socket drops what waits in its queue, and the last thing in it is a close_notify.
+  #closeWhenSent(done: () => void, turns: number): void {
+    if (turns > 0 && this.#socket.getSendQueueCount() > 0) {
+      setImmediate(() => {
+        this.#closeWhenSent(done, turns - 1);
+      });
+      return;
+    }
+    this.#socket.close(done);
+  }
+
+  #reporting(done: (error: Error | null) => void): (error: Error | null) => void {
+    return (error) => {
+      this.#onSent(error);
+      done(error);
+    };
+  }
+
+  readonly #onSent = (error: Error | null): void => {
+    if (error !== null) this.#receiver?.error(error, this.#connectedTo ?? peerOf(error));
+    if (this.#congested && this.#socket.getSendQueueSize() === 0) {
+      this.#congested = false;
+      this.#receiver?.drain();
+    }
+  };
+
+  readonly #onMessage = (datagram: Buffer, info: dgram.RemoteInfo): void => {
+    this.#receiver?.receive(datagram, info);
+  };
+
+  readonly #onError = (error: Error): void => {
+    this.#receiver?.error(error, this.#connectedTo);
+  };
+
+  readonly #onClose = (): void => {
+    this.#receiver?.closed();
+  };
+}
+
+/** dgram says in the error itself whom it could not send to. */
+function peerOf(error: Error): Peer | undefined {
+  const { address, port } = error as Error & Partial<Peer>;
+  if (address === undefined || port === undefined) return undefined;
+  return { address, port, family: isIPv6(address) ? 'IPv6' : 'IPv4' };
+}
+
+/** In words of dgram's own. It tells the first and the last of these only by what `address()` throws. */
+export function bindingOf(socket: dgram.Socket): 'bound' | 'binding' | 'unbound' | 'closed' {
+  try {
+    socket.address();
+    return 'bound';
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_SOCKET_DGRAM_NOT_RUNNING') return 'closed';
+    return stateOf(socket)?.bindState === BIND_STATE_BINDING ? 'binding' : 'unbound';
+  }
+}
+
+/** As in Node's lib/dgram.js. */
+const BIND_STATE_BINDING = 1;
+
+/** What Node moves datagrams with. */
+interface DgramHandle {
+  readonly fd?: number;
+  recvStop?(): void;
+}
+
+/**
+ * Node has no option for the don't-fragment bit and no public way to a socket's descriptor; its getter
+ * `_handle` warns (DEP0112). Undefined where Node keeps it elsewhere: what needs it then goes without.
+ */
+export function handleOf(socket: dgram.Socket): DgramHandle | undefined {
+  return stateOf(socket)?.handle ?? undefined;
+}
+
+interface DgramState {
+  readonly handle?: DgramHandle | null;
+  readonly bindState?: number;
+}
+
+function stateOf(socket: dgram.Socket): DgramState | undefined {
+  const key = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');
+  return key === undefined ? undefined : (socket as unknown as Record<symbol, DgramState | undefined>)[key];
+}
