@@ -28,16 +28,8 @@ export type {
   TransportOption,
   UdpSocketOptions,
 } from './options/types';
-export {
-  createSecureContext,
-  DEFAULT_CIPHERS,
-  SecureContext,
-  type Bytes,
-  type PemObject,
-  type PfxObject,
-  type ProtocolVersion,
-  type SecureContextOptions,
-} from './identity/secure-context';
+export { createSecureContext, DEFAULT_CIPHERS, SecureContext, type ProtocolVersion } from './identity/secure-context';
+export type { Bytes, PemObject, PfxObject, SecureContextOptions } from './identity/types';
 export { createSocket, SecureDgramSocket } from './create-socket/socket';
 export type { PeerInfo } from './create-socket/peer-info';
 export type {

@@ -3,8 +3,9 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 
+import type { SecureContextOptions } from '../identity/types';
 import type { ConnectOptions, ServerOptions } from '../options/types';
-import type { ProtocolVersion, SecureContextOptions } from '../identity/secure-context';
+import type { ProtocolVersion } from '../identity/secure-context';
 import { CommandLineError } from './exit';
 
 export interface Address {

@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 
 import { generateCertificate } from '../identity/generate-certificate';
+import type { SecureContextOptions } from '../identity/types';
 import type { LinkConditions } from '../lab/path';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
-import { createSecureContext, type SecureContextOptions } from '../identity/secure-context';
+import { createSecureContext } from '../identity/secure-context';
 import { clientOptions, serverOptions } from './arguments';
 import { CommandLineError, ExitCode, interruption } from './exit';
 import type { LabFlags, NetworkFlags } from './lab-command';

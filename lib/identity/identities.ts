@@ -2,8 +2,8 @@
 import { usageError } from '../errors/errors';
 import { lend } from '../base/memory';
 import type { NativeSecureContext } from '../core/native';
-import type { Bytes, PfxObject, SecureContextOptions } from './secure-context';
 import { bytes, text } from '../checks/validate';
+import type { Bytes, PfxObject, SecureContextOptions } from './types';
 
 export function list<T>(value: T | readonly T[] | undefined): readonly T[] {
   if (value === undefined) return [];

@@ -5,8 +5,8 @@ import { late } from '../base/late';
 import { asError } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { native } from '../core/native';
-import type { Bytes } from './secure-context';
 import { bytes } from '../checks/validate';
+import type { Bytes } from './types';
 
 /** PEM, or a public `crypto.KeyObject`. */
 export type PublicKey = Bytes | KeyObject;

@@ -8,8 +8,9 @@ import { late } from '../base/late';
 import { asError } from '../errors/as-error';
 import { DTLSError, ioError, usageError } from '../errors/errors';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
-import { SecureContext, type SecureContextOptions } from './secure-context';
+import { SecureContext } from './secure-context';
 import { checkNames, checkObject, inRange, text } from '../checks/validate';
+import type { SecureContextOptions } from './types';
 
 const FILES = { certFile: 'cert', keyFile: 'key', caFile: 'ca', crlFile: 'crl', pfxFile: 'pfx' } as const;
 

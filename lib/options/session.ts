@@ -1,6 +1,7 @@
 /** What both ends of a session have: the context, and how a session behaves. */
 import { inspect } from 'node:util';
 
+import type { SecureContextOptions } from '../identity/types';
 import { encodeProtocols } from './alpn';
 import { usageError } from '../errors/errors';
 import { resolveFingerprints } from '../identity/fingerprints';
@@ -15,7 +16,7 @@ import {
 } from './types';
 import { qlogDirectory } from '../diagnostics/qlog';
 import { resolvePublicKeys } from '../identity/raw-public-keys';
-import { SecureContext, type SecureContextOptions } from '../identity/secure-context';
+import { SecureContext } from '../identity/secure-context';
 import { resolveSrtpProfiles } from './srtp';
 import { checkNames, checkObject, flag, inRange, integer, text, wrongType } from '../checks/validate';
 import { CONTEXT_OPTIONS } from '../checks/option-names';

@@ -9,6 +9,7 @@ import { ioError, usageError, withTypedErrors, type DTLSError } from '../errors/
 import { ExpiryWatch } from '../identity/expiry';
 import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from '../handshake/hello';
 import { checkTicketKeys } from '../identity/ticket-keys';
+import type { SecureContextOptions } from '../identity/types';
 import { DgramTransport } from '../transport/dgram';
 import { bindPlace, checkPlaceOf, readListen, whenBound, type ListenOptions } from './listen';
 import type { NativeSessionPolicy } from '../core/native';
@@ -18,7 +19,7 @@ import { turns } from '../core/outbox';
 import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from '../identity/reload';
 import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
 import type { ResumeSessionCallback } from '../handshake/resumption';
-import { createSecureContext, SecureContext, type SecureContextOptions } from '../identity/secure-context';
+import { createSecureContext, SecureContext } from '../identity/secure-context';
 import type { DTLSServerEvents } from './server-events';
 import { NamedRules, ServerNames } from '../handshake/server-names';
 import { CoreSession } from '../endpoint/core-session';

@@ -4,13 +4,10 @@ import { lookup } from 'node:dns/promises';
 
 import type { Peer } from '../../base/peer';
 import { ioError } from '../../errors/errors';
+import type { SecureContextOptions } from '../../identity/types';
 import type { ConnectOptions, ServerOptions } from '../../options/types';
 import { CONTEXT_OPTIONS } from '../../checks/option-names';
-import {
-  createSecureContext,
-  type SecureContext,
-  type SecureContextOptions,
-} from '../../identity/secure-context';
+import { createSecureContext, type SecureContext } from '../../identity/secure-context';
 import { clientOptions, serverOptions, type Address } from '../arguments';
 import { CommandLineError } from '../exit';
 import type { ProxyFlags } from '../proxy-command';
