@@ -1,9 +1,6 @@
 import type { Command } from 'commander';
 
-export interface BuildFlags {
-  readonly json?: boolean;
-  readonly force?: boolean;
-}
+import type { BuildFlags } from './build';
 
 export function addBuildCommand(program: Command): void {
   program

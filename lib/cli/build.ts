@@ -6,9 +6,13 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-import type { BuildFlags } from './build-command';
 import { ExitCode } from './exit';
 import { Output } from './output';
+
+export interface BuildFlags {
+  readonly json?: boolean;
+  readonly force?: boolean;
+}
 
 const root = join(__dirname, '..', '..');
 const windows = process.platform === 'win32';

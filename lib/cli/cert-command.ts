@@ -1,17 +1,7 @@
 import type { Command } from 'commander';
 
 import { numberFrom } from './arguments';
-
-export interface CertFlags {
-  readonly json?: boolean;
-  readonly out: string;
-  readonly ca?: boolean;
-  readonly issuer?: string;
-  readonly client?: boolean;
-  readonly rsa?: boolean;
-  readonly days: number;
-  readonly force?: boolean;
-}
+import type { CertFlags } from './cert';
 
 export function addCertCommand(program: Command): void {
   program

@@ -8,9 +8,19 @@ import {
   type GeneratedCertificate,
 } from '../identity/generate-certificate';
 import { readNamed } from './arguments';
-import type { CertFlags } from './cert-command';
 import { CommandLineError, ExitCode } from './exit';
 import { Output } from './output';
+
+export interface CertFlags {
+  readonly json?: boolean;
+  readonly out: string;
+  readonly ca?: boolean;
+  readonly issuer?: string;
+  readonly client?: boolean;
+  readonly rsa?: boolean;
+  readonly days: number;
+  readonly force?: boolean;
+}
 
 /** What its errors say of options becomes what the command line calls them. */
 async function inWordsOf(

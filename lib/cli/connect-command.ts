@@ -1,14 +1,7 @@
 import type { Command } from 'commander';
 
-import { addClientOptions, numberFrom, parseTarget, type Address, type ClientFlags } from './arguments';
-
-export interface ConnectFlags extends ClientFlags {
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-  readonly linger: number;
-  readonly sessOut?: string;
-  readonly sessIn?: string;
-}
+import { addClientOptions, numberFrom, parseTarget, type Address } from './arguments';
+import type { ConnectFlags } from './connect';
 
 export function addConnectCommand(program: Command): void {
   const command = program

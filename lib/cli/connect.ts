@@ -2,11 +2,18 @@ import { renameSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 import type { DTLSSocket } from '../socket/socket';
-import { clientOptions, readNamed, type Address } from './arguments';
-import type { ConnectFlags } from './connect-command';
+import { clientOptions, readNamed, type Address, type ClientFlags } from './arguments';
 import { CommandLineError, ExitCode, interruption } from './exit';
 import { Output, printable } from './output';
 import { describeHandshake, explain, shakeHands } from './session';
+
+export interface ConnectFlags extends ClientFlags {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly linger: number;
+  readonly sessOut?: string;
+  readonly sessIn?: string;
+}
 
 export async function runConnect(target: Address, flags: ConnectFlags): Promise<number> {
   const output = new Output(flags.json === true);

@@ -1,10 +1,6 @@
 import type { Command } from 'commander';
 
-export interface DecodeFlags {
-  readonly json?: boolean;
-  readonly keylog?: string;
-  readonly hex?: boolean;
-}
+import type { DecodeFlags } from './decode';
 
 export function addDecodeCommand(program: Command): void {
   program

@@ -1,13 +1,18 @@
 import { buffer } from 'node:stream/consumers';
 
 import { readNamed } from './arguments';
-import type { DecodeFlags } from './decode-command';
 import { readCapture } from './decode/capture';
 import { Decoder } from './decode/decoder';
 import type { Fields } from './decode/hello';
 import { readKeyLog } from './decode/secrets';
 import { ExitCode } from './exit';
 import { Output, printable } from './output';
+
+export interface DecodeFlags {
+  readonly json?: boolean;
+  readonly keylog?: string;
+  readonly hex?: boolean;
+}
 
 export async function runDecode(inputs: string[], flags: DecodeFlags): Promise<number> {
   const output = new Output(flags.json === true);

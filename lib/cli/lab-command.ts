@@ -1,34 +1,8 @@
 import type { Command } from 'commander';
 
-import { addHandshakeOptions, numberFrom, type SecurityFlags } from './arguments';
+import { addHandshakeOptions, numberFrom } from './arguments';
+import type { LabFlags } from './lab';
 import { rangeFrom } from './lab/range';
-
-/** Options of the network, each a list of values; at most one of them has several. */
-export interface NetworkFlags {
-  readonly loss: number[];
-  readonly burst: number[];
-  readonly burstLength: number[];
-  readonly delay: number[];
-  readonly jitter: number[];
-  readonly reorder: number[];
-  readonly duplicate: number[];
-  readonly pathMtu: number[];
-  readonly rebind: number[];
-}
-
-export interface LabFlags extends SecurityFlags, NetworkFlags {
-  readonly json?: boolean;
-  readonly handshakes: number;
-  readonly messages: number;
-  readonly interval: number;
-  readonly size: number;
-  readonly resume?: boolean;
-  readonly initial: number;
-  readonly max: number;
-  readonly backoff: number;
-  readonly seed: string;
-  readonly svg?: string;
-}
 
 const percent = rangeFrom(0, 100);
 const milliseconds = rangeFrom(0, 60_000);

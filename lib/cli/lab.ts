@@ -6,13 +6,39 @@ import type { SecureContextOptions } from '../identity/types';
 import type { LinkConditions } from '../lab/path';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
 import { createSecureContext } from '../identity/secure-context';
-import { clientOptions, serverOptions } from './arguments';
+import { clientOptions, serverOptions, type SecurityFlags } from './arguments';
 import { CommandLineError, ExitCode, interruption } from './exit';
-import type { LabFlags, NetworkFlags } from './lab-command';
 import { drawChart } from './lab/chart';
 import { summarize, type Summary } from './lab/statistics';
 import { runTrial, SERVER_ADDRESS, type TrialPlan, type TrialResult } from './lab/trial';
 import { Output, type Progress } from './output';
+
+/** Options of the network, each a list of values; at most one of them has several. */
+export interface NetworkFlags {
+  readonly loss: number[];
+  readonly burst: number[];
+  readonly burstLength: number[];
+  readonly delay: number[];
+  readonly jitter: number[];
+  readonly reorder: number[];
+  readonly duplicate: number[];
+  readonly pathMtu: number[];
+  readonly rebind: number[];
+}
+
+export interface LabFlags extends SecurityFlags, NetworkFlags {
+  readonly json?: boolean;
+  readonly handshakes: number;
+  readonly messages: number;
+  readonly interval: number;
+  readonly size: number;
+  readonly resume?: boolean;
+  readonly initial: number;
+  readonly max: number;
+  readonly backoff: number;
+  readonly seed: string;
+  readonly svg?: string;
+}
 
 /** Handshakes under way at a time: while OpenSSL's timer runs for one, there is work for others. */
 const AT_A_TIME = 128;

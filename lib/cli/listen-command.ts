@@ -1,11 +1,7 @@
 import type { Command } from 'commander';
 
-import { addSecurityOptions, parseAddress, type Address, type SecurityFlags } from './arguments';
-
-export interface ListenFlags extends SecurityFlags {
-  readonly json?: boolean;
-  readonly echo?: boolean;
-}
+import { addSecurityOptions, parseAddress, type Address } from './arguments';
+import type { ListenFlags } from './listen';
 
 export function addListenCommand(program: Command): void {
   const command = program

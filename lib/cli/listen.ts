@@ -3,10 +3,14 @@ import { appendFileSync } from 'node:fs';
 import { addressOf } from '../diagnostics/channels';
 import { generateCertificate } from '../identity/generate-certificate';
 import { createServer, type DTLSServer } from '../server/server';
-import { serverOptions, type Address } from './arguments';
+import { serverOptions, type Address, type SecurityFlags } from './arguments';
 import { ExitCode, interruption } from './exit';
-import type { ListenFlags } from './listen-command';
 import { describeError, Output, printable } from './output';
+
+export interface ListenFlags extends SecurityFlags {
+  readonly json?: boolean;
+  readonly echo?: boolean;
+}
 
 export async function runListen(where: Address, flags: ListenFlags): Promise<number> {
   const output = new Output(flags.json === true);

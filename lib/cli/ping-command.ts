@@ -1,21 +1,7 @@
 import type { Command } from 'commander';
 
-import { addClientOptions, numberFrom, parseTarget, type Address, type ClientFlags } from './arguments';
-
-export interface PingFlags extends ClientFlags {
-  readonly json?: boolean;
-  readonly count?: number;
-  readonly interval: number;
-  readonly wait: number;
-  readonly size: number;
-}
-
-export interface MtuFlags extends ClientFlags {
-  readonly json?: boolean;
-  readonly least: number;
-  readonly most?: number;
-  readonly wait: number;
-}
+import { addClientOptions, numberFrom, parseTarget, type Address } from './arguments';
+import type { PingFlags, MtuFlags } from './ping';
 
 export function addPingCommand(program: Command): void {
   const command = program

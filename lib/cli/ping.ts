@@ -2,11 +2,25 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { DTLSError } from '../errors/errors';
-import { clientOptions, type Address } from './arguments';
+import { clientOptions, type Address, type ClientFlags } from './arguments';
 import { ExitCode, interruption } from './exit';
 import { Output } from './output';
-import type { MtuFlags, PingFlags } from './ping-command';
 import { explain, shakeHands } from './session';
+
+export interface PingFlags extends ClientFlags {
+  readonly json?: boolean;
+  readonly count?: number;
+  readonly interval: number;
+  readonly wait: number;
+  readonly size: number;
+}
+
+export interface MtuFlags extends ClientFlags {
+  readonly json?: boolean;
+  readonly least: number;
+  readonly most?: number;
+  readonly wait: number;
+}
 
 /** Least, mean, greatest and mean deviation, as ping prints them. */
 export function summarize(times: readonly number[]): { min: number; avg: number; max: number; mdev: number } | null {

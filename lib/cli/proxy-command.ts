@@ -1,25 +1,7 @@
 import type { Command } from 'commander';
 
-import { addClientOptions, numberFrom, parseAddress, parseTarget, type Address, type ClientFlags } from './arguments';
-
-export interface ProxyFlags extends ClientFlags {
-  readonly json?: boolean;
-  readonly quiet?: boolean;
-  readonly listen: Address;
-  readonly target: Address;
-  readonly client?: boolean;
-  readonly shared?: boolean;
-  readonly queue?: number;
-  readonly syslog?: boolean;
-  readonly pskFile?: string;
-  readonly idle: number;
-  readonly drain: number;
-  readonly maxSessions: number;
-  readonly maxPending: number;
-  readonly maxPendingPerHost?: number;
-  readonly metrics?: Address;
-  readonly watch: boolean;
-}
+import { addClientOptions, numberFrom, parseAddress, parseTarget } from './arguments';
+import type { ProxyFlags } from './proxy/settings';
 
 const milliseconds = numberFrom(0, 0x7fffffff);
 

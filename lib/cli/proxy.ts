@@ -3,12 +3,18 @@ import type { AddressInfo } from 'node:net';
 import { addressOf } from '../diagnostics/channels';
 import { CommandLineError, ExitCode, interruption } from './exit';
 import { describeError, Output } from './output';
-import type { ProxyFlags } from './proxy-command';
 import { ProxyLog } from './proxy/log';
 import type { MetricsServer, ProxyState } from './proxy/metrics-server';
 import type { Relay } from './proxy/relay';
 import { SenderSessions } from './proxy/sender-sessions';
-import { clientSettings, readSettings, serverSettings, watchedFiles, type Settings } from './proxy/settings';
+import {
+  clientSettings,
+  readSettings,
+  serverSettings,
+  watchedFiles,
+  type Settings,
+  type ProxyFlags,
+} from './proxy/settings';
 import { SharedSession } from './proxy/shared-session';
 import { Terminator } from './proxy/terminator';
 import { watchFiles } from './proxy/watch';

@@ -1,15 +1,7 @@
 import type { Command } from 'commander';
 
 import { numberFrom, parseList, parseTarget, type Address } from './arguments';
-
-export interface ScanFlags {
-  readonly json?: boolean;
-  readonly servername?: string;
-  readonly alpn?: string[];
-  readonly most: number;
-  readonly pace: number;
-  readonly strict?: boolean;
-}
+import type { ScanFlags } from './scan';
 
 export function addScanCommand(program: Command): void {
   program

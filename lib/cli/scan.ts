@@ -6,9 +6,17 @@ import { ioError } from '../errors/errors';
 import type { Address } from './arguments';
 import { ExitCode, interruption } from './exit';
 import { Output, printable } from './output';
-import type { ScanFlags } from './scan-command';
 import { adviceOn, type Advice } from './scan/advice';
 import { NoSurvey, Survey, type Report } from './scan/survey';
+
+export interface ScanFlags {
+  readonly json?: boolean;
+  readonly servername?: string;
+  readonly alpn?: string[];
+  readonly most: number;
+  readonly pace: number;
+  readonly strict?: boolean;
+}
 
 export async function runScan(target: Address, flags: ScanFlags): Promise<number> {
   const output = new Output(flags.json === true);

@@ -8,10 +8,28 @@ import type { SecureContextOptions } from '../../identity/types';
 import type { ConnectOptions, ServerOptions } from '../../options/types';
 import { CONTEXT_OPTIONS } from '../../checks/option-names';
 import { createSecureContext, type SecureContext } from '../../identity/secure-context';
-import { clientOptions, serverOptions, type Address } from '../arguments';
+import { clientOptions, serverOptions, type Address, type ClientFlags } from '../arguments';
 import { CommandLineError } from '../exit';
-import type { ProxyFlags } from '../proxy-command';
 import { readPskFile } from './psk-file';
+
+export interface ProxyFlags extends ClientFlags {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly listen: Address;
+  readonly target: Address;
+  readonly client?: boolean;
+  readonly shared?: boolean;
+  readonly queue?: number;
+  readonly syslog?: boolean;
+  readonly pskFile?: string;
+  readonly idle: number;
+  readonly drain: number;
+  readonly maxSessions: number;
+  readonly maxPending: number;
+  readonly maxPendingPerHost?: number;
+  readonly metrics?: Address;
+  readonly watch: boolean;
+}
 
 export interface Settings {
   readonly context: SecureContext;
