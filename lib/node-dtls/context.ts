@@ -26,7 +26,13 @@ import {
   type ServerPskLookup,
   type ServerPskOption,
 } from './psk';
-import { resolveSni, type SniLookup, type SniOption } from './sni';
+import { resolveSni, type SniLookup } from './sni';
+
+export type SniIdentity = DTLSSecureContext | DTLSContextOptions;
+
+export type SniOption =
+  | Readonly<Record<string, SniIdentity>>
+  | ((servername: string | undefined) => SniIdentity | null | undefined);
 
 export interface DTLSContextOptions {
   isServer?: boolean | undefined;
@@ -277,7 +283,7 @@ export function resolveContext(options: DTLSContextOptions, isServer: boolean): 
     serverPsk: isServer && options.psk !== undefined ? serverPsk(options.psk) : undefined,
     clientPsk: !isServer && options.psk !== undefined ? clientPsk(options.psk) : undefined,
     pskIdentityHint,
-    sni: options.sni === undefined ? undefined : resolveSni(options.sni, requestCert),
+    sni: options.sni === undefined ? undefined : resolveSni(options.sni, requestCert, rulesFor),
   };
 }
 
@@ -314,4 +320,16 @@ export function createSecureContext(options: DTLSContextOptions = {}): DTLSSecur
   checkObject('options', options);
   const isServer = optionalBoolean('options.isServer', options.isServer, false);
   return new DTLSSecureContext(TOKEN, resolveContext(options, isServer));
+}
+
+function rulesFor(name: string, identity: unknown): ContextRules {
+  if (identity instanceof DTLSSecureContext) {
+    const rules = rulesOf(identity);
+    if (!rules.isServer) throw invalidArgValue(name, 'must have been made with isServer: true', identity);
+    return rules;
+  }
+  if (typeof identity !== 'object' || identity === null) {
+    throw invalidArgType(name, 'an instance of DTLSSecureContext or Object', identity);
+  }
+  return resolveContext(identity, true);
 }

@@ -33,7 +33,7 @@ export { createSecureContext, DTLSSecureContext, type DTLSContextOptions } from 
 export { DTLSEndpoint, type DTLSEndpointOptions, type OnSession } from './endpoint';
 export { DTLSSession } from './session';
 export type { ClientPsk, ClientPskOption, ServerPskOption } from './psk';
-export type { SniIdentity, SniOption } from './sni';
+export type { SniIdentity, SniOption } from './context';
 export type { DTLSEndpointStats, DTLSSessionStats } from './stats';
 
 interface SharedContext {

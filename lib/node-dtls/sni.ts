@@ -1,31 +1,24 @@
 /** Server names as `node:dtls` serves them: only those that are listed, `'*'` being all others and none. */
-import { invalidArgType, invalidArgValue } from '../errors/node-errors';
+import { invalidArgValue } from '../errors/node-errors';
 import type { SecureContext } from '../identity/secure-context';
 import { checkObject } from './checks';
-import { DTLSSecureContext, resolveContext, rulesOf, type ContextRules, type DTLSContextOptions } from './context';
-
-export type SniIdentity = DTLSSecureContext | DTLSContextOptions;
-export type SniOption =
-  | Readonly<Record<string, SniIdentity>>
-  | ((servername: string | undefined) => SniIdentity | null | undefined);
 
 /** Undefined: the name is refused. */
 export type SniLookup = (servername: string | undefined) => SecureContext | undefined;
 
-function rulesFor(name: string, identity: unknown): ContextRules {
-  if (identity instanceof DTLSSecureContext) {
-    const rules = rulesOf(identity);
-    if (!rules.isServer) throw invalidArgValue(name, 'must have been made with isServer: true', identity);
-    return rules;
-  }
-  if (typeof identity !== 'object' || identity === null) {
-    throw invalidArgType(name, 'an instance of DTLSSecureContext or Object', identity);
-  }
-  return resolveContext(identity, true);
+/** What an identity is read as. */
+interface NamedRules {
+  readonly context: SecureContext;
+  /** The same, with a question for the client's certificate. */
+  asking(): SecureContext;
 }
 
-/** `requestCert`: the endpoint's, which holds for all its names. */
-export function resolveSni(option: unknown, requestCert: boolean): SniLookup {
+/** `requestCert`: the endpoint's, which holds for all its names. `rulesFor` reads one identity. */
+export function resolveSni(
+  option: unknown,
+  requestCert: boolean,
+  rulesFor: (name: string, identity: unknown) => NamedRules,
+): SniLookup {
   const contextOf = (name: string, identity: unknown): SecureContext => {
     const rules = rulesFor(name, identity);
     return requestCert ? rules.asking() : rules.context;
