@@ -52,7 +52,8 @@ export type { DiscoverMtuOptions, HeartbeatRequestOptions, HeartbeatResult } fro
 export type { HeartbeatEvent } from './diagnostics/events';
 export { connect } from './socket/connect';
 export { DTLSSocket } from './socket/socket';
-export type { DTLSSocketEvents, ReadyState } from './socket/socket-events';
+export type { ReadyState } from './base/dtls-socket';
+export type { DTLSSocketEvents } from './socket/socket-events';
 export type { AlertEvent, HandshakeEvent } from './diagnostics/events';
 export type { OcspCallback } from './handshake/ocsp';
 export type { PublicKey } from './identity/raw-public-keys';

@@ -6,9 +6,9 @@
 import { channel } from 'node:diagnostics_channel';
 import { debuglog } from 'node:util';
 
+import type { DTLSSocket } from '../base/dtls-socket';
 import type { Peer } from '../base/peer';
 import type { DTLSError } from '../errors/errors';
-import type { DTLSSocket } from '../socket/socket';
 import type { TrafficStats } from '../core/stats';
 import type { HeartbeatEvent, AlertEvent, HandshakeEvent } from './events';
 

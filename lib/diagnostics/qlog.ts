@@ -5,6 +5,7 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 
+import type { DTLSSocket } from '../base/dtls-socket';
 import type { Peer } from '../base/peer';
 import {
   addressOf,
@@ -14,7 +15,6 @@ import {
   type SessionRole,
 } from './channels';
 import { usageError } from '../errors/errors';
-import type { DTLSSocket } from '../socket/socket';
 
 const SCHEMA = 'urn:dgram-dtls:qlog:events:dtls-01';
 

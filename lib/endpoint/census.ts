@@ -1,5 +1,5 @@
 /** The endpoints there are in this thread, for those who count: nobody else is told anything. */
-import type { DTLSSocket } from '../socket/socket';
+import type { DTLSSocket } from '../base/dtls-socket';
 import type { EndpointStats } from '../core/stats';
 
 export interface CountedEndpoint {

@@ -1,5 +1,6 @@
 import type { AddressInfo, BlockList } from 'node:net';
 
+import type { DTLSSocket } from '../base/dtls-socket';
 import type { Peer } from '../base/peer';
 import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
@@ -10,7 +11,6 @@ import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessi
 import { NativeUdpTransport, systemError } from '../transport/native-udp';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
 import { sendBatch } from '../core/send-batch';
-import type { DTLSSocket } from '../socket/socket';
 import { endpointStats, type EndpointStats } from '../core/stats';
 import type { DatagramReceiver, DatagramTransport } from '../transport/transport';
 

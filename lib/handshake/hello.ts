@@ -2,6 +2,7 @@
  * What a server's handshake asks at the ClientHello: which context and rules for the name (SNI), which of
  * the protocols (ALPN). Nothing is asked that no callback and no `addContext` is there to answer.
  */
+import type { DTLSSocket } from '../base/dtls-socket';
 import { decodeProtocols, onlyProtocol } from '../options/alpn';
 import { DTLSError, usageError } from '../errors/errors';
 import { settle, settleOrCallBack } from './lookups';
@@ -9,7 +10,6 @@ import type { NativeSessionPolicy } from '../core/native';
 import type { ResolvedServer } from '../options/server';
 import { SecureContext } from '../identity/secure-context';
 import type { ServerNames } from './server-names';
-import type { DTLSSocket } from '../socket/socket';
 import { wrongType } from '../checks/validate';
 
 /** As SessionPolicy::hello_questions in src-native/core/session/session.h. */

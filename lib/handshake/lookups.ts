@@ -3,12 +3,12 @@ import { isIP } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 import { types } from 'node:util';
 
+import type { DTLSSocket } from '../base/dtls-socket';
 import { late } from '../base/late';
 import { asError } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { MAX_PSK, MAX_PSK_IDENTITY, type ClientPskCallback, type ServerPskCallback } from '../options/types';
 import type { ResolvedConnect } from '../options/connect';
-import type { DTLSSocket } from '../socket/socket';
 import { bytes, wrongType } from '../checks/validate';
 
 /** How a socket takes the answers. */

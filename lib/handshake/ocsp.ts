@@ -1,10 +1,10 @@
 /** OCSP stapling (RFC 6066 section 8): what a handshake asks of `OCSPRequest`, and of `OCSPResponse`. */
 import { types } from 'node:util';
 
+import type { DTLSSocket } from '../base/dtls-socket';
 import { asError } from '../errors/as-error';
 import { DTLSError, usageError } from '../errors/errors';
 import { asRefusal, settleOrCallBack } from './lookups';
-import type { DTLSSocket } from '../socket/socket';
 import { bytes, wrongType } from '../checks/validate';
 
 /** OpenSSL's clients take messages of one record, of which this one spends four bytes on itself. */

@@ -1,9 +1,9 @@
+import type { DTLSSocket } from '../base/dtls-socket';
 import type { DTLSError } from '../errors/errors';
 import type { ClientHello, HelloAnswers } from './hello';
 import type { OcspQuestion } from './ocsp';
 import type { ResolvedServer } from '../options/server';
 import type { ResumeSessionCallback } from './resumption';
-import type { DTLSSocket } from '../socket/socket';
 
 /** What a server's socket needs to know of the server that made it. */
 export interface SocketOwner {

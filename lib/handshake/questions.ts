@@ -1,6 +1,7 @@
 /** What a handshake asks, and how the answers go down. */
 import type { PeerCertificate } from 'node:tls';
 
+import type { DTLSSocket } from '../base/dtls-socket';
 import { readClientHello } from './hello';
 import { askClientPsk, askPeerIdentity, askServerPsk, type Answers } from './lookups';
 import { askOcspVerdict } from './ocsp';
@@ -8,7 +9,6 @@ import { LookupKind } from '../core/outbox';
 import type { ResolvedConnect } from '../options/connect';
 import type { ResolvedServer } from '../options/server';
 import { askStore, readNewSession, storeError, tellStore } from './resumption';
-import type { DTLSSocket } from '../socket/socket';
 import type { CoreSession } from '../endpoint/core-session';
 import type { SocketOwner } from './owner';
 

@@ -1,8 +1,8 @@
 /** Sums over the endpoints of this thread, those that have closed included: counters never go back. */
+import type { ReadyState } from '../base/dtls-socket';
 import { census, type CountedEndpoint } from '../endpoint/census';
 import type { SessionRole } from '../diagnostics/channels';
 import type { DTLSSocket } from '../socket/socket';
-import type { ReadyState } from '../socket/socket-events';
 import type { EndpointStats } from '../core/stats';
 import { COUNTERS } from './counters';
 

@@ -3,12 +3,12 @@ import type * as dgram from 'node:dgram';
 import type { BlockList, LookupFunction } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 
+import type { DTLSSocket } from '../base/dtls-socket';
 import type { Bytes, SecureContextOptions } from '../identity/types';
 import type { ALPNProtocols } from './alpn';
 import type { PeerFingerprint } from '../identity/fingerprints';
 import type { PublicKey } from '../identity/raw-public-keys';
 import type { SecureContext } from '../identity/secure-context';
-import type { DTLSSocket } from '../socket/socket';
 import type { SrtpProfile } from './srtp';
 import type { DatagramTransport } from '../transport/transport';
 

@@ -1,9 +1,9 @@
+import type { DTLSSocket } from '../base/dtls-socket';
 import type { Peer } from '../base/peer';
 import { channels, type SessionRole } from '../diagnostics/channels';
 import type { HeartbeatEvent, AlertEvent, HandshakeEvent } from '../diagnostics/events';
 import type { DTLSError } from '../errors/errors';
 import { logSession } from '../diagnostics/qlog';
-import type { DTLSSocket } from './socket';
 
 /** Tells those who watch by node:diagnostics_channel what happens to one session. */
 export class SessionReport {

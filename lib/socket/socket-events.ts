@@ -30,8 +30,6 @@ export interface DTLSSocketEvents {
   close: [hadError: boolean];
 }
 
-export type ReadyState = 'opening' | 'open' | 'closing' | 'closed';
-
 /** Reads a HANDSHAKE record. */
 export const readHandshake = (packed: number, length: number): HandshakeEvent => ({
   direction: direction(packed),

@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 
+import type { ReadyState } from '../base/dtls-socket';
 import { late } from '../base/late';
 import { onAbort } from '../base/abort';
 import type { Peer } from '../base/peer';
@@ -53,12 +54,18 @@ import { ClientQuestions, ServerQuestions } from '../handshake/questions';
 import { SessionReport } from './report';
 import { SendCallbacks } from './send-callbacks';
 import { aborted, asDtlsError, closeError, notExported, notOpen, queueFull } from './socket-errors';
-import { readAlert, readHandshake, type DTLSSocketEvents, type ReadyState } from './socket-events';
+import { readAlert, readHandshake, type DTLSSocketEvents } from './socket-events';
 import type { SrtpKeys } from '../options/srtp';
 import { noTraffic, type TrafficStats } from '../core/stats';
 import type { Step } from '../core/turns';
 import { bytes, integer, payload, wrongType } from '../checks/validate';
 import { readableOf, webStreams, type WebStreamOptions, type WebStreams } from './web-streams';
+
+type Class = DTLSSocket;
+declare module '../base/dtls-socket' {
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- the whole class, under the name that is known below
+  interface DTLSSocket extends Class {}
+}
 
 /** How this side ends a session: what it says to the peer. */
 type Farewell = (session: CoreSession) => void;
@@ -96,7 +103,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   // What close() and destroy() decided before the session's last record came.
   #failure: DTLSError | undefined;
   #result: HandshakeResult | undefined;
-  readonly #report = new SessionReport(this);
+  readonly #report: SessionReport = new SessionReport(this);
   readonly #early = new EarlyMessages();
   readonly #sendCallbacks = new SendCallbacks<Parameters<SendCallback>>();
   #needDrain = false;

@@ -1,10 +1,10 @@
 /** A session's messages as Web Streams, each chunk one message. */
 import type { ReadableStream, WritableStream } from 'node:stream/web';
 
+import type { DTLSSocket } from '../base/dtls-socket';
 import { late } from '../base/late';
 import type { DTLSError } from '../errors/errors';
 import { ownCopy } from './messages';
-import type { DTLSSocket } from './socket';
 import { checkNames, checkObject, integer } from '../checks/validate';
 
 export interface WebStreamOptions {
