@@ -122,6 +122,12 @@ class Server extends DTLSServer {
   }
 }
 
+type Class = DTLSEndpoint;
+declare module './session' {
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- the whole class, under the name that is known there
+  interface SessionEndpoint extends Class {}
+}
+
 export type OnSession = (session: DTLSSession) => void;
 
 /**

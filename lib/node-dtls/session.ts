@@ -8,7 +8,6 @@ import { invalidArgType, outOfRange } from '../errors/node-errors';
 import type { DTLSSocket } from '../socket/socket';
 import { checkFunction, cryptoFailed, illegalConstructor, integer, invalidState, isView, type View } from './checks';
 import { Deferred } from './deferred';
-import type { DTLSEndpoint } from './endpoint';
 import { nodeError } from './failure';
 import { wrapSession } from './kept-session';
 import { DTLSSessionStats } from './stats';
@@ -32,8 +31,13 @@ export interface SessionControl {
   destroy(error?: unknown): void;
 }
 
+/** The endpoint of a session, as the session knows it: the class adds itself to this (endpoint.ts). */
+export interface SessionEndpoint {
+  readonly destroyed: boolean;
+}
+
 export interface SessionShape {
-  readonly endpoint: DTLSEndpoint;
+  readonly endpoint: SessionEndpoint;
   readonly socket: DTLSSocket;
   /** A client's: as what it verifies its server, and whether it has a session to resume. */
   readonly client: { readonly identity: string; readonly resuming: boolean } | undefined;
@@ -43,7 +47,7 @@ export interface SessionShape {
 
 /** One association with a peer. Made by {@link listen} and {@link connect}. */
 export class DTLSSession {
-  readonly #endpoint: DTLSEndpoint;
+  readonly #endpoint: SessionEndpoint;
   readonly #socket: DTLSSocket;
   readonly #client: SessionShape['client'];
   readonly #ended: () => void;
@@ -222,7 +226,7 @@ export class DTLSSession {
     const { readyState } = this.#socket;
     return this.#destroyed || readyState === 'closing' || readyState === 'closed';
   }
-  get endpoint(): DTLSEndpoint {
+  get endpoint(): SessionEndpoint {
     return this.#endpoint;
   }
   /** Settles always: rejects when the session ends before its handshake has. */
