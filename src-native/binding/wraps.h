@@ -67,7 +67,8 @@ class SecureContextWrap : public Napi::ObjectWrap<SecureContextWrap> {
   void set_session_timeout(const Napi::CallbackInfo& info);
   void allow_partial_chain(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<SecureContext> context_ = std::make_shared<SecureContext>();
+  std::shared_ptr<SecureContext> context_ =
+      std::make_shared<SecureContext>(Session::install_callbacks);
 };
 
 class TicketKeysWrap : public Napi::ObjectWrap<TicketKeysWrap> {

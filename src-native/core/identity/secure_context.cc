@@ -7,7 +7,6 @@
 
 #include "core/base/encoding.h"
 #include "core/identity/cipher_suites.h"
-#include "core/session/session.h"
 
 namespace dtls {
 
@@ -26,7 +25,7 @@ std::vector<const SSL_CIPHER*> usable_suites(const SSL_CTX* ctx) {
 
 }  // namespace
 
-SecureContext::SecureContext() : ctx_(SSL_CTX_new(DTLS_method())) {
+SecureContext::SecureContext(void (*install)(SSL_CTX*)) : ctx_(SSL_CTX_new(DTLS_method())) {
   if (!ctx_) return;
   SSL_CTX* ctx = ctx_.get();
   // RFC 9325: no compression (3.3), no renegotiation (3.5). Extended master
@@ -36,7 +35,7 @@ SecureContext::SecureContext() : ctx_(SSL_CTX_new(DTLS_method())) {
                                SSL_OP_SINGLE_DH_USE | SSL_OP_SINGLE_ECDH_USE);
   // Servers give out session ids for others to keep; here is no memory of sessions.
   SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL);
-  Session::install_callbacks(ctx);
+  install(ctx);
 }
 
 Failure SecureContext::set_versions(int min, int max) {

@@ -16,7 +16,8 @@ namespace dtls {
 // shared by any number of sessions and no longer changed.
 class SecureContext {
  public:
-  SecureContext();
+  // `install`: says what OpenSSL calls for the sessions of this context.
+  explicit SecureContext(void (*install)(SSL_CTX*));
   ~SecureContext() = default;
   SecureContext(const SecureContext&) = delete;
   SecureContext& operator=(const SecureContext&) = delete;
