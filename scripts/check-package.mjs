@@ -50,3 +50,5 @@ const doors = `
 `;
 writeFileSync(join(folder, 'doors.mjs'), doors);
 run('node', ['doors.mjs'], { cwd: folder });
+// The documents send readers to the examples: they are there, and run where they are.
+run('node', ['node_modules/dgram-dtls/examples/main.mjs'], { cwd: folder });

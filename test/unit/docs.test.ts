@@ -1,9 +1,9 @@
 // Protects the documents from falling behind the code: every error code, alert and verification
 // result is explained, every option is described and its default is given a reason, every name of
-// the API occurs, and links between the documents lead somewhere.
+// the API occurs, and links lead somewhere, those of a page in the package to what is in it.
 import { expect } from 'chai';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join, posix } from 'node:path';
 import * as api from '../../lib/index';
 import { CONNECT_OPTIONS, NAMED_OPTIONS, OWN_OPTIONS, SERVER_OPTIONS } from '../../lib/checks/option-names';
 
@@ -186,26 +186,71 @@ describe('documents', () => {
     });
   });
 
-  it('lead only to files and headings that exist', () => {
+  describe('links', () => {
+    const { files } = JSON.parse(read('package.json')) as { files: readonly string[] };
+    /** npm packs these, whatever `files` says. */
+    const ALWAYS = ['package.json', 'README.md', 'LICENSE'];
+    const packed = (path: string): boolean =>
+      [...files, ...ALWAYS].some((entry) => path === entry || path.startsWith(`${entry}/`));
+
+    /** A document without what stands in its blocks of code, where `#` begins a comment. */
+    const prose = (document: string): string => read(document).replace(/^```.*?^```$/gms, '');
+    /** What a page calls its headings: in small letters, without punctuation, a second one of a name with `-1`. */
+    function anchors(document: string): Set<string> {
+      const found = new Set<string>();
+      for (const [, title = ''] of prose(document).matchAll(/^#+ (.+)$/gm)) {
+        const name = title
+          .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
+          .toLowerCase()
+          .replace(/[^\w\- ]/g, '')
+          .replaceAll(' ', '-');
+        let anchor = name;
+        for (let again = 1; found.has(anchor); ++again) anchor = `${name}-${String(again)}`;
+        found.add(anchor);
+      }
+      return found;
+    }
+    interface Link {
+      readonly link: string;
+      readonly target: string;
+      readonly heading: string | undefined;
+    }
+    const linksOf = (document: string): Link[] =>
+      all(prose(document), /\]\((?![a-z]+:)([^)\s]+)\)/g).map((link) => {
+        const [path = '', heading] = link.split('#');
+        return { link, heading, target: path === '' ? document : posix.join(posix.dirname(document), path) };
+      });
+    const folders = ['docs', 'lib', 'src-native', 'examples', 'test', 'scripts', 'bench'];
     const documents = [
       ...readdirSync(root).filter((name) => name.endsWith('.md')),
-      ...pages.map((name) => `docs/${name}`),
+      ...folders.flatMap((folder) =>
+        readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+          .filter((name) => name.endsWith('.md'))
+          .map((name) => posix.join(folder, name.replaceAll('\\', '/'))),
+      ),
     ];
-    const broken = documents.flatMap((document) =>
-      all(read(document), /\]\((?!https?:)([^)\s]+)\)/g).filter((link) => {
-        const [path = '', heading] = link.split('#');
-        const target = path === '' ? document : join(dirname(document), path);
-        if (!existsSync(join(root, target))) return true;
-        if (heading === undefined) return false;
-        const headings = all(read(target), /^#+ (.+)$/gm).map((title) =>
-          title
-            .toLowerCase()
-            .replace(/[^\w\- ]/g, '')
-            .replaceAll(' ', '-'),
-        );
-        return !headings.includes(heading);
-      }),
-    );
-    expectNone(broken, 'the repository');
+    const broken = (documents: readonly string[], fits: (link: Link) => boolean): string[] =>
+      documents.flatMap((document) =>
+        linksOf(document)
+          .filter((link) => !fits(link))
+          .map(({ link }) => `${link} in ${document}`),
+      );
+
+    it('lead only to files and headings that exist', () => {
+      expect(documents).to.include.members(['README.md', 'docs/api.md', 'src-native/core/wire/README.md']);
+      const missing = broken(
+        documents,
+        ({ target, heading }) =>
+          existsSync(join(root, target)) && (heading === undefined || anchors(target).has(heading)),
+      );
+      expectNone(missing, 'the repository');
+    });
+
+    it('of a page that is packed lead only to what is packed, too', () => {
+      const pages = documents.filter(packed);
+      expect(pages).to.include.members(['README.md', 'CHANGELOG.md', 'docs/resumption.md', 'docs/scaling.md']);
+      expect(packed('test/unit/docs.test.ts')).to.be.false;
+      expectNone(broken(pages, ({ target }) => packed(target)), 'the package');
+    });
   });
 });
