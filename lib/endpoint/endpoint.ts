@@ -4,6 +4,7 @@ import type { DTLSSocket } from '../base/dtls-socket';
 import type { Peer } from '../base/peer';
 import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
+import { asError } from '../errors/as-error';
 import { channels } from '../diagnostics/channels';
 import { readDrops } from '../diagnostics/drops';
 import { ioError, unsent, type DTLSError } from '../errors/errors';
@@ -86,7 +87,11 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
 
   static readonly #byTransport = new WeakMap<object, Endpoint>();
 
-  /** The endpoint on a transport; `key` is what the user knows the transport by. */
+  /**
+   * The endpoint on a transport; `key` is what the user knows the transport by.
+   *
+   * @throws {@link DTLSError} of category `io` when the transport cannot be started.
+   */
   static over(transport: () => DatagramTransport, key?: object): Endpoint {
     const existing = key === undefined ? undefined : Endpoint.#byTransport.get(key);
     if (existing !== undefined && !existing.#closing) return existing;
@@ -112,21 +117,33 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     this.#core = new native.Endpoint(outbox.native, id, this.#deadline);
     const udp = transport instanceof NativeUdpTransport ? transport : undefined;
     this.#udp = udp;
-    if (udp === undefined) transport.start(this);
-    else {
-      udp.attach(
-        this.#core,
-        () => {
-          this.#noticeListeners();
-        },
-        () => {
-          this.#arm();
-          this.#sendNow(udp);
-          turns.wake();
-        },
-      );
+    try {
+      this.#startTransport();
+    } catch (error) {
+      // One of the user's may throw. Nobody has this endpoint, so that nobody could close it.
+      outbox.unregister(id);
+      throw ioError(asError(error));
     }
     census.living.add(this);
+  }
+
+  #startTransport(): void {
+    const udp = this.#udp;
+    if (udp === undefined) {
+      this.#transport.start(this);
+      return;
+    }
+    udp.attach(
+      this.#core,
+      () => {
+        this.#noticeListeners();
+      },
+      () => {
+        this.#arm();
+        this.#sendNow(udp);
+        turns.wake();
+      },
+    );
   }
 
   /** Calls go down through this; whoever calls says `flush()` afterwards. */

@@ -25,6 +25,7 @@ const IO_HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: "Another socket has this port: choose another, or 'reusePort' for several servers on one.",
   ERR_ACCESS_DENIED: "Node's permission model keeps this process from the network: start it with '--allow-net'.",
   EACCES: 'This port or address needs a privilege that the process does not have.',
+  EEXIST: 'Somebody in this thread reads from that descriptor already: give each server one of its own.',
   EADDRNOTAVAIL: 'This machine does not have that address.',
   EBADF: 'The descriptor of the socket is not open, or not bound: close sockets only by their own close(), and bind one before it is used as a transport.',
   EMSGSIZE: 'The datagram is larger than the path or the socket takes: send smaller messages.',

@@ -5,6 +5,7 @@ import type { AddressInfo, BlockList } from 'node:net';
 import { onAbort } from '../base/abort';
 import type { Peer } from '../base/peer';
 import { Endpoint, type ServerHandler, type SessionHandler } from '../endpoint/endpoint';
+import { asError } from '../errors/as-error';
 import { ioError, usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { ExpiryWatch } from '../identity/expiry';
 import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from '../handshake/hello';
@@ -338,7 +339,13 @@ export class DTLSServer
       else this.#left();
       return;
     }
-    const endpoint = Endpoint.over(make, key);
+    let endpoint: Endpoint;
+    try {
+      endpoint = Endpoint.over(make, key);
+    } catch (error) {
+      this.#onListenError(ioError(asError(error)));
+      return;
+    }
     if (!endpoint.listen(this)) {
       this.#state = 'idle';
       this.emit(

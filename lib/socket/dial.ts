@@ -10,12 +10,14 @@ import { ioError, usageError, type DTLSError } from '../errors/errors';
 import type { ResolvedConnect } from '../options/connect';
 import { bindUdp } from '../transport/bind';
 import { DgramTransport } from '../transport/dgram';
-import { isTransport } from '../transport/transport';
+import { isTransport, type DatagramTransport } from '../transport/transport';
 
 export interface Dialled {
   endpoint: Endpoint;
   peer: Peer;
 }
+
+type Done = (error: DTLSError | null, dialled?: Dialled) => void;
 
 const familyOf = (address: string): 'IPv4' | 'IPv6' => (isIP(address) === 6 ? 'IPv6' : 'IPv4');
 
@@ -26,14 +28,14 @@ const familyOf = (address: string): 'IPv4' | 'IPv6' => (isIP(address) === 6 ? 'I
 export function dial(
   options: ResolvedConnect,
   stillWanted: () => boolean,
-  done: (error: DTLSError | null, dialled?: Dialled) => void,
+  done: Done,
 ): void {
   const { host, port, transport } = options;
   if (isTransport(transport)) {
     process.nextTick(() => {
       if (!stillWanted()) return;
       const peer = { address: host, port, family: familyOf(host) };
-      done(null, { endpoint: Endpoint.over(() => transport, transport), peer });
+      begin(peer, done, () => transport, transport);
     });
     return;
   }
@@ -66,8 +68,7 @@ export function dial(
     }
     process.nextTick(() => {
       if (!stillWanted()) return;
-      const make = (): DgramTransport => new DgramTransport(transport, false);
-      done(null, { endpoint: Endpoint.over(make, transport), peer });
+      begin(peer, done, () => new DgramTransport(transport, false), transport);
     });
   };
   try {
@@ -84,11 +85,22 @@ const notAnAddress = (host: string, given: unknown): DTLSError =>
     "Have 'lookup' call back with an address, as dns.lookup does.",
   );
 
+function begin(peer: Peer, done: Done, make: () => DatagramTransport, key?: object): void {
+  let endpoint: Endpoint;
+  try {
+    endpoint = Endpoint.over(make, key);
+  } catch (error) {
+    done(ioError(asError(error), peer));
+    return;
+  }
+  done(null, { endpoint, peer });
+}
+
 function bind(
   options: ResolvedConnect,
   peer: Peer,
   stillWanted: () => boolean,
-  done: (error: DTLSError | null, dialled?: Dialled) => void,
+  done: Done,
 ): void {
   const family = peer.family === 'IPv6' ? 6 : 4;
   const where = { ...options, family, address: options.localAddress, port: options.localPort } as const;
@@ -96,7 +108,7 @@ function bind(
     if (bound === undefined) {
       done(ioError(error ?? new Error('no socket'), peer));
     } else if (stillWanted()) {
-      done(null, { endpoint: Endpoint.over(() => bound), peer });
+      begin(peer, done, () => bound);
     } else {
       bound.close(() => undefined);
     }

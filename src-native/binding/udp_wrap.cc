@@ -31,6 +31,21 @@ void throw_errno(Napi::Env env, int error, const char* call) {
   thrown.ThrowAsJavaScriptException();
 }
 
+std::unique_ptr<io::UdpSocket> bind(const Napi::CallbackInfo& info, int& error) {
+  io::UdpConfig config;
+  if (!io::parse_address(info[0].As<Napi::String>().Utf8Value(),
+                         static_cast<uint16_t>(int_of(info[1])), config.address)) {
+    error = EINVAL;
+    return nullptr;
+  }
+  config.ipv6_only = flag_of(info[2]);
+  config.reuse_address = flag_of(info[3]);
+  config.reuse_port = flag_of(info[4]);
+  config.receive_buffer = int_of(info[5]);
+  config.send_buffer = int_of(info[6]);
+  return io::UdpSocket::open(config, error);
+}
+
 Napi::Array to_array(Napi::Env env, const io::SocketAddress& address) {
   Napi::Array result = Napi::Array::New(env, 3);
   result.Set(0U, address.host());
@@ -62,31 +77,28 @@ Napi::Function UdpWrap::define(Napi::Env env) {
 UdpWrap::UdpWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   // An environment that is being ended has not wrapped this: nobody would ever free a descriptor.
   if (IsEmpty()) return;
+  const Napi::Env env = info.Env();
   int error = 0;
   share_queued(info[info.Length() - 1]);
+  if (info.Length() == 4) {
+    // A descriptor that this thread polls for somebody else already (EEXIST) stays that one's:
+    // nothing is set on it, and nobody here closes it.
+    const int given = int_of(info[0]);
+    if (!open_handles(env, given)) return;
+    socket_ = io::UdpSocket::adopt(given, int_of(info[1]), int_of(info[2]), error);
+    if (socket_) return;
+    close_handles(handles_);
+    throw_errno(env, error, "open");
+    return;
+  }
   if (info.Length() == 2) {
     socket_ = io::UdpSocket::share(int_of(info[0]), error);
-    if (!socket_) throw_errno(info.Env(), error, "dup");
-    return;
+    if (!socket_) throw_errno(env, error, "dup");
+  } else {
+    socket_ = bind(info, error);
+    if (!socket_) throw_errno(env, error, "bind");
   }
-  if (info.Length() == 4) {
-    socket_ = io::UdpSocket::adopt(int_of(info[0]), int_of(info[1]), int_of(info[2]), error);
-    if (!socket_) throw_errno(info.Env(), error, "open");
-    return;
-  }
-  io::UdpConfig config;
-  if (!io::parse_address(info[0].As<Napi::String>().Utf8Value(),
-                         static_cast<uint16_t>(int_of(info[1])), config.address)) {
-    throw_errno(info.Env(), EINVAL, "bind");
-    return;
-  }
-  config.ipv6_only = flag_of(info[2]);
-  config.reuse_address = flag_of(info[3]);
-  config.reuse_port = flag_of(info[4]);
-  config.receive_buffer = int_of(info[5]);
-  config.send_buffer = int_of(info[6]);
-  socket_ = io::UdpSocket::open(config, error);
-  if (!socket_) throw_errno(info.Env(), error, "bind");
+  if (socket_ && !open_handles(env, socket_->descriptor())) socket_.reset();
 }
 
 UdpWrap::~UdpWrap() { stop(); }
@@ -113,12 +125,20 @@ void UdpWrap::attach(const Napi::CallbackInfo& info) {
   begin_ = Napi::Persistent(info[2].As<Napi::Function>());
   wake_ = Napi::Persistent(info[3].As<Napi::Function>());
   context_ = std::make_unique<Napi::AsyncContext>(env, "DGRAM_DTLS_UDP");
+  endpoint_->endpoint().use(this);
+  poll();
+}
+
+// False when it has thrown: the descriptor is then as it was.
+bool UdpWrap::open_handles(Napi::Env env, int descriptor) {
   uv_loop_t* loop = nullptr;
   auto made = std::make_unique<Handles>();
-  if (napi_get_uv_event_loop(env, &loop) != napi_ok ||
-      uv_poll_init(loop, &made->poll, socket_->descriptor()) != 0) {
-    throw_errno(env, EBADF, "poll");
-    return;
+  const int failed = napi_get_uv_event_loop(env, &loop) == napi_ok
+                         ? uv_poll_init(loop, &made->poll, descriptor)
+                         : UV_EBADF;
+  if (failed != 0) {
+    throw_errno(env, -failed, "open");
+    return false;
   }
   handles_ = made.release();
   handles_->owner = this;
@@ -133,8 +153,7 @@ void UdpWrap::attach(const Napi::CallbackInfo& info) {
         close_handles(static_cast<Handles*>(handles));
       },
       handles_, &handles_->hook);
-  endpoint_->endpoint().use(this);
-  poll();
+  return true;
 }
 
 void UdpWrap::close_handles(Handles* handles) {

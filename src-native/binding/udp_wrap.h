@@ -56,6 +56,7 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   void on_error(const PeerAddress& peer, int error) override;
   void on_sent(SessionId from, uint32_t token, int error) override;
 
+  bool open_handles(Napi::Env env, int descriptor);
   bool is_blocked(const io::SocketAddress& from);
   void share_queued(const Napi::Value& value);
   void publish_queued();

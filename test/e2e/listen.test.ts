@@ -12,6 +12,7 @@ import { connect, createServer, DTLSError, type DTLSServer, type ListenOptions }
 import { Link } from '../../lib/lab/index';
 import { automaticTransport } from '../../lib/options/udp';
 import { handleOf } from '../../lib/transport/dgram';
+import { hasNativeUdp } from '../../lib/transport/native-udp';
 import { fixture } from '../helpers/child';
 import { closeEverything, next, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';
@@ -19,6 +20,7 @@ import { skip } from '../helpers/peers';
 
 afterEach(closeEverything);
 
+const transports = hasNativeUdp ? (['native', 'dgram'] as const) : (['dgram'] as const);
 const ANY = ['::', '0.0.0.0'];
 
 /** What a call of listen or bind leads to: where it listens, or that it does not. */
@@ -271,6 +273,57 @@ describe('listen: every form of net and dgram, everything else refused', () => {
           ? { code: 'ERR_DTLS_UNSUPPORTED' } // it takes 0 for no descriptor
           : { ...shown, port, heard: 'hello', closed: true };
       expect(JSON.parse(text)).to.deep.equal(expected);
+    });
+  }
+
+  for (const transport of transports) {
+    it(`fd: a socket that this thread polls already stays its owner's, over '${transport}'`, async function () {
+      if (process.platform === 'win32') skip(this, 'Windows has no descriptors');
+      const owner = dgram.createSocket({ type: 'udp4', recvBufferSize: 100_000 });
+      owner.bind(0, '127.0.0.1');
+      await once(owner, 'listening');
+      const size = owner.getRecvBufferSize();
+      const ours = createServer({ ...PSK_SERVER, transport, recvBufferSize: 4096 });
+      for (let times = 0; times < 2; ++times) {
+        const failed = next(ours, 'error');
+        ours.listen({ fd: handleOf(owner)?.fd });
+        const [error] = await failed;
+        expect(error).to.be.instanceOf(DTLSError).and.include({ code: 'EEXIST', category: 'io', syscall: 'open' });
+        expect(error.hint).to.match(/^Somebody in this thread reads/);
+      }
+      // Nothing was set on it, and it is not closed.
+      expect(owner.getRecvBufferSize()).to.equal(size);
+      const heard = within(once(owner, 'message'), 'a datagram');
+      const sender = dgram.createSocket('udp4');
+      sender.send('hello', owner.address().port, '127.0.0.1');
+      expect(String((await heard)[0])).to.equal('hello');
+      sender.close();
+      // The server may listen elsewhere, and close.
+      ours.listen(0, '127.0.0.1');
+      await next(ours, 'listening');
+      await ours[Symbol.asyncDispose]();
+      owner.close();
+      await once(owner, 'close');
+    });
+
+    it(`fd: what a server could not have it does not close later, over '${transport}'`, async function () {
+      this.timeout(patience(30_000));
+      if (process.platform === 'win32') skip(this, 'Windows passes no descriptors on');
+      const holder = dgram.createSocket('udp4');
+      holder.bind(0, '127.0.0.1');
+      await once(holder, 'listening');
+      const child = spawn(process.execPath, [fixture('listen-fd-twice.cjs'), transport], {
+        stdio: ['ignore', 'pipe', 'inherit', handleOf(holder)?.fd],
+      });
+      holder.close();
+      const late = setTimeout(() => child.kill('SIGKILL'), patience(20_000));
+      let text = '';
+      child.stdout?.setEncoding('utf8').on('data', (part: string) => (text += part));
+      await once(child, 'close');
+      clearTimeout(late);
+      const { events, ...number } = JSON.parse(text) as { events: string[] };
+      expect(events).to.have.members(['first listening', 'second EEXIST']);
+      expect(number).to.deep.equal({ taken: true, kept: true });
     });
   }
 

@@ -4,6 +4,7 @@
  */
 import * as dgram from 'node:dgram';
 import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
 import { createServer, DTLSError, type DTLSSocket } from '../../lib/index';
 import { boundSocket, converse } from '../helpers/exchange';
@@ -12,6 +13,7 @@ import {
   closeEverything,
   dial,
   dialTo,
+  failure,
   listen,
   messages,
   next,
@@ -159,6 +161,34 @@ describe('handshake transports', () => {
     const error = thrown(() => createServer({ ...PSK_SERVER, transport: broken }).listen(5684));
     expect(error).to.include({ code: 'EBADF', category: 'io' });
     expect(error.hint).to.include('bind');
+  });
+
+  it("a transport of the user's own that cannot be started is an error of whoever brought it, who is not left open", async () => {
+    const noDevice = (): never => {
+      throw Object.assign(new Error('no candidates'), { code: 'ENODEV' });
+    };
+    const noError = (): never => {
+      // eslint-disable-next-line @typescript-eslint/only-throw-error -- anybody may throw anything
+      throw 'no candidates';
+    };
+    for (const [start, code] of [[noDevice, 'ENODEV'], [noError, 'ERR_DTLS_IO']] as const) {
+      const address = (): AddressInfo => ({ address: '10.0.0.1', port: 5684, family: 'IPv4' });
+      const link = { start, send: () => true, close: (done: () => void) => { done(); }, address };
+      const server = createServer({ ...PSK_SERVER, transport: link });
+      for (let times = 0; times < 2; ++times) {
+        const failed = next(server, 'error');
+        server.listen();
+        const [error] = await failed;
+        expect(error).to.be.instanceOf(DTLSError).and.include({ code, category: 'io', message: 'no candidates' });
+      }
+      const refused = new Promise((resolve) => server.close(resolve));
+      expect(await refused).to.have.property('code', 'ERR_SERVER_NOT_RUNNING');
+
+      const client = dialTo({ ...PSK_CLIENT, host: '10.0.0.2', port: 5684, transport: link });
+      const closed = new Promise((resolve) => client.once('close', resolve));
+      expect(await failure(client)).to.include({ code, category: 'io', message: 'no candidates' });
+      await within(closed, 'close');
+    }
   });
 
   it('a server and clients on the same dgram.Socket', async () => {
