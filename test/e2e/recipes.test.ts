@@ -2,17 +2,16 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import type { ConnectOptions, DTLSServer, DTLSSocket, ServerOptions } from '../../lib/index';
 import { handleOf } from '../../lib/transport/dgram';
 import { closeEverything, dialTo, failure, listen, messages, next, portOf, within } from '../helpers/pair';
+import { programsOf, removePrograms } from '../helpers/pages';
 import { patience } from '../helpers/patience';
 import { skip } from '../helpers/peers';
 
-const root = join(__dirname, '../..');
 const KEY = '0123456789abcdef0123456789abcdef';
 const psk = { identity: 'lamp-7', psk: Buffer.from(KEY, 'hex') };
 const QUICK = { retransmission: { initial: 50, max: 100 } };
@@ -31,16 +30,10 @@ describe('docs/recipes.md', function () {
   const children = new Set<ChildProcess>();
 
   before(() => {
-    // Within the package, whose own name leads to it from there.
-    mkdirSync(join(root, '.cache'), { recursive: true });
-    folder = mkdtempSync(join(root, '.cache/recipes-'));
-    const page = readFileSync(join(root, 'docs/recipes.md'), 'utf8');
-    for (const [, code = '', name = ''] of page.matchAll(/^```js\n(\/\/ ([\w-]+\.mjs)\n.*?)^```$/gms)) {
-      writeFileSync(join(folder, name), code);
-    }
+    folder = programsOf('docs/recipes.md');
   });
   after(() => {
-    rmSync(folder, { recursive: true, force: true });
+    removePrograms(folder);
   });
   afterEach(async () => {
     for (const child of children) child.kill('SIGKILL');
