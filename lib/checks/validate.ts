@@ -1,6 +1,6 @@
 /** Checks of arguments and options; each returns the value in its final form or throws a DTLSError. */
-import { inspect } from 'node:util';
 
+import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { bytesOf, isByteArray } from '../base/memory';
 import { doorsOf } from './option-names';
@@ -124,7 +124,7 @@ export function port(name: string, value: unknown, min: number): number {
   ) {
     throw usageError(
       'ERR_SOCKET_BAD_PORT',
-      `'${name}' must be an integer from ${String(min)} to 65535, not ${inspect(value)}`,
+      `'${name}' must be an integer from ${String(min)} to 65535, not ${shown(value)}`,
     );
   }
   return number;

@@ -1,5 +1,6 @@
 /** How a session ended, in the words of errors.def, which the addon has: the error that its user gets. */
 import type { Peer } from '../base/peer';
+import { wordsOf } from '../errors/as-error';
 import { DTLSError, type DTLSErrorCategory, type DTLSErrorDetails } from '../errors/dtls-error';
 import { headline, CERTIFICATE_WITHHELD } from '../errors/errors';
 import { alertName, verifyErrorName } from '../errors/names';
@@ -146,7 +147,7 @@ export function errorFromClose(
         ? 'the peer closed in mid-handshake'
         : `the peer sent the fatal alert ${alert}`;
   } else if (callback !== undefined && cause !== undefined) {
-    message = `${callback} failed: ${cause.message}`;
+    message = `${callback} failed: ${wordsOf(cause).message}`;
   } else if (record.reason !== '') {
     message += ` (${record.reason})`;
   }

@@ -3,6 +3,7 @@ import type tls from 'node:tls';
 
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
+import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
 import { copyOf, sizeOf } from '../base/memory';
 import { errnoOf } from '../transport/native-udp';
@@ -150,7 +151,7 @@ export class Association {
   /** A handshake failed, or an open session did. */
   failed(error: Error): void {
     // The other end dialled at the same time, or has restarted: another session goes on.
-    if ('code' in error && error.code === 'ERR_DTLS_REPLACED') return;
+    if (wordsOf(error).code === 'ERR_DTLS_REPLACED') return;
     this.#lastError = error;
     this.#owner.onPeerError(error, this.peer);
   }
@@ -238,8 +239,9 @@ export class Association {
       this.#names.add(hostname);
       return undefined;
     }
-    return new DTLSError(refusal.message, {
-      code: 'code' in refusal && typeof refusal.code === 'string' ? refusal.code : 'ERR_DTLS_PEER_IDENTITY',
+    const { message, code = 'ERR_DTLS_PEER_IDENTITY' } = wordsOf(refusal);
+    return new DTLSError(message, {
+      code,
       category: 'certificate',
       hint: 'The open session with this address is not with that name.',
       peer: this.peer,
@@ -252,7 +254,7 @@ export class Association {
     try {
       return (this.#checkIdentity ?? late.tls.checkServerIdentity)(hostname, certificate);
     } catch (error) {
-      return error instanceof Error ? error : new Error(String(error));
+      return asError(error);
     }
   }
 

@@ -1,5 +1,5 @@
 /** What the callback of `send` hears of a message that no session took. */
-import { DTLSError } from '../errors/errors';
+import { isReadable } from '../errors/errors';
 
 /** Where the message was to go. */
 export interface Destination {
@@ -20,7 +20,7 @@ const OWN = ['EMSGSIZE', 'ERR_DTLS_EMPTY_MESSAGE', 'ERR_DTLS_MESSAGE_TOO_BIG', '
  * A peer that came by itself could end the program by its refusal, too.
  */
 export function heard(error: Error, { known, connected }: Destination): Error | null {
-  if (!(error instanceof DTLSError)) return error; // the system's, dgram's, or what a function of the user's threw
+  if (!isReadable(error)) return error; // the system's, dgram's, or what a function of the user's threw
   if (OWN.includes(error.code)) return error;
   if (error.category === 'io') return UNREACHABLE.includes(error.code) && !connected ? null : error;
   const gone = error.category === 'timeout' || error.category === 'closed';

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 
 import type { Peer } from '../base/peer';
 import { Endpoint } from '../endpoint/endpoint';
+import { asError } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
 import { plain } from '../errors/node-errors';
 import type { ServerOptions } from '../options/types';
@@ -229,7 +230,7 @@ export class Peers {
     const refuse = (error: unknown): void => {
       settled();
       if (this.#closed) return;
-      const failure = error instanceof Error ? error : new Error(String(error));
+      const failure = asError(error);
       this.#host.later(() => {
         association.refuse(failure);
       });

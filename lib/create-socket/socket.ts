@@ -4,7 +4,8 @@ import * as dgram from 'node:dgram';
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { Endpoint } from '../endpoint/endpoint';
-import { DTLSError, ioError } from '../errors/errors';
+import { asError } from '../errors/as-error';
+import { DTLSError, ioError, isReadable } from '../errors/errors';
 import { copyOf } from '../base/memory';
 import { invalidArgType, invalidArgValue, plain } from '../errors/node-errors';
 import { turns } from '../core/outbox';
@@ -490,7 +491,7 @@ export class SecureDgramSocket extends BaseSocket {
     if (this.#closed) return;
     this.#emit('peerError', error, peer);
     // dgram's own socket emits it before the session hears.
-    const refused = error instanceof DTLSError && error.category === 'io';
+    const refused = isReadable(error) && error.category === 'io';
     if (this.#udp !== undefined && this.#connectedTo !== undefined && refused) {
       turns.add(() => !this.#closed && super.emit('error', error), this.#asyncResource);
     }
@@ -523,7 +524,7 @@ export class SecureDgramSocket extends BaseSocket {
         super.send(datagram, done);
       } else process.nextTick(done, plain('EISCONN', 'the socket is connected to another peer'));
     } catch (error) {
-      process.nextTick(done, error instanceof Error ? error : new Error(String(error)));
+      process.nextTick(done, asError(error));
     } finally {
       this.#gate.raw = false;
     }

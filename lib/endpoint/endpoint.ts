@@ -4,7 +4,6 @@ import type { DTLSSocket } from '../base/dtls-socket';
 import type { Peer } from '../base/peer';
 import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
-import { asError } from '../errors/as-error';
 import { channels } from '../diagnostics/channels';
 import { readDrops } from '../diagnostics/drops';
 import { ioError, unsent, type DTLSError } from '../errors/errors';
@@ -122,7 +121,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     } catch (error) {
       // One of the user's may throw. Nobody has this endpoint, so that nobody could close it.
       outbox.unregister(id);
-      throw ioError(asError(error));
+      throw ioError(error);
     }
     census.living.add(this);
   }
@@ -427,7 +426,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
       if (!this.#transport.send([datagram], peer, callback)) this.#congested = true;
     } catch (error) {
       // A transport of the user's may throw; the pass must go on for the others.
-      const typed = ioError(error instanceof Error ? error : new Error(String(error)), peer);
+      const typed = ioError(error, peer);
       process.nextTick(() => {
         this.error(typed, peer);
         if (callback !== undefined) reportSent(callback, typed);

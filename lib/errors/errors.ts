@@ -1,4 +1,7 @@
+import { types } from 'node:util';
+
 import type { Peer } from '../base/peer';
+import { asError, isA, wordsOf } from './as-error';
 import { DTLSError, type DTLSErrorCategory } from './dtls-error';
 
 export {
@@ -16,8 +19,6 @@ export const CERTIFICATE_WITHHELD =
 export const headline = (code: string): string =>
   code.replace(/^ERR_DTLS_/, '').replaceAll('_', ' ').toLowerCase();
 
-const isSystemError = (error: Error): error is NodeJS.ErrnoException => 'syscall' in error;
-
 const IO_HINTS: Readonly<Record<string, string>> = {
   ECANCELED: 'The socket was closed before this message had left: close when the callback of send() has been called.',
   ECONNREFUSED:
@@ -34,19 +35,24 @@ const IO_HINTS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'The host name does not resolve: check its spelling and the resolver.',
 };
 
-/** A system error of a socket or of a name lookup, with the same code. */
-export function ioError(error: Error, peer?: Peer): DTLSError {
-  if (error instanceof DTLSError) return error;
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : 'ERR_DTLS_IO';
-  return new DTLSError(error.message, {
-    code,
-    category: 'io',
-    hint: IO_HINTS[code],
-    peer,
-    errno: isSystemError(error) ? error.errno : undefined,
-    syscall: isSystemError(error) ? error.syscall : undefined,
-    cause: error,
+/**
+ * An error of this package as it was made. What its owner has given getters since, or a Proxy in front, is
+ * somebody else's, and may throw wherever it is read.
+ */
+export const isReadable = (error: Error): error is DTLSError =>
+  !types.isProxy(error) &&
+  isA(error, DTLSError) &&
+  ['message', 'code', 'category', 'hint'].every((name) => {
+    const own = Object.getOwnPropertyDescriptor(error, name);
+    return own === undefined ? name === 'message' || name === 'hint' : typeof own.value === 'string';
   });
+
+/** A system error of a socket or of a name lookup, with the same code. */
+export function ioError(thrown: unknown, peer?: Peer): DTLSError {
+  const error = asError(thrown);
+  if (isReadable(error)) return error;
+  const { message, code = 'ERR_DTLS_IO', errno, syscall } = wordsOf(error);
+  return new DTLSError(message, { code, category: 'io', hint: IO_HINTS[code], peer, errno, syscall, cause: error });
 }
 
 /** Of a message whose socket was closed before the system had taken it. */

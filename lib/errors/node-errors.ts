@@ -1,6 +1,6 @@
 /** Errors as Node throws them, for the parts that stand in for modules of Node's: same class, same code. */
 
-import { inspect } from 'node:util';
+import { shown } from './as-error';
 
 export interface NodeError extends Error {
   code: string;
@@ -19,7 +19,7 @@ function received(value: unknown): string {
       ? ` Received an instance of ${name}`
       : ' Received [Object: null prototype] {}';
   }
-  return ` Received type ${typeof value} (${inspect(value)})`;
+  return ` Received type ${typeof value} (${shown(value)})`;
 }
 
 const named = (name: string): string =>

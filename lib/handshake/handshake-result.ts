@@ -1,4 +1,5 @@
 /** What a handshake has come to, as the SECURE record says it. */
+import { wordsOf } from '../errors/as-error';
 import { protocolName, verifyErrorName } from '../errors/names';
 import { MAX_MESSAGE } from '../options/types';
 
@@ -50,6 +51,9 @@ export function readHandshakeResult(
 export function authorizationError(result: HandshakeResult, cause: Error | undefined): string | null {
   if (result.authorized) return null;
   // As in tls: the code of whoever refused, or else what it said.
-  if (cause !== undefined) return 'code' in cause ? String(cause.code) : cause.message;
+  if (cause !== undefined) {
+    const { code, message } = wordsOf(cause);
+    return code ?? message;
+  }
   return result.peerCertificate ? verifyErrorName(result.verifyResult) : 'UNABLE_TO_GET_ISSUER_CERT';
 }

@@ -5,7 +5,7 @@ import { types } from 'node:util';
 
 import type { DTLSSocket } from '../base/dtls-socket';
 import { late } from '../base/late';
-import { asError } from '../errors/as-error';
+import { asError, isA } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { MAX_PSK, MAX_PSK_IDENTITY, type ClientPskCallback, type ServerPskCallback } from '../options/types';
 import type { ResolvedConnect } from '../options/connect';
@@ -126,7 +126,7 @@ export function askPeerIdentity(
 /** As in tls nothing accepts. What is neither nothing nor an Error refuses, too: it may mean anything. */
 export function asRefusal(name: string, expected: string, answer: unknown, hint?: string): Error | undefined {
   if (answer === undefined || answer === null) return undefined;
-  return answer instanceof Error ? answer : wrongType(name, expected, answer, hint);
+  return isA(answer, Error) ? answer : wrongType(name, expected, answer, hint);
 }
 
 /** Asks now; answers now, or when the Promise settles. What either throws goes to `failed`. */

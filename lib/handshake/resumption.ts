@@ -1,4 +1,5 @@
 /** What a handshake asks of a store of sessions (docs/resumption.md). */
+import { asError } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
 import { settleOrCallBack } from './lookups';
 import { secretCopy } from '../base/memory';
@@ -64,7 +65,7 @@ export function tellStore(
   try {
     if (!emit(done)) done();
   } catch (error) {
-    const cause = error instanceof Error ? error : new Error(String(error));
+    const cause = asError(error);
     once(() => {
       answers.refuse(cause);
     });

@@ -5,7 +5,6 @@
 import { promises, readFileSync } from 'node:fs';
 
 import { late } from '../base/late';
-import { asError } from '../errors/as-error';
 import { DTLSError, ioError, usageError } from '../errors/errors';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
 import { SecureContext } from './secure-context';
@@ -92,7 +91,7 @@ export class FileWatch implements SecureContextWatch {
     try {
       contents = this.#digest([...paths].map(([name, path]) => [name, readFileSync(path)]));
     } catch (error) {
-      throw ioError(asError(error));
+      throw ioError(error);
     }
     this.#load(contents);
     this.#arm();
@@ -141,7 +140,7 @@ export class FileWatch implements SecureContextWatch {
       );
       contents = this.#digest(await Promise.all(read));
     } catch (error) {
-      problem = ioError(asError(error));
+      problem = ioError(error);
     }
     if (this.#closed) return;
     const now = contents?.digest ?? `${problem?.code ?? ''} ${problem?.message ?? ''}`;

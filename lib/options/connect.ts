@@ -1,7 +1,7 @@
 /** Checks a client's options and fills in defaults, as server.ts does for a server. */
 import { isIP, type LookupFunction } from 'node:net';
-import { inspect } from 'node:util';
 
+import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { readSession } from './resumption';
 import { MAX_FRAGMENT_LENGTHS, type ClientPskCallback, type ConnectOptions } from './types';
@@ -47,7 +47,7 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
   }
   const family = options.family ?? 0;
   if (![0, 4, 6].includes(family)) {
-    throw usageError('ERR_INVALID_ARG_VALUE', `'family' must be 0, 4 or 6, not ${inspect(family)}`);
+    throw usageError('ERR_INVALID_ARG_VALUE', `'family' must be 0, 4 or 6, not ${shown(family)}`);
   }
   const hasKey = pskCallback !== undefined;
   const context = requireKeysFor(resolveContext(options, 'client', hasKey), hasKey);
@@ -92,7 +92,7 @@ function resolveMaxFragmentLength(value: number | undefined): number | undefined
   if (typeof value !== 'number') throw wrongType('maxFragmentLength', 'a number', value);
   throw usageError(
     'ERR_OUT_OF_RANGE',
-    `'maxFragmentLength' must be ${MAX_FRAGMENT_LENGTHS.join(', ')} or left out, not ${inspect(value)}`,
+    `'maxFragmentLength' must be ${MAX_FRAGMENT_LENGTHS.join(', ')} or left out, not ${shown(value)}`,
     'RFC 6066 section 4 has a code for these lengths and for no others.',
   );
 }

@@ -1,8 +1,8 @@
 /** What both ends of a session have: the context, and how a session behaves. */
-import { inspect } from 'node:util';
 
 import type { SecureContextOptions } from '../identity/types';
 import { encodeProtocols } from './alpn';
+import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { resolveFingerprints } from '../identity/fingerprints';
 import { keylogFile } from '../diagnostics/keylog';
@@ -109,7 +109,7 @@ function resolveHeartbeat(option: boolean | HeartbeatOptions | undefined): Resol
   if (mode !== 'peer_allowed_to_send' && (mode as string) !== 'peer_not_allowed_to_send') {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
-      `'heartbeat.mode' cannot be ${inspect(mode)}`,
+      `'heartbeat.mode' cannot be ${shown(mode)}`,
       "Use 'peer_allowed_to_send' or 'peer_not_allowed_to_send'.",
     );
   }

@@ -3,7 +3,6 @@ import type * as dgram from 'node:dgram';
 import { isIP } from 'node:net';
 
 import { late } from '../base/late';
-import { asError } from '../errors/as-error';
 import { ioError, usageError, type DTLSError } from '../errors/errors';
 import { native } from '../core/native';
 import { LISTEN_OPTIONS } from '../checks/option-names';
@@ -172,7 +171,7 @@ function portOf(transport: dgram.Socket | DatagramTransport): number | undefined
   try {
     return transport.address().port;
   } catch (error) {
-    throw ioError(asError(error)); // as a transport over a socket of dgram's that is not bound says it
+    throw ioError(error); // as a transport over a socket of dgram's that is not bound says it
   }
 }
 

@@ -5,7 +5,6 @@ import type { AddressInfo, BlockList } from 'node:net';
 import { onAbort } from '../base/abort';
 import type { Peer } from '../base/peer';
 import { Endpoint, type ServerHandler, type SessionHandler } from '../endpoint/endpoint';
-import { asError } from '../errors/as-error';
 import { ioError, usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { ExpiryWatch } from '../identity/expiry';
 import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from '../handshake/hello';
@@ -343,7 +342,7 @@ export class DTLSServer
     try {
       endpoint = Endpoint.over(make, key);
     } catch (error) {
-      this.#onListenError(ioError(asError(error)));
+      this.#onListenError(ioError(error));
       return;
     }
     if (!endpoint.listen(this)) {

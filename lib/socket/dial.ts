@@ -1,11 +1,10 @@
 /** From a host name and options to an endpoint on which a client's session can begin. */
 import { isIP, type LookupFunction } from 'node:net';
-import { inspect } from 'node:util';
 
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { Endpoint } from '../endpoint/endpoint';
-import { asError } from '../errors/as-error';
+import { shown } from '../errors/as-error';
 import { ioError, usageError, type DTLSError } from '../errors/errors';
 import type { ResolvedConnect } from '../options/connect';
 import { bindUdp } from '../transport/bind';
@@ -40,7 +39,7 @@ export function dial(
     return;
   }
   const lookup = options.lookup ?? late.dns.lookup;
-  const fail = (error: Error): void => {
+  const fail = (error: unknown): void => {
     process.nextTick(done, ioError(error));
   };
   let answered = false;
@@ -50,7 +49,7 @@ export function dial(
     answered = true;
     const literal: unknown = Array.isArray(address) ? address[0]?.address : address;
     if ((error as unknown) !== null && (error as unknown) !== undefined) {
-      fail(asError(error));
+      fail(error);
       return;
     }
     if (literal === undefined) {
@@ -74,14 +73,14 @@ export function dial(
   try {
     lookup(host, { family: options.family, all: false }, found);
   } catch (thrown) {
-    fail(asError(thrown));
+    fail(thrown);
   }
 }
 
 const notAnAddress = (host: string, given: unknown): DTLSError =>
   usageError(
     'ERR_INVALID_IP_ADDRESS',
-    `the lookup of '${host}' gave no IP address: ${inspect(given)}`,
+    `the lookup of '${host}' gave no IP address: ${shown(given)}`,
     "Have 'lookup' call back with an address, as dns.lookup does.",
   );
 
@@ -90,7 +89,7 @@ function begin(peer: Peer, done: Done, make: () => DatagramTransport, key?: obje
   try {
     endpoint = Endpoint.over(make, key);
   } catch (error) {
-    done(ioError(asError(error), peer));
+    done(ioError(error, peer));
     return;
   }
   done(null, { endpoint, peer });

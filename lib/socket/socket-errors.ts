@@ -1,8 +1,8 @@
 /** Errors that a socket itself has to tell. */
 import type { Peer } from '../base/peer';
 import { errorFromClose, type CloseRecord } from '../core/failures';
-import { asError } from '../errors/as-error';
-import { DTLSError, usageError } from '../errors/errors';
+import { asError, wordsOf } from '../errors/as-error';
+import { DTLSError, isReadable, usageError } from '../errors/errors';
 
 export function notOpen(what: string): DTLSError {
   return new DTLSError(`cannot ${what}: the session is not open`, {
@@ -29,14 +29,10 @@ export const aborted = (signal: AbortSignal): DTLSError =>
 
 /** What somebody destroyed a session with. */
 export function asDtlsError(thrown: unknown, peer: Peer | undefined): DTLSError {
-  if (thrown instanceof DTLSError) return thrown;
   const error = asError(thrown);
-  return new DTLSError(error.message, {
-    code: codeOf(error) ?? 'ERR_DTLS_DESTROYED',
-    category: 'closed',
-    peer,
-    cause: error,
-  });
+  if (isReadable(error)) return error;
+  const { message, code = 'ERR_DTLS_DESTROYED' } = wordsOf(error);
+  return new DTLSError(message, { code, category: 'closed', peer, cause: error });
 }
 
 /** For a session that ended badly. `cause`: what a callback of the user's threw or returned. */
@@ -47,9 +43,9 @@ export function closeError(
 ): DTLSError {
   const close = errorFromClose(record, peer, cause);
   if (close.code !== 'ERR_DTLS_PEER_IDENTITY' || cause === undefined) return close;
-  const code = codeOf(cause) ?? close.code;
+  const { message, code = close.code } = wordsOf(cause);
   // What checkServerIdentity says is more than that it said no. Its reasons need not be names.
-  return new DTLSError(cause.message, {
+  return new DTLSError(message, {
     code,
     category: 'certificate',
     hint:
@@ -64,9 +60,6 @@ export function closeError(
     cause,
   });
 }
-
-const codeOf = (error: Error): string | undefined =>
-  'code' in error && typeof error.code === 'string' ? error.code : undefined;
 
 export const notExported = (label: string): DTLSError =>
   usageError(

@@ -755,8 +755,9 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   #destroy(error: Error | undefined, farewell: Farewell): this {
     if (this.#destroyed) return this;
+    const failure = error === undefined ? undefined : asDtlsError(error, this.#peer);
     this.#destroyed = true;
-    this.#end(error === undefined ? undefined : asDtlsError(error, this.#peer), farewell);
+    this.#end(failure, farewell);
     return this;
   }
 

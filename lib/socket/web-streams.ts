@@ -3,6 +3,7 @@ import type { ReadableStream, WritableStream } from 'node:stream/web';
 
 import type { DTLSSocket } from '../base/dtls-socket';
 import { late } from '../base/late';
+import { isA } from '../errors/as-error';
 import type { DTLSError } from '../errors/errors';
 import { ownCopy } from './messages';
 import { checkNames, checkObject, integer } from '../checks/validate';
@@ -109,7 +110,7 @@ function writableOf(
         });
       },
       abort(reason) {
-        socket.destroy(reason instanceof Error ? reason : undefined);
+        socket.destroy(isA(reason, Error) ? reason : undefined);
       },
     },
     new late.webStreams.CountQueuingStrategy({ highWaterMark }),
