@@ -5,7 +5,8 @@ import bindings from 'bindings';
 
 import { DTLSError } from './errors/dtls-error';
 import { page } from './errors/manual';
-import { addonInExecutable } from './base/single-executable';
+import { late } from './base/late';
+import { addonInExecutable, isSingleExecutable } from './base/single-executable';
 
 const NAME = 'dgram_dtls.node';
 const platform = `${process.platform}-${process.arch}`;
@@ -34,14 +35,40 @@ const prebuilt = (): string =>
 
 const more = `More: ${page('installing')}`;
 
-function hintFor(message: string, code: unknown): string {
-  if (code === 'ERR_DLOPEN_DISABLED') {
-    return `Node was told to load no addons: start it with '--allow-addons' beside '--permission', and without '--no-addons'. ${more}`;
+/** Node 20 has the permission model under another name. */
+const permission = (): string =>
+  process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission';
+
+/** The loader's words on a file system from which nothing may be run (noexec). */
+const mayNotBeRun = (message: string): boolean => message.includes('failed to map segment');
+
+/** In a single executable nothing that could be compiled is looked for. */
+function hintForExecutable(message: string, error: unknown): string {
+  const file = `prebuilds/${platform}/${prebuilt()}`;
+  if (mayNotBeRun(message) || (error instanceof Error && 'syscall' in error)) {
+    return `The asset of a single executable is written to a folder for the moment in which it is loaded, here in '${late.os.tmpdir()}': set TMPDIR to one from which files may be written and loaded, or put '${NAME}' beside the executable. ${more}`;
+  }
+  if (error instanceof Error && 'code' in error && error.code === 'ERR_DLOPEN_FAILED') {
+    return `The binary of this single executable does not fit this system: its asset '${NAME}', or the file of that name beside it, has to be the package's '${file}'. ${more}`;
+  }
+  return `This single executable has no binary: give it the package's '${file}' as the asset '${NAME}', or as a file of that name beside it. ${more}`;
+}
+
+function hintFor(message: string, error: unknown, elsewhere: string | undefined): string {
+  if (error instanceof Error && 'code' in error && error.code === 'ERR_DLOPEN_DISABLED') {
+    return `Node was told to load no addons: start it with '--allow-addons' beside '${permission()}', and without '--no-addons'. ${more}`;
   }
   const { electron } = process.versions;
   if (electron !== undefined || /undefined symbol|procedure could not be found/.test(message)) {
     const where = electron === undefined ? 'this Node' : 'Electron';
     return `The prebuilt binary uses the OpenSSL inside Node, which ${where} does not offer: compile with 'OPENSSL_ROOT=<prefix> npx dgram-dtls build'. ${more}`;
+  }
+  if (elsewhere !== undefined) {
+    return `The environment variable DGRAM_DTLS_ADDON names '${path.resolve(elsewhere)}', and nothing else is tried: it has to be a binary of this package for this system; without the variable the package looks for its own. ${more}`;
+  }
+  if (isSingleExecutable()) return hintForExecutable(message, error);
+  if (mayNotBeRun(message)) {
+    return `Nothing may be run from the file system on which the package lies (noexec): install it on another one. ${more}`;
   }
   if (message.includes('Could not locate')) {
     return `No prebuilt binary is for this platform and nothing was compiled: 'npx dgram-dtls build' compiles. In a bundle, keep 'dgram-dtls' external. ${more}`;
@@ -95,7 +122,7 @@ export function loadAddon(root = path.join(__dirname, '..')): unknown {
     });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    throw failure(`the native addon cannot be loaded on ${platform}: ${message}`, hintFor(message, code), error);
+    const hint = hintFor(message, error, elsewhere);
+    throw failure(`the native addon cannot be loaded on ${platform}: ${message}`, hint, error);
   }
 }

@@ -21,6 +21,9 @@ function executable(): SingleExecutable | undefined {
   return sea.isSea() ? sea : undefined;
 }
 
+/** Whether this program is a single executable. */
+export const isSingleExecutable = (): boolean => executable() !== undefined;
+
 /**
  * The asset `dgram_dtls.node`, or the file of that name beside the executable; undefined where this is no single
  * executable, or has neither.

@@ -3,6 +3,7 @@
 import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { isBuiltin } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -94,6 +95,55 @@ describe('loading', () => {
       expect(error.code).to.equal('ERR_DTLS_ADDON');
       expect(error.hint).to.match(/does not fit this system.*npx dgram-dtls build/);
       expect(error.cause).to.be.instanceOf(Error);
+    });
+  });
+
+  // Compiling helps in none of these: it puts a binary where none of them looks.
+  describe('the hint names the cure where a binary is looked for in another place than the package', () => {
+    const hint = (env: NodeJS.ProcessEnv, ...flags: string[]): string => {
+      const program = "try { require('./dist'); } catch (error) { console.log(error.code, error.hint); }";
+      const { stdout, stderr } = spawnSync(process.execPath, [...flags, '-e', program], {
+        cwd: root,
+        encoding: 'utf8',
+        env: { ...process.env, DGRAM_DTLS_ADDON: undefined, ...env },
+      });
+      expect(stdout, stderr).to.match(/^ERR_DTLS_ADDON /);
+      expect(stdout).to.not.contain('dgram-dtls build');
+      return stdout;
+    };
+    /** A program that is told that it is a single executable, with this asset or with none. */
+    const executable = (asset: string | undefined): string => {
+      const file = join(empty, `asset-${asset ?? 'none'}.cjs`);
+      writeFileSync(
+        file,
+        `const sea = require('node:sea');
+         sea.isSea = () => true;
+         sea.getAsset = () => { ${asset === undefined ? "throw new Error('no such asset')" : `return new TextEncoder().encode('${asset}').buffer`}; };
+         // As the bundled loader of files does it there: only Node's own modules can be required.
+         require.extensions['.node'] = () => { throw new Error('No such built-in module'); };`,
+      );
+      return file;
+    };
+
+    it('DGRAM_DTLS_ADDON names a file that is not there', () => {
+      expect(hint({ DGRAM_DTLS_ADDON: join(empty, 'nope.node') })).to.match(/DGRAM_DTLS_ADDON names '.*nope\.node'/);
+    });
+
+    it('a single executable without asset', function () {
+      if (!isBuiltin('node:sea')) skip(this, 'this Node has no single executables');
+      expect(hint({}, '--require', executable(undefined))).to.match(/the asset 'dgram_dtls\.node'.*beside it/);
+    });
+
+    it('a single executable with the binary of another system', function () {
+      if (!isBuiltin('node:sea')) skip(this, 'this Node has no single executables');
+      expect(hint({}, '--require', executable('no binary'))).to.match(/does not fit this system.*prebuilds/);
+    });
+
+    it('a single executable that can write its asset nowhere', function () {
+      if (!isBuiltin('node:sea')) skip(this, 'this Node has no single executables');
+      const nowhere = join(empty, 'nowhere');
+      const words = hint({ TMPDIR: nowhere, TEMP: nowhere }, '--require', executable('no binary'));
+      expect(words).to.match(/set TMPDIR.*'dgram_dtls\.node' beside the executable/).and.contain(nowhere);
     });
   });
 
