@@ -7,7 +7,7 @@ import type { DTLSSocket } from '../base/dtls-socket';
 import { late } from '../base/late';
 import { asError, isA } from '../errors/as-error';
 import { usageError } from '../errors/errors';
-import { MAX_PSK, MAX_PSK_IDENTITY, type ClientPskCallback, type ServerPskCallback } from '../options/types';
+import { MAX_PSK, MAX_PSK_IDENTITY, NO_KEY, type ClientPskCallback, type ServerPskCallback } from '../options/types';
 import type { ResolvedConnect } from '../options/connect';
 import { bytes, wrongType } from '../checks/validate';
 
@@ -204,6 +204,7 @@ function sized(name: string, value: unknown, max: number, min = 1): Buffer {
     throw usageError(
       'ERR_OUT_OF_RANGE',
       `${name} has ${String(checked.length)} bytes; it needs ${String(min)} to ${String(max)}`,
+      checked.length === 0 ? NO_KEY : undefined,
     );
   }
   return checked;

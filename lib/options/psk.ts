@@ -1,6 +1,6 @@
 /** The option `psk`: who this side is, in place of a `pskCallback`. */
 import { usageError } from '../errors/errors';
-import { MAX_PSK, MAX_PSK_IDENTITY, type ClientPskCallback, type PskCredentials, type ServerPskCallback } from './types';
+import { MAX_PSK, MAX_PSK_IDENTITY, NO_KEY, type ClientPskCallback, type PskCredentials, type ServerPskCallback } from './types';
 import { bytes, callable, wrongType } from '../checks/validate';
 
 interface Credentials {
@@ -12,6 +12,7 @@ function outOfRange(name: string, size: number, min: number, max: number): Error
   return usageError(
     'ERR_OUT_OF_RANGE',
     `'${name}' must have ${String(min)} to ${String(max)} bytes, not ${String(size)}`,
+    size === 0 ? NO_KEY : undefined,
   );
 }
 

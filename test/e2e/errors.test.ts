@@ -98,6 +98,7 @@ describe('errors', () => {
       );
       expectError(server, 'ERR_DTLS_PSK_MISMATCH', 'protocol');
       expectError(client, 'ERR_DTLS_PSK_MISMATCH', 'protocol');
+      expect(client.hint, 'the usual mix-up').to.include("Buffer.from(key, 'hex')");
     });
 
     it('that the server does not know', async () => {

@@ -317,6 +317,11 @@ describe('options', () => {
       });
     }
 
+    it('a key of no bytes: the hint names what makes one', () => {
+      const psk = { identity: 'x', psk: Buffer.from('xyz', 'hex') };
+      for (const make of [ofServer, ofClient]) expect(make({ psk }).hint).to.include("Buffer.from(key, 'hex')");
+    });
+
     const openssl: [string, unknown, string][] = [
       ['ciphers', 'NO-SUCH-SUITE', 'ERR_DTLS_INVALID_CIPHERS'],
       ['ciphers', '', 'ERR_DTLS_INVALID_CIPHERS'],
