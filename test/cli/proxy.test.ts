@@ -341,6 +341,14 @@ describe('dgram-dtls proxy', function () {
       expect((await fetch(`${at}/metrics`, { method: 'POST' })).status).to.equal(405);
     });
 
+    it('has no series of a certificate that it does not have', async () => {
+      const target = await echo();
+      const running = await proxy(target.port, ['--psk', '00112233', '--metrics', '0']);
+      const text = await (await fetch(`http://127.0.0.1:${running.metrics}/metrics`)).text();
+      expect(text).to.match(/^dtls_proxy_sessions 0$/m);
+      expect(text).to.not.match(/^dtls_proxy_certificate_expiry_timestamp_seconds/m);
+    });
+
     it('answers nobody with more than he sent, and bothers the target with nothing unproved', async () => {
       const target = await echo();
       const running = await proxy(target.port, PSK);

@@ -105,7 +105,9 @@ function makeRegister(relay: Relay, state: () => ProxyState): Registry {
       ...{ name: `dtls_proxy_${name}`, help, registers },
       collect() {
         const now = value();
-        if (now !== undefined) this.set(now);
+        // A gauge begins at 0, and an expiry of 0 is one of 1970: where there is nothing to tell, there is no series.
+        if (now === undefined) this.remove();
+        else this.set(now);
       },
     });
   };
