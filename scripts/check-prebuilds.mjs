@@ -1,11 +1,11 @@
 // What must hold of the binaries in prebuilds/ so that they load wherever the package says so:
 // node scripts/check-prebuilds.mjs [--all]     (--all: as for a release: none missing, the package small)
-// Linux's are looked at in detail, with binutils' readelf, whatever machine they are for.
+// All by their size; Linux's in detail, with binutils' readelf, whatever machine they are for.
 
-import { existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { nodeExecutable, nodePrefix, SUPPORTED } from './nodes.mjs';
-import { GLIBC, MOST_PACKED, TARGETS } from './targets.mjs';
+import { GLIBC, MOST_BINARY, MOST_PACKED, TARGETS } from './targets.mjs';
 import { fail, files, output, root } from './tools.mjs';
 
 const MACHINES = { x64: 'X86-64', arm64: 'AArch64' };
@@ -44,7 +44,9 @@ function exportedByNode(arch) {
   return exported.get(arch);
 }
 
-function problemsOf(target) {
+const bytesOf = (target) => statSync(join(root, 'prebuilds', target)).size;
+
+function problemsOfLinux(target) {
   const [, arch, libc] = /^linux-(\w+)\/.*\.(\w+)\.node$/.exec(target) ?? [];
   if (arch === undefined) return [];
   const file = join(root, 'prebuilds', target);
@@ -70,8 +72,10 @@ function problemsOf(target) {
 
 const built = files('prebuilds', '.node').map((file) => file.replace(/^prebuilds\//, ''));
 if (built.length === 0) fail('check-prebuilds: none in prebuilds: npm run build:binaries');
-const problems = built.flatMap((target) => problemsOf(target).map((one) => `${target} ${one}`));
+const problems = built.flatMap((target) => problemsOfLinux(target).map((one) => `${target} ${one}`));
 for (const target of built) {
+  if (bytesOf(target) > MOST_BINARY)
+    problems.push(`${target} has ${bytesOf(target)} bytes, more than ${MOST_BINARY}`);
   if (!TARGETS.includes(target)) problems.push(`${target} is no binary of this package`);
 }
 if (process.argv.includes('--all')) {
@@ -83,4 +87,4 @@ if (process.argv.includes('--all')) {
   if (size > MOST_PACKED) problems.push(`the package has ${size} bytes, more than ${MOST_PACKED}`);
 }
 if (problems.length > 0) fail(problems.join('\n'));
-console.log(`check-prebuilds: ${built.map((target) => basename(target, '.node') + ' of ' + target.split('/')[0]).join(', ')}: all well`);
+for (const target of built) console.log(`check-prebuilds: ${target}, ${bytesOf(target)} bytes: all well`);

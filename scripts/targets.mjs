@@ -21,6 +21,9 @@ export const GLIBC = '2.28';
 /** GNU's names of architectures, as those of cross compilers. */
 export const TRIPLETS = { x64: 'x86_64-linux-gnu', arm64: 'aarch64-linux-gnu' };
 
+/** Bytes that each binary may have. */
+export const MOST_BINARY = 1_500_000;
+
 /** Bytes that the packed package may have. */
 export const MOST_PACKED = 1_500_000;
 
