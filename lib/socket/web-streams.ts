@@ -6,6 +6,7 @@ import { late } from '../base/late';
 import { isA } from '../errors/as-error';
 import type { DTLSError } from '../errors/errors';
 import { ownCopy } from './messages';
+import { notOpen } from './socket-errors';
 import { checkNames, checkObject, integer } from '../checks/validate';
 
 export interface WebStreamOptions {
@@ -87,12 +88,18 @@ function writableOf(
   socket: DTLSSocket,
   highWaterMark: number,
 ): WritableStream<string | NodeJS.ArrayBufferView> {
+  let closing = false; // by the stream itself, which then ends well
   return new late.webStreams.WritableStream<string | NodeJS.ArrayBufferView>(
     {
       start(controller) {
+        const ended = (): void => {
+          if (!closing) controller.error(notOpen('write'));
+        };
         socket.once('error', (error) => {
           controller.error(error);
         });
+        if (socket.readyState === 'closed') ended();
+        else socket.once('close', ended);
       },
       async write(message) {
         const more = await new Promise<boolean>((resolve, reject) => {
@@ -104,6 +111,7 @@ function writableOf(
         if (!more && socket.readyState === 'open' && socket.writableNeedDrain) await drained(socket);
       },
       async close() {
+        closing = true;
         await new Promise<void>((resolve) => {
           if (socket.readyState === 'closed') resolve();
           else socket.close(resolve);

@@ -3,9 +3,11 @@
  * and no memory; a writer is asked to wait; ends and errors of one world are those of the other.
  */
 import { expect } from 'chai';
+import { ReadableStream } from 'node:stream/web';
 import { setImmediate as turn } from 'node:timers/promises';
 import { DTLSError } from '../../lib/index';
-import { closeEverything, dial, listen, messages, next, openPsk, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
+import { hasNativeUdp } from '../../lib/transport/native-udp';
+import { closeEverything, dial, listen, messages, next, openPsk, PSK_CLIENT, PSK_SERVER, within, type Pair } from '../helpers/pair';
 
 describe('toWeb', () => {
   afterEach(closeEverything);
@@ -90,6 +92,43 @@ describe('toWeb', () => {
     for await (const message of readable) all.push(message.toString());
     expect(all).to.deep.equal(['last']);
   });
+
+  for (const transport of hasNativeUdp ? (['native', 'dgram'] as const) : (['dgram'] as const)) {
+    for (const [who, end] of [
+      ['the peer closes', ({ peer }: Pair) => peer.close()],
+      ['the peer destroys its end', ({ peer }: Pair) => peer.destroy()],
+      ['this side closes', ({ client }: Pair) => client.close()],
+    ] as const) {
+      it(`writable notices that the session ends without an error: ${who}, over ${transport}`, async () => {
+        const pair = await openPsk({ transport }, { transport });
+        const [one, other] = [pair.client.toWeb().writable, pair.client.toWeb().writable];
+        // Nothing is ever written: only the end of the session can end these.
+        const piped = new ReadableStream<string>().pipeTo(one).catch((error: unknown) => error);
+        const { closed } = other.getWriter();
+        const ended = closed.catch((error: unknown) => error);
+        end(pair);
+        for (const error of [await within(piped, 'pipeTo'), await within(ended, 'writer.closed')]) {
+          expect(error).to.be.instanceOf(DTLSError).and.have.property('code', 'ERR_DTLS_NOT_OPEN');
+        }
+      });
+    }
+
+    it(`writable of a session that has ended says so, over ${transport}`, async () => {
+      const { client } = await openPsk({ transport }, { transport });
+      const closed = next(client, 'close');
+      client.close();
+      await closed;
+      const ended = client.toWeb().writable.getWriter().closed.catch((error: unknown) => error);
+      expect(await within(ended, 'writer.closed')).to.have.property('code', 'ERR_DTLS_NOT_OPEN');
+    });
+
+    it(`writable that closes ends well, over ${transport}`, async () => {
+      const { client } = await openPsk({ transport }, { transport });
+      const writer = client.toWeb().writable.getWriter();
+      await within(Promise.all([writer.close(), writer.closed]), 'the end');
+      expect(client.readyState).to.equal('closed');
+    });
+  }
 
   it('aborting writable destroys the session with the reason', async () => {
     const { client } = await openPsk();
