@@ -57,7 +57,7 @@ export class DTLSServer
     this.#given = { ...options };
     this.#context = this.#options.context;
     this.#expiry = new ExpiryWatch(this.#options.certificateExpiryNotice, (certificate, left) => {
-      this.emit('certificateExpiring', certificate, left);
+      this.#inContext(() => this.emit('certificateExpiring', certificate, left));
     });
     this.once('close', () => {
       this.#expiry.stop();
@@ -219,10 +219,10 @@ export class DTLSServer
       options,
       (context) => {
         this.setSecureContext(context);
-        if (!first) this.emit('secureContextReload', context);
+        if (!first) this.#inContext(() => this.emit('secureContextReload', context));
       },
       (error) => {
-        if (this.emit('secureContextError', error)) return;
+        if (this.#inContext(() => this.emit('secureContextError', error))) return;
         process.emitWarning(`the server keeps its certificate: ${error.message}`, { code: error.code });
       },
     );
@@ -312,13 +312,18 @@ export class DTLSServer
     return policy;
   }
 
+  /** Timers, files, and a socket that the user binds have the contexts of others. */
+  #inContext(event: () => boolean): boolean {
+    return this.asyncResource.runInAsyncScope(event);
+  }
+
   #onListenError(error: DTLSError): void {
     if (this.#state === 'closing') {
       this.#left();
       return;
     }
     this.#state = 'idle';
-    this.emit('error', error);
+    this.#inContext(() => this.emit('error', error));
   }
 
   /** Nothing is left of it. */
@@ -346,11 +351,7 @@ export class DTLSServer
       return;
     }
     if (!endpoint.listen(this)) {
-      this.#state = 'idle';
-      this.emit(
-        'error',
-        usageError('ERR_SERVER_ALREADY_LISTEN', 'another server listens on this transport'),
-      );
+      this.#onListenError(usageError('ERR_SERVER_ALREADY_LISTEN', 'another server listens on this transport'));
       return;
     }
     this.#endpoint = endpoint;
@@ -374,7 +375,7 @@ export class DTLSServer
     if (!this.#referenced) endpoint.unref();
     this.#state = 'listening';
     this.#watchExpiry();
-    this.emit('listening');
+    this.#inContext(() => this.emit('listening'));
   }
 
   #leaveWhenEmpty(): void {
@@ -457,13 +458,13 @@ export class DTLSServer
 
   /** @internal */
   onPacket(datagram: Buffer, peer: Peer): void {
-    this.asyncResource.runInAsyncScope(() => this.emit('packet', datagram, peer));
+    this.#inContext(() => this.emit('packet', datagram, peer));
   }
 
   /** @internal Counted by the endpoint: one peer that cannot be reached is not the server's error. */
   onTransportError(error: Error): void {
     if (!('code' in error) || error.code !== 'EBADF') return;
-    this.asyncResource.runInAsyncScope(() => this.emit('error', ioError(error)));
+    this.#inContext(() => this.emit('error', ioError(error)));
   }
 
   /** @internal */

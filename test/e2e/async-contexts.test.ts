@@ -6,10 +6,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { createServer, createSocket, type DTLSServer, type DTLSSocket } from '../../lib/index';
+import { createServer, createSocket, generateCertificate, type DTLSServer, type DTLSSocket } from '../../lib/index';
 import { hasNativeUdp } from '../../lib/transport/native-udp';
 import * as nodeDtls from '../../lib/node-dtls/index';
 import { closeEverything, dialTo, listen, portOf, PSK, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
@@ -76,6 +79,47 @@ describe('contexts of events', function () {
     events.map((event, i) => `${event} in ${kept && i > 0 ? `a handler of ${whose}` : context}`);
 
   for (const transport of transports) {
+    it(`what a server says of its certificates has the context of its listen, over ${transport}`, async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-contexts-'));
+      const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+      const write = ({ cert, key }: { cert: string; key: string }): void => {
+        writeFileSync(certFile, cert);
+        writeFileSync(keyFile, key);
+      };
+      const seen: string[] = [];
+      try {
+        const made = await generateCertificate({ days: 1 });
+        write(made);
+        const server = storage.run('createServer', () => createServer({ ...made, transport }));
+        const events = ['certificateExpiring', 'secureContextReload', 'secureContextError'] as const;
+        for (const event of events) {
+          server.on(event, () => seen.push(`${event} in ${String(storage.getStore())}`));
+        }
+        const said = async (what: string): Promise<void> => {
+          const until = Date.now() + patience(4000);
+          while (!seen.some((line) => line.startsWith(what)) && Date.now() < until) await sleep(5);
+        };
+        storage.run('watch', () => server.watchSecureContext({ certFile, keyFile, interval: 20 }));
+        storage.run('listen', () => server.listen(0, HOST));
+        await once(server, 'listening');
+        await said('certificateExpiring');
+        // Another that expires soon, in a call of somebody's.
+        const next = await generateCertificate({ days: 1 });
+        storage.run('setSecureContext', () => {
+          server.setSecureContext(next);
+        });
+        writeFileSync(certFile, 'no certificate');
+        await said('secureContextError');
+        write(await generateCertificate());
+        await said('secureContextReload');
+        await storage.run('close', () => server[Symbol.asyncDispose]());
+        expect([...new Set(seen)].sort()).to.deep.equal([...events].sort().map((event) => `${event} in listen`));
+        expect(seen.filter((line) => line.startsWith('certificateExpiring'))).to.have.length(2);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
+
     it(`each event of a session has the context of its own socket, over ${transport}`, async () => {
       const log = new Log();
       const peers: DTLSSocket[] = [];
