@@ -1,12 +1,12 @@
 /** Certificates made here, by the addon's OpenSSL: for development, and for peers that know one another's fingerprint. */
-import type { KeyObject } from 'node:crypto';
+import type { KeyObject, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { domainToASCII } from 'node:url';
 import { promisify } from 'node:util';
 
 import { late } from '../base/late';
-import { asError } from '../errors/as-error';
-import { usageError, withTypedErrors } from '../errors/errors';
+import { asError, shown } from '../errors/as-error';
+import { usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { native } from '../core/native';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from '../checks/validate';
 
@@ -61,7 +61,7 @@ export interface GenerateCertificateOptions {
 
 /** What {@link generateCertificate} makes: options of `createServer`, `connect` and `createSecureContext`. */
 export interface GeneratedCertificate {
-  /** PEM: the certificate, then its issuer's where that is not a root. */
+  /** PEM: the certificate, then those of its issuers, without a root. */
   readonly cert: string;
   /** The private key: PEM, PKCS #8, not encrypted. */
   readonly key: string;
@@ -159,15 +159,17 @@ function resolve(options: GenerateCertificateOptions): {
 function oneOf<T extends string>(name: string, value: T | undefined, known: readonly T[], fallback: T): T {
   if (value === undefined) return fallback;
   if (known.includes(value)) return value;
-  throw usageError('ERR_INVALID_ARG_VALUE', `'${name}' must be ${known.map((one) => `'${one}'`).join(', ')}, not '${value}'`);
+  throw usageError('ERR_INVALID_ARG_VALUE', `'${name}' must be ${known.map((one) => `'${one}'`).join(', ')}, not ${shown(value)}`);
 }
 
 /** In ASCII, as certificates have them (RFC 5280 section 4.2.1.6); a wildcard may be the first label (RFC 9525 section 6.3). */
 function hostName(name: string): string | undefined {
   if (isIP(name) !== 0) return name.includes('%') ? undefined : name;
   const wildcard = name.startsWith('*.') ? '*.' : '';
-  if (/[/\\?#@:]/.test(name)) return undefined; // domainToASCII takes what is in front of it
+  // domainToASCII is of URLs: it takes what is in front of some of these, leaves others out, and decodes the rest.
+  if (/[\0-\x20\x7f/\\?#@:%]/.test(name)) return undefined;
   const rest = domainToASCII(name.slice(wildcard.length));
+  if (isIP(rest) !== 0) return undefined; // it reads numbers as addresses: '12' is 0.0.0.12
   const label = /^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?$/;
   return rest.length <= 253 && rest.split('.').every((part) => label.test(part)) ? wildcard + rest : undefined;
 }
@@ -180,7 +182,8 @@ function resolveNames({ subject, altNames }: GenerateCertificateOptions, ca: boo
     return host === undefined ? [] : [host];
   }
   if (!Array.isArray(altNames)) throw wrongType('altNames', 'an array of strings', altNames);
-  return altNames.map((name: unknown) => {
+  // Holes are seen, and no method of the array's own is called.
+  return Array.from<unknown, string>(altNames, (name) => {
     if (typeof name !== 'string') throw wrongType('altNames', 'an array of strings', name);
     const host = hostName(name);
     if (host !== undefined) return host;
@@ -197,19 +200,33 @@ function resolveSubject(given: string | CertificateSubject | undefined, names: r
   if (given === undefined) {
     // A longer name is in the alternative names alone, and then the subject is empty.
     const first = names.find(({ length }) => length <= 64);
+    if (first === undefined && names.length === 0) throw nameless();
     return first === undefined ? [] : ['CN', first];
   }
-  if (typeof given === 'string') return ['CN', given];
+  if (typeof given === 'string') return ['CN', attributeText('CN', given)];
   checkObject('subject', given);
   checkNames(given, ATTRIBUTES);
   const known = ATTRIBUTES.flatMap((attribute) => {
     const text: unknown = given[attribute];
     if (text === undefined) return [];
     if (typeof text !== 'string') throw wrongType(`subject.${attribute}`, 'a string', text);
-    return [attribute, text];
+    return [attribute, attributeText(attribute, text)];
   });
   if (known.length > 0 || names.length > 0) return known;
-  throw usageError('ERR_DTLS_INVALID_SUBJECT', 'the certificate would have no name', "Give a 'subject', or 'altNames'.");
+  throw nameless();
+}
+
+const nameless = (): DTLSError =>
+  usageError('ERR_DTLS_INVALID_SUBJECT', 'the certificate would have no name', "Give a 'subject', or 'altNames'.");
+
+/** Whoever reads names as C strings would see the front of such a text, as if it were the whole of it. */
+function attributeText(attribute: string, text: string): string {
+  if (!text.includes('\0') && !/\p{Surrogate}/u.test(text)) return text;
+  throw usageError(
+    'ERR_DTLS_INVALID_SUBJECT',
+    `the subject's ${attribute} has a NUL or half of a surrogate pair`,
+    'No certificate can say such a text: leave it out.',
+  );
 }
 
 interface Issuer {
@@ -222,7 +239,7 @@ interface Issuer {
 function resolveIssuer(given: CertificateIssuer): Issuer {
   checkObject('issuer', given);
   checkNames(given, ['cert', 'key', 'passphrase']);
-  const certificate = read('cert', 'ERR_DTLS_INVALID_CERTIFICATE', () => new late.crypto.X509Certificate(bytes('issuer.cert', given.cert)));
+  const [certificate, ...above] = read('cert', 'ERR_DTLS_INVALID_CERTIFICATE', () => certificatesIn(bytes('issuer.cert', given.cert)));
   if (!certificate.ca) {
     throw usageError(
       'ERR_DTLS_INVALID_CERTIFICATE',
@@ -231,12 +248,21 @@ function resolveIssuer(given: CertificateIssuer): Issuer {
     );
   }
   const key = read('key', 'ERR_DTLS_INVALID_KEY', () => privateKey(given));
-  const self = certificate.checkIssued(certificate);
   return {
     certificate: Buffer.from(certificate.toString()),
     key: Buffer.from(key.export({ type: 'pkcs8', format: 'pem' })),
-    chain: self ? '' : certificate.toString(),
+    chain: [certificate, ...above]
+      .filter((one) => !one.checkIssued(one))
+      .map(String)
+      .join(''),
   };
+}
+
+/** The issuer's own, and those that follow it where it is PEM. */
+function certificatesIn(given: Buffer): [X509Certificate, ...X509Certificate[]] {
+  const all = given.toString('latin1').match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs) ?? [];
+  const [first = given, ...rest] = all;
+  return [new late.crypto.X509Certificate(first), ...rest.map((pem) => new late.crypto.X509Certificate(pem))];
 }
 
 function privateKey({ key, passphrase }: CertificateIssuer): KeyObject {

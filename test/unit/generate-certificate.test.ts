@@ -11,6 +11,8 @@ import {
   generateCertificate,
   type GenerateCertificateOptions,
 } from '../../lib/index';
+import { hasNativeUdp } from '../../lib/transport/native-udp';
+import { closeEverything, listen, openOn } from '../helpers/pair';
 import { requirePrograms } from '../helpers/peers';
 import { opensslVerify } from '../helpers/pki';
 
@@ -75,6 +77,8 @@ describe('generateCertificate', () => {
     [{ altNames: ['a.example', '*.a.example'] }, 'CN=a.example', 'DNS:a.example, DNS:*.a.example'],
     [{ altNames: ['bücher.example'] }, 'CN=xn--bcher-kva.example', 'DNS:xn--bcher-kva.example'],
     [{ altNames: [`${'a'.repeat(63)}.example`] }, undefined, `DNS:${'a'.repeat(63)}.example`],
+    [{ subject: '12' }, 'CN=12', undefined],
+    [{ subject: '😀' }, 'CN=😀', 'DNS:xn--e28h'],
     [{ subject: 'a, DNS:evil.example', altNames: [] }, 'CN=a\\, DNS:evil.example', undefined],
   ] as const) {
     it(`names ${JSON.stringify(given).slice(0, 60)}`, async () => {
@@ -103,6 +107,26 @@ describe('generateCertificate', () => {
     [{ altNames: ['x\0y'] }, 'ERR_INVALID_ARG_VALUE'],
     [{ altNames: ['a.*.example'] }, 'ERR_INVALID_ARG_VALUE'],
     [{ altNames: ['fe80::1%lo'] }, 'ERR_INVALID_ARG_VALUE'],
+    // What domainToASCII would make another name of, or an address.
+    [{ altNames: ['1.2.3'] }, 'ERR_INVALID_ARG_VALUE'],
+    [{ altNames: ['2130706433'] }, 'ERR_INVALID_ARG_VALUE'],
+    [{ altNames: ['0x7f.1'] }, 'ERR_INVALID_ARG_VALUE'],
+    [{ altNames: ['*.0x7f.1'] }, 'ERR_INVALID_ARG_VALUE'],
+    [{ altNames: ['*.192.0.2.1'] }, 'ERR_INVALID_ARG_VALUE'],
+    [{ altNames: ['\uff11.2.3.4'] }, 'ERR_INVALID_ARG_VALUE'],
+    [{ altNames: ['a%2eb'] }, 'ERR_INVALID_ARG_VALUE'],
+    [{ altNames: ['a\tb.example'] }, 'ERR_INVALID_ARG_VALUE'],
+    [{ altNames: [' a.example'] }, 'ERR_INVALID_ARG_VALUE'],
+    [{ subject: 'bank.example\0.evil.example' }, 'ERR_DTLS_INVALID_SUBJECT'],
+    [{ subject: { O: 'a\0b' } }, 'ERR_DTLS_INVALID_SUBJECT'],
+    [{ subject: 'half \ud800' }, 'ERR_DTLS_INVALID_SUBJECT'],
+    [{ subject: { CN: 'x', OU: '\udc00 half' } }, 'ERR_DTLS_INVALID_SUBJECT'],
+    [{ altNames: [] }, 'ERR_DTLS_INVALID_SUBJECT'],
+    // eslint-disable-next-line no-sparse-arrays -- it is what is tested
+    [{ altNames: [, 'a.example'] }, 'ERR_INVALID_ARG_TYPE'],
+    [{ usage: Symbol('both') }, 'ERR_INVALID_ARG_VALUE'],
+    [{ usage: Object.create(null) as unknown }, 'ERR_INVALID_ARG_VALUE'],
+    [{ keyType: new (class { toString(): never { throw new Error('boom'); } })() }, 'ERR_INVALID_ARG_VALUE'],
     [{ keyType: 'dsa' }, 'ERR_INVALID_ARG_VALUE'],
     [{ days: 0 }, 'ERR_OUT_OF_RANGE'],
     [{ days: 1.5 }, 'ERR_OUT_OF_RANGE'],
@@ -118,6 +142,39 @@ describe('generateCertificate', () => {
       expect(error.category).to.equal('usage');
     });
   }
+
+  it('cert is the whole chain without its root, however long', async () => {
+    const root = await generateCertificate({ ca: true, subject: 'root' });
+    const upper = await generateCertificate({ ca: true, subject: 'upper', issuer: root });
+    const lower = await generateCertificate({ ca: true, subject: 'lower', issuer: upper });
+    const leaf = await generateCertificate({ altNames: ['127.0.0.1'], issuer: lower });
+    const subjects = (made: { cert: string }): string[] =>
+      (made.cert.match(/-----BEGIN.*?-----END CERTIFICATE-----\n/gs) ?? []).map((pem) => new X509Certificate(pem).subject);
+    expect(subjects(upper)).to.deep.equal(['CN=upper']);
+    expect(subjects(lower)).to.deep.equal(['CN=lower', 'CN=upper']);
+    expect(subjects(leaf)).to.deep.equal(['CN=127.0.0.1', 'CN=lower', 'CN=upper']);
+    // With the root in the issuer's file, too, it is left out.
+    const whole = { cert: lower.cert + root.cert, key: lower.key };
+    expect(subjects(await generateCertificate({ altNames: ['127.0.0.1'], issuer: whole }))).to.deep.equal(subjects(leaf));
+    // Each transport serves it to whoever trusts the root alone.
+    for (const transport of hasNativeUdp ? (['native', 'dgram'] as const) : (['dgram'] as const)) {
+      const { client } = await openOn(await listen({ ...leaf, transport }), { ca: root.cert, transport });
+      expect(client.authorized).to.equal(true);
+    }
+    await closeEverything();
+    const broken = { cert: `${lower.cert}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`, key: lower.key };
+    expect((await refusal({ issuer: broken })).code).to.equal('ERR_DTLS_INVALID_CERTIFICATE');
+  });
+
+  it('names are those of the array, whatever its own methods say', async () => {
+    class Names extends Array<string> {
+      override map(): never[] {
+        return [{}, null] as never[];
+      }
+    }
+    const made = await generateCertificate({ altNames: Names.from(['a.example', 'b.example']) });
+    expect(read(made).subjectAltName).to.equal('DNS:a.example, DNS:b.example');
+  });
 
   it('refuses issuers that are none, or whose key is not theirs', async () => {
     const [end, one, other] = await Promise.all([
