@@ -9,10 +9,10 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { SecureDgramSocket } from '../../lib/index';
-import { bound, closeSockets, PSK, secure } from '../dgram/support';
+import { bound, closeSockets, KEY, PSK, secure } from '../dgram/support';
 import { within } from '../helpers/pair';
 import { programsOf, removePrograms } from '../helpers/pages';
-import { cleanupAfterEach } from '../helpers/peers';
+import { cleanupAfterEach, requirePrograms, type PeerProcess } from '../helpers/peers';
 import { Relay } from '../helpers/relay';
 import { agentOver } from './support';
 
@@ -129,14 +129,14 @@ describe('docs/coap.md: small devices', function () {
       });
 
       it('server.mjs and device.mjs run as they stand, and no record carries more', async () => {
-        const key = 'KEY=0123456789abcdef0123456789abcdef';
-        const program = (name: string, ...env: string[]): string[] => [key, ...env, process.execPath, join(folder, name)];
-        const server = cleanup.start('env', program('server.mjs', 'PORT=0'));
+        const program = (name: string, env: object): PeerProcess =>
+          cleanup.start(process.execPath, [join(folder, name)], { KEY: KEY.toString('hex'), ...env });
+        const server = program('server.mjs', { PORT: '0' });
         const [, port = ''] = await server.sees(/listening on UDP port (\d+)/);
         const relay = await Relay.to(Number(port));
         const sizes: number[] = [];
         relay.passes = (datagram) => sizes.push(...recordLengths(datagram)) > 0;
-        const device = cleanup.start('env', program('device.mjs', `PORT=${String(relay.port)}`, `LENGTH=${String(length)}`));
+        const device = program('device.mjs', { PORT: String(relay.port), LENGTH: String(length) });
         expect(await device.ends()).to.equal(0);
         relay.close();
         expect(device.output).to.include('stored 3600');
@@ -145,6 +145,21 @@ describe('docs/coap.md: small devices', function () {
       });
     });
   }
+
+  it('a client on OpenSSL that has no option of CoAP gets a first block that fits', async function () {
+    requirePrograms(this, 'openssl');
+    const server = await serve(blocks.answer, 'b'.repeat(3000));
+    const client = cleanup.start('openssl', [
+      ...['s_client', '-dtls1_2', '-connect', `127.0.0.1:${String(server.port)}`, '-maxfraglen', '512', '-quiet'],
+      ...['-psk_identity', 'device', '-psk', KEY.toString('hex'), '-cipher', 'PSK'],
+    ]);
+    await within(once(server.socket, 'secureConnection'), 'a session');
+    // GET, confirmable, message id 0x1234, and nothing else: RFC 7252 section 3.
+    client.write('\x40\x01\x12\x34');
+    const [block] = await client.sees(/b{256,}/);
+    expect(block).to.have.length(256);
+    expect(server.errors).to.deep.equal([]);
+  });
 
   it('a body that fits has no blocks, and one of nothing is one', async () => {
     const server = await serve(blocks.answer, 'short');

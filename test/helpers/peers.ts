@@ -32,10 +32,10 @@ export class PeerProcess {
   #output = '';
   #ended = false;
 
-  constructor(command: string, args: readonly string[]) {
+  constructor(command: string, args: readonly string[], more: NodeJS.ProcessEnv = {}) {
     this.#name = [command, ...args].join(' ');
     const ours = [command, ...args].includes(process.execPath);
-    const env = ours ? plainEnvironment : foreignEnvironment;
+    const env = { ...(ours ? plainEnvironment : foreignEnvironment), ...more };
     this.#child = spawn(command, args, { stdio: 'pipe', env });
     const collect = (chunk: Buffer): void => {
       if (this.#output.length > OUTPUT_LIMIT) return;
@@ -147,9 +147,9 @@ export class Cleanup {
     this.#steps.push(step);
   }
 
-  /** Starts a program that is stopped after the test. */
-  start(command: string, args: readonly string[]): PeerProcess {
-    const peer = new PeerProcess(command, args);
+  /** Starts a program that is stopped after the test; `env` is added to its environment. */
+  start(command: string, args: readonly string[], env?: NodeJS.ProcessEnv): PeerProcess {
+    const peer = new PeerProcess(command, args, env);
     this.#peers.push(peer);
     this.add(() => peer.stop());
     return peer;
