@@ -101,7 +101,7 @@ export const LISTEN_OPTIONS = [
 ] as const;
 
 /** What stands beside `dtls` in the options of `createSocket`: dgram's own. */
-const DGRAM_OPTIONS = [
+export const DGRAM_OPTIONS: readonly string[] = [
   'type',
   'reuseAddr',
   'reusePort',
@@ -112,7 +112,7 @@ const DGRAM_OPTIONS = [
   'signal',
   'receiveBlockList',
   'sendBlockList',
-] as const;
+];
 
 /** Of `dtls` alone. */
 export const OWN_OPTIONS = ['role', 'peers', 'maxQueueSize', 'clearMulticast'] as const;

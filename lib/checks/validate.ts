@@ -10,20 +10,29 @@ export function wrongType(name: string, expected: string, value: unknown, hint?:
   return usageError('ERR_INVALID_ARG_TYPE', `'${name}' must be ${expected}, not ${received}`, hint);
 }
 
+/** How many letters were left out, put in, changed, or swapped with the next one. */
 function editDistance(a: string, b: string): number {
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; ++i) {
-    let [left, diagonal] = [i, i - 1];
-    row = row.map((above, j) => {
-      if (j > 0) {
-        const replace = diagonal + (a[i - 1] === b[j - 1] ? 0 : 1);
-        left = Math.min(replace, above + 1, left + 1);
-      }
-      diagonal = above;
-      return left;
-    });
+    const next = [i];
+    for (let j = 1; j <= b.length; ++j) {
+      const replace = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      const swapped = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swap = swapped ? (before[j - 2] ?? 0) + 1 : Infinity;
+      next.push(Math.min(replace, swap, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    [before, row] = [row, next];
   }
   return row.at(-1) ?? 0;
+}
+
+/** The name that looks most like this one. */
+export function nearest(name: string, known: readonly string[]): { candidate: string; distance: number } {
+  const lower = name.toLowerCase();
+  return known
+    .map((candidate) => ({ candidate, distance: editDistance(lower, candidate.toLowerCase()) }))
+    .reduce((best, next) => (next.distance < best.distance ? next : best));
 }
 
 const inWords = (names: readonly string[]): string =>
@@ -42,11 +51,8 @@ export function checkNames(options: object, known: readonly string[]): void {
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     if (doorsOf(name).length > 0) throw misplaced(name);
-    const lower = name.toLowerCase();
-    const nearest = known
-      .map((candidate) => ({ candidate, distance: editDistance(lower, candidate.toLowerCase()) }))
-      .reduce((best, next) => (next.distance < best.distance ? next : best));
-    const meant = nearest.distance <= Math.max(2, name.length / 4) ? nearest.candidate : undefined;
+    const { candidate, distance } = nearest(name, known);
+    const meant = distance <= Math.max(2, name.length / 4) ? candidate : undefined;
     throw usageError(
       'ERR_DTLS_UNKNOWN_OPTION',
       `unknown option '${name}'`,
@@ -125,6 +131,7 @@ export function port(name: string, value: unknown, min: number): number {
     throw usageError(
       'ERR_SOCKET_BAD_PORT',
       `'${name}' must be an integer from ${String(min)} to 65535, not ${shown(value)}`,
+      min === 0 ? 'A number, or a string of its digits; 0 is any port that is free.' : 'A number, or a string of its digits.',
     );
   }
   return number;

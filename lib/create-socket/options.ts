@@ -5,10 +5,10 @@ import type { BlockList } from 'node:net';
 import type { Peer } from '../base/peer';
 import { usageError } from '../errors/errors';
 import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options/types';
-import { CONNECT_OPTIONS, CONTEXT_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
+import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
 import { clientPsk, serverPsk } from '../options/psk';
 import { SecureContext } from '../identity/secure-context';
-import { callable, checkNames, checkObject, flag, integer, misplaced, wrongType } from '../checks/validate';
+import { callable, checkNames, checkObject, flag, integer, misplaced, nearest, wrongType } from '../checks/validate';
 
 /** Which handshakes a socket takes part in: those it begins, those its peers begin, or both. */
 export type SocketRole = 'client' | 'server' | 'both';
@@ -99,12 +99,18 @@ function keysOf({ psk, pskCallback }: SocketDtlsOptions): ServerOptions['pskCall
   return given ?? (typeof psk === 'function' ? undefined : serverPsk(psk));
 }
 
+/** Short names are near to many words, which may be anybody's. */
+const UNMISTAKABLE = ['dtls', ...SOCKET_OPTIONS.filter((name) => name.length > 5)];
+
 /** As dgram, it leaves out what it does not know; but what belongs into `dtls` must not be lost in silence. */
 export function checkSocketNames(options: object): void {
   for (const name of Object.keys(options)) {
+    if (name === 'dtls' || DGRAM_OPTIONS.includes(name)) continue;
     if (SOCKET_OPTIONS.includes(name)) throw misplaced(name);
-    if (!/^d?tls$/i.test(name) || name === 'dtls') continue;
-    throw usageError('ERR_DTLS_UNKNOWN_OPTION', `unknown option '${name}'`, "Did you mean 'dtls'?");
+    const { candidate, distance } = nearest(name, UNMISTAKABLE);
+    if (distance > 1) continue;
+    const where = candidate === 'dtls' ? '' : ", which belongs to 'dtls'";
+    throw usageError('ERR_DTLS_UNKNOWN_OPTION', `unknown option '${name}'`, `Did you mean '${candidate}'${where}?`);
   }
 }
 

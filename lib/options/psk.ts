@@ -16,10 +16,16 @@ function outOfRange(name: string, size: number, min: number, max: number): Error
   );
 }
 
-const isObject = (psk: unknown): psk is PskCredentials =>
-  typeof psk === 'object' && psk !== null && 'identity' in psk && 'psk' in psk;
-
-function checkCredentials(given: PskCredentials): Credentials {
+function checkCredentials(given: PskCredentials, expected: string): Credentials {
+  if (typeof given !== 'object' || (given as unknown) === null) throw wrongType('psk', expected, given);
+  const missing = (['identity', 'psk'] as const).filter((name) => given[name] === (undefined as unknown));
+  if (missing.length > 0) {
+    throw usageError(
+      'ERR_INVALID_ARG_TYPE',
+      `'psk' must be ${expected}, and has no '${missing.join("' and no '")}'`,
+      "'identity' is the name of the key, which both sides know, and 'psk' the key itself.",
+    );
+  }
   const [identity, psk] = [bytes('psk.identity', given.identity), bytes('psk.psk', given.psk)];
   if (identity.length > MAX_PSK_IDENTITY) throw outOfRange('psk.identity', identity.length, 0, MAX_PSK_IDENTITY);
   if (psk.length === 0 || psk.length > MAX_PSK) throw outOfRange('psk.psk', psk.length, 1, MAX_PSK);
@@ -34,16 +40,14 @@ function checkCredentials(given: PskCredentials): Credentials {
 export function clientPsk(psk: PskCredentials | ClientPskCallback | undefined): ClientPskCallback | undefined {
   if (psk === undefined) return undefined;
   if (typeof psk === 'function') return psk;
-  if (!isObject(psk)) throw wrongType('psk', 'a function, or { identity, psk }', psk);
-  const credentials = checkCredentials(psk);
+  const credentials = checkCredentials(psk, 'a function, or { identity, psk }');
   return () => credentials;
 }
 
 /** A server that knows this identity, and no other. */
 export function serverPsk(psk: PskCredentials | undefined): ServerPskCallback | undefined {
   if (psk === undefined) return undefined;
-  if (!isObject(psk)) throw wrongType('psk', '{ identity, psk }', psk);
-  const own = checkCredentials(psk);
+  const own = checkCredentials(psk, '{ identity, psk }');
   return (_socket, identity) => (own.identity.equals(bytes('identity', identity)) ? own.psk : null);
 }
 

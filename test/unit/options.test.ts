@@ -67,6 +67,10 @@ describe('options', () => {
       });
     }
 
+    it('letters that were swapped are the nearest', () => {
+      for (const make of [ofServer, ofClient]) expect(make({ pks: true }).hint).to.equal("Did you mean 'psk'?");
+    });
+
     it('get a list of what there is when nothing is near', () => {
       const error = ofServer({ somethingElseEntirely: 1 });
       expect(error.code).to.equal('ERR_DTLS_UNKNOWN_OPTION');
@@ -108,6 +112,19 @@ describe('options', () => {
       const error = thrown(() => createSocket({ type: 'udp4', tls: {} } as never));
       expectUsage(error, 'ERR_DTLS_UNKNOWN_OPTION', 'tls');
       expect(error.hint).to.equal("Did you mean 'dtls'?");
+    });
+
+    it('of createSocket are refused where they are a letter away from ours', () => {
+      for (const [name, hint] of [
+        ['dtsl', "Did you mean 'dtls'?"],
+        ['DTLS', "Did you mean 'dtls'?"],
+        ['dtl', "Did you mean 'dtls'?"],
+        ['rejectUnauthorised', "Did you mean 'rejectUnauthorized', which belongs to 'dtls'?"],
+      ] as const) {
+        const error = ofSocket({ [name]: {} });
+        expectUsage(error, 'ERR_DTLS_UNKNOWN_OPTION', name);
+        expect(error.hint).to.equal(hint);
+      }
     });
 
     it('on this side are refused although the other side has them', () => {
@@ -316,6 +333,20 @@ describe('options', () => {
         for (const make of [ofServer, ofClient]) expectUsage(make({ psk: given }), code, name);
       });
     }
+
+    it('psk that lacks a part: the message says which', () => {
+      for (const [psk, missing] of [
+        [{ psk: Buffer.alloc(16) }, "has no 'identity'"],
+        [{ identity: 'x', key: Buffer.alloc(16) }, "has no 'psk'"],
+        [{}, "has no 'identity' and no 'psk'"],
+      ] as const) {
+        for (const make of [ofServer, ofClient]) {
+          const error = make({ psk });
+          expectUsage(error, 'ERR_INVALID_ARG_TYPE', 'psk');
+          expect(error.message).to.include(missing);
+        }
+      }
+    });
 
     it('a key of no bytes: the hint names what makes one', () => {
       const psk = { identity: 'x', psk: Buffer.from('xyz', 'hex') };
