@@ -148,7 +148,7 @@ export function errorFromClose(
         : `the peer sent the fatal alert ${alert}`;
   } else if (callback !== undefined && cause !== undefined) {
     message = `${callback} failed: ${wordsOf(cause).message}`;
-  } else if (record.reason !== '') {
+  } else if (record.reason !== '' && record.reason !== message) {
     message += ` (${record.reason})`;
   }
   if (record.certificateWithheld) details.hint = CERTIFICATE_WITHHELD;

@@ -1,3 +1,5 @@
+import { inspect, type InspectOptions } from 'node:util';
+
 import { native } from '../core/native';
 import { hasNativeUdp, NativeUdpTransport } from '../transport/native-udp';
 import { PLAIN_UDP } from '../transport/transport';
@@ -45,7 +47,7 @@ function probe(): { gso: boolean; gro: boolean } {
 let ciphers: readonly string[] | undefined;
 let groups: readonly string[] | undefined;
 
-export const features: Features = Object.freeze({
+const asked: Features = {
   openssl: native.openssl,
   ownOpenssl: native.ownOpenssl,
   rawPublicKeys: native.rawPublicKeys,
@@ -64,4 +66,11 @@ export const features: Features = Object.freeze({
   get gro(): boolean {
     return probe().gro;
   },
+};
+
+// Who prints it wants to see values, and not that there is a getter. As it is not enumerable, copies do not have it.
+Object.defineProperty(asked, inspect.custom, {
+  value: (_depth: number, options: InspectOptions): string => inspect({ ...asked }, options),
 });
+
+export const features: Features = Object.freeze(asked);

@@ -29,6 +29,9 @@ import { noEndpointStats, type EndpointStats } from '../core/stats';
 import { isTransport, type DatagramTransport } from '../transport/transport';
 import { flag, wrongType } from '../checks/validate';
 
+const notRunning = (): DTLSError =>
+  usageError('ERR_SERVER_NOT_RUNNING', 'the server is not running', 'It has closed already, or listen() was never called.');
+
 /** A UDP port on which DTLS clients are served. Make it with {@link createServer}. */
 export class DTLSServer
   extends EventEmitter<DTLSServerEvents>
@@ -128,7 +131,12 @@ export class DTLSServer
   listen(callback: () => void): this;
   listen(...args: unknown[]): this {
     if (this.#state !== 'idle') {
-      throw usageError('ERR_SERVER_ALREADY_LISTEN', 'listen() was called before on this server');
+      const running = this.#state === 'binding' || this.#state === 'listening';
+      throw usageError(
+        'ERR_SERVER_ALREADY_LISTEN',
+        running ? 'listen() was called before on this server' : 'this server was closed',
+        'A server listens once: make another one by createServer().',
+      );
     }
     const { place, signal, listener } = readListen(args, this.#options);
     this.#asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
@@ -180,7 +188,7 @@ export class DTLSServer
   close(callback?: (error?: Error) => void): this {
     if (this.#state === 'closed' || this.#state === 'idle') {
       if (callback !== undefined) {
-        process.nextTick(callback, usageError('ERR_SERVER_NOT_RUNNING', 'the server is not running'));
+        process.nextTick(callback, notRunning());
       }
       return this;
     }
@@ -351,7 +359,13 @@ export class DTLSServer
       return;
     }
     if (!endpoint.listen(this)) {
-      this.#onListenError(usageError('ERR_SERVER_ALREADY_LISTEN', 'another server listens on this transport'));
+      this.#onListenError(
+        usageError(
+          'ERR_SERVER_ALREADY_LISTEN',
+          'another server listens on this transport',
+          'One server has all clients of a transport: close it, or give this one a transport of its own.',
+        ),
+      );
       return;
     }
     this.#endpoint = endpoint;

@@ -570,6 +570,16 @@ describe('errors', () => {
         .to.throw(DTLSError)
         .with.property('code', 'ERR_SERVER_ALREADY_LISTEN');
     });
+
+    it('again after it was closed', async () => {
+      const server = await listen(PSK_SERVER);
+      await new Promise<void>((resolve) => {
+        server.close(() => {
+          resolve();
+        });
+      });
+      expect(() => server.listen(0)).to.throw(DTLSError, 'this server was closed').with.property('hint').that.includes('createServer()');
+    });
   });
 
   describe('on a server', () => {

@@ -1,6 +1,7 @@
 // Protects `features`, which tells what the OpenSSL at hand offers, and the errors for what it does
 // not: they name what would be needed.
 import { expect } from 'chai';
+import { inspect } from 'node:util';
 
 import { createSecureContext, DTLSError, features, type SecureContextOptions } from '../../lib/index';
 
@@ -23,6 +24,12 @@ describe('features', () => {
     for (const minVersion of features.versions) createSecureContext({ minVersion });
     for (const ecdhCurve of features.groups) createSecureContext({ ecdhCurve });
     for (const name of features.ciphers) createSecureContext({ ciphers: `${name}:@SECLEVEL=0` });
+  });
+
+  it('are values to whoever prints them', () => {
+    const text = inspect(features);
+    expect(text).to.include("'DTLSv1.2'").and.include('gso: ').and.not.include('[Getter]');
+    expect({ ...features }).to.have.all.keys(Object.keys(features));
   });
 
   it('cannot be changed', () => {
