@@ -56,15 +56,9 @@ function writeNamed(file: string, text: string, mode: number): void {
   try {
     writeFileSync(file, text, { mode });
   } catch (error) {
-    const { message, code = 'ERR_DTLS_IO', errno, syscall } = error as NodeJS.ErrnoException;
-    throw new DTLSError(`--out: ${message}`, {
-      code,
-      category: 'io',
-      hint: '--out is the beginning of two file names, in a folder that is there and may be written to.',
-      errno,
-      syscall,
-      cause: error,
-    });
+    const { message, code } = error as NodeJS.ErrnoException;
+    const hint = '--out is the beginning of two file names, in a folder that is there and may be written to.';
+    throw new CommandLineError(`--out: ${message}`, hint, code);
   }
 }
 

@@ -14,7 +14,7 @@ export function addListenCommand(program: Command): void {
       'after',
       `
 Without --cert and without --psk it makes a self-signed certificate for localhost, for this run.
-With --ca clients are asked for a certificate of one of these authorities.
+With --ca clients need a certificate of one of these authorities.
 
 Example:
   $ dgram-dtls listen 5684 --psk 0011aabb --psk-identity lamp-7 --echo`,

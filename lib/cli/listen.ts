@@ -73,9 +73,15 @@ function serve(server: DTLSServer, { echo, keylog }: ListenFlags, output: Output
   });
   server.on('dtlsClientError', (error, socket) => {
     const peer = addressOf(socket.peer);
+    const described = describeError(error);
+    output.data({ event: 'failed', peer, error: described });
+    // The client has seen enough, as `scan` has: nothing is wrong, and there is nothing to be done about it.
+    if (error.alert === 'user_canceled') {
+      output.note(dim(`${peer} left in its handshake (user_canceled)`));
+      return;
+    }
     output.note(`${red(`${peer} failed`)}: ${printable(error.message)} [${error.code}]`);
-    if (error.hint !== undefined) output.note(`${dim('hint:')} ${printable(error.hint)}`);
-    output.data({ event: 'failed', peer, error: describeError(error) });
+    if (described.hint !== undefined) output.note(`${dim('hint:')} ${printable(described.hint)}`);
   });
   if (keylog !== undefined) {
     server.on('keylog', (line) => {

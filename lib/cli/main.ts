@@ -45,11 +45,15 @@ export function makeProgram(): Command {
   addDecodeCommand(program);
   addProxyCommand(program);
   addBuildCommand(program);
+  // What is wrong is then told as JSON, once.
+  const writeErr = (text: string): void => {
+    if (!process.argv.includes('--json')) process.stderr.write(text);
+  };
   for (const command of program.commands) {
     command.option('--json', 'print JSON').showHelpAfterError('(--help says more)');
-    command.exitOverride();
+    command.exitOverride().configureOutput({ writeErr });
   }
-  return program.exitOverride();
+  return program.exitOverride().configureOutput({ writeErr });
 }
 
 async function main(): Promise<void> {
@@ -65,7 +69,8 @@ async function main(): Promise<void> {
       // Help and version were printed; so was what is wrong, for people.
       process.exitCode = error.exitCode === 0 ? ExitCode.Ok : ExitCode.Usage;
       if (error.exitCode !== 0 && process.argv.includes('--json')) {
-        new Output(true).failure(new CommandLineError(error.message.replace(/^error: /, '')));
+        const hint = "'dgram-dtls --help' lists the commands, and --help of a command its options.";
+        new Output(true).failure(new CommandLineError(error.message.replace(/^error: /, ''), hint));
       }
       return;
     }

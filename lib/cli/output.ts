@@ -134,6 +134,15 @@ export interface ErrorDescription {
   readonly hint?: string;
 }
 
+/** Where a hint of the library's speaks of its options, the command line has other words. */
+const HINTS: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT:
+    "The peer's certificate is self-signed: pass it with --ca when it is the one you expect. That of 'listen' without --cert is in no file: for trying things out a client takes any certificate with --insecure.",
+  ERR_DTLS_HEARTBEAT_NOT_NEGOTIATED:
+    "The server has no heartbeats: 'heartbeat: true' of createServer(), or --heartbeat of 'listen' and 'proxy', has it agree to them (RFC 6520).",
+  EADDRINUSE: 'Another program has this port: choose another one, or stop that program.',
+};
+
 /** By what an error has, not by its class: a DTLSError comes with the addon, which is not there for every command. */
 export function describeError(error: unknown): ErrorDescription {
   if (!(error instanceof Error)) return { message: String(error) };
@@ -141,5 +150,7 @@ export function describeError(error: unknown): ErrorDescription {
     const value = (error as Error & Partial<Record<typeof name, unknown>>)[name];
     return typeof value === 'string' ? { [name]: value } : {};
   };
-  return { ...named('code'), ...named('category'), message: error.message, ...named('hint') };
+  const described: ErrorDescription = { ...named('code'), ...named('category'), message: error.message, ...named('hint') };
+  const hint = HINTS[described.code ?? ''];
+  return hint === undefined ? described : { ...described, hint };
 }

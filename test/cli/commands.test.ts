@@ -312,6 +312,21 @@ describe('dgram-dtls', function () {
       await server.sees(/failed: .*\[ERR_DTLS_PSK_IDENTITY_UNKNOWN\]\n.*hint/);
     });
 
+    it('has one line for a client that only looked, as scan does', async () => {
+      const { process: server, port } = await startListen(cleanup, PSK);
+      expect((await cli(['scan', `127.0.0.1:${port}`, '--pace', '1'])).code).to.equal(0);
+      await server.sees(/left in its handshake \(user_canceled\)/);
+      expect(server.output).to.not.match(/failed: [^\n]*user_canceled|no shared cipher \(no shared cipher\)/);
+    });
+
+    it('makes a certificate that a client takes with --insecure, as the hint says', async () => {
+      const { port } = await startListen(cleanup, []);
+      const refused = await cli(['connect', `localhost:${port}`]);
+      expect(refused.code).to.equal(1);
+      expect(refused.stderr).to.match(/hint: .*--ca.*--insecure/);
+      expect((await cli(['connect', `localhost:${port}`, '--insecure', '--linger', '1'])).code).to.equal(0);
+    });
+
     it('exits with 1 when the port is taken', async () => {
       const { port } = await startListen(cleanup, PSK);
       const { code, stderr } = await cli(['listen', `127.0.0.1:${port}`, ...PSK]);
@@ -359,7 +374,7 @@ describe('dgram-dtls', function () {
       const { port } = await startListen(cleanup, PSK);
       const { code, stderr } = await cli(['ping', `127.0.0.1:${port}`, ...PSK]);
       expect(code).to.equal(1);
-      expect(stderr).to.match(/ERR_DTLS_HEARTBEAT_NOT_NEGOTIATED/);
+      expect(stderr).to.match(/ERR_DTLS_HEARTBEAT_NOT_NEGOTIATED[^]*hint: .*The server has no heartbeats.*--heartbeat/);
     });
   });
 
@@ -413,7 +428,7 @@ describe('dgram-dtls', function () {
         [['b', '--issuer', broken ?? '', ...out], 2, /--issuer: .*refusing-broken-cert\.pem cannot be read/],
         [['b', '--issuer', join(folder, 'none'), ...out], 2, /--issuer: .*none-cert\.pem/],
         [['b', 'c', '--ca', ...out], 2, /--ca makes one authority, and has 2 names: b, c/],
-        [['b', '--out', join(folder, 'none', 'x')], 1, /--out: ENOENT[^]*in a folder that is there/],
+        [['b', '--out', join(folder, 'none', 'x')], 2, /--out: ENOENT[^]*in a folder that is there/],
       ];
       for (const [args, code, says] of refused) {
         const run = await cli(['cert', ...args]);

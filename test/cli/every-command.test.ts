@@ -53,8 +53,9 @@ describe('every command', function () {
       const run = await cli([name, '--nonsense', '--json']);
       expect(run.code).to.equal(2);
       // What is missing comes first.
-      const complaint = /(unknown option '--nonsense'|required option '[^\n]*)/.exec(run.stderr)?.[1];
-      expect(errorOf(run).message).to.be.a('string').and.include(complaint);
+      expect(errorOf(run).message).to.match(/unknown option '--nonsense'|required option '/);
+      expect(errorOf(run).hint).to.include('--help');
+      expect(run.stderr).to.equal('');
     });
   }
 
@@ -71,7 +72,6 @@ describe('every command', function () {
       ['ECONNREFUSED', 'scan', closed],
       ['EADDRINUSE', 'listen', busy, ...PSK],
       ['EADDRINUSE', 'proxy', '--listen', busy, '--target', closed, ...PSK],
-      ['ENOENT', 'cert', '--out', join(folder, 'nowhere', 'x')],
       [undefined, 'decode', '--hex', '00'],
     ];
     for (const [code, ...args] of runs) {

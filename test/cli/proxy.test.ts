@@ -7,6 +7,7 @@ import * as coap from 'coap';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -566,6 +567,16 @@ describe('dgram-dtls proxy', function () {
         expect(code, args.join(' ')).to.equal(2);
         expect(stdout).to.equal('');
       }
+    });
+
+    it('says what to do where the port of --metrics is taken', async () => {
+      const taken = createServer().listen(0, '127.0.0.1');
+      await once(taken, 'listening');
+      cleanup.add(() => new Promise<void>((resolve) => taken.close(() => { resolve(); })));
+      const { port } = taken.address() as AddressInfo;
+      const { code, stderr } = await cli([...usual, '--psk', '00', '--metrics', String(port)]);
+      expect(stderr).to.match(/EADDRINUSE[^]*hint: .*choose another one/);
+      expect(code).to.equal(1);
     });
 
     it('exits with 1 when a port is taken, or a name is not found', async () => {
