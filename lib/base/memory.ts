@@ -56,11 +56,25 @@ export function bytesOf(view: View): Buffer {
   return size === 0 ? Buffer.alloc(0) : Buffer.from(place.buffer(view), place.offset(view), size);
 }
 
-/** Their own, whatever becomes of the others. */
+/**
+ * Their own, whatever becomes of the others. Memory that threads share may grow at any time (`SharedArrayBuffer.grow`),
+ * and a view of all of it with it: one that is asked for its size and copied then may have become larger than its copy.
+ */
 export function copyOf(bytes: Uint8Array): Buffer {
-  const copy = Buffer.allocUnsafe(sizeOf(bytes));
-  copy.set(bytes);
+  const still = bytesOf(bytes);
+  const copy = Buffer.allocUnsafe(still.length);
+  copy.set(still);
   return copy;
+}
+
+/** Copies the first `size` bytes, which is how many they were when they were counted: there may be more by now. */
+export function copyTo(target: Uint8Array, at: number, bytes: Uint8Array, size: number): void {
+  try {
+    target.set(bytes, at); // what there is more of comes behind them, where nobody has written yet
+  } catch {
+    // It had no room for those. Another view of each message would cost too much, and this is rare.
+    target.set(bytesOf(bytes).subarray(0, size), at);
+  }
 }
 
 /**
@@ -68,8 +82,9 @@ export function copyOf(bytes: Uint8Array): Buffer {
  * asks for it wipes it.
  */
 export function secretCopy(bytes: Uint8Array): Buffer {
-  const copy = Buffer.from(unmovedMemory(sizeOf(bytes)));
-  copy.set(bytes);
+  const still = bytesOf(bytes);
+  const copy = Buffer.from(unmovedMemory(still.length));
+  copy.set(still);
   return copy;
 }
 

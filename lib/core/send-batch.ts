@@ -1,4 +1,4 @@
-import { sizeOf } from '../base/memory';
+import { copyTo, sizeOf } from '../base/memory';
 import type { NativeEndpoint } from './native';
 
 const MESSAGES = 128;
@@ -19,16 +19,15 @@ class SendBatch {
   #count = 0;
   #used = 0;
 
-  /** `message` is copied. It is shorter than BYTES: no message of DTLS is as long. */
+  /** `message` is copied. No message of DTLS is as long as BYTES: of one that has grown since it was looked at so many are enough to refuse it. */
   add(core: NativeEndpoint, slot: number, generation: number, message: Uint8Array): void {
-    const size = sizeOf(message);
+    const size = Math.min(sizeOf(message), BYTES);
     const full = this.#count === MESSAGES || this.#used + size > BYTES;
     if (full || this.#core !== core) {
       this.flush();
       this.#core = core;
     }
-    // Before it counts: another thread may have grown the memory below it meanwhile, and then this throws.
-    this.#bytes.set(message, this.#used);
+    copyTo(this.#bytes, this.#used, message, size);
     const at = this.#count++ * WORDS;
     this.#headers[at] = slot;
     this.#headers[at + 1] = generation;

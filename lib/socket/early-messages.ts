@@ -1,4 +1,4 @@
-import { copyOf, sizeOf } from '../base/memory';
+import { bytesOf, copyOf } from '../base/memory';
 import type { SendCallback } from './messages';
 
 /** Bytes that may wait before `send` returns false. */
@@ -23,11 +23,11 @@ export class EarlyMessages {
 
   /** False when there is no room for it. */
   add(message: Uint8Array, callback: SendCallback | undefined): boolean {
-    const size = sizeOf(message);
-    if (this.#bytes + size > LIMIT) return false;
+    const still = bytesOf(message);
+    if (this.#bytes + still.length > LIMIT) return false;
     // The caller may reuse its memory when send() returns, as with an open session.
-    this.#messages.push({ message: copyOf(message), callback });
-    this.#bytes += size;
+    this.#messages.push({ message: copyOf(still), callback });
+    this.#bytes += still.length;
     return true;
   }
 

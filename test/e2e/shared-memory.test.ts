@@ -6,8 +6,11 @@
  */
 import { expect } from 'chai';
 import { setTimeout as delay } from 'node:timers/promises';
-import { MessageChannel } from 'node:worker_threads';
-import { createSocket, type ConnectOptions, type DTLSError, type DTLSSocket, type ServerOptions } from '../../lib/index';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import { MessageChannel, Worker } from 'node:worker_threads';
+import { copyTo } from '../../lib/base/memory';
+import { connect, createSocket, type ConnectOptions, type DTLSError, type DTLSSocket, type ServerOptions } from '../../lib/index';
 import {
   closeEverything,
   dial,
@@ -362,5 +365,57 @@ describe('what answers a question of a handshake', () => {
     // The server goes on.
     const again = await dial(server, PSK_CLIENT);
     expect((await failure(again)).code).to.equal(error.code);
+  });
+});
+
+describe('memory that another thread grows', () => {
+  afterEach(closeEverything);
+
+  type Growing = new (size: number, options: { maxByteLength: number }) => SharedArrayBuffer;
+  const MOST = 600;
+  const grower = `
+    const { parentPort } = require('node:worker_threads');
+    parentPort.on('message', (memory) => {
+      while (memory.byteLength < memory.maxByteLength) {
+        memory.grow(memory.byteLength + 1);
+        for (let i = 0; i < 2000; ++i);
+      }
+    });
+    parentPort.postMessage('ready');
+  `;
+
+  it('while it is sent before the handshake is over is a message, and each callback is called', async () => {
+    const silent = dgram.createSocket('udp4').bind(0, '127.0.0.1');
+    const worker = new Worker(grower, { eval: true, execArgv: [] });
+    await Promise.all([once(silent, 'listening'), once(worker, 'message')]);
+    const { port } = silent.address();
+    for (let round = 0; round < 10; ++round) {
+      const memory = new (SharedArrayBuffer as unknown as Growing)(1, { maxByteLength: MOST });
+      const view = new Uint8Array(memory);
+      const client = connect({ host: '127.0.0.1', port, ...PSK_CLIENT });
+      client.on('error', () => undefined);
+      let [sent, called] = [0, 0];
+      worker.postMessage(memory);
+      for (const end = Date.now() + 200; memory.byteLength < MOST && Date.now() < end;) {
+        client.send(view, () => (called += 1));
+        sent += 1;
+      }
+      const closed = once(client, 'close');
+      client.close();
+      await within(closed, 'close');
+      expect(called).to.equal(sent);
+    }
+    await worker.terminate();
+    silent.close();
+    await once(silent, 'close');
+  });
+
+  it('is copied as far as it was when it was counted, also where there is no room for more', () => {
+    const grown = Uint8Array.of(1, 2, 3, 4, 5, 6);
+    const [narrow, wide] = [new Uint8Array(5), new Uint8Array(9)];
+    copyTo(narrow, 1, grown, 4);
+    copyTo(wide, 1, grown, 4);
+    expect([...narrow]).to.deep.equal([0, 1, 2, 3, 4]);
+    expect([...wide.subarray(0, 5)]).to.deep.equal([0, 1, 2, 3, 4]);
   });
 });
