@@ -159,8 +159,9 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     for (const entry of this.#sessions) if (entry !== undefined) yield entry.handler.socket;
   }
 
+  /** Of a transport that is being closed nothing is asked any more. */
   setDontFragment(on: boolean): boolean {
-    return this.#transport.setDontFragment?.(on) ?? false;
+    return !this.#closing && this.#transport.setDontFragment?.(on) === true;
   }
 
   get congested(): boolean {

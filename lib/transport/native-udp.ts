@@ -166,8 +166,14 @@ export class NativeUdpTransport implements DatagramTransport {
     if (this.#queued[0] !== 0) this.#socket.flush();
   }
 
+  /** @throws As the constructor, once it is closed. */
   address(): AddressInfo {
-    return toPeer(this.#socket.address());
+    try {
+      return toPeer(this.#socket.address());
+    } catch (error) {
+      const { errno, syscall } = error as { errno: number; syscall: string };
+      throw systemError(errno, syscall);
+    }
   }
 
   /** What cannot be sent within a second is given up, and told. */
@@ -207,6 +213,7 @@ export class NativeUdpTransport implements DatagramTransport {
   }
 
   setDontFragment(on: boolean): boolean {
+    if (this.#closed) return false;
     return native.setDontFragment(this.#socket.descriptor(), isIPv6(this.address().address), on);
   }
 

@@ -2,10 +2,12 @@
 // events on both sides, the keep-alive that ends a session whose peer has gone and keeps thousands
 // of quiet ones, and the search for the path's MTU.
 import { expect } from 'chai';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   connect,
   createServer,
+  createSocket,
   DTLSError,
   type ConnectOptions,
   type DTLSServer,
@@ -20,6 +22,7 @@ import {
   failure,
   next,
   openPsk,
+  PSK,
   PSK_CLIENT,
   PSK_SERVER,
   within,
@@ -221,6 +224,35 @@ describe('heartbeats', () => {
         expect(error.category).to.equal('closed');
       }
     });
+
+    for (const [side, how] of [['client', 'session'], ['peer', 'session'], ['client', 'socket']] as const) {
+      it(`ERR_DTLS_NOT_OPEN when the MTU of a ${side} is being looked for and its ${how} is closed`, async () => {
+        if (how === 'session') {
+          const pair = await openPsk(ON, ON);
+          const [socket, other] = side === 'client' ? [pair.client, pair.peer] : [pair.peer, pair.client];
+          const found = refusal(socket.discoverMtu());
+          const ends = [next(socket, 'close'), next(other, 'close')];
+          socket.close();
+          expect(await found).to.be.instanceOf(DTLSError).and.include({ code: 'ERR_DTLS_NOT_OPEN', category: 'closed' });
+          await Promise.all(ends);
+          return;
+        }
+        const [here, there] = ['client', 'server'].map((role) =>
+          createSocket({ type: 'udp4', dtls: { psk: PSK, heartbeat: true, role: role as 'client' | 'server' } }),
+        );
+        if (here === undefined || there === undefined) throw new Error('no sockets');
+        there.bind(0, '127.0.0.1');
+        await once(there, 'listening');
+        const secured = once(here, 'secureConnection') as Promise<[DTLSSocket]>;
+        here.send('hello', there.address().port, '127.0.0.1');
+        const [session] = await within(secured, 'a session');
+        const found = refusal(session.discoverMtu());
+        here.close();
+        expect(await found).to.be.instanceOf(DTLSError).and.include({ code: 'ERR_DTLS_NOT_OPEN', category: 'closed' });
+        there.close();
+        await once(there, 'close');
+      });
+    }
 
     it('ERR_DTLS_HEARTBEAT_TIMEOUT when no answer comes, and the session stays', async () => {
       const { link, client } = await over({ loss: 1 });
