@@ -369,9 +369,9 @@ export class SecureDgramSocket extends BaseSocket {
     return super.emit(event, ...args);
   }
 
-  /** An event that is not dgram's own. */
+  /** An event that is not dgram's own: none comes any more once the socket is closed. */
   #emit(event: string, ...args: unknown[]): boolean {
-    return this.#asyncResource.runInAsyncScope(() => super.emit(event, ...args));
+    return !this.#closed && this.#asyncResource.runInAsyncScope(() => super.emit(event, ...args));
   }
 
   // ---- sending ----
@@ -476,7 +476,7 @@ export class SecureDgramSocket extends BaseSocket {
   }
 
   #onPacket(datagram: Buffer, { address, port, family }: Peer): void {
-    if (!this.#closed) this.#emit('packet', datagram, { address, port, family, size: datagram.length });
+    this.#emit('packet', datagram, { address, port, family, size: datagram.length });
   }
 
   #onMessage(message: Buffer, session: DTLSSocket, identity: PeerInfo['pskIdentity']): void {

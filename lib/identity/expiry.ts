@@ -14,6 +14,7 @@ export class ExpiryWatch {
   readonly #due = new WeakMap<SecureContext, number>();
   #certificates: X509Certificate[] = [];
   #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
 
   /** `notice`: milliseconds before the end; 0: never. */
   constructor(notice: number, announce: (certificate: X509Certificate, left: number) => void) {
@@ -33,14 +34,17 @@ export class ExpiryWatch {
    * than the context itself: who has one made for each handshake pays no memory.
    */
   used(context: SecureContext): void {
-    if (this.#notice === 0 || Date.now() < (this.#due.get(context) ?? 0)) return;
+    if (this.#stopped || this.#notice === 0 || Date.now() < (this.#due.get(context) ?? 0)) return;
     // Whoever is told does not run in the middle of a handshake.
     process.nextTick(() => {
+      if (this.#stopped) return;
       this.#due.set(context, Date.now() + this.#announceDue(certificatesOf(context)));
     });
   }
 
+  /** Nothing is announced any more. */
   stop(): void {
+    this.#stopped = true;
     this.#certificates = [];
     clearTimeout(this.#timer);
     this.#timer = undefined;

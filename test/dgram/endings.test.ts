@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import type { DTLSSocket } from '../../lib/index';
 import { createSocket } from '../../lib/index';
 import { within } from '../helpers/pair';
-import { bound, closeSockets, codeOf, PSK, received, secure, sent, track } from './support';
+import { bound, closeSockets, codeOf, KEY, PSK, QUICK, received, secure, sent, track } from './support';
 
 const sessionsOf = (socket: { sessions: Iterable<DTLSSocket> }): DTLSSocket[] => [...socket.sessions];
 
@@ -26,6 +26,34 @@ describe('createSocket: endings', () => {
     expect((await within(ended, 'close'))[0]).to.be.false;
     expect(sessionsOf(server)).to.have.length(0);
     expect(client.stats.handshakesCompleted).to.equal(1);
+  });
+
+  it('no event comes after close, and no secret', async () => {
+    const events: string[] = [];
+    let askedTimes = 0;
+    const closed = new Promise<void>((resolve) => {
+      const server = secure({
+        role: 'server',
+        pskCallback: () => {
+          askedTimes += 1;
+          process.nextTick(() => server.close());
+          return KEY;
+        },
+      });
+      for (const name of ['keylog', 'secureConnection', 'peerError', 'error', 'packet', 'message', 'close']) {
+        server.on(name, () => events.push(name));
+      }
+      server.on('close', resolve);
+      server.bind(0, '127.0.0.1', () => {
+        const client = secure({ ...PSK, ...QUICK });
+        client.on('peerError', () => undefined);
+        client.send('hello', server.address().port, '127.0.0.1');
+      });
+    });
+    await within(closed, 'close');
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(askedTimes).to.equal(1);
+    expect(events).to.deep.equal(['close']);
   });
 
   it('close in a message handler tells the peer, too', async () => {

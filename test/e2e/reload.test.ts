@@ -10,6 +10,7 @@ import {
   DTLSError,
   type DTLSServer,
   type DTLSSocket,
+  type SecureContext,
   type WatchSecureContextOptions,
 } from '../../lib/index';
 import { createAuthority, type Certificate } from '../helpers/certificates';
@@ -25,6 +26,7 @@ import {
   next,
   openOn,
   PSK_SERVER,
+  within,
 } from '../helpers/pair';
 
 const DAY_MS = 86_400_000;
@@ -382,6 +384,51 @@ describe('certificateExpiring', () => {
       server.setSecureContext(context);
     }
     expect(parsed).to.equal(1);
+  });
+
+  it('does not come after close, as nothing else of a certificate does', async () => {
+    const [own, named] = [await soon(DAY_MS), await soon(2 * DAY_MS)];
+    let answer: (context: SecureContext) => void = () => undefined;
+    let isAsked: () => void = () => undefined;
+    const asked = new Promise<void>((resolve) => (isAsked = resolve));
+    const server = await listen({
+      cert: own.cert,
+      key: own.key,
+      SNICallback: () => {
+        isAsked();
+        return new Promise((resolve) => (answer = resolve));
+      },
+    });
+    const events: string[] = [];
+    for (const name of ['certificateExpiring', 'secureContextReload', 'secureContextError', 'close'] as const) {
+      server.on(name, () => events.push(name));
+    }
+    await next(server, 'certificateExpiring');
+    const client = await dial(server, { servername: 'a.example', rejectUnauthorized: false });
+    client.on('error', () => undefined);
+    await within(asked, 'SNICallback');
+    // Whoever takes a program's own listeners away takes nothing of this with them.
+    const closed = new Promise<void>((resolve) => {
+      server.removeAllListeners('close').on('close', () => {
+        events.push('close');
+        resolve();
+      });
+    });
+    server.close();
+    await within(closed, 'close');
+    answer(createSecureContext({ cert: named.cert, key: named.key }));
+    const folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-'));
+    const [certFile, keyFile] = [join(folder, 'after.crt'), join(folder, 'after.key')];
+    const put = ({ cert, key }: Certificate): void => {
+      writeFileSync(certFile, cert);
+      writeFileSync(keyFile, key);
+    };
+    put(own);
+    server.watchSecureContext({ certFile, keyFile, interval: 10 });
+    put(named);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    rmSync(folder, { recursive: true });
+    expect(events).to.deep.equal(['certificateExpiring', 'close']);
   });
 
   it('comes for those of names, and after setSecureContext', async () => {
