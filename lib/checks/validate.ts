@@ -1,7 +1,9 @@
 /** Checks of arguments and options; each returns the value in its final form or throws a DTLSError. */
+import { types } from 'node:util';
 
 import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
+import { isAbortSignal } from '../base/abort';
 import { bytesOf, isByteArray } from '../base/memory';
 import { doorsOf } from './option-names';
 
@@ -63,13 +65,39 @@ export function checkNames(options: object, known: readonly string[]): void {
   }
 }
 
+/** What has no options in it, and would be taken for an object without any. */
+const NO_OPTIONS: readonly [name: string, is: (value: object) => boolean][] = [
+  ['an array', Array.isArray],
+  ['a Promise', types.isPromise],
+  ['a Date', types.isDate],
+  ['a RegExp', types.isRegExp],
+  ['a Map', types.isMap],
+  ['a Set', types.isSet],
+  ['a URL', (value) => value instanceof URL],
+  ['a String, Number or the like', types.isBoxedPrimitive],
+  ['an ArrayBuffer', types.isAnyArrayBuffer],
+  ['a Buffer, TypedArray or DataView', (value) => ArrayBuffer.isView(value)],
+];
+
 export function checkObject(name: string, value: unknown): asserts value is object {
   if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object', value);
+  const [other] = NO_OPTIONS.find(([, is]) => is(value)) ?? [];
+  if (other === undefined) return;
+  throw usageError(
+    'ERR_INVALID_ARG_TYPE',
+    `'${name}' must be an object with options, not ${other}`,
+    other === 'a Promise' ? "Await it." : undefined,
+  );
 }
 
 export function flag(name: string, value: boolean | undefined, fallback: boolean): boolean {
   if (value === undefined) return fallback;
   if (typeof value !== 'boolean') throw wrongType(name, 'a boolean', value);
+  return value;
+}
+
+export function abortSignal(name: string, value: unknown): AbortSignal | undefined {
+  if (value !== undefined && !isAbortSignal(value)) throw wrongType(name, 'an AbortSignal', value);
   return value;
 }
 

@@ -6,7 +6,7 @@ import { bindingOf } from '../transport/dgram';
 import { hasNativeUdp } from '../transport/native-udp';
 import type { TransportOption, UdpSocketOptions } from './types';
 import { isDgramSocket, isTransport, type DatagramTransport } from '../transport/transport';
-import { flag, optionalInteger, wrongType } from '../checks/validate';
+import { abortSignal, flag, optionalInteger, wrongType } from '../checks/validate';
 
 export interface ResolvedUdp {
   readonly transport: 'native' | 'dgram' | dgram.Socket | DatagramTransport;
@@ -71,9 +71,6 @@ export function resolveUdp(options: UdpSocketOptions & { transport?: TransportOp
     if (!isTransport(transport) && bindingOf(transport) === 'closed') throw closedTransport();
   }
   const chosen = transport === 'auto' ? automaticTransport() : transport;
-  if (options.signal !== undefined && !(options.signal instanceof AbortSignal)) {
-    throw wrongType('signal', 'an AbortSignal', options.signal);
-  }
   return {
     transport: chosen,
     reuseAddr: flag('reuseAddr', options.reuseAddr, false),
@@ -81,6 +78,6 @@ export function resolveUdp(options: UdpSocketOptions & { transport?: TransportOp
     ipv6Only: flag('ipv6Only', options.ipv6Only, false),
     recvBufferSize: optionalInteger('recvBufferSize', options.recvBufferSize),
     sendBufferSize: optionalInteger('sendBufferSize', options.sendBufferSize),
-    signal: options.signal,
+    signal: abortSignal('signal', options.signal),
   };
 }

@@ -10,7 +10,7 @@ import { checkReusePort, closedTransport, type ResolvedUdp } from '../options/ud
 import { bindUdp } from '../transport/bind';
 import { bindingOf } from '../transport/dgram';
 import { isDgramSocket, isTransport, type DatagramTransport } from '../transport/transport';
-import { checkNames, flag, integer, port as checkPort, text, wrongType } from '../checks/validate';
+import { abortSignal, checkNames, checkObject, flag, integer, port as checkPort, text, wrongType } from '../checks/validate';
 
 /** What `listen` of `node:net` and `bind` of `node:dgram` take, as far as UDP has it. */
 export interface ListenOptions {
@@ -77,6 +77,7 @@ export function readListen(args: readonly unknown[], udp: ResolvedUdp): ListenAr
 }
 
 function readOptions(options: ListenOptions, udp: ResolvedUdp): Omit<ListenArguments, 'listener'> {
+  checkObject('options', options);
   if (isDgramSocket(options) || isTransport(options)) {
     throw usageError(
       'ERR_INVALID_ARG_TYPE',
@@ -85,10 +86,7 @@ function readOptions(options: ListenOptions, udp: ResolvedUdp): Omit<ListenArgum
     );
   }
   checkNames(options, LISTEN_OPTIONS satisfies readonly (keyof ListenOptions)[]);
-  const { signal } = options;
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw wrongType('signal', 'an AbortSignal', signal);
-  }
+  const signal = abortSignal('signal', options.signal);
   // Neither changes anything here.
   flag('exclusive', options.exclusive, true);
   integer('backlog', options.backlog, 0, 0, 0xffffffff);
@@ -129,7 +127,7 @@ function descriptorOf(fd: number, transport: ResolvedUdp['transport']): ListenPl
   }
   throw usageError(
     'ERR_INVALID_FD_TYPE',
-    `'fd' is ${String(fd)}, which is no UDP socket of this process`,
+    `'fd' is ${String(fd)}, which is no UDP socket of this process that is bound`,
     "Pass the descriptor of a socket of type SOCK_DGRAM that is bound: systemd's first is 3.",
   );
 }
@@ -235,8 +233,12 @@ export function bindPlace(
     bind({ address: host, family: literal === 6 ? 6 : 4 }, done);
     return;
   }
-  late.dns.lookup(host, (error, address, family) => {
-    if (error !== null) done(ioError(error));
-    else bind({ address, family: family === 6 ? 6 : 4 }, done);
-  });
+  try {
+    late.dns.lookup(host, (error, address, family) => {
+      if (error !== null) done(ioError(error));
+      else bind({ address, family: family === 6 ? 6 : 4 }, done);
+    });
+  } catch (thrown) {
+    process.nextTick(done, ioError(thrown));
+  }
 }

@@ -2,7 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { EventEmitter } from 'node:events';
 import type { AddressInfo, BlockList } from 'node:net';
 
-import { onAbort } from '../base/abort';
+import { isAborted, onAbort } from '../base/abort';
 import type { Peer } from '../base/peer';
 import { Endpoint, type ServerHandler, type SessionHandler } from '../endpoint/endpoint';
 import { ioError, usageError, withTypedErrors, type DTLSError } from '../errors/errors';
@@ -52,6 +52,7 @@ export class DTLSServer
   #busy = false;
   readonly #sockets = new Set<DTLSSocket>();
   #finalStats: EndpointStats | undefined;
+  #undoListen: (() => void) | undefined;
 
   /** @internal Use {@link createServer}. */
   constructor(options: ServerOptions) {
@@ -61,10 +62,6 @@ export class DTLSServer
     this.#context = this.#options.context;
     this.#expiry = new ExpiryWatch(this.#options.certificateExpiryNotice, (certificate, left) => {
       this.#inContext(() => this.emit('certificateExpiring', certificate, left));
-    });
-    this.once('close', () => {
-      this.#expiry.stop();
-      this.#files?.close();
     });
     const { signal } = this.#options;
     if (signal !== undefined) this.#closeOn(signal);
@@ -142,10 +139,17 @@ export class DTLSServer
     this.#asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
     const { signal: ownSignal, transport } = this.#options;
     if (transport !== 'dgram' && transport !== 'native') checkPlaceOf(transport, place);
-    if (listener !== undefined) this.once('listening', listener);
+    const listening = (): void => {
+      listener?.call(this);
+    };
+    if (listener !== undefined) this.once('listening', listening);
+    const forgetSignal = signal === undefined ? undefined : this.#closeOn(signal);
+    this.#undoListen = () => {
+      this.off('listening', listening);
+      forgetSignal?.();
+    };
     this.#state = 'binding';
-    if (signal !== undefined) this.#closeOn(signal);
-    if (ownSignal?.aborted === true || signal?.aborted === true) this.close(); // as soon as it is bound
+    if ([ownSignal, signal].some((one) => one !== undefined && isAborted(one))) this.close(); // as soon as it is bound
     if (transport !== 'dgram' && transport !== 'native') {
       if (isTransport(transport)) process.nextTick(() => { this.#start(() => transport, transport); });
       else {
@@ -237,6 +241,7 @@ export class DTLSServer
     first = false;
     this.#files?.close();
     this.#files = files;
+    if (this.#state === 'closed') files.close();
     return files;
   }
 
@@ -302,8 +307,9 @@ export class DTLSServer
     });
   }
 
-  #closeOn(signal: AbortSignal): void {
-    onAbort(signal, this, () => {
+  /** Returns what undoes it. */
+  #closeOn(signal: AbortSignal): () => void {
+    return onAbort(signal, this, () => {
       this.close();
     });
   }
@@ -331,6 +337,9 @@ export class DTLSServer
       return;
     }
     this.#state = 'idle';
+    // It may listen again, with another callback and another signal.
+    this.#undoListen?.();
+    this.#undoListen = undefined;
     this.#inContext(() => this.emit('error', error));
   }
 
@@ -339,6 +348,8 @@ export class DTLSServer
     this.#state = 'leaving';
     turns.add(() => {
       this.#state = 'closed';
+      this.#expiry.stop();
+      this.#files?.close();
       return this.emit('close');
     }, this.asyncResource);
   };

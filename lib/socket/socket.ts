@@ -6,7 +6,8 @@ import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 
 import type { ReadyState } from '../base/dtls-socket';
 import { late } from '../base/late';
-import { onAbort } from '../base/abort';
+import { isAborted, onAbort } from '../base/abort';
+import { sizeOf } from '../base/memory';
 import type { Peer } from '../base/peer';
 import { readCloseRecord, type CloseRecord } from '../core/failures';
 import { detailedCertificate, linkedCertificate, plainCertificate } from '../identity/certificates';
@@ -66,6 +67,9 @@ declare module '../base/dtls-socket' {
   // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- the whole class, under the name that is known below
   interface DTLSSocket extends Class {}
 }
+
+/** As SendOutcome in session.h: of a message that another thread has grown since its size was looked at. */
+const TOO_BIG = 2;
 
 /** How this side ends a session: what it says to the peer. */
 type Farewell = (session: CoreSession) => void;
@@ -543,7 +547,11 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       const abort = (): void => {
         this.#destroy(aborted(signal), NOTIFYING);
       };
-      if (onAbort(signal, this, abort)) return;
+      if (isAborted(signal)) {
+        process.nextTick(abort);
+        return;
+      }
+      onAbort(signal, this, abort);
     }
     const wanted = (): boolean => this.#state === 'opening';
     dial(options, wanted, (error, dialled) => {
@@ -732,7 +740,10 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   #write(session: CoreSession, message: Uint8Array, callback: SendCallback | undefined): boolean {
     const outcome = session.endpoint.send(session.slot, session.generation, message, callback);
-    if (outcome !== 0) return this.#refuse(notOpen('send'), callback);
+    if (outcome !== 0) {
+      const error = outcome === TOO_BIG ? tooBig(sizeOf(message), this.messageLimit) : notOpen('send');
+      return this.#refuse(error, callback);
+    }
     this.#idle?.touch();
     session.endpoint.flushSoon();
     if (!session.endpoint.congested) return true;

@@ -17,8 +17,12 @@ int udp_family(int descriptor) {
   sockaddr_storage address{};
   size = sizeof address;
   if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0) return 0;
-  if (address.ss_family == AF_INET6) return 6;
-  return address.ss_family == AF_INET ? 4 : 0;
+  // A socket that is not bound has no port: nobody could reach it.
+  if (address.ss_family == AF_INET6) {
+    return reinterpret_cast<const sockaddr_in6*>(&address)->sin6_port != 0 ? 6 : 0;
+  }
+  if (address.ss_family != AF_INET) return 0;
+  return reinterpret_cast<const sockaddr_in*>(&address)->sin_port != 0 ? 4 : 0;
 }
 
 #else

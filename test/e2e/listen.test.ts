@@ -6,7 +6,8 @@
 import { expect } from 'chai';
 import { spawn } from 'node:child_process';
 import dgram from 'node:dgram';
-import { once } from 'node:events';
+import dns from 'node:dns';
+import { getEventListeners, once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { connect, createServer, DTLSError, type DTLSServer, type ListenOptions } from '../../lib/index';
 import { Link } from '../../lib/lab/index';
@@ -14,9 +15,10 @@ import { automaticTransport } from '../../lib/options/udp';
 import { handleOf } from '../../lib/transport/dgram';
 import { hasNativeUdp } from '../../lib/transport/native-udp';
 import { fixture } from '../helpers/child';
-import { closeEverything, next, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
+import { closeEverything, failure, next, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';
 import { skip } from '../helpers/peers';
+import { thrown } from '../helpers/thrown';
 
 afterEach(closeEverything);
 
@@ -172,6 +174,13 @@ describe('listen: every form of net and dgram, everything else refused', () => {
     ['an exclusive that is no boolean', [{ exclusive: 1 }], 'ERR_INVALID_ARG_TYPE'],
     ['a backlog that is no number', [{ backlog: '5' }], 'ERR_INVALID_ARG_TYPE'],
     ['a signal that is none', [{ signal: {} }], 'ERR_INVALID_ARG_TYPE'],
+    ['a signal that only inherits from one', [{ signal: Object.create(AbortSignal.prototype) as unknown }], 'ERR_INVALID_ARG_TYPE'],
+    ['an array in place of options', [[]], 'ERR_INVALID_ARG_TYPE'],
+    ['an array of a port', [[5684]], 'ERR_INVALID_ARG_TYPE'],
+    ['a Date in place of options', [new Date()], 'ERR_INVALID_ARG_TYPE'],
+    ['a URL in place of options', [new URL('coaps://127.0.0.1')], 'ERR_INVALID_ARG_TYPE'],
+    ['a Promise in place of options', [Promise.resolve({ port: 0 })], 'ERR_INVALID_ARG_TYPE', /^Await it/],
+    ['a Buffer in place of options', [Buffer.alloc(0)], 'ERR_INVALID_ARG_TYPE'],
     ['a descriptor that is no number', [{ fd: '3' }], 'ERR_INVALID_ARG_TYPE'],
     ['a negative descriptor', [{ fd: -1 }], 'ERR_OUT_OF_RANGE'],
     ['a descriptor of a file', [{ fd: 2 }], 'ERR_INVALID_FD_TYPE', /SOCK_DGRAM/],
@@ -197,6 +206,90 @@ describe('listen: every form of net and dgram, everything else refused', () => {
       await ours[Symbol.asyncDispose]();
     });
   }
+
+  it('refuses the descriptor of a socket that is not bound', async function () {
+    const socket = dgram.createSocket('udp4');
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    // Linux takes a port back that it had chosen itself.
+    socket.connect(9, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.disconnect();
+    try {
+      if (socket.address().port !== 0) skip(this, 'this system leaves such a socket its port');
+      for (const transport of transports) {
+        const ours = createServer({ ...PSK_SERVER, transport });
+        const error = thrown(() => ours.listen({ fd: handleOf(socket)?.fd }));
+        expect(error.code).to.equal('ERR_INVALID_FD_TYPE');
+        expect(error.hint).to.include('bound');
+      }
+    } finally {
+      socket.close();
+    }
+  });
+
+  for (const transport of transports) {
+    it(`a listen that failed leaves nothing behind, and may be repeated, over '${transport}'`, async () => {
+      const busy = dgram.createSocket('udp4').bind(0, '127.0.0.1');
+      await once(busy, 'listening');
+      const ours = createServer({ ...PSK_SERVER, transport });
+      const controller = new AbortController();
+      const { signal } = controller;
+      const left = (): number[] => [
+        getEventListeners(signal, 'abort').length,
+        ours.listenerCount('listening'),
+        ours.listenerCount('close'),
+      ];
+      const before = left();
+      const called: number[] = [];
+      for (let times = 0; times < 12; ++times) {
+        const failed = next(ours, 'error');
+        ours.listen({ port: busy.address().port, host: '127.0.0.1', signal }, () => called.push(times));
+        expect((await failed)[0].code).to.equal('EADDRINUSE');
+        expect(left()).to.deep.equal(before);
+      }
+      const { lookup } = dns;
+      try {
+        // As a cache that is put in its place may do.
+        dns.lookup = (() => { throw new Error('no resolver'); }) as unknown as typeof dns.lookup;
+        const failed = next(ours, 'error');
+        ours.listen({ host: 'localhost', signal }, () => called.push(-1));
+        expect((await failed)[0]).to.include({ message: 'no resolver', category: 'io' });
+        expect(left()).to.deep.equal(before);
+      } finally {
+        dns.lookup = lookup;
+      }
+      ours.listen({ port: 0, host: '127.0.0.1', signal }, () => called.push(100));
+      await next(ours, 'listening');
+      expect(called).to.deep.equal([100]);
+      controller.abort();
+      await next(ours, 'close');
+      expect(left()).to.deep.equal(before);
+      busy.close();
+      await once(busy, 'close');
+    });
+  }
+
+  it('a signal is asked itself, whatever its properties say', async () => {
+    for (const lie of [() => true, () => { throw new Error('not told'); }]) {
+      const controller = new AbortController();
+      Object.defineProperty(controller.signal, 'aborted', { get: lie });
+      const ours = server();
+      ours.listen({ port: 0, host: '127.0.0.1', signal: controller.signal });
+      await next(ours, 'listening');
+      controller.abort();
+      await next(ours, 'close');
+      const client = connect({ host: '127.0.0.1', port: 9, ...PSK_CLIENT, signal: controller.signal });
+      expect((await failure(client)).code).to.equal('ABORT_ERR');
+    }
+    const signal = Object.create(AbortSignal.prototype) as AbortSignal;
+    for (const refused of [
+      () => createServer({ ...PSK_SERVER, signal }),
+      () => connect({ host: '127.0.0.1', port: 9, ...PSK_CLIENT, signal }),
+    ]) {
+      expect(thrown(refused).code).to.equal('ERR_INVALID_ARG_TYPE');
+    }
+  });
 
   it('refuses a socket, and says where it belongs', async () => {
     const socket = dgram.createSocket('udp4');
