@@ -97,7 +97,8 @@ export function flag(name: string, value: boolean | undefined, fallback: boolean
 }
 
 export function abortSignal(name: string, value: unknown): AbortSignal | undefined {
-  if (value !== undefined && !isAbortSignal(value)) throw wrongType(name, 'an AbortSignal', value);
+  if (value === undefined) return undefined;
+  if (!isAbortSignal(value)) throw wrongType(name, 'an AbortSignal', value);
   return value;
 }
 

@@ -1,7 +1,9 @@
 // Protects the scripts of package.json: npm runs `preX` and `postX` around `X`, so a script that is none of
 // these must not be named as one; and the documents name scripts that are there.
 import { expect } from 'chai';
-import { readdirSync, readFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const root = join(__dirname, '../..');
@@ -33,5 +35,32 @@ describe('scripts of package.json', () => {
     );
     expect(named).to.have.length.above(20);
     expect(named.filter((one) => scripts[one.split(' ')[0] ?? ''] === undefined)).to.deep.equal([]);
+  });
+
+  it('nothing is published without the place of its sources and of its bugs', () => {
+    expect(scripts.prepublishOnly?.split(' && ')).to.include('node scripts/check-manifest.mjs');
+    const folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-'));
+    const check = (manifest: object): [status: number | null, text: string] => {
+      const file = join(folder, 'package.json');
+      writeFileSync(file, JSON.stringify(manifest));
+      const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts/check-manifest.mjs'), file], { encoding: 'utf8' });
+      return [status, stderr];
+    };
+    try {
+      const repository = { type: 'git', url: 'git+https://example.com/dgram-dtls.git' };
+      const bugs = { url: 'https://example.com/dgram-dtls/issues' };
+      expect(check({ repository, bugs })).to.deep.equal([0, '']);
+      expect(check({ repository: repository.url, bugs: bugs.url })).to.deep.equal([0, '']);
+      for (const nowhere of [undefined, '', {}, { url: '' }, { url: 'https://' }, 7]) {
+        for (const name of ['repository', 'bugs']) {
+          const [status, text] = check({ repository, bugs, [name]: nowhere });
+          expect(status).to.equal(1);
+          expect(text).to.match(new RegExp(`^check-manifest: package.json has no '${name}' with a URL`));
+        }
+      }
+      expect(check({})[1].trim().split('\n')).to.have.length(2);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
