@@ -18,6 +18,7 @@ export function addProxyCommand(program: Command): void {
     .option('--psk-file <file>', 'keys of many clients: identity:key on each line')
     .option('--idle <ms>', 'end a session after so long without a datagram; 0: never', milliseconds, 300_000)
     .option('--max-sessions <n>', 'sessions at once; each has a socket', numberFrom(1, 1_000_000), 1000)
+    .option('--max-sessions-per-host <n>', 'of one host (IPv6: of one /64); default: a tenth of --max-sessions', numberFrom(1, 1_000_000))
     .option('--max-pending <n>', 'handshakes at once', numberFrom(1, 1_000_000), 100)
     .option('--max-pending-per-host <n>', 'of one host (IPv6: of one /64); default: a quarter of --max-pending', numberFrom(1, 1_000_000))
     .option('--drain <ms>', 'on SIGTERM: how long sessions may go on', milliseconds, 10_000)

@@ -136,6 +136,7 @@ class ProxyRun implements ProxyState {
     const options = {
       syslog,
       maxSessions: this.#flags.maxSessions,
+      maxSessionsPerHost: this.#flags.maxSessionsPerHost,
       maxPendingHandshakes: this.#flags.maxPending,
       maxPendingHandshakesPerHost: this.#flags.maxPendingPerHost,
     };

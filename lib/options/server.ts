@@ -85,6 +85,7 @@ export function resolveServerOptions(
   if (options.blockList !== undefined && !(options.blockList instanceof BlockList)) {
     throw wrongType('blockList', 'a BlockList of node:net', options.blockList);
   }
+  const maxSessions = integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff);
   const maxPendingHandshakes = integer(
     'maxPendingHandshakes',
     options.maxPendingHandshakes,
@@ -126,12 +127,12 @@ export function resolveServerOptions(
     cookieExchange: flag('cookieExchange', options.cookieExchange, true),
     cookieLifetime: inRange('cookieLifetime', options.cookieLifetime, 30000, 100, 86400000),
     cookieSecret: secret === undefined ? undefined : new Secret(secret),
-    maxSessions: integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff),
+    maxSessions,
     maxPendingHandshakes,
     maxSessionsPerHost: integer(
       'maxSessionsPerHost',
       options.maxSessionsPerHost,
-      1000,
+      Math.ceil(maxSessions / 10),
       0,
       0xffffffff,
     ),

@@ -160,7 +160,7 @@ describe('dgram-dtls proxy', function () {
       const target = await echo();
       const files = await certificateFiles();
       const { certificatePem: ca } = await createAuthority();
-      const running = await proxy(target.port, [...files.arguments, '--no-watch', '--quiet', '--max-pending', String(AT_ONCE), '--max-pending-per-host', String(AT_ONCE)]);
+      const running = await proxy(target.port, [...files.arguments, '--no-watch', '--quiet', '--max-pending', String(AT_ONCE), '--max-pending-per-host', String(AT_ONCE), '--max-sessions-per-host', '1000']);
       const sessions: DTLSSocket[] = [];
       const first = await client(running.port, { ca });
       const answers = new Set<string>();
@@ -374,6 +374,19 @@ describe('dgram-dtls proxy', function () {
       expect(await ask(await client(running.port), 'alive')).to.equal('alive');
       expect(answered).to.be.within(1, sent);
       expect(target.received).to.deep.equal(['alive']);
+    });
+
+    it('gives one host a tenth of its sessions, or as many as it is told', async () => {
+      const target = await echo();
+      for (const [args, most] of [
+        [['--max-sessions', '20'], 2],
+        [['--max-sessions', '20', '--max-sessions-per-host', '3'], 3],
+      ] as const) {
+        const running = await proxy(target.port, [...PSK, ...args]);
+        for (let index = 0; index < most; ++index) await client(running.port);
+        const further = dialTo({ host: '127.0.0.1', port: running.port, ...PSK_CLIENT, handshakeTimeout: 500 });
+        expect((await failure(further)).category).to.equal('timeout');
+      }
     });
 
     it('does not fill its log with the failures of others', async () => {

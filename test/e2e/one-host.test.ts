@@ -1,6 +1,8 @@
 // Protects a server from hosts that begin handshakes and never end them: one host cannot take the port, and the
 // oldest of such handshakes give way to clients that mean it, behind the same address, too.
 import { expect } from 'chai';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import type { DTLSServer, DTLSSocket } from '../../lib/index';
 import { HalfOpen } from '../helpers/hello';
@@ -78,6 +80,25 @@ describe('one host', function () {
     await openOn(server, {});
   });
 
+  it('has a tenth of maxSessions, whatever that is', async () => {
+    const server = await listen({ ...PSK_SERVER, ...LONG, maxSessions: 20 });
+    await openOn(server, PSK_CLIENT);
+    await openOn(server, PSK_CLIENT);
+    const third = await dial(server, { ...PSK_CLIENT, handshakeTimeout: patience(300) });
+    expect((await failure(third)).category).to.equal('timeout');
+    expect(server.stats.sessions).to.equal(2);
+    const transport = dgram.createSocket('udp4');
+    transport.bind(0, '127.0.9.9');
+    await once(transport, 'listening');
+    try {
+      await openOn(server, { ...PSK_CLIENT, transport });
+      expect(server.stats.sessions).to.equal(3);
+    } finally {
+      await closeEverything();
+      transport.close();
+    }
+  });
+
   it('displaces nobody beyond its share', async () => {
     const server = await listen(await withCertificate({ ...SHORT, maxPendingHandshakes: 8 }));
     await begin(server, ['127.0.9.1', '127.0.9.2', '127.0.9.3', '127.0.9.4'], 8);
@@ -126,7 +147,7 @@ describe('one host', function () {
   for (const [what, more] of MORE) {
     for (const [limit, options] of [
       ['maxPendingHandshakes', { maxPendingHandshakes: 8 }],
-      ['maxSessions', { maxSessions: 8 }],
+      ['maxSessions', { maxSessions: 8, maxSessionsPerHost: 2 }],
     ] as const) {
       it(`with many: where they have reached ${limit}, the oldest gives way whose client ${what}`, async () => {
         const server = await listen(await withCertificate({ ...SHORT, ...options }));
@@ -167,6 +188,7 @@ describe('one host', function () {
     const server = await listen({
       ...SHORT,
       maxSessions: 2,
+      maxSessionsPerHost: 2,
       pskCallback: (socket, identity) => {
         if (identity !== 'slow') return PSK_SERVER.pskCallback(socket, identity);
         asked.push(socket);

@@ -527,7 +527,7 @@ describe('hostile datagrams', function () {
     it('maxSessions keeps further clients out until there is room', async () => {
       const link = new Link(NO_CHANCE);
       const trust = await credentials('certificate');
-      const server = await listen(link, { ...trust.server, maxSessions: 2 });
+      const server = await listen(link, { ...trust.server, maxSessions: 2, maxSessionsPerHost: 2 });
       const clients = [1, 2].map((port) => dial(link, trust.client, ['10.0.0.2', port]));
       await Promise.all(clients.map(opened));
       const third = dial(link, trust.client, ['10.0.0.3', 3]);

@@ -28,6 +28,8 @@ export interface RelayEvents {
 
 export interface RelayLimits {
   readonly maxSessions: number;
+  /** DTLS in: undefined for a tenth of that. */
+  readonly maxSessionsPerHost: number | undefined;
   readonly maxPendingHandshakes: number;
   /** DTLS in: undefined for a quarter of that. */
   readonly maxPendingHandshakesPerHost: number | undefined;

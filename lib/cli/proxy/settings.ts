@@ -25,6 +25,7 @@ export interface ProxyFlags extends ClientFlags {
   readonly idle: number;
   readonly drain: number;
   readonly maxSessions: number;
+  readonly maxSessionsPerHost?: number;
   readonly maxPending: number;
   readonly maxPendingPerHost?: number;
   readonly metrics?: Address;
@@ -92,6 +93,6 @@ async function resolve({ host, port }: Address): Promise<Peer> {
     const { address, family } = await lookup(host);
     return { address, port, family: family === 6 ? 'IPv6' : 'IPv4' };
   } catch (error) {
-    throw ioError(error as Error);
+    throw ioError(error);
   }
 }
