@@ -2,7 +2,7 @@
 // an open session by then: a client's of one that is resumed, a server's whose client leaves behind its Finished.
 import { expect } from 'chai';
 import { setTimeout } from 'node:timers/promises';
-import type { DTLSServer, DTLSSocket } from '../../lib/index';
+import type { ConnectOptions, DTLSServer, DTLSSocket, ServerOptions } from '../../lib/index';
 import { CHANGE_CIPHER_SPEC, readRecords } from '../fault/support';
 import { Capture } from '../helpers/capture';
 import {
@@ -25,6 +25,18 @@ const WAYS: Readonly<Record<string, (socket: DTLSSocket) => void>> = {
     socket.close();
   },
 };
+
+/** What a handshake waits for before the server has sent anything of its own. */
+const ASKING: readonly [what: string, server: Partial<ServerOptions>, client: Partial<ConnectOptions>][] = [
+  ['asks for an OCSP response', {}, { requestOCSP: true }],
+  ['names a server', { SNICallback: () => undefined }, { servername: 'localhost' }],
+  [
+    'has ALPN protocols that a callback chooses from',
+    { ALPNCallback: () => new Promise<string>(() => undefined) },
+    { ALPNProtocols: ['coap'] },
+  ],
+  ['has a pre-shared key', { pskCallback: () => new Promise<Buffer>(() => undefined) }, PSK_CLIENT],
+];
 
 const SUITES = {
   'AES-GCM': 'ECDHE-ECDSA-AES128-GCM-SHA256',
@@ -92,6 +104,17 @@ describe('a side that ends a session before its handshake is over', () => {
       expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_DTLS_ALERT_CLOSE_NOTIFY']);
       await banned;
     });
+
+    for (const [what, serverOptions, clientOptions] of ASKING) {
+      it(`tells the client: ${how} in connection, where it ${what}`, async () => {
+        const server = await listen({ ...PSK_SERVER, ...(await withCertificate()), ...serverOptions });
+        const banned = banning(server, end);
+        const { errors } = await ending(await dial(server, clientOptions));
+        expect(errors.map(({ code }) => code)).to.deep.equal(['ERR_DTLS_ALERT_CLOSE_NOTIFY']);
+        expect((await banned).readyState).to.equal('closed');
+        expect(server.stats.alertsSent).to.equal(1);
+      });
+    }
 
     it(`tells the server: ${how} of a client whose Finished has left`, async () => {
       const server = await listen(PSK_SERVER);

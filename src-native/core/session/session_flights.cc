@@ -194,10 +194,10 @@ void Session::transmit(Bytes datagram) {
 
 // OpenSSL sends alerts for reasons of its own only. In clear, as all alerts of a handshake are
 // before this side's ChangeCipherSpec; after it, and by a client that has said nothing, nothing
-// leaves.
+// leaves. A server begins with a hello whose cookie is valid, so its client waits for an answer.
 void Session::send_alert(uint8_t level, uint8_t description) {
   if (!handshake_ || handshake_->change_cipher_spec_sent ||
-      (handshake_->flight.empty() && !handshake_->hello)) {
+      (role_ == Role::kClient && handshake_->flight.empty())) {
     return;
   }
   std::array<uint8_t, kRecordHeaderSize + 2> record{};
