@@ -233,5 +233,42 @@ TEST_CASE("endpoint: retransmissions follow the policy and end") {
   CHECK(link.client().endpoint.stats().handshakesFailed == 1);
 }
 
+// A repetition of such a flight takes longer than the timer.
+TEST_CASE("endpoint: a long flight with a short timer is repeated as often as OpenSSL allows") {
+  LeafOptions longest;
+  longest.padding = 6000;
+  longest.intermediates = 8;
+  static const Identity identity = authority().issue(longest);
+  Link link;
+  link.server_context = certificate_context(&identity);
+  link.server_policy.mtu = link.client_policy.mtu = 256;
+  link.server_policy.retransmit_initial = 20;
+  link.server_policy.retransmit_backoff = 1;
+  // It has no part in it.
+  link.client_policy.retransmit_initial = link.client_policy.retransmit_max = 25000;
+  int lost = 0;
+  link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+    Bytes rest = view(packet.bytes);
+    RecordView record;
+    FragmentView fragment;
+    bool done = false;
+    while (!packet.to_server && take_record(rest, record)) {
+      Bytes inside = record.fragment;
+      done = done || (record.epoch == 0 && take_fragment(inside, fragment) &&
+                      fragment.type == static_cast<uint8_t>(HandshakeType::kServerHelloDone));
+    }
+    if (done && lost < 10) {
+      ++lost;
+    } else {
+      arriving.push_back(packet);
+    }
+  };
+  link.listen();
+  link.connect();
+  CHECK(link.run_until([&] { return both_secure(link); }, 20000));
+  CHECK(lost == 10);
+  CHECK(link.server.count(RecordType::kClose) == 0);
+}
+
 }  // namespace
 }  // namespace dtls::test

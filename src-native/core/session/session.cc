@@ -512,9 +512,19 @@ void Session::advance(double now) {
     return;
   }
   if (now >= rest_at_) consider_rest(now);
-  if (leaves() && now >= handshake_->burst_at) send_burst(now);
+  if (leaves() && now >= handshake_->burst_at) {
+    send_burst(now);
+    // The peer answers what has left: the wait for its answer begins now.
+    retransmit_at_ = std::max(retransmit_at_, now + last_wait_ / 1000.0);
+  }
   if (state_ == SessionState::kOpen && heartbeat_) advance_heartbeat(now);
   if (state_ == SessionState::kClosed || now < retransmit_at_) return;
+  if (leaves()) {
+    // With a short timer a long flight would be repeated before all of it has left. OpenSSL would
+    // count a repetition that is none, and it gives up after twelve.
+    retransmit_at_ = handshake_->burst_at;
+    return;
+  }
   const ErrorQueueScope errors;
   const int repeated = DTLSv1_handle_timeout(ssl_.get());
   send_flight(now);
