@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <ctime>
 #include <random>
 
 #include "harness.h"
@@ -373,6 +374,87 @@ TEST_CASE(
   link.pump();
   CHECK(link.server.count(RecordType::kMessage) == 1);
   CHECK(link.server.count(RecordType::kClose) == 1);
+}
+
+// A real client's second hello, which has a cookie, with the number of its record.
+Datagram hello_with_cookie(Link& link) {
+  Datagram hello;
+  link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+    Bytes rest = view(packet.bytes);
+    RecordView record;
+    if (packet.to_server && take_record(rest, record) && record.sequence != 0) {
+      hello = packet.bytes;
+    } else {
+      arriving.push_back(packet);
+    }
+  };
+  link.listen();
+  link.connect();
+  link.pump();
+  link.network = nullptr;
+  return hello;
+}
+
+TEST_CASE("endpoint: a hello whose record number is close to the last one begins no handshake") {
+  constexpr uint64_t kLast = (uint64_t{1} << 48) - 1;
+  for (const uint64_t number : {kLast, kLast - 30, kMaxHelloRecordNumber + 1}) {
+    CAPTURE(number);
+    Link link;
+    const Datagram genuine = hello_with_cookie(link);
+    REQUIRE_FALSE(genuine.empty());
+    Datagram forged = genuine;
+    write_u48(&forged[5], number);
+    link.inject(link.server, view(forged));
+    link.pump();
+    CHECK(link.server.count(RecordType::kOpen) == 0);
+    CHECK(link.server.endpoint.stats().malformedDatagrams == 1);
+    link.inject(link.server, view(genuine));
+    link.pump();
+    CHECK(link.client().secure());
+    CHECK(link.server.secure());
+    // Nor does one stand in the way of a handshake that has begun.
+    link.inject(link.server, view(forged));
+    link.send(link.client(), view("alive"));
+    link.pump();
+    CHECK(link.server.messages() == std::vector<std::string>{"alive"});
+  }
+}
+
+// Processor time of a server for 40 datagrams of fragments of a ClientKeyExchange that is announced
+// as long as one may be.
+std::clock_t time_for_fragments(bool contradicting) {
+  Link link;
+  const Datagram hello = hello_with_cookie(link);
+  link.server_policy.retransmit_initial = 20000;
+  link.network = [](Packet&, std::deque<Packet>&) {};
+  link.inject(link.server, view(hello));
+  link.pump();
+  REQUIRE(link.server.count(RecordType::kOpen) == 1);
+  std::vector<uint8_t> fragments;
+  for (size_t i = 0; i < 1200; ++i) {
+    std::vector<uint8_t> fragment(kHandshakeHeaderSize + 1);
+    fragment[0] = static_cast<uint8_t>(HandshakeType::kClientKeyExchange);
+    write_u24(&fragment[1], MessageAssembly::kMaxMessage);
+    write_u16(&fragment[4], 2);
+    write_u24(&fragment[9], 1);
+    fragment[kHandshakeHeaderSize] = contradicting ? i % 2 : 0;
+    fragments.insert(fragments.end(), fragment.begin(), fragment.end());
+  }
+  const std::clock_t before = std::clock();
+  for (uint64_t number = 100; number < 140; ++number) {
+    link.inject(link.server, view(plain_record(22, 0, number, view(fragments))));
+  }
+  const std::clock_t time = std::clock() - before;
+  CHECK(link.server.count(RecordType::kClose) == 0);
+  return time;
+}
+
+TEST_CASE("endpoint: fragments that contradict one another cost little more than others") {
+  bool cheap = false;
+  for (int attempt = 0; attempt < 3 && !cheap; ++attempt) {
+    cheap = time_for_fragments(true) < 4 * time_for_fragments(false);
+  }
+  CHECK(cheap);
 }
 
 }  // namespace

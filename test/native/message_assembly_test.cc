@@ -163,8 +163,10 @@ TEST_CASE("message assembly: what no honest peer sends is refused by name, and e
   CHECK(assembly.add(kVersion, piece(longer, 10, 10, 0)) == Outcome::kBegunAnew);
   CHECK(std::string(assembly.complaint()) ==
         "two fragments of one message name different types or lengths");
+  assembly.begin_datagram();
   CHECK(assembly.add(kVersion, piece(body, 0, 10, 0)) == Outcome::kBegunAnew);
   const std::vector<uint8_t> other(30, 0xff);
+  assembly.begin_datagram();
   CHECK(assembly.add(kVersion, piece(other, 9, 10, 0)) == Outcome::kBegunAnew);
   CHECK(std::string(assembly.complaint()) ==
         "two fragments of one message have different bytes for the same place");
@@ -174,6 +176,7 @@ TEST_CASE("message assembly: what no honest peer sends is refused by name, and e
   CHECK(assembly.add(kVersion, huge) == Outcome::kRefused);
   CHECK(std::string(assembly.complaint()) == "a message is longer than 102400 bytes");
   // The peer sends its message again.
+  assembly.begin_datagram();
   CHECK(assembly.add(kVersion, piece(body, 0, 10, 0)) == Outcome::kBegunAnew);
   CHECK(assembly.add(kVersion, piece(body, 10, 20, 0)) == Outcome::kNew);
   check_whole(assembly.take(), body);
@@ -200,6 +203,25 @@ TEST_CASE("message assembly: what is forged ahead of a message keeps it out once
     check_whole(assembly.take(), body);
     assembly.on_taken(static_cast<uint8_t>(type_of(sequence)), sequence);
   }
+}
+
+TEST_CASE("message assembly: fragments of one datagram begin a message anew once at most") {
+  const std::vector<uint8_t> body = numbers(30);
+  const std::vector<uint8_t> other(30, 0xff);
+  MessageAssembly assembly;
+  assembly.begin_datagram();
+  CHECK(assembly.add(kVersion, piece(other, 0, 10, 0)) == Outcome::kIncomplete);
+  CHECK(assembly.add(kVersion, piece(body, 0, 10, 0)) == Outcome::kBegunAnew);
+  CHECK(assembly.add(kVersion, piece(other, 0, 10, 0)) == Outcome::kRefused);
+  CHECK(std::string(assembly.complaint()) ==
+        "two fragments of one message have different bytes for the same place");
+  // Another message of the datagram has its own turn.
+  CHECK(assembly.add(kVersion, piece(other, 0, 10, 1, type_of(1))) == Outcome::kIncomplete);
+  CHECK(assembly.add(kVersion, piece(body, 0, 10, 1, type_of(1))) == Outcome::kBegunAnew);
+  assembly.begin_datagram();
+  CHECK(assembly.add(kVersion, piece(other, 0, 10, 0)) == Outcome::kBegunAnew);
+  assembly.begin_datagram();
+  CHECK(assembly.add(kVersion, whole(body, 1)) == Outcome::kNew);
 }
 
 TEST_CASE("message assembly: a second message of a type, which anybody can send, has no turn") {

@@ -316,7 +316,7 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
     return false;
   }
   ClientHelloFront hello;
-  if (!parse_client_hello_front(fragment.body, hello)) {
+  if (record.sequence > kMaxHelloRecordNumber || !parse_client_hello_front(fragment.body, hello)) {
     ++stats_.malformedDatagrams;
     return true;
   }

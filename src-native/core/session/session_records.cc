@@ -121,6 +121,7 @@ void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
     drop();
     return;
   }
+  if (handshake_) handshake_->messages.begin_datagram();
   RecordView record;
   while (state_ != SessionState::kClosed && take_record(datagram, record)) {
     on_record(record, scratch, now);
@@ -214,7 +215,8 @@ void Session::on_hello_record(const RecordView& record, uint8_t* scratch, double
     if (complaint == nullptr) continue;
     handshake_->messages.refuse(complaint);
     taken = false;
-    if (may_begin_hello_anew(fragment)) {
+    if (may_begin_hello_anew(fragment) &&
+        handshake_->messages.begins_anew(fragment.message_sequence)) {
       *handshake_->hello = HandshakeMessage(record.version, fragment);
     }
   }
@@ -309,6 +311,7 @@ void Session::replay(const std::vector<std::vector<uint8_t>>& held, uint8_t* scr
     if (state_ == SessionState::kClosed) {
       drop();
     } else if (take_record(rest, record)) {
+      if (handshake_) handshake_->messages.begin_datagram();
       on_record(record, scratch, now);
     }
   }

@@ -102,11 +102,19 @@ MessageAssembly::Outcome MessageAssembly::add(uint16_t version, const FragmentVi
     return Outcome::kRefused;
   }
   if (same != nullptr) {
+    if (!begins_anew(fragment.message_sequence)) return Outcome::kRefused;
     *same = HandshakeMessage(version, fragment);
     return Outcome::kBegunAnew;
   }
   messages_.emplace_back(version, fragment);
   return messages_.back().complete() ? Outcome::kNew : Outcome::kIncomplete;
+}
+
+bool MessageAssembly::begins_anew(uint16_t sequence) {
+  const uint32_t bit = uint32_t{1} << sequence % 32;
+  const bool first = (begun_anew_ & bit) == 0;
+  begun_anew_ |= bit;
+  return first;
 }
 
 const HandshakeMessage* MessageAssembly::next() const {

@@ -64,6 +64,12 @@ class MessageAssembly {
   // Of fragments that contradict each other the newer one stays: a peer sends its flight again, and
   // who forges a fragment would otherwise keep the genuine message out for good.
   Outcome add(uint16_t version, const FragmentView& fragment);
+  // What is added from now on came in another datagram.
+  void begin_datagram() { begun_anew_ = 0; }
+  // Whether this message may be begun anew, which this call takes for done. Once for each datagram:
+  // memory for a whole message is made for that, and a datagram has room for hundreds of fragments
+  // that contradict one another.
+  bool begins_anew(uint16_t sequence);
 
   // The next message in order, or null while it is not whole. Valid until the next call.
   const HandshakeMessage* next() const;
@@ -95,6 +101,7 @@ class MessageAssembly {
   uint32_t next_ = 0;
   uint32_t taken_types_ = 0;                // bit n: a message of type n was taken
   std::vector<HandshakeMessage> messages_;  // at most kMaxAhead + 1, in no order
+  uint32_t begun_anew_ = 0;                 // bit n: in this datagram, one numbered n modulo 32
   const char* complaint_ = nullptr;
 };
 
