@@ -5,6 +5,7 @@
 import type crypto from 'node:crypto';
 import type dgram from 'node:dgram';
 import type dns from 'node:dns';
+import type net from 'node:net';
 import type os from 'node:os';
 import type webStreams from 'node:stream/web';
 import type tls from 'node:tls';
@@ -20,6 +21,9 @@ export const late = {
   },
   get dns(): typeof dns {
     return require('node:dns') as typeof dns;
+  },
+  get net(): typeof net {
+    return require('node:net') as typeof net;
   },
   get os(): typeof os {
     return require('node:os') as typeof os;

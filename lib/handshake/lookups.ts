@@ -1,5 +1,4 @@
 /** Questions that a handshake waits for: pre-shared keys, and whether a certificate names the host. */
-import { isIP } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 import { types } from 'node:util';
 
@@ -105,7 +104,7 @@ export function askPeerIdentity(
 ): void {
   const { checkServerIdentity } = options;
   const host = options.verifiedName;
-  const isAddress = isIP(host) !== 0;
+  const isAddress = late.net.isIP(host) !== 0;
   if (checkServerIdentity === undefined && (isAddress || PLAIN_NAME.test(host)) && namesHost(host, isAddress)) {
     answers.identity(true);
     return;

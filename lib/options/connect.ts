@@ -1,6 +1,7 @@
 /** Checks a client's options and fills in defaults, as server.ts does for a server. */
-import { isIP, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
 
+import { late } from '../base/late';
 import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { readSession } from './resumption';
@@ -34,8 +35,8 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
   const given = text('host', options.host) ?? '';
   const host = given === '' ? 'localhost' : given; // as net
   const servername = text('servername', options.servername);
-  const name = servername ?? (isIP(host) === 0 ? host : '');
-  if (isIP(name) !== 0) {
+  const name = servername ?? (late.net.isIP(host) === 0 ? host : '');
+  if (late.net.isIP(name) !== 0) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
       `'servername' cannot be an IP address (RFC 6066 section 3): ${name}`,

@@ -2,8 +2,9 @@
  * Checks a server's options and fills in defaults: everything is validated here, once. What comes out is complete
  * and right, so nobody further down asks again.
  */
-import { BlockList } from 'node:net';
+import type { BlockList } from 'node:net';
 
+import { late } from '../base/late';
 import { usageError } from '../errors/errors';
 import { Secret } from '../base/memory';
 import type { NativeTicketKeys } from '../core/native';
@@ -82,7 +83,7 @@ export function resolveServerOptions(
       'Leave one of them out.',
     );
   }
-  if (options.blockList !== undefined && !(options.blockList instanceof BlockList)) {
+  if (options.blockList !== undefined && !(options.blockList instanceof late.net.BlockList)) {
     throw wrongType('blockList', 'a BlockList of node:net', options.blockList);
   }
   const maxSessions = integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff);

@@ -1,6 +1,5 @@
 /** From the arguments of `listen` to a UDP socket that is bound. */
 import type * as dgram from 'node:dgram';
-import { isIP } from 'node:net';
 
 import { late } from '../base/late';
 import { ioError, usageError, type DTLSError } from '../errors/errors';
@@ -228,7 +227,7 @@ export function bindPlace(
     });
     return;
   }
-  const literal = isIP(host);
+  const literal = late.net.isIP(host);
   if (literal !== 0) {
     bind({ address: host, family: literal === 6 ? 6 : 4 }, done);
     return;

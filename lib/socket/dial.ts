@@ -1,5 +1,5 @@
 /** From a host name and options to an endpoint on which a client's session can begin. */
-import { isIP, type LookupFunction } from 'node:net';
+import type { LookupFunction } from 'node:net';
 
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
@@ -18,7 +18,7 @@ export interface Dialled {
 
 type Done = (error: DTLSError | null, dialled?: Dialled) => void;
 
-const familyOf = (address: string): 'IPv4' | 'IPv6' => (isIP(address) === 6 ? 'IPv6' : 'IPv4');
+const familyOf = (address: string): 'IPv4' | 'IPv6' => (late.net.isIP(address) === 6 ? 'IPv6' : 'IPv4');
 
 /**
  * Calls `done` once, never before it has returned: the user gets the socket, and may listen, before
@@ -56,7 +56,7 @@ export function dial(
       fail(new Error(`no address for ${host}`));
       return;
     }
-    if (typeof literal !== 'string' || isIP(literal) === 0) {
+    if (typeof literal !== 'string' || late.net.isIP(literal) === 0) {
       fail(notAnAddress(host, literal));
       return;
     }

@@ -1,6 +1,5 @@
 /** Binds the UDP socket that the options ask for. */
 import type * as dgram from 'node:dgram';
-import { isIPv6 } from 'node:net';
 
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
@@ -11,7 +10,7 @@ import type { UdpOptions, DatagramTransport } from './transport';
 // Peers are IP addresses by the time they get here. dgram's own lookup would defer each send to a later
 // tick and let them overtake one another.
 const lookupLiteral: dgram.SocketOptions['lookup'] = (hostname, _options, callback) => {
-  callback(null, hostname, isIPv6(hostname) ? 6 : 4);
+  callback(null, hostname, late.net.isIPv6(hostname) ? 6 : 4);
 };
 
 /** Binds a UDP socket, and connects it when it is to talk to one peer only. */

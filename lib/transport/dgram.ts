@@ -1,7 +1,8 @@
 /** UDP by a socket of node:dgram. */
 import type * as dgram from 'node:dgram';
-import { isIPv6, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 
+import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { native } from '../core/native';
 import type { DatagramTransport, DatagramReceiver } from './transport';
@@ -123,7 +124,7 @@ export class DgramTransport implements DatagramTransport {
 function peerOf(error: Error): Peer | undefined {
   const { address, port } = error as Error & Partial<Peer>;
   if (address === undefined || port === undefined) return undefined;
-  return { address, port, family: isIPv6(address) ? 'IPv6' : 'IPv4' };
+  return { address, port, family: late.net.isIPv6(address) ? 'IPv6' : 'IPv4' };
 }
 
 /** In words of dgram's own. It tells the first and the last of these only by what `address()` throws. */

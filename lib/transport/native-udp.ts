@@ -1,7 +1,8 @@
 /** The UDP socket in C++: moves many datagrams with one system call and wakes JavaScript once for all of them. */
-import { isIPv6, type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { getSystemErrorMap, getSystemErrorName } from 'node:util';
 
+import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { native, type NativeEndpoint, type NativeUdpSocket, type UdpStats } from '../core/native';
 import { outbox } from '../core/outbox';
@@ -214,7 +215,7 @@ export class NativeUdpTransport implements DatagramTransport {
 
   setDontFragment(on: boolean): boolean {
     if (this.#closed) return false;
-    return native.setDontFragment(this.#socket.descriptor(), isIPv6(this.address().address), on);
+    return native.setDontFragment(this.#socket.descriptor(), late.net.isIPv6(this.address().address), on);
   }
 
   start(): void {

@@ -55,7 +55,7 @@ describe('loading', () => {
       const names = require('dgram-dtls');
       const loaded = () => [
         ...Object.keys(require.cache).map((file) => /dist[\\\\/](create-socket|generate-certificate)\\.js$/.exec(file)?.[1]),
-        ...['dgram', 'tls', 'worker_threads', 'dns'].filter((name) => process.moduleLoadList.includes('NativeModule ' + name)),
+        ...['net', 'dgram', 'tls', 'worker_threads', 'dns'].filter((name) => process.moduleLoadList.includes('NativeModule ' + name)),
       ].filter((name) => name !== undefined);
       const before = loaded();
       const all = { ...names };
