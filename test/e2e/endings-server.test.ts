@@ -17,6 +17,7 @@ import {
   PSK_SERVER,
   within,
 } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 
 describe('endings a server', () => {
   afterEach(closeEverything);
@@ -46,7 +47,7 @@ describe('endings a server', () => {
         return new Promise(() => undefined);
       },
     });
-    const client = await dial(server, { ...PSK_CLIENT, retransmission: { initial: 30 } });
+    const client = await dial(server, { ...PSK_CLIENT, retransmission: { initial: patience(30) } });
     const end = failure(client);
     await within(waiting, 'the question');
     const [socket] = [...server.sessions];

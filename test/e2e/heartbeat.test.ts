@@ -382,7 +382,7 @@ describe('heartbeats', () => {
       const { client } = await over({ delay: 3 }, {}, { heartbeat });
       for (let index = 0; index < 20; ++index) {
         expect((await client.heartbeat(`${index}`)).payload.toString()).to.equal(`${index}`);
-        await sleep(6);
+        await sleep(patience(6));
       }
       expect(client.stats.heartbeatsReceived).to.be.greaterThan(25);
     });

@@ -14,7 +14,7 @@ import { skip } from '../helpers/peers';
 
 const KEY = '0123456789abcdef0123456789abcdef';
 const psk = { identity: 'lamp-7', psk: Buffer.from(KEY, 'hex') };
-const QUICK = { retransmission: { initial: 50, max: 100 } };
+const QUICK = { retransmission: { initial: patience(50), max: patience(100) } };
 
 type StayConnected = (
   options: Partial<ConnectOptions>,
