@@ -57,12 +57,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     fragment.message_sequence = how & 15;
     const bool honest = (how & 16) == 0;
     std::vector<uint8_t> body = message(fragment.message_sequence);
-    fragment.type = static_cast<uint8_t>(32 + fragment.message_sequence);
+    int type = 32 + fragment.message_sequence;
     if (!honest) {
-      fragment.type = static_cast<uint8_t>(fragment.type + input.byte() % 2);
+      type += input.byte() % 2;
       body.resize(input.byte() % 100 * (input.byte() % 4 == 0 ? 1100 : 1));
       contradicted[fragment.message_sequence] = true;
     }
+    fragment.type = static_cast<HandshakeType>(type);
     fragment.message_length = static_cast<uint32_t>(body.size());
     fragment.offset =
         body.empty() ? 0 : input.byte() * 256U % (static_cast<uint32_t>(body.size()) + 1);
@@ -88,7 +89,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                "as the peer sent it");
       }
       if ((how & 32) != 0) break;  // OpenSSL does not take it
-      assembly.on_taken(static_cast<uint8_t>(whole.type()), whole.sequence());
+      assembly.on_taken(whole.type(), whole.sequence());
       ++expected;
     }
   }

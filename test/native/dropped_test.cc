@@ -289,7 +289,9 @@ TEST_CASE("dropped: what is forged while a restarted peer shakes hands is droppe
     RecordView record;
     size_t keep = 0;
     while (take_record(rest, record) && record.epoch == 0 &&
-           (with_keys || (record.type == 22 && record.fragment.data[0] == SSL3_MT_CLIENT_HELLO))) {
+           (with_keys ||
+            (record.type == ContentType::kHandshake &&
+             record.fragment.data[0] == static_cast<uint8_t>(HandshakeType::kClientHello)))) {
       keep = bytes.size() - rest.size;
     }
     if (packet.to_server) bytes.resize(keep);

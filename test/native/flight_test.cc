@@ -121,7 +121,7 @@ TEST_CASE("flight: no datagram is longer than the MTU, no record than the fragme
           CHECK(record.sequence == expected++);
           Bytes inside = record.fragment;
           FragmentView piece;
-          if (record.type != kHandshake) continue;
+          if (record.type != ContentType::kHandshake) continue;
           REQUIRE(take_fragment(inside, piece));
           std::vector<uint8_t>& message = messages[piece.message_sequence];
           CHECK(piece.offset == message.size());

@@ -413,7 +413,7 @@ TEST_CASE("heartbeat: a response holds the payload and fresh padding, and is nev
       Bytes bytes = view(sent[0]);
       RecordView record;
       REQUIRE(take_record(bytes, record));
-      CHECK(record.type == kHeartbeatRecord);
+      CHECK(record.type == ContentType::kHeartbeat);
       std::vector<uint8_t> plaintext(record.fragment.size);
       size_t size = 0;
       REQUIRE(servers.open(record, plaintext.data(), size));

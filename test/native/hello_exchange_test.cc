@@ -21,7 +21,7 @@ struct Exchange {
     std::vector<uint8_t> body = {0xfe, 0xff, 4, 0, 0, 0, 0};
     write_u24(&body[4], cookie);
     FragmentView fragment;
-    fragment.type = static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest);
+    fragment.type = HandshakeType::kHelloVerifyRequest;
     fragment.message_length = static_cast<uint32_t>(body.size());
     fragment.message_sequence = sequence;
     fragment.body = view(body);
@@ -48,7 +48,7 @@ struct Exchange {
   static HandshakeMessage bare() {
     static const std::vector<uint8_t> body = hello_body(1, 0, {}, 10);
     FragmentView whole;
-    whole.type = static_cast<uint8_t>(HandshakeType::kClientHello);
+    whole.type = HandshakeType::kClientHello;
     whole.message_length = static_cast<uint32_t>(body.size());
     whole.body = view(body);
     return {0xfeff, whole};
@@ -116,7 +116,8 @@ TEST_CASE(
     link.client_policy.retransmit_max = 400;
     size_t hellos = 0;
     link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
-      if (packet.to_server && packet.bytes[13] == SSL3_MT_CLIENT_HELLO) ++hellos;
+      if (packet.to_server && packet.bytes[13] == static_cast<uint8_t>(HandshakeType::kClientHello))
+        ++hellos;
       if (!packet.to_server && packet.bytes[13] == DTLS1_MT_HELLO_VERIFY_REQUEST) {
         for (int i = 0; i < 20; ++i) {
           Packet forged = packet;
@@ -143,7 +144,8 @@ TEST_CASE("endpoint: a ServerHello that answers no hello is dropped, and stalls 
     if (!packet.to_server && packet.bytes[13] == DTLS1_MT_HELLO_VERIFY_REQUEST) {
       for (const uint16_t sequence : {1, 2, 9}) {
         Packet forged = packet;
-        forged.bytes = handshake_record(SSL3_MT_SERVER_HELLO, sequence, view(std::string(80, 'x')));
+        forged.bytes = handshake_record(static_cast<uint8_t>(HandshakeType::kServerHello), sequence,
+                                        view(std::string(80, 'x')));
         arriving.push_back(std::move(forged));
         ++injected;
       }

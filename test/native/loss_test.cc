@@ -65,7 +65,7 @@ TEST_CASE("endpoint: the server's last flight lost several times") {
       Bytes rest = view(packet.bytes);
       RecordView record;
       while (take_record(rest, record)) {
-        if (record.type == 20 || record.epoch == 1) {
+        if (record.type == ContentType::kChangeCipherSpec || record.epoch == 1) {
           was_lost = true;
           --losses;
           return;
@@ -93,7 +93,8 @@ TEST_CASE("endpoint: messages that overtake the server's last flight are not los
     Bytes rest = view(packet.bytes);
     RecordView record;
     const bool finishing = !packet.to_server && take_record(rest, record) &&
-                           (record.type == 20 || record.epoch == 1) && record.type != 23;
+                           (record.type == ContentType::kChangeCipherSpec || record.epoch == 1) &&
+                           record.type != ContentType::kApplicationData;
     if (finishing && holding) {
       late.push_back(packet);
     } else {
@@ -255,7 +256,7 @@ TEST_CASE("endpoint: a long flight with a short timer is repeated as often as Op
     while (!packet.to_server && take_record(rest, record)) {
       Bytes inside = record.fragment;
       done = done || (record.epoch == 0 && take_fragment(inside, fragment) &&
-                      fragment.type == static_cast<uint8_t>(HandshakeType::kServerHelloDone));
+                      fragment.type == HandshakeType::kServerHelloDone);
     }
     if (done && lost < 10) {
       ++lost;

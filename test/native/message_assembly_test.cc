@@ -27,7 +27,7 @@ std::vector<uint8_t> numbers(size_t size) {
 FragmentView piece(const std::vector<uint8_t>& body, size_t offset, size_t size,
                    uint16_t sequence = 1, HandshakeType type = HandshakeType::kClientHello) {
   FragmentView fragment;
-  fragment.type = static_cast<uint8_t>(type);
+  fragment.type = type;
   fragment.message_length = static_cast<uint32_t>(body.size());
   fragment.message_sequence = sequence;
   fragment.offset = static_cast<uint32_t>(offset);
@@ -136,7 +136,7 @@ TEST_CASE("message assembly: once, whole and in order") {
     const HandshakeMessage message = assembly.take();
     CHECK(message.sequence() == sequence);
     check_whole(message, bodies[sequence]);
-    assembly.on_taken(static_cast<uint8_t>(message.type()), sequence);
+    assembly.on_taken(message.type(), sequence);
     CHECK(assembly.add(kVersion, whole(bodies[sequence], sequence)) == Outcome::kRepeated);
   }
   CHECK(assembly.next() == nullptr);
@@ -201,7 +201,7 @@ TEST_CASE("message assembly: what is forged ahead of a message keeps it out once
   for (uint16_t sequence = 0; sequence < 3; ++sequence) {
     REQUIRE(assembly.next() != nullptr);
     check_whole(assembly.take(), body);
-    assembly.on_taken(static_cast<uint8_t>(type_of(sequence)), sequence);
+    assembly.on_taken(type_of(sequence), sequence);
   }
 }
 
@@ -233,7 +233,7 @@ TEST_CASE("message assembly: a second message of a type, which anybody can send,
   CHECK(assembly.add(kVersion, done(1)) == Outcome::kNew);
   CHECK(assembly.add(kVersion, done(0)) == Outcome::kNew);
   assembly.take();
-  assembly.on_taken(static_cast<uint8_t>(HandshakeType::kServerHelloDone), 0);
+  assembly.on_taken(HandshakeType::kServerHelloDone, 0);
   CHECK(assembly.next() == nullptr);
   CHECK(assembly.add(kVersion, done(1)) == Outcome::kRefused);
   CHECK(assembly.add(kVersion, done(0)) == Outcome::kRepeated);

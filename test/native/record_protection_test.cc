@@ -9,8 +9,8 @@
 namespace dtls::test {
 namespace {
 
-constexpr auto kData = static_cast<uint8_t>(ContentType::kApplicationData);
-constexpr auto kHeartbeat = static_cast<uint8_t>(ContentType::kHeartbeat);
+constexpr auto kData = ContentType::kApplicationData;
+constexpr auto kHeartbeat = ContentType::kHeartbeat;
 
 struct Known {
   const char* ciphers;
@@ -104,7 +104,7 @@ std::vector<uint8_t> opened(RecordProtection& keys, const RecordView& record) {
   return plaintext;
 }
 
-Datagram sealed(RecordProtection& keys, uint8_t type, const RecordView& like, Bytes plaintext) {
+Datagram sealed(RecordProtection& keys, ContentType type, const RecordView& like, Bytes plaintext) {
   Datagram out(keys.sealed_size(plaintext.size));
   REQUIRE(keys.seal(type, like, plaintext, out.data()) == out.size());
   return out;
@@ -151,7 +151,7 @@ TEST_CASE("record protection: the type is authentic, and only the type changes")
     // Header but for the type, explicit nonce and ciphertext are the same; the tag is not.
     const auto tag = static_cast<long>(known.tag);
     REQUIRE(heartbeat.size() == data.size());
-    CHECK(heartbeat[0] == kHeartbeat);
+    CHECK(heartbeat[0] == static_cast<uint8_t>(kHeartbeat));
     CHECK(std::vector<uint8_t>(heartbeat.begin() + 1, heartbeat.end() - tag) ==
           std::vector<uint8_t>(data.begin() + 1, data.end() - tag));
     CHECK(std::vector<uint8_t>(heartbeat.end() - tag, heartbeat.end()) !=
@@ -165,7 +165,7 @@ TEST_CASE("record protection: the type is authentic, and only the type changes")
       if (take_record(bytes, record)) CHECK_FALSE(opens(session.server_peers, record));
     }
     Datagram wrong = heartbeat;
-    wrong[0] = kData;
+    wrong[0] = static_cast<uint8_t>(kData);
     CHECK_FALSE(opens(session.server_peers, parse(wrong)));
     // After all these refusals the keys still work.
     CHECK(opened(session.server_peers, parse(data)) == message);
@@ -219,7 +219,8 @@ TEST_CASE("record protection: an empty message, and one that is too long") {
 
 TEST_CASE("record protection: none without keys, during a handshake, and for CBC") {
   RecordProtection none;
-  const Datagram record = plain_record(kData, 1, 1, view(std::string(64, 'x')));
+  const Datagram record =
+      plain_record(static_cast<uint8_t>(kData), 1, 1, view(std::string(64, 'x')));
   std::array<uint8_t, 128> out{};
   CHECK_FALSE(opens(none, parse(record)));
   CHECK(none.seal(kData, parse(record), view("x"), out.data()) == 0);

@@ -15,14 +15,14 @@ namespace {
 const std::vector<uint8_t> kKey = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
 
 struct Message {
-  uint8_t type = 0;
+  HandshakeType type{};
   uint16_t sequence = 0;
   std::vector<uint8_t> body;
 };
 
 std::vector<uint8_t> fragment_of(const Message& message, size_t offset, size_t size) {
   std::vector<uint8_t> bytes(kHandshakeHeaderSize);
-  bytes[0] = message.type;
+  bytes[0] = static_cast<uint8_t>(message.type);
   write_u24(&bytes[1], static_cast<uint32_t>(message.body.size()));
   write_u16(&bytes[4], message.sequence);
   write_u24(&bytes[6], static_cast<uint32_t>(offset));
@@ -83,15 +83,19 @@ std::vector<std::vector<uint8_t>> tail_behind_the_rest(const std::vector<Message
 std::vector<std::vector<uint8_t>> with_empty_ones(const std::vector<Message>& messages) {
   std::vector<uint8_t> all;
   for (const Message& message : messages) {
-    if (message.type != 16) all = all + whole({0, message.sequence, {}});
+    if (message.type != HandshakeType::kClientKeyExchange)
+      all = all + whole({HandshakeType::kHelloRequest, message.sequence, {}});
     all = all + fragment_of(message, 0, 0) + whole(message);
   }
   return {all};
 }
 
 std::vector<std::vector<uint8_t>> hello_request_before(const std::vector<Message>& messages) {
-  std::vector<uint8_t> all = whole({0, messages[0].sequence, {}});
-  if (messages[0].type == 16 || messages[0].type == 11) all.clear();  // a client sends none
+  std::vector<uint8_t> all = whole({HandshakeType::kHelloRequest, messages[0].sequence, {}});
+  if (messages[0].type == HandshakeType::kClientKeyExchange ||
+      messages[0].type == HandshakeType::kCertificate) {
+    all.clear();  // a client sends none
+  }
   for (const Message& message : messages) all = all + whole(message);
   return {all};
 }
@@ -148,13 +152,15 @@ void repack_flights(Link& link, bool to_server, Repack repack) {
     while (take_record(rest, record)) {
       Bytes inside = record.fragment;
       FragmentView fragment;
-      if (record.epoch != 0 || record.type != 22 || !take_fragment(inside, fragment)) {
+      if (record.epoch != 0 || record.type != ContentType::kHandshake ||
+          !take_fragment(inside, fragment)) {
         Datagram other = copy(record.whole);
         if (record.epoch == 0) write_u48(&other[5], 1000 + (*number)++);
         behind = behind + other;
         continue;
       }
-      if (fragment.type == 1 || fragment.type == 3) {
+      if (fragment.type == HandshakeType::kClientHello ||
+          fragment.type == HandshakeType::kHelloVerifyRequest) {
         arriving.push_back(packet);
         return;
       }
@@ -231,8 +237,9 @@ TEST_CASE("repacked: an empty handshake fragment does not end a client's handsha
   link.network = [](Packet& packet, std::deque<Packet>& arriving) {
     if (!packet.to_server && packet.bytes.size() > 100) {
       Packet empty = packet;
-      empty.bytes =
-          plain_record(22, 0, 60, view(fragment_of({2, 1, std::vector<uint8_t>(80)}, 0, 0)));
+      empty.bytes = plain_record(
+          22, 0, 60,
+          view(fragment_of({HandshakeType::kServerHello, 1, std::vector<uint8_t>(80)}, 0, 0)));
       arriving.push_back(empty);
     }
     arriving.push_back(packet);
@@ -245,13 +252,14 @@ TEST_CASE("repacked: fragments that contradict end nothing, and the deadline nam
   bool genuine = true;
   link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
     if (!packet.to_server && packet.bytes.size() > 100) {
-      const Message hello{2, 1, std::vector<uint8_t>(80)};
+      const Message hello{HandshakeType::kServerHello, 1, std::vector<uint8_t>(80)};
       Packet forged = packet;
       forged.bytes = plain_record(22, 0, 60, view(fragment_of(hello, 40, 40)));
       arriving.push_back(forged);
       if (!genuine) {
-        forged.bytes =
-            plain_record(22, 0, 61, view(fragment_of({2, 1, std::vector<uint8_t>(90)}, 40, 40)));
+        forged.bytes = plain_record(
+            22, 0, 61,
+            view(fragment_of({HandshakeType::kServerHello, 1, std::vector<uint8_t>(90)}, 40, 40)));
         arriving.push_back(forged);
       }
       return;

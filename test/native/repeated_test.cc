@@ -12,7 +12,7 @@ namespace {
 constexpr double kSlow = 20000;
 
 struct Parts {
-  std::vector<uint8_t> messages;  // types of those in clear, the first fragment of each
+  std::vector<HandshakeType> messages;  // types of those in clear, the first fragment of each
   bool change_cipher_spec = false;
   bool protects = false;
 };
@@ -26,7 +26,7 @@ Parts parts(const Datagram& datagram) {
     FragmentView fragment;
     if (record.epoch != 0) {
       found.protects = true;
-    } else if (record.type == 20) {
+    } else if (record.type == ContentType::kChangeCipherSpec) {
       found.change_cipher_spec = true;
     } else if (take_fragment(inside, fragment) && fragment.offset == 0) {
       found.messages.push_back(fragment.type);
@@ -35,8 +35,8 @@ Parts parts(const Datagram& datagram) {
   return found;
 }
 
-bool says(const Datagram& datagram, uint8_t type) {
-  const std::vector<uint8_t> messages = parts(datagram).messages;
+bool says(const Datagram& datagram, HandshakeType type) {
+  const std::vector<HandshakeType> messages = parts(datagram).messages;
   return std::find(messages.begin(), messages.end(), type) != messages.end();
 }
 
@@ -76,8 +76,10 @@ struct Stuck {
     link.server_policy.retransmit_initial = link.client_policy.retransmit_initial = kSlow;
     link.network = [this](Packet& packet, std::deque<Packet>& arriving) {
       (packet.to_server ? from_client : from_server).push_back(packet.bytes);
-      const bool cut = packet.to_server ? client_is_cut && !says(packet.bytes, 1)
-                                        : server_is_cut && !says(packet.bytes, 3);
+      const bool cut =
+          packet.to_server
+              ? client_is_cut && !says(packet.bytes, HandshakeType::kClientHello)
+              : server_is_cut && !says(packet.bytes, HandshakeType::kHelloVerifyRequest);
       if (!cut) arriving.push_back(packet);
     };
   }
@@ -95,7 +97,7 @@ TEST_CASE("repeated: a ClientHello that comes again is answered at once, with th
   stuck.server_is_cut = true;
   stuck.begin();
   const Datagram hello = stuck.from_client.back();
-  REQUIRE(says(hello, 1));
+  REQUIRE(says(hello, HandshakeType::kClientHello));
   const std::vector<Datagram> first(stuck.from_server.begin() + 1, stuck.from_server.end());
   REQUIRE(first.size() > 1);
   stuck.from_server.clear();
@@ -201,14 +203,16 @@ TEST_CASE("repeated: a peer that has gone on is not answered") {
   // Of the client's flight only its first datagram arrives.
   link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
     (packet.to_server ? stuck.from_client : stuck.from_server).push_back(packet.bytes);
-    if (!packet.to_server || says(packet.bytes, 1) || says(packet.bytes, 11)) {
+    if (!packet.to_server || says(packet.bytes, HandshakeType::kClientHello) ||
+        says(packet.bytes, HandshakeType::kCertificate)) {
       arriving.push_back(packet);
     }
   };
   stuck.begin();
   REQUIRE_FALSE(link.server.secure());
-  const auto hello = std::find_if(stuck.from_client.rbegin(), stuck.from_client.rend(),
-                                  [](const Datagram& datagram) { return says(datagram, 1); });
+  const auto hello = std::find_if(
+      stuck.from_client.rbegin(), stuck.from_client.rend(),
+      [](const Datagram& datagram) { return says(datagram, HandshakeType::kClientHello); });
   REQUIRE(hello != stuck.from_client.rend());
   const size_t sent = stuck.from_server.size();
   link.skip(500);

@@ -50,7 +50,7 @@ TEST_CASE("endpoint: a hello is replayed and its handshakes are ended, for one f
   link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
     if (packet.to_server) {
       hello = packet.bytes;
-    } else if (packet.bytes[13] == SSL3_MT_SERVER_HELLO) {
+    } else if (packet.bytes[13] == static_cast<uint8_t>(HandshakeType::kServerHello)) {
       ++flights;
     }
     const bool answer = packet.to_server || packet.bytes[13] == DTLS1_MT_HELLO_VERIFY_REQUEST;

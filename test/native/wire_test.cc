@@ -12,7 +12,7 @@ TEST_CASE("wire: a record's header is read field by field") {
   Bytes rest = view(bytes);
   RecordView record;
   REQUIRE(take_record(rest, record));
-  CHECK(record.type == 22);
+  CHECK(record.type == ContentType::kHandshake);
   CHECK(record.version == DTLS1_2_VERSION);
   CHECK(record.epoch == 0x0102);
   CHECK(record.sequence == 0x030405060708);
@@ -62,7 +62,7 @@ TEST_CASE("wire: a handshake fragment must lie inside its record and its message
   FragmentView fragment;
   Bytes rest = view(good);
   REQUIRE(take_fragment(rest, fragment));
-  CHECK(fragment.type == 1);
+  CHECK(fragment.type == HandshakeType::kClientHello);
   CHECK(fragment.message_sequence == 5);
   CHECK(fragment.message_length == 5);
   CHECK(fragment.offset == 0);

@@ -231,8 +231,7 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
     ++stats_.malformedDatagrams;
     return false;
   }
-  if (listener_ && first.epoch == 0 &&
-      first.type == static_cast<uint8_t>(ContentType::kHandshake) &&
+  if (listener_ && first.epoch == 0 && first.type == ContentType::kHandshake &&
       on_client_hello(first, datagram, peer, peer_index, now)) {
     return false;
   }
@@ -259,8 +258,8 @@ void Endpoint::deliver_to_either(const RecordView& first, uint32_t current, uint
     deliver(candidate, datagram, now);
     return;
   }
-  const bool finishes = first.type == static_cast<uint8_t>(ContentType::kHandshake) &&
-                        slots_[candidate].session->reads_protected();
+  const bool finishes =
+      first.type == ContentType::kHandshake && slots_[candidate].session->reads_protected();
   const uint32_t likely = finishes ? candidate : current;
   Session& first_asked = *slots_[likely].session;
   const bool knows = first_asked.reads_protected();
@@ -270,9 +269,9 @@ void Endpoint::deliver_to_either(const RecordView& first, uint32_t current, uint
   const uint32_t next = finishes ? current : candidate;
   Session& other = *slots_[next].session;
   // Messages of the application wait for the end of the handshake, also when there are keys.
-  const bool other_judges = other.reads_protected() &&
-                            (other.state() == SessionState::kOpen ||
-                             first.type != static_cast<uint8_t>(ContentType::kApplicationData));
+  const bool other_judges =
+      other.reads_protected() &&
+      (other.state() == SessionState::kOpen || first.type != ContentType::kApplicationData);
   const Session::Drops others = other.drops();
   deliver(next, datagram, now);
   if (!knows) return;
@@ -311,8 +310,8 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
                                uint32_t peer_index, double now) {
   Bytes rest = record.fragment;
   FragmentView fragment;
-  if (!take_fragment(rest, fragment) ||
-      fragment.type != static_cast<uint8_t>(HandshakeType::kClientHello) || fragment.offset != 0) {
+  if (!take_fragment(rest, fragment) || fragment.type != HandshakeType::kClientHello ||
+      fragment.offset != 0) {
     return false;
   }
   ClientHelloFront hello;

@@ -16,7 +16,7 @@ constexpr size_t kMaxSent = 256;
 
 FragmentView whole(HandshakeType type, uint16_t sequence, Bytes body) {
   FragmentView message;
-  message.type = static_cast<uint8_t>(type);
+  message.type = type;
   message.message_length = static_cast<uint32_t>(body.size);
   message.message_sequence = sequence;
   message.body = body;

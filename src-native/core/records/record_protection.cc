@@ -102,10 +102,10 @@ RecordProtection::Nonce RecordProtection::nonce(const RecordView& record) const 
 }
 
 RecordProtection::AdditionalData RecordProtection::additional_data(const RecordView& record,
-                                                                   uint8_t type, size_t size) {
+                                                                   ContentType type, size_t size) {
   AdditionalData data{};
   std::copy_n(record.whole.data + 3, 8, data.begin());  // epoch and sequence number
-  data[8] = type;
+  data[8] = static_cast<uint8_t>(type);
   std::copy_n(record.whole.data + 1, 2, data.begin() + 9);  // version
   write_u16(data.data() + 11, static_cast<uint32_t>(size));
   return data;
@@ -136,7 +136,8 @@ bool RecordProtection::open(const RecordView& record, uint8_t* plaintext, size_t
   return suite_.ccm || EVP_CipherFinal_ex(ctx, plaintext + done, &done) == 1;
 }
 
-size_t RecordProtection::seal(uint8_t type, const RecordView& like, Bytes plaintext, uint8_t* out) {
+size_t RecordProtection::seal(ContentType type, const RecordView& like, Bytes plaintext,
+                              uint8_t* out) {
   if (!sealer_ || plaintext.size > kMaxPlaintext ||
       like.fragment.size < suite_.explicit_nonce_size) {
     return 0;
@@ -144,7 +145,7 @@ size_t RecordProtection::seal(uint8_t type, const RecordView& like, Bytes plaint
   const Nonce iv = nonce(like);
   const AdditionalData aad = additional_data(like, type, plaintext.size);
   std::copy_n(like.whole.data, kRecordHeaderSize, out);
-  out[0] = type;
+  out[0] = static_cast<uint8_t>(type);
   write_u16(out + 11, static_cast<uint32_t>(suite_.overhead() + plaintext.size));
   uint8_t* fragment = out + kRecordHeaderSize;
   std::copy_n(like.fragment.data, suite_.explicit_nonce_size, fragment);

@@ -44,7 +44,7 @@ class RecordProtection {
   // Makes a record of `type` with version, epoch, sequence number and explicit nonce of `like`,
   // which was protected under the same keys. `out` has room for sealed_size(). Returns its size, 0
   // on failure.
-  size_t seal(uint8_t type, const RecordView& like, Bytes plaintext, uint8_t* out);
+  size_t seal(ContentType type, const RecordView& like, Bytes plaintext, uint8_t* out);
 
   size_t sealed_size(size_t plaintext_size) const {
     return kRecordHeaderSize + suite_.overhead() + plaintext_size;
@@ -56,7 +56,7 @@ class RecordProtection {
 
   bool init_context(EvpCipherCtxPtr& context, Bytes key, bool encrypt) const;
   Nonce nonce(const RecordView& record) const;
-  static AdditionalData additional_data(const RecordView& record, uint8_t type, size_t size);
+  static AdditionalData additional_data(const RecordView& record, ContentType type, size_t size);
 
   AeadSuite suite_;
   std::array<uint8_t, 12> fixed_iv_{};

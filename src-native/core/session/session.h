@@ -228,7 +228,7 @@ class Session final : private DatagramPort {
 
   // RecordType::kHandshake's type and length.
   struct MessageName {
-    uint32_t type;
+    HandshakeType type;
     uint32_t length;
   };
 
@@ -440,7 +440,7 @@ class Session final : private DatagramPort {
   void transmit(Bytes datagram);
   void send_alert(uint8_t level, uint8_t description);
   void on_alert(bool out, uint8_t level, uint8_t description);
-  void on_message(bool out, int content_type, Bytes bytes);
+  void on_message(bool out, ContentType type, Bytes bytes);
   void on_handshake_message(bool out, Bytes message);
   void on_change_cipher_spec(bool out);
   void note_message(bool out, bool retransmit, MessageName message);

@@ -30,20 +30,23 @@ void Session::install_callbacks(SSL_CTX* ctx) {
 
 void Session::message_callback(int write, int /*version*/, int content_type, const void* bytes,
                                size_t size, SSL* ssl, void* /*arg*/) {
-  of(ssl)->on_message(write != 0, content_type, {static_cast<const uint8_t*>(bytes), size});
+  // OpenSSL has pseudo types above a byte, for what is no record's content.
+  if (content_type < 0 || content_type > UINT8_MAX) return;
+  of(ssl)->on_message(write != 0, static_cast<ContentType>(content_type),
+                      {static_cast<const uint8_t*>(bytes), size});
 }
 
-void Session::on_message(bool out, int content_type, Bytes bytes) {
+void Session::on_message(bool out, ContentType type, Bytes bytes) {
   if (handshake_ && (handshake_->in_cookie_exchange || handshake_->abandoned)) return;
-  if (!out && (content_type == SSL3_RT_HANDSHAKE || content_type == SSL3_RT_ALERT)) ++heard_;
-  switch (content_type) {
-    case SSL3_RT_HANDSHAKE:
+  if (!out && (type == ContentType::kHandshake || type == ContentType::kAlert)) ++heard_;
+  switch (type) {
+    case ContentType::kHandshake:
       on_handshake_message(out, bytes);
       return;
-    case SSL3_RT_CHANGE_CIPHER_SPEC:
+    case ContentType::kChangeCipherSpec:
       on_change_cipher_spec(out);
       return;
-    case SSL3_RT_ALERT:
+    case ContentType::kAlert:
       if (bytes.size == 2) on_alert(out, bytes.data[0], bytes.data[1]);
       return;
     default:
@@ -65,26 +68,28 @@ void Session::on_alert(bool out, uint8_t level, uint8_t description) {
                  0);
 }
 
-// Not a handshake message by number, but part of the exchange: reported as type 254.
+// A ChangeCipherSpec is no handshake message, but a part of the exchange.
 void Session::on_change_cipher_spec(bool out) {
   // It has no sequence number: a second one is a repetition.
   const bool retransmit = out && (!handshake_ || handshake_->change_cipher_spec_sent);
   if (handshake_) {
     (out ? handshake_->change_cipher_spec_sent : handshake_->change_cipher_spec_received) = true;
   }
-  note_message(out, retransmit, {254, 1});
+  note_message(out, retransmit, {kChangeCipherSpecMessage, 1});
 }
 
 void Session::note_message(bool out, bool retransmit, MessageName message) {
   if (retransmit) count<&TrafficStats::retransmissions>();
   if (out && !retransmit) handshake_->written_messages.push_back(message);
-  outbox_.append(RecordType::kHandshake, id_,
-                 (out ? 1U : 0U) | (retransmit ? 2U : 0U) | message.type << 8, message.length);
+  outbox_.append(
+      RecordType::kHandshake, id_,
+      (out ? 1U : 0U) | (retransmit ? 2U : 0U) | static_cast<uint32_t>(message.type) << 8,
+      message.length);
 }
 
 void Session::on_handshake_message(bool out, Bytes message) {
   if (message.size < kHandshakeHeaderSize) return;
-  const uint32_t type = message.data[0];
+  const auto type = static_cast<HandshakeType>(message.data[0]);
   const uint32_t length = read_u24(message.data + 1);
   const uint32_t sequence = read_u16(message.data + 4);
   bool retransmit = false;
@@ -92,19 +97,19 @@ void Session::on_handshake_message(bool out, Bytes message) {
     if (handshake_) {
       retransmit = sequence < handshake_->next_sequence_out;
       if (!retransmit) handshake_->next_sequence_out = sequence + 1;
-      if (type == SSL3_MT_FINISHED) handshake_->finished_sent = true;
+      if (type == HandshakeType::kFinished) handshake_->finished_sent = true;
       // RFC 5246 section 7.4.6: the length of a list, and no list. A client sends it only where it
       // was asked.
-      if (type == SSL3_MT_CERTIFICATE && length == 3 && role_ == Role::kClient) {
+      if (type == HandshakeType::kCertificate && length == 3 && role_ == Role::kClient) {
         handshake_->certificate_withheld = true;
       }
     } else {
       retransmit = true;  // after the handshake only a lost last flight is sent again
     }
   } else if (handshake_) {
-    if (type == SSL3_MT_NEWSESSION_TICKET) handshake_->ticket_received = true;
+    if (type == HandshakeType::kNewSessionTicket) handshake_->ticket_received = true;
     handshake_->peers_turn_since = handshake_->now;  // OpenSSL takes each message once
-    handshake_->messages.on_taken(message.data[0], static_cast<uint16_t>(sequence));
+    handshake_->messages.on_taken(type, static_cast<uint16_t>(sequence));
   }
   note_message(out, retransmit, {type, length});
 }

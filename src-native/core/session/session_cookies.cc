@@ -12,7 +12,7 @@ namespace {
 std::vector<uint8_t> record_of(HandshakeType type, uint16_t version, uint16_t sequence, Bytes body,
                                uint64_t number) {
   FragmentView whole;
-  whole.type = static_cast<uint8_t>(type);
+  whole.type = type;
   whole.message_length = static_cast<uint32_t>(body.size);
   whole.message_sequence = sequence;
   whole.body = body;
@@ -63,7 +63,8 @@ bool Session::on_verify_request(const FragmentView& fragment, double now) {
   if (outcome == Outcome::kRepeated) return true;
   note_message(false, false, {fragment.type, fragment.message_length});
   if (outcome == Outcome::kWaits) return true;
-  note_message(true, false, {SSL3_MT_CLIENT_HELLO, static_cast<uint32_t>(hellos->due().size())});
+  note_message(true, false,
+               {HandshakeType::kClientHello, static_cast<uint32_t>(hellos->due().size())});
   send_hello(now);
   // OpenSSL's timer runs since the first hello.
   handshake_->hello_due = now + static_cast<double>(last_wait_) / 1000;
@@ -88,8 +89,8 @@ void Session::on_own_hello(const HandshakeMessage& hello, double now) {
 // (OpenSSL's, when it has not begun with DTLSv1_listen). So where several cookies were tried an
 // alert in clear may be about one that somebody forged, and the exchange goes on with the timer.
 bool Session::may_be_about_cookie(const RecordView& record) const {
-  return record.epoch == 0 && record.type == static_cast<uint8_t>(ContentType::kAlert) &&
-         handshake_->hellos && handshake_->hellos->is_in_doubt();
+  return record.epoch == 0 && record.type == ContentType::kAlert && handshake_->hellos &&
+         handshake_->hellos->is_in_doubt();
 }
 
 void Session::send_hello(double now) {

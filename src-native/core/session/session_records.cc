@@ -13,30 +13,30 @@ namespace dtls {
 
 namespace {
 
-// Handshake messages that only the other role sends, RFC 5246 section 7.3.
-bool is_from_other_role(uint8_t type, Role receiver) {
+// Whether the other role sends such handshake messages: RFC 5246 section 7.3.
+bool is_for(Role receiver, HandshakeType type) {
   switch (type) {
-    case SSL3_MT_CLIENT_HELLO:
-    case SSL3_MT_CERTIFICATE_VERIFY:
-    case SSL3_MT_CLIENT_KEY_EXCHANGE:
+    case HandshakeType::kClientHello:
+    case HandshakeType::kCertificateVerify:
+    case HandshakeType::kClientKeyExchange:
       return receiver == Role::kServer;
-    case SSL3_MT_HELLO_REQUEST:
-    case SSL3_MT_SERVER_HELLO:
-    case DTLS1_MT_HELLO_VERIFY_REQUEST:
-    case SSL3_MT_NEWSESSION_TICKET:
-    case SSL3_MT_SERVER_KEY_EXCHANGE:
-    case SSL3_MT_CERTIFICATE_REQUEST:
-    case SSL3_MT_SERVER_DONE:
-    case SSL3_MT_CERTIFICATE_STATUS:
+    case HandshakeType::kHelloRequest:
+    case HandshakeType::kServerHello:
+    case HandshakeType::kHelloVerifyRequest:
+    case HandshakeType::kNewSessionTicket:
+    case HandshakeType::kServerKeyExchange:
+    case HandshakeType::kCertificateRequest:
+    case HandshakeType::kServerHelloDone:
+    case HandshakeType::kCertificateStatus:
       return receiver == Role::kClient;
-    default:  // both send these; what is none of all that, nobody sends
-      return type == SSL3_MT_CERTIFICATE || type == SSL3_MT_FINISHED;
+    case HandshakeType::kCertificate:
+    case HandshakeType::kFinished:
+      return true;
   }
+  return false;  // what is none of all that, nobody sends
 }
 
-bool is_handshake(const RecordView& record) {
-  return record.type == static_cast<uint8_t>(ContentType::kHandshake);
-}
+bool is_handshake(const RecordView& record) { return record.type == ContentType::kHandshake; }
 
 bool is_handshake_in_clear(const RecordView& record) {
   return record.epoch == 0 && is_handshake(record);
@@ -56,7 +56,7 @@ bool holds_whole_fragments(const RecordView& record) {
 // where RFC 6347 section 4.1.2.7 has it dropped: anybody can send one.
 bool is_out_of_place_in_clear(const RecordView& record, Role receiver) {
   if (record.epoch != 0) return false;
-  switch (static_cast<ContentType>(record.type)) {
+  switch (record.type) {
     case ContentType::kChangeCipherSpec:
       return record.fragment.size != 1 || record.fragment.data[0] != 1;
     case ContentType::kAlert:
@@ -67,7 +67,7 @@ bool is_out_of_place_in_clear(const RecordView& record, Role receiver) {
       Bytes rest = record.fragment;
       FragmentView fragment;
       do {
-        if (!take_fragment(rest, fragment) || !is_from_other_role(fragment.type, receiver)) {
+        if (!take_fragment(rest, fragment) || !is_for(receiver, fragment.type)) {
           return true;
         }
       } while (rest.size != 0);
@@ -81,8 +81,8 @@ bool is_out_of_place_in_clear(const RecordView& record, Role receiver) {
 // RFC 5246 section 7.2: the handshake goes on. OpenSSL reads such an alert over and over until it
 // is one too many, and gives up.
 bool is_mere_warning(const RecordView& record) {
-  return record.epoch == 0 && record.type == static_cast<uint8_t>(ContentType::kAlert) &&
-         record.fragment.size == 2 && record.fragment.data[0] == SSL3_AL_WARNING &&
+  return record.epoch == 0 && record.type == ContentType::kAlert && record.fragment.size == 2 &&
+         record.fragment.data[0] == SSL3_AL_WARNING &&
          record.fragment.data[1] != SSL_AD_CLOSE_NOTIFY;
 }
 
@@ -136,7 +136,7 @@ void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
 bool Session::is_out_of_place(const RecordView& record) const {
   if (record.epoch > 1) return true;
   if (!handshake_ && record.epoch == 0) return true;
-  switch (static_cast<ContentType>(record.type)) {
+  switch (record.type) {
     case ContentType::kHeartbeat:
       return handshake_ || !heartbeat_ || !heartbeat_->negotiated();
     case ContentType::kApplicationData:
@@ -160,10 +160,9 @@ void Session::on_record(const RecordView& record, uint8_t* scratch, double now) 
     on_record_in_handshake(record, scratch, now);
   } else if (record.fragment.size < shortest_record_) {
     count<&TrafficStats::badRecords>();
-  } else if (record.type == static_cast<uint8_t>(ContentType::kHeartbeat)) {
+  } else if (record.type == ContentType::kHeartbeat) {
     on_heartbeat_record(record, scratch, now);
-  } else if (record.type != static_cast<uint8_t>(ContentType::kApplicationData) &&
-             has_record_keys()) {
+  } else if (record.type != ContentType::kApplicationData && has_record_keys()) {
     on_control_record(record, scratch, now);
   } else {
     feed(record, scratch, now);
@@ -195,7 +194,7 @@ void Session::on_record_in_handshake(const RecordView& record, uint8_t* scratch,
 // See MessageAssembly::add. Of the hello that the handshake began with, and no other.
 bool Session::may_begin_hello_anew(const FragmentView& fragment) const {
   ClientHelloFront front;
-  return fragment.type == SSL3_MT_CLIENT_HELLO && fragment.body.size != 0 &&
+  return fragment.type == HandshakeType::kClientHello && fragment.body.size != 0 &&
          fragment.message_sequence == handshake_->hello->sequence() &&
          fragment.message_length <= kMaxHello &&
          (fragment.offset != 0 ||
@@ -228,7 +227,7 @@ void Session::on_hello_record(const RecordView& record, uint8_t* scratch, double
 // when the handshake is over. What comes before its time waits here, and is judged when it is given
 // to OpenSSL; which would keep it, too, and not say what became of it.
 void Session::on_protected_record(const RecordView& record, uint8_t* scratch, double now) {
-  if (record.type == static_cast<uint8_t>(ContentType::kApplicationData) || !reads_protected()) {
+  if (record.type == ContentType::kApplicationData || !reads_protected()) {
     if (!handshake_->early.keep(record)) drop();
   } else {
     feed(record, scratch, now);
@@ -284,8 +283,8 @@ void Session::keep(const RecordView& record, double now) {
     bool asks = false;
     while (take_fragment(rest, fragment)) {
       const bool known = handshake.hello
-                             ? fragment.type == SSL3_MT_CLIENT_HELLO
-                             : fragment.type != DTLS1_MT_HELLO_VERIFY_REQUEST &&
+                             ? fragment.type == HandshakeType::kClientHello
+                             : fragment.type != HandshakeType::kHelloVerifyRequest &&
                                    handshake.messages.was_taken(fragment.message_sequence);
       repeated = repeated && known;
       asks = asks || (!handshake.hello && asks_again(fragment));
@@ -329,16 +328,16 @@ void Session::on_handshake_record(const RecordView& record, uint8_t* scratch, do
   while (take_fragment(rest, fragment)) {
     // RFC 5246 section 7.4.1.1: a client that negotiates already ignores it. It has no place in the
     // order of messages, because OpenSSL, which also makes servers, gives it none.
-    if (fragment.type == static_cast<uint8_t>(HandshakeType::kHelloRequest)) {
+    if (fragment.type == HandshakeType::kHelloRequest) {
       taken = false;
       continue;
     }
-    if (!over && fragment.type == static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest)) {
+    if (!over && fragment.type == HandshakeType::kHelloVerifyRequest) {
       taken = on_verify_request(fragment, now) && taken;
       continue;
     }
     HelloExchange* hellos = handshake_->hellos.get();
-    const bool answer = hellos != nullptr && fragment.type == SSL3_MT_SERVER_HELLO;
+    const bool answer = hellos != nullptr && fragment.type == HandshakeType::kServerHello;
     Outcome outcome = Outcome::kRefused;
     if (answer && !hellos->has_sent(fragment.message_sequence)) {
       handshake_->messages.refuse("a ServerHello answers no ClientHello that was sent");
@@ -382,7 +381,7 @@ void Session::feed_messages(uint8_t* scratch, double now) {
 
 // A ChangeCipherSpec or an alert.
 void Session::feed_in_clear(const RecordView& record, uint8_t* scratch, double now) {
-  const bool change = record.type == static_cast<uint8_t>(ContentType::kChangeCipherSpec);
+  const bool change = record.type == ContentType::kChangeCipherSpec;
   if (reads_protected()) {
     if (!change) drop();  // the other belongs to a flight that is repeated
     return;
@@ -480,7 +479,7 @@ void Session::feed(const RecordView& record, uint8_t* scratch, double now, bool 
   }
   if (heard_ != heard || (authentic && !replayed)) {
     replay_window_.mark(record.sequence);
-    if (record.type == static_cast<uint8_t>(ContentType::kApplicationData)) {
+    if (record.type == ContentType::kApplicationData) {
       last_activity_ = last_heard_ = now;
     }
   } else if (replayed) {
@@ -506,7 +505,7 @@ void Session::on_forged_record(const RecordView& record) {
 // 6.2.1): from 3.2 on it takes those and drops them. Where MAC and plaintext are encrypted together
 // nobody but OpenSSL can tell.
 bool Session::is_empty_message(const RecordView& record, bool authentic) {
-  if (record.type != static_cast<uint8_t>(ContentType::kApplicationData)) return false;
+  if (record.type != ContentType::kApplicationData) return false;
   if (authentic) return true;
   std::vector<uint8_t> plaintext;
   return record.fragment.size == shortest_record_ && has_record_keys() &&

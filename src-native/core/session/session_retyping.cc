@@ -39,15 +39,14 @@ bool Session::seal_as(ContentType type, Bytes datagram, std::vector<uint8_t>& se
   RecordProtection& outgoing = record_keys_->outgoing;
   RecordView record;
   if (!take_record(datagram, record) || datagram.size != 0 ||
-      record.type != static_cast<uint8_t>(ContentType::kApplicationData)) {
+      record.type != ContentType::kApplicationData) {
     return false;
   }
   std::vector<uint8_t> plaintext(record.fragment.size);
   size_t size = 0;
   if (!outgoing.open(record, plaintext.data(), size)) return false;
   sealed.resize(outgoing.sealed_size(size));
-  sealed.resize(
-      outgoing.seal(static_cast<uint8_t>(type), record, {plaintext.data(), size}, sealed.data()));
+  sealed.resize(outgoing.seal(type, record, {plaintext.data(), size}, sealed.data()));
   return !sealed.empty();
 }
 
@@ -60,7 +59,7 @@ void Session::say_goodbye_early() {
   const ErrorQueueScope errors;
   const bool keys = has_record_keys();
   FragmentView misplaced;
-  misplaced.type = static_cast<uint8_t>(HandshakeType::kServerHelloDone);
+  misplaced.type = HandshakeType::kServerHelloDone;
   misplaced.message_sequence = static_cast<uint16_t>(handshake_->messages.next_sequence());
   size_t offset = 0;
   const std::vector<uint8_t> cause =
@@ -74,8 +73,7 @@ void Session::say_goodbye_early() {
   const std::vector<uint8_t> written = std::exchange(written_, {});
   Bytes rest{written.data(), written.size()};
   RecordView alert;
-  if (!take_record(rest, alert) || alert.epoch == 0 ||
-      alert.type != static_cast<uint8_t>(ContentType::kAlert)) {
+  if (!take_record(rest, alert) || alert.epoch == 0 || alert.type != ContentType::kAlert) {
     return;
   }
   if (!keys) {
@@ -109,8 +107,7 @@ bool Session::open_record(const RecordView& record, std::vector<uint8_t>& plaint
 bool Session::is_new(const RecordView& record, Bytes plaintext, uint8_t* scratch) {
   RecordProtection& incoming = record_keys_->incoming;
   std::vector<uint8_t> resealed(incoming.sealed_size(plaintext.size));
-  resealed.resize(incoming.seal(static_cast<uint8_t>(ContentType::kApplicationData), record,
-                                plaintext, resealed.data()));
+  resealed.resize(incoming.seal(ContentType::kApplicationData, record, plaintext, resealed.data()));
   const ErrorQueueScope errors;
   offer({resealed.data(), resealed.size()});
   size_t read = 0;
@@ -143,11 +140,12 @@ void Session::on_control_record(const RecordView& record, uint8_t* scratch, doub
     return;
   }
   const Bytes message{plaintext.data(), plaintext.size()};
-  const bool handshake = record.type == static_cast<uint8_t>(ContentType::kHandshake);
-  const bool alert = record.type == static_cast<uint8_t>(ContentType::kAlert);
+  const bool handshake = record.type == ContentType::kHandshake;
+  const bool alert = record.type == ContentType::kAlert;
   const bool warning = alert && message.size == 2 && message.data[0] == SSL3_AL_WARNING &&
                        message.data[1] != SSL_AD_CLOSE_NOTIFY;
-  const bool finished = handshake && message.size != 0 && message.data[0] == SSL3_MT_FINISHED;
+  const bool finished = handshake && message.size != 0 &&
+                        static_cast<HandshakeType>(message.data[0]) == HandshakeType::kFinished;
   if (finished && !may_repeat_finished()) {
     drop();
     return;
@@ -172,7 +170,8 @@ void Session::on_control_record(const RecordView& record, uint8_t* scratch, doub
 void Session::on_late_handshake_message(Bytes message) {
   Bytes rest = message;
   FragmentView fragment;
-  const uint8_t wish = role_ == Role::kServer ? SSL3_MT_CLIENT_HELLO : SSL3_MT_HELLO_REQUEST;
+  const HandshakeType wish =
+      role_ == Role::kServer ? HandshakeType::kClientHello : HandshakeType::kHelloRequest;
   if (!take_fragment(rest, fragment) || fragment.type != wish || fragment.offset != 0) {
     count<&TrafficStats::discardedRecords>();
     return;

@@ -13,9 +13,7 @@ constexpr size_t kHeaders = kRecordHeaderSize + kHandshakeHeaderSize;
 
 bool is_in_clear(const RecordView& record) { return record.epoch == 0; }
 
-bool is_handshake(const RecordView& record) {
-  return record.type == static_cast<uint8_t>(ContentType::kHandshake);
-}
+bool is_handshake(const RecordView& record) { return record.type == ContentType::kHandshake; }
 
 RecordView view_of(const std::vector<uint8_t>& bytes) {
   Bytes rest{bytes.data(), bytes.size()};
@@ -100,7 +98,7 @@ bool Flight::has(const RecordView& record) const {
       return item.message && item.message->complete() &&
              item.message->sequence() == fragment.message_sequence;
     }
-    return !item.message && item.record[0] == record.type &&
+    return !item.message && view_of(item.record).type == record.type &&
            view_of(item.record).epoch == record.epoch;
   });
 }

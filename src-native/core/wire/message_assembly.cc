@@ -10,7 +10,7 @@ HandshakeMessage::HandshakeMessage(uint16_t version, const FragmentView& fragmen
       bytes_(kHandshakeHeaderSize + fragment.message_length),
       present_(fragment.message_length),
       missing_(fragment.message_length) {
-  bytes_[0] = fragment.type;
+  bytes_[0] = static_cast<uint8_t>(fragment.type);
   write_u24(&bytes_[1], fragment.message_length);
   write_u16(&bytes_[4], fragment.message_sequence);
   write_u24(&bytes_[9], fragment.message_length);
@@ -18,7 +18,7 @@ HandshakeMessage::HandshakeMessage(uint16_t version, const FragmentView& fragmen
 }
 
 const char* HandshakeMessage::add(const FragmentView& fragment) {
-  if (fragment.type != bytes_[0] || fragment.message_length != size() ||
+  if (fragment.type != type() || fragment.message_length != size() ||
       fragment.message_sequence != sequence()) {
     return "two fragments of one message name different types or lengths";
   }
@@ -60,9 +60,8 @@ MessageAssembly::Outcome MessageAssembly::refuse(const char* complaint) {
 }
 
 // No handshake has two messages of one type (RFC 5246 section 7.3), but for HelloVerifyRequests.
-bool MessageAssembly::comes_twice(uint8_t type) const {
-  return type < 32 && type != static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest) &&
-         (taken_types_ >> type & 1) != 0;
+bool MessageAssembly::comes_twice(HandshakeType type) const {
+  return type != HandshakeType::kHelloVerifyRequest && took(type);
 }
 
 // What is refused is dropped, and ends nothing: RFC 6347 section 4.1.2.7. In clear anybody may have
@@ -75,7 +74,7 @@ MessageAssembly::Outcome MessageAssembly::add(uint16_t version, const FragmentVi
   if (comes_twice(fragment.type))
     return refuse("a message comes a second time, under another number");
   if (fragment.message_length > kMaxMessage) {
-    return refuse(fragment.type == static_cast<uint8_t>(HandshakeType::kCertificate)
+    return refuse(fragment.type == HandshakeType::kCertificate
                       ? kLongCertificate
                       : "a message is longer than 102400 bytes");
   }
@@ -141,13 +140,13 @@ HandshakeMessage MessageAssembly::take() {
   return message;
 }
 
-void MessageAssembly::on_taken(uint8_t type, uint16_t sequence) {
+void MessageAssembly::on_taken(HandshakeType type, uint16_t sequence) {
   next_ = std::max(next_, uint32_t{sequence} + 1);
-  if (type < 32) taken_types_ |= uint32_t{1} << type;
+  taken_types_ |= bit_of(type);
   messages_.erase(std::remove_if(messages_.begin(), messages_.end(),
                                  [this](const HandshakeMessage& message) {
                                    return was_taken(message.sequence()) ||
-                                          comes_twice(static_cast<uint8_t>(message.type()));
+                                          comes_twice(message.type());
                                  }),
                   messages_.end());
 }

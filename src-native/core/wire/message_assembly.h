@@ -76,9 +76,9 @@ class MessageAssembly {
   // Takes it out. Until `on_taken` says that OpenSSL took it, it is the next one still, and may
   // come again: OpenSSL drops what it does not like, without a word.
   HandshakeMessage take();
-  void on_taken(uint8_t type, uint16_t sequence);
+  void on_taken(HandshakeType type, uint16_t sequence);
 
-  bool took(HandshakeType type) const { return (taken_types_ >> static_cast<int>(type) & 1) != 0; }
+  bool took(HandshakeType type) const { return (taken_types_ & bit_of(type)) != 0; }
   // The message of that type, whatever its number; null while it is not whole.
   const HandshakeMessage* whole(HandshakeType type) const;
   // The peer's first message is one with a later number than 0.
@@ -96,7 +96,12 @@ class MessageAssembly {
   const char* complaint() const { return complaint_; }
 
  private:
-  bool comes_twice(uint8_t type) const;
+  // Its place in `taken_types_`: none for the types that no version of TLS has.
+  static uint32_t bit_of(HandshakeType type) {
+    const auto number = static_cast<uint8_t>(type);
+    return number < 32 ? uint32_t{1} << number : 0;
+  }
+  bool comes_twice(HandshakeType type) const;
 
   uint32_t next_ = 0;
   uint32_t taken_types_ = 0;                // bit n: a message of type n was taken

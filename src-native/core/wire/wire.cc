@@ -7,7 +7,7 @@ bool take_fragment(Bytes& record_fragment, FragmentView& fragment) {
   const uint8_t* p = record_fragment.data;
   const size_t length = read_u24(p + 9);
   if (length > record_fragment.size - kHandshakeHeaderSize) return false;
-  fragment.type = p[0];
+  fragment.type = static_cast<HandshakeType>(p[0]);
   fragment.message_length = read_u24(p + 1);
   fragment.message_sequence = static_cast<uint16_t>(read_u16(p + 4));
   fragment.offset = read_u24(p + 6);

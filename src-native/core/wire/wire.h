@@ -8,6 +8,8 @@
 // messages.
 namespace dtls {
 
+// The content types of records: RFC 5246 section 6.2.1, and RFC 6520 for heartbeats. What a peer
+// sends may have any other value of a byte.
 enum class ContentType : uint8_t {
   kChangeCipherSpec = 20,
   kAlert = 21,
@@ -16,16 +18,27 @@ enum class ContentType : uint8_t {
   kHeartbeat = 24,
 };
 
+// The types of handshake messages: RFC 5246 section 7.4, and the RFCs of what came later. What a
+// peer sends may have any other value of a byte.
 enum class HandshakeType : uint8_t {
   kHelloRequest = 0,
   kClientHello = 1,
   kServerHello = 2,
-  kHelloVerifyRequest = 3,
+  kHelloVerifyRequest = 3,  // RFC 6347 section 4.2.1
+  kNewSessionTicket = 4,    // RFC 5077 section 3.3
   kCertificate = 11,
   kServerKeyExchange = 12,
+  kCertificateRequest = 13,
   kServerHelloDone = 14,
+  kCertificateVerify = 15,
   kClientKeyExchange = 16,
+  kFinished = 20,
+  kCertificateStatus = 22,  // RFC 6066 section 8
 };
+
+// A ChangeCipherSpec where it is told of among the handshake messages, of which it is none.
+// lib/errors/names.ts has the same number.
+constexpr HandshakeType kChangeCipherSpecMessage{254};
 
 constexpr size_t kRecordHeaderSize = 13;
 constexpr size_t kHandshakeHeaderSize = 12;
@@ -67,7 +80,7 @@ inline uint8_t max_fragment_code(size_t bytes) {
 }
 
 struct RecordView {
-  uint8_t type = 0;
+  ContentType type{};
   uint16_t version = 0;
   uint16_t epoch = 0;
   uint64_t sequence = 0;
@@ -85,7 +98,7 @@ inline bool take_record(Bytes& datagram, RecordView& record) {
   if (p[1] != 0xfe) return false;
   const size_t length = read_u16(p + 11);
   if (length > datagram.size - kRecordHeaderSize) return false;
-  record.type = p[0];
+  record.type = static_cast<ContentType>(p[0]);
   record.version = static_cast<uint16_t>(read_u16(p + 1));
   record.epoch = static_cast<uint16_t>(read_u16(p + 3));
   record.sequence = static_cast<uint64_t>(read_u24(p + 5)) << 24 | read_u24(p + 8);
@@ -96,7 +109,7 @@ inline bool take_record(Bytes& datagram, RecordView& record) {
 }
 
 struct FragmentView {
-  uint8_t type = 0;
+  HandshakeType type{};
   uint32_t message_length = 0;
   uint16_t message_sequence = 0;
   uint32_t offset = 0;
