@@ -200,7 +200,6 @@ export interface NativeEndpoint {
   sessionCount(): number;
 
   cipher(slot: number, generation: number): NativeCipher | undefined;
-  protocol(slot: number, generation: number): string | undefined;
   /** DER. */
   peerCertificate(slot: number, generation: number): Buffer | undefined;
   /** DER: the peer's certificate, its issuer, and so on, as far as they are known. */

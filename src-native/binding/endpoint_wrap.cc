@@ -78,7 +78,6 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::session_counters>("sessionCounters"),
           InstanceMethod<&EndpointWrap::session_count>("sessionCount"),
           InstanceMethod<&EndpointWrap::cipher>("cipher"),
-          InstanceMethod<&EndpointWrap::protocol>("protocol"),
           InstanceMethod<&EndpointWrap::peer_certificate>("peerCertificate"),
           InstanceMethod<&EndpointWrap::peer_chain>("peerChain"),
           InstanceMethod<&EndpointWrap::peer_is_host>("peerIsHost"),
@@ -335,11 +334,6 @@ Napi::Value EndpointWrap::cipher(const Napi::CallbackInfo& info) {
   result.Set("standardName", cipher.standard_name);
   result.Set("version", cipher.version);
   return result;
-}
-
-Napi::Value EndpointWrap::protocol(const Napi::CallbackInfo& info) {
-  const SSL* open = ssl(info);
-  return open != nullptr ? to_string(info.Env(), protocol_name(open)) : info.Env().Undefined();
 }
 
 Napi::Value EndpointWrap::peer_certificate(const Napi::CallbackInfo& info) {

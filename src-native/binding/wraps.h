@@ -155,7 +155,6 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value session_count(const Napi::CallbackInfo& info);
 
   Napi::Value cipher(const Napi::CallbackInfo& info);
-  Napi::Value protocol(const Napi::CallbackInfo& info);
   Napi::Value peer_certificate(const Napi::CallbackInfo& info);
   Napi::Value peer_chain(const Napi::CallbackInfo& info);
   Napi::Value peer_is_host(const Napi::CallbackInfo& info);

@@ -50,7 +50,6 @@ class Endpoint {
   void stop_listening();
   // While busy, ClientHellos that would begin a session are counted and dropped.
   void set_busy(bool busy) { busy_ = busy; }
-  bool busy() const { return busy_; }
   // Whether a DROPPED record tells of each datagram of which something was dropped.
   void report_drops(bool report) { report_drops_ = report; }
   // Whether datagrams that are not DTLS become PACKET records.

@@ -24,8 +24,6 @@ CipherInfo cipher_info(const SSL* ssl) {
           text(SSL_CIPHER_get_version(cipher))};
 }
 
-std::string protocol_name(const SSL* ssl) { return text(SSL_get_version(ssl)); }
-
 std::vector<uint8_t> peer_certificate(const SSL* ssl) { return to_der(peer_leaf(ssl)); }
 
 bool peer_is_host(const SSL* ssl, const std::string& name) {

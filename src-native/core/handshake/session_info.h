@@ -24,7 +24,6 @@ struct EphemeralKeyInfo {
 };
 
 CipherInfo cipher_info(const SSL* ssl);
-std::string protocol_name(const SSL* ssl);
 // DER; empty when the peer sent none.
 std::vector<uint8_t> peer_certificate(const SSL* ssl);
 // The certificate is for this host name by the rules of RFC 6125: names of the subject do not
