@@ -73,8 +73,8 @@ export interface NativeTicketKeys {
 }
 
 /** A session to resume, as a client has kept it. */
-export interface NativeClientSession {
-  /** As `clientSession` was given it. */
+export interface NativeKeptSession {
+  /** As `packSession` was given it. */
   name(): string;
 }
 
@@ -88,7 +88,7 @@ export interface NativeSessionPolicy {
   /** ALPN, as on the wire. */
   setProtocols(protocols: Uint8Array): void;
   setTicketKeys(keys: NativeTicketKeys): void;
-  setSession(session: NativeClientSession): void;
+  setSession(session: NativeKeptSession): void;
   requestOcsp(): void;
   /** 512, 1024, 2048 or 4096. */
   setMaxFragmentLength(bytes: number): void;
@@ -224,8 +224,8 @@ export interface NativeEndpoint {
     context: Uint8Array | undefined,
   ): Buffer | undefined;
   srtp(slot: number, generation: number): NativeSrtp | undefined;
-  /** Packed for {@link Native.ClientSession}; undefined when the session cannot be resumed. */
-  clientSession(slot: number, generation: number, name: string): Buffer | undefined;
+  /** Packed for {@link Native.KeptSession}; undefined when the session cannot be resumed. */
+  packSession(slot: number, generation: number, name: string): Buffer | undefined;
   sessionTicket(slot: number, generation: number): Buffer | undefined;
   serverName(slot: number, generation: number): string | undefined;
   pskIdentity(slot: number, generation: number): Buffer | undefined;
@@ -308,7 +308,7 @@ export interface Native {
   /** `lifetime`: of a session, in milliseconds. */
   readonly TicketKeys: new (lifetime: number) => NativeTicketKeys;
   /** Throws `ERR_DTLS_INVALID_SESSION`. */
-  readonly ClientSession: new (packed: Uint8Array) => NativeClientSession;
+  readonly KeptSession: new (packed: Uint8Array) => NativeKeptSession;
   readonly SessionPolicy: new (
     handshakeTimeout: number,
     idleTimeout: number,

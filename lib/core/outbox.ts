@@ -9,7 +9,7 @@ import { Turns, type EventSource, type Step } from './turns';
 export const RecordType = {
   Transmit: 1,
   Message: 2,
-  Open: 3,
+  Begin: 3,
   Handshake: 4,
   Alert: 5,
   Secure: 6,
@@ -42,7 +42,7 @@ export const NO_SLOT = 0xffffffff;
 /** What an endpoint does with its records. */
 export interface RecordSink {
   /** Before anybody's code runs: a session begins, so that its transmits find their peer. */
-  open(slot: number, generation: number, peerIndex: number): void;
+  begin(slot: number, generation: number, peerIndex: number): void;
   /** Datagrams for one session, or (slot NO_SLOT) for the peer with that index. */
   transmit(
     slot: number,
@@ -171,8 +171,8 @@ class Outbox implements EventSource {
           this.#word(record, 5),
           Buffer.from(this.#arena.subarray(offset, offset + this.#word(record, 7))),
         );
-      } else if (type === RecordType.Open) {
-        this.#sink(this.#word(record, 1))?.open(
+      } else if (type === RecordType.Begin) {
+        this.#sink(this.#word(record, 1))?.begin(
           this.#word(record, 2),
           this.#word(record, 3),
           this.#word(record, 4),

@@ -71,7 +71,7 @@ export class CoreSession {
   }
   /** For a later connection, bound to `name`. */
   resumable(name: string): Buffer | undefined {
-    return this.#core.clientSession(this.slot, this.generation, name);
+    return this.#core.packSession(this.slot, this.generation, name);
   }
   ticket(): Buffer | undefined {
     return this.#core.sessionTicket(this.slot, this.generation);

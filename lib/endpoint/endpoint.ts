@@ -393,7 +393,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
 
   // ---- RecordSink: what the core says ----
 
-  open(slot: number, generation: number, peerIndex: number): void {
+  begin(slot: number, generation: number, peerIndex: number): void {
     const peer = this.#peerAt(peerIndex);
     if (peer === undefined || this.#server === undefined) return;
     // A transport may pass more than an address (dgram: the size of that datagram), or reuse the object.

@@ -1,6 +1,6 @@
 /** What options say of resumption: a server's ticket keys, and the session that a client has kept. */
 import { bytes, wrongType } from '../checks/validate';
-import { native, type NativeClientSession, type NativeTicketKeys } from '../core/native';
+import { native, type NativeKeptSession, type NativeTicketKeys } from '../core/native';
 import { withTypedErrors } from '../errors/errors';
 import type { SecureContext } from '../identity/secure-context';
 
@@ -14,11 +14,11 @@ export function makeTicketKeys(context: SecureContext): NativeTicketKeys {
 }
 
 /** Undefined when there is none, and when it is another host's: then the handshake is a full one. */
-export function readSession(session: unknown, name: string): NativeClientSession | undefined {
+export function readSession(session: unknown, name: string): NativeKeptSession | undefined {
   if (session === undefined) return undefined;
   if (!ArrayBuffer.isView(session)) {
     throw wrongType('session', 'a Buffer, TypedArray or DataView', session);
   }
-  const kept = withTypedErrors(() => new native.ClientSession(bytes('session', session)));
+  const kept = withTypedErrors(() => new native.KeptSession(bytes('session', session)));
   return kept.name() === name ? kept : undefined;
 }

@@ -590,7 +590,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     }
     if (this.#destroyed) return false;
     switch (type) {
-      case RecordType.Open:
+      case RecordType.Begin:
         this.#report.started('server', this.peer, this.#owner?.sessionOptions.qlogDir);
         return this.#owner?.onConnection(this) ?? false;
       case RecordType.Message:

@@ -159,7 +159,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Outbox", OutboxWrap::define(env));
   exports.Set("SecureContext", SecureContextWrap::define(env));
   exports.Set("TicketKeys", TicketKeysWrap::define(env));
-  exports.Set("ClientSession", ClientSessionWrap::define(env));
+  exports.Set("KeptSession", KeptSessionWrap::define(env));
   exports.Set("SessionPolicy", SessionPolicyWrap::define(env));
   exports.Set("Endpoint", EndpointWrap::define(env));
 #ifdef __linux__

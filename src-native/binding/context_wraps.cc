@@ -173,21 +173,21 @@ Napi::Value TicketKeysWrap::current(const Napi::CallbackInfo& info) {
   return to_buffer(info.Env(), keys.view());
 }
 
-// ---- ClientSession ----
+// ---- KeptSession ----
 
-Napi::Function ClientSessionWrap::define(Napi::Env env) {
-  return DefineClass(env, "ClientSession", {InstanceMethod<&ClientSessionWrap::name>("name")});
+Napi::Function KeptSessionWrap::define(Napi::Env env) {
+  return DefineClass(env, "KeptSession", {InstanceMethod<&KeptSessionWrap::name>("name")});
 }
 
-ClientSessionWrap::ClientSessionWrap(const Napi::CallbackInfo& info)
-    : ObjectWrap(info), session_(ClientSession::parse(bytes_of(info[0]))) {
+KeptSessionWrap::KeptSessionWrap(const Napi::CallbackInfo& info)
+    : ObjectWrap(info), session_(KeptSession::parse(bytes_of(info[0]))) {
   if (session_) return;
   Failure failure;
   failure.kind = FailureKind::kInvalidSession;
   throw_failure(info.Env(), failure);
 }
 
-Napi::Value ClientSessionWrap::name(const Napi::CallbackInfo& info) {
+Napi::Value KeptSessionWrap::name(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), session_ ? session_->name() : std::string());
 }
 
@@ -258,7 +258,7 @@ void SessionPolicyWrap::set_ticket_keys(const Napi::CallbackInfo& info) {
 }
 
 void SessionPolicyWrap::set_session(const Napi::CallbackInfo& info) {
-  if (const auto* kept = unwrap<ClientSessionWrap>(info[0])) policy_->session = kept->session();
+  if (const auto* kept = unwrap<KeptSessionWrap>(info[0])) policy_->session = kept->session();
 }
 
 void SessionPolicyWrap::request_ocsp(const Napi::CallbackInfo& /*info*/) {

@@ -89,7 +89,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::finished>("finished"),
           InstanceMethod<&EndpointWrap::export_keying_material>("exportKeyingMaterial"),
           InstanceMethod<&EndpointWrap::srtp>("srtp"),
-          InstanceMethod<&EndpointWrap::client_session>("clientSession"),
+          InstanceMethod<&EndpointWrap::pack_session>("packSession"),
           InstanceMethod<&EndpointWrap::session_ticket>("sessionTicket"),
           InstanceMethod<&EndpointWrap::server_name>("serverName"),
           InstanceMethod<&EndpointWrap::psk_identity>("pskIdentity"),
@@ -435,10 +435,10 @@ Napi::Value EndpointWrap::srtp(const Napi::CallbackInfo& info) {
   return result;
 }
 
-Napi::Value EndpointWrap::client_session(const Napi::CallbackInfo& info) {
+Napi::Value EndpointWrap::pack_session(const Napi::CallbackInfo& info) {
   SSL* open = ssl(info);
   if (open == nullptr) return info.Env().Undefined();
-  const SecretBytes packed = ClientSession::pack(open, info[2].As<Napi::String>().Utf8Value());
+  const SecretBytes packed = KeptSession::pack(open, info[2].As<Napi::String>().Utf8Value());
   return to_buffer_or_undefined(info.Env(), packed.view());
 }
 

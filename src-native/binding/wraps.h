@@ -84,16 +84,16 @@ class TicketKeysWrap : public Napi::ObjectWrap<TicketKeysWrap> {
   std::shared_ptr<TicketKeys> keys_;
 };
 
-class ClientSessionWrap : public Napi::ObjectWrap<ClientSessionWrap> {
+class KeptSessionWrap : public Napi::ObjectWrap<KeptSessionWrap> {
  public:
   static Napi::Function define(Napi::Env env);
-  explicit ClientSessionWrap(const Napi::CallbackInfo& info);
-  std::shared_ptr<const ClientSession> session() const { return session_; }
+  explicit KeptSessionWrap(const Napi::CallbackInfo& info);
+  std::shared_ptr<const KeptSession> session() const { return session_; }
 
  private:
   Napi::Value name(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<const ClientSession> session_;
+  std::shared_ptr<const KeptSession> session_;
 };
 
 class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
@@ -166,7 +166,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value finished(const Napi::CallbackInfo& info);
   Napi::Value export_keying_material(const Napi::CallbackInfo& info);
   Napi::Value srtp(const Napi::CallbackInfo& info);
-  Napi::Value client_session(const Napi::CallbackInfo& info);
+  Napi::Value pack_session(const Napi::CallbackInfo& info);
   Napi::Value session_ticket(const Napi::CallbackInfo& info);
   Napi::Value server_name(const Napi::CallbackInfo& info);
   Napi::Value psk_identity(const Napi::CallbackInfo& info);

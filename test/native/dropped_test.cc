@@ -116,7 +116,7 @@ TEST_CASE("dropped: in a handshake, each type of record with each kind of damage
       CAPTURE(ciphers);
       CAPTURE(to_server);
       link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
-        const bool known = !to_server || link.server.count(RecordType::kOpen) != 0;
+        const bool known = !to_server || link.server.count(RecordType::kBegin) != 0;
         if (packet.to_server == to_server && known) {
           for (const uint8_t type : {20, 21, 22, 24, 25, 63}) {
             for (const Damaged& damage : damaged(type, ++sequence)) {
@@ -147,7 +147,7 @@ TEST_CASE("dropped: in a handshake, alerts of no level and messages of no type, 
     uint64_t injected = 0;
     CAPTURE(to_server);
     link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
-      const bool known = !to_server || link.server.count(RecordType::kOpen) != 0;
+      const bool known = !to_server || link.server.count(RecordType::kBegin) != 0;
       for (const auto& [type, fragment] : forgeries) {
         if (packet.to_server != to_server || !known) continue;
         Packet forged = packet;

@@ -297,7 +297,7 @@ TEST_CASE("endpoint: a fragmented ClientHello gets through") {
   link.client_policy.server_name = "a-rather-long-name.example";
   size_t hello_datagrams = 0;
   link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
-    if (packet.to_server && link.server.count(RecordType::kOpen) == 0) ++hello_datagrams;
+    if (packet.to_server && link.server.count(RecordType::kBegin) == 0) ++hello_datagrams;
     arriving.push_back(packet);
   };
   SUBCASE("in order") {
@@ -311,7 +311,7 @@ TEST_CASE("endpoint: a fragmented ClientHello gets through") {
       arriving.push_back(packet);
     };
     CHECK(link.handshake());
-    CHECK(link.server.count(RecordType::kOpen) == 1);
+    CHECK(link.server.count(RecordType::kBegin) == 1);
   }
   SUBCASE("backwards: the front comes last, and the client's repetition helps") {
     link.network = [](Packet& packet, std::deque<Packet>& arriving) {
@@ -340,7 +340,7 @@ TEST_CASE("endpoint: a fragmented ClientHello, each of its datagrams lost once")
     link.connect();
     CAPTURE(lost);
     CHECK(link.run_until([&] { return link.client().secure() && link.server.secure(); }));
-    CHECK(link.server.count(RecordType::kOpen) == 1);
+    CHECK(link.server.count(RecordType::kBegin) == 1);
   }
 }
 

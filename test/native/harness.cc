@@ -382,7 +382,7 @@ bool Link::collect(Side& side, size_t client, bool is_server) {
   bool any = false;
   for (Event& event : side.drain()) {
     any = true;
-    if (event.type == RecordType::kOpen) {
+    if (event.type == RecordType::kBegin) {
       peer_of_[{event.id.slot, event.id.generation}] = event.a;
       side.session = event.id;
     }

@@ -297,7 +297,7 @@ TEST_CASE("endpoint: every truncation of every datagram, ahead of it, changes no
   // Records that lie whole in a truncated datagram are genuine, only early: so the handshake
   // succeeds.
   CHECK(link.handshake());
-  CHECK(link.server.count(RecordType::kOpen) == 1);
+  CHECK(link.server.count(RecordType::kBegin) == 1);
 }
 
 TEST_CASE("endpoint: flipped bits in mid-handshake end in a session or in a failure") {
@@ -406,7 +406,7 @@ TEST_CASE("endpoint: a hello whose record number is close to the last one begins
     write_u48(&forged[5], number);
     link.inject(link.server, view(forged));
     link.pump();
-    CHECK(link.server.count(RecordType::kOpen) == 0);
+    CHECK(link.server.count(RecordType::kBegin) == 0);
     CHECK(link.server.endpoint.stats().malformedDatagrams == 1);
     link.inject(link.server, view(genuine));
     link.pump();
@@ -429,7 +429,7 @@ std::clock_t time_for_fragments(bool contradicting) {
   link.network = [](Packet&, std::deque<Packet>&) {};
   link.inject(link.server, view(hello));
   link.pump();
-  REQUIRE(link.server.count(RecordType::kOpen) == 1);
+  REQUIRE(link.server.count(RecordType::kBegin) == 1);
   std::vector<uint8_t> fragments;
   for (size_t i = 0; i < 1200; ++i) {
     std::vector<uint8_t> fragment(kHandshakeHeaderSize + 1);

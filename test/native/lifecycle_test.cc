@@ -118,7 +118,7 @@ TEST_CASE("endpoint: release in any state") {
     REQUIRE(SSL_CTX_set_alpn_protos(link.client_context->get(), protocols.data(), 900) == 0);
     link.client_policy.mtu = 256;
     link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
-      if (link.server.count(RecordType::kOpen) == 0) arriving.push_back(packet);
+      if (link.server.count(RecordType::kBegin) == 0) arriving.push_back(packet);
     };
     link.listen();
     link.connect();

@@ -40,7 +40,7 @@ TEST_CASE("endpoint: each datagram of a handshake lost once") {
     link.connect();
     CAPTURE(lost);
     REQUIRE(link.run_until([&] { return both_secure(link); }));
-    CHECK(link.server.count(RecordType::kOpen) == 1);
+    CHECK(link.server.count(RecordType::kBegin) == 1);
     CHECK(link.client().endpoint.traffic().retransmissions +
               link.server.endpoint.traffic().retransmissions >
           0);
@@ -121,7 +121,7 @@ TEST_CASE("endpoint: every datagram twice") {
     arriving.push_back(packet);
   };
   REQUIRE(link.handshake());
-  CHECK(link.server.count(RecordType::kOpen) == 1);
+  CHECK(link.server.count(RecordType::kBegin) == 1);
   CHECK(link.server.endpoint.session_count() == 1);
   link.send(link.client(), view("once"));
   link.pump();
@@ -145,7 +145,7 @@ TEST_CASE("endpoint: loss, duplication and disorder at random") {
     link.connect();
     CAPTURE(seed);
     CHECK(link.run_until([&] { return both_secure(link); }, 8000));
-    CHECK(link.server.count(RecordType::kOpen) == 1);
+    CHECK(link.server.count(RecordType::kBegin) == 1);
     CHECK(link.client().count(RecordType::kClose) == 0);
   }
 }

@@ -43,7 +43,7 @@ TEST_CASE("endpoint: a restarted client replaces its old session when it has pro
   CHECK_FALSE(test.old_lives());
   CHECK(link.server.close_kind() == FailureKind::kReplaced);
   CHECK(link.server.last(RecordType::kClose)->id.slot == test.old_session.slot);
-  CHECK(link.server.last(RecordType::kOpen)->b == 1);
+  CHECK(link.server.last(RecordType::kBegin)->b == 1);
   CHECK(link.server.endpoint.session_count() == 1);
   link.send(link.client(), view("anew"));
   link.pump();
@@ -143,7 +143,7 @@ TEST_CASE("endpoint: the session's own ClientHellos, late and again, make no new
     for (const Datagram& hello : hellos) link.inject(link.server, view(hello));
   }
   link.pump();
-  CHECK(link.server.count(RecordType::kOpen) == 1);
+  CHECK(link.server.count(RecordType::kBegin) == 1);
   CHECK(link.server.endpoint.session_count() == 1);
   CHECK(link.server.endpoint.traffic().datagramsSent == sent);
   link.send(link.client(), view("alive"));

@@ -4,7 +4,7 @@
 // open.
 #include <doctest/doctest.h>
 
-#include "core/handshake/client_session.h"
+#include "core/handshake/kept_session.h"
 #include "harness.h"
 
 namespace dtls::test {
@@ -16,8 +16,8 @@ struct Stored : Link {
   // A first handshake, whose session the next connection of this client wants to resume.
   void keep() {
     REQUIRE(handshake());
-    const SecretBytes packed = ClientSession::pack(client().live()->ssl(), "");
-    client_policy.session = ClientSession::parse(packed.view());
+    const SecretBytes packed = KeptSession::pack(client().live()->ssl(), "");
+    client_policy.session = KeptSession::parse(packed.view());
     REQUIRE(client_policy.session.get() != nullptr);
     server.events.clear();
     add_client();

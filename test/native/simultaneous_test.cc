@@ -202,10 +202,10 @@ TEST_CASE("simultaneous: repetitions that come late start nothing") {
   test.dial(test.b);
   test.check_settled();
   REQUIRE(hellos.size() >= 3);
-  const size_t opens = test.a.count(RecordType::kOpen) + test.b.count(RecordType::kOpen);
+  const size_t opens = test.a.count(RecordType::kBegin) + test.b.count(RecordType::kBegin);
   for (const Crossing::Packet& hello : hellos) test.deliver(hello);
   test.pump();
-  CHECK(test.a.count(RecordType::kOpen) + test.b.count(RecordType::kOpen) == opens);
+  CHECK(test.a.count(RecordType::kBegin) + test.b.count(RecordType::kBegin) == opens);
   test.check_settled();
 }
 
@@ -217,7 +217,7 @@ TEST_CASE("simultaneous: a forged hello with the greatest random takes nothing o
   const Datagram forged = handshake_record(1, 0, view(hello_body(0xff, 0, {}, 40)));
   for (int i = 0; i < 10; ++i) test.deliver({&test.a, forged});
   CHECK(test.a.endpoint.session_count() == 1);
-  CHECK(test.a.count(RecordType::kOpen) == 0);
+  CHECK(test.a.count(RecordType::kBegin) == 0);
   test.check_settled();
   CHECK(test.open(test.a)->role() == Role::kClient);
 }

@@ -369,7 +369,7 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
     spent_->on_begun(cookie, now, listener_->policy->retransmit_initial);
   }
   const uint32_t slot = session.id().slot;
-  outbox_.append(RecordType::kOpen, session.id(), peer_index, slot_of(peer) == slot ? 0 : 1);
+  outbox_.append(RecordType::kBegin, session.id(), peer_index, slot_of(peer) == slot ? 0 : 1);
   session.accept_hello(record, fragment, hello.random);
   deliver(slot, datagram, now);
   return true;

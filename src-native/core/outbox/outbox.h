@@ -16,7 +16,7 @@ enum class RecordType : uint32_t {
   kTransmit = 1,  // bytes: a datagram for the session's peer, or (slot kNoSlot) for the peer `a`;
                   // b: send token
   kMessage,       // bytes: one decrypted message
-  kOpen,       // a server session begins; a: peer index; b: 1 when it may replace an older session
+  kBegin,      // a server session begins; a: peer index; b: 1 when it may replace an older session
   kHandshake,  // a: direction | retransmit << 1 | message type << 8; b: length
   kAlert,      // a: direction | level << 8 | description << 16
   kSecure,     // handshake done; a: version | kSecure… flags; b: X.509 verify result; bytes: the
@@ -90,7 +90,7 @@ class Outbox {
               size_t arena_capacity);
 
   void append(RecordType type, SessionId id, uint32_t a, uint32_t b, Bytes bytes = {}) {
-    if (type == RecordType::kOpen || type == RecordType::kPacket || type == RecordType::kDropped) {
+    if (type == RecordType::kBegin || type == RecordType::kPacket || type == RecordType::kDropped) {
       ++named_peers_;
     }
     const Record record{

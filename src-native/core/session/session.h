@@ -14,9 +14,9 @@
 #include "core/base/peer_address.h"
 #include "core/base/secret.h"
 #include "core/base/timer_queue.h"
-#include "core/handshake/client_session.h"
 #include "core/handshake/datagram_bio.h"
 #include "core/handshake/hello_exchange.h"
+#include "core/handshake/kept_session.h"
 #include "core/handshake/ticket_keys.h"
 #include "core/identity/fingerprint.h"
 #include "core/identity/secure_context.h"
@@ -91,7 +91,7 @@ struct SessionPolicy {
   uint32_t max_fragment_length = 0;
   bool request_ocsp = false;  // client: ask for a stapled OCSP response (RFC 6066 section 8)
   // Client: to be resumed where that skips no check; null for none.
-  std::shared_ptr<const ClientSession> session;
+  std::shared_ptr<const KeptSession> session;
 };
 
 // Is to come; DTLS 1.2 and DTLS 1.0 are all that OpenSSL has so far. RFC 9147.
@@ -367,7 +367,7 @@ class Session final : private DatagramPort {
   bool seal_as(ContentType type, Bytes datagram, std::vector<uint8_t>& sealed);
   void say_goodbye_early();
   bool open_record(const RecordView& record, std::vector<uint8_t>& plaintext);
-  bool is_new(const RecordView& record, Bytes plaintext, uint8_t* scratch);
+  bool feed_as_data(const RecordView& record, Bytes plaintext, uint8_t* scratch);
   void on_control_record(const RecordView& record, uint8_t* scratch, double now);
   void on_late_handshake_message(Bytes message);
 
@@ -385,7 +385,7 @@ class Session final : private DatagramPort {
                                                   SSL_TICKET_STATUS status, void* arg);
   bool offer_session(double now);
   void withdraw_session();
-  long verify_result_today(const ClientSession& session);
+  long verify_result_today(const KeptSession& session);
   bool note_resumption(uint32_t& what);
   bool fits_ticket(X509* certificate) const;
   static int ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* iv,

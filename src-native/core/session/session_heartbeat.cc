@@ -130,7 +130,7 @@ void Session::on_heartbeat_record(const RecordView& record, uint8_t* scratch, do
     return;
   }
   const Bytes message{plaintext.data(), plaintext.size()};
-  if (is_new(record, message, scratch)) on_heartbeat_message(message, now);
+  if (feed_as_data(record, message, scratch)) on_heartbeat_message(message, now);
 }
 
 void Session::on_heartbeat_message(Bytes bytes, double now) {

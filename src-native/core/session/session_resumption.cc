@@ -241,7 +241,7 @@ int Session::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* i
 bool Session::offer_session(double now) {
   const ErrorQueueScope errors;
   SSL* ssl = ssl_.get();
-  const ClientSession& session = *policy_->session;
+  const KeptSession& session = *policy_->session;
   const SSL_CIPHER* suite = SSL_SESSION_get0_cipher(session.get());
   // A server refuses to resume a session under another max_fragment_length (RFC 6066 section 4).
   const uint8_t code = SSL_SESSION_get_max_fragment_length(session.get());
@@ -273,7 +273,7 @@ void Session::withdraw_session() {
 }
 
 // The chain again, as OpenSSL verifies it in a full handshake.
-long Session::verify_result_today(const ClientSession& session) {
+long Session::verify_result_today(const KeptSession& session) {
   // A session that was kept has no raw public key to compare: a full handshake shows one.
   if (!policy_->public_keys.empty()) return X509_V_ERR_CERT_REJECTED;
   if (policy_->fingerprints.expected()) {

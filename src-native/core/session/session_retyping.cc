@@ -102,9 +102,10 @@ bool Session::open_record(const RecordView& record, std::vector<uint8_t>& plaint
   return true;
 }
 
-// Has OpenSSL decide whether an opened record is a replay: it gets it under another type, but with
-// the same number and nonce. This sealing stays in the process. False: it is one, and counted.
-bool Session::is_new(const RecordView& record, Bytes plaintext, uint8_t* scratch) {
+// Gives OpenSSL an opened record as application data, with the same number and nonce, so that it
+// decides whether the record is a replay. This sealing stays in the process. False: OpenSSL did not
+// take it, which is counted.
+bool Session::feed_as_data(const RecordView& record, Bytes plaintext, uint8_t* scratch) {
   RecordProtection& incoming = record_keys_->incoming;
   std::vector<uint8_t> resealed(incoming.sealed_size(plaintext.size));
   resealed.resize(incoming.seal(ContentType::kApplicationData, record, plaintext, resealed.data()));
@@ -158,7 +159,7 @@ void Session::on_control_record(const RecordView& record, uint8_t* scratch, doub
     count<&TrafficStats::discardedRecords>();
     return;
   }
-  if (!is_new(record, message, scratch)) return;
+  if (!feed_as_data(record, message, scratch)) return;
   last_activity_ = last_heard_ = now;
   if (warning) {
     on_alert(false, message.data[0], message.data[1]);

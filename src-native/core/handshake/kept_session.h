@@ -1,5 +1,5 @@
-#ifndef DGRAM_DTLS_CORE_HANDSHAKE_CLIENT_SESSION_H_
-#define DGRAM_DTLS_CORE_HANDSHAKE_CLIENT_SESSION_H_
+#ifndef DGRAM_DTLS_CORE_HANDSHAKE_KEPT_SESSION_H_
+#define DGRAM_DTLS_CORE_HANDSHAKE_KEPT_SESSION_H_
 
 #include <memory>
 #include <string>
@@ -13,12 +13,12 @@ namespace dtls {
 // A session as a client keeps it between two handshakes: OpenSSL's SSL_SESSION in DER, with what
 // the checks of a full handshake need in its application data: as what the server was verified, and
 // the certificates that came with its own.
-class ClientSession {
+class KeptSession {
  public:
   // Of an open session. Empty when it cannot be resumed. A server's is OpenSSL's DER alone.
   static SecretBytes pack(SSL* ssl, const std::string& name);
   // Null for anything that pack() did not make, or not all of it.
-  static std::shared_ptr<const ClientSession> parse(Bytes packed);
+  static std::shared_ptr<const KeptSession> parse(Bytes packed);
 
   const std::string& name() const { return name_; }
   // OpenSSL counts references in it, so it is never const.
@@ -42,4 +42,4 @@ class ClientSession {
 
 }  // namespace dtls
 
-#endif  // DGRAM_DTLS_CORE_HANDSHAKE_CLIENT_SESSION_H_
+#endif  // DGRAM_DTLS_CORE_HANDSHAKE_KEPT_SESSION_H_

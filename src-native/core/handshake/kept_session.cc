@@ -1,4 +1,4 @@
-#include "core/handshake/client_session.h"
+#include "core/handshake/kept_session.h"
 
 #include <vector>
 
@@ -34,7 +34,7 @@ std::vector<uint8_t> application_data(const SSL* ssl, const std::string& name) {
 
 }  // namespace
 
-SecretBytes ClientSession::pack(SSL* ssl, const std::string& name) {
+SecretBytes KeptSession::pack(SSL* ssl, const std::string& name) {
   const ErrorQueueScope errors;
   const SslSessionPtr session(SSL_get1_session(ssl));
   const bool client = SSL_is_server(ssl) == 0;
@@ -57,9 +57,9 @@ SecretBytes ClientSession::pack(SSL* ssl, const std::string& name) {
   return packed;
 }
 
-std::shared_ptr<const ClientSession> ClientSession::parse(Bytes packed) {
+std::shared_ptr<const KeptSession> KeptSession::parse(Bytes packed) {
   const ErrorQueueScope errors;
-  auto parsed = std::make_shared<ClientSession>();
+  auto parsed = std::make_shared<KeptSession>();
   const uint8_t* end = packed.data;
   parsed->session_.reset(d2i_SSL_SESSION(nullptr, &end, static_cast<long>(packed.size)));
   if (!parsed->session_ || end != packed.data + packed.size || !parsed->read_application_data()) {
@@ -68,7 +68,7 @@ std::shared_ptr<const ClientSession> ClientSession::parse(Bytes packed) {
   return parsed;
 }
 
-bool ClientSession::read_application_data() {
+bool KeptSession::read_application_data() {
   void* data = nullptr;
   size_t size = 0;
   if (SSL_SESSION_get0_ticket_appdata(session_.get(), &data, &size) != 1) return false;
@@ -97,7 +97,7 @@ bool ClientSession::read_application_data() {
   return chain_ != nullptr;
 }
 
-bool ClientSession::expired(double now) const {
+bool KeptSession::expired(double now) const {
   const SSL_SESSION* session = session_.get();
   double lifetime = static_cast<double>(SSL_SESSION_get_timeout(session));
   // RFC 5077 section 3.3: what the server said of the ticket; 0 leaves it to the client.
