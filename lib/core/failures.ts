@@ -5,6 +5,7 @@ import { DTLSError, type DTLSErrorCategory, type DTLSErrorDetails } from '../err
 import { headline, CERTIFICATE_WITHHELD } from '../errors/errors';
 import { alertName, verifyErrorName } from '../errors/names';
 import { native } from './native';
+import { fieldOf, isSet, NO_ALERT, RecordField } from './record-fields';
 
 const VERIFY_HINTS: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED:
@@ -69,8 +70,6 @@ const CALLBACKS: Readonly<Record<string, string>> = {
   ERR_DTLS_OCSP_RESPONSE: "a listener of 'OCSPResponse'",
 };
 
-const NO_ALERT = 255;
-
 /** The numbers in errors.def for which a close needs more than its row. */
 const kindOf = (code: string): number => {
   const kind = native.failures.findIndex((row) => row.code === code);
@@ -99,13 +98,13 @@ export interface CloseRecord {
 /** Reads a CLOSE record as src-native/core/session/session.cc, emit_close, writes it. */
 export function readCloseRecord(kind: number, packed: number, text: string): CloseRecord {
   const [reason = '', library = '', detail = '', openssl = ''] = text.split('\0');
-  const alert = packed & 0xff;
+  const alert = fieldOf(packed, RecordField.CloseAlert);
   return {
     kind,
     alert: alert === NO_ALERT ? undefined : alert,
-    verifyResult: (packed >>> 8) & 0xffff,
-    certificateWithheld: (packed & (1 << 30)) !== 0,
-    completedHandshake: packed >>> 31 === 1,
+    verifyResult: fieldOf(packed, RecordField.CloseVerifyResult),
+    certificateWithheld: isSet(packed, RecordField.CloseCertificateWithheld),
+    completedHandshake: isSet(packed, RecordField.CloseCompletedHandshake),
     reason,
     library,
     detail,

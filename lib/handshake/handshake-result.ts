@@ -1,4 +1,5 @@
 /** What a handshake has come to, as the SECURE record says it. */
+import { fieldOf, isSet, RecordField } from '../core/record-fields';
 import { wordsOf } from '../errors/as-error';
 import { protocolName, verifyErrorName } from '../errors/names';
 import { MAX_MESSAGE } from '../options/types';
@@ -19,30 +20,22 @@ export interface HandshakeResult {
   readonly maxFragment: number;
 }
 
-// As kSecure… in src-native/core/outbox/outbox.h; the version is in the low 16 bits.
-const PEER_CERTIFICATE = 1 << 16;
-const PSK = 1 << 17;
-const REUSED = 1 << 18;
-const ENCRYPT_THEN_MAC = 1 << 20;
-const EXTENDED_MASTER_SECRET = 1 << 21;
-const MAX_FRAGMENT_SHIFT = 24;
-
 export function readHandshakeResult(
   what: number,
   verifyResult: number,
   alpnProtocol: Buffer,
 ): HandshakeResult {
-  const peerCertificate = (what & PEER_CERTIFICATE) !== 0;
-  const maxFragmentCode = (what >>> MAX_FRAGMENT_SHIFT) & 7;
+  const peerCertificate = isSet(what, RecordField.SecurePeerCertificate);
+  const maxFragmentCode = fieldOf(what, RecordField.SecureMaxFragment);
   return {
-    protocol: protocolName(what & 0xffff),
+    protocol: protocolName(fieldOf(what, RecordField.SecureVersion)),
     alpnProtocol: alpnProtocol.length === 0 ? false : alpnProtocol.toString('latin1'),
     peerCertificate,
     verifyResult,
-    authorized: (what & PSK) !== 0 || (peerCertificate && verifyResult === 0),
-    encryptThenMac: (what & ENCRYPT_THEN_MAC) !== 0,
-    extendedMasterSecret: (what & EXTENDED_MASTER_SECRET) !== 0,
-    reused: (what & REUSED) !== 0,
+    authorized: isSet(what, RecordField.SecurePsk) || (peerCertificate && verifyResult === 0),
+    encryptThenMac: isSet(what, RecordField.SecureEncryptThenMac),
+    extendedMasterSecret: isSet(what, RecordField.SecureExtendedMasterSecret),
+    reused: isSet(what, RecordField.SecureReused),
     maxFragment: maxFragmentCode === 0 ? MAX_MESSAGE : 256 << maxFragmentCode,
   };
 }

@@ -1,4 +1,5 @@
 /** RFC 6520 as a socket's user sees it: requests in a queue, and the path MTU search built on them. */
+import { directionOf, fieldOf, RecordField } from '../core/record-fields';
 import type { HeartbeatEvent } from '../diagnostics/events';
 import { DTLSError, usageError } from '../errors/errors';
 import { copyOf } from '../base/memory';
@@ -171,11 +172,11 @@ export class Heartbeats {
 
 /** The event that a HEARTBEAT record makes; undefined when it says that a request went unanswered. */
 export function heartbeatEvent(a: number, b: number, data: Buffer): HeartbeatEvent | undefined {
-  const type = (a >>> 8) & 0xff;
+  const type = fieldOf(a, RecordField.HeartbeatType);
   if (type === 0) return undefined;
   const event: HeartbeatEvent = {
     type: type === 1 ? 'request' : 'response',
-    direction: (a & 1) === 1 ? 'out' : 'in',
+    direction: directionOf(a),
     length: b,
   };
   if (event.type === 'response' && event.direction === 'in') {

@@ -1,5 +1,6 @@
 /** What a session's socket emits. */
 import type { Peer } from '../base/peer';
+import { directionOf, fieldOf, isSet, RecordField } from '../core/record-fields';
 import type { HeartbeatEvent, HandshakeEvent, AlertEvent } from '../diagnostics/events';
 import type { DTLSError } from '../errors/errors';
 import { alertName, handshakeMessageName } from '../errors/names';
@@ -32,18 +33,16 @@ export interface DTLSSocketEvents {
 
 /** Reads a HANDSHAKE record. */
 export const readHandshake = (packed: number, length: number): HandshakeEvent => ({
-  direction: direction(packed),
-  message: handshakeMessageName((packed >>> 8) & 0xff),
+  direction: directionOf(packed),
+  message: handshakeMessageName(fieldOf(packed, RecordField.MessageType)),
   length,
-  retransmit: (packed & 2) !== 0,
+  retransmit: isSet(packed, RecordField.Retransmit),
 });
 
 /** Reads an ALERT record. */
 export const readAlert = (packed: number): AlertEvent => ({
-  direction: direction(packed),
-  level: ((packed >>> 8) & 0xff) === 2 ? 'fatal' : 'warning',
-  description: alertName((packed >>> 16) & 0xff),
-  code: (packed >>> 16) & 0xff,
+  direction: directionOf(packed),
+  level: fieldOf(packed, RecordField.AlertLevel) === 2 ? 'fatal' : 'warning',
+  description: alertName(fieldOf(packed, RecordField.AlertDescription)),
+  code: fieldOf(packed, RecordField.AlertDescription),
 });
-
-const direction = (packed: number): 'in' | 'out' => ((packed & 1) === 1 ? 'out' : 'in');

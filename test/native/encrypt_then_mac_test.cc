@@ -39,7 +39,7 @@ void use(Link& link, const Suite& suite) {
 
 bool encrypts_then_macs(Side& side) {
   const Event* secure = side.last(RecordType::kSecure);
-  return secure != nullptr && (secure->a & kSecureEncryptThenMac) != 0;
+  return secure != nullptr && kSecureEncryptThenMac.in(secure->a);
 }
 
 void converse(Link& link) {
@@ -273,7 +273,7 @@ TEST_CASE("encrypt-then-MAC: AEAD suites know none") {
 
 bool extends_master_secret(Side& side) {
   const Event* secure = side.last(RecordType::kSecure);
-  return secure != nullptr && (secure->a & kSecureExtendedMasterSecret) != 0;
+  return secure != nullptr && kSecureExtendedMasterSecret.in(secure->a);
 }
 
 constexpr uint32_t kHandshakeFailure = 40;

@@ -263,13 +263,13 @@ FailureKind Side::close_kind() const {
 
 uint32_t Side::close_alert() const {
   const Event* close = last(RecordType::kClose);
-  return close == nullptr ? 255 : close->b & 255;
+  return close == nullptr ? kCloseNoAlert : kCloseAlert.of(close->b);
 }
 
 size_t Side::alerts(bool sent, uint32_t description) const {
   return static_cast<size_t>(std::count_if(events.begin(), events.end(), [&](const Event& e) {
-    return e.type == RecordType::kAlert && (e.a & 1) == (sent ? 1U : 0U) &&
-           (e.a >> 16 & 255) == description;
+    return e.type == RecordType::kAlert && kOut.in(e.a) == sent &&
+           kAlertDescription.of(e.a) == description;
   }));
 }
 

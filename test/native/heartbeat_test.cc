@@ -89,7 +89,8 @@ std::vector<Seen> heartbeats(const Side& side) {
     if (event.type != RecordType::kHeartbeat) continue;
     double rtt = 0;
     if (event.bytes.size() == sizeof rtt) std::memcpy(&rtt, event.bytes.data(), sizeof rtt);
-    all.push_back({(event.a & 1) != 0, static_cast<uint8_t>(event.a >> 8), event.b, rtt});
+    all.push_back(
+        {kOut.in(event.a), static_cast<uint8_t>(kHeartbeatType.of(event.a)), event.b, rtt});
   }
   return all;
 }

@@ -25,9 +25,9 @@ TEST_CASE("endpoint: handshake with a pre-shared key") {
   link.server_context = psk_context(ciphers);
   link.client_context = psk_context(ciphers);
   REQUIRE(link.handshake());
-  CHECK((link.client().last(RecordType::kSecure)->a & kSecurePsk) != 0);
-  CHECK((link.server.last(RecordType::kSecure)->a & kSecurePsk) != 0);
-  CHECK((link.client().last(RecordType::kSecure)->a & kSecurePeerCertificate) == 0);
+  CHECK(kSecurePsk.in(link.client().last(RecordType::kSecure)->a));
+  CHECK(kSecurePsk.in(link.server.last(RecordType::kSecure)->a));
+  CHECK_FALSE(kSecurePeerCertificate.in(link.client().last(RecordType::kSecure)->a));
   CHECK(text_of(view(link.server.last(RecordType::kLookup)->bytes)) == "sensor 17");
   CHECK(link.server.last(RecordType::kLookup)->a == static_cast<uint32_t>(LookupKind::kPskServer));
   CHECK(link.client().last(RecordType::kLookup)->a ==

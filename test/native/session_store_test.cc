@@ -24,7 +24,7 @@ struct Stored : Link {
   }
   bool reused() {
     const auto reused = [](const Side& side) {
-      return side.secure() && (side.last(RecordType::kSecure)->a & kSecureReused) != 0;
+      return side.secure() && kSecureReused.in(side.last(RecordType::kSecure)->a);
     };
     return reused(client()) && reused(server);
   }

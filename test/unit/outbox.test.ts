@@ -6,10 +6,16 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import { LookupKind, NO_SLOT, RecordType } from '../../lib/core/outbox';
+import { fieldOf, isSet, NO_ALERT, RecordField } from '../../lib/core/record-fields';
 
 const header = readFileSync(path.join(__dirname, '../../src-native/core/outbox/outbox.h'), 'utf8');
 // Comments out, so that commas and names in them do not count.
 const code = header.replace(/\/\/.*$/gm, '');
+
+const fieldsHeader = readFileSync(
+  path.join(__dirname, '../../src-native/core/outbox/record_fields.h'),
+  'utf8',
+);
 
 /** The enumerators of a C++ enum class with their numbers, by their names without the `k`. */
 function cppEnum(name: string): Record<string, number> {
@@ -45,6 +51,27 @@ describe('outbox', () => {
 
   it('has the lookup kinds of the header', () => {
     expect(tsEnum(LookupKind)).to.deep.equal(cppEnum('LookupKind'));
+  });
+
+  it('has the fields of record_fields.h', () => {
+    const fields = Object.fromEntries(
+      [...fieldsHeader.matchAll(/constexpr RecordField k(\w+)\{(\d+), (\d+)\};/g)].map(
+        ([, name = '', shift, bits]) => [name, [Number(shift), Number(bits)]],
+      ),
+    );
+    expect(RecordField).to.deep.equal(fields);
+    expect(fieldsHeader).to.include(`constexpr uint32_t kCloseNoAlert = ${NO_ALERT};`);
+  });
+
+  it('reads a field whatever stands beside it', () => {
+    for (const field of Object.values(RecordField)) {
+      const [shift, bits] = field;
+      const all = 2 ** bits - 1;
+      const there = (all << shift) >>> 0;
+      expect(fieldOf(there, field)).to.equal(all);
+      expect(fieldOf(0xffffffff, field)).to.equal(all);
+      expect(isSet(~there >>> 0, field)).to.equal(false);
+    }
   });
 
   it('knows how a record is laid out', () => {

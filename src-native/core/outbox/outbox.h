@@ -7,26 +7,26 @@
 
 #include "core/base/bytes.h"
 #include "core/base/secret.h"
+#include "core/outbox/record_fields.h"
 
 namespace dtls {
 
 // What the core has to say. lib/core/outbox.ts has the same list; test/unit/outbox.test.ts compares
-// them.
+// them. What is packed into `a` and `b`: record_fields.h.
 enum class RecordType : uint32_t {
   kTransmit = 1,  // bytes: a datagram for the session's peer, or (slot kNoSlot) for the peer `a`;
                   // b: send token
   kMessage,       // bytes: one decrypted message
   kBegin,      // a server session begins; a: peer index; b: 1 when it may replace an older session
-  kHandshake,  // a: direction | retransmit << 1 | message type << 8; b: length
-  kAlert,      // a: direction | level << 8 | description << 16
-  kSecure,     // handshake done; a: version | kSecure… flags; b: X.509 verify result; bytes: the
-               // application protocol, or none
+  kHandshake,  // a message came or left; a: kOut, kRetransmit, kMessageType; b: length
+  kAlert,      // a: kOut, kAlert…
+  kSecure,     // handshake done; a: kSecure…; b: X.509 verify result; bytes: the application
+               // protocol, or none
   kLookup,     // a question, a: LookupKind; bytes: what is asked about
   kKeylog,     // bytes: one line in NSS format
-  kClose,   // last record of a session; a: FailureKind (0: orderly); b: CloseDetail; bytes: texts
-  kPacket,  // bytes: a datagram that is not DTLS; a: peer index
-  kHeartbeat,  // a: direction | HeartbeatType << 8 (0: unanswered); b: length; bytes: double, rtt
-               // in ms
+  kClose,      // last record of a session; a: FailureKind (0: orderly); b: kClose…; bytes: texts
+  kPacket,     // bytes: a datagram that is not DTLS; a: peer index
+  kHeartbeat,  // a: kOut, kHeartbeatType; b: length; bytes: double, rtt in ms
   kSession,    // client: a session that can be resumed is there, or its ticket was renewed
   kSent,       // a transmitter is done with a datagram; a: its token; b: error number, or 0
   kTransportError,  // a: error number; slot kNoSlot: of nobody in particular
@@ -45,14 +45,6 @@ enum class LookupKind : uint32_t {
   kOcspResponse,     // server: is there one for the current certificate of the SSL?
   kOcspVerdict,      // client: bytes: what the server stapled, or none: does the handshake go on?
 };
-
-constexpr uint32_t kSecurePeerCertificate = 1U << 16;
-constexpr uint32_t kSecurePsk = 1U << 17;
-constexpr uint32_t kSecureEncryptThenMac = 1U << 20;
-constexpr uint32_t kSecureExtendedMasterSecret = 1U << 21;
-constexpr uint32_t kSecureReused = 1U << 18;
-// From this bit on, three: the code of max_fragment_length (RFC 6066 section 4), 0 for none.
-constexpr uint32_t kSecureMaxFragmentShift = 24;
 
 constexpr uint32_t kNoSlot = UINT32_MAX;
 

@@ -13,16 +13,6 @@
 
 namespace dtls {
 
-namespace {
-
-// What stands in a close record beside alert and result of verification; lib/errors/errors.ts reads
-// it.
-constexpr uint32_t kCloseNoAlert = 255;
-constexpr uint32_t kCloseCertificateWithheld = 1U << 30;
-constexpr uint32_t kCloseCompletedHandshake = 1U << 31;
-
-}  // namespace
-
 Session::Handshake::~Handshake() = default;
 
 Session::Session(Outbox& outbox, Transmitter* transmitter, TrafficStats& totals, SessionId id,
@@ -351,14 +341,17 @@ void Session::established(double now) {
   last_activity_ = last_heard_ = now;
   rest_at_ = now + kRestAfter;
   SSL* ssl = ssl_.get();
-  uint32_t what = static_cast<uint32_t>(SSL_version(ssl));
-  if (SSL_get0_peer_certificate(ssl) != nullptr || rpk::of_peer(ssl) != nullptr)
-    what |= kSecurePeerCertificate;
-  if (is_psk_suite(SSL_get_current_cipher(ssl))) what |= kSecurePsk;
-  if (encrypts_then_macs()) what |= kSecureEncryptThenMac;
-  if (SSL_get_extms_support(ssl) == 1) what |= kSecureExtendedMasterSecret;
-  what |= uint32_t{max_fragment_code(max_fragment())} << kSecureMaxFragmentShift;
-  const bool new_session = note_resumption(what);
+  const bool showed_certificate =
+      SSL_get0_peer_certificate(ssl) != nullptr || rpk::of_peer(ssl) != nullptr;
+  const uint32_t what = kSecureVersion.put(static_cast<uint32_t>(SSL_version(ssl))) |
+                        kSecurePeerCertificate.put(showed_certificate) |
+                        kSecurePsk.put(is_psk_suite(SSL_get_current_cipher(ssl))) |
+                        kSecureReused.put(SSL_session_reused(ssl) != 0) |
+                        kSecureEncryptThenMac.put(encrypts_then_macs()) |
+                        kSecureExtendedMasterSecret.put(SSL_get_extms_support(ssl) == 1) |
+                        kSecureMaxFragment.put(uint32_t{max_fragment_code(max_fragment())});
+  note_psk_identity();
+  const bool new_session = has_session_to_keep();
   early_ = handshake_->early.take();
   while (leaves()) send_burst(now);  // a last flight is short
   handshake_.reset();
@@ -449,9 +442,10 @@ void Session::emit_close(const Failure& failure) {
   rests_ = false;
   const uint32_t alert =
       failure.alert == Failure::kNoAlert ? kCloseNoAlert : static_cast<uint32_t>(failure.alert);
-  const uint32_t detail = alert | static_cast<uint32_t>(failure.verify_result) << 8 |
-                          (failure.certificate_withheld ? kCloseCertificateWithheld : 0) |
-                          (completed_handshake_ ? kCloseCompletedHandshake : 0);
+  const uint32_t detail = kCloseAlert.put(alert) |
+                          kCloseVerifyResult.put(static_cast<uint32_t>(failure.verify_result)) |
+                          kCloseCertificateWithheld.put(failure.certificate_withheld) |
+                          kCloseCompletedHandshake.put(completed_handshake_);
   std::string text = failure.reason;
   text += '\0';
   text += failure.library;

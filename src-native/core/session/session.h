@@ -386,7 +386,8 @@ class Session final : private DatagramPort {
   bool offer_session(double now);
   void withdraw_session();
   long verify_result_today(const KeptSession& session);
-  bool note_resumption(uint32_t& what);
+  void note_psk_identity();
+  bool has_session_to_keep() const;
   bool fits_ticket(X509* certificate) const;
   static int ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* iv,
                                  EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int sealing);

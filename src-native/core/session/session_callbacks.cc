@@ -63,8 +63,8 @@ void Session::on_alert(bool out, uint8_t level, uint8_t description) {
     count<&TrafficStats::alertsReceived>();
   }
   outbox_.append(RecordType::kAlert, id_,
-                 (out ? 1U : 0U) | static_cast<uint32_t>(level) << 8 |
-                     static_cast<uint32_t>(description) << 16,
+                 kOut.put(out) | kAlertLevel.put(uint32_t{level}) |
+                     kAlertDescription.put(uint32_t{description}),
                  0);
 }
 
@@ -81,10 +81,10 @@ void Session::on_change_cipher_spec(bool out) {
 void Session::note_message(bool out, bool retransmit, MessageName message) {
   if (retransmit) count<&TrafficStats::retransmissions>();
   if (out && !retransmit) handshake_->written_messages.push_back(message);
-  outbox_.append(
-      RecordType::kHandshake, id_,
-      (out ? 1U : 0U) | (retransmit ? 2U : 0U) | static_cast<uint32_t>(message.type) << 8,
-      message.length);
+  outbox_.append(RecordType::kHandshake, id_,
+                 kOut.put(out) | kRetransmit.put(retransmit) |
+                     kMessageType.put(static_cast<uint32_t>(message.type)),
+                 message.length);
 }
 
 void Session::on_handshake_message(bool out, Bytes message) {

@@ -167,7 +167,8 @@ void Session::on_heartbeat_message(Bytes bytes, double now) {
 void Session::emit_heartbeat(bool out, HeartbeatType type, size_t length, double rtt) {
   std::array<uint8_t, sizeof(double)> bytes{};
   std::memcpy(bytes.data(), &rtt, sizeof rtt);
-  outbox_.append(RecordType::kHeartbeat, id_, (out ? 1U : 0U) | static_cast<uint32_t>(type) << 8,
+  outbox_.append(RecordType::kHeartbeat, id_,
+                 kOut.put(out) | kHeartbeatType.put(static_cast<uint32_t>(type)),
                  static_cast<uint32_t>(length), {bytes.data(), bytes.size()});
 }
 

@@ -297,20 +297,22 @@ long Session::verify_result_today(const KeptSession& session) {
 
 // ---- both ----
 
-// Completes what SECURE says. True when the client has something new to keep.
-bool Session::note_resumption(uint32_t& what) {
-  SSL* ssl = ssl_.get();
-  const bool reused = SSL_session_reused(ssl) != 0;
-  const SSL_SESSION* session = SSL_get_session(ssl);
-  if (reused) {
-    what |= kSecureReused;
-    const char* identity = SSL_get_psk_identity(ssl);
-    if ((what & kSecurePsk) != 0 && identity != nullptr) {
-      psk_identity_.emplace(identity, identity + std::strlen(identity));
-    }
+// A session that is resumed has the identity that it was made with: nobody was asked for one.
+void Session::note_psk_identity() {
+  const SSL* ssl = ssl_.get();
+  const char* identity = SSL_get_psk_identity(ssl);
+  if (SSL_session_reused(ssl) != 0 && is_psk_suite(SSL_get_current_cipher(ssl)) &&
+      identity != nullptr) {
+    psk_identity_.emplace(identity, identity + std::strlen(identity));
   }
-  return role_ == Role::kClient && (!reused || handshake_->ticket_received) && session != nullptr &&
-         SSL_SESSION_is_resumable(session) == 1;
+}
+
+// Whether a client has something new to keep.
+bool Session::has_session_to_keep() const {
+  const SSL* ssl = ssl_.get();
+  const SSL_SESSION* session = SSL_get_session(ssl);
+  return role_ == Role::kClient && (SSL_session_reused(ssl) == 0 || handshake_->ticket_received) &&
+         session != nullptr && SSL_SESSION_is_resumable(session) == 1;
 }
 
 }  // namespace dtls
