@@ -49,7 +49,7 @@ Napi::Value prf(const Napi::CallbackInfo& info) {
   return to_buffer(info.Env(), out.view());
 }
 
-// Of a function of core/identity/offers.h.
+// Whether OpenSSL offers the thing of that name: `Offers` is a function of core/identity/offers.h.
 template <bool (*Offers)(const char*)>
 Napi::Value offers_name(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), Offers(info[0].As<Napi::String>().Utf8Value().c_str()));
@@ -75,7 +75,7 @@ std::vector<std::string> texts_of(const Napi::Value& value) {
   return texts;
 }
 
-// Of the arguments that lib/core/native.ts names.
+// Makes a certificate from the arguments that lib/core/native.ts names.
 Napi::Value certificate(const Napi::CallbackInfo& info) {
   CertificateRequest request;
   const std::vector<std::string> subject = texts_of(info[0]);

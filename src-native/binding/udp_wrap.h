@@ -84,7 +84,7 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   Napi::FunctionReference wake_;
   Napi::FunctionReference is_blocked_;  // empty: nobody is
   std::unique_ptr<Napi::AsyncContext> context_;
-  // Of the datagrams whose records JavaScript has not taken yet.
+  // The senders of the datagrams whose records JavaScript has not taken yet.
   std::vector<io::SocketAddress> peers_;
   double batch_time_ = 0;
 };

@@ -11,8 +11,9 @@
 #include "core/session/session.h"
 #include "io/udp_socket.h"
 
-// The native classes that lib/core/native.ts declares. Arguments were checked there: these convert
-// them, call the core, and publish the endpoint's next deadline.
+// The native classes that lib/core/native.ts declares. Whoever calls them in lib/ has checked the
+// arguments: these convert them and call the core. After a call that may have moved it,
+// EndpointWrap publishes the endpoint's next deadline.
 namespace dtls::binding {
 
 class OutboxWrap : public Napi::ObjectWrap<OutboxWrap> {
@@ -21,7 +22,7 @@ class OutboxWrap : public Napi::ObjectWrap<OutboxWrap> {
   explicit OutboxWrap(const Napi::CallbackInfo& info);
   Outbox& outbox() { return outbox_; }
 #ifdef __linux__
-  // For the sockets of this thread; made when the first of them receives.
+  // What the sockets of this thread receive into; made when the first of them does.
   io::ReceiveBuffers& buffers() {
     if (!buffers_) buffers_ = std::make_unique<io::ReceiveBuffers>();
     return *buffers_;

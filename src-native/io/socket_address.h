@@ -32,7 +32,8 @@ bool parse_address(const std::string& host, uint16_t port, SocketAddress& addres
 // address counts as its four bytes, a link-local one has its zone behind it.
 PeerAddress to_peer(const SocketAddress& address);
 
-// For a socket of that family. False when the peer is no IP address, or none for it.
+// The address as a socket of that family takes it. False when the peer is no IP address, or none
+// for such a socket.
 bool to_socket_address(const PeerAddress& peer, bool ipv6_socket, SocketAddress& address);
 
 }  // namespace dtls::io

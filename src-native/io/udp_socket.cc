@@ -13,7 +13,8 @@
 #include <cerrno>
 #include <cstring>
 
-// Of Linux 4.18 and 5.0: older headers, which a build for old systems uses, do not have them.
+// These options came with Linux 4.18 and 5.0: the older headers that a build for old systems uses
+// do not have them.
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
 #endif

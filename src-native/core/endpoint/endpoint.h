@@ -161,7 +161,7 @@ class Endpoint {
   std::vector<uint32_t> free_slots_;
   PeerAddressHash hash_;
   PeerTable peers_;
-  // Of the peer whose datagrams are being received, when it has been looked up.
+  // The slot of the peer whose datagrams are being received, when it has been looked up.
   uint32_t known_ = kNoSlot;
   uint32_t unsettled_ = kNoSlot;  // to be settled when all datagrams of the run are dealt with
   std::unordered_map<PeerAddress, Host, PeerAddressHash> hosts_;

@@ -32,7 +32,7 @@ void PeerTable::erase(uint32_t hash, uint32_t slot) {
   --size_;
 }
 
-// Of an entry that is there.
+// Where an entry is, which must be there.
 size_t PeerTable::position(uint32_t hash, uint32_t slot) const {
   size_t at = home(hash);
   while (entries_[at].slot != slot) at = after(at);

@@ -13,7 +13,7 @@ class SlotLinks {
 
   // False where it stands in no queue.
   bool contains(uint32_t slot) const { return slot < links_.size() && links_[slot].inside; }
-  // Of a slot that stands in one. kNone for the youngest.
+  // The next younger one than a slot that stands in a queue. kNone for the youngest.
   uint32_t younger(uint32_t slot) const { return links_[slot].younger; }
 
  private:

@@ -14,7 +14,8 @@ namespace dtls {
 // the genuine one is found however many are forged, and who forges them cannot choose.
 class HelloExchange {
  public:
-  // For each wait of the retransmission timer.
+  // How many cookies are tried at once, and how many wait, in each wait of the retransmission
+  // timer.
   static constexpr uint32_t kMaxAtOnce = 8;
   static constexpr size_t kMaxWaiting = 32;
 

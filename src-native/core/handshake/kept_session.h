@@ -15,7 +15,7 @@ namespace dtls {
 // the certificates that came with its own.
 class KeptSession {
  public:
-  // Of an open session. Empty when it cannot be resumed. A server's is OpenSSL's DER alone.
+  // Packs an open session. Empty when it cannot be resumed. A server's is OpenSSL's DER alone.
   static SecretBytes pack(SSL* ssl, const std::string& name);
   // Null for anything that pack() did not make, or not all of it.
   static std::shared_ptr<const KeptSession> parse(Bytes packed);

@@ -33,9 +33,9 @@ bool peer_is_host(const SSL* ssl, const std::string& name);
 // section 6.5). Which of the two a text is, is for the caller to say, who connects to it: OpenSSL
 // reads 127.0.0.010 as 127.0.0.10, and the system as 127.0.0.8.
 bool peer_is_address(const SSL* ssl, const std::string& address);
-// DER; empty when this side sent none.
 // SubjectPublicKeyInfo in DER, of a certificate or a raw public key.
 std::vector<uint8_t> peer_public_key(const SSL* ssl);
+// DER; empty when this side sent none.
 std::vector<uint8_t> own_certificate(const SSL* ssl);
 EphemeralKeyInfo ephemeral_key_info(SSL* ssl);
 std::vector<std::string> shared_signature_algorithms(SSL* ssl);

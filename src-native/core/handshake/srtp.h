@@ -33,7 +33,7 @@ struct SrtpKeys {
   SecretBytes remote_salt;
 };
 
-// Of a finished handshake. Local is what this side sends with.
+// The keys of a finished handshake. Local is what this side sends with.
 SrtpKeys srtp_keys(SSL* ssl);
 
 }  // namespace dtls

@@ -8,7 +8,8 @@
 
 namespace dtls {
 
-// Of the certificates that a peer may show (RFC 8122 section 5), in place of a chain that verifies.
+// The fingerprints of the certificates that a peer may show (RFC 8122 section 5), in place of a
+// chain that verifies.
 struct Fingerprints {
   const EVP_MD* hash = nullptr;
   std::vector<std::vector<uint8_t>> values;  // empty: nothing is expected

@@ -7,7 +7,7 @@
 // Weak: null where the OpenSSL that runs has no such function. Its headers may be older, too.
 #if defined(__ELF__)
 #ifdef DTLS_STATIC_OPENSSL
-// Of the OpenSSL in here and never of Node's, which exports the same names.
+// These are functions of the OpenSSL in here, and never of Node's, which exports the same names.
 #define DTLS_WEAK __attribute__((weak, visibility("hidden")))
 #else
 #define DTLS_WEAK __attribute__((weak))

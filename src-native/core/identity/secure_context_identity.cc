@@ -95,8 +95,8 @@ Failure SecureContext::add_key(Bytes pem, Bytes passphrase) {
   return {};
 }
 
-// Of the current certificate with its chain, as a Certificate message has them (RFC 5246 section
-// 7.4.2). Where nobody gave a chain OpenSSL makes one of what is trusted, up to a root.
+// Whether the current certificate with its chain is too long for a Certificate message (RFC 5246
+// section 7.4.2). Where nobody gave a chain OpenSSL makes one of what is trusted, up to a root.
 Failure SecureContext::check_length() const {
   constexpr size_t kLength = 3;  // bytes that tell that of the list, or of a certificate
   size_t size = kLength;

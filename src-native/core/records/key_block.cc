@@ -12,8 +12,8 @@ namespace dtls {
 
 namespace {
 
-// Of the PRF. A suite of before TLS 1.2 has SHA-256 in DTLS 1.2, and MD5 with SHA-1 before it (RFC
-// 5246 section 5); OpenSSL tells only the latter.
+// The digest of the PRF. A suite of before TLS 1.2 has SHA-256 in DTLS 1.2, and MD5 with SHA-1
+// before it (RFC 5246 section 5); OpenSSL tells only the latter.
 const EVP_MD* prf_digest(const SSL* ssl) {
   const SSL_CIPHER* cipher = negotiated_cipher(ssl);
   const EVP_MD* digest = cipher != nullptr ? SSL_CIPHER_get_handshake_digest(cipher) : nullptr;

@@ -47,9 +47,10 @@ enum class Role : uint8_t { kClient, kServer };
 //                        kOpen ------------------------------------+
 //                                    fatal alert, idle, replaced
 //
-// A server session may spend the beginning of kHandshaking without an SSL, while a fragmented
-// ClientHello is put together. kClosed writes the session's last record; the object stays, without
-// its SSL, until the consumer releases it, so that its counters can still be read.
+// A server session spends the beginning of kHandshaking without an SSL, while its ClientHello is
+// put together and what it asks about is answered. kClosed writes the session's last record; the
+// object stays, without its SSL, until the consumer releases it, so that its counters can still be
+// read.
 enum class SessionState : uint8_t { kHandshaking, kOpen, kClosed };
 
 // kEmpty: OpenSSL makes no record of no bytes (it does deliver one that a peer sent).
@@ -165,7 +166,7 @@ class Session final : private DatagramPort {
   HeartbeatOutcome heartbeat(Bytes payload, size_t padding, double timeout, uint32_t retries,
                              double now);
 
-  // Of the datagrams of handshake flights, and what a message should keep within.
+  // Bytes that the datagrams of handshake flights, and messages, should keep within.
   uint32_t mtu() const { return mtu_; }
   bool set_mtu(uint32_t mtu);
 
@@ -174,7 +175,7 @@ class Session final : private DatagramPort {
   static constexpr double kRestAfter = 10'000;
   bool rests() const { return rests_; }
 
-  // RFC 7366, of an open session.
+  // Whether encrypt-then-MAC (RFC 7366) is in use. Meaningful once the suite is known.
   bool encrypts_then_macs() const;
 
   SessionId id() const { return id_; }
@@ -187,7 +188,7 @@ class Session final : private DatagramPort {
   // Server: its client has not finished the handshake, whatever else it has said: only its Finished
   // takes more than bytes that anybody can make up. Not while this side owes an answer.
   bool is_unproven() const;
-  // Of an unproven one: since when it is the client's turn. Its hello, each later message that
+  // Since when it is the client's turn, in an unproven session. Its hello, each later message that
   // OpenSSL takes, and each answer of this side's renew it, which a handshake has few of; garbage
   // and repetitions do not.
   double peers_turn_since() const { return handshake_->peers_turn_since; }
@@ -211,7 +212,8 @@ class Session final : private DatagramPort {
   void uncount_drops(const Drops& since);
   // The protected records that wait for keys have been counted: another session could not use them.
   void judges_early_silently() { counts_early_ = false; }
-  // Null before the ClientHello is whole, and after the session has closed.
+  // Null before the ClientHello is whole and what it asks about is answered, and after the session
+  // has closed.
   SSL* ssl() const { return ssl_.get(); }
   // Nothing where no pre-shared key was asked for; an identity may be empty.
   const std::optional<std::vector<uint8_t>>& psk_identity() const { return psk_identity_; }
@@ -305,6 +307,8 @@ class Session final : private DatagramPort {
     Handshake& operator=(const Handshake&) = delete;
   };
 
+  // session.cc
+  static Session* of(const SSL* ssl);
   bool is_beaten(Bytes random);  // the peer's hello, by ours
   void consider_rest(double now);
   bool wake(double now);
@@ -319,17 +323,28 @@ class Session final : private DatagramPort {
   void break_off();
   void on_hello(uint8_t* scratch, double now);
   void begin_server(uint8_t* scratch, double now);
+  void park(LookupKind kind, Bytes about);
+  bool parked() const { return handshake_ && handshake_->question; }
+  bool waits_for(LookupKind kind) const { return parked() && handshake_->question == kind; }
+  void resume(uint8_t* scratch, double now);
+  void drive_handshake(double now);
+  void established(double now);
+  void update_retransmission(double now);
+  void emit_close(const Failure& failure);
 
+  // session_records.cc
+  void fix_suite();
+  size_t max_fragment() const;
   bool is_out_of_place(const RecordView& record) const;
+  bool is_of_earlier_attempt(const RecordView& record) const {
+    return role_ == Role::kClient && record.epoch == 0 && record.sequence < first_sequence_;
+  }
   void on_record(const RecordView& record, uint8_t* scratch, double now);
   void on_record_in_handshake(const RecordView& record, uint8_t* scratch, double now);
   bool may_begin_hello_anew(const FragmentView& fragment) const;
   void on_hello_record(const RecordView& record, uint8_t* scratch, double now);
   void on_protected_record(const RecordView& record, uint8_t* scratch, double now);
   void feed_early(uint8_t* scratch, double now);
-  bool is_of_earlier_attempt(const RecordView& record) const {
-    return role_ == Role::kClient && record.epoch == 0 && record.sequence < first_sequence_;
-  }
   void keep(const RecordView& record, double now);
   void replay(const std::vector<std::vector<uint8_t>>& held, uint8_t* scratch, double now);
   void replay_early(const std::vector<std::vector<uint8_t>>& held, uint8_t* scratch, double now);
@@ -338,28 +353,21 @@ class Session final : private DatagramPort {
   void feed_in_clear(const RecordView& record, uint8_t* scratch, double now);
   bool question_comes_first(const HandshakeMessage& message);
   bool psk_question_comes_first(const HandshakeMessage& message);
-  void park(LookupKind kind, Bytes about);
-  bool parked() const { return handshake_ && handshake_->question; }
-  bool waits_for(LookupKind kind) const { return parked() && handshake_->question == kind; }
-  void resume(uint8_t* scratch, double now);
   void feed(const RecordView& record, uint8_t* scratch, double now, bool authentic = false);
   void on_forged_record(const RecordView& record);
   void drop() { count<&TrafficStats::discardedRecords>(); }
-  void drive_handshake(double now);
   void read_message(uint8_t* scratch);
   bool is_empty_message(const RecordView& record, bool authentic);
   void emit_message(Bytes message);
-  void fix_suite();
-  size_t max_fragment() const;
-  void established(double now);
-  void update_retransmission(double now);
+
+  // session_failure.cc
   Failure timeout_failure() const;
   Failure handshake_failure();
   Failure session_failure(FailureKind fallback) const;
+
   // session_common_ground.cc
   std::string own_offer() const;
   void explain_no_shared_cipher(Failure& failure);
-  void emit_close(const Failure& failure);
 
   // session_retyping.cc
   bool has_record_keys();
@@ -440,15 +448,6 @@ class Session final : private DatagramPort {
   bool leaves() const;  // something of the latest flight is to leave yet
   void transmit(Bytes datagram);
   void send_alert(uint8_t level, uint8_t description);
-  void on_alert(bool out, uint8_t level, uint8_t description);
-  void on_message(bool out, ContentType type, Bytes bytes);
-  void on_handshake_message(bool out, Bytes message);
-  void on_change_cipher_spec(bool out);
-  void note_message(bool out, bool retransmit, MessageName message);
-
-  static Session* of(const SSL* ssl);
-  static void message_callback(int write, int version, int content_type, const void* bytes,
-                               size_t size, SSL* ssl, void* arg);
 
   // session_proof.cc
   bool may_use(const SSL_CIPHER* suite) const;
@@ -462,6 +461,14 @@ class Session final : private DatagramPort {
   bool lacks_ocsp_answer();
   void ask_ocsp_verdict();
 
+  // session_callbacks.cc
+  void on_alert(bool out, uint8_t level, uint8_t description);
+  void on_message(bool out, ContentType type, Bytes bytes);
+  void on_handshake_message(bool out, Bytes message);
+  void on_change_cipher_spec(bool out);
+  void note_message(bool out, bool retransmit, MessageName message);
+  static void message_callback(int write, int version, int content_type, const void* bytes,
+                               size_t size, SSL* ssl, void* arg);
   static int verify_callback(X509_STORE_CTX* store, void* arg);
   void look_at_versions(SSL* ssl);
   static int client_hello_callback(SSL* ssl, int* alert, void* arg);
@@ -511,7 +518,7 @@ class Session final : private DatagramPort {
   double retransmit_at_ = kNever;
   unsigned last_wait_ = 0;       // microseconds; of the retransmission timer
   uint64_t first_sequence_ = 0;  // client: records in clear of this attempt have it, or a later one
-  // Of records in clear, which are numbered here and not by OpenSSL.
+  // The number of the next record in clear: these are numbered here and not by OpenSSL.
   uint64_t next_number_out_ = 0;
   std::vector<uint8_t> written_;  // what OpenSSL has written of a flight, until it leaves
   uint32_t mtu_ = 0;
@@ -520,11 +527,12 @@ class Session final : private DatagramPort {
   uint32_t answered_again_ = 0;           // how often it left because the peer had asked again
   bool peer_encrypts_then_macs_ = false;  // its hello says so
   bool peer_extends_master_secret_ = false;
-  // Of the suite in use, once it is.
+  // These four follow from the suite in use, once it is.
   size_t shortest_record_ = 0;
   size_t max_fragment_ = kMaxPlaintext;  // that both sides agreed on
   bool checks_macs_ = false;
-  RecordMac incoming_mac_;  // ready where encrypt-then-MAC is in use
+  uint64_t integrity_limit_ = UINT64_MAX;  // how many records may be forged
+  RecordMac incoming_mac_;                 // ready where encrypt-then-MAC is in use
   bool rests_ = false;
   double rest_at_ = kNever;  // an open session looks whether it may rest
   double last_activity_;
@@ -537,7 +545,6 @@ class Session final : private DatagramPort {
   ReplayWindow replay_window_;
   uint64_t heard_ = 0;   // what of the peer's records OpenSSL has told of: messages and alerts
   uint64_t forged_ = 0;  // records that could not be authenticated under the keys of this session
-  uint64_t integrity_limit_ = UINT64_MAX;    // of them
   std::vector<std::vector<uint8_t>> early_;  // of the handshake that has just ended
   TrafficStats stats_;
   std::optional<std::vector<uint8_t>> psk_identity_;

@@ -139,7 +139,7 @@ bool is_signed(const SSL_CIPHER* suite) {
   return by == NID_auth_rsa || by == NID_auth_ecdsa;
 }
 
-// Of the two sides together, and not of this one's keys.
+// Whether the two sides must have this in common, whatever keys this one has.
 bool is_parameter(const char* need) {
   return need == kGroup || need == kCurve || need == kRsaSignature || need == kEcdsaSignature;
 }

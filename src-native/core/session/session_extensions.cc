@@ -6,7 +6,8 @@
 
 namespace dtls {
 
-// Of the peer's hello, in either role. OpenSSL has no other way to ask.
+// OpenSSL calls this for each extension of the peer's hello, in either role, and has no other way
+// to ask.
 void Session::extension_callback(SSL* ssl, int /*from_server*/, int type,
                                  const unsigned char* /*data*/, int /*size*/, void* /*arg*/) {
   Session& session = *of(ssl);
@@ -23,7 +24,8 @@ bool Session::encrypts_then_macs() const {
          (SSL_get_options(ssl_.get()) & SSL_OP_NO_ENCRYPT_THEN_MAC) == 0;
 }
 
-// Of a protected record, where encrypt-then-MAC is in use and OpenSSL reads such records.
+// Verifies the MAC of a protected record, where encrypt-then-MAC is in use and OpenSSL reads such
+// records.
 bool Session::has_right_mac(const RecordView& record) {
   const ErrorQueueScope errors;
   return (incoming_mac_.ready() || incoming_mac_.derive(ssl_.get())) &&

@@ -7,7 +7,7 @@ namespace dtls {
 
 namespace {
 
-// Of a list as it is on the wire. They are any bytes that a peer likes.
+// The names of a list as it is on the wire, which may be any bytes that a peer likes.
 std::string protocol_names(const std::vector<uint8_t>& wire) {
   std::string names;
   for (size_t at = 0; at < wire.size(); at += size_t{1} + wire[at]) {
@@ -51,7 +51,7 @@ bool may_miss_certificate(int alert) {
   }
 }
 
-// Of a client.
+// Why a client sent no certificate.
 const char* withheld_certificate(const SSL* ssl) {
   return SSL_get_privatekey(ssl) == nullptr
              ? "the server asked for a certificate, and this side has none"

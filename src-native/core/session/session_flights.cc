@@ -102,7 +102,7 @@ void Session::reduce_mtu(const Flight& flight) {
 // A peer that repeats its flight has not got all of ours, which answers it: ours leaves again, at
 // once (RFC 6347 section 4.2.4, in the state WAITING). Our own timer may be much slower.
 
-// Of a record in clear: none of a greater number has come before.
+// Whether no record in clear of a greater number has come before this one.
 bool Session::comes_later(const RecordView& record) {
   std::optional<uint64_t>& latest = handshake_->latest_number_in;
   if (latest && record.sequence <= *latest) return false;

@@ -458,7 +458,8 @@ void Session::feed(const RecordView& record, uint8_t* scratch, double now, bool 
       authentic = true;
     }
   }
-  // Of a suite without AEAD: a repeated Finished, or nothing that is of use.
+  // Where the suite is no AEAD nobody has looked into it: it is a repeated Finished, or nothing
+  // that is of use.
   if (!in_handshake && is_handshake(record) && !may_repeat_finished()) {
     drop();
     return;

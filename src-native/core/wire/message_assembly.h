@@ -58,11 +58,11 @@ class MessageAssembly {
   // OpenSSL's own bounds: SSL_MAX_CERT_LIST_DEFAULT, and how far ahead it looks.
   static constexpr size_t kMaxMessage = size_t{100} * 1024;
   static constexpr uint32_t kMaxAhead = 10;
-  // Of all messages behind the next one together.
+  // Bytes of all messages behind the next one together.
   static constexpr size_t kMaxAheadBytes = size_t{64} * 1024;
 
-  // Of fragments that contradict each other the newer one stays: a peer sends its flight again, and
-  // who forges a fragment would otherwise keep the genuine message out for good.
+  // Adds a fragment. Where two contradict each other the newer one stays: a peer sends its flight
+  // again, and who forges a fragment would otherwise keep the genuine message out for good.
   Outcome add(uint16_t version, const FragmentView& fragment);
   // What is added from now on came in another datagram.
   void begin_datagram() { begun_anew_ = 0; }

@@ -49,9 +49,9 @@ constexpr size_t kMaxHello = kMaxPlaintext - kHandshakeHeaderSize;
 // The highest message_seq of a ClientHello with a cookie: so many cookies of a client may have been
 // refused before, and one more.
 constexpr uint16_t kMaxHelloNumber = 8;
-// Of the record that a ClientHello comes in. The server goes on from that number (RFC 6347 section
-// 4.2.1), and numbers must not wrap (section 4.1): so much room is left for those of a handshake.
-// An honest client begins with 0 and gets nowhere near it.
+// The highest number of a record that a ClientHello comes in. The server goes on from that number
+// (RFC 6347 section 4.2.1), and numbers must not wrap (section 4.1): so much room is left for those
+// of a handshake. An honest client begins with 0 and gets nowhere near it.
 constexpr uint64_t kMaxHelloRecordNumber = uint64_t{1} << 47;
 
 inline uint32_t read_u16(const uint8_t* p) { return static_cast<uint32_t>(p[0]) << 8 | p[1]; }
