@@ -257,25 +257,58 @@ TEST_CASE("message assembly: what is ahead is bounded, and the next message alwa
   CHECK(assembly.complaint() == nullptr);  // honest peers send such too
 }
 
-TEST_CASE("held records: in order, bounded, and a repetition in clear only once") {
-  HeldRecords held(3, 100);
-  const auto keep = [&held](const Datagram& datagram) {
-    Bytes rest = view(datagram);
-    RecordView record;
-    REQUIRE(take_record(rest, record));
-    return held.keep(record);
-  };
-  const Datagram a = plain_record(22, 0, 1, view("aaaa"));
-  const Datagram b = plain_record(22, 1, 1, view("aaaa"));
-  CHECK(keep(a));
-  CHECK(keep(plain_record(22, 0, 2, view("aaaa"))));  // the same again
-  CHECK(keep(b));
-  CHECK(keep(b));  // protected: nobody knows yet
-  CHECK_FALSE(keep(b));
-  CHECK(held.take() == std::vector<std::vector<uint8_t>>{a, b, b});
+// Takes the datagram's one record, and holds it.
+bool hold(HeldRecords& held, const Datagram& datagram, Until until) {
+  Bytes rest = view(datagram);
+  RecordView record;
+  REQUIRE(take_record(rest, record));
+  return held.hold(record, until);
+}
+
+std::vector<Datagram> bytes_of(const std::vector<HeldRecords::Held>& taken) {
+  std::vector<Datagram> all;
+  for (const HeldRecords::Held& held : taken) all.push_back(held.bytes);
+  return all;
+}
+
+TEST_CASE("held records: in the order in which they came, each when it is due") {
+  HeldRecords held;
+  const Datagram finished = plain_record(22, 1, 0, view("finished"));
+  const Datagram message = plain_record(23, 1, 1, view("message"));
+  const Datagram change = plain_record(20, 0, 7, view("\1"));
+  const Datagram behind = plain_record(23, 1, 2, view("behind it"));
+  CHECK(hold(held, finished, Until::kKeys));
+  CHECK(hold(held, message, Until::kOpen));
+  CHECK(hold(held, change, Until::kAnswer));
+  CHECK(hold(held, behind, Until::kAnswer));
+  CHECK(held.take({}).empty());
+  CHECK(bytes_of(held.take({true, false, false})) == std::vector<Datagram>{change, behind});
+  CHECK(bytes_of(held.take({true, true, false})) == std::vector<Datagram>{finished});
+  CHECK_FALSE(held.empty());
+  CHECK(hold(held, behind, Until::kOpen));
+  CHECK(bytes_of(held.take({true, true, true})) == std::vector<Datagram>{message, behind});
   CHECK(held.empty());
-  CHECK_FALSE(keep(plain_record(22, 0, 3, view(std::string(90, 'x')))));
-  CHECK(keep(plain_record(22, 0, 3, view(std::string(80, 'x')))));
+}
+
+TEST_CASE("held records: bounded, and a repetition in clear only once") {
+  HeldRecords held;
+  const Datagram clear = plain_record(22, 0, 1, view("aaaa"));
+  const Datagram sealed = plain_record(22, 1, 1, view("aaaa"));
+  for (size_t i = 1; i < HeldRecords::kMaxRecords; ++i) CHECK(hold(held, sealed, Until::kKeys));
+  CHECK(hold(held, clear, Until::kAnswer));
+  CHECK(hold(held, plain_record(22, 0, 2, view("aaaa")), Until::kAnswer));  // the same again
+  CHECK(held.take({true, false, false}).size() == 1);
+  CHECK(hold(held, sealed, Until::kOpen));  // protected: nobody knows yet whether it is the same
+  CHECK_FALSE(hold(held, sealed, Until::kOpen));
+  CHECK_FALSE(hold(held, sealed, Until::kKeys));
+  CHECK(hold(held, sealed, Until::kAnswer));  // those have room of their own
+  CHECK(held.take({true, true, true}).size() == HeldRecords::kMaxRecords + 1);
+
+  const std::string half(HeldRecords::kMaxBytes / 2 - kRecordHeaderSize, 'x');
+  CHECK(hold(held, plain_record(22, 0, 3, view(half)), Until::kAnswer));
+  CHECK_FALSE(hold(held, plain_record(22, 0, 4, view(half + "y")), Until::kAnswer));
+  CHECK(hold(held, plain_record(22, 0, 4, view("y" + half.substr(1))), Until::kAnswer));
+  CHECK_FALSE(hold(held, clear, Until::kAnswer));
 }
 
 }  // namespace

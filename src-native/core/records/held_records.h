@@ -7,29 +7,45 @@
 
 namespace dtls {
 
+// What a record waits for.
+enum class Until : uint8_t {
+  kAnswer,  // of a question that is open
+  kKeys,    // the peer's ChangeCipherSpec: it is protected
+  kOpen,    // the end of the handshake: it is a message of the application
+};
+
 // Records that came before their time, in order, and no more of them than a peer has reason to
-// send.
+// send: so many while a question is open, and as many that are protected.
 class HeldRecords {
  public:
-  HeldRecords(size_t max_records, size_t max_bytes)
-      : max_records_(max_records), max_bytes_(max_bytes) {}
+  static constexpr size_t kMaxRecords = 64;
+  static constexpr size_t kMaxBytes = size_t{64} * 1024;
+
+  struct Held {
+    Until until;
+    std::vector<uint8_t> bytes;
+  };
 
   // False: there is no room. A record in clear that says what a held one says is its repetition,
   // and takes none.
-  bool keep(const RecordView& record);
+  bool hold(const RecordView& record, Until until);
 
   bool empty() const { return records_.empty(); }
 
-  // All of them; then it is empty.
-  std::vector<std::vector<uint8_t>> take();
+  // What is there of all that a record can wait for.
+  struct Due {
+    bool answer = false;
+    bool keys = false;
+    bool open = false;
+  };
+
+  // Takes out those that wait for nothing else.
+  std::vector<Held> take(Due due);
 
  private:
   bool holds(const RecordView& record) const;
 
-  size_t max_records_;
-  size_t max_bytes_;
-  size_t bytes_ = 0;
-  std::vector<std::vector<uint8_t>> records_;
+  std::vector<Held> records_;
 };
 
 }  // namespace dtls

@@ -132,6 +132,7 @@ bool Session::begin_anew(double now) {
   ssl_.reset();
   handshake_ = std::make_unique<Handshake>(now);
   handshake_->heard_anything = heard_anything;
+  held_ = {};
   first_sequence_ += kAttempt;
   next_number_out_ = first_sequence_;
   replay_window_ = {};
@@ -215,7 +216,7 @@ void Session::begin_server(uint8_t* scratch, double now) {
   offer({record.data(), record.size()});
   begin_handshake(now);
   take_back();
-  if (handshake_) replay(handshake_->waiting.take(), scratch, now);
+  if (handshake_) feed_held(scratch, now);
 }
 
 bool Session::began_with(Bytes random) const {
@@ -256,13 +257,9 @@ void Session::park(LookupKind kind, Bytes about) {
 
 void Session::resume(uint8_t* scratch, double now) {
   handshake_->question.reset();
-  // What waits outlives the handshake, which may end with this answer.
-  const std::vector<std::vector<uint8_t>> waiting = handshake_->waiting.take();
   begin_handshake(now);
   feed_messages(scratch, now);
-  feed_early(scratch, now);
-  replay(waiting, scratch, now);
-  feed_early(scratch, now);
+  feed_held(scratch, now);
 }
 
 void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now) {
@@ -352,7 +349,6 @@ void Session::established(double now) {
                         kSecureMaxFragment.put(uint32_t{max_fragment_code(max_fragment())});
   note_psk_identity();
   const bool new_session = has_session_to_keep();
-  early_ = handshake_->early.take();
   while (leaves()) send_burst(now);  // a last flight is short
   handshake_.reset();
   fix_suite();

@@ -258,7 +258,6 @@ class Session final : private DatagramPort {
     bool psk_found = false;
     bool ticket_received = false;
     bool psk_asked = false;
-    bool early_fed = false;  // of `early` all but messages, since there are keys
     PeerIdentity peer_identity = PeerIdentity::kUnasked;
     std::unique_ptr<HandshakeMessage> hello;        // until the SSL is made
     std::optional<std::vector<uint8_t>> protocols;  // the answer to the hello, as on the wire
@@ -270,11 +269,6 @@ class Session final : private DatagramPort {
     bool ocsp_asked = false;             // client: for the verdict about what the server stapled
     bool ocsp_refused = false;           // client: the verdict
     std::optional<LookupKind> question;  // open: records wait
-    // While a question is open the peer may retransmit, but what it has to say is bounded by a
-    // flight.
-    HeldRecords waiting{64, size_t{64} * 1024};
-    // Protected records that came before their time: a Finished, and first messages.
-    HeldRecords early{64, size_t{64} * 1024};
     SecretBytes psk_key;
     std::vector<uint8_t> offered_identity;
     // Server: the answers of this handshake, by the own certificate that each is about.
@@ -344,10 +338,10 @@ class Session final : private DatagramPort {
   bool may_begin_hello_anew(const FragmentView& fragment) const;
   void on_hello_record(const RecordView& record, uint8_t* scratch, double now);
   void on_protected_record(const RecordView& record, uint8_t* scratch, double now);
-  void feed_early(uint8_t* scratch, double now);
-  void keep(const RecordView& record, double now);
-  void replay(const std::vector<std::vector<uint8_t>>& held, uint8_t* scratch, double now);
-  void replay_early(const std::vector<std::vector<uint8_t>>& held, uint8_t* scratch, double now);
+  void hold_during_question(const RecordView& record, double now);
+  HeldRecords::Due due() const;
+  void feed_held(uint8_t* scratch, double now);
+  void replay(const HeldRecords::Held& held, uint8_t* scratch, double now);
   void on_handshake_record(const RecordView& record, uint8_t* scratch, double now);
   void feed_messages(uint8_t* scratch, double now);
   void feed_in_clear(const RecordView& record, uint8_t* scratch, double now);
@@ -545,7 +539,7 @@ class Session final : private DatagramPort {
   ReplayWindow replay_window_;
   uint64_t heard_ = 0;   // what of the peer's records OpenSSL has told of: messages and alerts
   uint64_t forged_ = 0;  // records that could not be authenticated under the keys of this session
-  std::vector<std::vector<uint8_t>> early_;  // of the handshake that has just ended
+  HeldRecords held_;
   TrafficStats stats_;
   std::optional<std::vector<uint8_t>> psk_identity_;
 };

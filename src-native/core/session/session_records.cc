@@ -125,7 +125,7 @@ void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
   RecordView record;
   while (state_ != SessionState::kClosed && take_record(datagram, record)) {
     on_record(record, scratch, now);
-    feed_early(scratch, now);
+    feed_held(scratch, now);
   }
   if (datagram.size != 0) drop();  // no record, or behind the session's end
 }
@@ -173,7 +173,7 @@ void Session::on_record_in_handshake(const RecordView& record, uint8_t* scratch,
   handshake_->heard_anything = true;
   if (record.epoch != 0) handshake_->heard_protected = true;
   if (handshake_->question) {
-    keep(record, now);
+    hold_during_question(record, now);
   } else if (handshake_->hello) {
     on_hello_record(record, scratch, now);
   } else if (record.epoch != 0) {
@@ -228,7 +228,8 @@ void Session::on_hello_record(const RecordView& record, uint8_t* scratch, double
 // to OpenSSL; which would keep it, too, and not say what became of it.
 void Session::on_protected_record(const RecordView& record, uint8_t* scratch, double now) {
   if (record.type == ContentType::kApplicationData || !reads_protected()) {
-    if (!handshake_->early.keep(record)) drop();
+    const bool message = record.type == ContentType::kApplicationData;
+    if (!held_.hold(record, message ? Until::kOpen : Until::kKeys)) drop();
   } else {
     feed(record, scratch, now);
   }
@@ -256,25 +257,9 @@ void Session::uncount_drops(const Drops& since) {
   take(totals_, grown);
 }
 
-void Session::feed_early(uint8_t* scratch, double now) {
-  if (handshake_ && !handshake_->early_fed && !handshake_->question && reads_protected()) {
-    handshake_->early_fed = true;
-    replay_early(handshake_->early.take(), scratch, now);
-  }
-  if (state_ == SessionState::kOpen && !early_.empty()) {
-    replay_early(std::exchange(early_, {}), scratch, now);
-  }
-}
-
-void Session::replay_early(const std::vector<std::vector<uint8_t>>& held, uint8_t* scratch,
-                           double now) {
-  const Drops before = drops();
-  replay(held, scratch, now);
-  if (!counts_early_) uncount_drops(before);
-}
-
-// Until resume().
-void Session::keep(const RecordView& record, double now) {
+// While a question is open the peer may repeat itself, but what it has to say is bounded by a
+// flight.
+void Session::hold_during_question(const RecordView& record, double now) {
   Handshake& handshake = *handshake_;
   if (is_handshake_in_clear(record)) {
     Bytes rest = record.fragment;
@@ -298,22 +283,36 @@ void Session::keep(const RecordView& record, double now) {
       return;
     }
   }
-  if (!handshake.waiting.keep(record)) drop();
+  if (!held_.hold(record, Until::kAnswer)) drop();
 }
 
-// Records that were held have their turn, in the order in which they came. Where another question
-// has come up they wait again.
-void Session::replay(const std::vector<std::vector<uint8_t>>& held, uint8_t* scratch, double now) {
-  for (const std::vector<uint8_t>& bytes : held) {
-    Bytes rest{bytes.data(), bytes.size()};
-    RecordView record;
-    if (state_ == SessionState::kClosed) {
-      drop();
-    } else if (take_record(rest, record)) {
-      if (handshake_) handshake_->messages.begin_datagram();
-      on_record(record, scratch, now);
-    }
+// What of all that records wait for is there. A question is open no more, too, when its answer has
+// ended the session: what waited for it is dropped then, and counted.
+HeldRecords::Due Session::due() const {
+  return {!parked(), !parked() && reads_protected(), state_ == SessionState::kOpen};
+}
+
+// Held records have their turn, in the order in which they came, when what they waited for is
+// there. One may bring what another waits for, or a question that it waits for again.
+void Session::feed_held(uint8_t* scratch, double now) {
+  while (!held_.empty()) {
+    const std::vector<HeldRecords::Held> due_now = held_.take(due());
+    if (due_now.empty()) return;
+    for (const HeldRecords::Held& held : due_now) replay(held, scratch, now);
   }
+}
+
+void Session::replay(const HeldRecords::Held& held, uint8_t* scratch, double now) {
+  const Drops before = drops();
+  Bytes rest{held.bytes.data(), held.bytes.size()};
+  RecordView record;
+  if (state_ == SessionState::kClosed) {
+    drop();
+  } else if (take_record(rest, record)) {
+    if (handshake_) handshake_->messages.begin_datagram();
+    on_record(record, scratch, now);
+  }
+  if (held.until != Until::kAnswer && !counts_early_) uncount_drops(before);
 }
 
 void Session::on_handshake_record(const RecordView& record, uint8_t* scratch, double now) {
