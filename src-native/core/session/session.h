@@ -117,6 +117,17 @@ struct HelloAnswer {
   std::optional<std::vector<uint8_t>> protocols;  // in place of the policy's; empty: none will do
 };
 
+// What has become of a record.
+enum class RecordOutcome : uint8_t {
+  kTaken,
+  kHeld,                // its turn will come, and decide
+  kDiscarded,           // it has no place here
+  kBad,                 // it cannot be authentic
+  kForged,              // it is not authentic, under the keys of this session
+  kReplayed,            // it has been taken before
+  kHeartbeatDiscarded,  // RFC 6520 has it discarded silently
+};
+
 // One DTLS association: an SSL, driven by records in and calls down, that writes datagrams and what
 // happened into the Outbox. No I/O, no clock: `now` is milliseconds since the Unix epoch,
 // monotonic.
@@ -222,6 +233,22 @@ class Session final : private DatagramPort {
   friend struct ForgeryCount;  // test/native: so many as a limit allows would take too long
 
   enum class PeerIdentity : uint8_t { kUnasked, kAsked, kAccepted, kRejected };
+
+  // What a record is to a session in its present state, before anybody has looked into it.
+  enum class RecordKind : uint8_t {
+    kOutOfPlace,     // no honest peer sends it now
+    kTooShort,       // what protection adds is longer
+    kWhileAsked,     // a question is open
+    kOfHello,        // more of the ClientHello that the handshake began with
+    kEarly,          // protected, before its time
+    kWarning,        // an alert in clear that ends nothing
+    kDoubtfulAlert,  // one that may be about a cookie
+    kMessages,       // handshake messages in clear
+    kInClear,        // a ChangeCipherSpec or an alert
+    kForOpenSsl,     // protected, in time
+    kHeartbeat,
+    kControl,  // an alert or handshake message in an open session
+  };
 
   struct RecordKeys {
     RecordProtection outgoing;
@@ -333,21 +360,25 @@ class Session final : private DatagramPort {
   bool is_of_earlier_attempt(const RecordView& record) const {
     return role_ == Role::kClient && record.epoch == 0 && record.sequence < first_sequence_;
   }
-  void on_record(const RecordView& record, uint8_t* scratch, double now);
-  void on_record_in_handshake(const RecordView& record, uint8_t* scratch, double now);
+  RecordKind classify(const RecordView& record) const;
+  RecordKind classify_in_handshake(const RecordView& record) const;
+  RecordOutcome on_record(const RecordView& record, uint8_t* scratch, double now);
+  void note_outcome(const RecordView& record, RecordOutcome outcome);
+  void note_out_of_place(const RecordView& record);
   bool may_begin_hello_anew(const FragmentView& fragment) const;
-  void on_hello_record(const RecordView& record, uint8_t* scratch, double now);
-  void on_protected_record(const RecordView& record, uint8_t* scratch, double now);
-  void hold_during_question(const RecordView& record, double now);
+  RecordOutcome on_hello_record(const RecordView& record, uint8_t* scratch, double now);
+  RecordOutcome hold(const RecordView& record, Until until);
+  RecordOutcome hold_while_asked(const RecordView& record, double now);
   HeldRecords::Due due() const;
   void feed_held(uint8_t* scratch, double now);
   void replay(const HeldRecords::Held& held, uint8_t* scratch, double now);
-  void on_handshake_record(const RecordView& record, uint8_t* scratch, double now);
+  RecordOutcome on_messages(const RecordView& record, uint8_t* scratch, double now);
   void feed_messages(uint8_t* scratch, double now);
-  void feed_in_clear(const RecordView& record, uint8_t* scratch, double now);
+  RecordOutcome feed_in_clear(const RecordView& record, uint8_t* scratch, double now);
   bool question_comes_first(const HandshakeMessage& message);
   bool psk_question_comes_first(const HandshakeMessage& message);
-  void feed(const RecordView& record, uint8_t* scratch, double now, bool authentic = false);
+  RecordOutcome feed(const RecordView& record, uint8_t* scratch, double now,
+                     bool authentic = false);
   void on_forged_record(const RecordView& record);
   void drop() { count<&TrafficStats::discardedRecords>(); }
   void read_message(uint8_t* scratch);
@@ -369,9 +400,9 @@ class Session final : private DatagramPort {
   bool seal_as(ContentType type, Bytes datagram, std::vector<uint8_t>& sealed);
   void say_goodbye_early();
   bool open_record(const RecordView& record, std::vector<uint8_t>& plaintext);
-  bool feed_as_data(const RecordView& record, Bytes plaintext, uint8_t* scratch);
-  void on_control_record(const RecordView& record, uint8_t* scratch, double now);
-  void on_late_handshake_message(Bytes message);
+  RecordOutcome feed_as_data(const RecordView& record, Bytes plaintext, uint8_t* scratch);
+  RecordOutcome on_control_record(const RecordView& record, uint8_t* scratch, double now);
+  RecordOutcome on_late_handshake_message(Bytes message);
 
   // session_resumption.cc
   bool bind_sessions();
@@ -396,8 +427,8 @@ class Session final : private DatagramPort {
 
   // session_heartbeat.cc
   bool send_heartbeat(Bytes message);
-  void on_heartbeat_record(const RecordView& record, uint8_t* scratch, double now);
-  void on_heartbeat_message(Bytes bytes, double now);
+  RecordOutcome on_heartbeat_record(const RecordView& record, uint8_t* scratch, double now);
+  RecordOutcome on_heartbeat_message(Bytes bytes, double now);
   void advance_heartbeat(double now);
   bool keep_alive_on() const {
     return heartbeat_ && policy_->heartbeat_interval > 0 && heartbeat_->may_send();

@@ -114,26 +114,20 @@ void Session::advance_heartbeat(double now) {
 
 // ---- in ----
 
-void Session::on_heartbeat_record(const RecordView& record, uint8_t* scratch, double now) {
-  if (!has_record_keys()) {
-    count<&TrafficStats::heartbeatsDiscarded>();
-    return;
-  }
+RecordOutcome Session::on_heartbeat_record(const RecordView& record, uint8_t* scratch, double now) {
+  if (!has_record_keys()) return RecordOutcome::kHeartbeatDiscarded;
   std::vector<uint8_t> plaintext;
-  if (!open_record(record, plaintext)) {
-    on_forged_record(record);
-    return;
-  }
+  if (!open_record(record, plaintext)) return RecordOutcome::kForged;
   // An empty or oversized message cannot be one, and OpenSSL would stumble over the record.
   if (plaintext.empty() || plaintext.size() > kMaxPlaintext) {
-    count<&TrafficStats::heartbeatsDiscarded>();
-    return;
+    return RecordOutcome::kHeartbeatDiscarded;
   }
   const Bytes message{plaintext.data(), plaintext.size()};
-  if (feed_as_data(record, message, scratch)) on_heartbeat_message(message, now);
+  const RecordOutcome outcome = feed_as_data(record, message, scratch);
+  return outcome == RecordOutcome::kTaken ? on_heartbeat_message(message, now) : outcome;
 }
 
-void Session::on_heartbeat_message(Bytes bytes, double now) {
+RecordOutcome Session::on_heartbeat_message(Bytes bytes, double now) {
   Heartbeat& heartbeat = *heartbeat_;
   const std::optional<HeartbeatMessage> message = parse_heartbeat(bytes);
   const bool request = message && message->type == HeartbeatType::kRequest;
@@ -144,8 +138,7 @@ void Session::on_heartbeat_message(Bytes bytes, double now) {
        (!heartbeat.in_flight || message->payload.size != heartbeat.in_flight->payload_size ||
         CRYPTO_memcmp(message->payload.data, heartbeat.in_flight->payload().data,
                       message->payload.size) != 0))) {
-    count<&TrafficStats::heartbeatsDiscarded>();
-    return;
+    return RecordOutcome::kHeartbeatDiscarded;
   }
   count<&TrafficStats::heartbeatsReceived>();
   last_activity_ = last_heard_ = now;
@@ -153,7 +146,7 @@ void Session::on_heartbeat_message(Bytes bytes, double now) {
     const double rtt = now - heartbeat.in_flight->sent_at;
     heartbeat.in_flight.reset();
     emit_heartbeat(false, HeartbeatType::kResponse, bytes.size, rtt);
-    return;
+    return RecordOutcome::kTaken;
   }
   emit_heartbeat(false, HeartbeatType::kRequest, bytes.size, 0);
   // Never longer than the request: its padding had at least as much.
@@ -162,6 +155,7 @@ void Session::on_heartbeat_message(Bytes bytes, double now) {
   if (!response.empty() && send_heartbeat({response.data(), response.size()})) {
     emit_heartbeat(true, HeartbeatType::kResponse, response.size(), 0);
   }
+  return RecordOutcome::kTaken;
 }
 
 void Session::emit_heartbeat(bool out, HeartbeatType type, size_t length, double rtt) {

@@ -124,7 +124,7 @@ void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
   if (handshake_) handshake_->messages.begin_datagram();
   RecordView record;
   while (state_ != SessionState::kClosed && take_record(datagram, record)) {
-    on_record(record, scratch, now);
+    note_outcome(record, on_record(record, scratch, now));
     feed_held(scratch, now);
   }
   if (datagram.size != 0) drop();  // no record, or behind the session's end
@@ -149,49 +149,112 @@ bool Session::is_out_of_place(const RecordView& record) const {
   return true;
 }
 
-void Session::on_record(const RecordView& record, uint8_t* scratch, double now) {
-  if (is_out_of_place(record)) {
-    if (handshake_ && is_handshake_in_clear(record) && !holds_whole_fragments(record)) {
-      handshake_->heard_anything = true;
-      handshake_->messages.refuse("a fragment reaches past the end of its message or its record");
-    }
-    drop();
-  } else if (handshake_) {
-    on_record_in_handshake(record, scratch, now);
-  } else if (record.fragment.size < shortest_record_) {
-    count<&TrafficStats::badRecords>();
-  } else if (record.type == ContentType::kHeartbeat) {
-    on_heartbeat_record(record, scratch, now);
-  } else if (record.type != ContentType::kApplicationData && has_record_keys()) {
-    on_control_record(record, scratch, now);
-  } else {
-    feed(record, scratch, now);
+// Looks at the record's header, at what is in clear and at the session, and changes nothing.
+Session::RecordKind Session::classify(const RecordView& record) const {
+  if (is_out_of_place(record)) return RecordKind::kOutOfPlace;
+  if (handshake_) return classify_in_handshake(record);
+  if (record.fragment.size < shortest_record_) return RecordKind::kTooShort;
+  switch (record.type) {
+    case ContentType::kHeartbeat:
+      return RecordKind::kHeartbeat;
+    case ContentType::kApplicationData:
+      return RecordKind::kForOpenSsl;
+    default:
+      return RecordKind::kControl;
   }
 }
 
-void Session::on_record_in_handshake(const RecordView& record, uint8_t* scratch, double now) {
+// OpenSSL reads protected records once it has the peer's ChangeCipherSpec, and shows messages only
+// when the handshake is over. What comes before its time waits here, and is judged when it is given
+// to OpenSSL; which would keep it, too, and not say what became of it.
+Session::RecordKind Session::classify_in_handshake(const RecordView& record) const {
+  if (handshake_->question) return RecordKind::kWhileAsked;
+  if (handshake_->hello) return RecordKind::kOfHello;
+  if (record.epoch != 0) {
+    return record.type == ContentType::kApplicationData || !reads_protected()
+               ? RecordKind::kEarly
+               : RecordKind::kForOpenSsl;
+  }
+  if (is_mere_warning(record)) return RecordKind::kWarning;
+  if (may_be_about_cookie(record)) return RecordKind::kDoubtfulAlert;
+  return is_handshake(record) ? RecordKind::kMessages : RecordKind::kInClear;
+}
+
+RecordOutcome Session::on_record(const RecordView& record, uint8_t* scratch, double now) {
+  const RecordKind kind = classify(record);
+  if (handshake_ && kind != RecordKind::kOutOfPlace) {
+    handshake_->heard_anything = true;
+    if (record.epoch != 0) handshake_->heard_protected = true;
+  }
+  switch (kind) {
+    case RecordKind::kOutOfPlace:
+      note_out_of_place(record);
+      return RecordOutcome::kDiscarded;
+    case RecordKind::kTooShort:
+      return RecordOutcome::kBad;
+    case RecordKind::kWhileAsked:
+      return hold_while_asked(record, now);
+    case RecordKind::kOfHello:
+      return on_hello_record(record, scratch, now);
+    case RecordKind::kEarly:
+      return hold(record,
+                  record.type == ContentType::kApplicationData ? Until::kOpen : Until::kKeys);
+    case RecordKind::kDoubtfulAlert:
+      handshake_->doubted_alert = record.fragment.data[1];
+      handshake_->hellos->on_refused();
+      [[fallthrough]];
+    case RecordKind::kWarning:
+      on_alert(false, record.fragment.data[0], record.fragment.data[1]);
+      return RecordOutcome::kTaken;
+    case RecordKind::kMessages:
+      return on_messages(record, scratch, now);
+    case RecordKind::kInClear:
+      return feed_in_clear(record, scratch, now);
+    case RecordKind::kForOpenSsl:
+      return feed(record, scratch, now);
+    case RecordKind::kHeartbeat:
+      return on_heartbeat_record(record, scratch, now);
+    case RecordKind::kControl:
+      return has_record_keys() ? on_control_record(record, scratch, now)
+                               : feed(record, scratch, now);
+  }
+  return RecordOutcome::kDiscarded;
+}
+
+// Counts what RFC 6347 section 4.1.2.7 has dropped without a word.
+void Session::note_outcome(const RecordView& record, RecordOutcome outcome) {
+  switch (outcome) {
+    case RecordOutcome::kTaken:
+    case RecordOutcome::kHeld:
+      return;
+    case RecordOutcome::kDiscarded:
+      drop();
+      return;
+    case RecordOutcome::kBad:
+      count<&TrafficStats::badRecords>();
+      return;
+    case RecordOutcome::kForged:
+      count<&TrafficStats::badRecords>();
+      on_forged_record(record);
+      return;
+    case RecordOutcome::kReplayed:
+      count<&TrafficStats::replays>();
+      return;
+    case RecordOutcome::kHeartbeatDiscarded:
+      count<&TrafficStats::heartbeatsDiscarded>();
+      return;
+  }
+}
+
+// A handshake that fails for want of such a fragment's message says what was wrong with it.
+void Session::note_out_of_place(const RecordView& record) {
+  if (!handshake_ || !is_handshake_in_clear(record) || holds_whole_fragments(record)) return;
   handshake_->heard_anything = true;
-  if (record.epoch != 0) handshake_->heard_protected = true;
-  if (handshake_->question) {
-    hold_during_question(record, now);
-  } else if (handshake_->hello) {
-    on_hello_record(record, scratch, now);
-  } else if (record.epoch != 0) {
-    on_protected_record(record, scratch, now);
-  } else if (is_mere_warning(record)) {
-    on_alert(false, record.fragment.data[0], record.fragment.data[1]);
-  } else if (may_be_about_cookie(record)) {
-    on_alert(false, record.fragment.data[0], record.fragment.data[1]);
-    handshake_->doubted_alert = record.fragment.data[1];
-    handshake_->hellos->on_refused();
-  } else if (is_handshake_in_clear(record)) {
-    on_handshake_record(record, scratch, now);
-  } else {
-    feed_in_clear(record, scratch, now);
-  }
+  handshake_->messages.refuse("a fragment reaches past the end of its message or its record");
 }
 
-// See MessageAssembly::add. Of the hello that the handshake began with, and no other.
+// Whether a fragment that contradicts the hello may stand in its place, as MessageAssembly::add has
+// it for other messages: one of the hello that the handshake began with, and of no other.
 bool Session::may_begin_hello_anew(const FragmentView& fragment) const {
   ClientHelloFront front;
   return fragment.type == HandshakeType::kClientHello && fragment.body.size != 0 &&
@@ -202,7 +265,7 @@ bool Session::may_begin_hello_anew(const FragmentView& fragment) const {
 }
 
 // More of the ClientHello that a handshake began with.
-void Session::on_hello_record(const RecordView& record, uint8_t* scratch, double now) {
+RecordOutcome Session::on_hello_record(const RecordView& record, uint8_t* scratch, double now) {
   bool taken = is_handshake_in_clear(record);
   if (taken) comes_later(record);
   FragmentView fragment;
@@ -219,20 +282,8 @@ void Session::on_hello_record(const RecordView& record, uint8_t* scratch, double
       *handshake_->hello = HandshakeMessage(record.version, fragment);
     }
   }
-  if (!taken) drop();
   if (handshake_->hello->complete()) on_hello(scratch, now);
-}
-
-// OpenSSL reads protected records once it has the peer's ChangeCipherSpec, and shows messages only
-// when the handshake is over. What comes before its time waits here, and is judged when it is given
-// to OpenSSL; which would keep it, too, and not say what became of it.
-void Session::on_protected_record(const RecordView& record, uint8_t* scratch, double now) {
-  if (record.type == ContentType::kApplicationData || !reads_protected()) {
-    const bool message = record.type == ContentType::kApplicationData;
-    if (!held_.hold(record, message ? Until::kOpen : Until::kKeys)) drop();
-  } else {
-    feed(record, scratch, now);
-  }
+  return taken ? RecordOutcome::kTaken : RecordOutcome::kDiscarded;
 }
 
 bool Session::reads_protected() const {
@@ -257,9 +308,13 @@ void Session::uncount_drops(const Drops& since) {
   take(totals_, grown);
 }
 
+RecordOutcome Session::hold(const RecordView& record, Until until) {
+  return held_.hold(record, until) ? RecordOutcome::kHeld : RecordOutcome::kDiscarded;
+}
+
 // While a question is open the peer may repeat itself, but what it has to say is bounded by a
 // flight.
-void Session::hold_during_question(const RecordView& record, double now) {
+RecordOutcome Session::hold_while_asked(const RecordView& record, double now) {
   Handshake& handshake = *handshake_;
   if (is_handshake_in_clear(record)) {
     Bytes rest = record.fragment;
@@ -276,14 +331,12 @@ void Session::hold_during_question(const RecordView& record, double now) {
     }
     if (repeated) {
       if (asks && comes_later(record)) answer_again(now);
-      return;
+      return RecordOutcome::kTaken;
     }
-    if (handshake.hello) {  // until the hello is answered the peer can only repeat it
-      drop();
-      return;
-    }
+    // Until the hello is answered the peer can only repeat it.
+    if (handshake.hello) return RecordOutcome::kDiscarded;
   }
-  if (!held_.hold(record, Until::kAnswer)) drop();
+  return hold(record, Until::kAnswer);
 }
 
 // What of all that records wait for is there. A question is open no more, too, when its answer has
@@ -310,12 +363,12 @@ void Session::replay(const HeldRecords::Held& held, uint8_t* scratch, double now
     drop();
   } else if (take_record(rest, record)) {
     if (handshake_) handshake_->messages.begin_datagram();
-    on_record(record, scratch, now);
+    note_outcome(record, on_record(record, scratch, now));
   }
   if (held.until != Until::kAnswer && !counts_early_) uncount_drops(before);
 }
 
-void Session::on_handshake_record(const RecordView& record, uint8_t* scratch, double now) {
+RecordOutcome Session::on_messages(const RecordView& record, uint8_t* scratch, double now) {
   using Outcome = MessageAssembly::Outcome;
   // Behind the peer's ChangeCipherSpec it has nothing new to say in clear.
   const bool over = reads_protected();
@@ -352,10 +405,10 @@ void Session::on_handshake_record(const RecordView& record, uint8_t* scratch, do
     if (outcome == Outcome::kRepeated) asks = asks || asks_again(fragment);
     if (outcome == Outcome::kRefused || outcome == Outcome::kBegunAnew) taken = false;
   }
-  if (!taken) drop();
   // What is repeated by the network alone has a number that is not new.
   if (asks && later) answer_again(now);
   feed_messages(scratch, now);
+  return taken ? RecordOutcome::kTaken : RecordOutcome::kDiscarded;
 }
 
 // Gives OpenSSL the messages that are whole, in order, up to one that a question comes before.
@@ -379,11 +432,11 @@ void Session::feed_messages(uint8_t* scratch, double now) {
 }
 
 // A ChangeCipherSpec or an alert.
-void Session::feed_in_clear(const RecordView& record, uint8_t* scratch, double now) {
+RecordOutcome Session::feed_in_clear(const RecordView& record, uint8_t* scratch, double now) {
   const bool change = record.type == ContentType::kChangeCipherSpec;
   if (reads_protected()) {
-    if (!change) drop();  // the other belongs to a flight that is repeated
-    return;
+    // A ChangeCipherSpec belongs to a flight that is repeated.
+    return change ? RecordOutcome::kTaken : RecordOutcome::kDiscarded;
   }
   std::vector<uint8_t> bytes(record.whole.data, record.whole.data + record.whole.size);
   write_u48(&bytes[5], handshake_->next_number_in++);
@@ -391,7 +444,8 @@ void Session::feed_in_clear(const RecordView& record, uint8_t* scratch, double n
   RecordView renumbered;
   if (take_record(rest, renumbered)) feed(renumbered, scratch, now);
   // OpenSSL has nothing to say about a ChangeCipherSpec that comes before its time.
-  if (change && handshake_ && !reads_protected()) drop();
+  return change && handshake_ && !reads_protected() ? RecordOutcome::kDiscarded
+                                                    : RecordOutcome::kTaken;
 }
 
 // True: OpenSSL must not get the message before a question has been answered, since its callback
@@ -442,26 +496,22 @@ bool Session::psk_question_comes_first(const HandshakeMessage& message) {
 
 // Gives a record to OpenSSL, which does not say what it drops: only what it does tells.
 // `authentic`: that is known already.
-void Session::feed(const RecordView& record, uint8_t* scratch, double now, bool authentic) {
+RecordOutcome Session::feed(const RecordView& record, uint8_t* scratch, double now,
+                            bool authentic) {
   const bool in_handshake = handshake_ != nullptr;
   if (record.epoch != 0) {
     if (in_handshake && record.fragment.size < shortest_protected_record(ssl_.get())) {
-      count<&TrafficStats::badRecords>();
-      return;
+      return RecordOutcome::kBad;
     }
     if (in_handshake ? encrypts_then_macs() : checks_macs_) {
-      if (!has_right_mac(record)) {
-        on_forged_record(record);
-        return;
-      }
+      if (!has_right_mac(record)) return RecordOutcome::kForged;
       authentic = true;
     }
   }
   // Where the suite is no AEAD nobody has looked into it: it is a repeated Finished, or nothing
   // that is of use.
   if (!in_handshake && is_handshake(record) && !may_repeat_finished()) {
-    drop();
-    return;
+    return RecordOutcome::kDiscarded;
   }
   const bool replayed = record.epoch != 0 && replay_window_.has_seen(record.sequence);
   const uint64_t heard = heard_;
@@ -473,25 +523,20 @@ void Session::feed(const RecordView& record, uint8_t* scratch, double now, bool 
   }
   take_back();
   send_flight(now);
-  if (record.epoch == 0 || state_ == SessionState::kClosed) return;
+  if (record.epoch == 0 || state_ == SessionState::kClosed) return RecordOutcome::kTaken;
   if (!in_handshake && heard_ == heard && !replayed && is_empty_message(record, authentic)) {
     emit_message({});
   }
-  if (heard_ != heard || (authentic && !replayed)) {
-    replay_window_.mark(record.sequence);
-    if (record.type == ContentType::kApplicationData) {
-      last_activity_ = last_heard_ = now;
-    }
-  } else if (replayed) {
-    count<&TrafficStats::replays>();
-  } else {
-    on_forged_record(record);
+  if (heard_ == heard && (!authentic || replayed)) {
+    return replayed ? RecordOutcome::kReplayed : RecordOutcome::kForged;
   }
+  replay_window_.mark(record.sequence);
+  if (record.type == ContentType::kApplicationData) last_activity_ = last_heard_ = now;
+  return RecordOutcome::kTaken;
 }
 
-// Dropped, as RFC 6347 section 4.1.2.7 has it, until there were too many for the suite.
+// Forged records are dropped, until there were too many for the suite.
 void Session::on_forged_record(const RecordView& record) {
-  count<&TrafficStats::badRecords>();
   if (handshake_ && is_handshake(record)) ++handshake_->undecrypted;
   if (++forged_ <= integrity_limit_) return;
   const ErrorQueueScope errors;

@@ -103,9 +103,8 @@ bool Session::open_record(const RecordView& record, std::vector<uint8_t>& plaint
 }
 
 // Gives OpenSSL an opened record as application data, with the same number and nonce, so that it
-// decides whether the record is a replay. This sealing stays in the process. False: OpenSSL did not
-// take it, which is counted.
-bool Session::feed_as_data(const RecordView& record, Bytes plaintext, uint8_t* scratch) {
+// decides whether the record is a replay. This sealing stays in the process.
+RecordOutcome Session::feed_as_data(const RecordView& record, Bytes plaintext, uint8_t* scratch) {
   RecordProtection& incoming = record_keys_->incoming;
   std::vector<uint8_t> resealed(incoming.sealed_size(plaintext.size));
   resealed.resize(incoming.seal(ContentType::kApplicationData, record, plaintext, resealed.data()));
@@ -115,17 +114,12 @@ bool Session::feed_as_data(const RecordView& record, Bytes plaintext, uint8_t* s
   const int result = SSL_read_ex(ssl_.get(), scratch, kMaxPlaintext, &read);
   take_back();
   if (result != 1) {
-    if (replay_window_.has_seen(record.sequence)) {
-      count<&TrafficStats::replays>();
-    } else {
-      count<&TrafficStats::badRecords>();
-    }
-    return false;
+    return replay_window_.has_seen(record.sequence) ? RecordOutcome::kReplayed
+                                                    : RecordOutcome::kBad;
   }
   replay_window_.mark(record.sequence);
-  if (read == plaintext.size && CRYPTO_memcmp(scratch, plaintext.data, read) == 0) return true;
-  count<&TrafficStats::discardedRecords>();
-  return false;
+  const bool same = read == plaintext.size && CRYPTO_memcmp(scratch, plaintext.data, read) == 0;
+  return same ? RecordOutcome::kTaken : RecordOutcome::kDiscarded;
 }
 
 // ---- alerts and handshake messages in an open session ----
@@ -134,12 +128,9 @@ bool Session::feed_as_data(const RecordView& record, Bytes plaintext, uint8_t* s
 // does not bear the rest. A warning it reads over and over, until it is one too many. A handshake
 // message makes it wait for a handshake, and end the session for the application data that comes
 // instead.
-void Session::on_control_record(const RecordView& record, uint8_t* scratch, double now) {
+RecordOutcome Session::on_control_record(const RecordView& record, uint8_t* scratch, double now) {
   std::vector<uint8_t> plaintext;
-  if (!open_record(record, plaintext)) {
-    on_forged_record(record);
-    return;
-  }
+  if (!open_record(record, plaintext)) return RecordOutcome::kForged;
   const Bytes message{plaintext.data(), plaintext.size()};
   const bool handshake = record.type == ContentType::kHandshake;
   const bool alert = record.type == ContentType::kAlert;
@@ -147,35 +138,26 @@ void Session::on_control_record(const RecordView& record, uint8_t* scratch, doub
                        message.data[1] != SSL_AD_CLOSE_NOTIFY;
   const bool finished = handshake && message.size != 0 &&
                         static_cast<HandshakeType>(message.data[0]) == HandshakeType::kFinished;
-  if (finished && !may_repeat_finished()) {
-    drop();
-    return;
-  }
-  if (finished || (alert && !warning)) {
-    feed(record, scratch, now, true);
-    return;
-  }
+  if (finished && !may_repeat_finished()) return RecordOutcome::kDiscarded;
+  if (finished || (alert && !warning)) return feed(record, scratch, now, true);
   if (message.size == 0 || message.size > kMaxPlaintext || !(alert || handshake)) {
-    count<&TrafficStats::discardedRecords>();
-    return;
+    return RecordOutcome::kDiscarded;
   }
-  if (!feed_as_data(record, message, scratch)) return;
+  const RecordOutcome outcome = feed_as_data(record, message, scratch);
+  if (outcome != RecordOutcome::kTaken) return outcome;
   last_activity_ = last_heard_ = now;
-  if (warning) {
-    on_alert(false, message.data[0], message.data[1]);
-  } else {
-    on_late_handshake_message(message);
-  }
+  if (!warning) return on_late_handshake_message(message);
+  on_alert(false, message.data[0], message.data[1]);
+  return RecordOutcome::kTaken;
 }
 
-void Session::on_late_handshake_message(Bytes message) {
+RecordOutcome Session::on_late_handshake_message(Bytes message) {
   Bytes rest = message;
   FragmentView fragment;
   const HandshakeType wish =
       role_ == Role::kServer ? HandshakeType::kClientHello : HandshakeType::kHelloRequest;
   if (!take_fragment(rest, fragment) || fragment.type != wish || fragment.offset != 0) {
-    count<&TrafficStats::discardedRecords>();
-    return;
+    return RecordOutcome::kDiscarded;
   }
   on_handshake_message(false, message);
   // RFC 5246 section 7.2.2.
@@ -183,6 +165,7 @@ void Session::on_late_handshake_message(Bytes message) {
   if (send_as(ContentType::kAlert, {kAlert.data(), kAlert.size()})) {
     on_alert(true, kAlert[0], kAlert[1]);
   }
+  return RecordOutcome::kTaken;
 }
 
 }  // namespace dtls
