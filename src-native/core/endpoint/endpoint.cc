@@ -486,6 +486,17 @@ void Endpoint::on_closed(uint32_t slot) {
   }
 }
 
+// Has `act` done with the session, if it is there still, and then the books brought up to date.
+template <typename Act>
+void Endpoint::with(uint32_t slot, uint32_t generation, const Act& act) {
+  const ErrorQueueScope errors;
+  Session* session = find(slot, generation);
+  if (session == nullptr) return;
+  act(*session);
+  settle(slot);
+}
+
+// Not by way of with(): most messages change nothing in the books.
 SendOutcome Endpoint::send(uint32_t slot, uint32_t generation, Bytes message, uint32_t token,
                            double now) {
   const ErrorQueueScope errors;
@@ -499,79 +510,54 @@ SendOutcome Endpoint::send(uint32_t slot, uint32_t generation, Bytes message, ui
 
 HeartbeatOutcome Endpoint::heartbeat(uint32_t slot, uint32_t generation, Bytes payload,
                                      size_t padding, double timeout, uint32_t retries, double now) {
-  const ErrorQueueScope errors;
-  Session* session = find(slot, generation);
-  if (session == nullptr) return HeartbeatOutcome::kNotOpen;
-  const HeartbeatOutcome outcome = session->heartbeat(payload, padding, timeout, retries, now);
-  settle(slot);
+  HeartbeatOutcome outcome = HeartbeatOutcome::kNotOpen;
+  with(slot, generation, [&](Session& session) {
+    outcome = session.heartbeat(payload, padding, timeout, retries, now);
+  });
   return outcome;
 }
 
 void Endpoint::close(uint32_t slot, uint32_t generation, bool notify) {
-  const ErrorQueueScope errors;
-  Session* session = find(slot, generation);
-  if (session == nullptr) return;
-  session->close(notify);
-  settle(slot);
+  with(slot, generation, [&](Session& session) { session.close(notify); });
 }
 
 void Endpoint::answer_hello(uint32_t slot, uint32_t generation, HelloAnswer answer, double now) {
-  const ErrorQueueScope errors;
-  Session* session = find(slot, generation);
-  if (session == nullptr) return;
-  session->answer_hello(std::move(answer), scratch_.data(), now);
-  settle(slot);
+  with(slot, generation,
+       [&](Session& session) { session.answer_hello(std::move(answer), scratch_.data(), now); });
 }
 
 void Endpoint::answer_session(uint32_t slot, uint32_t generation, Bytes stored, bool refused,
                               double now) {
-  const ErrorQueueScope errors;
-  Session* session = find(slot, generation);
-  if (session == nullptr) return;
-  session->answer_session(stored, refused, scratch_.data(), now);
-  settle(slot);
+  with(slot, generation,
+       [&](Session& session) { session.answer_session(stored, refused, scratch_.data(), now); });
 }
 
 void Endpoint::answer_new_session(uint32_t slot, uint32_t generation, double now) {
-  const ErrorQueueScope errors;
-  Session* session = find(slot, generation);
-  if (session == nullptr) return;
-  session->answer_new_session(scratch_.data(), now);
-  settle(slot);
+  with(slot, generation,
+       [&](Session& session) { session.answer_new_session(scratch_.data(), now); });
 }
 
 void Endpoint::answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
                           double now) {
-  const ErrorQueueScope errors;
-  Session* session = find(slot, generation);
-  if (session == nullptr) return;
-  session->answer_psk(found, identity, key, scratch_.data(), now);
-  settle(slot);
+  with(slot, generation,
+       [&](Session& session) { session.answer_psk(found, identity, key, scratch_.data(), now); });
 }
 
 void Endpoint::answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now) {
-  const ErrorQueueScope errors;
-  Session* session = find(slot, generation);
-  if (session == nullptr) return;
-  session->answer_identity(accepted, scratch_.data(), now);
-  settle(slot);
+  with(slot, generation,
+       [&](Session& session) { session.answer_identity(accepted, scratch_.data(), now); });
 }
 
 void Endpoint::answer_ocsp(uint32_t slot, uint32_t generation, bool refused, Bytes response,
                            double now) {
-  const ErrorQueueScope errors;
-  Session* session = find(slot, generation);
-  if (session == nullptr) return;
-  session->answer_ocsp(refused, response, scratch_.data(), now);
-  settle(slot);
+  with(slot, generation,
+       [&](Session& session) { session.answer_ocsp(refused, response, scratch_.data(), now); });
 }
 
 void Endpoint::release(uint32_t slot, uint32_t generation) {
   const ErrorQueueScope errors;
-  Session* session = find(slot, generation);
-  if (session == nullptr) return;
-  session->close();
-  settle(slot);
+  if (find(slot, generation) == nullptr) return;
+  close(slot, generation);
   slots_[slot].session.reset();
   ++slots_[slot].generation;
   free_slots_.push_back(slot);

@@ -139,6 +139,8 @@ class Endpoint {
   bool make_way_beside(uint32_t current, double now);
   Session& open(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
                 std::shared_ptr<const SessionPolicy> policy, double now);
+  template <typename Act>
+  void with(uint32_t slot, uint32_t generation, const Act& act);
   void settle(uint32_t slot);
   void queue(uint32_t slot);
   void replace(uint32_t slot);
