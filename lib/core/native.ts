@@ -80,6 +80,23 @@ export interface NativeKeptSession {
 
 /** How the sessions of a server or a client behave. */
 export interface NativeSessionPolicy {
+  /** Milliseconds; 0 for no limit. */
+  setTimeouts(handshake: number, idle: number): void;
+  /** The waits before a flight is repeated, in milliseconds. */
+  setRetransmission(initial: number, max: number, backoff: number): void;
+  setMtu(bytes: number): void;
+  /** Whether a server asks for one, and whether a session ends for one that does not verify. */
+  setPeerCertificate(requested: boolean, rejectUnauthorized: boolean): void;
+  /** Empty: a server gives no hint. */
+  askPsk(identityHint: string): void;
+  askIdentity(): void;
+  /** Whom a client trusts, in place of the authorities of its context. */
+  setAuthorities(authorities: NativeSecureContext): void;
+  /** There will be KEYLOG records. */
+  reportKeys(): void;
+  /** Of a client, for its ClientHello. */
+  setServerName(name: string): void;
+  setHeartbeat(mode: number, interval: number, timeout: number, retries: number): void;
   /** Colon-separated names of `srtpProfiles`. */
   setSrtpProfiles(profiles: string): void;
   requireExtendedMasterSecret(): void;
@@ -120,10 +137,13 @@ export interface NativeEndpoint {
     cookieExchange: boolean,
     cookieLifetime: number,
     cookieSecret: Uint8Array | undefined,
-    maxSessions: number,
-    maxPendingHandshakes: number,
-    maxSessionsPerHost: number,
-    maxPendingHandshakesPerHost: number,
+  ): void;
+  /** Of a server that listens already; 0 for no limit. */
+  setLimits(
+    sessions: number,
+    pendingHandshakes: number,
+    sessionsPerHost: number,
+    pendingHandshakesPerHost: number,
   ): void;
   setContext(context: NativeSecureContext): void;
   setPolicy(policy: NativeSessionPolicy): void;
@@ -309,26 +329,7 @@ export interface Native {
   readonly TicketKeys: new (lifetime: number) => NativeTicketKeys;
   /** Throws `ERR_DTLS_INVALID_SESSION`. */
   readonly KeptSession: new (packed: Uint8Array) => NativeKeptSession;
-  readonly SessionPolicy: new (
-    handshakeTimeout: number,
-    idleTimeout: number,
-    retransmitInitial: number,
-    retransmitMax: number,
-    retransmitBackoff: number,
-    mtu: number,
-    requestCert: boolean,
-    rejectUnauthorized: boolean,
-    askPsk: boolean,
-    askIdentity: boolean,
-    keylog: boolean,
-    serverName: string,
-    pskIdentityHint: string,
-    heartbeatMode: number,
-    heartbeatInterval: number,
-    heartbeatTimeout: number,
-    heartbeatRetries: number,
-    authorities: NativeSecureContext | undefined,
-  ) => NativeSessionPolicy;
+  readonly SessionPolicy: new () => NativeSessionPolicy;
   /**
    * Linux only. Binds at once, or throws an error with `errno` and `syscall`; 0 for a buffer is the system's
    * size. `queued[0]` is kept at the bytes that wait to be sent.

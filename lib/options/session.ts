@@ -179,26 +179,18 @@ export function resolveSession(
     copyMessages,
     qlogDir: qlogDirectory(text('qlogDir', options.qlogDir)),
     policy: (keylog) => {
-      const policy = new native.SessionPolicy(
-        handshakeTimeout,
-        idleTimeout,
-        initial,
-        Math.max(initial, max),
-        backoff,
-        mtu,
-        shape.requestCert,
-        rejectUnauthorized,
-        shape.askPsk,
-        askIdentity,
-        keylog || keylogFile() !== undefined,
-        shape.serverName,
-        shape.pskIdentityHint,
-        heartbeat.mode,
-        heartbeat.interval,
-        heartbeat.timeout,
-        heartbeat.retries,
-        askIdentity ? context.clientAuthorities() : undefined,
-      );
+      const policy = new native.SessionPolicy();
+      policy.setTimeouts(handshakeTimeout, idleTimeout);
+      policy.setRetransmission(initial, Math.max(initial, max), backoff);
+      policy.setMtu(mtu);
+      policy.setPeerCertificate(shape.requestCert, rejectUnauthorized);
+      if (shape.askPsk) policy.askPsk(shape.pskIdentityHint);
+      if (askIdentity) policy.askIdentity();
+      const authorities = askIdentity ? context.clientAuthorities() : undefined;
+      if (authorities !== undefined) policy.setAuthorities(authorities);
+      if (keylog || keylogFile() !== undefined) policy.reportKeys();
+      if (shape.serverName !== '') policy.setServerName(shape.serverName);
+      policy.setHeartbeat(heartbeat.mode, heartbeat.interval, heartbeat.timeout, heartbeat.retries);
       if (srtpProfiles !== '') policy.setSrtpProfiles(srtpProfiles);
       if (extendedMasterSecret) policy.requireExtendedMasterSecret();
       if (protocols !== undefined) policy.setProtocols(protocols);

@@ -388,6 +388,8 @@ export class DTLSServer
         options.cookieExchange,
         options.cookieLifetime,
         cookieSecret,
+      );
+      endpoint.core.setLimits(
         options.maxSessions,
         options.maxPendingHandshakes,
         options.maxSessionsPerHost,

@@ -197,6 +197,16 @@ Napi::Function SessionPolicyWrap::define(Napi::Env env) {
   return DefineClass(
       env, "SessionPolicy",
       {
+          InstanceMethod<&SessionPolicyWrap::set_timeouts>("setTimeouts"),
+          InstanceMethod<&SessionPolicyWrap::set_retransmission>("setRetransmission"),
+          InstanceMethod<&SessionPolicyWrap::set_mtu>("setMtu"),
+          InstanceMethod<&SessionPolicyWrap::set_peer_certificate>("setPeerCertificate"),
+          InstanceMethod<&SessionPolicyWrap::ask_psk>("askPsk"),
+          InstanceMethod<&SessionPolicyWrap::ask_identity>("askIdentity"),
+          InstanceMethod<&SessionPolicyWrap::set_authorities>("setAuthorities"),
+          InstanceMethod<&SessionPolicyWrap::report_keys>("reportKeys"),
+          InstanceMethod<&SessionPolicyWrap::set_server_name>("setServerName"),
+          InstanceMethod<&SessionPolicyWrap::set_heartbeat>("setHeartbeat"),
           InstanceMethod<&SessionPolicyWrap::set_srtp_profiles>("setSrtpProfiles"),
           InstanceMethod<&SessionPolicyWrap::require_extended_master_secret>(
               "requireExtendedMasterSecret"),
@@ -211,29 +221,53 @@ Napi::Function SessionPolicyWrap::define(Napi::Env env) {
       });
 }
 
-SessionPolicyWrap::SessionPolicyWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
-  SessionPolicy& policy = *policy_;
-  policy.handshake_timeout = number_of(info[0]);
-  policy.idle_timeout = number_of(info[1]);
-  policy.retransmit_initial = number_of(info[2]);
-  policy.retransmit_max = number_of(info[3]);
-  policy.retransmit_backoff = number_of(info[4]);
-  policy.mtu = static_cast<uint32_t>(number_of(info[5]));
-  policy.request_certificate = flag_of(info[6]);
-  policy.reject_unauthorized = flag_of(info[7]);
-  policy.ask_psk = flag_of(info[8]);
-  policy.ask_identity = flag_of(info[9]);
-  policy.keylog = flag_of(info[10]);
-  policy.server_name = text_of(info[11]);
-  policy.psk_identity_hint = text_of(info[12]);
-  policy.heartbeat = static_cast<HeartbeatMode>(number_of(info[13]));
-  policy.heartbeat_interval = number_of(info[14]);
-  policy.heartbeat_timeout = number_of(info[15]);
-  policy.heartbeat_retries = static_cast<uint32_t>(number_of(info[16]));
-  if (info[17].IsUndefined()) return;
-  if (const auto* authorities = unwrap<SecureContextWrap>(info[17])) {
-    policy.authorities = authorities->context();
-  }
+SessionPolicyWrap::SessionPolicyWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
+
+void SessionPolicyWrap::set_timeouts(const Napi::CallbackInfo& info) {
+  policy_->handshake_timeout = number_of(info[0]);
+  policy_->idle_timeout = number_of(info[1]);
+}
+
+void SessionPolicyWrap::set_retransmission(const Napi::CallbackInfo& info) {
+  policy_->retransmit_initial = number_of(info[0]);
+  policy_->retransmit_max = number_of(info[1]);
+  policy_->retransmit_backoff = number_of(info[2]);
+}
+
+void SessionPolicyWrap::set_mtu(const Napi::CallbackInfo& info) {
+  policy_->mtu = static_cast<uint32_t>(number_of(info[0]));
+}
+
+void SessionPolicyWrap::set_peer_certificate(const Napi::CallbackInfo& info) {
+  policy_->request_certificate = flag_of(info[0]);
+  policy_->reject_unauthorized = flag_of(info[1]);
+}
+
+void SessionPolicyWrap::ask_psk(const Napi::CallbackInfo& info) {
+  policy_->ask_psk = true;
+  policy_->psk_identity_hint = text_of(info[0]);
+}
+
+void SessionPolicyWrap::ask_identity(const Napi::CallbackInfo& /*info*/) {
+  policy_->ask_identity = true;
+}
+
+void SessionPolicyWrap::set_authorities(const Napi::CallbackInfo& info) {
+  const auto* authorities = unwrap<SecureContextWrap>(info[0]);
+  if (authorities != nullptr) policy_->authorities = authorities->context();
+}
+
+void SessionPolicyWrap::report_keys(const Napi::CallbackInfo& /*info*/) { policy_->keylog = true; }
+
+void SessionPolicyWrap::set_server_name(const Napi::CallbackInfo& info) {
+  policy_->server_name = text_of(info[0]);
+}
+
+void SessionPolicyWrap::set_heartbeat(const Napi::CallbackInfo& info) {
+  policy_->heartbeat = static_cast<HeartbeatMode>(number_of(info[0]));
+  policy_->heartbeat_interval = number_of(info[1]);
+  policy_->heartbeat_timeout = number_of(info[2]);
+  policy_->heartbeat_retries = static_cast<uint32_t>(number_of(info[3]));
 }
 
 void SessionPolicyWrap::require_extended_master_secret(const Napi::CallbackInfo& /*info*/) {

@@ -51,6 +51,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
       env, "Endpoint",
       {
           InstanceMethod<&EndpointWrap::listen>("listen"),
+          InstanceMethod<&EndpointWrap::set_limits>("setLimits"),
           InstanceMethod<&EndpointWrap::set_context>("setContext"),
           InstanceMethod<&EndpointWrap::set_policy>("setPolicy"),
           InstanceMethod<&EndpointWrap::stop_listening>("stopListening"),
@@ -130,11 +131,16 @@ void EndpointWrap::listen(const Napi::CallbackInfo& info) {
   config.policy = policy->policy();
   config.cookie_exchange = info[2].As<Napi::Boolean>().Value();
   config.cookie_lifetime = info[3].As<Napi::Number>().DoubleValue();
-  config.max_sessions = u32_of(info[5]);
-  config.max_pending_handshakes = u32_of(info[6]);
-  config.max_sessions_per_host = u32_of(info[7]);
-  config.max_pending_handshakes_per_host = u32_of(info[8]);
   endpoint_->listen(std::move(config), bytes_of(info[4]));
+}
+
+void EndpointWrap::set_limits(const Napi::CallbackInfo& info) {
+  ListenerLimits limits;
+  limits.sessions = u32_of(info[0]);
+  limits.pending_handshakes = u32_of(info[1]);
+  limits.sessions_per_host = u32_of(info[2]);
+  limits.pending_handshakes_per_host = u32_of(info[3]);
+  endpoint_->set_limits(limits);
 }
 
 void EndpointWrap::set_context(const Napi::CallbackInfo& info) {

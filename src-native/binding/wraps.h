@@ -104,6 +104,16 @@ class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
   std::shared_ptr<const SessionPolicy> policy() const { return policy_; }
 
  private:
+  void set_timeouts(const Napi::CallbackInfo& info);
+  void set_retransmission(const Napi::CallbackInfo& info);
+  void set_mtu(const Napi::CallbackInfo& info);
+  void set_peer_certificate(const Napi::CallbackInfo& info);
+  void ask_psk(const Napi::CallbackInfo& info);
+  void ask_identity(const Napi::CallbackInfo& info);
+  void set_authorities(const Napi::CallbackInfo& info);
+  void report_keys(const Napi::CallbackInfo& info);
+  void set_server_name(const Napi::CallbackInfo& info);
+  void set_heartbeat(const Napi::CallbackInfo& info);
   void set_srtp_profiles(const Napi::CallbackInfo& info);
   void require_extended_master_secret(const Napi::CallbackInfo& info);
   void set_hello_questions(const Napi::CallbackInfo& info);
@@ -127,6 +137,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
 
  private:
   void listen(const Napi::CallbackInfo& info);
+  void set_limits(const Napi::CallbackInfo& info);
   void set_context(const Napi::CallbackInfo& info);
   void set_policy(const Napi::CallbackInfo& info);
   void stop_listening(const Napi::CallbackInfo& info);

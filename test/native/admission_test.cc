@@ -61,7 +61,7 @@ struct Crowd {
 
 TEST_CASE("admission: a ClientKeyExchange proves nothing") {
   Crowd crowd;
-  crowd.link.listener.max_pending_handshakes = 2;
+  crowd.link.listener.limits.pending_handshakes = 2;
   crowd.link.listen();
   const SessionId first = crowd.begin(1, 1);
   const SessionId second = crowd.begin(2, 1);
@@ -83,7 +83,7 @@ TEST_CASE("admission: a ClientKeyExchange proves nothing") {
 
 TEST_CASE("admission: real progress renews the time, which garbage and repetitions do not") {
   Crowd crowd;
-  crowd.link.listener.max_pending_handshakes = 2;
+  crowd.link.listener.limits.pending_handshakes = 2;
   crowd.link.listen();
   const SessionId first = crowd.begin(1, 1);
   const SessionId second = crowd.begin(2, 1);
@@ -120,8 +120,8 @@ TEST_CASE("admission: real progress renews the time, which garbage and repetitio
 
 TEST_CASE("admission: an honest client on a slow path completes while strangers press in") {
   Crowd crowd;
-  crowd.link.listener.max_pending_handshakes = 8;
-  crowd.link.listener.max_pending_handshakes_per_host = 2;
+  crowd.link.listener.limits.pending_handshakes = 8;
+  crowd.link.listener.limits.pending_handshakes_per_host = 2;
   crowd.link.listen();
   for (uint32_t host = 1; host <= 3; ++host) {
     for (uint16_t port = 1; port <= 2; ++port) crowd.begin(host, port);
@@ -145,7 +145,7 @@ TEST_CASE("admission: an honest client on a slow path completes while strangers 
 
 TEST_CASE("admission: the host that has most gives way first") {
   Crowd crowd;
-  crowd.link.listener.max_pending_handshakes = 4;
+  crowd.link.listener.limits.pending_handshakes = 4;
   crowd.link.listen();
   const SessionId alone = crowd.begin(1, 1);
   const SessionId first = crowd.begin(2, 1);
@@ -162,11 +162,11 @@ TEST_CASE("admission: the host that has most gives way first") {
 
 TEST_CASE("admission: in a host that is full its own oldest gives way, and nobody else's") {
   Crowd crowd;
-  SUBCASE("of handshakes") { crowd.link.listener.max_pending_handshakes_per_host = 2; }
-  SUBCASE("of sessions") { crowd.link.listener.max_sessions_per_host = 2; }
+  SUBCASE("of handshakes") { crowd.link.listener.limits.pending_handshakes_per_host = 2; }
+  SUBCASE("of sessions") { crowd.link.listener.limits.sessions_per_host = 2; }
   SUBCASE("of all as well") {
-    crowd.link.listener.max_pending_handshakes_per_host = 2;
-    crowd.link.listener.max_pending_handshakes = 3;
+    crowd.link.listener.limits.pending_handshakes_per_host = 2;
+    crowd.link.listener.limits.pending_handshakes = 3;
   }
   crowd.link.listen();
   const SessionId other = crowd.begin(1, 1);
@@ -183,7 +183,7 @@ TEST_CASE("admission: in a host that is full its own oldest gives way, and nobod
 
 TEST_CASE("admission: a host that may have one gives way to itself") {
   Crowd crowd;
-  crowd.link.listener.max_sessions_per_host = 1;
+  crowd.link.listener.limits.sessions_per_host = 1;
   crowd.link.listen();
   const SessionId first = crowd.begin(2, 1);
   Link::skip(Crowd::kTime);
@@ -197,7 +197,7 @@ TEST_CASE("admission: what waits for an answer of ours, or is open, does not giv
   Link& link = crowd.link;
   crowd.stalled = false;
   link.use_psk("x", {1, 2, 3});
-  link.listener.max_sessions_per_host = 1;
+  link.listener.limits.sessions_per_host = 1;
   SUBCASE("a question") { link.server.hold = true; }
   SUBCASE("an open session") {}
   link.listen();

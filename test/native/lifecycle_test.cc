@@ -160,7 +160,7 @@ TEST_CASE("endpoint: limits") {
     return link.client().secure();
   };
   SUBCASE("sessions") {
-    link.listener.max_sessions = 2;
+    link.listener.limits.sessions = 2;
     REQUIRE(link.handshake());
     CHECK(newcomer(1, 1));
     CHECK_FALSE(newcomer(2, 1));
@@ -171,7 +171,7 @@ TEST_CASE("endpoint: limits") {
     CHECK(link.run_until([&] { return link.client().secure(); }));
   }
   SUBCASE("sessions of one host, whatever the port") {
-    link.listener.max_sessions_per_host = 2;
+    link.listener.limits.sessions_per_host = 2;
     link.listen();
     CHECK(newcomer(7, 1));
     CHECK(newcomer(7, 2));
@@ -179,7 +179,7 @@ TEST_CASE("endpoint: limits") {
     CHECK(newcomer(8, 3));
   }
   SUBCASE("handshakes") {
-    link.listener.max_pending_handshakes = 2;
+    link.listener.limits.pending_handshakes = 2;
     link.use_psk("x", {1, 2, 3});
     link.server.hold = true;
     link.listen();
@@ -193,9 +193,9 @@ TEST_CASE("endpoint: limits") {
     CHECK(link.server.endpoint.stats().sessionsRefused == 1);
   }
   SUBCASE("0 means none") {
-    link.listener.max_sessions = 0;
-    link.listener.max_pending_handshakes = 0;
-    link.listener.max_sessions_per_host = 0;
+    link.listener.limits.sessions = 0;
+    link.listener.limits.pending_handshakes = 0;
+    link.listener.limits.sessions_per_host = 0;
     CHECK(link.handshake());
   }
 }

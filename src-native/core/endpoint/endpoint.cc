@@ -31,6 +31,10 @@ void Endpoint::listen(ListenerConfig config, Bytes cookie_secret) {
   spent_.emplace(listener_->cookie_lifetime);
 }
 
+void Endpoint::set_limits(const ListenerLimits& limits) {
+  if (listener_) listener_->limits = limits;
+}
+
 void Endpoint::set_context(std::shared_ptr<const SecureContext> context) {
   const ErrorQueueScope errors;
   if (listener_) listener_->context = std::move(context);
@@ -107,19 +111,18 @@ Session& Endpoint::connect(const PeerAddress& peer, std::shared_ptr<const Secure
 // A host's own limits come first: one that has used up its share displaces its own handshakes, and
 // nobody beyond them.
 bool Endpoint::admit(const PeerAddress& peer, double now) {
-  const ListenerConfig& limits = *listener_;
+  const ListenerLimits& limits = listener_->limits;
   const auto within = [](uint32_t used, uint32_t limit) { return limit == 0 || used < limit; };
   const auto found = hosts_.find(peer.host());
   if (found != hosts_.end()) {
     const Host& host = found->second;
-    if ((!within(host.sessions, limits.max_sessions_per_host) ||
-         !within(host.pending, limits.max_pending_handshakes_per_host)) &&
+    if ((!within(host.sessions, limits.sessions_per_host) ||
+         !within(host.pending, limits.pending_handshakes_per_host)) &&
         !make_room(host.unproven, host_links_, now)) {
       return false;
     }
   }
-  return (within(active_, limits.max_sessions) &&
-          within(pending_, limits.max_pending_handshakes)) ||
+  return (within(active_, limits.sessions) && within(pending_, limits.pending_handshakes)) ||
          make_room(unproven_, unproven_links_, now);
 }
 

@@ -19,16 +19,21 @@
 
 namespace dtls {
 
-// What makes an endpoint a server. Limits: 0 means none.
+// How many sessions and handshakes a server has at a time; 0 for any number.
+struct ListenerLimits {
+  uint32_t sessions = 10000;
+  uint32_t pending_handshakes = 1000;
+  uint32_t sessions_per_host = 1000;
+  uint32_t pending_handshakes_per_host = 250;
+};
+
+// What makes an endpoint a server.
 struct ListenerConfig {
   std::shared_ptr<const SecureContext> context;
   std::shared_ptr<const SessionPolicy> policy;
   bool cookie_exchange = true;
   double cookie_lifetime = 30000;
-  uint32_t max_sessions = 10000;
-  uint32_t max_pending_handshakes = 1000;
-  uint32_t max_sessions_per_host = 1000;
-  uint32_t max_pending_handshakes_per_host = 250;
+  ListenerLimits limits;
 };
 
 // All sessions behind one UDP port, of both roles: finds the session for a datagram, answers
@@ -43,6 +48,8 @@ class Endpoint {
 
   // Without a shared secret for its cookies it has its own, and changes them.
   void listen(ListenerConfig config, Bytes cookie_secret = {});
+  // The limits of a server that listens already.
+  void set_limits(const ListenerLimits& limits);
   // New handshakes use the new context or policy; running ones and sessions keep theirs.
   void set_context(std::shared_ptr<const SecureContext> context);
   void set_policy(std::shared_ptr<const SessionPolicy> policy);
