@@ -26,7 +26,7 @@ class HelloExchange {
 
   enum class Outcome : uint8_t {
     kAtOnce,    // the hello that is due now is to be sent
-    kWaits,     // for the timer
+    kWaits,     // the timer will send it
     kRepeated,  // its cookie has been tried
     kDropped,   // it answers no hello, is malformed, or there is no room, for it or for another
   };
@@ -70,7 +70,7 @@ class HelloExchange {
 
  private:
   struct Asked {
-    uint16_t sequence;  // of the HelloVerifyRequest
+    uint16_t sequence;  // that the HelloVerifyRequest has
     std::vector<uint8_t> cookie;
 
     bool operator==(const Asked& other) const {

@@ -10,7 +10,7 @@ namespace dtls {
 
 // Whom a context trusts, in a form that can be compared: what sessions are bound to.
 struct Trust {
-  std::array<uint8_t, 32> digest{};        // of all certificates and revocation lists, in any order
+  std::array<uint8_t, 32> digest{};  // over all certificates and revocation lists, in any order
   int64_t revocation_expires = INT64_MAX;  // when the first list is out of date; Unix seconds
 };
 

@@ -9,7 +9,7 @@ namespace dtls {
 
 // What a record waits for.
 enum class Until : uint8_t {
-  kAnswer,  // of a question that is open
+  kAnswer,  // a question is open
   kKeys,    // the peer's ChangeCipherSpec: it is protected
   kOpen,    // the end of the handshake: it is a message of the application
 };

@@ -276,9 +276,9 @@ class Session final : private DatagramPort {
     bool hello_taken = false;                // client: by the server, as its ServerHello says
     bool certificate_withheld = false;       // client: it was asked for one, and sent none
     std::optional<uint8_t> doubted_alert;    // client: may_be_about_cookie
-    bool session_asked = false;              // for the client's session id
-    bool session_psk_asked = false;          // for the key of the session to be resumed
-    bool session_psk_confirmed = false;      // it is the key still
+    bool session_asked = false;              // whether somebody knows the client's session id
+    bool session_psk_asked = false;      // what key the identity of the session to be resumed has
+    bool session_psk_confirmed = false;  // it is the key still
     bool new_session_told = false;
     bool name_used = false;          // server: the client's name has chosen the context
     bool unproving_refused = false;  // a suite that would have been used proves nothing
@@ -300,7 +300,7 @@ class Session final : private DatagramPort {
     std::vector<uint8_t> offered_identity;
     // Server: the answers of this handshake, by the own certificate that each is about.
     std::vector<std::pair<const X509*, std::vector<uint8_t>>> ocsp;
-    double now = 0;  // of the call that is under way, for OpenSSL's callbacks
+    double now = 0;  // when the call under way began; OpenSSL's callbacks need it
     double peers_turn_since;
     Flight flight;  // our latest one
     // Its datagrams that have not left yet; the next burst of them is due at that time.
@@ -312,7 +312,7 @@ class Session final : private DatagramPort {
     // It answers the peer's messages with these numbers; the last one is not among them.
     uint32_t answered_from = 0;
     uint32_t answered_to = 0;
-    std::optional<uint64_t> latest_number_in;  // of the peer's records in clear
+    std::optional<uint64_t> latest_number_in;  // the highest of the peer's records in clear
     uint32_t next_sequence_out = 0;
     bool heard_anything = false;
     bool heard_protected = false;
@@ -547,9 +547,9 @@ class Session final : private DatagramPort {
   uint64_t next_number_out_ = 0;
   std::vector<uint8_t> written_;  // what OpenSSL has written of a flight, until it leaves
   uint32_t mtu_ = 0;
-  uint32_t repetitions_ = 0;              // of the latest flight, under this MTU
-  double flight_left_at_ = 0;             // the latest one, the last time
-  uint32_t answered_again_ = 0;           // how often it left because the peer had asked again
+  uint32_t repetitions_ = 0;     // how often the latest flight was sent again, under this MTU
+  double flight_left_at_ = 0;    // the latest one, the last time
+  uint32_t answered_again_ = 0;  // how often it left because the peer had asked again
   bool peer_encrypts_then_macs_ = false;  // its hello says so
   bool peer_extends_master_secret_ = false;
   // These four follow from the suite in use, once it is.
@@ -564,8 +564,8 @@ class Session final : private DatagramPort {
   double last_heard_;                     // when an authentic record came
   std::unique_ptr<Heartbeat> heartbeat_;  // null when switched off
   std::unique_ptr<RecordKeys> record_keys_;
-  bool counts_early_ = true;           // of records that came before their keys, what is dropped
-  bool no_record_keys_ = false;        // the suite is no AEAD
+  bool counts_early_ = true;     // records that came before their keys count when they are dropped
+  bool no_record_keys_ = false;  // the suite is no AEAD
   std::optional<ContentType> retype_;  // what OpenSSL writes now becomes a record of this type
   ReplayWindow replay_window_;
   uint64_t heard_ = 0;   // what of the peer's records OpenSSL has told of: messages and alerts
