@@ -95,15 +95,15 @@ TEST_CASE("outbox: what is spilled keeps its place") {
 TEST_CASE("outbox: bytes that were made in their place are not copied") {
   Consumer consumer(8, 6);
   consumer.append("ab");
-  uint8_t* const room = consumer.outbox.room(4);
+  uint8_t* const room = consumer.outbox.room(4, nullptr);
   REQUIRE(room != nullptr);
-  CHECK(consumer.outbox.room(5) == nullptr);
+  CHECK(consumer.outbox.room(5, nullptr) == nullptr);
   room[0] = 'x';
   consumer.outbox.append(RecordType::kMessage, {1, 2, 3}, 4, 5, {room, 1});
   CHECK(consumer.present() == Texts{"ab", "x"});
-  CHECK(consumer.outbox.room(3) == room + 1);
+  CHECK(consumer.outbox.room(3, nullptr) == room + 1);
   consumer.append("defg");  // spills
-  CHECK(consumer.outbox.room(1) == nullptr);
+  CHECK(consumer.outbox.room(1, nullptr) == nullptr);
 }
 
 TEST_CASE("outbox: a long spill comes in over several resets, in order") {

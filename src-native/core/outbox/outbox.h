@@ -96,9 +96,9 @@ class Outbox {
   }
 
   // Where the next record's bytes will lie, for whoever makes so many of them at most: append()
-  // then finds them in their place. Null when they would not fit.
-  uint8_t* room(size_t size) {
-    return spill_.empty() && fits(size) ? arena_ + control_->bytes : nullptr;
+  // then finds them in their place. `elsewhere` when they would not fit.
+  uint8_t* room(size_t size, uint8_t* elsewhere) {
+    return spill_.empty() && fits(size) ? arena_ + control_->bytes : elsewhere;
   }
 
   // Nothing is waiting to be taken.

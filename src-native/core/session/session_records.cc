@@ -568,8 +568,7 @@ void Session::emit_message(Bytes message) {
 // when it is called.
 void Session::read_message(uint8_t* scratch) {
   size_t size = 0;
-  uint8_t* const room = outbox_.room(kMaxPlaintext);
-  uint8_t* const out = room != nullptr ? room : scratch;
+  uint8_t* const out = outbox_.room(kMaxPlaintext, scratch);
   const int result = SSL_read_ex(ssl_.get(), out, kMaxPlaintext, &size);
   if (result == 1) {
     emit_message({out, size});
