@@ -94,7 +94,7 @@ export interface NativeSessionPolicy {
   setAuthorities(authorities: NativeSecureContext): void;
   /** There will be KEYLOG records. */
   reportKeys(): void;
-  /** Of a client, for its ClientHello. */
+  /** The name in a client's ClientHello. */
   setServerName(name: string): void;
   setHeartbeat(mode: number, interval: number, timeout: number, retries: number): void;
   /** Colon-separated names of `srtpProfiles`. */
@@ -138,7 +138,7 @@ export interface NativeEndpoint {
     cookieLifetime: number,
     cookieSecret: Uint8Array | undefined,
   ): void;
-  /** Of a server that listens already; 0 for no limit. */
+  /** The limits of a server that listens already; 0 for none. */
   setLimits(
     sessions: number,
     pendingHandshakes: number,
@@ -315,7 +315,7 @@ export interface Native {
   ): Buffer;
   /** OpenSSL's names; empty where there is none. */
   certificateSignature(der: Uint8Array): [key: string, digest: string];
-  /** Of a UDP socket. False where the platform does not let it be set. */
+  /** Sets it on a UDP socket. False where the platform does not let it be set. */
   setDontFragment(fd: number, ipv6: boolean, on: boolean): boolean;
   /** 4 or 6 for a descriptor of a UDP socket, 0 for any other. */
   udpFamily(fd: number): 0 | 4 | 6;
@@ -325,7 +325,7 @@ export interface Native {
     arena: Uint8Array,
   ) => NativeOutbox;
   readonly SecureContext: new () => NativeSecureContext;
-  /** `lifetime`: of a session, in milliseconds. */
+  /** `lifetime`: how many milliseconds a session may be resumed. */
   readonly TicketKeys: new (lifetime: number) => NativeTicketKeys;
   /** Throws `ERR_DTLS_INVALID_SESSION`. */
   readonly KeptSession: new (packed: Uint8Array) => NativeKeptSession;
@@ -347,7 +347,7 @@ export interface Native {
     ): NativeUdpSocket;
     /** A second descriptor of a socket that is bound. */
     new (descriptor: number, queued: Uint32Array): NativeUdpSocket;
-    /** Of a socket that is bound and given away. */
+    /** A socket that is bound and given away. */
     new (descriptor: number, receiveBuffer: number, sendBuffer: number, queued: Uint32Array): NativeUdpSocket;
   };
   /** `deadline[0]` is kept at the time of the next advance(), Infinity for none. */
