@@ -50,12 +50,21 @@ const OTHER_OPTIONS = CONTEXT_OPTIONS.filter(
   (name) => !(Object.values(FILES) as string[]).includes(name),
 );
 
+/** Whom a {@link FileWatch} works for. */
+export interface WatchOwner {
+  /** Takes what is in the files now; or throws why that cannot be done, and keeps what it had. */
+  use(context: SecureContext): void;
+  /** What was new has been taken. */
+  reloaded(context: SecureContext): void;
+  /** What was new is of no use. */
+  failed(error: DTLSError): void;
+}
+
 export class FileWatch implements SecureContextWatch {
   readonly #paths: ReadonlyMap<FileOption, string>;
   readonly #others: SecureContextOptions;
   readonly #interval: number;
-  readonly #changed: (context: SecureContext) => void;
-  readonly #failed: (error: DTLSError) => void;
+  readonly #owner: WatchOwner;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
   #loaded = '';
@@ -63,12 +72,8 @@ export class FileWatch implements SecureContextWatch {
   #seen = '';
   #refused = '';
 
-  /** Loads the files, and calls `changed` before it returns; or throws why that cannot be done. */
-  constructor(
-    options: WatchSecureContextOptions,
-    changed: (context: SecureContext) => void,
-    failed: (error: DTLSError) => void,
-  ) {
+  /** Loads the files, which its owner uses before it returns; or throws why that cannot be done. */
+  constructor(options: WatchSecureContextOptions, owner: WatchOwner) {
     checkObject('options', options);
     checkNames(options, [...FILE_OPTIONS, 'interval', ...OTHER_OPTIONS]);
     const paths = new Map<FileOption, string>();
@@ -85,8 +90,7 @@ export class FileWatch implements SecureContextWatch {
     this.#others = Object.fromEntries(
       OTHER_OPTIONS.filter((name) => others[name] !== undefined).map((name) => [name, others[name]]),
     );
-    this.#changed = changed;
-    this.#failed = failed;
+    this.#owner = owner;
     let contents: Contents;
     try {
       contents = this.#digest([...paths].map(([name, path]) => [name, readFileSync(path)]));
@@ -105,8 +109,12 @@ export class FileWatch implements SecureContextWatch {
   #arm(): void {
     if (this.#closed) return;
     this.#timer = setTimeout(() => {
-      void this.#look().then(() => {
-        this.#arm();
+      void this.#read().then((found) => {
+        // Outside the promise: what a listener throws goes where Node sends such errors, and no watch ends with it.
+        process.nextTick(() => {
+          this.#arm();
+          this.#judge(found);
+        });
       });
     }, this.#interval);
     this.#timer.unref();
@@ -121,44 +129,52 @@ export class FileWatch implements SecureContextWatch {
     };
   }
 
-  #load({ files, digest }: Contents): void {
+  #load({ files, digest }: Contents): SecureContext {
     const context = new SecureContext({ ...this.#others, ...files });
+    this.#owner.use(context);
     this.#loaded = digest;
-    this.#changed(context);
+    return context;
+  }
+
+  /** What is in the files, or why they cannot be read. */
+  async #read(): Promise<Contents | DTLSError> {
+    try {
+      const read = [...this.#paths].map(
+        async ([name, path]): Promise<[FileOption, Buffer]> => [name, await promises.readFile(path)],
+      );
+      return this.#digest(await Promise.all(read));
+    } catch (error) {
+      return ioError(error);
+    }
   }
 
   /**
    * What is new must look the same twice before it counts: a file may be half written, or the certificate be
    * there and its key not yet.
    */
-  async #look(): Promise<void> {
-    let contents: Contents | undefined;
-    let problem: DTLSError | undefined;
-    try {
-      const read = [...this.#paths].map(
-        async ([name, path]): Promise<[FileOption, Buffer]> => [name, await promises.readFile(path)],
-      );
-      contents = this.#digest(await Promise.all(read));
-    } catch (error) {
-      problem = ioError(error);
-    }
+  #judge(found: Contents | DTLSError): void {
     if (this.#closed) return;
-    const now = contents?.digest ?? `${problem?.code ?? ''} ${problem?.message ?? ''}`;
+    const now = found instanceof DTLSError ? `${found.code} ${found.message}` : found.digest;
     const twice = now === this.#seen;
     this.#seen = now;
     if (now === this.#loaded) this.#refused = '';
     if (now === this.#loaded || now === this.#refused || !twice) return;
-    if (contents !== undefined) {
-      try {
-        this.#load(contents);
-        this.#refused = '';
-        return;
-      } catch (error) {
-        if (!(error instanceof DTLSError)) throw error;
-        problem = error;
-      }
-    }
     this.#refused = now;
-    if (problem !== undefined) this.#failed(problem);
+    const loaded = found instanceof DTLSError ? found : this.#tryToLoad(found);
+    if (loaded instanceof DTLSError) {
+      this.#owner.failed(loaded);
+      return;
+    }
+    this.#refused = '';
+    this.#owner.reloaded(loaded);
+  }
+
+  #tryToLoad(contents: Contents): SecureContext | DTLSError {
+    try {
+      return this.#load(contents);
+    } catch (error) {
+      if (error instanceof DTLSError) return error;
+      throw error;
+    }
   }
 }

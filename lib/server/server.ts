@@ -226,19 +226,18 @@ export class DTLSServer
    * @throws {@link DTLSError} as `createSecureContext`, or of category `io` when a file cannot be read.
    */
   watchSecureContext(options: WatchSecureContextOptions): SecureContextWatch {
-    let first = true;
-    const files = new FileWatch(
-      options,
-      (context) => {
+    const files = new FileWatch(options, {
+      use: (context) => {
         this.setSecureContext(context);
-        if (!first) this.#inContext(() => this.emit('secureContextReload', context));
       },
-      (error) => {
+      reloaded: (context) => {
+        this.#inContext(() => this.emit('secureContextReload', context));
+      },
+      failed: (error) => {
         if (this.#inContext(() => this.emit('secureContextError', error))) return;
         process.emitWarning(`the server keeps its certificate: ${error.message}`, { code: error.code });
       },
-    );
-    first = false;
+    });
     this.#files?.close();
     this.#files = files;
     if (this.#state === 'closed') files.close();

@@ -31,6 +31,11 @@ const programs: readonly [name: string, sentence: string, log: readonly string[]
   ['drain', "a 'drain' handler that throws takes nobody's drain along, and the transport hears nothing of it", ['drain', '3 drained', CLOSED]],
   ['batch', 'a transport that delivers in a loop hears of no handler that throws', ['message', '3 messages', CLOSED]],
   ['peerError', "a 'peerError' handler that throws leaves no callback without its call", ['peerError', '2 callbacks, 0 waiting']],
+  [
+    'watch',
+    'handlers of what watchSecureContext has found that throw do not end the watch',
+    ['secureContextReload', 'secureContextError', 'secureContextReload', 'secureContextError', CLOSED],
+  ],
 ];
 
 describe('a handler that throws', function () {
