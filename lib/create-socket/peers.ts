@@ -26,7 +26,6 @@ export interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecur
   /** Where the events of all sessions belong: they are events of one socket. */
   readonly asyncResource: AsyncResource;
   /** What carries the datagrams; another one after the bind than before. */
-  transport(): DatagramTransport;
   /** Holds the process. */
   referenced(): boolean;
   /** Is connected, as the kernel has it. */
@@ -76,6 +75,7 @@ export class Peers {
   readonly server: DTLSServer | undefined;
   readonly #host: PeersHost;
   readonly #options: ResolvedSocket;
+  readonly #wire: DatagramTransport;
   readonly #owner: AssociationOwner;
   readonly #associations = new Map<string, Association>();
   readonly #known = new Set<string>();
@@ -85,6 +85,7 @@ export class Peers {
   constructor(options: ResolvedSocket, wire: DatagramTransport, host: PeersHost) {
     this.#host = host;
     this.#options = options;
+    this.#wire = wire;
     this.#owner = {
       maxQueueSize: options.maxQueueSize,
       hold: host.hold,
@@ -101,7 +102,7 @@ export class Peers {
         this.#associations.delete(keyOf(peer.address, peer.port));
       },
     };
-    if (options.server !== undefined) this.server = this.#serve(options.server, wire);
+    if (options.server !== undefined) this.server = this.#serve(options.server);
   }
 
   /** The sessions there are, those in the handshake included. */
@@ -197,8 +198,8 @@ export class Peers {
 
   // ---- those who begin with us ----
 
-  #serve(options: NonNullable<ResolvedSocket['server']>, wire: DatagramTransport): DTLSServer {
-    const server = new PeersServer({ ...options, transport: wire }, this.#host);
+  #serve(options: NonNullable<ResolvedSocket['server']>): DTLSServer {
+    const server = new PeersServer({ ...options, transport: this.#wire }, this.#host);
     server.on('connection', (session) => {
       const { address, port, family } = session.peer;
       this.#associationWith({ address: spelling(address), port, family }).adopt(session);
@@ -210,7 +211,7 @@ export class Peers {
     server.on('keylog', this.#host.onKeylog);
     server.on('error', this.#host.onServerError);
     server.on('listening', () => {
-      if (!this.#host.referenced()) Endpoint.on(this.#host.transport())?.unref();
+      if (!this.#host.referenced()) Endpoint.on(this.#wire)?.unref();
     });
     return server;
   }
@@ -269,7 +270,7 @@ export class Peers {
       ...(servername === undefined ? {} : { servername }),
       host: address,
       port,
-      transport: this.#host.transport(),
+      transport: this.#wire,
     });
     const session = new DTLSSocket(undefined, undefined, undefined, this.#host.asyncResource);
     session.begin(resolved);

@@ -13,8 +13,7 @@ import { inItsContext } from '../socket/messages';
 import { SendCallbacks } from '../socket/send-callbacks';
 import type { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
-import { errnoOf, systemError, type NativeUdpTransport } from '../transport/native-udp';
-import type { DatagramTransport } from '../transport/transport';
+import { errnoOf, systemError, type NativeDriver } from '../transport/native-udp';
 import { destination, familyOf, isLiteral, isManyfold, spelling } from './addresses';
 import { parseSend, type SendCallback } from './arguments';
 import { Hold } from './hold';
@@ -60,7 +59,7 @@ export class SecureDgramSocket extends BaseSocket {
   readonly #clearMulticast: boolean;
   readonly #lookup: Lookup | undefined;
   readonly #wire: Wire;
-  #udp: NativeUdpTransport | undefined; // from the bind on, where there is one
+  #udp: NativeDriver | undefined; // from the bind on, where there is one
   readonly #blocked: BlockedAddresses;
   #bindState: BindState = 'unbound';
   #whenBound: ((error: Error | null) => void)[] = [];
@@ -113,7 +112,6 @@ export class SecureDgramSocket extends BaseSocket {
     });
     this.#peers = new Peers(resolved, this.#wire, {
       asyncResource: this.#asyncResource,
-      transport: () => this.#transport,
       referenced: () => this.#referenced,
       connected: () => this.#connectedTo !== undefined,
       address: () => super.address(),
@@ -137,7 +135,7 @@ export class SecureDgramSocket extends BaseSocket {
 
   /** Counters of all sessions of this socket. */
   get stats(): EndpointStats {
-    return this.#finalStats ?? Endpoint.on(this.#transport)?.stats() ?? noEndpointStats();
+    return this.#finalStats ?? Endpoint.on(this.#wire)?.stats() ?? noEndpointStats();
   }
 
   // ---- events, typed ----
@@ -300,7 +298,7 @@ export class SecureDgramSocket extends BaseSocket {
     this.#whenBound = [];
     for (const done of waiting) done(error);
     for (const told of this.#lookingUp) process.nextTick(told, error, 0);
-    const endpoint = Endpoint.on(this.#transport);
+    const endpoint = Endpoint.on(this.#wire);
     this.#peers.close(error);
     this.#finalStats = endpoint?.stats();
     endpoint?.transmitNow();
@@ -319,13 +317,13 @@ export class SecureDgramSocket extends BaseSocket {
 
   override ref(): this {
     this.#referenced = this.#hold.referenced = true;
-    Endpoint.on(this.#transport)?.ref();
+    Endpoint.on(this.#wire)?.ref();
     return super.ref();
   }
 
   override unref(): this {
     this.#referenced = this.#hold.referenced = false;
-    Endpoint.on(this.#transport)?.unref();
+    Endpoint.on(this.#wire)?.unref();
     return super.unref();
   }
 
@@ -435,10 +433,6 @@ export class SecureDgramSocket extends BaseSocket {
 
   // ---- the transport below ----
 
-  get #transport(): DatagramTransport {
-    return this.#udp ?? this.#wire;
-  }
-
   /** The socket is bound. */
   #begin(): void {
     // dgram itself looks at every datagram's address; the native socket does not.
@@ -448,10 +442,10 @@ export class SecureDgramSocket extends BaseSocket {
     if (udp === undefined) {
       server?.listen();
     } else if (server !== undefined) {
-      server.listenOn(udp);
+      server.listenOn(udp, this.#wire);
     } else {
       // Nobody serves, and the endpoint stays for the sessions to come.
-      const endpoint = Endpoint.over(() => udp, udp);
+      const endpoint = Endpoint.over(() => udp, this.#wire);
       const wantsPackets = this.#wantsPackets.bind(this);
       endpoint.listen({
         get wantsPackets() {

@@ -1,7 +1,7 @@
 import type * as dgram from 'node:dgram';
 
 import { handleOf } from '../transport/dgram';
-import { NativeUdpTransport } from '../transport/native-udp';
+import { NativeDriver } from '../transport/native-udp';
 import { automaticTransport } from '../options/udp';
 
 /**
@@ -10,14 +10,14 @@ import { automaticTransport } from '../options/udp';
  * and receives through dgram itself): on other platforms, when `DGRAM_DTLS_TRANSPORT=dgram` says so, where
  * Node keeps its handle elsewhere, or without a second descriptor.
  */
-export function takeOver(socket: dgram.Socket): NativeUdpTransport | undefined {
+export function takeOver(socket: dgram.Socket): NativeDriver | undefined {
   if (automaticTransport() !== 'native') return undefined;
   const handle = handleOf(socket);
   if (handle === undefined || typeof handle.recvStop !== 'function') return undefined;
   if (typeof handle.fd !== 'number' || handle.fd < 0) return undefined;
-  let taken: NativeUdpTransport;
+  let taken: NativeDriver;
   try {
-    taken = NativeUdpTransport.share(handle.fd);
+    taken = NativeDriver.share(handle.fd);
   } catch {
     return undefined; // the process has no descriptor left: dgram has one, and goes on with it
   }

@@ -8,11 +8,11 @@ import { channels } from '../diagnostics/channels';
 import { readDrops } from '../diagnostics/drops';
 import { ioError, unsent, type DTLSError } from '../errors/errors';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
-import { NativeUdpTransport, systemError } from '../transport/native-udp';
+import type { Driver, DriverHost } from '../transport/driver';
+import { systemError } from '../transport/native-udp';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
 import { sendBatch } from '../core/send-batch';
 import { endpointStats, type EndpointStats } from '../core/stats';
-import type { DatagramReceiver, DatagramTransport } from '../transport/transport';
 
 /** What a session's records are handed to: a DTLSSocket, seen from below. */
 export interface SessionHandler {
@@ -56,26 +56,21 @@ const OF_ICMP = ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'E
 const MAX_TIMEOUT = 0x7fffffff;
 
 /**
- * One transport and all the sessions behind it: hands datagrams down, takes records up, keeps one timer.
- * Shared by everybody who brings the same transport.
+ * One transport and all the sessions behind it: its driver hands datagrams down, the endpoint takes records up and
+ * keeps one timer. Shared by everybody who brings the same transport.
  */
-export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
+export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   readonly #core: NativeEndpoint;
   readonly #id: number;
-  readonly #transport: DatagramTransport;
-  readonly #udp: NativeUdpTransport | undefined; // the transport, when it is that
-  #sendScheduled = false;
+  readonly #driver: Driver;
   readonly #deadline = new Float64Array(1);
   readonly #sessions: (Entry | undefined)[] = [];
   readonly #awaitingDrain = new Set<SessionHandler>();
   readonly #sendCallbacks = new Map<number, (error: Error | null) => void>();
-  // Peers of datagrams that are being handled, for records that have no session to name theirs.
-  readonly #peers: Peer[] = [];
   #server: ServerHandler | undefined;
   #serves = false;
   #sessionCount = 0;
   #nextToken = 1;
-  #congested = false;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Infinity;
   #referenced = true;
@@ -87,14 +82,14 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   static readonly #byTransport = new WeakMap<object, Endpoint>();
 
   /**
-   * The endpoint on a transport; `key` is what the user knows the transport by.
+   * The endpoint on a transport, of which `driver` makes a driver; `key` is what the user knows the transport by.
    *
    * @throws {@link DTLSError} of category `io` when the transport cannot be started.
    */
-  static over(transport: () => DatagramTransport, key?: object): Endpoint {
+  static over(driver: () => Driver, key?: object): Endpoint {
     const existing = key === undefined ? undefined : Endpoint.#byTransport.get(key);
     if (existing !== undefined && !existing.#closing) return existing;
-    const endpoint = new Endpoint(transport());
+    const endpoint = new Endpoint(driver());
     if (key !== undefined) Endpoint.#byTransport.set(key, endpoint);
     return endpoint;
   }
@@ -105,8 +100,8 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     return existing === undefined || existing.#closing ? undefined : existing;
   }
 
-  private constructor(transport: DatagramTransport) {
-    this.#transport = transport;
+  private constructor(driver: Driver) {
+    this.#driver = driver;
     let id = 0;
     outbox.register((given) => {
       id = given;
@@ -114,35 +109,14 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     });
     this.#id = id;
     this.#core = new native.Endpoint(outbox.native, id, this.#deadline);
-    const udp = transport instanceof NativeUdpTransport ? transport : undefined;
-    this.#udp = udp;
     try {
-      this.#startTransport();
+      driver.start(this);
     } catch (error) {
       // One of the user's may throw. Nobody has this endpoint, so that nobody could close it.
       outbox.unregister(id);
       throw ioError(error);
     }
     census.living.add(this);
-  }
-
-  #startTransport(): void {
-    const udp = this.#udp;
-    if (udp === undefined) {
-      this.#transport.start(this);
-      return;
-    }
-    udp.attach(
-      this.#core,
-      () => {
-        this.#noticeListeners();
-      },
-      () => {
-        this.#arm();
-        this.#sendNow(udp);
-        turns.wake();
-      },
-    );
   }
 
   /** Calls go down through this; whoever calls says `flush()` afterwards. */
@@ -159,28 +133,32 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     for (const entry of this.#sessions) if (entry !== undefined) yield entry.handler.socket;
   }
 
-  /** Of a transport that is being closed nothing is asked any more. */
+  /** Nothing is asked any more of a transport that is being closed. */
   setDontFragment(on: boolean): boolean {
-    return !this.#closing && this.#transport.setDontFragment?.(on) === true;
+    return !this.#closing && this.#driver.setDontFragment(on);
   }
 
   get congested(): boolean {
-    return this.#udp?.congested ?? this.#congested;
+    return this.#driver.congested;
+  }
+
+  get awaitsDrain(): boolean {
+    return this.#awaitingDrain.size > 0;
   }
 
   address(): AddressInfo {
-    return this.#transport.address();
+    return this.#driver.address();
   }
 
   ref(): void {
     this.#referenced = true;
-    this.#transport.ref?.();
+    this.#driver.ref();
     this.#timer?.ref();
   }
 
   unref(): void {
     this.#referenced = false;
-    this.#transport.unref?.();
+    this.#driver.unref();
     this.#timer?.unref();
   }
 
@@ -192,7 +170,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     this.#server = server;
     this.#serves = true;
     const { blockList } = server;
-    if (blockList !== undefined) this.#udp?.block((address) => isBlocked(blockList, address));
+    if (blockList !== undefined) this.#driver.block((address) => isBlocked(blockList, address));
     return true;
   }
 
@@ -219,7 +197,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     message: Uint8Array,
     callback: ((error: Error | null) => void) | undefined,
   ): number {
-    if (callback === undefined && this.#udp !== undefined) {
+    if (callback === undefined && this.#driver.gathers) {
       sendBatch.add(this.#core, slot, generation, message);
       return 0;
     }
@@ -242,7 +220,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   /** To follow every call down: sends, keeps the timer, and sees to it that events come when the caller has returned. */
   flush(): void {
     this.#arm();
-    if (this.#udp !== undefined) this.#sendNow(this.#udp);
+    this.#driver.sendNow();
     turns.soon();
   }
 
@@ -251,37 +229,21 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
    * does what the handlers of one wake-up and their ticks send; a long queue leaves at once.
    */
   flushSoon(): void {
-    const udp = this.#udp;
-    if (udp === undefined) {
-      this.flush();
-      return;
-    }
     this.#arm();
-    if (udp.congested) this.#sendNow(udp);
-    if (!this.#sendScheduled && !udp.idle) {
-      this.#sendScheduled = true;
-      turns.later(this.#sendScheduledNow);
-    }
+    this.#driver.sendSoon();
     turns.soon();
   }
 
-  readonly #sendScheduledNow = (): void => {
-    this.#sendScheduled = false;
-    this.flush();
-  };
-
-  #sendNow(udp: NativeUdpTransport): void {
-    udp.flush();
-    if (this.#awaitingDrain.size > 0 && udp.queuedBytes === 0) {
-      process.nextTick(() => {
-        if (udp.queuedBytes === 0) this.drain();
-      });
-    }
+  /** As `flush`, in a callback of native code's: what came in was handed to the core, and events come now. */
+  wake(): void {
+    this.#arm();
+    this.#driver.sendNow();
+    turns.wake();
   }
 
   /** Sends now what calls have caused; their events come as with `flush`. */
   transmitNow(): void {
-    this.#udp?.flush();
+    this.#driver.sendNow();
     outbox.prepare();
   }
 
@@ -300,7 +262,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   /** The server has gone. `done` is called when the transport has, or at once when others still use it. */
   leave(done: () => void): void {
     this.#server = undefined;
-    this.#udp?.block(undefined);
+    this.#driver.block(undefined);
     this.#closeIfUnused(done);
     if (!this.#closing) process.nextTick(done);
   }
@@ -311,9 +273,8 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     census.bury(this);
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    // The native socket still has to say what became of the last datagrams.
-    if (this.#udp === undefined) outbox.unregister(this.#id);
-    this.#transport.close(() => {
+    if (!this.#driver.answersWhileClosing) outbox.unregister(this.#id);
+    this.#driver.close(() => {
       // The records of its last datagrams come first.
       turns.afterwards(() => {
         outbox.unregister(this.#id);
@@ -325,29 +286,16 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   }
 
   stats(): EndpointStats {
-    return endpointStats(this.core, this.#transportErrors, this.#udp?.counters());
+    return endpointStats(this.core, this.#transportErrors, this.#driver.counters());
   }
 
-  // ---- DatagramReceiver: what the transport brings ----
-
-  receive(datagram: Uint8Array, peer: Peer): void {
-    if (outbox.idle) this.#peers.length = 0;
-    const index = this.#peers.push(peer) - 1;
-    this.#noticeListeners();
-    const blockList = this.#server?.blockList;
-    if (blockList !== undefined && isBlocked(blockList, peer.address)) {
-      this.core.dropBlocked(datagram, peer.address, peer.port, index);
-    } else {
-      this.core.receive(datagram, peer.address, peer.port, index);
-    }
-    this.flush();
-  }
+  // ---- DriverHost: what the driver brings ----
 
   /**
    * A channel does not say when somebody subscribes, nor surely an emitter (`removeAllListeners`): to be called before
    * datagrams are handled. Records that nobody wants are not made.
    */
-  #noticeListeners(): void {
+  noticeListeners(): void {
     const drops = channels.dropped.hasSubscribers;
     if (drops !== this.#reportsDrops) {
       this.#reportsDrops = drops;
@@ -361,13 +309,12 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   }
 
   drain(): void {
-    this.#congested = false;
     const waiting = [...this.#awaitingDrain];
     this.#awaitingDrain.clear();
     for (const handler of waiting) turns.add(() => handler.onDrain());
   }
 
-  error(error: Error, peer?: Peer): void {
+  transportFailed(error: Error, peer: Peer | undefined): void {
     const typed = ioError(error, peer);
     const concerned =
       peer === undefined
@@ -381,7 +328,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     this.flush();
   }
 
-  closed(): void {
+  transportClosed(): void {
     for (const entry of [...this.#sessions]) {
       entry?.handler.onTransportError(
         ioError(Object.assign(new Error('the transport was closed'), { code: 'ERR_DTLS_TRANSPORT_CLOSED' })),
@@ -394,7 +341,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
   // ---- RecordSink: what the core says ----
 
   begin(slot: number, generation: number, peerIndex: number): void {
-    const peer = this.#peerAt(peerIndex);
+    const peer = this.#driver.peerAt(peerIndex);
     if (peer === undefined || this.#server === undefined) return;
     // A transport may pass more than an address (dgram: the size of that datagram), or reuse the object.
     const { address, port, family } = peer;
@@ -413,7 +360,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     const entry = slot === NO_SLOT ? undefined : this.#sessions[slot];
     const peer =
       slot === NO_SLOT
-        ? this.#peers[peerIndex]
+        ? this.#driver.peerAt(peerIndex)
         : entry?.generation === generation
           ? entry.handler.peer
           : undefined;
@@ -424,12 +371,12 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
       return;
     }
     try {
-      if (!this.#transport.send([datagram], peer, callback)) this.#congested = true;
+      this.#driver.transmit?.(datagram, peer, callback);
     } catch (error) {
       // A transport of the user's may throw; the pass must go on for the others.
       const typed = ioError(error, peer);
       process.nextTick(() => {
-        this.error(typed, peer);
+        this.transportFailed(typed, peer);
         if (callback !== undefined) reportSent(callback, typed);
       });
     }
@@ -459,7 +406,7 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
       return false;
     }
     if (slot === NO_SLOT) {
-      const peer = this.#peerAt(a);
+      const peer = this.#driver.peerAt(a);
       if (peer !== undefined) this.#server?.onPacket(outbox.bytes(record), peer);
       return true;
     }
@@ -471,12 +418,8 @@ export class Endpoint implements RecordSink, DatagramReceiver, CountedEndpoint {
     return handler.onRecord(type, a, b, borrowed ? outbox.borrow(record) : outbox.bytes(record));
   }
 
-  #peerAt(index: number): Peer | undefined {
-    return this.#udp === undefined ? this.#peers[index] : this.#udp.peerAt(index);
-  }
-
   #onDropped(slot: number, generation: number, index: number, length: number, bytes: Buffer): void {
-    const peer = this.#peerAt(index);
+    const peer = this.#driver.peerAt(index);
     if (peer === undefined || !channels.dropped.hasSubscribers) return;
     const entry = slot === NO_SLOT ? undefined : this.#sessions[slot];
     const { address, port, family } = peer;

@@ -3,10 +3,11 @@ import * as dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
 
 import { DgramTransport } from '../transport/dgram';
-import { NativeUdpTransport } from '../transport/native-udp';
+import { NativeDriver } from '../transport/native-udp';
 import { checkNetPermission } from '../transport/permission';
 import { automaticTransport } from '../options/udp';
-import type { DatagramTransport } from '../transport/transport';
+import type { Driver } from '../transport/driver';
+import { TransportDriver } from '../transport/transport-driver';
 import { optionalBoolean, optionalInteger } from './checks';
 
 export interface DTLSUdpOptions {
@@ -48,9 +49,9 @@ const lookupLiteral: dgram.SocketOptions['lookup'] = (hostname, _options, callba
 };
 
 /** @throws What the system says, with `code` (`EADDRINUSE`, …), `errno` and `syscall`; `ERR_ACCESS_DENIED`. */
-export function bindNow(host: string, port: number, udp: ResolvedUdp): DatagramTransport {
+export function bindNow(host: string, port: number, udp: ResolvedUdp): Driver {
   if (automaticTransport() === 'native') {
-    const transport = NativeUdpTransport.bind({
+    const driver = NativeDriver.bind({
       address: host,
       family: isIPv6(host) ? 6 : 4,
       port,
@@ -60,8 +61,8 @@ export function bindNow(host: string, port: number, udp: ResolvedUdp): DatagramT
       recvBufferSize: udp.receiveBufferSize,
       sendBufferSize: udp.sendBufferSize,
     });
-    if (udp.ttl !== undefined) transport.setTtl(udp.ttl);
-    return transport;
+    if (udp.ttl !== undefined) driver.setTtl(udp.ttl);
+    return driver;
   }
   checkNetPermission(host); // dgram would tell of it a moment later
   const socket = dgram.createSocket({
@@ -87,5 +88,5 @@ export function bindNow(host: string, port: number, udp: ResolvedUdp): DatagramT
     throw error;
   }
   socket.off('error', note);
-  return new DgramTransport(socket, true);
+  return new TransportDriver(new DgramTransport(socket, true));
 }

@@ -216,7 +216,7 @@ export class DTLSEndpoint {
           threw,
         ),
     );
-    const transport = bindNow(where.host, where.port, udp);
+    const driver = bindNow(where.host, where.port, udp);
     this.#server = server;
     server.on('connection', (socket) => {
       this.#serverSessions += 1n;
@@ -234,7 +234,7 @@ export class DTLSEndpoint {
     server.on('close', () => {
       this.#finish();
     });
-    server.listenOn(transport);
+    server.listenOn(driver);
   }
 
   #connect(
@@ -277,9 +277,9 @@ export class DTLSEndpoint {
           }),
     };
     const resolved = withCryptoErrors(() => resolveConnectOptions(options));
-    const transport = bindNow(where.host, where.port, udp);
+    const driver = bindNow(where.host, where.port, udp);
     const socket = new DTLSSocket(undefined);
-    const endpoint = Endpoint.over(() => transport);
+    const endpoint = Endpoint.over(() => driver);
     const control = this.#control(
       socket,
       () => {

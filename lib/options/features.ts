@@ -1,7 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import { native } from '../core/native';
-import { hasNativeUdp, NativeUdpTransport } from '../transport/native-udp';
+import { hasNativeUdp, NativeDriver } from '../transport/native-udp';
 import { PLAIN_UDP } from '../transport/transport';
 import { offeredGroups, offeredVersions, type ProtocolVersion } from '../identity/versions';
 
@@ -33,7 +33,7 @@ function probe(): { gso: boolean; gro: boolean } {
   offloads = { gso: false, gro: false };
   if (hasNativeUdp) {
     try {
-      const socket = NativeUdpTransport.bind({ ...PLAIN_UDP, family: 4, address: '127.0.0.1' });
+      const socket = NativeDriver.bind({ ...PLAIN_UDP, family: 4, address: '127.0.0.1' });
       const { gso, gro } = socket.counters();
       socket.shut();
       offloads = { gso, gro };

@@ -8,6 +8,7 @@ import { LISTEN_OPTIONS } from '../checks/option-names';
 import { checkReusePort, closedTransport, type ResolvedUdp } from '../options/udp';
 import { bindUdp } from '../transport/bind';
 import { bindingOf } from '../transport/dgram';
+import type { Driver } from '../transport/driver';
 import { isDgramSocket, isTransport, type DatagramTransport } from '../transport/transport';
 import { abortSignal, checkNames, checkObject, flag, integer, port as checkPort, text, wrongType } from '../checks/validate';
 
@@ -202,7 +203,7 @@ export function whenBound(socket: dgram.Socket, done: (error: DTLSError | null) 
 export function bindPlace(
   udp: ResolvedUdp,
   place: ListenPlace,
-  done: (error: DTLSError | null, bound?: DatagramTransport) => void,
+  done: (error: DTLSError | null, bound?: Driver) => void,
 ): void {
   const { host, fd, ...rest } = place;
   const bind = (

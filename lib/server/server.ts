@@ -26,7 +26,9 @@ import { CoreSession } from '../endpoint/core-session';
 import type { SocketOwner } from '../handshake/owner';
 import { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
-import { isTransport, type DatagramTransport } from '../transport/transport';
+import type { Driver } from '../transport/driver';
+import { isTransport } from '../transport/transport';
+import { TransportDriver } from '../transport/transport-driver';
 import { flag, wrongType } from '../checks/validate';
 
 const notRunning = (): DTLSError =>
@@ -151,10 +153,10 @@ export class DTLSServer
     this.#state = 'binding';
     if ([ownSignal, signal].some((one) => one !== undefined && isAborted(one))) this.close(); // as soon as it is bound
     if (transport !== 'dgram' && transport !== 'native') {
-      if (isTransport(transport)) process.nextTick(() => { this.#start(() => transport, transport); });
+      if (isTransport(transport)) process.nextTick(() => { this.#start(() => new TransportDriver(transport), transport); });
       else {
         whenBound(transport, (error) => {
-          if (error === null) this.#start(() => new DgramTransport(transport, false), transport);
+          if (error === null) this.#start(() => new TransportDriver(new DgramTransport(transport, false)), transport);
           else this.#onListenError(error);
         });
       }
@@ -167,11 +169,11 @@ export class DTLSServer
     return this;
   }
 
-  /** @internal As `listen`, at once, on a transport that is ready to send. */
-  listenOn(transport: DatagramTransport): void {
+  /** @internal As `listen`, at once, on what is ready to send. */
+  listenOn(driver: Driver, key?: object): void {
     this.#asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
     this.#state = 'binding';
-    this.#start(() => transport, transport);
+    this.#start(() => driver, key);
   }
 
   /** As `listen`: dgram's name for it. */
@@ -353,7 +355,7 @@ export class DTLSServer
     }, this.asyncResource);
   };
 
-  #start(make: () => DatagramTransport, key?: object): void {
+  #start(make: () => Driver, key?: object): void {
     if (this.#state !== 'binding') {
       this.#state = 'leaving';
       const unwanted = make();

@@ -9,7 +9,9 @@ import { ioError, usageError, type DTLSError } from '../errors/errors';
 import type { ResolvedConnect } from '../options/connect';
 import { bindUdp } from '../transport/bind';
 import { DgramTransport } from '../transport/dgram';
-import { isTransport, type DatagramTransport } from '../transport/transport';
+import type { Driver } from '../transport/driver';
+import { isTransport } from '../transport/transport';
+import { TransportDriver } from '../transport/transport-driver';
 
 export interface Dialled {
   endpoint: Endpoint;
@@ -34,7 +36,7 @@ export function dial(
     process.nextTick(() => {
       if (!stillWanted()) return;
       const peer = { address: host, port, family: familyOf(host) };
-      begin(peer, done, () => transport, transport);
+      begin(peer, done, () => new TransportDriver(transport), transport);
     });
     return;
   }
@@ -67,7 +69,7 @@ export function dial(
     }
     process.nextTick(() => {
       if (!stillWanted()) return;
-      begin(peer, done, () => new DgramTransport(transport, false), transport);
+      begin(peer, done, () => new TransportDriver(new DgramTransport(transport, false)), transport);
     });
   };
   try {
@@ -84,7 +86,7 @@ const notAnAddress = (host: string, given: unknown): DTLSError =>
     "Have 'lookup' call back with an address, as dns.lookup does.",
   );
 
-function begin(peer: Peer, done: Done, make: () => DatagramTransport, key?: object): void {
+function begin(peer: Peer, done: Done, make: () => Driver, key?: object): void {
   let endpoint: Endpoint;
   try {
     endpoint = Endpoint.over(make, key);

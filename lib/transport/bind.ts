@@ -4,7 +4,9 @@ import type * as dgram from 'node:dgram';
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { DgramTransport } from './dgram';
-import { NativeUdpTransport } from './native-udp';
+import type { Driver } from './driver';
+import { NativeDriver } from './native-udp';
+import { TransportDriver } from './transport-driver';
 import type { UdpOptions, DatagramTransport } from './transport';
 
 // Peers are IP addresses by the time they get here. dgram's own lookup would defer each send to a later
@@ -17,14 +19,14 @@ const lookupLiteral: dgram.SocketOptions['lookup'] = (hostname, _options, callba
 export function bindUdp(
   options: UdpOptions,
   connectTo: Peer | undefined,
-  done: (error: Error | null, transport?: DatagramTransport) => void,
+  done: (error: Error | null, driver?: Driver) => void,
 ): void {
   if (options.transport === 'native') {
     process.nextTick(() => {
-      let bound: NativeUdpTransport | undefined;
+      let bound: NativeDriver | undefined;
       let failure: Error | null = null;
       try {
-        bound = NativeUdpTransport.bind(options);
+        bound = NativeDriver.bind(options);
         if (connectTo !== undefined) bound.connect(connectTo);
       } catch (error) {
         failure = error as Error;
@@ -37,6 +39,17 @@ export function bindUdp(
     });
     return;
   }
+  bindDgram(options, connectTo, (error, transport) => {
+    done(error, transport === undefined ? undefined : new TransportDriver(transport));
+  });
+}
+
+/** As {@link bindUdp}, by a socket of node:dgram whatever `transport` says. */
+export function bindDgram(
+  options: UdpOptions,
+  connectTo: Peer | undefined,
+  done: (error: Error | null, transport?: DatagramTransport) => void,
+): void {
   const socket = late.dgram.createSocket({
     type: options.family === 6 ? 'udp6' : 'udp4',
     lookup: lookupLiteral,

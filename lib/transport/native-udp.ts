@@ -5,10 +5,11 @@ import { getSystemErrorMap, getSystemErrorName } from 'node:util';
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { native, type NativeEndpoint, type NativeUdpSocket, type UdpStats } from '../core/native';
-import { outbox } from '../core/outbox';
+import { outbox, turns } from '../core/outbox';
 import { checkNetPermission } from './permission';
 import { sendBatch } from '../core/send-batch';
-import type { DatagramTransport, UdpOptions } from './transport';
+import type { Driver, DriverHost } from './driver';
+import type { UdpOptions } from './transport';
 
 /** Bytes that may wait in the queue before `send` asks the caller to wait. */
 const HIGH_WATER_MARK = 256 * 1024;
@@ -48,13 +49,17 @@ function nativeSocket(): NonNullable<typeof native.UdpSocket> {
 export const hasNativeUdp = native.UdpSocket !== undefined;
 
 /**
- * A transport that only an {@link Endpoint} can use: it brings datagrams to the core by itself, and sends what the
- * core has to send, without a call of JavaScript's for any of them.
+ * The native UDP socket as a driver: it brings datagrams to the core by itself, and sends what the core has to send,
+ * without a call of JavaScript's for any of them.
  */
-export class NativeUdpTransport implements DatagramTransport {
+export class NativeDriver implements Driver {
+  readonly gathers = true;
+  readonly answersWhileClosing = true;
   readonly #queued: Uint32Array; // what waits: bytes, datagrams
   readonly #socket: NativeUdpSocket;
   #core: NativeEndpoint | undefined;
+  #host: DriverHost | undefined;
+  #sendScheduled = false;
   #closed = false;
 
   private constructor(socket: NativeUdpSocket, queued: Uint32Array) {
@@ -63,7 +68,7 @@ export class NativeUdpTransport implements DatagramTransport {
   }
 
   /** Binds at once, or takes what is bound. @throws What the system says, with `code`, `errno` and `syscall`; `ERR_ACCESS_DENIED`. */
-  static bind(options: UdpOptions): NativeUdpTransport {
+  static bind(options: UdpOptions): NativeDriver {
     const UdpSocket = nativeSocket();
     const queued = new Uint32Array(2);
     const address = options.address ?? (options.family === 6 ? '::' : '0.0.0.0');
@@ -83,7 +88,7 @@ export class NativeUdpTransport implements DatagramTransport {
               sendBufferSize,
               queued,
             );
-      return new NativeUdpTransport(socket, queued);
+      return new NativeDriver(socket, queued);
     } catch (error) {
       const { errno, syscall } = error as { errno: number; syscall: string };
       if (fd !== undefined) throw systemError(errno, syscall);
@@ -95,11 +100,11 @@ export class NativeUdpTransport implements DatagramTransport {
    * On a socket that is bound: its owner goes on configuring it, and must not receive any more.
    * @throws What the system says, when there can be no second descriptor.
    */
-  static share(descriptor: number): NativeUdpTransport {
+  static share(descriptor: number): NativeDriver {
     const UdpSocket = nativeSocket();
     const queued = new Uint32Array(2);
     try {
-      return new NativeUdpTransport(new UdpSocket(descriptor, queued), queued);
+      return new NativeDriver(new UdpSocket(descriptor, queued), queued);
     } catch (error) {
       const { errno, syscall } = error as { errno: number; syscall: string };
       throw systemError(errno, syscall);
@@ -117,18 +122,25 @@ export class NativeUdpTransport implements DatagramTransport {
     if (errno !== 0) throw systemError(errno, 'setsockopt');
   }
 
-  /** Begins to deliver: `begin` is called before each batch, `wake` after it. */
-  attach(core: NativeEndpoint, begin: () => void, wake: () => void): void {
-    this.#core = core;
-    this.#socket.attach(core, outbox.native, begin, wake);
+  start(host: DriverHost): void {
+    this.#host = host;
+    this.#core = host.core;
+    this.#socket.attach(
+      host.core,
+      outbox.native,
+      () => {
+        host.noticeListeners();
+      },
+      () => {
+        host.wake();
+      },
+    );
   }
 
-  /** Datagrams from those addresses go no further than to a counter; undefined: from none. */
   block(isBlocked: ((address: string) => boolean) | undefined): void {
     if (!this.#closed) this.#socket.block(isBlocked);
   }
 
-  /** Whom a record's peer index means, until the record has been handled. */
   peerAt(index: number): Peer | undefined {
     const peer = this.#socket.peer(index);
     return peer === undefined ? undefined : toPeer(peer);
@@ -143,7 +155,7 @@ export class NativeUdpTransport implements DatagramTransport {
   }
 
   /** Nothing waits. */
-  get idle(): boolean {
+  get #idle(): boolean {
     return this.#queued[0] === 0 && !sendBatch.holds(this.#core);
   }
 
@@ -162,10 +174,31 @@ export class NativeUdpTransport implements DatagramTransport {
     if (sendBatch.holds(this.#core)) sendBatch.flush();
   }
 
-  flush(): void {
+  #flush(): void {
     this.#encrypt();
     if (this.#queued[0] !== 0) this.#socket.flush();
   }
+
+  sendNow(): void {
+    this.#flush();
+    if (this.#host?.awaitsDrain !== true || this.queuedBytes !== 0) return;
+    process.nextTick(() => {
+      if (this.queuedBytes === 0) this.#host?.drain();
+    });
+  }
+
+  /** What one tick sends leaves together, as does what the handlers of one wake-up and their ticks send. */
+  sendSoon(): void {
+    if (this.congested) this.sendNow();
+    if (this.#sendScheduled || this.#idle) return;
+    this.#sendScheduled = true;
+    turns.later(this.#sendScheduledNow);
+  }
+
+  readonly #sendScheduledNow = (): void => {
+    this.#sendScheduled = false;
+    this.#host?.flush();
+  };
 
   /** @throws As the constructor, once it is closed. */
   address(): AddressInfo {
@@ -193,11 +226,11 @@ export class NativeUdpTransport implements DatagramTransport {
     this.#socket.close();
   }
 
-  #closeWhenSent(done: () => void, turns: number): void {
-    this.flush();
-    if (turns > 0 && this.#queued[0] !== 0) {
+  #closeWhenSent(done: () => void, attempts: number): void {
+    this.#flush();
+    if (attempts > 0 && this.#queued[0] !== 0) {
       setTimeout(() => {
-        this.#closeWhenSent(done, turns - 1);
+        this.#closeWhenSent(done, attempts - 1);
       }, CLOSE_PAUSE);
       return;
     }
@@ -216,13 +249,5 @@ export class NativeUdpTransport implements DatagramTransport {
   setDontFragment(on: boolean): boolean {
     if (this.#closed) return false;
     return native.setDontFragment(this.#socket.descriptor(), late.net.isIPv6(this.address().address), on);
-  }
-
-  start(): void {
-    throw new Error('the native socket is attached to an endpoint');
-  }
-
-  send(): boolean {
-    throw new Error('the native socket sends by itself');
   }
 }

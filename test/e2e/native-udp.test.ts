@@ -5,7 +5,7 @@ import dgram from 'node:dgram';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { expect } from 'chai';
 import { connect, createServer, features, type DTLSSocket } from '../../lib/index';
-import { NativeUdpTransport } from '../../lib/transport/native-udp';
+import { NativeDriver } from '../../lib/transport/native-udp';
 import { PLAIN_UDP } from '../../lib/transport/transport';
 import { closeEverything, dial, failure, listen, next, openPsk, portOf, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';
@@ -49,15 +49,15 @@ describe('the native UDP socket', function () {
 
   describe('binding', () => {
     it('has happened when the constructor returns', () => {
-      const transport = NativeUdpTransport.bind({ ...bindOptions });
+      const transport = NativeDriver.bind({ ...bindOptions });
       expect(transport.address()).to.include({ address: '127.0.0.1', family: 'IPv4' });
       transport.close(() => undefined);
     });
 
     it('fails as the system says: code, errno, syscall', () => {
-      const first = NativeUdpTransport.bind({ ...bindOptions });
+      const first = NativeDriver.bind({ ...bindOptions });
       const { port } = first.address();
-      expect(() => NativeUdpTransport.bind({ ...bindOptions, port }))
+      expect(() => NativeDriver.bind({ ...bindOptions, port }))
         .to.throw(/bind EADDRINUSE/)
         .that.includes({ code: 'EADDRINUSE', syscall: 'bind' });
       first.close(() => undefined);

@@ -9,7 +9,7 @@ import type { ConnectOptions } from '../../options/types';
 import { resolveConnectOptions } from '../../options/connect';
 import type { SecureContext } from '../../identity/secure-context';
 import type { DTLSSocket } from '../../socket/socket';
-import { bindUdp } from '../../transport/bind';
+import { bindDgram } from '../../transport/bind';
 import type { DatagramTransport } from '../../transport/transport';
 import type { Address } from '../arguments';
 import { Relay, udpOptions } from './relay';
@@ -46,7 +46,7 @@ export abstract class Originator extends Relay {
     const family = isIPv6(address) ? 'IPv6' : 'IPv4';
     const options = { ...udpOptions({ family }), address, port: this.#where.port, recvBufferSize: 1 << 20 };
     const transport = await new Promise<DatagramTransport>((resolve, reject) => {
-      bindUdp(options, undefined, (error, bound) => {
+      bindDgram(options, undefined, (error, bound) => {
         if (bound === undefined) reject(ioError(error ?? new Error('no socket')));
         else resolve(bound);
       });

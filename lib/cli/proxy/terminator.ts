@@ -6,7 +6,7 @@ import type { ServerOptions } from '../../options/types';
 import type { SecureContext } from '../../identity/secure-context';
 import { createServer, type DTLSServer } from '../../server/server';
 import type { DTLSSocket } from '../../socket/socket';
-import { bindUdp } from '../../transport/bind';
+import { bindDgram } from '../../transport/bind';
 import type { Address } from '../arguments';
 import { listening } from '../listen';
 import { Relay, TransportLeg, udpOptions, type RelayLimits } from './relay';
@@ -72,7 +72,7 @@ export class Terminator extends Relay {
     const passage = { decrypts: true, syslog: this.#syslog, answers: !this.#syslog };
     const session = this.nextSession(socket.peer, socket, passage);
     this.opened(session);
-    bindUdp(udpOptions(target), target, (error, transport) => {
+    bindDgram(udpOptions(target), target, (error, transport) => {
       if (transport === undefined) {
         // No file descriptor is left, say: a session that leads nowhere is no use to its client.
         this.troubled(session, error ?? new Error('no socket to the target'));

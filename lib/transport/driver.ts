@@ -1,0 +1,59 @@
+import type { AddressInfo } from 'node:net';
+
+import type { Peer } from '../base/peer';
+import type { NativeEndpoint, UdpStats } from '../core/native';
+
+/** An endpoint, as the driver below it knows it. */
+export interface DriverHost {
+  /** What datagrams are handed to, and calls. */
+  readonly core: NativeEndpoint;
+  /** Somebody waits for {@link drain}. */
+  readonly awaitsDrain: boolean;
+  /** To be called before datagrams are handed to the core. */
+  noticeListeners(): void;
+  /** To be called after the core was called: what it caused leaves, and events come when the caller has returned. */
+  flush(): void;
+  /** The same in a callback of native code's: events come at once. */
+  wake(): void;
+  /** The driver takes more after it was {@link Driver.congested}. */
+  drain(): void;
+  /** Something failed; `peer` when it is known whom it concerns. */
+  transportFailed(error: Error, peer: Peer | undefined): void;
+  /** The transport was closed by somebody else. */
+  transportClosed(): void;
+}
+
+/** What moves the datagrams of one endpoint: it brings those that come in to the core, and sends the core's. */
+export interface Driver {
+  /** Begins to deliver. Called once. */
+  start(host: DriverHost): void;
+  /** The local address. */
+  address(): AddressInfo;
+  ref(): void;
+  unref(): void;
+  /** Whether datagrams leave whole or not at all. Returns false where that cannot be had. */
+  setDontFragment(on: boolean): boolean;
+  /** Datagrams from those addresses go no further than to a counter; undefined: from none. */
+  block(isBlocked: ((address: string) => boolean) | undefined): void;
+  /** Whom a record's peer index means, until the record has been handled. */
+  peerAt(index: number): Peer | undefined;
+  /** Sends a datagram that came up as a record. A driver that has none is given its datagrams by the core itself. */
+  readonly transmit?: (
+    datagram: Uint8Array,
+    peer: Peer,
+    done: ((error: Error | null) => void) | undefined,
+  ) => void;
+  /** Messages without a callback may wait for others of the same tick, and go down together. */
+  readonly gathers: boolean;
+  /** Whoever sends should wait. */
+  readonly congested: boolean;
+  /** Sends what waits. */
+  sendNow(): void;
+  /** Sends what waits at the end of this tick, or at once when that is much. */
+  sendSoon(): void;
+  /** The system's answers to what was sent last come as records while it closes. */
+  readonly answersWhileClosing: boolean;
+  counters(): UdpStats | undefined;
+  /** Stops delivering, lets what was sent leave, and calls `done`. */
+  close(done: () => void): void;
+}

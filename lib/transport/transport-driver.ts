@@ -1,0 +1,105 @@
+import type { AddressInfo } from 'node:net';
+
+import type { Peer } from '../base/peer';
+import { outbox } from '../core/outbox';
+import type { Driver, DriverHost } from './driver';
+import type { DatagramReceiver, DatagramTransport } from './transport';
+
+/** A transport in JavaScript as a driver: each datagram is a call, down to the core and up from its records. */
+export class TransportDriver implements Driver, DatagramReceiver {
+  readonly gathers = false;
+  readonly answersWhileClosing = false;
+  readonly #transport: DatagramTransport;
+  #host: DriverHost | undefined;
+  #isBlocked: ((address: string) => boolean) | undefined;
+  #congested = false;
+  // Peers of datagrams that are being handled, for records that have no session to name theirs.
+  readonly #peers: Peer[] = [];
+
+  constructor(transport: DatagramTransport) {
+    this.#transport = transport;
+  }
+
+  start(host: DriverHost): void {
+    this.#host = host;
+    this.#transport.start(this);
+  }
+
+  address(): AddressInfo {
+    return this.#transport.address();
+  }
+
+  ref(): void {
+    this.#transport.ref?.();
+  }
+
+  unref(): void {
+    this.#transport.unref?.();
+  }
+
+  setDontFragment(on: boolean): boolean {
+    return this.#transport.setDontFragment?.(on) === true;
+  }
+
+  block(isBlocked: ((address: string) => boolean) | undefined): void {
+    this.#isBlocked = isBlocked;
+  }
+
+  peerAt(index: number): Peer | undefined {
+    return this.#peers[index];
+  }
+
+  transmit(datagram: Uint8Array, peer: Peer, done: ((error: Error | null) => void) | undefined): void {
+    if (!this.#transport.send([datagram], peer, done)) this.#congested = true;
+  }
+
+  get congested(): boolean {
+    return this.#congested;
+  }
+
+  /** Nothing waits here: each datagram has left with its record. */
+  sendNow(): void {
+    return;
+  }
+
+  sendSoon(): void {
+    return;
+  }
+
+  counters(): undefined {
+    return undefined;
+  }
+
+  close(done: () => void): void {
+    this.#transport.close(done);
+  }
+
+  // ---- DatagramReceiver: what the transport brings ----
+
+  receive(datagram: Uint8Array, peer: Peer): void {
+    const host = this.#host;
+    if (host === undefined) return;
+    if (outbox.idle) this.#peers.length = 0;
+    const index = this.#peers.push(peer) - 1;
+    host.noticeListeners();
+    if (this.#isBlocked?.(peer.address) === true) {
+      host.core.dropBlocked(datagram, peer.address, peer.port, index);
+    } else {
+      host.core.receive(datagram, peer.address, peer.port, index);
+    }
+    host.flush();
+  }
+
+  drain(): void {
+    this.#congested = false;
+    this.#host?.drain();
+  }
+
+  error(error: Error, peer?: Peer): void {
+    this.#host?.transportFailed(error, peer);
+  }
+
+  closed(): void {
+    this.#host?.transportClosed();
+  }
+}
