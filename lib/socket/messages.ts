@@ -4,14 +4,35 @@ import { AsyncResource } from 'node:async_hooks';
 import { usageError, type DTLSError } from '../errors/errors';
 import { sizeOf } from '../base/memory';
 import { MAX_MESSAGE } from '../options/types';
-import { bytes, wrongType } from '../checks/validate';
+import { bytes, integer, payload, wrongType } from '../checks/validate';
 
 export type Message = string | NodeJS.ArrayBufferView;
 export type SendCallback = (error: Error | null) => void;
 
 /** One message of several parts. */
-export const joined = (parts: readonly Message[]): Buffer =>
+const joined = (parts: readonly Message[]): Buffer =>
   Buffer.concat(Array.from(parts, (part) => bytes('message', part)));
+
+/** The message and the callback that the arguments of `send` mean. */
+export function readSend(
+  message: Message | readonly Message[],
+  offsetOrCallback: number | SendCallback | undefined,
+  length: number | undefined,
+  callback: SendCallback | undefined,
+): [message: Uint8Array, callback: SendCallback | undefined] {
+  let given = Array.isArray(message) ? joined(message) : payload('message', message);
+  let done = callback;
+  if (typeof offsetOrCallback === 'number') {
+    const whole = bytes('message', given);
+    const offset = integer('offset', offsetOrCallback, 0, 0, whole.length);
+    const size = integer('length', length, whole.length - offset, 0, whole.length - offset);
+    given = whole.subarray(offset, offset + size);
+  } else if (offsetOrCallback !== undefined) {
+    done = offsetOrCallback;
+  }
+  checkCallback(done);
+  return [given, done];
+}
 
 export function checkCallback(callback: SendCallback | undefined): void {
   if (callback !== undefined && typeof callback !== 'function') {

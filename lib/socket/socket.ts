@@ -1,17 +1,10 @@
 import { AsyncResource } from 'node:async_hooks';
-import type { KeyObject, X509Certificate } from 'node:crypto';
-import { EventEmitter } from 'node:events';
-import type { AddressInfo } from 'node:net';
-import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 
-import type { ReadyState } from '../base/dtls-socket';
 import { late } from '../base/late';
 import { isAborted, onAbort } from '../base/abort';
 import { sizeOf } from '../base/memory';
 import type { Peer } from '../base/peer';
 import { readCloseRecord, type CloseRecord } from '../core/failures';
-import { detailedCertificate, linkedCertificate, plainCertificate } from '../identity/certificates';
-import type { SessionRole } from '../diagnostics/channels';
 import { dial, type Dialled } from './dial';
 import type { SessionHandler } from '../endpoint/endpoint';
 import { unsent, type DTLSError } from '../errors/errors';
@@ -26,26 +19,20 @@ import {
   type HeartbeatResult,
 } from './heartbeat';
 import { logKeys } from '../diagnostics/keylog';
-import { readableIdentity } from '../handshake/lookups';
 import { MAX_MESSAGE, MIN_MTU } from '../options/types';
 import { outbox, RecordType, turns } from '../core/outbox';
 import type { ResolvedConnect } from '../options/connect';
-import type { ResolvedSession } from '../options/session';
 import { CoreSession } from '../endpoint/core-session';
 import { EarlyMessages } from './early-messages';
-import {
-  authorizationError,
-  readHandshakeResult,
-  type HandshakeResult,
-} from '../handshake/handshake-result';
+import { readHandshakeResult } from '../handshake/handshake-result';
 import { IdleTimer } from './idle-timer';
 import {
   afterAll,
   checkCallback,
   checkSize,
   inItsContext,
-  joined,
   ownCopy,
+  readSend,
   tooBig,
   type Message,
   type SendCallback,
@@ -54,10 +41,9 @@ import type { SocketOwner } from '../handshake/owner';
 import { ClientQuestions, ServerQuestions } from '../handshake/questions';
 import { SessionReport } from './report';
 import { SendCallbacks } from './send-callbacks';
-import { aborted, asDtlsError, closeError, notExported, notOpen, queueFull } from './socket-errors';
-import { readAlert, readHandshake, type DTLSSocketEvents } from './socket-events';
-import type { SrtpKeys } from '../options/srtp';
-import { noTraffic, type TrafficStats } from '../core/stats';
+import { SessionFacts, SessionInfo } from './session-info';
+import { aborted, asDtlsError, closeError, notOpen, queueFull } from './socket-errors';
+import { readAlert, readHandshake } from './socket-events';
 import type { Step } from '../core/turns';
 import { bytes, integer, payload, wrongType } from '../checks/validate';
 import { readableOf, webStreams, type WebStreamOptions, type WebStreams } from './web-streams';
@@ -91,22 +77,15 @@ const ITERATION_LIMIT = 1024 * 1024;
  * `connection` and `secureConnection`. One message is one datagram; messages may be lost, repeated by
  * nobody, and overtake one another on the way, as datagrams do.
  */
-export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements SessionHandler {
+export class DTLSSocket extends SessionInfo implements SessionHandler {
   /** @internal Where its events belong (AsyncLocalStorage), as those of Node's sockets belong to their handles. */
   readonly asyncResource: AsyncResource;
-  readonly #owner: SocketOwner | undefined;
-  // Of these two a socket has the one of its role; a client's from the moment it begins.
-  readonly #server: ServerQuestions | undefined;
-  #client: ClientQuestions | undefined;
-  #session: CoreSession | undefined;
-  #peer: Peer | undefined;
-  #state: ReadyState = 'opening';
+  readonly #known: SessionFacts;
   #destroyed = false;
   #finished = false;
   #gone = false; // `close` has been emitted
   // What close() and destroy() decided before the session's last record came.
   #failure: DTLSError | undefined;
-  #result: HandshakeResult | undefined;
   readonly #report: SessionReport = new SessionReport(this);
   readonly #early = new EarlyMessages();
   readonly #sendCallbacks = new SendCallbacks<Parameters<SendCallback>>();
@@ -116,9 +95,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   #borrowMessages = false;
   #heartbeats: Heartbeats | undefined;
   #idle: IdleTimer | undefined;
-  #finalMtu: number | undefined;
   #referenced = true;
-  #finalStats: TrafficStats | undefined;
 
   /** @internal Use {@link connect}. */
   constructor(
@@ -127,23 +104,13 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     peer?: Peer,
     asyncResource = new AsyncResource('DGRAM_DTLS_SOCKET'),
   ) {
-    super();
+    const known = new SessionFacts(owner, session, peer);
+    super(known);
+    this.#known = known;
     this.asyncResource = asyncResource;
-    this.#owner = owner;
-    this.#server = owner === undefined ? undefined : new ServerQuestions(this, owner);
-    this.#session = session;
-    this.#peer = peer;
+    if (owner !== undefined) known.server = new ServerQuestions(this, owner);
   }
 
-  // ---- state ----
-
-  get readyState(): ReadyState {
-    return this.#state;
-  }
-  /** The handshake is not over yet. */
-  get connecting(): boolean {
-    return this.#state === 'opening';
-  }
   get destroyed(): boolean {
     return this.#destroyed;
   }
@@ -151,187 +118,13 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   get writableNeedDrain(): boolean {
     return this.#needDrain;
   }
-  /** The peer proved who it is: by a certificate that verified, or by a pre-shared key. */
-  get authorized(): boolean {
-    return this.#result?.authorized ?? false;
-  }
-  /** Why `authorized` is false although a certificate was asked for; null otherwise. */
-  get authorizationError(): string | null {
-    if (this.#result === undefined || this.#server?.options.requestCert === false) return null;
-    return authorizationError(this.#result, this.#client?.nameRefusal(this.#result.reused));
-  }
-  /** The name that the client asked for (SNI), or null. */
-  get servername(): string | null {
-    return this.#server?.servername ?? this.#session?.serverName() ?? null;
-  }
-  /** The application protocol (ALPN); false when none was agreed on, null before the handshake is over. */
-  get alpnProtocol(): string | false | null {
-    return this.#result?.alpnProtocol ?? null;
-  }
-  /** The identity of a pre-shared key handshake: a Buffer when it is not UTF-8. */
-  get pskIdentity(): string | Buffer | null {
-    const identity = this.#session?.pskIdentity();
-    return identity === undefined ? null : readableIdentity(identity);
-  }
-  /** Encrypt-then-MAC (RFC 7366) is in use. Always false with AEAD suites, which have no need of it. */
-  get encryptThenMac(): boolean {
-    return this.#result?.encryptThenMac ?? false;
-  }
-  /** The keys are bound to the whole handshake (RFC 7627). */
-  get extendedMasterSecret(): boolean {
-    return this.#result?.extendedMasterSecret ?? false;
-  }
-  get remoteAddress(): string | undefined {
-    return this.#peer?.address;
-  }
-  get remotePort(): number | undefined {
-    return this.#peer?.port;
-  }
-  get remoteFamily(): string | undefined {
-    return this.#peer?.family;
-  }
-  get localAddress(): string | undefined {
-    return this.#local?.address;
-  }
-  get localPort(): number | undefined {
-    return this.#local?.port;
-  }
-  /**
-   * Largest UDP payload of a datagram: the `mtu` option, `setMtu`, what `discoverMtu` learned, or less where the path
-   * did not let a flight of the handshake through.
-   */
-  get mtu(): number {
-    return this.#finalMtu ?? this.#session?.mtu() ?? this.#options.mtu;
-  }
-  /**
-   * The largest message that makes a datagram within the handshake's MTU and is within the max_fragment_length that
-   * the peers agreed on (RFC 6066 section 4); 0 before the handshake.
-   */
-  get maxMessageSize(): number {
-    return Math.min(this.#session?.maxMessageSize() ?? 0, this.messageLimit);
-  }
-  /** @internal What `send` takes, as far as that is known. */
-  get messageLimit(): number {
-    return this.#result?.maxFragment ?? MAX_MESSAGE;
-  }
-  /** Counters from the beginning of the session. They stay readable after it. */
-  get stats(): TrafficStats {
-    return this.#finalStats ?? this.#session?.stats() ?? noTraffic();
-  }
   /** @internal */
   get socket(): this {
     return this;
   }
   /** @internal */
-  get role(): SessionRole {
-    return this.#owner === undefined ? 'client' : 'server';
-  }
-  /** @internal */
-  get peer(): Peer {
-    if (this.#peer === undefined) throw new Error('the peer is not known yet');
-    return this.#peer;
-  }
-
-  /** @internal */
   get borrowsMessages(): boolean {
     return this.#borrowMessages;
-  }
-
-  address(): AddressInfo | Record<string, never> {
-    return this.#local ?? {};
-  }
-
-  getProtocol(): string | null {
-    return this.#result?.protocol ?? null;
-  }
-  getCipher(): { name: string; standardName: string; version: string } | null {
-    return this.#session?.cipher() ?? null;
-  }
-  /**
-   * The peer's certificate in the shape of `tls`; an empty object when it sent none.
-   *
-   * @param detailed - With `issuerCertificate`: its chain, as far as the peer sent it or the authorities
-   * trusted here have it. A root is its own issuer.
-   */
-  getPeerCertificate(detailed: true): DetailedPeerCertificate | Record<string, never>;
-  getPeerCertificate(detailed?: boolean): PeerCertificate | Record<string, never>;
-  getPeerCertificate(detailed = false): PeerCertificate | Record<string, never> {
-    if (detailed) return detailedCertificate(this.#session?.peerChain() ?? []) ?? {};
-    return plainCertificate(this.#session?.peerCertificate()) ?? {};
-  }
-  /** The same as `crypto.X509Certificate`; its `issuerCertificate` leads along the chain. */
-  getPeerX509Certificate(): X509Certificate | undefined {
-    return linkedCertificate(this.#session?.peerChain() ?? []);
-  }
-  /** The peer's public key: a raw one (RFC 7250), or that of its certificate. Undefined when it showed neither. */
-  getPeerPublicKey(): KeyObject | undefined {
-    const key = this.#session?.peerPublicKey();
-    return key === undefined ? undefined : late.crypto.createPublicKey({ key, format: 'der', type: 'spki' });
-  }
-  /** The certificate that this side sent, or would send. */
-  getCertificate(): PeerCertificate | Record<string, never> {
-    return this.getX509Certificate()?.toLegacyObject() ?? {};
-  }
-  getX509Certificate(): X509Certificate | undefined {
-    const der = this.#session?.certificate();
-    return der === undefined ? undefined : new late.crypto.X509Certificate(der);
-  }
-  /** On a client: the server's ephemeral key. Null on a server, as in tls. */
-  getEphemeralKeyInfo(): { type?: string; name?: string; size?: number } | null {
-    if (this.#owner !== undefined) return null;
-    return this.#session?.ephemeralKey() ?? {};
-  }
-  getSharedSigalgs(): string[] {
-    return this.#session?.sharedSigalgs() ?? [];
-  }
-  getFinished(): Buffer | undefined {
-    return this.#session?.finished(false);
-  }
-  getPeerFinished(): Buffer | undefined {
-    return this.#session?.finished(true);
-  }
-  /**
-   * The session, for the option `session` of a later connection to the same host; on a server for
-   * debugging. Undefined before and after the session, and when it cannot be resumed. It holds the
-   * session's master secret: keep it as you keep a private key.
-   */
-  getSession(): Buffer | undefined {
-    if (this.#result === undefined) return undefined;
-    return this.#session?.resumable(this.#client?.options.sessionName ?? '');
-  }
-  /** On a client: the session ticket (RFC 5077), for debugging. Undefined on a server. */
-  getTLSTicket(): Buffer | undefined {
-    return this.#session?.ticket();
-  }
-  /** The handshake resumed an earlier session. */
-  isSessionReused(): boolean {
-    return this.#result?.reused ?? false;
-  }
-  /**
-   * RFC 5705.
-   * @throws {@link DTLSError} `ERR_DTLS_NOT_OPEN` outside an open session; `ERR_OUT_OF_RANGE` for a `length` that is not
-   * 1 to 65536, or a `context` above 65535 bytes; `ERR_INVALID_ARG_VALUE` for what OpenSSL refuses: labels of TLS
-   * itself and, before 3.2, label and context above about 950 bytes together.
-   */
-  exportKeyingMaterial(length: number, label: string, context?: NodeJS.ArrayBufferView): Buffer {
-    integer('length', length, 0, 1, 65536);
-    if (typeof label !== 'string') throw wrongType('label', 'a string', label);
-    const about = context === undefined ? undefined : bytes('context', context);
-    // RFC 5705 section 4 counts them in two bytes, and OpenSSL would cut the number.
-    if (about !== undefined) integer('context.length', about.length, 0, 0, 65535);
-    const session = this.#state === 'open' ? this.#session : undefined;
-    if (session === undefined) throw notOpen('export keying material');
-    const material = session.keyingMaterial(length, label, about);
-    if (material === undefined) throw notExported(label);
-    return material;
-  }
-
-  /**
-   * The keys for SRTP (RFC 5764 section 4.2); null where none were agreed on, and outside an open session.
-   * The Buffers are the caller's: wipe them when they are not needed any more.
-   */
-  getSrtp(): SrtpKeys | null {
-    return (this.#session?.srtp() ?? null) as SrtpKeys | null;
   }
 
   // ---- calls ----
@@ -354,17 +147,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     length?: number,
     callback?: SendCallback,
   ): boolean {
-    let given = Array.isArray(message) ? joined(message) : payload('message', message);
-    let done = callback;
-    if (typeof offsetOrCallback === 'number') {
-      const whole = bytes('message', given);
-      const offset = integer('offset', offsetOrCallback, 0, 0, whole.length);
-      const size = integer('length', length, whole.length - offset, 0, whole.length - offset);
-      given = whole.subarray(offset, offset + size);
-    } else if (offsetOrCallback !== undefined) {
-      done = offsetOrCallback;
-    }
-    checkCallback(done);
+    const [given, done] = readSend(message, offsetOrCallback, length, callback);
     checkSize(given, this.messageLimit);
     return this.#send(given, this.#sendCallbacks.expect(inItsContext(done)));
   }
@@ -403,7 +186,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       if (this.#gone) process.nextTick(callback);
       else this.once('close', callback);
     }
-    if (this.#state === 'closing' || this.#state === 'closed') return this;
+    if (this.#known.state === 'closing' || this.#known.state === 'closed') return this;
     this.#end(undefined);
     return this;
   }
@@ -413,7 +196,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
    * handshake waits for a verdict about an `OCSPResponse`, this is one, and the server is told so.
    */
   destroy(error?: Error): this {
-    return this.#destroy(error, this.#client?.judgesStaple === true ? REFUSING_STAPLE : NOTIFYING);
+    return this.#destroy(error, this.#known.client?.judgesStaple === true ? REFUSING_STAPLE : NOTIFYING);
   }
 
   /** Emits `timeout` after `ms` milliseconds without traffic; 0 switches it off. Does not close. */
@@ -423,7 +206,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       if (ms === 0) this.off('timeout', callback);
       else this.once('timeout', callback);
     }
-    if (this.#state === 'closed') return this;
+    if (this.#known.state === 'closed') return this;
     this.#idle ??= new IdleTimer(() => {
       this.asyncResource.runInAsyncScope(() => this.emit('timeout'));
     }, this.#referenced);
@@ -434,7 +217,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   /** Largest UDP payload of handshake flights from now on, 256 to 16384; shown in `maxMessageSize`. */
   setMtu(mtu: number): this {
     integer('mtu', mtu, 0, MIN_MTU, MAX_MESSAGE);
-    if (this.#session?.setMtu(mtu) !== true) throw notOpen('set the MTU');
+    if (this.#known.session?.setMtu(mtu) !== true) throw notOpen('set the MTU');
     return this;
   }
 
@@ -468,8 +251,8 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
    */
   async discoverMtu(options: DiscoverMtuOptions = {}): Promise<number> {
     const pings = this.#pings();
-    const overhead = this.mtu - (this.#session?.maxMessageSize() ?? 0);
-    const { endpoint } = this.#session ?? {};
+    const overhead = this.mtu - (this.#known.session?.maxMessageSize() ?? 0);
+    const { endpoint } = this.#known.session ?? {};
     endpoint?.setDontFragment(true);
     try {
       const found = await searchMtu(pings, overhead, this.messageLimit, this.remoteFamily === 'IPv6', options);
@@ -482,14 +265,14 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   ref(): this {
     this.#referenced = true;
-    this.#session?.endpoint.ref();
+    this.#known.session?.endpoint.ref();
     this.#idle?.ref();
     return this;
   }
 
   unref(): this {
     this.#referenced = false;
-    this.#session?.endpoint.unref();
+    this.#known.session?.endpoint.unref();
     this.#idle?.unref();
     return this;
   }
@@ -513,7 +296,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#state === 'closed') return;
+    if (this.#known.state === 'closed') return;
     await new Promise<void>((resolve) => {
       this.close(resolve);
     });
@@ -522,7 +305,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   /** @internal As `close`, with the close_notify on its way when the call returns. */
   closeNow(): this {
     this.close();
-    this.#session?.endpoint.transmitNow();
+    this.#known.session?.endpoint.transmitNow();
     return this;
   }
 
@@ -535,13 +318,13 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   /** @internal As `begin`, at once: its ClientHello has left when the call returns. */
   beginOn(options: ResolvedConnect, dialled: Dialled): void {
-    this.#client = new ClientQuestions(this, options);
+    this.#known.client = new ClientQuestions(this, options);
     this.#start(options, dialled);
   }
 
   /** @internal */
   begin(options: ResolvedConnect): void {
-    this.#client = new ClientQuestions(this, options);
+    this.#known.client = new ClientQuestions(this, options);
     const { signal } = options;
     if (signal !== undefined) {
       const abort = (): void => {
@@ -553,7 +336,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       }
       onAbort(signal, this, abort);
     }
-    const wanted = (): boolean => this.#state === 'opening';
+    const wanted = (): boolean => this.#known.state === 'opening';
     dial(options, wanted, (error, dialled) => {
       if (dialled === undefined) this.destroy(error ?? undefined);
       else this.#start(options, dialled);
@@ -561,18 +344,18 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
 
   #start(options: ResolvedConnect, { endpoint, peer }: Dialled): void {
-    this.#peer = peer;
+    this.#known.peer = peer;
     try {
       const policy = options.policy(this.listenerCount('keylog') > 0);
       const [slot, generation] = endpoint.connect(this, options.context.native, policy);
-      this.#session = new CoreSession(endpoint, slot, generation);
+      this.#known.session = new CoreSession(endpoint, slot, generation);
       this.#report.started('client', peer, options.qlogDir);
     } catch (error) {
       this.destroy(asDtlsError(error, peer));
       return;
     }
     if (!this.#referenced) endpoint.unref();
-    endpoint.transmitFirst(this.#session.slot, this.#session.generation);
+    endpoint.transmitFirst(this.#known.session.slot, this.#known.session.generation);
     endpoint.flush();
   }
 
@@ -591,8 +374,8 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     if (this.#destroyed) return false;
     switch (type) {
       case RecordType.Begin:
-        this.#report.started('server', this.peer, this.#owner?.sessionOptions.qlogDir);
-        return this.#owner?.onConnection(this) ?? false;
+        this.#report.started('server', this.peer, this.#known.owner?.sessionOptions.qlogDir);
+        return this.#known.owner?.onConnection(this) ?? false;
       case RecordType.Message:
         this.#idle?.touch();
         return this.#onMessage(this.#copyMessages ? ownCopy(data) : data);
@@ -615,7 +398,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
         return session !== undefined && this.emit('session', session);
       }
       case RecordType.Lookup:
-        if (this.#session !== undefined) (this.#server ?? this.#client)?.ask(this.#session, a, data);
+        if (this.#known.session !== undefined) (this.#known.server ?? this.#known.client)?.ask(this.#known.session, a, data);
         return true;
       case RecordType.Heartbeat: {
         const event = this.#heartbeats?.onRecord(a, b, data) ?? heartbeatEvent(a, b, data);
@@ -628,7 +411,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       case RecordType.Keylog: {
         const line = Buffer.concat([data, Buffer.from('\n')]);
         logKeys(line);
-        this.#turn(() => this.#owner?.onKeylog(line, this) ?? false);
+        this.#turn(() => this.#known.owner?.onKeylog(line, this) ?? false);
         return this.emit('keylog', line);
       }
       default:
@@ -640,29 +423,29 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   onTransportError(error: Error): void {
     // RFC 5927: off-path attackers can forge ICMP, so it ends a client's handshake but no session that has keys; and
     // no server's handshake, which would lose what it has to say of a client that has given up.
-    const dialling = this.#state === 'opening' && this.#owner === undefined;
+    const dialling = this.#known.state === 'opening' && this.#known.owner === undefined;
     if (dialling || ('code' in error && error.code === 'ERR_DTLS_TRANSPORT_CLOSED')) {
-      this.#end(asDtlsError(error, this.#peer));
+      this.#end(asDtlsError(error, this.#known.peer));
     }
   }
 
   /** @internal */
   onDrain(): boolean {
-    if (!this.#needDrain || this.#state !== 'open') return false;
+    if (!this.#needDrain || this.#known.state !== 'open') return false;
     this.#needDrain = false;
     return this.asyncResource.runInAsyncScope(() => this.emit('drain'));
   }
 
   #onSecure(what: number, verifyResult: number, alpnProtocol: Buffer): void {
-    this.#copyMessages = this.#options.copyMessages;
-    this.#borrowMessages = this.#options.borrowMessages;
+    this.#copyMessages = this.#known.options.copyMessages;
+    this.#borrowMessages = this.#known.options.borrowMessages;
     // close() came in a handler of the same pass, after the core had written this.
-    if (this.#state !== 'opening') return;
-    this.#state = 'open';
-    this.#result = readHandshakeResult(what, verifyResult, alpnProtocol);
+    if (this.#known.state !== 'opening') return;
+    this.#known.state = 'open';
+    this.#known.result = readHandshakeResult(what, verifyResult, alpnProtocol);
     this.#idle?.touch();
-    this.#report.secured(this.#result.protocol);
-    const session = this.#session;
+    this.#report.secured(this.#known.result.protocol);
+    const session = this.#known.session;
     if (session !== undefined) {
       for (const { message, callback } of this.#early.take()) {
         // Nobody knew when it was sent.
@@ -672,10 +455,10 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     }
     // A handler of one may end it before the next.
     const whileOpen = (step: Step): void => {
-      this.#turn(() => this.#state === 'open' && step());
+      this.#turn(() => this.#known.state === 'open' && step());
     };
     whileOpen(() => this.emit('secureConnect'));
-    whileOpen(() => this.#owner?.onSecure(this) ?? false);
+    whileOpen(() => this.#known.owner?.onSecure(this) ?? false);
     whileOpen(() => session?.endpoint.congested === false && this.onDrain());
   }
 
@@ -683,13 +466,13 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
     // What came before it in the same pass.
     if (this.#batch.length > 0) this.#turn(this.#deliverBatch);
     this.#turn(() => {
-      const session = this.#session;
-      this.#finalStats = session?.stats();
-      this.#finalMtu = this.mtu;
+      const session = this.#known.session;
+      this.#known.finalStats = session?.stats();
+      this.#known.finalMtu = this.mtu;
       let error = this.#failure;
       // ERR_DTLS_REPLACED is how a session ends when its peer has restarted: nobody's error.
       if (error === undefined && !this.#destroyed && record.kind !== 0) {
-        error = closeError(record, this.#peer, this.#cause);
+        error = closeError(record, this.#known.peer, this.#cause);
       }
       this.#finish(error, record.completedHandshake);
       return false;
@@ -710,20 +493,14 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   /** What a callback of the user's threw, or `checkServerIdentity` returned. */
   get #cause(): Error | undefined {
-    return (this.#server ?? this.#client)?.cause;
-  }
-
-  get #options(): ResolvedSession {
-    const options = (this.#server ?? this.#client)?.options;
-    if (options === undefined) throw notOpen('tell its options');
-    return options;
+    return (this.#known.server ?? this.#known.client)?.cause;
   }
 
   #pings(): Heartbeats {
-    if (this.#state !== 'open') throw notOpen('send a heartbeat');
+    if (this.#known.state !== 'open') throw notOpen('send a heartbeat');
     this.#heartbeats ??= new Heartbeats(
-      this.#options.heartbeat,
-      (...request) => this.#session?.heartbeat(...request) ?? NOT_OPEN,
+      this.#known.options.heartbeat,
+      (...request) => this.#known.session?.heartbeat(...request) ?? NOT_OPEN,
     );
     return this.#heartbeats;
   }
@@ -731,11 +508,11 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   // ---- plumbing ----
 
   #send(message: Uint8Array, callback: SendCallback | undefined): boolean {
-    if (this.#state === 'opening') return this.#enqueue(message, callback);
-    if (this.#state !== 'open' || this.#session === undefined) {
+    if (this.#known.state === 'opening') return this.#enqueue(message, callback);
+    if (this.#known.state !== 'open' || this.#known.session === undefined) {
       return this.#refuse(notOpen('send'), callback);
     }
-    return this.#write(this.#session, message, callback);
+    return this.#write(this.#known.session, message, callback);
   }
 
   #write(session: CoreSession, message: Uint8Array, callback: SendCallback | undefined): boolean {
@@ -753,7 +530,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   }
 
   #enqueue(message: Uint8Array, callback: SendCallback | undefined): boolean {
-    if (!this.#early.add(message, callback)) return this.#refuse(queueFull(this.#peer), callback);
+    if (!this.#early.add(message, callback)) return this.#refuse(queueFull(this.#known.peer), callback);
     if (!this.#early.aboveHighWaterMark) return true;
     this.#needDrain = true;
     return false;
@@ -766,7 +543,7 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   #destroy(error: Error | undefined, farewell: Farewell): this {
     if (this.#destroyed) return this;
-    const failure = error === undefined ? undefined : asDtlsError(error, this.#peer);
+    const failure = error === undefined ? undefined : asDtlsError(error, this.#known.peer);
     this.#destroyed = true;
     this.#end(failure, farewell);
     return this;
@@ -774,11 +551,11 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
 
   /** Ends the session from this side. */
   #end(error: DTLSError | undefined, farewell = NOTIFYING): void {
-    if (this.#state === 'closing' || this.#state === 'closed') return;
-    this.#state = 'closing';
+    if (this.#known.state === 'closing' || this.#known.state === 'closed') return;
+    this.#known.state = 'closing';
     this.#failure = error;
-    if (this.#session !== undefined) {
-      farewell(this.#session);
+    if (this.#known.session !== undefined) {
+      farewell(this.#known.session);
       return;
     }
     process.nextTick(() => {
@@ -789,10 +566,10 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   #finish(error: DTLSError | undefined, completedHandshake: boolean): void {
     if (this.#finished) return;
     this.#finished = true;
-    this.#state = 'closed';
+    this.#known.state = 'closed';
     this.#idle?.set(0);
     if (error !== undefined && !completedHandshake) this.#report.failed(error);
-    if (this.#session !== undefined) this.#report.closed(error);
+    if (this.#known.session !== undefined) this.#report.closed(error);
     this.#heartbeats?.fail(error ?? notOpen('wait for a heartbeat'));
     for (const { callback } of this.#early.take()) {
       if (callback !== undefined) process.nextTick(callback, error ?? notOpen('send'));
@@ -801,11 +578,11 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
       if (error !== undefined) this.#turn(() => this.#tell(error, completedHandshake));
       this.#turn(() => {
         this.#destroyed = this.#gone = true;
-        this.#owner?.onClose(this);
+        this.#known.owner?.onClose(this);
         try {
           return this.emit('close', error !== undefined);
         } finally {
-          this.#session?.release();
+          this.#known.session?.release();
         }
       });
     }, unsent());
@@ -819,11 +596,9 @@ export class DTLSSocket extends EventEmitter<DTLSSocketEvents> implements Sessio
   /** An error is the server's event, or the socket's. */
   #tell(error: DTLSError, completedHandshake: boolean): boolean {
     if (error.code === 'ERR_DTLS_REPLACED' && this.listenerCount('error') === 0) return false;
-    if (this.#owner?.onFailure(this, error, completedHandshake) === true) return true;
+    if (this.#known.owner?.onFailure(this, error, completedHandshake) === true) return true;
     return this.emit('error', error);
   }
 
-  get #local(): AddressInfo | undefined {
-    return this.#state === 'closed' ? undefined : this.#session?.localAddress();
-  }
+
 }

@@ -192,7 +192,7 @@ const PARTS: readonly Part[] = [
       ...members('tls', 'TLSSocket').filter((name) => !EMITTER.test(name)),
       ...members('net', 'Socket').filter((name) => !EMITTER.test(name)),
     ],
-    ours: surface(api.DTLSSocket.prototype),
+    ours: surface(api.DTLSSocket.prototype, Object.getPrototypeOf(api.DTLSSocket.prototype) as object),
   },
   {
     title: 'events of sockets',

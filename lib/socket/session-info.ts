@@ -1,0 +1,246 @@
+import type { KeyObject, X509Certificate } from 'node:crypto';
+import { EventEmitter } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
+
+import type { ReadyState } from '../base/dtls-socket';
+import { late } from '../base/late';
+import type { Peer } from '../base/peer';
+import { bytes, integer, wrongType } from '../checks/validate';
+import { noTraffic, type TrafficStats } from '../core/stats';
+import type { SessionRole } from '../diagnostics/channels';
+import type { CoreSession } from '../endpoint/core-session';
+import { authorizationError, type HandshakeResult } from '../handshake/handshake-result';
+import { readableIdentity } from '../handshake/lookups';
+import type { SocketOwner } from '../handshake/owner';
+import type { ClientQuestions, ServerQuestions } from '../handshake/questions';
+import { detailedCertificate, linkedCertificate, plainCertificate } from '../identity/certificates';
+import type { ResolvedSession } from '../options/session';
+import type { SrtpKeys } from '../options/srtp';
+import { MAX_MESSAGE } from '../options/types';
+import { notExported, notOpen } from './socket-errors';
+import type { DTLSSocketEvents } from './socket-events';
+
+/** What a socket knows of its session so far. The socket writes it, and {@link SessionInfo} tells it. */
+export class SessionFacts {
+  readonly owner: SocketOwner | undefined;
+  // A socket has one of these two, that of its role; a client's from the moment it begins.
+  server: ServerQuestions | undefined;
+  client: ClientQuestions | undefined;
+  session: CoreSession | undefined;
+  peer: Peer | undefined;
+  state: ReadyState = 'opening';
+  result: HandshakeResult | undefined;
+  // What the core cannot be asked any more when the session is over.
+  finalMtu: number | undefined;
+  finalStats: TrafficStats | undefined;
+
+  constructor(owner: SocketOwner | undefined, session: CoreSession | undefined, peer: Peer | undefined) {
+    this.owner = owner;
+    this.session = session;
+    this.peer = peer;
+  }
+
+  /** @throws When nobody has said yet what the session is to be. */
+  get options(): ResolvedSession {
+    const options = (this.server ?? this.client)?.options;
+    if (options === undefined) throw notOpen('tell its options');
+    return options;
+  }
+
+  get localAddress(): AddressInfo | undefined {
+    return this.state === 'closed' ? undefined : this.session?.localAddress();
+  }
+}
+
+/** What a socket tells of its session to whoever asks. Nothing here changes it. */
+export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
+  readonly #known: SessionFacts;
+
+  /** @internal */
+  protected constructor(known: SessionFacts) {
+    super();
+    this.#known = known;
+  }
+
+  get readyState(): ReadyState {
+    return this.#known.state;
+  }
+  /** The handshake is not over yet. */
+  get connecting(): boolean {
+    return this.#known.state === 'opening';
+  }
+  /** The peer proved who it is: by a certificate that verified, or by a pre-shared key. */
+  get authorized(): boolean {
+    return this.#known.result?.authorized ?? false;
+  }
+  /** Why `authorized` is false although a certificate was asked for; null otherwise. */
+  get authorizationError(): string | null {
+    if (this.#known.result === undefined || this.#known.server?.options.requestCert === false) return null;
+    return authorizationError(this.#known.result, this.#known.client?.nameRefusal(this.#known.result.reused));
+  }
+  /** The name that the client asked for (SNI), or null. */
+  get servername(): string | null {
+    return this.#known.server?.servername ?? this.#known.session?.serverName() ?? null;
+  }
+  /** The application protocol (ALPN); false when none was agreed on, null before the handshake is over. */
+  get alpnProtocol(): string | false | null {
+    return this.#known.result?.alpnProtocol ?? null;
+  }
+  /** The identity of a pre-shared key handshake: a Buffer when it is not UTF-8. */
+  get pskIdentity(): string | Buffer | null {
+    const identity = this.#known.session?.pskIdentity();
+    return identity === undefined ? null : readableIdentity(identity);
+  }
+  /** Encrypt-then-MAC (RFC 7366) is in use. Always false with AEAD suites, which have no need of it. */
+  get encryptThenMac(): boolean {
+    return this.#known.result?.encryptThenMac ?? false;
+  }
+  /** The keys are bound to the whole handshake (RFC 7627). */
+  get extendedMasterSecret(): boolean {
+    return this.#known.result?.extendedMasterSecret ?? false;
+  }
+  get remoteAddress(): string | undefined {
+    return this.#known.peer?.address;
+  }
+  get remotePort(): number | undefined {
+    return this.#known.peer?.port;
+  }
+  get remoteFamily(): string | undefined {
+    return this.#known.peer?.family;
+  }
+  get localAddress(): string | undefined {
+    return this.#known.localAddress?.address;
+  }
+  get localPort(): number | undefined {
+    return this.#known.localAddress?.port;
+  }
+  /**
+   * Largest UDP payload of a datagram: the `mtu` option, `setMtu`, what `discoverMtu` learned, or less where the path
+   * did not let a flight of the handshake through.
+   */
+  get mtu(): number {
+    return this.#known.finalMtu ?? this.#known.session?.mtu() ?? this.#known.options.mtu;
+  }
+  /**
+   * The largest message that makes a datagram within the handshake's MTU and is within the max_fragment_length that
+   * the peers agreed on (RFC 6066 section 4); 0 before the handshake.
+   */
+  get maxMessageSize(): number {
+    return Math.min(this.#known.session?.maxMessageSize() ?? 0, this.messageLimit);
+  }
+  /** @internal What `send` takes, as far as that is known. */
+  get messageLimit(): number {
+    return this.#known.result?.maxFragment ?? MAX_MESSAGE;
+  }
+  /** Counters from the beginning of the session. They stay readable after it. */
+  get stats(): TrafficStats {
+    return this.#known.finalStats ?? this.#known.session?.stats() ?? noTraffic();
+  }
+  /** @internal */
+  get role(): SessionRole {
+    return this.#known.owner === undefined ? 'client' : 'server';
+  }
+  /** @internal */
+  get peer(): Peer {
+    if (this.#known.peer === undefined) throw new Error('the peer is not known yet');
+    return this.#known.peer;
+  }
+
+  address(): AddressInfo | Record<string, never> {
+    return this.#known.localAddress ?? {};
+  }
+
+  getProtocol(): string | null {
+    return this.#known.result?.protocol ?? null;
+  }
+  getCipher(): { name: string; standardName: string; version: string } | null {
+    return this.#known.session?.cipher() ?? null;
+  }
+  /**
+   * The peer's certificate in the shape of `tls`; an empty object when it sent none.
+   *
+   * @param detailed - With `issuerCertificate`: its chain, as far as the peer sent it or the authorities
+   * trusted here have it. A root is its own issuer.
+   */
+  getPeerCertificate(detailed: true): DetailedPeerCertificate | Record<string, never>;
+  getPeerCertificate(detailed?: boolean): PeerCertificate | Record<string, never>;
+  getPeerCertificate(detailed = false): PeerCertificate | Record<string, never> {
+    if (detailed) return detailedCertificate(this.#known.session?.peerChain() ?? []) ?? {};
+    return plainCertificate(this.#known.session?.peerCertificate()) ?? {};
+  }
+  /** The same as `crypto.X509Certificate`; its `issuerCertificate` leads along the chain. */
+  getPeerX509Certificate(): X509Certificate | undefined {
+    return linkedCertificate(this.#known.session?.peerChain() ?? []);
+  }
+  /** The peer's public key: a raw one (RFC 7250), or that of its certificate. Undefined when it showed neither. */
+  getPeerPublicKey(): KeyObject | undefined {
+    const key = this.#known.session?.peerPublicKey();
+    return key === undefined ? undefined : late.crypto.createPublicKey({ key, format: 'der', type: 'spki' });
+  }
+  /** The certificate that this side sent, or would send. */
+  getCertificate(): PeerCertificate | Record<string, never> {
+    return this.getX509Certificate()?.toLegacyObject() ?? {};
+  }
+  getX509Certificate(): X509Certificate | undefined {
+    const der = this.#known.session?.certificate();
+    return der === undefined ? undefined : new late.crypto.X509Certificate(der);
+  }
+  /** On a client: the server's ephemeral key. Null on a server, as in tls. */
+  getEphemeralKeyInfo(): { type?: string; name?: string; size?: number } | null {
+    if (this.#known.owner !== undefined) return null;
+    return this.#known.session?.ephemeralKey() ?? {};
+  }
+  getSharedSigalgs(): string[] {
+    return this.#known.session?.sharedSigalgs() ?? [];
+  }
+  getFinished(): Buffer | undefined {
+    return this.#known.session?.finished(false);
+  }
+  getPeerFinished(): Buffer | undefined {
+    return this.#known.session?.finished(true);
+  }
+  /**
+   * The session, for the option `session` of a later connection to the same host; on a server for
+   * debugging. Undefined before and after the session, and when it cannot be resumed. It holds the
+   * session's master secret: keep it as you keep a private key.
+   */
+  getSession(): Buffer | undefined {
+    if (this.#known.result === undefined) return undefined;
+    return this.#known.session?.resumable(this.#known.client?.options.sessionName ?? '');
+  }
+  /** On a client: the session ticket (RFC 5077), for debugging. Undefined on a server. */
+  getTLSTicket(): Buffer | undefined {
+    return this.#known.session?.ticket();
+  }
+  /** The handshake resumed an earlier session. */
+  isSessionReused(): boolean {
+    return this.#known.result?.reused ?? false;
+  }
+  /**
+   * RFC 5705.
+   * @throws {@link DTLSError} `ERR_DTLS_NOT_OPEN` outside an open session; `ERR_OUT_OF_RANGE` for a `length` that is not
+   * 1 to 65536, or a `context` above 65535 bytes; `ERR_INVALID_ARG_VALUE` for what OpenSSL refuses: labels of TLS
+   * itself and, before 3.2, label and context above about 950 bytes together.
+   */
+  exportKeyingMaterial(length: number, label: string, context?: NodeJS.ArrayBufferView): Buffer {
+    integer('length', length, 0, 1, 65536);
+    if (typeof label !== 'string') throw wrongType('label', 'a string', label);
+    const about = context === undefined ? undefined : bytes('context', context);
+    // RFC 5705 section 4 counts them in two bytes, and OpenSSL would cut the number.
+    if (about !== undefined) integer('context.length', about.length, 0, 0, 65535);
+    const session = this.#known.state === 'open' ? this.#known.session : undefined;
+    if (session === undefined) throw notOpen('export keying material');
+    const material = session.keyingMaterial(length, label, about);
+    if (material === undefined) throw notExported(label);
+    return material;
+  }
+
+  /**
+   * The keys for SRTP (RFC 5764 section 4.2); null where none were agreed on, and outside an open session.
+   * The Buffers are the caller's: wipe them when they are not needed any more.
+   */
+  getSrtp(): SrtpKeys | null {
+    return (this.#known.session?.srtp() ?? null) as SrtpKeys | null;
+  }
+}
