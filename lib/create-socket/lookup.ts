@@ -2,6 +2,7 @@ import type * as dgram from 'node:dgram';
 
 import { late } from '../base/late';
 import { familyOf } from './addresses';
+import type { SendCallback } from './arguments';
 
 export type Lookup = NonNullable<dgram.SocketOptions['lookup']>;
 
@@ -24,4 +25,55 @@ export function throughGate(gate: Gate, given: unknown): { lookup: Lookup } | un
       else lookup(hostname, options, callback);
     },
   };
+}
+
+/** The types of `lookup` say that it takes options, and dgram gives it the family's number. */
+type LookupAsDgram = (
+  host: string,
+  family: 4 | 6,
+  found: (error: Error | null, address: string, family: number) => void,
+) => void;
+
+/** Looks up where messages go. */
+export class Lookups {
+  /** The user's own is asked about addresses, too, as dgram asks it. */
+  readonly asksAboutAddresses: boolean;
+  readonly #lookup: Lookup | undefined;
+  readonly #family: 4 | 6;
+  readonly #waiting = new Set<SendCallback>();
+  #closed = false;
+
+  constructor(own: Lookup | undefined, family: 4 | 6) {
+    this.asksAboutAddresses = own !== undefined;
+    this.#lookup = own;
+    this.#family = family;
+  }
+
+  /**
+   * Calls `done` with what was found, unless the socket has closed: then `told`, the callback of the message, has heard so.
+   *
+   * @throws What a `lookup` of the user's throws.
+   */
+  find(host: string, told: SendCallback | undefined, done: (error: Error | null, found: string) => void): void {
+    const lookup = (this.#lookup ?? late.dns.lookup) as unknown as LookupAsDgram;
+    const answered = (): void => {
+      if (told !== undefined) this.#waiting.delete(told);
+    };
+    if (told !== undefined) this.#waiting.add(told);
+    try {
+      lookup(host, this.#family, (error, found) => {
+        answered();
+        if (!this.#closed) done(error, found);
+      });
+    } catch (thrown) {
+      answered();
+      throw thrown;
+    }
+  }
+
+  /** Callbacks of messages that wait for an address hear `error`. */
+  close(error: Error): void {
+    this.#closed = true;
+    for (const told of this.#waiting) process.nextTick(told, error, 0);
+  }
 }

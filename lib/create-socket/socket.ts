@@ -1,7 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import * as dgram from 'node:dgram';
 
-import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { Endpoint } from '../endpoint/endpoint';
 import { asError } from '../errors/as-error';
@@ -16,8 +15,10 @@ import { noEndpointStats, type EndpointStats } from '../core/stats';
 import { errnoOf, systemError, type NativeDriver } from '../transport/native-udp';
 import { destination, familyOf, isLiteral, isManyfold, spelling } from './addresses';
 import { parseSend, type SendCallback } from './arguments';
+import { Binding } from './binding';
+import { ClientsOnly } from './clients-only';
 import { Hold } from './hold';
-import { throughGate, type Gate, type Lookup } from './lookup';
+import { Lookups, throughGate, type Gate } from './lookup';
 import { checkSocketNames, resolveSocketOptions, type SocketOptions } from './options';
 import { infoOf, type PeerInfo } from './peer-info';
 import { BlockedAddresses } from './blocked-addresses';
@@ -31,13 +32,6 @@ interface Synchronous {
 }
 
 type Message = string | NodeJS.ArrayBufferView;
-/** Its types say `options`, and dgram gives the number. */
-type LookupAsDgram = (
-  host: string,
-  family: 4 | 6,
-  found: (error: Error | null, address: string, family: number) => void,
-) => void;
-type BindState = 'unbound' | 'binding' | 'bound';
 
 // The types show no constructor: dgram.createSocket calls this one.
 const BaseSocket = dgram.Socket as unknown as new (
@@ -57,20 +51,17 @@ export class SecureDgramSocket extends BaseSocket {
   readonly #peers: Peers;
   readonly #gate: Gate;
   readonly #clearMulticast: boolean;
-  readonly #lookup: Lookup | undefined;
+  readonly #lookups: Lookups;
   readonly #wire: Wire;
   #udp: NativeDriver | undefined; // from the bind on, where there is one
   readonly #blocked: BlockedAddresses;
-  #bindState: BindState = 'unbound';
-  #whenBound: ((error: Error | null) => void)[] = [];
+  readonly #binding = new Binding();
   #connecting = false;
   #connectedTo: Peer | undefined;
   #mayBroadcast = false;
   #referenced = true;
   readonly #hold = new Hold();
   readonly #sendCallbacks = new SendCallbacks<Parameters<SendCallback>>();
-  /** Of messages to names that have yet to be looked up. */
-  readonly #lookingUp = new Set<SendCallback>();
   #closed = false;
   #finalStats: EndpointStats | undefined;
 
@@ -104,7 +95,7 @@ export class SecureDgramSocket extends BaseSocket {
     );
     this.#gate = gate;
     this.#clearMulticast = resolved.clearMulticast;
-    this.#lookup = own.lookup;
+    this.#lookups = new Lookups(own.lookup, this.type === 'udp6' ? 6 : 4);
     this.#blocked = new BlockedAddresses(own);
     this.#wire = new Wire({
       send: this.#sendRaw.bind(this),
@@ -116,7 +107,7 @@ export class SecureDgramSocket extends BaseSocket {
       connected: () => this.#connectedTo !== undefined,
       address: () => super.address(),
       hold: this.#hold,
-      whenBound: this.#afterBind.bind(this),
+      whenBound: this.#binding.whenBound.bind(this.#binding),
       later: this.#later.bind(this),
       onMessage: this.#onMessage.bind(this),
       onSecure: this.#onSecure.bind(this),
@@ -167,12 +158,12 @@ export class SecureDgramSocket extends BaseSocket {
   override bind(callback?: () => void): this;
   override bind(options: dgram.BindOptions, callback?: () => void): this;
   override bind(...args: unknown[]): this {
-    const before = this.#bindState;
-    if (before === 'unbound') this.#bindState = 'binding';
+    const before = this.#binding.state;
+    if (before === 'unbound') this.#binding.state = 'binding';
     try {
       return (super.bind as (...all: unknown[]) => this).apply(this, args);
     } catch (error) {
-      this.#bindState = before;
+      this.#binding.state = before;
       throw error;
     }
   }
@@ -228,43 +219,26 @@ export class SecureDgramSocket extends BaseSocket {
       return;
     }
     if (port === undefined) return; // parseSend has thrown
-    if (this.#bindState === 'unbound') this.#bindOrNotice();
+    if (this.#binding.state === 'unbound') this.#bindOrNotice();
     const callback = this.#sendCallbacks.expect(given);
     const host = address ?? (this.type === 'udp6' ? '::1' : '127.0.0.1');
-    const ownLookup = this.#lookup;
-    if (ownLookup === undefined && isLiteral(host)) {
+    if (isLiteral(host) && !this.#lookups.asksAboutAddresses) {
       const to = destination(host);
       this.#sendTo(message, { address: to, port, family: familyOf(to) }, undefined, callback);
       return;
     }
     const copy = copyOf(message);
-    const family = this.type === 'udp6' ? 6 : 4;
-    // dgram asks about addresses, too, and gives the family itself in place of options.
-    const lookup = (ownLookup ?? late.dns.lookup) as unknown as LookupAsDgram;
     const hostname = isLiteral(host) ? undefined : host;
     const told = inItsContext(callback);
-    if (told !== undefined) this.#lookingUp.add(told);
-    const answer: Parameters<LookupAsDgram>[2] = (error, found) => {
-      if (told !== undefined) this.#lookingUp.delete(told);
-      if (this.#closed) return; // and has told
-      if (error !== null) {
-        const failure = Object.assign(error, { address: host, port });
-        if (told !== undefined) process.nextTick(told, failure, 0);
-        else process.nextTick(() => this.#emit('error', failure));
-        return;
-      }
-      if (!isLiteral(found)) {
-        if (told !== undefined) process.nextTick(told, systemError(errnoOf('EINVAL'), 'send', host, port), 0);
-        return;
-      }
-      const to = destination(found);
-      this.#sendTo(copy, { address: to, port, family: familyOf(to) }, hostname, told);
-    };
     try {
-      lookup(host, family, answer);
+      this.#lookups.find(host, told, (error, found) => {
+        if (error === null && isLiteral(found)) {
+          const to = destination(found);
+          this.#sendTo(copy, { address: to, port, family: familyOf(to) }, hostname, told);
+        } else this.#notFound(error, host, port, told);
+      });
     } catch (thrown) {
       // Whoever sends hears of it at once.
-      if (told !== undefined) this.#lookingUp.delete(told);
       if (callback !== undefined) this.#sendCallbacks.forget(callback);
       throw thrown;
     }
@@ -290,14 +264,12 @@ export class SecureDgramSocket extends BaseSocket {
   override close(callback?: () => void): this {
     // An aborted signal closes in the middle of dgram's constructor.
     if (!(#peers in this) || this.#closed) return super.close(callback);
-    const bindPending = this.#bindState === 'binding' && this.#connecting;
+    const bindPending = this.#binding.state === 'binding' && this.#connecting;
     if (bindPending) return super.close(callback); // dgram calls again when it has bound
     this.#closed = true;
     const error = notRunning();
-    const waiting = this.#whenBound;
-    this.#whenBound = [];
-    for (const done of waiting) done(error);
-    for (const told of this.#lookingUp) process.nextTick(told, error, 0);
+    this.#binding.settle(error);
+    this.#lookups.close(error);
     const endpoint = Endpoint.on(this.#wire);
     this.#peers.close(error);
     this.#finalStats = endpoint?.stats();
@@ -345,11 +317,9 @@ export class SecureDgramSocket extends BaseSocket {
       return true;
     }
     if (event === 'listening') {
-      this.#bindState = 'bound';
+      this.#binding.state = 'bound';
       this.#begin();
-      const waiting = this.#whenBound;
-      this.#whenBound = [];
-      for (const done of waiting) done(null);
+      this.#binding.settle(null);
     } else if (event === 'connect') {
       this.#connectedTo = this.#remotePeer();
       this.#connecting = false;
@@ -374,6 +344,15 @@ export class SecureDgramSocket extends BaseSocket {
 
   // ---- sending ----
 
+  #notFound(error: Error | null, address: string, port: number, told: SendCallback | undefined): void {
+    const failure =
+      error === null
+        ? systemError(errnoOf('EINVAL'), 'send', address, port) // the lookup gave no address
+        : Object.assign(error, { address, port });
+    if (told !== undefined) process.nextTick(told, failure, 0);
+    else if (error !== null) process.nextTick(() => this.#emit('error', failure));
+  }
+
   #sendTo(
     message: Buffer,
     peer: Peer,
@@ -394,12 +373,7 @@ export class SecureDgramSocket extends BaseSocket {
   /** DTLS is between two: RFC 6347 has no group keys, and there is nobody to shake hands with. */
   #sendToMany(message: Buffer, peer: Peer, callback: SendCallback | undefined): void {
     if (!this.#clearMulticast) {
-      const error = new DTLSError(`DTLS is unicast: nothing was sent to ${peer.address}`, {
-        code: 'ERR_DTLS_MULTICAST',
-        category: 'usage',
-        hint: "Send to each peer, or set 'clearMulticast' to send to groups without any protection.",
-        peer,
-      });
+      const error = notUnicast(peer);
       if (callback === undefined) this.#later(() => this.#emit('error', error));
       else {
         process.nextTick(callback, error, 0);
@@ -409,7 +383,7 @@ export class SecureDgramSocket extends BaseSocket {
     }
     const copy = copyOf(message);
     const told = inItsContext(callback);
-    this.#afterBind((error) => {
+    this.#binding.whenBound((error) => {
       if (error === null) {
         this.#sendRaw(copy, peer, (failure) => told?.(failure, failure === null ? copy.length : 0));
       } else if (told !== undefined) process.nextTick(told, error, 0);
@@ -420,15 +394,10 @@ export class SecureDgramSocket extends BaseSocket {
   #bindOrNotice(): void {
     try {
       super.address();
-      this.#bindState = 'binding';
+      this.#binding.state = 'binding';
     } catch {
       this.bind({ port: 0, exclusive: true });
     }
-  }
-
-  #afterBind(then: (error: Error | null) => void): void {
-    if (this.#bindState === 'bound') then(null);
-    else this.#whenBound.push(then);
   }
 
   // ---- the transport below ----
@@ -444,23 +413,17 @@ export class SecureDgramSocket extends BaseSocket {
     } else if (server !== undefined) {
       server.listenOn(udp, this.#wire);
     } else {
-      // Nobody serves, and the endpoint stays for the sessions to come.
       const endpoint = Endpoint.over(() => udp, this.#wire);
-      const wantsPackets = this.#wantsPackets.bind(this);
-      endpoint.listen({
-        get wantsPackets() {
-          return wantsPackets();
-        },
-        makeSession: () => {
-          throw new Error('a client was given a session');
-        },
-        onPacket: this.#onPacket.bind(this),
-        // Of a peer that there is no session with. Only a connected socket hears of such, as dgram's does.
-        onTransportError: (error) => {
-          if (this.#connectedTo !== undefined) this.#emit('error', error);
-        },
-        onTransportClosed: () => undefined,
-      });
+      endpoint.listen(
+        new ClientsOnly({
+          wantsPackets: this.#wantsPackets.bind(this),
+          onPacket: this.#onPacket.bind(this),
+          // Only a connected socket hears of such, as dgram's does.
+          onTransportError: (error) => {
+            if (this.#connectedTo !== undefined) this.#emit('error', error);
+          },
+        }),
+      );
       if (!this.#referenced) endpoint.unref();
     }
   }
@@ -525,11 +488,9 @@ export class SecureDgramSocket extends BaseSocket {
   }
 
   #onSocketError(error: Error): void {
-    if (this.#bindState === 'binding') {
-      this.#bindState = 'unbound';
-      const waiting = this.#whenBound;
-      this.#whenBound = [];
-      for (const done of waiting) done(error);
+    if (this.#binding.state === 'binding') {
+      this.#binding.state = 'unbound';
+      this.#binding.settle(error);
     } else if (this.#connectedTo !== undefined) {
       // A connected socket hears of ICMP refusals: they end a handshake with its peer.
       this.#wire.receiver?.error(ioError(error), this.#connectedTo);
@@ -575,6 +536,14 @@ export function createSocket(
 ): SecureDgramSocket {
   return new SecureDgramSocket(options, listener);
 }
+
+const notUnicast = (peer: Peer): DTLSError =>
+  new DTLSError(`DTLS is unicast: nothing was sent to ${peer.address}`, {
+    code: 'ERR_DTLS_MULTICAST',
+    category: 'usage',
+    hint: "Send to each peer, or set 'clearMulticast' to send to groups without any protection.",
+    peer,
+  });
 
 function checkOptions(options: unknown): void {
   if (typeof options === 'object' && options !== null) {

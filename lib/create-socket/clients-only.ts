@@ -1,0 +1,39 @@
+import type { Peer } from '../base/peer';
+import type { ServerHandler, SessionHandler } from '../endpoint/endpoint';
+
+/** What the handler of an endpoint that serves nobody tells its socket. */
+export interface ClientsOnlyHost {
+  wantsPackets(): boolean;
+  onPacket(datagram: Buffer, peer: Peer): void;
+  /** The transport failed, and no session is concerned. */
+  onTransportError(error: Error): void;
+}
+
+/** An endpoint stays for the sessions to come while it has a handler: this one is for sockets that serve nobody. */
+export class ClientsOnly implements ServerHandler {
+  readonly #host: ClientsOnlyHost;
+
+  constructor(host: ClientsOnlyHost) {
+    this.#host = host;
+  }
+
+  get wantsPackets(): boolean {
+    return this.#host.wantsPackets();
+  }
+
+  makeSession(): SessionHandler {
+    throw new Error('a client was given a session');
+  }
+
+  onPacket(datagram: Buffer, peer: Peer): void {
+    this.#host.onPacket(datagram, peer);
+  }
+
+  onTransportError(error: Error): void {
+    this.#host.onTransportError(error);
+  }
+
+  onTransportClosed(): void {
+    return;
+  }
+}
