@@ -7,7 +7,7 @@
 
 type TickCallback = () => void;
 
-/** Of `process`, or what stands there; null where there is none. */
+/** What `process` has under that name; null where it has nothing. */
 const found = (process as { _tickCallback?: unknown })._tickCallback ?? null;
 
 /** Under `--pending-deprecation` it is a wrapper that warns, with the function itself for its prototype. */

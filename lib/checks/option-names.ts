@@ -114,7 +114,7 @@ export const DGRAM_OPTIONS: readonly string[] = [
   'sendBlockList',
 ];
 
-/** Of `dtls` alone. */
+/** The options that only `dtls` of createSocket has. */
 export const OWN_OPTIONS = ['role', 'peers', 'maxQueueSize', 'clearMulticast'] as const;
 
 const NOT_FOR_SOCKETS: readonly string[] = [

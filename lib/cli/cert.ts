@@ -62,7 +62,7 @@ function writeNamed(file: string, text: string, mode: number): void {
   }
 }
 
-/** For this machine alone. */
+/** The names of this machine that only it knows. */
 const LOCALHOST = ['localhost', '127.0.0.1', '::1'];
 
 export async function runCert(given: string[], flags: CertFlags): Promise<number> {

@@ -13,7 +13,7 @@ export const ExitCode = {
 /** What is wrong is on the command line, or in a file that it names. */
 export class CommandLineError extends Error {
   readonly hint: string | undefined;
-  /** Of the system's, where it was a file. */
+  /** The system's code, where it was a file. */
   readonly code: string | undefined;
   constructor(message: string, hint?: string, code?: string) {
     super(message);

@@ -27,7 +27,7 @@ export const printable = (text: string): string =>
 
 export class Output {
   readonly json: boolean;
-  /** For standard output and for standard error: each may be a terminal or not. */
+  /** Standard output and standard error have colours each by itself: either may be a terminal or not. */
   readonly colors: Colors;
   readonly errorColors: Colors;
 

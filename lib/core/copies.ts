@@ -50,7 +50,7 @@ export class Copies {
 
   /** These bytes of the arena, of the pass under way. */
   take(offset: number, length: number): Buffer {
-    // Of its own: who gets it may give it properties, or transfer it.
+    // An empty Buffer is nobody else's: who gets it may give it properties, or transfer it.
     if (length === 0) return Buffer.alloc(0);
     if (offset < this.#from || offset + length > this.#to || this.#slab.length === 0) {
       this.#copy(offset, length);

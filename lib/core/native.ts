@@ -315,7 +315,7 @@ export interface Native {
   ): Buffer;
   /** OpenSSL's names; empty where there is none. */
   certificateSignature(der: Uint8Array): [key: string, digest: string];
-  /** Sets it on a UDP socket. False where the platform does not let it be set. */
+  /** Sets whether datagrams of a UDP socket may be fragmented on the way. False where the platform does not let it be set. */
   setDontFragment(fd: number, ipv6: boolean, on: boolean): boolean;
   /** 4 or 6 for a descriptor of a UDP socket, 0 for any other. */
   udpFamily(fd: number): 0 | 4 | 6;
@@ -347,7 +347,7 @@ export interface Native {
     ): NativeUdpSocket;
     /** A second descriptor of a socket that is bound. */
     new (descriptor: number, queued: Uint32Array): NativeUdpSocket;
-    /** A socket that is bound and given away. */
+    /** Takes the descriptor of a socket that is bound, and closes it with its own. */
     new (descriptor: number, receiveBuffer: number, sendBuffer: number, queued: Uint32Array): NativeUdpSocket;
   };
   /** `deadline[0]` is kept at the time of the next advance(), Infinity for none. */

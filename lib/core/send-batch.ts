@@ -3,7 +3,7 @@ import type { NativeEndpoint } from './native';
 
 const MESSAGES = 128;
 const BYTES = 64 * 1024;
-/** Of a header: slot, generation, length. As EndpointWrap::send_batch reads them. */
+/** A header has three words: slot, generation, length. EndpointWrap::send_batch reads them. */
 const WORDS = 3;
 
 /**
@@ -19,7 +19,7 @@ class SendBatch {
   #count = 0;
   #used = 0;
 
-  /** `message` is copied. No message of DTLS is as long as BYTES: of one that has grown since it was looked at so many are enough to refuse it. */
+  /** `message` is copied. No message of DTLS is as long as BYTES: when one has grown since it was looked at, so many bytes are enough to refuse it. */
   add(core: NativeEndpoint, slot: number, generation: number, message: Uint8Array): void {
     const size = Math.min(sizeOf(message), BYTES);
     const full = this.#count === MESSAGES || this.#used + size > BYTES;

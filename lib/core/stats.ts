@@ -59,7 +59,7 @@ export interface EndpointStats extends TrafficStats {
   sessions: number;
   /** handshakesFailed by error code. */
   failures: Record<string, number>;
-  /** Of the native UDP socket, where that carries the datagrams. */
+  /** Counters of the native UDP socket, where that carries the datagrams. */
   udp?: UdpStats;
 }
 

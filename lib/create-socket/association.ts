@@ -23,7 +23,7 @@ interface Waiting {
 /** What an association asks of its socket. */
 export interface AssociationOwner {
   readonly maxQueueSize: number;
-  /** Of messages that wait. */
+  /** Each message that waits takes hold of it. */
   readonly hold: Hold;
   /** Begins a handshake; the session, or why there is none, comes later or at once. */
   dial(association: Association, hostname: string | undefined): void;

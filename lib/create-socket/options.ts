@@ -15,7 +15,7 @@ export type SocketRole = 'client' | 'server' | 'both';
 
 type NotForSockets = keyof UdpSocketOptions | 'transport' | 'pskCallback' | 'cookieExchange' | 'blockList';
 
-/** For the handshake with one peer that this socket begins. */
+/** Options of the handshake with one peer, which this socket begins. */
 export type SocketPeerOptions = Omit<
   ConnectOptions,
   NotForSockets | 'host' | 'port' | 'localAddress' | 'localPort' | 'lookup' | 'family'
@@ -93,7 +93,7 @@ function contextOf(options: Bag): SecureContext {
   );
 }
 
-/** For peers that begin: `pskCallback`, or whoever has this side's own key. */
+/** Who has which key among the peers that begin: `pskCallback` knows, or they have this side's own. */
 function keysOf({ psk, pskCallback }: SocketDtlsOptions): ServerOptions['pskCallback'] {
   const given = callable('pskCallback', pskCallback);
   return given ?? (typeof psk === 'function' ? undefined : serverPsk(psk));

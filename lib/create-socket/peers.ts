@@ -36,7 +36,7 @@ export interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecur
   whenBound(then: (error: Error | null) => void): void;
   /** In the next tick, unless the socket is closed by then. */
   later(call: () => void): void;
-  /** Of those whom this socket serves. */
+  /** A peer that this socket serves has made a line for the key log. */
   readonly onKeylog: (line: Buffer, session: DTLSSocket) => void;
   readonly onServerError: (error: Error) => void;
   /** Somebody listens for `packet`. */

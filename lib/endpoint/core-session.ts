@@ -69,7 +69,7 @@ export class CoreSession {
   finished(peers: boolean): Buffer | undefined {
     return this.#core.finished(this.slot, this.generation, peers);
   }
-  /** For a later connection, bound to `name`. */
+  /** The session in a form that a later connection can resume, bound to `name`. */
   resumable(name: string): Buffer | undefined {
     return this.#core.packSession(this.slot, this.generation, name);
   }

@@ -11,7 +11,7 @@ export {
   type DTLSErrorDetails,
 } from './dtls-error';
 
-/** For a client that was asked for a certificate and sent none, whichever alert, or silence, says that it will not do. */
+/** The hint for a client that was asked for a certificate and sent none, whichever alert, or silence, says that it will not do. */
 export const CERTIFICATE_WITHHELD =
   "The server demands a certificate of its clients and got none: pass 'cert' and 'key', or 'pfx'; where they are given, they must be of a kind that the server takes (key type, 'sigalgs').";
 
@@ -55,7 +55,7 @@ export function ioError(thrown: unknown, peer?: Peer): DTLSError {
   return new DTLSError(message, { code, category: 'io', hint: IO_HINTS[code], peer, errno, syscall, cause: error });
 }
 
-/** Of a message whose socket was closed before the system had taken it. */
+/** The error of a message whose socket was closed before the system had taken it. */
 export const unsent = (): DTLSError =>
   ioError(Object.assign(new Error('the socket was closed'), { code: 'ECANCELED' }));
 

@@ -53,7 +53,7 @@ export class ServerNames {
     this.#wildcards = [{ order, rules, name, pattern: new RegExp(`^${escaped}$`) }, ...others];
   }
 
-  /** Of all names there are. */
+  /** The rules of all names there are. */
   *rules(): Generator<NamedRules> {
     for (const { rules } of this.#exact.values()) yield rules;
     for (const { rules } of this.#wildcards) yield rules;

@@ -80,7 +80,7 @@ export class ExpiryWatch {
   }
 }
 
-/** Of contexts that several servers share, or that one watches again: parsing takes longer than all the rest. */
+/** Certificates are kept by context, since several servers may share one, or one watch it again: parsing takes longer than all the rest. */
 const parsed = new WeakMap<SecureContext, readonly X509Certificate[]>();
 
 function certificatesOf(context: SecureContext): readonly X509Certificate[] {

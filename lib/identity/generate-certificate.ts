@@ -32,7 +32,7 @@ export interface CertificateIssuer {
   readonly cert: string | Buffer;
   /** Its private key: PEM, or a private `crypto.KeyObject`. */
   readonly key: string | Buffer | KeyObject;
-  /** Of an encrypted key. */
+  /** The passphrase of a key that is encrypted. */
   readonly passphrase?: string;
 }
 

@@ -27,7 +27,7 @@ export interface SecureContextOptions {
    * trusted. An array for several key types. Beside `cert` and `key`, or in their place.
    */
   pfx?: NodeJS.ArrayBufferView | PfxObject | readonly (NodeJS.ArrayBufferView | PfxObject)[] | undefined;
-  /** For encrypted `key` and `pfx` that have none of their own. At most 1024 bytes. */
+  /** The passphrase of each encrypted `key` and `pfx` that has none of its own. At most 1024 bytes. */
   passphrase?: string | undefined;
   /**
    * Show the public key alone (RFC 7250) to peers that ask for that; others get the certificate. `key` needs no

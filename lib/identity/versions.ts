@@ -56,7 +56,7 @@ export function versionNumber(name: string, value: ProtocolVersion): number {
   return VERSIONS[value];
 }
 
-/** Of DTLS 1.3 alone: suites of RFC 8446, hybrid groups, and post-quantum signatures. */
+/** Names that only DTLS 1.3 has: suites of RFC 8446, hybrid groups, and post-quantum signatures. */
 const OF_DTLS13 = /^(TLS_(AES|CHACHA20)_\w+|.*MLKEM\d+|MLDSA\d+|SLH-?DSA.*)$/i;
 
 /** What {@link setAlgorithms} takes: lists with colons, as in `tls`. */

@@ -58,7 +58,7 @@ interface ResolvedEndpoint {
 
 /** A DTLS record has no more. */
 const LARGEST_MTU = 16384;
-/** Of a timer, in milliseconds: 24 days. */
+/** Milliseconds that a timer can wait at most: 24 days. */
 const LONGEST_TIMEOUT = 0x7fffffff;
 const UINT32_MAX = 0xffffffff;
 

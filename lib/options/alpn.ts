@@ -54,7 +54,7 @@ function checked(name: string, value: unknown): Buffer {
   return wire;
 }
 
-/** Of a well-formed list. Names are bytes: as in tls, each becomes one character. */
+/** The names in a list that is well formed. They are bytes: as in tls, each becomes one character. */
 export function decodeProtocols(wire: Buffer): string[] {
   const names: string[] = [];
   for (let at = 0; at < wire.length; at += 1 + (wire[at] ?? 0)) {

@@ -17,7 +17,7 @@ export interface SrtpKeys {
   localKey: Buffer;
   /** 14 bytes; 12 for the AEAD profiles. */
   localSalt: Buffer;
-  /** For what the peer sends. */
+  /** The key of what the peer sends. */
   remoteKey: Buffer;
   remoteSalt: Buffer;
 }

@@ -247,6 +247,6 @@ export const MIN_MTU = 256;
 export const MAX_PSK_IDENTITY = 256;
 export const MAX_PSK = 512;
 
-/** Of a key without bytes. */
+/** The hint of the error about a key without bytes. */
 export const NO_KEY = "A key of no bytes is what Buffer.from(key, 'hex') makes of what is not hexadecimal, as of an empty variable.";
 export const MAX_HEARTBEAT_RETRIES = 100;

@@ -35,7 +35,7 @@ export function asDtlsError(thrown: unknown, peer: Peer | undefined): DTLSError 
   return new DTLSError(message, { code, category: 'closed', peer, cause: error });
 }
 
-/** For a session that ended badly. `cause`: what a callback of the user's threw or returned. */
+/** The error of a session that ended badly. `cause`: what a callback of the user's threw or returned. */
 export function closeError(
   record: CloseRecord,
   peer: Peer | undefined,

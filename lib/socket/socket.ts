@@ -54,7 +54,7 @@ declare module '../base/dtls-socket' {
   interface DTLSSocket extends Class {}
 }
 
-/** As SendOutcome in session.h: of a message that another thread has grown since its size was looked at. */
+/** SendOutcome in session.h says this of a message that another thread has grown since its size was looked at. */
 const TOO_BIG = 2;
 
 /** How this side ends a session: what it says to the peer. */

@@ -70,7 +70,7 @@ export interface UdpOptions {
   sendBufferSize: number | undefined;
 }
 
-/** Of a socket about which nobody has said anything. */
+/** Options of a socket about which nobody has said anything. */
 export const PLAIN_UDP = {
   port: 0,
   ipv6Only: false,

@@ -38,7 +38,7 @@ interface Flight {
   readonly progress: Progress;
   /** Its first message, by which a repetition is known to begin. */
   first: number;
-  /** Of `receive`: what is new in another turn is another flight. */
+  /** The turn of `receive` in which it came: what is new in another turn is another flight. */
   turn: number;
   wait: number;
   repetitions: number;

@@ -15,7 +15,7 @@ export interface TrialPlan {
   /** Probability, for each datagram of the client's, that a NAT has given it a new port. */
   readonly rebind: number;
   readonly schedule: Schedule;
-  /** Of the handshake, in milliseconds. */
+  /** Milliseconds that the handshake may take. */
   readonly timeout: number;
   readonly server: ServerOptions;
   readonly client: ConnectOptions;

@@ -38,7 +38,7 @@ export interface RelayLimits {
 /** Whether the proxy can do its work. */
 export interface Health {
   readonly ok: boolean;
-  /** Of the shared session: `open`; `idle`: the next message begins one; `dialing`; `waiting`: before it is dialled. */
+  /** A shared session is `open`, `idle` (the next message begins one), `dialing`, or `waiting` (before it is dialled). */
   readonly state: 'listening' | 'draining' | 'open' | 'idle' | 'dialing' | 'waiting';
   /** Why the shared session was not opened. */
   readonly code?: string;
@@ -64,7 +64,7 @@ export abstract class Relay extends EventEmitter<RelayEvents> {
 
   /** Binds the port. */
   abstract start(): Promise<AddressInfo>;
-  /** For sessions from now on; those that are open keep theirs. */
+  /** Sessions that begin from now on have these; those that are open keep theirs. */
   abstract replace(context: SecureContext, target: Peer): void;
   /** Handshakes under way. */
   abstract get pending(): number;

@@ -5,7 +5,7 @@ import { frame, unframe } from './syslog';
 
 export interface Traffic {
   datagrams: number;
-  /** Of the application: what the datagrams held. */
+  /** The application's bytes: what the datagrams held. */
   bytes: number;
 }
 

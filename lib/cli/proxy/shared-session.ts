@@ -27,7 +27,7 @@ export class SharedSession extends Originator {
   readonly #syslog: boolean;
   readonly #limit: number;
   #session: RelaySession | undefined;
-  /** Of the last attempt, if it failed. */
+  /** Why the last attempt failed, if it did. */
   #failure: Error | undefined;
   #failures = 0;
   #lost = 0;
