@@ -42,7 +42,7 @@ const permission = (): string =>
 /** The loader's words on a file system from which nothing may be run (noexec). */
 const mayNotBeRun = (message: string): boolean => message.includes('failed to map segment');
 
-/** In a single executable nothing that could be compiled is looked for. */
+/** The hint in a single executable, where nothing that could be compiled is looked for. */
 function hintForExecutable(message: string, error: unknown): string {
   const file = `prebuilds/${platform}/${prebuilt()}`;
   if (mayNotBeRun(message) || (error instanceof Error && 'syscall' in error)) {

@@ -10,7 +10,7 @@ type TickCallback = () => void;
 /** What `process` has under that name; null where it has nothing. */
 const found = (process as { _tickCallback?: unknown })._tickCallback ?? null;
 
-/** Under `--pending-deprecation` it is a wrapper that warns, with the function itself for its prototype. */
+/** Node's own function: `--pending-deprecation` puts a wrapper that warns in its place, with the function for its prototype. */
 function unwrapped(callback: unknown): TickCallback | undefined {
   if (typeof callback !== 'function') return undefined;
   const inner: unknown = Object.getPrototypeOf(callback);

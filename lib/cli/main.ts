@@ -29,7 +29,7 @@ const EXIT_CODES = `
 Exit codes: 0 it did what was asked, 1 it could not, 2 the command line is wrong, 130 Ctrl-C.
 --json prints JSON, one text on a line, instead of text for people; errors are {"error": …}.`;
 
-export function makeProgram(): Command {
+function makeProgram(): Command {
   const program = new Command('dgram-dtls')
     .description('Looks at, tests and operates DTLS.')
     .version(version)

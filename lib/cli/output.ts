@@ -56,7 +56,7 @@ export class Output {
     if (!this.json) process.stdout.write(`${renderTable(head, rows, this.colors)}\n`);
   }
 
-  /** Beside the result, on standard error; only on a terminal, and only when it takes long. */
+  /** Shows how far the work is, beside the result, on standard error; only on a terminal, and only when it takes long. */
   progress(total: number, what: string): Progress {
     if (this.json || !process.stderr.isTTY) return { advance: () => undefined, expect: () => undefined, done: () => undefined };
     let value = 0;
@@ -111,7 +111,7 @@ function wantsColor(stream: NodeJS.WriteStream): boolean {
   return isatty(stream === process.stdout ? 1 : 2) && process.env.TERM !== 'dumb';
 }
 
-export function renderTable(
+function renderTable(
   head: readonly string[],
   rows: readonly (readonly (string | number)[])[],
   colors: Colors,
@@ -143,7 +143,7 @@ const HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: 'Another program has this port: choose another one, or stop that program.',
 };
 
-/** By what an error has, not by its class: a DTLSError comes with the addon, which is not there for every command. */
+/** An error is described by what it has, not by its class: a DTLSError comes with the addon, which is not there for every command. */
 export function describeError(error: unknown): ErrorDescription {
   if (!(error instanceof Error)) return { message: String(error) };
   const named = (name: 'code' | 'category' | 'hint'): object => {

@@ -97,7 +97,7 @@ export async function runPing(target: Address, flags: PingFlags): Promise<number
   }
 }
 
-/** At most: halvings of the range, its ends, and each of them with the repetitions of one that is too large. */
+/** How many requests a search takes at most: halvings of the range, its ends, and each of them with the repetitions of one that is too large. */
 const searchSteps = ({ least, most = 1472 }: MtuFlags): number =>
   (Math.ceil(Math.log2(Math.max(2, most - least))) + 2) * 3;
 

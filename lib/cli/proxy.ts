@@ -144,7 +144,7 @@ class ProxyRun implements ProxyState {
     return new Terminator(listen, target, context, serverSettings(this.#flags, () => this.#settings.keys), options);
   }
 
-  /** On SIGHUP, and when a file has changed. Returns how to stop. */
+  /** Reloads on SIGHUP, and when a file has changed. Returns how to stop. */
   reloadWhenTold(): () => void {
     const reload = (): void => {
       this.#reloading = this.#reloading.then(() => this.#reload());

@@ -86,7 +86,7 @@ export interface CloseRecord {
   kind: number;
   alert: number | undefined;
   verifyResult: number;
-  /** On a client: the server asked for a certificate, got none, and ended it in a way that may mean that. */
+  /** A client gave no certificate when the server asked for one, and the server ended it in a way that may mean that. */
   certificateWithheld: boolean;
   completedHandshake: boolean;
   reason: string;

@@ -51,10 +51,10 @@ export interface NativeSecureContext {
   setSessionIdContext(context: Uint8Array): void;
   addCertificate(pem: Uint8Array): void;
   addKey(pem: Uint8Array, passphrase: Uint8Array | undefined): void;
-  /** Without identity: only trusts the authorities in it. */
+  /** Takes certificate, key and authorities; without identity it only trusts the authorities in it. */
   addPfx(pfx: Uint8Array, passphrase: Uint8Array | undefined, withIdentity: boolean): void;
   showRawKey(): void;
-  /** To follow the last certificate and key. */
+  /** Follows all of them and all authorities: each certificate must have its key, and none be too long for a peer. */
   checkIdentities(): void;
   /** DER, without their chains. */
   ownCertificates(): Buffer[];
@@ -196,7 +196,7 @@ export interface NativeEndpoint {
     refused: boolean,
   ): void;
   answerNewSession(slot: number, generation: number): void;
-  /** Without a key the identity is refused. A server passes no identity. */
+  /** Gives the key; without one the identity is refused. A server passes no identity. */
   answerPsk(
     slot: number,
     generation: number,

@@ -5,7 +5,7 @@ import { secretCopy } from '../base/memory';
 import { native, type NativeOutbox } from './native';
 import { Turns, type EventSource, type Step } from './turns';
 
-/** As RecordType in src-native/core/outbox/outbox.h. */
+/** The types of records, with the numbers of RecordType in src-native/core/outbox/outbox.h. */
 export const RecordType = {
   Transmit: 1,
   Message: 2,
@@ -24,7 +24,7 @@ export const RecordType = {
   Dropped: 15,
 } as const;
 
-/** As LookupKind in src-native/core/outbox/outbox.h. */
+/** What a LOOKUP asks, with the numbers of LookupKind in src-native/core/outbox/outbox.h. */
 export const LookupKind = {
   PskServer: 1,
   PskClient: 2,
@@ -65,7 +65,7 @@ export interface RecordSink {
   ): boolean;
 }
 
-/** In place of the type of a record that has been dealt with early. */
+/** Stands in place of the type of a record that has been dealt with early. */
 const DONE = 0;
 const WORDS = 8;
 const RECORDS = 4096;
@@ -261,5 +261,5 @@ class Outbox implements EventSource {
 
 export const outbox = new Outbox();
 
-/** In which what is in the outbox, and what follows from it, is delivered. */
+/** The turns in which what is in the outbox, and what follows from it, is delivered. */
 export const turns = new Turns(outbox);

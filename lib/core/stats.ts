@@ -45,7 +45,7 @@ export interface EndpointStats extends TrafficStats {
   /** Handshakes that their client did not go on with, and that gave way to another one. */
   handshakesDisplaced: number;
   hellosWhileBusy: number;
-  /** From addresses on the server's `blockList`. */
+  /** Datagrams from addresses on the server's `blockList`. */
   blockedDatagrams: number;
   nonDtlsDatagrams: number;
   /** Those among them without content. */

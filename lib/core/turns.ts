@@ -2,7 +2,7 @@ import type { AsyncResource } from 'node:async_hooks';
 
 import { Ticks } from '../base/ticks';
 
-/** Where events come from. */
+/** What events come from. */
 export interface EventSource {
   /** How many wait, silent ones included. */
   readonly waiting: number;
@@ -33,8 +33,8 @@ export class Turns {
   readonly #ticks: Ticks;
   #steps: Step[] = [];
   readonly #afterwards: (() => void)[] = [];
-  // On the stack; under way: begun, and not over. Handlers and ticks that call us find the former, and whoever
-  // comes while the rest waits for its tick the latter.
+  // A delivery is running while it is on the stack, which handlers and ticks that call us find, and under way from its
+  // beginning to its end, which whoever comes while the rest waits for its tick finds.
   #running = false;
   #underWay = false;
   #hopping = false;

@@ -34,7 +34,7 @@ function slice(message: unknown, offset: unknown, length: unknown): Buffer {
   return whole.subarray(start, start + size);
 }
 
-export function parsePort(port: unknown): number {
+function parsePort(port: unknown): number {
   const number = typeof port === 'string' && port.trim() !== '' ? Number(port) : port;
   if (typeof number !== 'number' || number !== number >>> 0 || number > 0xffff || number === 0) {
     throw badPort('Port', port);

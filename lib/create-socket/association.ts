@@ -31,7 +31,7 @@ export interface AssociationOwner {
   /** False: nobody listens. */
   onSecure(session: DTLSSocket): boolean;
   onPeerError(error: Error, peer: Peer): void;
-  /** As `onPeerError`, in the next tick. */
+  /** Calls `onPeerError` in the next tick. */
   later(error: Error, peer: Peer): void;
   /** What the callback of a message to this peer hears of an error. */
   heard(error: Error, peer: Peer): Error | null;

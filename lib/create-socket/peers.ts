@@ -32,9 +32,9 @@ export interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecur
   connected(): boolean;
   /** Where it is bound. */
   address(): AddressInfo;
-  /** Once the socket is bound, or with the reason why it will not be. */
+  /** Calls `then` once the socket is bound, or with the reason why it will not be. */
   whenBound(then: (error: Error | null) => void): void;
-  /** In the next tick, unless the socket is closed by then. */
+  /** Calls in the next tick, unless the socket is closed by then. */
   later(call: () => void): void;
   /** A peer that this socket serves has made a line for the key log. */
   readonly onKeylog: (line: Buffer, session: DTLSSocket) => void;
@@ -124,7 +124,7 @@ export class Peers {
     return this.#associations.get(keyOf(address, port));
   }
 
-  /** To a peer that {@link find} has nothing for. */
+  /** Sends the first message to a peer that {@link find} has nothing for. */
   begin(message: Buffer, peer: Peer, hostname: string | undefined, callback: SendCallback | undefined): void {
     const refusal = this.#refusal(peer);
     if (refusal === undefined) {

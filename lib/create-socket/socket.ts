@@ -26,7 +26,7 @@ import { notRunning, Peers } from './peers';
 import { takeOver } from './take-over';
 import { Wire } from './wire';
 
-/** From Node 24.19 and 26.4 on. */
+/** What sockets of dgram have from Node 24.19 and 26.4 on. */
 interface Synchronous {
   connectSync?: (this: SecureDgramSocket, port: number, address?: string) => void;
 }
@@ -46,7 +46,7 @@ const BaseSocket = dgram.Socket as unknown as new (
 export class SecureDgramSocket extends BaseSocket {
   /** dgram sets it, and its types do not say so. */
   declare readonly type: dgram.SocketType;
-  // As dgram's handle, which is made in the same call.
+  // Events belong here, as dgram's to its handle, which is made in the same call.
   readonly #asyncResource = new AsyncResource('DGRAM_DTLS_SOCKET');
   readonly #peers: Peers;
   readonly #gate: Gate;
@@ -299,7 +299,7 @@ export class SecureDgramSocket extends BaseSocket {
     return super.unref();
   }
 
-  /** With what waits for a handshake, and in the native socket. */
+  /** Counts what waits for a handshake, and in the native socket, too. */
   override getSendQueueSize(): number {
     return super.getSendQueueSize() + this.#peers.queued[0] + (this.#udp?.queuedBytes ?? 0);
   }

@@ -39,7 +39,7 @@ export class Wire implements DatagramTransport {
         if (left === 0) done?.(failure);
       });
     }
-    // As plain dgram: what the kernel does not take at once waits in the socket, getSendQueueSize() tells.
+    // Nobody has to wait, as with plain dgram: what the kernel does not take at once waits in the socket, getSendQueueSize() tells.
     return true;
   }
 

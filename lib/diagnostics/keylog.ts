@@ -26,7 +26,7 @@ export function logKeys(line: Buffer): void {
   const file = keylogFile();
   if (file === undefined) return;
   try {
-    // At once: the process that is being looked at may be about to crash.
+    // The line is written at once: the process that is being looked at may be about to crash.
     appendFileSync(file, line, { mode: 0o600 });
     warnOnce(
       file,

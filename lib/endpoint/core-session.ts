@@ -34,7 +34,7 @@ export class CoreSession {
   cipher(): NativeCipher | undefined {
     return this.#core.cipher(this.slot, this.generation);
   }
-  /** DER. */
+  /** The certificate that this side sent, or would send, in DER. */
   certificate(): Buffer | undefined {
     return this.#core.certificate(this.slot, this.generation);
   }
@@ -85,7 +85,7 @@ export class CoreSession {
   mtu(): number {
     return this.#core.mtu(this.slot, this.generation);
   }
-  /** By the MTU alone. */
+  /** The largest message that makes a datagram within the MTU; the peers may have agreed on less. */
   maxMessageSize(): number {
     return this.#core.maxMessageSize(this.slot, this.generation);
   }
@@ -96,19 +96,19 @@ export class CoreSession {
   setMtu(mtu: number): boolean {
     return this.#core.setMtu(this.slot, this.generation, mtu);
   }
-  /** A HeartbeatOutcome. */
+  /** Sends a request (RFC 6520). Returns a HeartbeatOutcome. */
   heartbeat(payload: Uint8Array, padding: number, timeout: number, retries: number): number {
     const { slot, generation } = this;
     const outcome = this.#core.heartbeat(slot, generation, payload, padding, timeout, retries);
     this.endpoint.flushSoon();
     return outcome;
   }
-  /** Client: what the server stapled is bad, and an alert says so (RFC 6066 section 8). */
+  /** A client says by an alert that what the server stapled is bad (RFC 6066 section 8). */
   refuseStaple(): void {
     this.#core.answerOcsp(this.slot, this.generation, true, undefined);
     this.endpoint.flushSoon();
   }
-  /** `notify`: with close_notify. */
+  /** Ends the session; where `notify` says so, close_notify tells the peer. */
   close(notify: boolean): void {
     this.#core.close(this.slot, this.generation, notify);
     this.endpoint.flushSoon();

@@ -24,7 +24,7 @@ export interface SessionHandler {
   /** The transport had an error that concerns this session's peer. */
   onTransportError(error: Error): void;
   onDrain(): boolean;
-  /** Whose it is, for those who watch. */
+  /** The socket that the session is of, for those who watch. */
   readonly socket: DTLSSocket;
 }
 
@@ -32,7 +32,7 @@ export interface SessionHandler {
 export interface ServerHandler {
   /** A cookie was verified. Makes the session's handler; no user code may run. */
   makeSession(slot: number, generation: number, peer: Peer): SessionHandler;
-  /** Whose datagrams are dropped before anything else is spent on them. */
+  /** Datagrams from these addresses are dropped before anything else is spent on them. */
   readonly blockList?: BlockList | undefined;
   /** Somebody listens for datagrams that are none of DTLS. */
   readonly wantsPackets: boolean;
@@ -217,7 +217,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     this.#awaitingDrain.add(handler);
   }
 
-  /** To follow every call down: sends, keeps the timer, and sees to it that events come when the caller has returned. */
+  /** Follows every call down: sends, keeps the timer, and sees to it that events come when the caller has returned. */
   flush(): void {
     this.#arm();
     this.#driver.sendNow();
@@ -234,7 +234,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     turns.soon();
   }
 
-  /** As `flush`, in a callback of native code's: what came in was handed to the core, and events come now. */
+  /** Does the same in a callback of native code's: what came in was handed to the core, and events come now. */
   wake(): void {
     this.#arm();
     this.#driver.sendNow();

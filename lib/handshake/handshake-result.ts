@@ -11,7 +11,7 @@ export interface HandshakeResult {
   /** The peer showed one. */
   readonly peerCertificate: boolean;
   readonly verifyResult: number;
-  /** By a certificate that verified, or by a pre-shared key. */
+  /** The peer proved who it is, by a certificate that verified, or by a pre-shared key. */
   readonly authorized: boolean;
   readonly encryptThenMac: boolean;
   readonly extendedMasterSecret: boolean;

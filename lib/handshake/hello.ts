@@ -12,7 +12,7 @@ import { SecureContext } from '../identity/secure-context';
 import type { ServerNames } from './server-names';
 import { wrongType } from '../checks/validate';
 
-/** As SessionPolicy::hello_questions in src-native/core/session/session.h. */
+/** These bits are those of SessionPolicy::hello_questions in src-native/core/session/session.h. */
 export const HelloQuestion = {
   ServerName: 1,
   Protocols: 2,

@@ -12,7 +12,7 @@ import { bytes, wrongType } from '../checks/validate';
 
 /** How a socket takes the answers. */
 export interface Answers {
-  /** Without a key the identity is refused. A server passes no identity. */
+  /** Gives the key; without one the identity is refused. A server passes no identity. */
   psk(identity: Buffer | undefined, key: Buffer | undefined): void;
   identity(accepted: boolean): void;
   /** What a callback of the user's threw or returned: the cause of the failure to come. */

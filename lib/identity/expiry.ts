@@ -22,7 +22,7 @@ export class ExpiryWatch {
     this.#announce = announce;
   }
 
-  /** In place of what was watched before. Announces in a tick of its own. */
+  /** Watches these in place of those before, and announces in a tick of its own. */
   watch(contexts: Iterable<SecureContext>): void {
     if (this.#notice === 0) return;
     this.#certificates = [...contexts].flatMap(certificatesOf);
@@ -63,7 +63,7 @@ export class ExpiryWatch {
     if (next !== Infinity) this.#arm(next);
   }
 
-  /** In how many milliseconds the next of them is due. */
+  /** Announces those that are due. Returns in how many milliseconds the next one is. */
   #announceDue(certificates: readonly X509Certificate[]): number {
     let next = Infinity;
     for (const certificate of certificates) {

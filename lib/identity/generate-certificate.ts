@@ -162,7 +162,7 @@ function oneOf<T extends string>(name: string, value: T | undefined, known: read
   throw usageError('ERR_INVALID_ARG_VALUE', `'${name}' must be ${known.map((one) => `'${one}'`).join(', ')}, not ${shown(value)}`);
 }
 
-/** In ASCII, as certificates have them (RFC 5280 section 4.2.1.6); a wildcard may be the first label (RFC 9525 section 6.3). */
+/** The name in ASCII, as certificates have it (RFC 5280 section 4.2.1.6); a wildcard may be the first label (RFC 9525 section 6.3). */
 function hostName(name: string): string | undefined {
   if (isIP(name) !== 0) return name.includes('%') ? undefined : name;
   const wildcard = name.startsWith('*.') ? '*.' : '';

@@ -50,7 +50,7 @@ const OTHER_OPTIONS = CONTEXT_OPTIONS.filter(
   (name) => !(Object.values(FILES) as string[]).includes(name),
 );
 
-/** Whom a {@link FileWatch} works for. */
+/** The server that a {@link FileWatch} works for. */
 export interface WatchOwner {
   /** Takes what is in the files now; or throws why that cannot be done, and keeps what it had. */
   use(context: SecureContext): void;

@@ -66,7 +66,7 @@ function sharedAuthorities(): NativeSecureContext {
 export class SecureContext {
   /** @internal */
   readonly native: NativeSecureContext;
-  /** @internal In seconds. */
+  /** @internal Seconds for which a session can be resumed. */
   readonly sessionTimeout: number;
   // Not a property that everybody sees.
   readonly #ticketKeys: Buffer | undefined;

@@ -27,7 +27,7 @@ interface Appointment {
 /** Time that passes only by `step`, from one appointment to the next. */
 export class VirtualClock implements Clock {
   #now = 0;
-  /** By time; those of one time in the order in which they were made. */
+  /** The appointments in the order of their times; those of one time in the order in which they were made. */
   readonly #appointments: Appointment[] = [];
 
   /** Milliseconds since the beginning. */

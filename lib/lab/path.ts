@@ -14,7 +14,7 @@ export interface BurstLoss {
 /** What the link does to datagrams. Probabilities are 0 to 1; what is left out does not happen. */
 export interface LinkConditions {
   readonly loss?: number;
-  /** In addition to `loss`. */
+  /** Losses in a row, in addition to `loss`. */
   readonly burst?: BurstLoss;
   readonly duplicate?: number;
   /** Held back until one to eight others have overtaken it, or 5 ms have passed. */
@@ -76,7 +76,7 @@ export interface Copy {
   readonly reordered: boolean;
 }
 
-/** From one address to another: has its own random numbers, so that directions do not mix them. */
+/** The way from one address to another. It has its own random numbers, so that directions do not mix them. */
 export class Path {
   readonly counters = noCounters();
   readonly #random: () => number;

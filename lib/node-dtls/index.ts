@@ -37,7 +37,7 @@ export type { SniIdentity, SniOption } from './context';
 export type { DTLSEndpointStats, DTLSSessionStats } from './stats';
 
 interface SharedContext {
-  /** In place of all options of {@link DTLSContextOptions}. */
+  /** A context that stands in place of all options of {@link DTLSContextOptions}. */
   secureContext?: DTLSSecureContext | undefined;
 }
 

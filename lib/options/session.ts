@@ -24,7 +24,7 @@ import { CONTEXT_OPTIONS } from '../checks/option-names';
 const longestWait = 0x7fffffff;
 
 export interface ResolvedHeartbeat {
-  /** As HeartbeatMode in src-native/core/session/heartbeat.h. */
+  /** The mode, as the number that HeartbeatMode in src-native/core/session/heartbeat.h has for it. */
   readonly mode: 0 | 1 | 2;
   readonly interval: number;
   readonly timeout: number;
@@ -43,7 +43,7 @@ export interface ResolvedSession {
   policy(keylog: boolean): NativeSessionPolicy;
 }
 
-/** In what the sessions of a role differ. */
+/** What the sessions of the two roles differ in. */
 export interface SessionShape {
   requestCert: boolean;
   askPsk: boolean;

@@ -18,7 +18,7 @@ export interface RetransmissionOptions {
   initial?: number | undefined;
   /** The longest wait, in milliseconds. Default 60000. */
   max?: number | undefined;
-  /** By what each wait is longer than the one before. Default 2. */
+  /** The factor by which each wait is longer than the one before. Default 2. */
   backoff?: number | undefined;
 }
 

@@ -1,4 +1,4 @@
-/** From the arguments of `listen` to a UDP socket that is bound. */
+/** Reads the arguments of `listen`, and makes of them a UDP socket that is bound. */
 import type * as dgram from 'node:dgram';
 
 import { late } from '../base/late';
@@ -25,7 +25,7 @@ export interface ListenOptions {
    * its own; it is closed with the server.
    */
   fd?: number | undefined;
-  /** In a worker of `node:cluster` the port is never shared with others, as if this were true. */
+  /** Is taken and changes nothing: in a worker of `node:cluster` the port is never shared with others. */
   exclusive?: boolean | undefined;
   /** As the server's option. */
   ipv6Only?: boolean | undefined;
@@ -199,7 +199,7 @@ export function whenBound(socket: dgram.Socket, done: (error: DTLSError | null) 
   socket.on('close', closed);
 }
 
-/** Without a host: all addresses, as net does it. `done` is called later, once. */
+/** Binds a socket there; without a host to all addresses, as net does it. `done` is called later, once. */
 export function bindPlace(
   udp: ResolvedUdp,
   place: ListenPlace,

@@ -47,7 +47,7 @@ export class DTLSServer
   #files: FileWatch | undefined;
   #context: SecureContext;
   #endpoint: Endpoint | undefined;
-  // From `leaving` on it has no sessions any more; `closed` has been said, or never began.
+  // A server that is `leaving` has no sessions any more; one that is `closed` has said so.
   #state: 'idle' | 'binding' | 'listening' | 'closing' | 'leaving' | 'closed' = 'idle';
   #asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
   #referenced = true;
@@ -426,7 +426,7 @@ export class DTLSServer
     return socket;
   }
 
-  /** @internal Where its events belong (AsyncLocalStorage) that are of no session: to where `listen` was called. */
+  /** @internal The context (AsyncLocalStorage) of events that are of no session: that in which `listen` was called. */
   get asyncResource(): AsyncResource {
     return this.#asyncResource;
   }

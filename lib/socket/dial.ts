@@ -1,4 +1,4 @@
-/** From a host name and options to an endpoint on which a client's session can begin. */
+/** Makes of a host name and options an endpoint on which a client's session can begin. */
 import type { LookupFunction } from 'node:net';
 
 import { late } from '../base/late';

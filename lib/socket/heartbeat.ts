@@ -32,7 +32,7 @@ export interface DiscoverMtuOptions extends HeartbeatRequestOptions {
 export const MIN_PADDING = 16;
 const HEADER = 3;
 
-// As HeartbeatOutcome in src-native/core/session/heartbeat.h.
+// These numbers are those of HeartbeatOutcome in src-native/core/session/heartbeat.h.
 const SENT = 0;
 export const NOT_OPEN = 1;
 const BUSY = 5;
@@ -127,7 +127,7 @@ export class Heartbeats {
     const event = heartbeatEvent(a, b, data);
     const answered = event?.type === 'response' && event.direction === 'in';
     if (event === undefined || answered) {
-      // With nothing in flight it was a keep-alive of the core's own.
+      // An answer while nothing is in flight is that to a keep-alive of the core's own.
       const request = this.#inFlight;
       this.#inFlight = undefined;
       if (event?.rtt !== undefined) request?.resolve({ rtt: event.rtt, payload: request.payload });

@@ -14,7 +14,7 @@ export class IdleTimer {
     this.#referenced = referenced;
   }
 
-  /** In milliseconds, from now; 0: never. */
+  /** Fires after so many milliseconds from now without traffic; after 0 never. */
   set(timeout: number): void {
     this.#timeout = timeout;
     this.touch();

@@ -80,7 +80,7 @@ export function ownCopy(message: Buffer): Buffer {
   return copy;
 }
 
-/** To be called `count` times; the last call calls `callback`, with the first error. */
+/** Makes a function that is to be called `count` times; the last call calls `callback`, with the first error. */
 export function afterAll(count: number, callback: SendCallback): SendCallback {
   let left = count;
   let failure: Error | null = null;

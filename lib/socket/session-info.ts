@@ -186,7 +186,7 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
     const der = this.#known.session?.certificate();
     return der === undefined ? undefined : new late.crypto.X509Certificate(der);
   }
-  /** On a client: the server's ephemeral key. Null on a server, as in tls. */
+  /** The server's ephemeral key, on a client. Null on a server, as in tls. */
   getEphemeralKeyInfo(): { type?: string; name?: string; size?: number } | null {
     if (this.#known.owner !== undefined) return null;
     return this.#known.session?.ephemeralKey() ?? {};
@@ -209,7 +209,7 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
     if (this.#known.result === undefined) return undefined;
     return this.#known.session?.resumable(this.#known.client?.options.sessionName ?? '');
   }
-  /** On a client: the session ticket (RFC 5077), for debugging. Undefined on a server. */
+  /** The session ticket (RFC 5077), on a client, for debugging. Undefined on a server. */
   getTLSTicket(): Buffer | undefined {
     return this.#known.session?.ticket();
   }
@@ -218,7 +218,8 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
     return this.#known.result?.reused ?? false;
   }
   /**
-   * RFC 5705.
+   * Derives a key from the session's that both sides have and nobody else (RFC 5705).
+   *
    * @throws {@link DTLSError} `ERR_DTLS_NOT_OPEN` outside an open session; `ERR_OUT_OF_RANGE` for a `length` that is not
    * 1 to 65536, or a `context` above 65535 bytes; `ERR_INVALID_ARG_VALUE` for what OpenSSL refuses: labels of TLS
    * itself and, before 3.2, label and context above about 950 bytes together.

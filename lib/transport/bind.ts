@@ -67,7 +67,7 @@ export function bindDgram(
   socket.on('error', fail);
   const ready = (): void => {
     socket.off('error', fail);
-    // With a literal address all of this is synchronous: the caller has not returned to its user yet.
+    // All of this is synchronous with a literal address: the caller has not returned to its user yet.
     process.nextTick(done, null, new DgramTransport(socket, true, connectTo));
   };
   const bound = (): void => {

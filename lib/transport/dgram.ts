@@ -127,7 +127,7 @@ function peerOf(error: Error): Peer | undefined {
   return { address, port, family: late.net.isIPv6(address) ? 'IPv6' : 'IPv4' };
 }
 
-/** In words of dgram's own. It tells the first and the last of these only by what `address()` throws. */
+/** How far a socket is with its bind, in words of dgram's own. It tells the first and the last of these only by what `address()` throws. */
 export function bindingOf(socket: dgram.Socket): 'bound' | 'binding' | 'unbound' | 'closed' {
   try {
     socket.address();
@@ -138,7 +138,7 @@ export function bindingOf(socket: dgram.Socket): 'bound' | 'binding' | 'unbound'
   }
 }
 
-/** As in Node's lib/dgram.js. */
+/** The number that Node's lib/dgram.js has for it. */
 const BIND_STATE_BINDING = 1;
 
 /** What Node moves datagrams with. */

@@ -9,9 +9,9 @@ export interface DriverHost {
   readonly core: NativeEndpoint;
   /** Somebody waits for {@link drain}. */
   readonly awaitsDrain: boolean;
-  /** To be called before datagrams are handed to the core. */
+  /** The driver calls this before it hands datagrams to the core. */
   noticeListeners(): void;
-  /** To be called after the core was called: what it caused leaves, and events come when the caller has returned. */
+  /** The driver calls this after it has called the core: what that caused leaves, and events come when the caller has returned. */
   flush(): void;
   /** The same in a callback of native code's: events come at once. */
   wake(): void;
@@ -35,7 +35,7 @@ export interface Driver {
   setDontFragment(on: boolean): boolean;
   /** Datagrams from those addresses go no further than to a counter; undefined: from none. */
   block(isBlocked: ((address: string) => boolean) | undefined): void;
-  /** Whom a record's peer index means, until the record has been handled. */
+  /** The peer that a record's peer index means, until the record has been handled. */
   peerAt(index: number): Peer | undefined;
   /** Sends a datagram that came up as a record. A driver that has none is given its datagrams by the core itself. */
   readonly transmit?: (

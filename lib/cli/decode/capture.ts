@@ -133,7 +133,7 @@ function readClock(options: Buffer, little: boolean): InterfaceClock {
   return { ticksPerSecond, offset };
 }
 
-/** In whole numbers: a count of nanoseconds does not fit a double. */
+/** Microseconds, counted in whole numbers: a count of nanoseconds does not fit a double. */
 function microsOf(high: number, low: number, { ticksPerSecond, offset }: InterfaceClock): number {
   const ticks = (BigInt(high) << 32n) | BigInt(low);
   return Number((ticks * 1_000_000n) / ticksPerSecond + offset * 1_000_000n);

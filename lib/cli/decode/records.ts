@@ -68,7 +68,7 @@ export function readFragments(content: Buffer): Fragment[] {
   return fragments;
 }
 
-/** Above this no message is put together: a capture may say anything. */
+/** The longest message that is put together: a capture may say anything. */
 const LONGEST_MESSAGE = 1 << 18;
 const MOST_MESSAGES = 64;
 

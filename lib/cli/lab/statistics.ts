@@ -13,7 +13,7 @@ export interface Summary {
   readonly handshakes: number;
   readonly completed: number;
   readonly failed: number;
-  /** By error code. */
+  /** How many handshakes have failed with each error code. */
   readonly failures: Readonly<Record<string, number>>;
   /** Milliseconds, of the handshakes that were completed; null where there is none. */
   readonly time: Percentiles | null;
@@ -28,7 +28,7 @@ export interface Summary {
 /** So that JSON has no digits that mean nothing. */
 const rounded = (value: number): number => Math.round(value * 1000) / 1000;
 
-/** By nearest rank: each of them was measured. */
+/** The percentiles by nearest rank: each of them was measured. */
 export function percentiles(values: readonly number[]): Percentiles | null {
   if (values.length === 0) return null;
   const sorted = [...values].sort((left, right) => left - right);

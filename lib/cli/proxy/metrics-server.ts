@@ -68,7 +68,7 @@ export async function serveMetrics(where: Address, relay: Relay, state: () => Pr
   };
 }
 
-/** To HEAD Node sends the headers alone. */
+/** Answers a request. Node itself sends the headers alone where it was HEAD. */
 function reply(response: ServerResponse, status: number, type: string, text: string): void {
   response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(text) }).end(text);
 }

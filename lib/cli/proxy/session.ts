@@ -15,7 +15,7 @@ export interface Traffic {
  * `held_back`: the target has just refused a session. `queue_full`: so many wait for the shared session as may.
  * `malformed`: no syslog frame, or half of one. `answer`: of the target, where there is nobody to pass it on to.
  */
-export const DROP_REASONS = [
+const DROP_REASONS = [
   'empty',
   'too_big',
   'congested',

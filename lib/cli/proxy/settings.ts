@@ -77,7 +77,7 @@ function contextPart(options: SecureContextOptions): SecureContextOptions {
   return Object.fromEntries(Object.entries(options).filter(([name]) => isContext(name)));
 }
 
-/** Beside `secureContext`, which stands for the options of a context, those cannot be given. */
+/** The options that are none of a context's: `secureContext` stands for those, and they cannot be given beside it. */
 function sessionPart<T extends object>(options: T): Omit<T, ContextName> {
   const others = Object.entries(options).filter(([name]) => !isContext(name));
   return Object.fromEntries(others) as Omit<T, ContextName>;

@@ -188,7 +188,7 @@ export class Survey {
     return [first, 2 * first, 3 * first];
   }
 
-  /** By elimination: what was chosen is not offered any more, until nothing is chosen. */
+  /** Finds the suites by elimination: what was chosen is not offered any more, until nothing is chosen. */
   async #suites(version: number, all: readonly number[], known: Answer | undefined): Promise<VersionReport> {
     const found: number[] = [];
     let left = [...all];
