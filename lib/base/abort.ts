@@ -4,7 +4,7 @@ interface Closing {
   off(event: 'close', listener: () => void): unknown;
 }
 
-// As V8 gives it to every signal: a property of that name on one of them may say anything, or throw.
+// The getter that every signal inherits: a property of that name on one of them may say anything, or throw.
 const aborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted');
 
 /** Whether it has been aborted. @throws For what is no signal. */

@@ -32,7 +32,7 @@ export class Ticks {
   }
 
   /**
-   * To be called where nobody's code is on the stack: the ticks must not run in the middle of it. False when it
+   * Runs the ticks. Nobody's code may be on the stack: they must not run in the middle of it. False when it
    * turns out that this cannot be done. Throws what a tick throws.
    */
   run(): boolean {

@@ -74,7 +74,7 @@ export interface NativeTicketKeys {
 
 /** A session to resume, as a client has kept it. */
 export interface NativeKeptSession {
-  /** As `packSession` was given it. */
+  /** The name that `packSession` was given. */
   name(): string;
 }
 

@@ -28,7 +28,7 @@ export interface AssociationOwner {
   /** Begins a handshake; the session, or why there is none, comes later or at once. */
   dial(association: Association, hostname: string | undefined): void;
   onMessage(message: Buffer, session: DTLSSocket, identity: string | Buffer | null): void;
-  /** False: nobody listens. */
+  /** Returns false where nobody listens. */
   onSecure(session: DTLSSocket): boolean;
   onPeerError(error: Error, peer: Peer): void;
   /** Calls `onPeerError` in the next tick. */

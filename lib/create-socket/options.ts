@@ -102,7 +102,7 @@ function keysOf({ psk, pskCallback }: SocketDtlsOptions): ServerOptions['pskCall
 /** Short names are near to many words, which may be anybody's. */
 const UNMISTAKABLE = ['dtls', ...SOCKET_OPTIONS.filter((name) => name.length > 5)];
 
-/** As dgram, it leaves out what it does not know; but what belongs into `dtls` must not be lost in silence. */
+/** Names that dgram does not know are left out, as it does; but what belongs into `dtls` must not be lost in silence. */
 export function checkSocketNames(options: object): void {
   for (const name of Object.keys(options)) {
     if (name === 'dtls' || DGRAM_OPTIONS.includes(name)) continue;

@@ -80,7 +80,7 @@ export class SecureDgramSocket extends BaseSocket {
   }
 
   /**
-   * As {@link createSocket}, and for classes that extend this one.
+   * Does what {@link createSocket} does, for classes that extend this one.
    *
    * @throws As `createSocket`.
    */
@@ -169,7 +169,7 @@ export class SecureDgramSocket extends BaseSocket {
   }
 
   /**
-   * As dgram's. The first message to a peer begins a handshake; until that is over messages wait. The
+   * Sends a message, with the arguments that dgram takes. The first message to a peer begins a handshake; until that is over messages wait. The
    * callback hears when the encrypted datagram was handed to the system, or why there will be none.
    */
   override send(

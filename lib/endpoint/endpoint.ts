@@ -225,7 +225,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   }
 
   /**
-   * As `flush`, for calls that may be many: over the native socket what one tick sends leaves together at its end, as
+   * Does what `flush` does, for calls that may be many: over the native socket what one tick sends leaves together at its end, as
    * does what the handlers of one wake-up and their ticks send; a long queue leaves at once.
    */
   flushSoon(): void {

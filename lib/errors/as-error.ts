@@ -36,7 +36,7 @@ export function wordsOf(error: Error): Words {
   };
 }
 
-/** Undefined when it throws. */
+/** What `look` returns; undefined when it throws. */
 function attempt<T>(look: () => T): T | undefined {
   try {
     return look();

@@ -49,7 +49,7 @@ export class DTLSError extends Error {
   declare readonly openssl?: string;
   /** The alert that was received, or that was sent because of this error. */
   declare readonly alert?: string;
-  /** Whom it was about. */
+  /** The peer that the error is about. */
   declare readonly peer?: Peer;
   declare readonly errno?: number;
   declare readonly syscall?: string;

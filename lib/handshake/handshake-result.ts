@@ -6,9 +6,9 @@ import { MAX_MESSAGE } from '../options/types';
 
 export interface HandshakeResult {
   readonly protocol: string;
-  /** False: none was agreed on. */
+  /** The protocol that was agreed on; false where none was. */
   readonly alpnProtocol: string | false;
-  /** The peer showed one. */
+  /** The peer showed a certificate. */
   readonly peerCertificate: boolean;
   readonly verifyResult: number;
   /** The peer proved who it is, by a certificate that verified, or by a pre-shared key. */
@@ -43,7 +43,7 @@ export function readHandshakeResult(
 /** Why a peer that was asked for a certificate is not authorized. `cause`: what refused its name. */
 export function authorizationError(result: HandshakeResult, cause: Error | undefined): string | null {
   if (result.authorized) return null;
-  // As in tls: the code of whoever refused, or else what it said.
+  // The reason is, as in tls, the code of whoever refused, or else what it said.
   if (cause !== undefined) {
     const { code, message } = wordsOf(cause);
     return code ?? message;

@@ -25,7 +25,7 @@ export interface ClientHello {
   readonly sessionId: Buffer;
   /** Empty: the client named none. */
   readonly servername: string;
-  /** As on the wire. */
+  /** The protocols in the form that the wire has. */
   readonly protocols: Buffer;
 }
 
@@ -34,7 +34,7 @@ export interface HelloAnswer {
   readonly rules: ResolvedServer | undefined;
   readonly context: SecureContext | undefined;
   readonly policy: NativeSessionPolicy | undefined;
-  /** As on the wire; empty: none of the client's will do. */
+  /** The answer in the form that the wire has; empty where none of the client's will do. */
   readonly protocols: Buffer | undefined;
 }
 

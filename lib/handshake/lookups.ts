@@ -122,7 +122,7 @@ export function askPeerIdentity(
   answers.identity(refusal === undefined);
 }
 
-/** As in tls nothing accepts. What is neither nothing nor an Error refuses, too: it may mean anything. */
+/** Makes an Error of an answer that refuses. Nothing accepts, as in tls. What is neither nothing nor an Error refuses, too: it may mean anything. */
 export function asRefusal(name: string, expected: string, answer: unknown, hint?: string): Error | undefined {
   if (answer === undefined || answer === null) return undefined;
   return isA(answer, Error) ? answer : wrongType(name, expected, answer, hint);
@@ -155,7 +155,7 @@ export function settle<T>(
 }
 
 /**
- * As `settle`, for a question that can also be answered by calling `done`. `counts`: whether a returned
+ * Does what `settle` does, for a question that can also be answered by calling `done`. `counts`: whether a returned
  * value, or that of a Promise, is an answer. `again`: a second answer came, or an error after the first.
  */
 export function settleOrCallBack<T>(

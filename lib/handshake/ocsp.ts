@@ -18,7 +18,7 @@ export interface OcspQuestion {
   refuse(cause: Error): void;
 }
 
-/** As in tls, with DER; null or undefined: none. */
+/** The callback that tls has, with a response in DER; null or undefined staples none. */
 export type OcspCallback = (
   error?: Error | null,
   response?: NodeJS.ArrayBufferView | null,

@@ -8,7 +8,7 @@ import type { ResumeSessionCallback } from './resumption';
 /** What a server's socket needs to know of the server that made it. */
 export interface SocketOwner {
   readonly sessionOptions: ResolvedServer;
-  // Events of it that are the owner's, too. False: nobody listens.
+  // The socket's events that are the owner's, too. False: nobody listens.
   onConnection(socket: DTLSSocket): boolean;
   onSecure(socket: DTLSSocket): boolean;
   onKeylog(line: Buffer, socket: DTLSSocket): boolean;

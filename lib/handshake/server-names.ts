@@ -29,7 +29,7 @@ interface Wildcard extends Entry {
 }
 
 /**
- * As in tls: `*` stands for any characters but dots, and of several entries that match the one added last
+ * Names are compared as in tls: `*` stands for any characters but dots, and of several entries that match the one added last
  * counts. Names are compared without regard to case (RFC 6066 section 3).
  */
 export class ServerNames {

@@ -39,7 +39,7 @@ export function addPfx(context: NativeSecureContext, options: SecureContextOptio
   }
 }
 
-/** As with tls, the order of the keys need not be that of the certificates. */
+/** Gives a context its certificates and keys. Their order need not be the same, as with tls. */
 export function addIdentities(context: NativeSecureContext, options: SecureContextOptions): void {
   const certs = list<Bytes>(options.cert);
   const keys = list(options.key);

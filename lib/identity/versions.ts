@@ -5,7 +5,7 @@ import { text } from '../checks/validate';
 
 export type ProtocolVersion = 'DTLSv1' | 'DTLSv1.2' | 'DTLSv1.3';
 
-/** As on the wire: they count downwards. */
+/** The versions as the wire has them: they count downwards. */
 const VERSIONS: Readonly<Record<ProtocolVersion, number>> = {
   DTLSv1: 0xfeff,
   'DTLSv1.2': 0xfefd,

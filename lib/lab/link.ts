@@ -164,7 +164,7 @@ export class Link {
     return transport.seenAs;
   }
 
-  /** @internal Called by a transport that closes. */
+  /** @internal A transport that closes calls this. */
   detach(peer: Peer, end: DatagramTransport): void {
     if (this.#ends.get(nameOf(peer)) === end) this.#ends.delete(nameOf(peer));
   }
@@ -201,7 +201,7 @@ export class Link {
     });
   }
 
-  /** @internal Called by a transport that sends. */
+  /** @internal A transport that sends calls this. */
   carry(datagram: Uint8Array, from: Peer, to: Peer): void {
     const direction = this.#direction(from, to);
     const { counters } = direction.path;

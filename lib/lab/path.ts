@@ -44,7 +44,7 @@ export interface LinkCounters {
   tooBig: number;
   /** `intercept` kept it. */
   swallowed: number;
-  /** Nobody at that address. */
+  /** Datagrams to an address where nobody is. */
   unreachable: number;
   reordered: number;
   delayed: number;

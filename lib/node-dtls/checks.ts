@@ -20,7 +20,7 @@ export function checkString(name: string, value: unknown): asserts value is stri
   if (typeof value !== 'string') throw invalidArgType(name, 'of type string', value);
 }
 
-/** Where `node:dtls` takes everything false for left out. */
+/** What is left out, in places where `node:dtls` takes everything false for that. */
 export const orUndefined = <T>(value: T): T | undefined => (value ? value : undefined);
 
 export function optionalString(name: string, value: unknown): string | undefined {

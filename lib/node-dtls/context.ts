@@ -84,7 +84,7 @@ export interface ContextRules {
   readonly context: SecureContext;
   /** The same for an endpoint that asks for certificates: trusts whom tls trusts where the options name nobody. */
   readonly asking: () => SecureContext;
-  /** As on the wire. */
+  /** The protocols in the form that the wire has. */
   readonly alpn: Buffer | undefined;
   readonly srtp: SrtpProfile[] | undefined;
   readonly rejectUnauthorized: boolean;
@@ -156,7 +156,7 @@ function ciphersOf(options: DTLSContextOptions, isServer: boolean): string {
   return isServer ? `DEFAULT:${PSK_SUITES}` : PSK_SUITES;
 }
 
-/** As `tls.createServer` has it: sessions of one program belong together. */
+/** The default is that of `tls.createServer`: sessions of one program belong together. */
 const defaultSessionIdContext = (): string =>
   createHash('sha1').update(process.argv.join(' ')).digest('hex').slice(0, 32);
 
@@ -310,7 +310,7 @@ export function rulesOf(context: DTLSSecureContext): ContextRules {
 }
 
 /**
- * As `dtls.createSecureContext` of Node: PEM credentials, trust, algorithms, and with them the rules for
+ * Does what `dtls.createSecureContext` of Node does: PEM credentials, trust, algorithms, and with them the rules for
  * ALPN, SRTP, pre-shared keys and server names.
  *
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`; `ERR_OSSL_…` for credentials

@@ -407,7 +407,7 @@ export class DTLSEndpoint {
   }
 }
 
-/** As OpenSSL does it for SSL_set1_host and SSL_set1_ip. */
+/** Compares names as OpenSSL does for SSL_set1_host and SSL_set1_ip. */
 function identityError(identity: string, certificate: X509Certificate): Error | undefined {
   const isAddress = isIP(identity) !== 0;
   const matches = isAddress

@@ -3,7 +3,7 @@ import { DTLSError } from '../errors/errors';
 import { invalidArgType, invalidArgValue } from '../errors/node-errors';
 import { readSession } from '../options/resumption';
 
-/** As `node:dtls` begins its own; what follows is our session, of the same OpenSSL and with more in it. */
+/** The bytes that `node:dtls` begins its own with; what follows is our session, of the same OpenSSL and with more in it. */
 const PREFIX = Buffer.from('\0nodejs:dtls:session:1\0');
 const LENGTH_SIZE = 2;
 const IDENTITY_AT = PREFIX.length + LENGTH_SIZE;

@@ -3,7 +3,7 @@ import { invalidArgValue } from '../errors/node-errors';
 import type { SecureContext } from '../identity/secure-context';
 import { checkObject } from './checks';
 
-/** Undefined: the name is refused. */
+/** Finds the context of a name; undefined refuses the name. */
 export type SniLookup = (servername: string | undefined) => SecureContext | undefined;
 
 /** What an identity is read as. */

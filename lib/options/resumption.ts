@@ -13,7 +13,7 @@ export function makeTicketKeys(context: SecureContext): NativeTicketKeys {
   return keys;
 }
 
-/** Undefined when there is none, and when it is another host's: then the handshake is a full one. */
+/** The session to resume. Undefined when there is none, and when it is another host's: then the handshake is a full one. */
 export function readSession(session: unknown, name: string): NativeKeptSession | undefined {
   if (session === undefined) return undefined;
   if (!ArrayBuffer.isView(session)) {

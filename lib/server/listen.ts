@@ -163,7 +163,7 @@ function requireBinding(socket: dgram.Socket): void {
   if (binding === 'closed') throw closedTransport();
 }
 
-/** Undefined while it is being bound. */
+/** The port of a transport; undefined while it is being bound. */
 function portOf(transport: dgram.Socket | DatagramTransport): number | undefined {
   if (!isTransport(transport)) return bindingOf(transport) === 'bound' ? transport.address().port : undefined;
   try {

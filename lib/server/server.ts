@@ -169,14 +169,14 @@ export class DTLSServer
     return this;
   }
 
-  /** @internal As `listen`, at once, on what is ready to send. */
+  /** @internal Listens at once, on what is ready to send. */
   listenOn(driver: Driver, key?: object): void {
     this.#asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
     this.#state = 'binding';
     this.#start(() => driver, key);
   }
 
-  /** As `listen`: dgram's name for it. */
+  /** Does what `listen` does: this is dgram's name for it. */
   bind(port?: ListenOptions['port'], address?: string | null, callback?: () => void): this;
   bind(port: ListenOptions['port'], callback: () => void): this;
   bind(options: ListenOptions, callback?: () => void): this;

@@ -192,7 +192,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   }
 
   /**
-   * As `close`; with an error, that is emitted. Safe in any handler; nothing but `close` comes after it. While the
+   * Ends the session as `close` does; an error that is given is emitted. Safe in any handler; nothing but `close` comes after it. While the
    * handshake waits for a verdict about an `OCSPResponse`, this is one, and the server is told so.
    */
   destroy(error?: Error): this {
@@ -302,21 +302,21 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     });
   }
 
-  /** @internal As `close`, with the close_notify on its way when the call returns. */
+  /** @internal Closes, with the close_notify on its way when the call returns. */
   closeNow(): this {
     this.close();
     this.#known.session?.endpoint.transmitNow();
     return this;
   }
 
-  /** @internal As `destroy`, without a word to the peer. */
+  /** @internal Destroys, without a word to the peer. */
   abandon(error?: Error): this {
     return this.#destroy(error, SILENTLY);
   }
 
   // ---- @internal: the client's beginning ----
 
-  /** @internal As `begin`, at once: its ClientHello has left when the call returns. */
+  /** @internal Begins at once: the ClientHello has left when the call returns. */
   beginOn(options: ResolvedConnect, dialled: Dialled): void {
     this.#known.client = new ClientQuestions(this, options);
     this.#start(options, dialled);

@@ -44,7 +44,7 @@ export function bindUdp(
   });
 }
 
-/** As {@link bindUdp}, by a socket of node:dgram whatever `transport` says. */
+/** Does what {@link bindUdp} does, by a socket of node:dgram whatever `transport` says. */
 export function bindDgram(
   options: UdpOptions,
   connectTo: Peer | undefined,

@@ -67,7 +67,11 @@ export class NativeDriver implements Driver {
     this.#queued = queued;
   }
 
-  /** Binds at once, or takes what is bound. @throws What the system says, with `code`, `errno` and `syscall`; `ERR_ACCESS_DENIED`. */
+  /**
+   * Binds at once, or takes what is bound.
+   *
+   * @throws What the system says, with `code`, `errno` and `syscall`; `ERR_ACCESS_DENIED`.
+   */
   static bind(options: UdpOptions): NativeDriver {
     const UdpSocket = nativeSocket();
     const queued = new Uint32Array(2);
@@ -97,7 +101,8 @@ export class NativeDriver implements Driver {
   }
 
   /**
-   * On a socket that is bound: its owner goes on configuring it, and must not receive any more.
+   * Takes a second descriptor of a socket that is bound: its owner goes on configuring it, and must not receive any more.
+   *
    * @throws What the system says, when there can be no second descriptor.
    */
   static share(descriptor: number): NativeDriver {
@@ -111,7 +116,7 @@ export class NativeDriver implements Driver {
     }
   }
 
-  /** @throws As the constructor. */
+  /** @throws What the system says. */
   connect(peer: Peer): void {
     const errno = this.#socket.connect(peer.address, peer.port);
     if (errno !== 0) throw systemError(errno, 'connect', peer.address, peer.port);
@@ -200,7 +205,7 @@ export class NativeDriver implements Driver {
     this.#host?.flush();
   };
 
-  /** @throws As the constructor, once it is closed. */
+  /** @throws What the system says, once the socket is closed. */
   address(): AddressInfo {
     try {
       return toPeer(this.#socket.address());

@@ -50,7 +50,7 @@ export interface Passage {
 
 /** The way to the plain side. */
 export interface PlainLeg {
-  /** False: it takes no more for now, and this datagram is lost. */
+  /** Returns false where it takes no more for now, and this datagram is lost. */
   send(datagram: Uint8Array): boolean;
   close(): void;
 }

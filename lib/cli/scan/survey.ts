@@ -211,7 +211,7 @@ export class Survey {
   }
 
   /**
-   * By elimination, too. A server may need the group of its ECDSA certificate among those offered, so
+   * Finds the groups by elimination, too. A server may need the group of its ECDSA certificate among those offered, so
    * that one stays at the end, behind each of the others alone.
    */
   async #groups({ version: name, suites }: VersionReport): Promise<string[]> {
