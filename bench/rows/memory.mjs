@@ -6,6 +6,8 @@ const WARM_UP = 50;
 const AT_ONCE = 2000;
 /** After ten seconds without traffic a session of ours gives OpenSSL's buffers back. */
 const REST = 11_000;
+/** So much of a session may be JavaScript's, in KiB. */
+const JAVASCRIPT = 0.7;
 
 /** How much the server's process grows with each idle session; the clients are in another one. */
 export async function measure({ credentials, rounds, idle }) {
@@ -21,7 +23,8 @@ export async function measure({ credentials, rounds, idle }) {
       await (holding ?? server.call('holding', first + more));
     };
     await add(WARM_UP, 0);
-    const before = await server.call('residentBytes');
+    const heapBytes = () => (module === 'dtls' ? server.call('heapBytes') : 0);
+    const [before, heapBefore] = [await server.call('residentBytes'), await heapBytes()];
     for (let held = 0; held < count; held += AT_ONCE) {
       await add(Math.min(AT_ONCE, count - held), WARM_UP + held);
     }
@@ -30,20 +33,23 @@ export async function measure({ credentials, rounds, idle }) {
     // The warm-up's sessions are at rest by then, too, and take that much less than before.
     await sleep(module === 'dtls' ? REST : 0);
     const rested = await each();
+    const heap = ((await heapBytes()) - heapBefore) / count / 1024;
     for (const side of [server, clients]) side.stop();
-    return { open, rested };
+    return { open, rested, heap };
   };
 
   const rows = [];
   for (const count of idle) {
     const ours = [];
     const rested = [];
+    const heap = [];
     const reference = [];
     // It hardly varies, and a hundred thousand handshakes take their time.
     for (let round = 0; round < (count > 1000 ? 1 : rounds); ++round) {
       const grew = await grown('dtls', count);
       ours.push(grew.open);
       rested.push(grew.rested);
+      heap.push(grew.heap);
       reference.push((await grown('native', count)).open);
     }
     const name = `memory of an idle session, of ${count.toLocaleString('en-US')}`;
@@ -51,6 +57,15 @@ export async function measure({ credentials, rounds, idle }) {
     rows.push(
       row({ ...common, name, ours }),
       row({ ...common, name: `${name}, at rest`, ours: rested }),
+      row({
+        ...common,
+        name: `JavaScript's part of that, of ${count.toLocaleString('en-US')}`,
+        ours: heap,
+        reference: heap.map(() => JAVASCRIPT),
+        versus: 'the limit',
+        // Of few sessions it is rather the code that the first of them have compiled.
+        target: count < 10_000 ? undefined : 1,
+      }),
     );
   }
   return rows;

@@ -2,6 +2,7 @@
 
 import { once } from 'node:events';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { getHeapStatistics } from 'node:v8';
 import { connect as connectDtls, createSecureContext, createServer } from 'dgram-dtls';
 import { loadAddon } from '../native.mjs';
 import { Counter, echoOver, pingFor, sendFor, Stopwatch } from './counter.mjs';
@@ -156,6 +157,12 @@ export const receiveUntilSilence = () => counter.untilSilence();
 export function residentBytes() {
   for (let i = 0; i < 4; ++i) globalThis.gc();
   return loadAddon().residentBytes();
+}
+
+/** What objects of JavaScript take, compiled code among them. */
+export function heapBytes() {
+  for (let i = 0; i < 4; ++i) globalThis.gc();
+  return getHeapStatistics().used_heap_size;
 }
 
 // ---- handshakes over the loopback interface ----

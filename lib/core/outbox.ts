@@ -1,5 +1,3 @@
-import type { AsyncResource } from 'node:async_hooks';
-
 import { Copies } from './copies';
 import { secretCopy } from '../base/memory';
 import { native, type NativeOutbox } from './native';
@@ -240,9 +238,9 @@ class Outbox implements EventSource {
     }
   }
 
-  /** An event of `whose`, for when all records of the present pass have been delivered. */
-  afterPass(step: Step, whose: AsyncResource): void {
-    this.#afterPass.push(() => whose.runInAsyncScope(step));
+  /** An event for when all records of the present pass have been delivered. Its context is its own affair. */
+  afterPass(step: Step): void {
+    this.#afterPass.push(step);
   }
 
   /** The bytes of a record that is being dispatched, to be kept by whoever asks for them. */

@@ -29,88 +29,88 @@ export class CoreSession {
     }
   }
   stats(): TrafficStats | undefined {
-    return sessionStats(this.#core, this.slot, this.generation);
+    return sessionStats(this.endpoint.core, this.slot, this.generation);
   }
   cipher(): NativeCipher | undefined {
-    return this.#core.cipher(this.slot, this.generation);
+    return this.endpoint.core.cipher(this.slot, this.generation);
   }
   /** The certificate that this side sent, or would send, in DER. */
   certificate(): Buffer | undefined {
-    return this.#core.certificate(this.slot, this.generation);
+    return this.endpoint.core.certificate(this.slot, this.generation);
   }
   certificateIssuer(): Buffer | undefined {
-    return this.#core.certificateIssuer(this.slot, this.generation);
+    return this.endpoint.core.certificateIssuer(this.slot, this.generation);
   }
   peerCertificate(): Buffer | undefined {
-    return this.#core.peerCertificate(this.slot, this.generation);
+    return this.endpoint.core.peerCertificate(this.slot, this.generation);
   }
   peerChain(): Buffer[] {
-    return this.#core.peerChain(this.slot, this.generation);
+    return this.endpoint.core.peerChain(this.slot, this.generation);
   }
   /** SubjectPublicKeyInfo in DER. */
   peerPublicKey(): Buffer | undefined {
-    return this.#core.peerPublicKey(this.slot, this.generation);
+    return this.endpoint.core.peerPublicKey(this.slot, this.generation);
   }
   peerIsHost(host: string, isAddress: boolean): boolean {
-    return this.#core.peerIsHost(this.slot, this.generation, host, isAddress);
+    return this.endpoint.core.peerIsHost(this.slot, this.generation, host, isAddress);
   }
   serverName(): string | undefined {
-    return this.#core.serverName(this.slot, this.generation);
+    return this.endpoint.core.serverName(this.slot, this.generation);
   }
   pskIdentity(): Buffer | undefined {
-    return this.#core.pskIdentity(this.slot, this.generation);
+    return this.endpoint.core.pskIdentity(this.slot, this.generation);
   }
   ephemeralKey(): { type?: string; name?: string; size?: number } | undefined {
-    return this.#core.ephemeralKey(this.slot, this.generation);
+    return this.endpoint.core.ephemeralKey(this.slot, this.generation);
   }
   sharedSigalgs(): string[] {
-    return this.#core.sigalgs(this.slot, this.generation);
+    return this.endpoint.core.sigalgs(this.slot, this.generation);
   }
   finished(peers: boolean): Buffer | undefined {
-    return this.#core.finished(this.slot, this.generation, peers);
+    return this.endpoint.core.finished(this.slot, this.generation, peers);
   }
   /** The session in a form that a later connection can resume, bound to `name`. */
   resumable(name: string): Buffer | undefined {
-    return this.#core.packSession(this.slot, this.generation, name);
+    return this.endpoint.core.packSession(this.slot, this.generation, name);
   }
   ticket(): Buffer | undefined {
-    return this.#core.sessionTicket(this.slot, this.generation);
+    return this.endpoint.core.sessionTicket(this.slot, this.generation);
   }
   keyingMaterial(length: number, label: string, context: Uint8Array | undefined): Buffer | undefined {
-    return this.#core.exportKeyingMaterial(this.slot, this.generation, length, label, context);
+    return this.endpoint.core.exportKeyingMaterial(this.slot, this.generation, length, label, context);
   }
   srtp(): NativeSrtp | undefined {
-    return this.#core.srtp(this.slot, this.generation);
+    return this.endpoint.core.srtp(this.slot, this.generation);
   }
   mtu(): number {
-    return this.#core.mtu(this.slot, this.generation);
+    return this.endpoint.core.mtu(this.slot, this.generation);
   }
   /** The largest message that makes a datagram within the MTU; the peers may have agreed on less. */
   maxMessageSize(): number {
-    return this.#core.maxMessageSize(this.slot, this.generation);
+    return this.endpoint.core.maxMessageSize(this.slot, this.generation);
   }
 
   // ---- calls of the user's: events wait until they have returned ----
 
   /** False when the session is not open. */
   setMtu(mtu: number): boolean {
-    return this.#core.setMtu(this.slot, this.generation, mtu);
+    return this.endpoint.core.setMtu(this.slot, this.generation, mtu);
   }
   /** Sends a request (RFC 6520). Returns a HeartbeatOutcome. */
   heartbeat(payload: Uint8Array, padding: number, timeout: number, retries: number): number {
     const { slot, generation } = this;
-    const outcome = this.#core.heartbeat(slot, generation, payload, padding, timeout, retries);
+    const outcome = this.endpoint.core.heartbeat(slot, generation, payload, padding, timeout, retries);
     this.endpoint.flushSoon();
     return outcome;
   }
   /** A client says by an alert that what the server stapled is bad (RFC 6066 section 8). */
   refuseStaple(): void {
-    this.#core.answerOcsp(this.slot, this.generation, true, undefined);
+    this.endpoint.core.answerOcsp(this.slot, this.generation, true, undefined);
     this.endpoint.flushSoon();
   }
   /** Ends the session; where `notify` says so, close_notify tells the peer. */
   close(notify: boolean): void {
-    this.#core.close(this.slot, this.generation, notify);
+    this.endpoint.core.close(this.slot, this.generation, notify);
     this.endpoint.flushSoon();
   }
 
@@ -118,15 +118,11 @@ export class CoreSession {
 
   /** Calls down, and sees to what that causes: the answers to what a handshake asked. */
   answer(call: (core: NativeEndpoint, slot: number, generation: number) => void): void {
-    call(this.#core, this.slot, this.generation);
+    call(this.endpoint.core, this.slot, this.generation);
     this.endpoint.flushSoon();
   }
   /** The CLOSE record has been seen. */
   release(): void {
     this.endpoint.release(this.slot, this.generation);
-  }
-
-  get #core(): NativeEndpoint {
-    return this.endpoint.core;
   }
 }

@@ -41,11 +41,6 @@ export interface ServerHandler {
   onTransportClosed(): void;
 }
 
-interface Entry {
-  readonly generation: number;
-  readonly handler: SessionHandler;
-}
-
 /**
  * What ICMP brings about a datagram that has left. Of an address without a session it says nothing that counts: a peer
  * that closes does not wait for the answer to its close_notify, and an address may have been forged.
@@ -64,7 +59,9 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   readonly #id: number;
   readonly #driver: Driver;
   readonly #deadline = new Float64Array(1);
-  readonly #sessions: (Entry | undefined)[] = [];
+  // By slot: whom it is of, and in which generation.
+  readonly #sessions: (SessionHandler | undefined)[] = [];
+  readonly #generations: number[] = [];
   readonly #awaitingDrain = new Set<SessionHandler>();
   readonly #sendCallbacks = new Map<number, (error: Error | null) => void>();
   #server: ServerHandler | undefined;
@@ -130,7 +127,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   }
 
   *sockets(): Iterable<DTLSSocket> {
-    for (const entry of this.#sessions) if (entry !== undefined) yield entry.handler.socket;
+    for (const handler of this.#sessions) if (handler !== undefined) yield handler.socket;
   }
 
   /** Nothing is asked any more of a transport that is being closed. */
@@ -182,8 +179,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   ): [slot: number, generation: number] {
     const { address, port } = handler.peer;
     const [slot, generation] = this.core.connect(address, port, context, policy);
-    this.#sessions[slot] = { generation, handler };
-    this.#sessionCount += 1;
+    this.#add(slot, generation, handler);
     return [slot, generation];
   }
 
@@ -320,17 +316,17 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       peer === undefined
         ? []
         : this.#sessions.filter(
-            (entry) => entry?.handler.peer.port === peer.port && entry.handler.peer.address === peer.address,
+            (handler) => handler?.peer.port === peer.port && handler.peer.address === peer.address,
           );
     this.#countTransportError(typed, concerned.length > 0);
-    for (const entry of concerned) entry?.handler.onTransportError(typed);
+    for (const handler of concerned) handler?.onTransportError(typed);
     if (peer === undefined) this.#server?.onTransportError(typed);
     this.flush();
   }
 
   transportClosed(): void {
-    for (const entry of [...this.#sessions]) {
-      entry?.handler.onTransportError(
+    for (const handler of [...this.#sessions]) {
+      handler?.onTransportError(
         ioError(Object.assign(new Error('the transport was closed'), { code: 'ERR_DTLS_TRANSPORT_CLOSED' })),
       );
     }
@@ -346,8 +342,18 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     // A transport may pass more than an address (dgram: the size of that datagram), or reuse the object.
     const { address, port, family } = peer;
     const handler = this.#server.makeSession(slot, generation, { address, port, family });
-    this.#sessions[slot] = { generation, handler };
+    this.#add(slot, generation, handler);
+  }
+
+  #add(slot: number, generation: number, handler: SessionHandler): void {
+    this.#sessions[slot] = handler;
+    this.#generations[slot] = generation;
     this.#sessionCount += 1;
+  }
+
+  /** Undefined for `slot` NO_SLOT, and for a session whose slot has been released since. */
+  #session(slot: number, generation: number): SessionHandler | undefined {
+    return slot !== NO_SLOT && this.#generations[slot] === generation ? this.#sessions[slot] : undefined;
   }
 
   transmit(
@@ -357,13 +363,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     token: number,
     datagram: Buffer,
   ): void {
-    const entry = slot === NO_SLOT ? undefined : this.#sessions[slot];
-    const peer =
-      slot === NO_SLOT
-        ? this.#driver.peerAt(peerIndex)
-        : entry?.generation === generation
-          ? entry.handler.peer
-          : undefined;
+    const peer = slot === NO_SLOT ? this.#driver.peerAt(peerIndex) : this.#session(slot, generation)?.peer;
     const callback = token === 0 ? undefined : this.#sendCallbacks.get(token);
     if (callback !== undefined) this.#sendCallbacks.delete(token);
     if (peer === undefined) {
@@ -410,10 +410,8 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       if (peer !== undefined) this.#server?.onPacket(outbox.bytes(record), peer);
       return true;
     }
-    const entry = this.#sessions[slot];
-    // Written for a session whose slot has been released since.
-    if (entry?.generation !== generation) return false;
-    const { handler } = entry;
+    const handler = this.#session(slot, generation);
+    if (handler === undefined) return false;
     const borrowed = type === RecordType.Message && handler.borrowsMessages;
     return handler.onRecord(type, a, b, borrowed ? outbox.borrow(record) : outbox.bytes(record));
   }
@@ -421,10 +419,9 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   #onDropped(slot: number, generation: number, index: number, length: number, bytes: Buffer): void {
     const peer = this.#driver.peerAt(index);
     if (peer === undefined || !channels.dropped.hasSubscribers) return;
-    const entry = slot === NO_SLOT ? undefined : this.#sessions[slot];
     const { address, port, family } = peer;
     channels.dropped.publish({
-      socket: entry?.generation === generation ? entry.handler.socket : undefined,
+      socket: this.#session(slot, generation)?.socket,
       peer: { address, port, family },
       length,
       reasons: readDrops(bytes),
@@ -432,12 +429,12 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   }
 
   #onTransportError(slot: number, generation: number, errno: number): void {
-    const entry = slot === NO_SLOT ? undefined : this.#sessions[slot];
-    if (entry?.generation === generation) {
-      const { peer } = entry.handler;
+    const handler = this.#session(slot, generation);
+    if (handler !== undefined) {
+      const { peer } = handler;
       const error = ioError(systemError(errno, 'send', peer.address, peer.port), peer);
       this.#countTransportError(error, true);
-      entry.handler.onTransportError(error);
+      handler.onTransportError(error);
       return;
     }
     const error = ioError(systemError(errno, 'recvmsg'));
@@ -451,9 +448,9 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 
   /** The session's CLOSE record has been seen: its slot may be used again. */
   release(slot: number, generation: number): void {
-    const entry = this.#sessions[slot];
-    if (entry?.generation !== generation) return;
-    this.#awaitingDrain.delete(entry.handler);
+    const handler = this.#session(slot, generation);
+    if (handler === undefined) return;
+    this.#awaitingDrain.delete(handler);
     this.#sessions[slot] = undefined;
     this.#sessionCount -= 1;
     this.core.release(slot, generation);

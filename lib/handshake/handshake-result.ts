@@ -20,11 +20,25 @@ export interface HandshakeResult {
   readonly maxFragment: number;
 }
 
+/** A server's sessions come to few results, which they share. Peers have a say in them: there may not be more than so many. */
+const MOST_SHARED = 64;
+const shared = new Map<string, HandshakeResult>();
+
 export function readHandshakeResult(
   what: number,
   verifyResult: number,
   alpnProtocol: Buffer,
 ): HandshakeResult {
+  const key = `${String(what)} ${String(verifyResult)} ${alpnProtocol.toString('latin1')}`;
+  let result = shared.get(key);
+  if (result === undefined) {
+    if (shared.size >= MOST_SHARED) shared.clear();
+    shared.set(key, (result = read(what, verifyResult, alpnProtocol)));
+  }
+  return result;
+}
+
+function read(what: number, verifyResult: number, alpnProtocol: Buffer): HandshakeResult {
   const peerCertificate = isSet(what, RecordField.SecurePeerCertificate);
   const maxFragmentCode = fieldOf(what, RecordField.SecureMaxFragment);
   return {

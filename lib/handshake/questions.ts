@@ -105,7 +105,10 @@ export class ClientQuestions {
   }
 }
 
-/** Those of a server's handshake. Callbacks answer them, or listeners of the server that owns the socket. */
+/**
+ * Those of a server's handshake. Callbacks answer them, or listeners of the server that owns the socket. Most handshakes
+ * ask nothing: made for the first question.
+ */
 export class ServerQuestions {
   readonly #socket: DTLSSocket;
   readonly #owner: SocketOwner;
@@ -130,6 +133,10 @@ export class ServerQuestions {
   /** What a callback threw: the cause of the failure to come. */
   get cause(): Error | undefined {
     return this.#cause;
+  }
+  /** Nothing was answered that counts after the handshake. */
+  get forgettable(): boolean {
+    return this.#servername === undefined && this.#rules === this.#owner.sessionOptions;
   }
 
   ask(session: CoreSession, kind: number, about: Buffer): void {

@@ -31,6 +31,8 @@ import { isTransport } from '../transport/transport';
 import { TransportDriver } from '../transport/transport-driver';
 import { flag, wrongType } from '../checks/validate';
 
+const newSessionResource = (): AsyncResource => new AsyncResource('DGRAM_DTLS_SOCKET');
+
 const notRunning = (): DTLSError =>
   usageError('ERR_SERVER_NOT_RUNNING', 'the server is not running', 'It has closed already, or listen() was never called.');
 
@@ -433,7 +435,7 @@ export class DTLSServer
 
   /** @internal A session's own, so that what its handlers enter is nobody else's. */
   protected sessionResource(): AsyncResource {
-    return this.#asyncResource.runInAsyncScope(() => new AsyncResource('DGRAM_DTLS_SOCKET'));
+    return this.#asyncResource.runInAsyncScope(newSessionResource);
   }
 
   /** @internal */

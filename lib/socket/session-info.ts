@@ -5,6 +5,7 @@ import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 
 import type { ReadyState } from '../base/dtls-socket';
 import { late } from '../base/late';
+import { listenSparingly } from '../base/listeners';
 import type { Peer } from '../base/peer';
 import { bytes, integer, wrongType } from '../checks/validate';
 import { noTraffic, type TrafficStats } from '../core/stats';
@@ -15,6 +16,7 @@ import { readableIdentity } from '../handshake/lookups';
 import type { SocketOwner } from '../handshake/owner';
 import type { ClientQuestions, ServerQuestions } from '../handshake/questions';
 import { detailedCertificate, linkedCertificate, plainCertificate } from '../identity/certificates';
+import type { ResolvedServer } from '../options/server';
 import type { ResolvedSession } from '../options/session';
 import type { SrtpKeys } from '../options/srtp';
 import { MAX_MESSAGE } from '../options/types';
@@ -24,16 +26,17 @@ import type { DTLSSocketEvents } from './socket-events';
 /** What a socket knows of its session so far. The socket writes it, and {@link SessionInfo} tells it. */
 export class SessionFacts {
   readonly owner: SocketOwner | undefined;
-  // A socket has one of these two, that of its role; a client's from the moment it begins.
+  // A socket has one of these two at most, that of its role: a client's from the moment it begins, a server's where something was asked.
   server: ServerQuestions | undefined;
   client: ClientQuestions | undefined;
   session: CoreSession | undefined;
   peer: Peer | undefined;
   state: ReadyState = 'opening';
   result: HandshakeResult | undefined;
+  // By performance.now(): when the session began; before that, when the socket was made.
+  startedAt = performance.now();
   // What the core cannot be asked any more when the session is over.
-  finalMtu: number | undefined;
-  finalStats: TrafficStats | undefined;
+  last: { readonly mtu: number; readonly stats: TrafficStats | undefined } | undefined;
 
   constructor(owner: SocketOwner | undefined, session: CoreSession | undefined, peer: Peer | undefined) {
     this.owner = owner;
@@ -43,9 +46,14 @@ export class SessionFacts {
 
   /** @throws When nobody has said yet what the session is to be. */
   get options(): ResolvedSession {
-    const options = (this.server ?? this.client)?.options;
+    const options = this.client?.options ?? this.rules;
     if (options === undefined) throw notOpen('tell its options');
     return options;
+  }
+
+  /** A server's options, or those for the name that the client asked for. */
+  get rules(): ResolvedServer | undefined {
+    return this.server?.options ?? this.owner?.sessionOptions;
   }
 
   get localAddress(): AddressInfo | undefined {
@@ -60,6 +68,7 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
   /** @internal */
   protected constructor(known: SessionFacts) {
     super();
+    listenSparingly(this);
     this.#known = known;
   }
 
@@ -76,7 +85,7 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
   }
   /** Why `authorized` is false although a certificate was asked for; null otherwise. */
   get authorizationError(): string | null {
-    if (this.#known.result === undefined || this.#known.server?.options.requestCert === false) return null;
+    if (this.#known.result === undefined || this.#known.rules?.requestCert === false) return null;
     return authorizationError(this.#known.result, this.#known.client?.nameRefusal(this.#known.result.reused));
   }
   /** The name that the client asked for (SNI), or null. */
@@ -120,7 +129,7 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
    * did not let a flight of the handshake through.
    */
   get mtu(): number {
-    return this.#known.finalMtu ?? this.#known.session?.mtu() ?? this.#known.options.mtu;
+    return this.#known.last?.mtu ?? this.#known.session?.mtu() ?? this.#known.options.mtu;
   }
   /**
    * The largest message that makes a datagram within the handshake's MTU and is within the max_fragment_length that
@@ -135,7 +144,7 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
   }
   /** Counters from the beginning of the session. They stay readable after it. */
   get stats(): TrafficStats {
-    return this.#known.finalStats ?? this.#known.session?.stats() ?? noTraffic();
+    return this.#known.last?.stats ?? this.#known.session?.stats() ?? noTraffic();
   }
   /** @internal */
   get role(): SessionRole {

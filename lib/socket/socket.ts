@@ -18,12 +18,13 @@ import {
   type HeartbeatRequestOptions,
   type HeartbeatResult,
 } from './heartbeat';
+import type { SessionRole } from '../diagnostics/channels';
 import { logKeys } from '../diagnostics/keylog';
 import { MAX_MESSAGE, MIN_MTU } from '../options/types';
 import { outbox, RecordType, turns } from '../core/outbox';
 import type { ResolvedConnect } from '../options/connect';
 import { CoreSession } from '../endpoint/core-session';
-import { EarlyMessages } from './early-messages';
+import { EarlyMessages, type EarlyMessage } from './early-messages';
 import { readHandshakeResult } from '../handshake/handshake-result';
 import { IdleTimer } from './idle-timer';
 import {
@@ -39,7 +40,15 @@ import {
 } from './messages';
 import type { SocketOwner } from '../handshake/owner';
 import { ClientQuestions, ServerQuestions } from '../handshake/questions';
-import { SessionReport } from './report';
+import {
+  reportAlert,
+  reportClose,
+  reportFailure,
+  reportHandshakeMessage,
+  reportHeartbeat,
+  reportSecured,
+  reportStart,
+} from './report';
 import { SendCallbacks } from './send-callbacks';
 import { SessionFacts, SessionInfo } from './session-info';
 import { aborted, asDtlsError, closeError, notOpen, queueFull } from './socket-errors';
@@ -82,17 +91,15 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   readonly asyncResource: AsyncResource;
   readonly #known: SessionFacts;
   #destroyed = false;
-  #finished = false;
   #gone = false; // `close` has been emitted
   // What close() and destroy() decided before the session's last record came.
   #failure: DTLSError | undefined;
-  readonly #report: SessionReport = new SessionReport(this);
-  readonly #early = new EarlyMessages();
-  readonly #sendCallbacks = new SendCallbacks<Parameters<SendCallback>>();
   #needDrain = false;
-  #batch: Buffer[] = [];
-  #copyMessages = false;
-  #borrowMessages = false;
+  #messages: 'shared' | 'copied' | 'borrowed' = 'shared';
+  // What few sessions have a use for is made when it is needed: there may be a million of them.
+  #early: EarlyMessages | undefined;
+  #sendCallbacks: SendCallbacks<Parameters<SendCallback>> | undefined;
+  #batch: Buffer[] | undefined;
   #heartbeats: Heartbeats | undefined;
   #idle: IdleTimer | undefined;
   #referenced = true;
@@ -108,7 +115,6 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     super(known);
     this.#known = known;
     this.asyncResource = asyncResource;
-    if (owner !== undefined) known.server = new ServerQuestions(this, owner);
   }
 
   get destroyed(): boolean {
@@ -124,7 +130,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   }
   /** @internal */
   get borrowsMessages(): boolean {
-    return this.#borrowMessages;
+    return this.#messages === 'borrowed';
   }
 
   // ---- calls ----
@@ -149,7 +155,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   ): boolean {
     const [given, done] = readSend(message, offsetOrCallback, length, callback);
     checkSize(given, this.messageLimit);
-    return this.#send(given, this.#sendCallbacks.expect(inItsContext(done)));
+    return this.#send(given, this.#expect(done));
   }
 
   /**
@@ -164,7 +170,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     const all = Array.from(messages, (message: Message) => payload('message', message));
     for (const message of all) checkSize(message, this.messageLimit);
     checkCallback(callback);
-    const told = this.#sendCallbacks.expect(inItsContext(callback));
+    const told = this.#expect(callback);
     if (all.length === 0) {
       if (told !== undefined) process.nextTick(told, null);
       return true;
@@ -349,7 +355,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
       const policy = options.policy(this.listenerCount('keylog') > 0);
       const [slot, generation] = endpoint.connect(this, options.context.native, policy);
       this.#known.session = new CoreSession(endpoint, slot, generation);
-      this.#report.started('client', peer, options.qlogDir);
+      this.#reportStart('client', options.qlogDir);
     } catch (error) {
       this.destroy(asDtlsError(error, peer));
       return;
@@ -374,19 +380,19 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     if (this.#destroyed) return false;
     switch (type) {
       case RecordType.Begin:
-        this.#report.started('server', this.peer, this.#known.owner?.sessionOptions.qlogDir);
+        this.#reportStart('server', this.#known.owner?.sessionOptions.qlogDir);
         return this.#known.owner?.onConnection(this) ?? false;
       case RecordType.Message:
         this.#idle?.touch();
-        return this.#onMessage(this.#copyMessages ? ownCopy(data) : data);
+        return this.#onMessage(this.#messages === 'copied' ? ownCopy(data) : data);
       case RecordType.Handshake: {
         const event = readHandshake(a, b);
-        this.#report.handshakeMessage(event);
+        reportHandshakeMessage(this, event);
         return this.emit('handshake', event);
       }
       case RecordType.Alert: {
         const event = readAlert(a);
-        this.#report.alert(event);
+        reportAlert(this, event);
         return this.emit('alert', event);
       }
       case RecordType.Secure:
@@ -398,12 +404,12 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
         return session !== undefined && this.emit('session', session);
       }
       case RecordType.Lookup:
-        if (this.#known.session !== undefined) (this.#known.server ?? this.#known.client)?.ask(this.#known.session, a, data);
+        this.#ask(a, data);
         return true;
       case RecordType.Heartbeat: {
         const event = this.#heartbeats?.onRecord(a, b, data) ?? heartbeatEvent(a, b, data);
         if (event !== undefined) {
-          this.#report.heartbeat(event);
+          reportHeartbeat(this, event);
           this.emit('heartbeat', event);
         }
         return true; // whoever awaits its answer goes on
@@ -437,17 +443,18 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   }
 
   #onSecure(what: number, verifyResult: number, alpnProtocol: Buffer): void {
-    this.#copyMessages = this.#known.options.copyMessages;
-    this.#borrowMessages = this.#known.options.borrowMessages;
+    const { copyMessages, borrowMessages } = this.#known.options;
+    this.#messages = borrowMessages ? 'borrowed' : copyMessages ? 'copied' : 'shared';
     // close() came in a handler of the same pass, after the core had written this.
     if (this.#known.state !== 'opening') return;
     this.#known.state = 'open';
     this.#known.result = readHandshakeResult(what, verifyResult, alpnProtocol);
+    if (this.#known.server?.forgettable === true) this.#known.server = undefined;
     this.#idle?.touch();
-    this.#report.secured(this.#known.result.protocol);
+    reportSecured(this, this.#known.startedAt, this.#known.result.protocol);
     const session = this.#known.session;
     if (session !== undefined) {
-      for (const { message, callback } of this.#early.take()) {
+      for (const { message, callback } of this.#takeEarly()) {
         // Nobody knew when it was sent.
         if (message.length > this.messageLimit) this.#refuse(tooBig(message.length, this.messageLimit), callback);
         else this.#write(session, message, callback);
@@ -464,11 +471,9 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
 
   #onClose(record: CloseRecord): void {
     // What came before it in the same pass.
-    if (this.#batch.length > 0) this.#turn(this.#deliverBatch);
+    if (this.#batch !== undefined) this.#turn(() => this.#deliverBatch());
     this.#turn(() => {
-      const session = this.#known.session;
-      this.#known.finalStats = session?.stats();
-      this.#known.finalMtu = this.mtu;
+      this.#known.last = { mtu: this.mtu, stats: this.#known.session?.stats() };
       let error = this.#failure;
       // ERR_DTLS_REPLACED is how a session ends when its peer has restarted: nobody's error.
       if (error === undefined && !this.#destroyed && record.kind !== 0) {
@@ -481,15 +486,28 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
 
   #onMessage(message: Buffer): boolean {
     if (this.listenerCount('messages') === 0) return this.emit('message', message, this.peer);
-    if (this.#batch.push(message) === 1) outbox.afterPass(this.#deliverBatch, this.asyncResource);
+    if (this.#batch === undefined) {
+      this.#batch = [message];
+      outbox.afterPass(() => this.asyncResource.runInAsyncScope(this.#deliverBatch, this));
+    } else {
+      this.#batch.push(message);
+    }
     return false;
   }
 
-  readonly #deliverBatch = (): boolean => {
+  #deliverBatch(): boolean {
     const messages = this.#batch;
-    this.#batch = [];
-    return messages.length > 0 && !this.#destroyed && this.emit('messages', messages, this.peer);
-  };
+    this.#batch = undefined;
+    return messages !== undefined && !this.#destroyed && this.emit('messages', messages, this.peer);
+  }
+
+  /** A question of the handshake. */
+  #ask(kind: number, about: Buffer): void {
+    const { owner, session } = this.#known;
+    if (session === undefined) return;
+    if (owner !== undefined) this.#known.server ??= new ServerQuestions(this, owner);
+    (this.#known.server ?? this.#known.client)?.ask(session, kind, about);
+  }
 
   /** What a callback of the user's threw, or `checkServerIdentity` returned. */
   get #cause(): Error | undefined {
@@ -506,6 +524,25 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   }
 
   // ---- plumbing ----
+
+  #reportStart(role: SessionRole, qlogDir: string | undefined): void {
+    this.#known.startedAt = performance.now();
+    reportStart(this, role, this.peer, qlogDir);
+  }
+
+  /** What is to be called in place of `callback`. */
+  #expect(callback: SendCallback | undefined): SendCallback | undefined {
+    if (callback === undefined) return undefined;
+    this.#sendCallbacks ??= new SendCallbacks();
+    return this.#sendCallbacks.expect(inItsContext(callback));
+  }
+
+  /** What has waited for the handshake; nothing does any more. */
+  #takeEarly(): readonly EarlyMessage[] {
+    const messages = this.#early?.take() ?? [];
+    this.#early = undefined;
+    return messages;
+  }
 
   #send(message: Uint8Array, callback: SendCallback | undefined): boolean {
     if (this.#known.state === 'opening') return this.#enqueue(message, callback);
@@ -530,6 +567,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   }
 
   #enqueue(message: Uint8Array, callback: SendCallback | undefined): boolean {
+    this.#early ??= new EarlyMessages();
     if (!this.#early.add(message, callback)) return this.#refuse(queueFull(this.#known.peer), callback);
     if (!this.#early.aboveHighWaterMark) return true;
     this.#needDrain = true;
@@ -564,17 +602,17 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   }
 
   #finish(error: DTLSError | undefined, completedHandshake: boolean): void {
-    if (this.#finished) return;
-    this.#finished = true;
+    if (this.#known.state === 'closed') return;
     this.#known.state = 'closed';
     this.#idle?.set(0);
-    if (error !== undefined && !completedHandshake) this.#report.failed(error);
-    if (this.#known.session !== undefined) this.#report.closed(error);
+    const { session, startedAt } = this.#known;
+    if (error !== undefined && !completedHandshake) reportFailure(this, startedAt, error);
+    if (session !== undefined) reportClose(this, startedAt, error);
     this.#heartbeats?.fail(error ?? notOpen('wait for a heartbeat'));
-    for (const { callback } of this.#early.take()) {
+    for (const { callback } of this.#takeEarly()) {
       if (callback !== undefined) process.nextTick(callback, error ?? notOpen('send'));
     }
-    this.#sendCallbacks.settle(() => {
+    const end = (): void => {
       if (error !== undefined) this.#turn(() => this.#tell(error, completedHandshake));
       this.#turn(() => {
         this.#destroyed = this.#gone = true;
@@ -582,10 +620,12 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
         try {
           return this.emit('close', error !== undefined);
         } finally {
-          this.#known.session?.release();
+          session?.release();
         }
       });
-    }, unsent());
+    };
+    if (this.#sendCallbacks === undefined) end();
+    else this.#sendCallbacks.settle(end, unsent());
   }
 
   /** An event of its own. */
@@ -599,6 +639,4 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     if (this.#known.owner?.onFailure(this, error, completedHandshake) === true) return true;
     return this.emit('error', error);
   }
-
-
 }
