@@ -1,10 +1,13 @@
-// Protects: that the counters tell a replay from a forgery as OpenSSL's own window of 64 would.
+// Protects: that no record is taken twice, and none refused that the window has room for.
 #include "core/records/replay_window.h"
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <random>
 #include <set>
+
+#include "harness.h"
 
 namespace dtls::test {
 namespace {
@@ -47,23 +50,77 @@ TEST_CASE("replay window: the last sequence numbers of 48 bits") {
   CHECK(window.has_seen(0));
 }
 
-TEST_CASE("replay window: agrees with a set over random use") {
-  std::mt19937 random(7);
-  ReplayWindow window;
-  std::set<uint64_t> seen;
-  uint64_t highest = 0;
-  for (int i = 0; i < 20000; ++i) {
-    const uint64_t base = highest > 80 ? highest - 80 : 0;
-    const uint64_t sequence = base + random() % 100;
-    const bool expected = !seen.empty() && ((sequence <= highest && highest - sequence >= 64) ||
-                                            seen.count(sequence) != 0);
-    REQUIRE(window.has_seen(sequence) == expected);
-    if (!expected) {
-      window.mark(sequence);
-      seen.insert(sequence);
-      highest = *seen.rbegin();
+// What the window ought to say, from all that it was told.
+class Model {
+ public:
+  explicit Model(uint32_t size) : size_(size) {}
+
+  bool has_seen(uint64_t number) const {
+    if (size_ == 0 || seen_.empty() || number > *seen_.rbegin()) return false;
+    return *seen_.rbegin() - number >= size_ || seen_.count(number) != 0;
+  }
+  void mark(uint64_t number) { seen_.insert(number); }
+  uint64_t next() const { return seen_.empty() ? 0 : *seen_.rbegin() + 1; }
+
+ private:
+  uint32_t size_;
+  std::set<uint64_t> seen_;
+};
+
+TEST_CASE("replay window: agrees with a set over random use, at every size, seed 7") {
+  std::mt19937_64 random(7);
+  constexpr uint64_t kNumbers = uint64_t{1} << 48;
+  for (const uint32_t size : {0, 64, 128, 192, 256, 512, 1024}) {
+    CAPTURE(size);
+    // From the front of the numbers, from somewhere, and up to their end.
+    for (const uint64_t start : {uint64_t{0}, random() % kNumbers, kNumbers - 5000}) {
+      CAPTURE(start);
+      ReplayWindow window(size);
+      Model model(size);
+      REQUIRE(window.size() == size);
+      uint64_t highest = start;
+      for (int i = 0; i < 10000; ++i) {
+        // Mostly around the front, at times about the window's end, or a jump ahead.
+        const uint64_t spread = size + 80;
+        uint64_t ahead = random() % 4;
+        if (random() % 100 == 0) ahead = random() % (3 * spread);
+        uint64_t behind = random() % 2 == 0 ? random() % 20 : random() % (2 * spread);
+        if (random() % 10 == 0) behind = size + random() % 3;
+        uint64_t number = std::min(highest + ahead, kNumbers - 1);
+        number -= std::min(number, random() % 3 == 0 ? 0 : behind);
+        REQUIRE(window.has_seen(number) == model.has_seen(number));
+        // Marked twice, or too late, it must stay as it is.
+        if (!model.has_seen(number) || random() % 8 == 0) {
+          window.mark(number);
+          if (!model.has_seen(number)) model.mark(number);
+          highest = std::max(highest, number);
+        }
+        REQUIRE(window.next() == model.next());
+      }
+      for (uint64_t age = 0; age < 2 * size + 100 && age <= highest; ++age) {
+        REQUIRE(window.has_seen(highest - age) == model.has_seen(highest - age));
+      }
     }
   }
+}
+
+TEST_CASE("replay window: sizes are rounded up to words, and bounded") {
+  CHECK(ReplayWindow().size() == 64);
+  CHECK(ReplayWindow(1).size() == 64);
+  CHECK(ReplayWindow(64).size() == 64);
+  CHECK(ReplayWindow(65).size() == 128);
+  CHECK(ReplayWindow(1000).size() == 1024);
+  CHECK(ReplayWindow(UINT32_MAX).size() == ReplayWindow::kLargest);
+}
+
+TEST_CASE("replay window: 64 numbers take no memory besides, more of them do") {
+  const size_t before = allocated_bytes();
+  const ReplayWindow usual;
+  const ReplayWindow none(0);
+  CHECK(allocated_bytes() == before);
+  const ReplayWindow large(1024);
+  CHECK(allocated_bytes() > before);
+  CHECK(sizeof(ReplayWindow) <= 32);
 }
 
 }  // namespace

@@ -9,58 +9,10 @@ namespace dtls {
 
 namespace {
 
-constexpr size_t kGcmFixedIv = 4;
-constexpr size_t kExplicitNonce = 8;
-constexpr size_t kTag = 16;
-constexpr size_t kCcm8Tag = 8;
-constexpr size_t kChaChaIv = 12;
-constexpr size_t kMaxKeyBlock = 2 * (32 + kChaChaIv);
-
-// Suites of RFC 6655 and RFC 7251 whose tag has 8 bytes. OpenSSL gives CCM and CCM-8 one cipher
-// NID.
-bool is_ccm8(const SSL_CIPHER* cipher) {
-  switch (SSL_CIPHER_get_protocol_id(cipher)) {
-    case 0xc0a0:  // RSA_WITH_AES_128_CCM_8
-    case 0xc0a1:  // RSA_WITH_AES_256_CCM_8
-    case 0xc0a2:  // DHE_RSA_WITH_AES_128_CCM_8
-    case 0xc0a3:  // DHE_RSA_WITH_AES_256_CCM_8
-    case 0xc0a8:  // PSK_WITH_AES_128_CCM_8
-    case 0xc0a9:  // PSK_WITH_AES_256_CCM_8
-    case 0xc0aa:  // PSK_DHE_WITH_AES_128_CCM_8
-    case 0xc0ab:  // PSK_DHE_WITH_AES_256_CCM_8
-    case 0xc0ae:  // ECDHE_ECDSA_WITH_AES_128_CCM_8
-    case 0xc0af:  // ECDHE_ECDSA_WITH_AES_256_CCM_8
-      return true;
-    default:
-      return false;
-  }
-}
+constexpr size_t kTag = AeadSuite::kMaxTagSize;
+constexpr size_t kMaxKeyBlock = 2 * (AeadSuite::kMaxKeySize + AeadSuite::kNonceSize);
 
 }  // namespace
-
-AeadSuite aead_suite(const SSL_CIPHER* cipher) {
-  if (cipher == nullptr || SSL_CIPHER_is_aead(cipher) != 1) return {};
-  const size_t ccm_tag = is_ccm8(cipher) ? kCcm8Tag : kTag;
-  switch (SSL_CIPHER_get_cipher_nid(cipher)) {
-    case NID_aes_128_gcm:
-      return {EVP_aes_128_gcm(), 16, kGcmFixedIv, kExplicitNonce, kTag, false};
-    case NID_aes_256_gcm:
-      return {EVP_aes_256_gcm(), 32, kGcmFixedIv, kExplicitNonce, kTag, false};
-    case NID_aes_128_ccm:
-      return {EVP_aes_128_ccm(), 16, kGcmFixedIv, kExplicitNonce, ccm_tag, true};
-    case NID_aes_256_ccm:
-      return {EVP_aes_256_ccm(), 32, kGcmFixedIv, kExplicitNonce, ccm_tag, true};
-    // Not every OpenSSL is built with ARIA: by number, so that it may be missing.
-    case NID_aria_128_gcm:
-      return {EVP_get_cipherbynid(NID_aria_128_gcm), 16, kGcmFixedIv, kExplicitNonce, kTag, false};
-    case NID_aria_256_gcm:
-      return {EVP_get_cipherbynid(NID_aria_256_gcm), 32, kGcmFixedIv, kExplicitNonce, kTag, false};
-    case NID_chacha20_poly1305:
-      return {EVP_chacha20_poly1305(), 32, kChaChaIv, 0, kTag, false};
-    default:
-      return {};
-  }
-}
 
 bool RecordProtection::init_context(EvpCipherCtxPtr& context, Bytes key, bool encrypt) const {
   context.reset(EVP_CIPHER_CTX_new());
@@ -172,7 +124,7 @@ size_t RecordProtection::seal(ContentType type, const RecordView& like, Bytes pl
 
 bool derive_record_protection(SSL* ssl, RecordProtection& own, RecordProtection& peers) {
   const ErrorQueueScope errors;
-  const AeadSuite suite = aead_suite(negotiated_cipher(ssl));
+  const AeadSuite& suite = aead_suite(negotiated_cipher(ssl));
   if (!suite.valid() || SSL_version(ssl) != DTLS1_2_VERSION) return false;
   Secret<kMaxKeyBlock> block;
   const size_t size = 2 * (suite.key_size + suite.fixed_iv_size);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "core/base/openssl_ptr.h"
+#include "core/records/aead_suite.h"
 #include "core/wire/wire.h"
 
 // AEAD protection of DTLS 1.2 records, which OpenSSL has no API for: key derivation from a finished
@@ -14,22 +15,6 @@
 // made or received, and of two sealings under one nonce at most one leaves the process. With GCM,
 // two would give the authentication key away.
 namespace dtls {
-
-// What a suite fixes. Sizes in bytes.
-struct AeadSuite {
-  const EVP_CIPHER* cipher = nullptr;
-  size_t key_size = 0;
-  size_t fixed_iv_size = 0;        // part of the nonce that comes from the key block
-  size_t explicit_nonce_size = 0;  // part that every record carries
-  size_t tag_size = 0;
-  bool ccm = false;
-
-  bool valid() const { return cipher != nullptr; }
-  size_t overhead() const { return explicit_nonce_size + tag_size; }
-};
-
-// Not valid() for CBC and other suites that are no AEAD.
-AeadSuite aead_suite(const SSL_CIPHER* cipher);
 
 // One direction of an epoch.
 class RecordProtection {

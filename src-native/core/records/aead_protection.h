@@ -1,0 +1,67 @@
+#ifndef DGRAM_DTLS_CORE_RECORDS_AEAD_PROTECTION_H_
+#define DGRAM_DTLS_CORE_RECORDS_AEAD_PROTECTION_H_
+
+#include "core/base/openssl_ptr.h"
+#include "core/base/secret.h"
+#include "core/records/aead_suite.h"
+#include "core/wire/wire.h"
+
+namespace dtls {
+
+// AEAD protection of one direction of an epoch: RFC 5246 section 6.2.3.3, with DTLS's epoch and
+// sequence number. It opens or it seals. EVP does all of the cryptography.
+//
+// What costs memory is OpenSSL's context, with the key set once: it is made when the first record
+// comes, and given back by rest(). The key stays here meanwhile, and is wiped at the end.
+class AeadProtection {
+ public:
+  enum class Direction : uint8_t { kOpen, kSeal };
+
+  // `key` and `fixed_iv` are of the suite's sizes.
+  AeadProtection(const AeadSuite& suite, Direction direction, Bytes key, Bytes fixed_iv);
+
+  const AeadSuite& suite() const { return suite_; }
+
+  // Makes the context where there is none. False: OpenSSL has failed.
+  bool wake() { return context_ || make_context(); }
+  void rest() { context_.reset(); }
+
+  // Opens a record that is not shorter than the suite's overhead, into `room`, which is not where
+  // the record is. False: not authentic; `room` then has zeros in place of the plaintext.
+  // Call it when wake() has succeeded; seal(), too.
+  bool open(const RecordView& record, uint8_t* room, size_t& size);
+
+  // Which record is made.
+  struct Header {
+    ContentType type;
+    uint16_t version;
+    uint64_t number;          // epoch and sequence number
+    uint64_t explicit_nonce;  // ignored by suites that have none
+  };
+
+  // Seals `plaintext` straight into `out`. The plaintext may be there already, at its place in the
+  // record, plaintext_offset() behind `out`; else the two do not overlap. Returns the record's
+  // size, 0 on failure. Nobody may seal under the same nonce again, also not after a failure.
+  size_t seal(const Header& header, Bytes plaintext, uint8_t* out);
+
+  size_t plaintext_offset() const { return kRecordHeaderSize + suite_.explicit_nonce_size; }
+  size_t sealed_size(size_t plaintext) const {
+    return kRecordHeaderSize + suite_.overhead() + plaintext;
+  }
+
+ private:
+  using Nonce = std::array<uint8_t, AeadSuite::kNonceSize>;
+
+  bool make_context();
+  Nonce nonce(const uint8_t* record) const;
+
+  const AeadSuite& suite_;
+  EvpCipherCtxPtr context_;
+  Secret<AeadSuite::kMaxKeySize> key_;
+  Secret<AeadSuite::kNonceSize> iv_;
+  Direction direction_;
+};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_RECORDS_AEAD_PROTECTION_H_

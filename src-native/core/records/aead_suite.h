@@ -1,0 +1,50 @@
+#ifndef DGRAM_DTLS_CORE_RECORDS_AEAD_SUITE_H_
+#define DGRAM_DTLS_CORE_RECORDS_AEAD_SUITE_H_
+
+#include <openssl/evp.h>
+#include <openssl/ssl.h>
+
+#include <cstddef>
+#include <cstdint>
+
+// The AEAD suites of DTLS 1.2 (RFC 5246 section 6.2.3.3), and how long their keys may be used.
+namespace dtls {
+
+// What a suite fixes. Sizes in bytes.
+struct AeadSuite {
+  static constexpr size_t kNonceSize = 12;
+  static constexpr size_t kMaxKeySize = 32;
+  static constexpr size_t kMaxTagSize = 16;
+
+  const EVP_CIPHER* cipher = nullptr;
+  size_t key_size = 0;
+  // A nonce is the fixed IV, from the key block, and the explicit part, which every record carries:
+  // RFC 5288 (GCM), RFC 6655 (CCM), RFC 6209 (ARIA). Where there is no explicit part it is the IV
+  // XOR epoch and sequence number: RFC 7905 section 2 (ChaCha20-Poly1305).
+  size_t fixed_iv_size = 0;
+  size_t explicit_nonce_size = 0;
+  size_t tag_size = 0;
+  bool ccm = false;
+
+  // How many records that cannot be authenticated one key may see. DTLS drops a forgery and goes
+  // on, so that an attacker may try again and again: RFC 9147 section 4.5.3, which holds for the
+  // same AEADs in DTLS 1.2.
+  uint64_t integrity_limit = 0;
+  // How many blocks of 16 bytes one key may seal before what it hides begins to show, by the margin
+  // that RFC 8446 section 5.5 and RFC 9147 section 4.5.3 take. They give it in records of 2^14
+  // bytes; the analysis behind them is about blocks.
+  uint64_t confidentiality_limit = 0;
+
+  bool valid() const { return cipher != nullptr; }
+  size_t overhead() const { return explicit_nonce_size + tag_size; }
+  // Keys and IVs of both directions, RFC 5246 section 6.3.
+  size_t key_block_size() const { return 2 * (key_size + fixed_iv_size); }
+};
+
+// Not valid() for null, for CBC and other suites that are no AEAD, and for those whose cipher this
+// OpenSSL does not have. The suite lives as long as the process.
+const AeadSuite& aead_suite(const SSL_CIPHER* cipher);
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_RECORDS_AEAD_SUITE_H_
