@@ -69,7 +69,7 @@ class SecureContextWrap : public Napi::ObjectWrap<SecureContextWrap> {
   void allow_partial_chain(const Napi::CallbackInfo& info);
 
   std::shared_ptr<SecureContext> context_ =
-      std::make_shared<SecureContext>(Session::install_callbacks);
+      std::make_shared<SecureContext>(Handshake::install_callbacks);
 };
 
 class TicketKeysWrap : public Napi::ObjectWrap<TicketKeysWrap> {

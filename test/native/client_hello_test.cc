@@ -159,7 +159,7 @@ TEST_CASE("endpoint: an answer without context or rules keeps those of the liste
 TEST_CASE("endpoint: all that a context says counts for its sessions, and the heartbeat, too") {
   Named link;
   link.server_policy.heartbeat = link.client_policy.heartbeat = HeartbeatMode::kPeerAllowedToSend;
-  auto chacha = std::make_shared<SecureContext>(Session::install_callbacks);
+  auto chacha = std::make_shared<SecureContext>(Handshake::install_callbacks);
   REQUIRE(!chacha->set_ciphers("ECDHE-ECDSA-CHACHA20-POLY1305"));
   REQUIRE(!chacha->add_certificate(view(link.identity.chain)));
   REQUIRE(!chacha->add_key(view(link.identity.key), {}));

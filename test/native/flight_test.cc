@@ -131,7 +131,8 @@ TEST_CASE("flight: no datagram is longer than the MTU, no record than the fragme
       }
       CHECK(number == expected);
       CHECK(longest <= limits.mtu);
-      CHECK(longest == flight.longest_datagram(limits));
+      const auto smaller = flight.smaller_mtu(limits);
+      CHECK((!smaller || (*smaller < limits.mtu && *smaller < longest)));
       CHECK(messages[2] == body_of(2, certificate));
       CHECK(messages[3] == body_of(3, 66));
       CHECK(messages.at(4).empty());

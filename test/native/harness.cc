@@ -179,7 +179,7 @@ Identity self_signed(const std::string& name) {
 }
 
 ContextPtr certificate_context(const Identity* identity) {
-  auto context = std::make_shared<SecureContext>(Session::install_callbacks);
+  auto context = std::make_shared<SecureContext>(Handshake::install_callbacks);
   require(context->valid(), "SSL_CTX");
   require(!context->add_ca(view(authority().pem()), true), "add_ca");
   if (identity != nullptr) {
@@ -191,7 +191,7 @@ ContextPtr certificate_context(const Identity* identity) {
 }
 
 ContextPtr psk_context(const char* ciphers) {
-  auto context = std::make_shared<SecureContext>(Session::install_callbacks);
+  auto context = std::make_shared<SecureContext>(Handshake::install_callbacks);
   require(context->valid() && !context->set_ciphers(ciphers), "PSK context");
   return context;
 }

@@ -314,7 +314,7 @@ TEST_CASE("endpoint: OpenSSL's error queue is clean after every call, and never 
 }
 
 TEST_CASE("secure context: what is wrong is named, and nothing stays in the error queue") {
-  SecureContext context{Session::install_callbacks};
+  SecureContext context{Handshake::install_callbacks};
   REQUIRE(context.valid());
   const Identity one = authority().issue();
   const Identity other = authority().issue();

@@ -116,4 +116,12 @@ const AeadSuite& aead_suite(const SSL_CIPHER* cipher) {
   }
 }
 
+size_t shortest_protected_record(const SSL_CIPHER* cipher) {
+  if (cipher == nullptr) return 0;
+  const AeadSuite& aead = aead_suite(cipher);
+  if (aead.valid()) return aead.overhead();
+  const EVP_MD* digest = EVP_get_digestbynid(SSL_CIPHER_get_digest_nid(cipher));
+  return digest == nullptr ? 0 : static_cast<size_t>(EVP_MD_get_size(digest)) + 1;
+}
+
 }  // namespace dtls

@@ -45,6 +45,10 @@ struct AeadSuite {
 // OpenSSL does not have. The suite lives as long as the process.
 const AeadSuite& aead_suite(const SSL_CIPHER* cipher);
 
+// What a suite's nonce and tag, or MAC, take. A protected record below that is fatal to OpenSSL,
+// where RFC 6347 section 4.1.2.7 has it dropped. 0 without a suite.
+size_t shortest_protected_record(const SSL_CIPHER* cipher);
+
 }  // namespace dtls
 
 #endif  // DGRAM_DTLS_CORE_RECORDS_AEAD_SUITE_H_

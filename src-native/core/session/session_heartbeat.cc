@@ -5,46 +5,17 @@
 #include <algorithm>
 #include <cstring>
 
+#include <array>
+
 #include "core/session/session.h"
 
 namespace dtls {
-
-int Session::heartbeat_add_callback(SSL* ssl, unsigned /*type*/, unsigned /*context*/,
-                                    const unsigned char** out, size_t* out_size,
-                                    X509* /*certificate*/, size_t /*chain_index*/, int* /*alert*/,
-                                    void* /*arg*/) {
-  static constexpr std::array<unsigned char, 2> kModes = {
-      static_cast<unsigned char>(HeartbeatMode::kPeerAllowedToSend),
-      static_cast<unsigned char>(HeartbeatMode::kPeerNotAllowedToSend)};
-  const Heartbeat* heartbeat = of(ssl)->heartbeat_.get();
-  if (heartbeat == nullptr) return 0;  // send no extension
-  *out = &kModes[heartbeat->own == HeartbeatMode::kPeerAllowedToSend ? 0 : 1];
-  *out_size = 1;
-  return 1;
-}
-
-int Session::heartbeat_parse_callback(SSL* ssl, unsigned /*type*/, unsigned /*context*/,
-                                      const unsigned char* in, size_t in_size,
-                                      X509* /*certificate*/, size_t /*chain_index*/, int* alert,
-                                      void* /*arg*/) {
-  if (in_size != 1) {
-    *alert = SSL_AD_DECODE_ERROR;
-    return 0;
-  }
-  const auto mode = static_cast<HeartbeatMode>(in[0]);
-  if (mode != HeartbeatMode::kPeerAllowedToSend && mode != HeartbeatMode::kPeerNotAllowedToSend) {
-    *alert = SSL_AD_ILLEGAL_PARAMETER;
-    return 0;
-  }
-  if (Heartbeat* heartbeat = of(ssl)->heartbeat_.get()) heartbeat->peer = mode;
-  return 1;
-}
 
 // ---- out ----
 
 bool Session::send_heartbeat(Bytes message) {
   if (message.size > max_fragment_ || !send_as(ContentType::kHeartbeat, message)) return false;
-  count<&TrafficStats::heartbeatsSent>();
+  outlet_.count<&TrafficStats::heartbeatsSent>();
   return true;
 }
 
@@ -92,7 +63,7 @@ void Session::advance_heartbeat(double now) {
   if (request.retries_left == 0) {
     const bool keep_alive = request.keep_alive;
     heartbeat.in_flight.reset();
-    outbox_.append(RecordType::kHeartbeat, id_, 0, 0);
+    outlet_.append(RecordType::kHeartbeat, 0, 0);
     // An interval of silence and every repetition of the request lie behind us.
     if (keep_alive) {
       const ErrorQueueScope errors;
@@ -140,7 +111,7 @@ RecordOutcome Session::on_heartbeat_message(Bytes bytes, double now) {
                       message->payload.size) != 0))) {
     return RecordOutcome::kHeartbeatDiscarded;
   }
-  count<&TrafficStats::heartbeatsReceived>();
+  outlet_.count<&TrafficStats::heartbeatsReceived>();
   last_activity_ = last_heard_ = now;
   if (!request) {
     const double rtt = now - heartbeat.in_flight->sent_at;
@@ -161,7 +132,7 @@ RecordOutcome Session::on_heartbeat_message(Bytes bytes, double now) {
 void Session::emit_heartbeat(bool out, HeartbeatType type, size_t length, double rtt) {
   std::array<uint8_t, sizeof(double)> bytes{};
   std::memcpy(bytes.data(), &rtt, sizeof rtt);
-  outbox_.append(RecordType::kHeartbeat, id_,
+  outlet_.append(RecordType::kHeartbeat,
                  kOut.put(out) | kHeartbeatType.put(static_cast<uint32_t>(type)),
                  static_cast<uint32_t>(length), {bytes.data(), bytes.size()});
 }

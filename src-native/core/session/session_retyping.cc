@@ -26,12 +26,12 @@ bool Session::has_record_keys() {
 
 bool Session::send_as(ContentType type, Bytes message) {
   const ErrorQueueScope errors;
-  const uint64_t before = stats_.datagramsSent;
+  const uint64_t before = stats().datagramsSent;
   size_t written = 0;
   retype_ = type;
   const int result = SSL_write_ex(ssl_.get(), message.data, message.size, &written);
   retype_.reset();
-  return result == 1 && stats_.datagramsSent != before;
+  return result == 1 && stats().datagramsSent != before;
 }
 
 // From on_datagram: `datagram` is the one record that OpenSSL made of a message.
@@ -48,47 +48,6 @@ bool Session::seal_as(ContentType type, Bytes datagram, std::vector<uint8_t>& se
   sealed.resize(outgoing.sealed_size(size));
   sealed.resize(outgoing.seal(type, record, {plaintext.data(), size}, sealed.data()));
   return !sealed.empty();
-}
-
-// close_notify behind this side's ChangeCipherSpec, when the handshake is not over: the peer may
-// have an open session already, a client's of one that is resumed. OpenSSL makes none then, but it
-// ends a handshake for a message that has no place in it, by a fatal alert under the keys. That
-// alert stays here, and close_notify leaves under its number. Suites without AEAD have to do with
-// the alert that there is.
-void Session::say_goodbye_early() {
-  const ErrorQueueScope errors;
-  const bool keys = has_record_keys();
-  FragmentView misplaced;
-  misplaced.type = HandshakeType::kServerHelloDone;
-  misplaced.message_sequence = static_cast<uint16_t>(handshake_->messages.next_sequence());
-  size_t offset = 0;
-  const std::vector<uint8_t> cause =
-      HandshakeMessage(static_cast<uint16_t>(SSL_version(ssl_.get())), misplaced)
-          .record(offset, handshake_->next_number_in++);
-  handshake_->abandoned = true;
-  written_.clear();
-  offer({cause.data(), cause.size()});
-  SSL_do_handshake(ssl_.get());
-  take_back();
-  const std::vector<uint8_t> written = std::exchange(written_, {});
-  Bytes rest{written.data(), written.size()};
-  RecordView alert;
-  if (!take_record(rest, alert) || alert.epoch == 0 || alert.type != ContentType::kAlert) {
-    return;
-  }
-  if (!keys) {
-    transmit(alert.whole);
-    on_alert(true, SSL3_AL_FATAL, SSL_AD_UNEXPECTED_MESSAGE);
-    return;
-  }
-  constexpr std::array<uint8_t, 2> kCloseNotify = {SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY};
-  RecordProtection& outgoing = record_keys_->outgoing;
-  std::vector<uint8_t> sealed(outgoing.sealed_size(kCloseNotify.size()));
-  sealed.resize(
-      outgoing.seal(alert.type, alert, {kCloseNotify.data(), kCloseNotify.size()}, sealed.data()));
-  if (sealed.empty()) return;
-  transmit(Bytes{sealed.data(), sealed.size()});
-  on_alert(true, kCloseNotify[0], kCloseNotify[1]);
 }
 
 // ---- in ----
@@ -147,7 +106,7 @@ RecordOutcome Session::on_control_record(const RecordView& record, uint8_t* scra
   if (outcome != RecordOutcome::kTaken) return outcome;
   last_activity_ = last_heard_ = now;
   if (!warning) return on_late_handshake_message(message);
-  on_alert(false, message.data[0], message.data[1]);
+  outlet_.alert(false, message.data[0], message.data[1]);
   return RecordOutcome::kTaken;
 }
 
@@ -159,11 +118,11 @@ RecordOutcome Session::on_late_handshake_message(Bytes message) {
   if (!take_fragment(rest, fragment) || fragment.type != wish || fragment.offset != 0) {
     return RecordOutcome::kDiscarded;
   }
-  on_handshake_message(false, message);
+  outlet_.message(false, false, message.data[0], read_u24(message.data + 1));
   // RFC 5246 section 7.2.2.
   constexpr std::array<uint8_t, 2> kAlert = {SSL3_AL_WARNING, SSL_AD_NO_RENEGOTIATION};
   if (send_as(ContentType::kAlert, {kAlert.data(), kAlert.size()})) {
-    on_alert(true, kAlert[0], kAlert[1]);
+    outlet_.alert(true, kAlert[0], kAlert[1]);
   }
   return RecordOutcome::kTaken;
 }

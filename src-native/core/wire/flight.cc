@@ -131,12 +131,17 @@ std::deque<std::vector<uint8_t>> Flight::datagrams(const FlightLimits& limits,
   return packer.take();
 }
 
-size_t Flight::longest_datagram(const FlightLimits& limits) const {
-  uint64_t unused = 0;
-  size_t longest = 0;
-  for (const auto& datagram : datagrams(limits, unused))
-    longest = std::max(longest, datagram.size());
-  return longest;
+std::optional<uint32_t> Flight::smaller_mtu(const FlightLimits& limits) const {
+  // Room for a tunnel in IPv6's smallest MTU; IPv4's, 576 bytes; the smallest that is allowed.
+  for (const uint32_t step : {1200U, 548U, 256U}) {
+    if (step >= limits.mtu) continue;
+    uint64_t unused = 0;
+    const std::deque<std::vector<uint8_t>> now = datagrams(limits, unused);
+    const bool helps = std::any_of(now.begin(), now.end(),
+                                   [step](const auto& datagram) { return datagram.size() > step; });
+    return helps ? std::optional(step) : std::nullopt;
+  }
+  return std::nullopt;
 }
 
 }  // namespace dtls

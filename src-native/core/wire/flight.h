@@ -45,8 +45,11 @@ class Flight {
   // and cannot be cut has a datagram of its own.
   std::deque<std::vector<uint8_t>> datagrams(const FlightLimits& limits, uint64_t& number) const;
 
-  // Bytes of the longest of them.
-  size_t longest_datagram(const FlightLimits& limits) const;
+  // Where this many repetitions were in vain, a smaller MTU may help (RFC 6347 section 4.1.1.1: a
+  // path may drop long datagrams without a word). Nothing where it would make no difference: what
+  // fits into a smaller datagram as it is says nothing about the path.
+  static constexpr uint32_t kInVain = 2;
+  std::optional<uint32_t> smaller_mtu(const FlightLimits& limits) const;
 
  private:
   struct Item {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/session/session.h"
+#include "core/handshake/handshake.h"
 
 namespace dtls {
 
@@ -36,10 +36,10 @@ void choose_client_certificate(SSL* ssl) {
 
 // Server: OpenSSL has not chosen a certificate yet when it can still wait, so that each of them is
 // asked about, one after the other. The one in question is the current one.
-bool Session::lacks_ocsp_answer() {
+bool Handshake::lacks_ocsp_answer() {
   SSL* ssl = ssl_.get();
-  if (!handshake_ || SSL_get_tlsext_status_type(ssl) != TLSEXT_STATUSTYPE_ocsp) return false;
-  const auto& answers = handshake_->ocsp;
+  if (SSL_get_tlsext_status_type(ssl) != TLSEXT_STATUSTYPE_ocsp) return false;
+  const auto& answers = attempt_->ocsp;
   for (long found = SSL_set_current_cert(ssl, SSL_CERT_SET_FIRST); found == 1;
        found = SSL_set_current_cert(ssl, SSL_CERT_SET_NEXT)) {
     const X509* leaf = SSL_get_certificate(ssl);
@@ -53,47 +53,48 @@ bool Session::lacks_ocsp_answer() {
 }
 
 // Client: the server's whole flight is there, and its certificate has been verified.
-void Session::ask_ocsp_verdict() {
-  handshake_->ocsp_asked = true;
+void Handshake::ask_ocsp_verdict() {
+  attempt_->ocsp_verdict = OcspVerdict::kAsked;
   const unsigned char* response = nullptr;
   const long size = SSL_get_tlsext_status_ocsp_resp(ssl_.get(), &response);
   park(LookupKind::kOcspVerdict, {response, size > 0 ? static_cast<size_t>(size) : 0});
 }
 
-void Session::answer_ocsp(bool refused, Bytes response, uint8_t* scratch, double now) {
+void Handshake::answer_ocsp(bool refused, Bytes response, double now) {
   if (waits_for(LookupKind::kOcspVerdict)) {
-    handshake_->ocsp_refused = refused;
-    if (refused) handshake_->cause = FailureKind::kOcspResponseRefused;
-    resume(scratch, now);
+    attempt_->ocsp_verdict = refused ? OcspVerdict::kRefused : OcspVerdict::kAccepted;
+    if (refused) attempt_->cause = FailureKind::kOcspResponseRefused;
+    resume(now);
     return;
   }
   if (!waits_for(LookupKind::kOcspResponse)) return;
-  if (refused) handshake_->cause = FailureKind::kOcspRefused;
-  handshake_->ocsp.emplace_back(SSL_get_certificate(ssl_.get()),
-                                std::vector<uint8_t>(response.data, response.data + response.size));
-  resume(scratch, now);
+  if (refused) attempt_->cause = FailureKind::kOcspRefused;
+  attempt_->ocsp.emplace_back(SSL_get_certificate(ssl_.get()),
+                              std::vector<uint8_t>(response.data, response.data + response.size));
+  resume(now);
 }
 
-int Session::certificate_callback(SSL* ssl, void* /*arg*/) {
-  Session& session = *of(ssl);
-  if (session.role_ == Role::kClient) {
+int Handshake::certificate_callback(SSL* ssl, void* /*arg*/) {
+  if (of(ssl) == nullptr) return 0;
+  Handshake& handshake = *of(ssl);
+  if (handshake.role_ == Role::kClient) {
     choose_client_certificate(ssl);
     return 1;
   }
-  if (session.handshake_ && session.handshake_->cause == FailureKind::kOcspRefused) return 0;
-  return session.lacks_ocsp_answer() ? -1 : 1;
+  if (handshake.attempt_->cause == FailureKind::kOcspRefused) return 0;
+  return handshake.lacks_ocsp_answer() ? -1 : 1;
 }
 
 // Server: a certificate has been chosen. Client: OpenSSL got ServerHelloDone, and 0 makes it end
 // the handshake with bad_certificate_status_response (RFC 6066 section 8) in place of its own
 // flight.
-int Session::status_callback(SSL* ssl, void* /*arg*/) {
-  Session& session = *of(ssl);
-  if (session.role_ == Role::kClient) {
-    return session.handshake_ && session.handshake_->ocsp_refused ? 0 : 1;
+int Handshake::status_callback(SSL* ssl, void* /*arg*/) {
+  if (of(ssl) == nullptr) return SSL_TLSEXT_ERR_NOACK;
+  const Handshake& handshake = *of(ssl);
+  if (handshake.role_ == Role::kClient) {
+    return handshake.attempt_->ocsp_verdict == OcspVerdict::kRefused ? 0 : 1;
   }
-  if (!session.handshake_) return SSL_TLSEXT_ERR_NOACK;
-  for (const auto& [leaf, response] : session.handshake_->ocsp) {
+  for (const auto& [leaf, response] : handshake.attempt_->ocsp) {
     if (leaf != SSL_get_certificate(ssl) || response.empty()) continue;
     void* copy = OPENSSL_memdup(response.data(), response.size());
     if (copy == nullptr) return SSL_TLSEXT_ERR_ALERT_FATAL;

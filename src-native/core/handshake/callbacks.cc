@@ -4,13 +4,15 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/handshake/handshake.h"
 #include "core/handshake/psk_binding.h"
 #include "core/identity/raw_public_key.h"
-#include "core/session/session.h"
 
 namespace dtls {
 
-void Session::install_callbacks(SSL_CTX* ctx) {
+Handshake* Handshake::of(const SSL* ssl) { return static_cast<Handshake*>(SSL_get_app_data(ssl)); }
+
+void Handshake::install_callbacks(SSL_CTX* ctx) {
   SSL_CTX_set_cert_verify_callback(ctx, verify_callback, nullptr);
   SSL_CTX_set_cert_cb(ctx, certificate_callback, nullptr);
   SSL_CTX_set_tlsext_status_cb(ctx, status_callback);
@@ -28,16 +30,16 @@ void Session::install_callbacks(SSL_CTX* ctx) {
                          nullptr, nullptr, heartbeat_parse_callback, nullptr);
 }
 
-void Session::message_callback(int write, int /*version*/, int content_type, const void* bytes,
-                               size_t size, SSL* ssl, void* /*arg*/) {
+void Handshake::message_callback(int write, int /*version*/, int content_type, const void* bytes,
+                                 size_t size, SSL* ssl, void* /*arg*/) {
   // OpenSSL has pseudo types above a byte, for what is no record's content.
   if (content_type < 0 || content_type > UINT8_MAX) return;
   of(ssl)->on_message(write != 0, static_cast<ContentType>(content_type),
                       {static_cast<const uint8_t*>(bytes), size});
 }
 
-void Session::on_message(bool out, ContentType type, Bytes bytes) {
-  if (handshake_ && (handshake_->in_cookie_exchange || handshake_->abandoned)) return;
+void Handshake::on_message(bool out, ContentType type, Bytes bytes) {
+  if (attempt_->speech != Speech::kMeant) return;
   if (!out && (type == ContentType::kHandshake || type == ContentType::kAlert)) ++heard_;
   switch (type) {
     case ContentType::kHandshake:
@@ -47,101 +49,81 @@ void Session::on_message(bool out, ContentType type, Bytes bytes) {
       on_change_cipher_spec(out);
       return;
     case ContentType::kAlert:
-      if (bytes.size == 2) on_alert(out, bytes.data[0], bytes.data[1]);
+      if (bytes.size == 2) outlet_.alert(out, bytes.data[0], bytes.data[1]);
       return;
     default:
       return;
   }
 }
 
-void Session::on_alert(bool out, uint8_t level, uint8_t description) {
-  if (out) {
-    count<&TrafficStats::alertsSent>();
-    if (level == SSL3_AL_FATAL) alert_sent_ = description;
-    if (description == SSL_AD_NO_RENEGOTIATION) count<&TrafficStats::renegotiationsRefused>();
-  } else {
-    count<&TrafficStats::alertsReceived>();
-  }
-  outbox_.append(RecordType::kAlert, id_,
-                 kOut.put(out) | kAlertLevel.put(uint32_t{level}) |
-                     kAlertDescription.put(uint32_t{description}),
-                 0);
-}
-
 // A ChangeCipherSpec is no handshake message, but a part of the exchange.
-void Session::on_change_cipher_spec(bool out) {
+void Handshake::on_change_cipher_spec(bool out) {
   // It has no sequence number: a second one is a repetition.
-  const bool retransmit = out && (!handshake_ || handshake_->change_cipher_spec_sent);
-  if (handshake_) {
-    (out ? handshake_->change_cipher_spec_sent : handshake_->change_cipher_spec_received) = true;
+  const bool retransmit = out && attempt_->sent != Sent::kInClear;
+  if (out) {
+    attempt_->sent = std::max(attempt_->sent, Sent::kChangeCipherSpec);
+  } else {
+    attempt_->change_cipher_spec_received = true;
   }
   note_message(out, retransmit, {kChangeCipherSpecMessage, 1});
 }
 
-void Session::note_message(bool out, bool retransmit, MessageName message) {
-  if (retransmit) count<&TrafficStats::retransmissions>();
-  if (out && !retransmit) handshake_->written_messages.push_back(message);
-  outbox_.append(RecordType::kHandshake, id_,
-                 kOut.put(out) | kRetransmit.put(retransmit) |
-                     kMessageType.put(static_cast<uint32_t>(message.type)),
-                 message.length);
+void Handshake::note_message(bool out, bool retransmit, MessageName message) {
+  if (out && !retransmit) attempt_->written_messages.push_back(message);
+  outlet_.message(out, retransmit, static_cast<uint8_t>(message.type), message.length);
 }
 
-void Session::on_handshake_message(bool out, Bytes message) {
+void Handshake::on_handshake_message(bool out, Bytes message) {
   if (message.size < kHandshakeHeaderSize) return;
   const auto type = static_cast<HandshakeType>(message.data[0]);
   const uint32_t length = read_u24(message.data + 1);
   const uint32_t sequence = read_u16(message.data + 4);
   bool retransmit = false;
   if (out) {
-    if (handshake_) {
-      retransmit = sequence < handshake_->next_sequence_out;
-      if (!retransmit) handshake_->next_sequence_out = sequence + 1;
-      if (type == HandshakeType::kFinished) handshake_->finished_sent = true;
-      // RFC 5246 section 7.4.6: the length of a list, and no list. A client sends it only where it
-      // was asked.
-      if (type == HandshakeType::kCertificate && length == 3 && role_ == Role::kClient) {
-        handshake_->certificate_withheld = true;
-      }
-    } else {
-      retransmit = true;  // after the handshake only a lost last flight is sent again
+    retransmit = sequence < attempt_->next_sequence_out;
+    if (!retransmit) attempt_->next_sequence_out = sequence + 1;
+    if (type == HandshakeType::kFinished) attempt_->sent = Sent::kFinished;
+    // RFC 5246 section 7.4.6: the length of a list, and no list. A client sends it only where it
+    // was asked.
+    if (type == HandshakeType::kCertificate && length == 3 && role_ == Role::kClient) {
+      attempt_->certificate_withheld = true;
     }
-  } else if (handshake_) {
-    if (type == HandshakeType::kNewSessionTicket) handshake_->ticket_received = true;
-    handshake_->peers_turn_since = handshake_->now;  // OpenSSL takes each message once
-    handshake_->messages.on_taken(type, static_cast<uint16_t>(sequence));
+  } else {
+    if (type == HandshakeType::kNewSessionTicket) attempt_->ticket_received = true;
+    attempt_->peers_turn_since = now_;  // OpenSSL takes each message once
+    attempt_->messages.on_taken(type, static_cast<uint16_t>(sequence));
   }
   note_message(out, retransmit, {type, length});
 }
 
-int Session::verify_callback(X509_STORE_CTX* store, void* /*arg*/) {
+int Handshake::verify_callback(X509_STORE_CTX* store, void* /*arg*/) {
   SSL* ssl =
       static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  Session& session = *of(ssl);
-  const bool tolerant = !session.policy_->reject_unauthorized;
-  if (!session.handshake_) return 0;
-  if (!session.fits_ticket(X509_STORE_CTX_get0_cert(store))) {
-    session.handshake_->cause = FailureKind::kPeerCertificateTooBig;
+  if (of(ssl) == nullptr) return 0;
+  Handshake& handshake = *of(ssl);
+  const bool tolerant = !handshake.policy_->reject_unauthorized;
+  if (!handshake.fits_ticket(X509_STORE_CTX_get0_cert(store))) {
+    handshake.attempt_->cause = FailureKind::kPeerCertificateTooBig;
     X509_STORE_CTX_set_error(store, X509_V_ERR_CERT_REJECTED);
     return 0;
   }
-  if (session.policy_->fingerprints.expected()) {
-    const bool match = session.policy_->fingerprints.match(X509_STORE_CTX_get0_cert(store));
+  if (handshake.policy_->fingerprints.expected()) {
+    const bool match = handshake.policy_->fingerprints.match(X509_STORE_CTX_get0_cert(store));
     X509_STORE_CTX_set_error(store, match ? X509_V_OK : X509_V_ERR_CERT_REJECTED);
     return match || tolerant ? 1 : 0;
   }
-  const auto& public_keys = session.policy_->public_keys;
+  const auto& public_keys = handshake.policy_->public_keys;
   if (!public_keys.empty()) {
     const bool match = std::find(public_keys.begin(), public_keys.end(),
                                  rpk::to_der(rpk::of_store(store))) != public_keys.end();
     X509_STORE_CTX_set_error(store, match ? X509_V_OK : X509_V_ERR_CERT_REJECTED);
     return match || tolerant ? 1 : 0;
   }
-  PeerIdentity& identity = session.handshake_->peer_identity;
+  PeerIdentity& identity = handshake.attempt_->peer_identity;
   switch (identity) {
     case PeerIdentity::kUnasked:
-      if (!session.verify_chain(store)) return tolerant ? 1 : 0;
-      if (!session.policy_->ask_identity) return 1;
+      if (!handshake.verify_chain(store)) return tolerant ? 1 : 0;
+      if (!handshake.policy_->ask_identity) return 1;
       identity = PeerIdentity::kAsked;
       [[fallthrough]];
     case PeerIdentity::kAsked:
@@ -158,7 +140,7 @@ int Session::verify_callback(X509_STORE_CTX* store, void* /*arg*/) {
 
 // A client that knows DTLS 1.3 lists its versions in an extension (RFC 9147 section 5.3), and names
 // DTLS 1.2 where older servers look, also when it would not speak that.
-void Session::look_at_versions(SSL* ssl) {
+void Handshake::look_at_versions(SSL* ssl) {
   const unsigned char* list = nullptr;
   size_t size = 0;
   if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_supported_versions, &list, &size) != 1) return;
@@ -170,20 +152,20 @@ void Session::look_at_versions(SSL* ssl) {
     knows_dtls13 = knows_dtls13 || version == kDtls13;
   }
   if (!knows_dtls13) return;
-  handshake_->later_version = kDtls13;
-  handshake_->cause = FailureKind::kVersionMismatch;
+  attempt_->later_version = kDtls13;
+  attempt_->cause = FailureKind::kVersionMismatch;
 }
 
 // The hello was answered with a refusal: OpenSSL knows how to say so.
-int Session::client_hello_callback(SSL* ssl, int* alert, void* /*arg*/) {
-  Session& session = *of(ssl);
-  Handshake* handshake = session.handshake_.get();
-  if (handshake == nullptr) return SSL_CLIENT_HELLO_ERROR;
-  if (handshake->cause == FailureKind::kNone && session.lacks_required_master_secret()) {
-    handshake->cause = FailureKind::kExtendedMasterSecretRequired;
+int Handshake::client_hello_callback(SSL* ssl, int* alert, void* /*arg*/) {
+  if (of(ssl) == nullptr) return SSL_CLIENT_HELLO_ERROR;
+  Handshake& handshake = *of(ssl);
+  FailureKind& cause = handshake.attempt_->cause;
+  if (cause == FailureKind::kNone && handshake.lacks_required_master_secret()) {
+    cause = FailureKind::kExtendedMasterSecretRequired;
   }
-  if (handshake->cause == FailureKind::kNone) session.look_at_versions(ssl);
-  switch (handshake->cause) {
+  if (cause == FailureKind::kNone) handshake.look_at_versions(ssl);
+  switch (cause) {
     case FailureKind::kVersionMismatch:
       *alert = SSL_AD_PROTOCOL_VERSION;
       return SSL_CLIENT_HELLO_ERROR;
@@ -207,25 +189,26 @@ int Session::client_hello_callback(SSL* ssl, int* alert, void* /*arg*/) {
 // Whatever the name, there is a context for it. A server says so only when it has used the name to
 // choose that context (RFC 6066 section 3): some clients cannot read the empty answer. OpenSSL
 // keeps an acknowledged name in the session, where one that is resumed finds it; this keeps any.
-int Session::server_name_callback(SSL* ssl, int* /*alert*/, void* /*arg*/) {
+int Handshake::server_name_callback(SSL* ssl, int* /*alert*/, void* /*arg*/) {
   if (SSL_is_server(ssl) == 0) return SSL_TLSEXT_ERR_NOACK;
   const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
   if (name == nullptr) return SSL_TLSEXT_ERR_NOACK;
   if (SSL_session_reused(ssl) == 0 && SSL_SESSION_set1_hostname(SSL_get_session(ssl), name) != 1) {
     return SSL_TLSEXT_ERR_ALERT_FATAL;
   }
-  const Handshake* handshake = of(ssl)->handshake_.get();
-  return handshake != nullptr && handshake->name_used ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
+  const Handshake* handshake = of(ssl);
+  return handshake != nullptr && handshake->attempt_->name_used ? SSL_TLSEXT_ERR_OK
+                                                                : SSL_TLSEXT_ERR_NOACK;
 }
 
 // RFC 7301 section 3.2: the server's order decides, and without a protocol in common it refuses.
-int Session::protocols_callback(SSL* ssl, const unsigned char** out, unsigned char* out_size,
-                                const unsigned char* in, unsigned in_size, void* /*arg*/) {
-  const Session& session = *of(ssl);
-  Handshake* handshake = session.handshake_.get();
-  if (handshake == nullptr) return SSL_TLSEXT_ERR_ALERT_FATAL;
-  const bool answered = handshake->protocols.has_value();
-  const std::vector<uint8_t>& own = answered ? *handshake->protocols : session.policy_->protocols;
+int Handshake::protocols_callback(SSL* ssl, const unsigned char** out, unsigned char* out_size,
+                                  const unsigned char* in, unsigned in_size, void* /*arg*/) {
+  if (of(ssl) == nullptr) return SSL_TLSEXT_ERR_ALERT_FATAL;
+  const Handshake& handshake = *of(ssl);
+  Attempt& attempt = *handshake.attempt_;
+  const bool answered = attempt.protocols.has_value();
+  const std::vector<uint8_t>& own = answered ? *attempt.protocols : handshake.policy_->protocols;
   if (own.empty() && !answered) return SSL_TLSEXT_ERR_NOACK;
   unsigned char* chosen = nullptr;
   if (!own.empty() &&
@@ -234,30 +217,31 @@ int Session::protocols_callback(SSL* ssl, const unsigned char** out, unsigned ch
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;
   }
-  handshake->refused_protocols.assign(in, in + in_size);
+  attempt.refused_protocols.assign(in, in + in_size);
   return SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
-int Session::make_cookie_callback(SSL* /*ssl*/, unsigned char* cookie, unsigned* size) {
+int Handshake::make_cookie_callback(SSL* /*ssl*/, unsigned char* cookie, unsigned* size) {
   cookie[0] = 0;  // goes nowhere, see pass_cookie_exchange
   *size = 1;
   return 1;
 }
 
-int Session::verify_cookie_callback(SSL* /*ssl*/, const unsigned char* /*cookie*/,
-                                    unsigned /*size*/) {
+int Handshake::verify_cookie_callback(SSL* /*ssl*/, const unsigned char* /*cookie*/,
+                                      unsigned /*size*/) {
   return 1;  // an SSL is made only for a peer whose cookie the endpoint has verified
 }
 
-unsigned Session::psk_server_callback(SSL* ssl, const char* identity, unsigned char* psk,
-                                      unsigned capacity) {
-  Session& session = *of(ssl);
-  Handshake* handshake = session.handshake_.get();
+unsigned Handshake::psk_server_callback(SSL* ssl, const char* identity, unsigned char* psk,
+                                        unsigned capacity) {
+  if (of(ssl) == nullptr) return 0;
+  const Handshake& handshake = *of(ssl);
+  const Attempt& attempt = *handshake.attempt_;
   // What was looked up must be what OpenSSL read: a forged fragment may have come in between.
-  if (handshake == nullptr || !handshake->psk_found || !session.psk_identity_) return 0;
-  const Bytes key = handshake->psk_key.view();
+  if (attempt.psk != Psk::kFound || !handshake.psk_identity_) return 0;
+  const Bytes key = attempt.psk_key.view();
   if (key.size == 0 || key.size > capacity) return 0;
-  const std::vector<uint8_t>& asked = *session.psk_identity_;
+  const std::vector<uint8_t>& asked = *handshake.psk_identity_;
   if (asked.size() != std::strlen(identity) ||
       !std::equal(asked.begin(), asked.end(), reinterpret_cast<const uint8_t*>(identity))) {
     return 0;
@@ -268,22 +252,21 @@ unsigned Session::psk_server_callback(SSL* ssl, const char* identity, unsigned c
   return static_cast<unsigned>(key.size);
 }
 
-unsigned Session::psk_client_callback(SSL* ssl, const char* /*hint*/, char* identity,
-                                      unsigned identity_capacity, unsigned char* psk,
-                                      unsigned capacity) {
-  Session& session = *of(ssl);
-  Handshake* handshake = session.handshake_.get();
-  if (handshake == nullptr) return 0;
-  const std::vector<uint8_t>& offered = handshake->offered_identity;
-  const Bytes key = handshake->psk_key.view();
-  if (!handshake->psk_found || key.size == 0 || key.size > capacity) {
-    handshake->cause = FailureKind::kPskRequired;
+unsigned Handshake::psk_client_callback(SSL* ssl, const char* /*hint*/, char* identity,
+                                        unsigned identity_capacity, unsigned char* psk,
+                                        unsigned capacity) {
+  if (of(ssl) == nullptr) return 0;
+  Attempt& attempt = *of(ssl)->attempt_;
+  const std::vector<uint8_t>& offered = attempt.offered_identity;
+  const Bytes key = attempt.psk_key.view();
+  if (attempt.psk != Psk::kFound || key.size == 0 || key.size > capacity) {
+    attempt.cause = FailureKind::kPskRequired;
     return 0;
   }
   // OpenSSL takes a C string: it would send another identity than was meant.
   if (offered.size() > identity_capacity ||
       std::find(offered.begin(), offered.end(), 0) != offered.end()) {
-    handshake->cause = FailureKind::kPskIdentityInvalid;
+    attempt.cause = FailureKind::kPskIdentityInvalid;
     return 0;
   }
   // OpenSSL's buffer is zeroed, and has a byte more than it says for the NUL.
@@ -294,28 +277,28 @@ unsigned Session::psk_client_callback(SSL* ssl, const char* /*hint*/, char* iden
 
 // RFC 6347 section 4.2.4.1: start with the initial value, then double (or as configured).
 // A client that begins anew keeps the wait that it had come to.
-unsigned Session::timer_callback(SSL* ssl, unsigned previous) {
-  Session& session = *of(ssl);
-  const SessionPolicy& policy = *session.policy_;
+unsigned Handshake::timer_callback(SSL* ssl, unsigned previous) {
+  Handshake& handshake = *of(ssl);
+  const SessionPolicy& policy = *handshake.policy_;
   double next = static_cast<double>(previous) * policy.retransmit_backoff;
   if (previous == 0) {
-    const bool anew = session.role_ == Role::kClient && session.first_sequence_ != 0;
-    next = anew ? session.last_wait_ : policy.retransmit_initial * 1000;
+    const bool anew = handshake.role_ == Role::kClient && handshake.first_sequence_ != 0;
+    next = anew ? handshake.last_wait_ : policy.retransmit_initial * 1000;
   }
   constexpr double kHour = 3600e6;  // OpenSSL counts microseconds in 32 bits
   // OpenSSL takes less than 15 ms for a time that has passed, and would repeat a flight twelve
   // times in one call.
   constexpr double kShortest = 20e3;
-  session.last_wait_ = static_cast<unsigned>(
+  handshake.last_wait_ = static_cast<unsigned>(
       std::max(kShortest, std::min({next, policy.retransmit_max * 1000, kHour})));
-  return session.last_wait_;
+  return handshake.last_wait_;
 }
 
-void Session::keylog_callback(const SSL* ssl, const char* line) {
-  Session* session = of(ssl);
-  if (session == nullptr || !session->policy_->keylog) return;
-  session->outbox_.append(RecordType::kKeylog, session->id_, 0, 0,
-                          {reinterpret_cast<const uint8_t*>(line), std::strlen(line)});
+void Handshake::keylog_callback(const SSL* ssl, const char* line) {
+  Handshake* handshake = of(ssl);
+  if (handshake == nullptr || !handshake->policy_->keylog) return;
+  handshake->outlet_.append(RecordType::kKeylog, 0, 0,
+                            {reinterpret_cast<const uint8_t*>(line), std::strlen(line)});
 }
 
 }  // namespace dtls

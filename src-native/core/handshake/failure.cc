@@ -1,7 +1,7 @@
 // Why a session failed, in words that help.
 
+#include "core/handshake/handshake.h"
 #include "core/identity/cipher_suites.h"
-#include "core/session/session.h"
 
 namespace dtls {
 
@@ -71,17 +71,17 @@ bool level_forbids_dtls10(SSL* ssl) {
 
 }  // namespace
 
-Failure Session::session_failure(FailureKind fallback) const {
-  Failure failure = failure_from_openssl(fallback);
-  if (failure.alert == Failure::kNoAlert) failure.alert = alert_sent_;
+Failure Handshake::openssl_failure() const {
+  Failure failure = failure_from_openssl(FailureKind::kProtocolError);
+  if (failure.alert == Failure::kNoAlert) failure.alert = outlet_.alert_sent();
   return failure;
 }
 
-Failure Session::handshake_failure() {
-  Failure failure = session_failure(FailureKind::kProtocolError);
+Failure Handshake::handshake_failure() {
+  Failure failure = openssl_failure();
   SSL* ssl = ssl_.get();
-  if (handshake_->cause != FailureKind::kNone) failure.kind = handshake_->cause;
-  if (failure.kind == FailureKind::kNoSharedCipher && handshake_->unproving_refused) {
+  if (attempt_->cause != FailureKind::kNone) failure.kind = attempt_->cause;
+  if (failure.kind == FailureKind::kNoSharedCipher && attempt_->unproving_refused) {
     failure.kind = FailureKind::kPeerUnauthenticated;
   }
   if (failure.kind == FailureKind::kNoSharedCipher && level_forbids_dtls10(ssl) &&
@@ -102,7 +102,7 @@ Failure Session::handshake_failure() {
       failure.kind = FailureKind::kPublicKeyMismatch;
     } else if (policy_->fingerprints.expected()) {
       failure.kind = FailureKind::kFingerprintMismatch;
-    } else if (handshake_->peer_identity == PeerIdentity::kRejected) {
+    } else if (attempt_->peer_identity == PeerIdentity::kRejected) {
       failure.kind = FailureKind::kPeerIdentityRejected;
     }
   } else if (failure.kind == FailureKind::kNoSharedCipher) {
@@ -113,10 +113,10 @@ Failure Session::handshake_failure() {
     }
   } else if (failure.kind == FailureKind::kNoApplicationProtocol) {
     failure.detail =
-        "the client offers " + protocol_names(handshake_->refused_protocols) + "; this side has " +
-        protocol_names(handshake_->protocols ? *handshake_->protocols : policy_->protocols);
+        "the client offers " + protocol_names(attempt_->refused_protocols) + "; this side has " +
+        protocol_names(attempt_->protocols ? *attempt_->protocols : policy_->protocols);
   } else if (failure.kind == FailureKind::kVersionMismatch && role_ == Role::kServer) {
-    const int offered = handshake_->later_version;
+    const int offered = attempt_->later_version;
     if (offered != 0) failure.reason.clear();  // it only says that a callback refused
     failure.detail =
         (offered != 0
@@ -125,7 +125,7 @@ Failure Session::handshake_failure() {
         "; this side accepts " + version_name(static_cast<int>(SSL_get_min_proto_version(ssl))) +
         " to " + version_name(static_cast<int>(SSL_get_max_proto_version(ssl)));
   } else if (failure.kind == FailureKind::kAlertReceived && role_ == Role::kClient) {
-    if (handshake_->certificate_withheld && may_miss_certificate(failure.alert)) {
+    if (attempt_->certificate_withheld && may_miss_certificate(failure.alert)) {
       failure.certificate_withheld = true;
       failure.detail = withheld_certificate(ssl);
     } else if (failure.alert == SSL_AD_HANDSHAKE_FAILURE) {
@@ -141,15 +141,15 @@ Failure Session::handshake_failure() {
 }
 
 // What to call it when the peer did not finish the handshake in time.
-Failure Session::timeout_failure() const {
-  const Handshake& handshake = *handshake_;
+Failure Handshake::timeout_failure() const {
+  const Attempt& attempt = *attempt_;
   Failure failure;
   failure.kind = FailureKind::kHandshakeTimeout;
-  if (!handshake.heard_anything) {
+  if (attempt.heard == Heard::kNothing) {
     failure.kind = FailureKind::kNoResponse;
     return failure;
   }
-  if (handshake.question) {
+  if (attempt.question) {
     failure.kind = FailureKind::kLookupTimeout;
     return failure;
   }
@@ -159,32 +159,32 @@ Failure Session::timeout_failure() const {
     // hears nothing. One that does hear something protected, an alert perhaps, has a server that
     // could read its Finished.
     const bool mismatch = role_ == Role::kServer
-                              ? handshake.messages.took(HandshakeType::kClientKeyExchange) &&
-                                    handshake.change_cipher_spec_received &&
-                                    handshake.undecrypted > 0
-                              : handshake.finished_sent && !handshake.heard_protected &&
-                                    !handshake.change_cipher_spec_received;
+                              ? attempt.messages.took(HandshakeType::kClientKeyExchange) &&
+                                    attempt.change_cipher_spec_received && attempt.undecrypted > 0
+                              : attempt.sent == Sent::kFinished &&
+                                    attempt.heard != Heard::kProtected &&
+                                    !attempt.change_cipher_spec_received;
     if (mismatch) {
       failure.kind = FailureKind::kPskMismatch;
       return failure;
     }
   }
-  if (ssl_ && handshake.certificate_withheld) {
+  if (ssl_ && attempt.certificate_withheld) {
     failure.certificate_withheld = true;  // GnuTLS's server says so in its log, and to nobody else
     failure.detail = withheld_certificate(ssl_.get());
     return failure;
   }
-  if (handshake.hellos && handshake.hellos->cookies() > 1) {
-    failure.detail = "the server took none of " + std::to_string(handshake.hellos->cookies()) +
+  if (attempt.hellos && attempt.hellos->cookies() > 1) {
+    failure.detail = "the server took none of " + std::to_string(attempt.hellos->cookies()) +
                      " cookies: several servers behind one address need the same 'cookieSecret'";
-    if (handshake.doubted_alert) {
+    if (attempt.doubted_alert) {
       failure.detail += std::string("; the alert ") +
-                        SSL_alert_desc_string_long(*handshake.doubted_alert) + " came";
+                        SSL_alert_desc_string_long(*attempt.doubted_alert) + " came";
     }
     return failure;
   }
   // Dropped when it came: the peer, or somebody else, may have sent a better one.
-  if (const char* complaint = handshake.messages.complaint()) {
+  if (const char* complaint = attempt.messages.complaint()) {
     if (complaint == MessageAssembly::kLongCertificate) {
       failure.kind = FailureKind::kPeerCertificateTooBig;
     }

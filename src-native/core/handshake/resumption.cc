@@ -8,9 +8,9 @@
 #include <algorithm>
 #include <cstring>
 
+#include "core/handshake/handshake.h"
 #include "core/handshake/psk_binding.h"
 #include "core/identity/cipher_suites.h"
-#include "core/session/session.h"
 #include "core/wire/client_hello.h"
 
 namespace dtls {
@@ -42,7 +42,7 @@ bool offers_suite(SSL* ssl, const SSL_CIPHER* suite) {
 
 // OpenSSL resumes a session only under the session id context that it was made under, whether it
 // comes in a ticket or by its id: so all that a client was judged by goes into it.
-bool Session::bind_sessions() {
+bool Handshake::bind_sessions() {
   const SessionPolicy& policy = *policy_;
   if (!policy.ticket_keys) SSL_set_options(ssl_.get(), SSL_OP_NO_TICKET);
   std::string rules = "dgram-dtls 1";
@@ -53,8 +53,8 @@ bool Session::bind_sessions() {
                              (policy.reject_unauthorized ? 2 : 0) | (policy.ask_psk ? 4 : 0) |
                              (context_->partial_chain_allowed() ? 8 : 0));
   // RFC 6066 section 3: a session is not resumed for another name. At most 255 bytes.
-  rules += static_cast<char>(handshake_->server_name.size());
-  rules += handshake_->server_name;
+  rules += static_cast<char>(attempt_->server_name.size());
+  rules += attempt_->server_name;
   if (policy.request_certificate) {
     const auto& digest = context_->trust().digest;
     rules.append(digest.begin(), digest.end());
@@ -76,7 +76,7 @@ bool Session::bind_sessions() {
 // OpenSSL puts the client's certificate into the ticket, which has 16 bits for its length, and ends
 // the handshake with an internal error when it does not fit. A session that gets a ticket has no
 // id.
-bool Session::fits_ticket(X509* certificate) const {
+bool Handshake::fits_ticket(X509* certificate) const {
   unsigned id_size = 0;
   if (role_ == Role::kClient || certificate == nullptr ||
       (SSL_get_options(ssl_.get()) & SSL_OP_NO_TICKET) != 0) {
@@ -88,7 +88,7 @@ bool Session::fits_ticket(X509* certificate) const {
 
 // A ticket keeps the client's certificate, but not the chain that proved it, and nobody looks at
 // dates when a session is resumed: so it lives no longer than anything that it depends on.
-bool Session::verify_chain(X509_STORE_CTX* store) {
+bool Handshake::verify_chain(X509_STORE_CTX* store) {
   if (X509_verify_cert(store) <= 0) return false;
   SSL_SESSION* session = SSL_get_session(ssl_.get());
   if (role_ == Role::kClient || session == nullptr) return true;
@@ -103,89 +103,90 @@ bool Session::verify_chain(X509_STORE_CTX* store) {
 
 // Between the answers about the hello and the SSL: what the session that the client wants to resume
 // makes necessary to ask.
-void Session::consider_session(uint8_t* scratch, double now) {
-  Handshake& handshake = *handshake_;
+void Handshake::consider_session(double now) {
+  Attempt& attempt = *attempt_;
   ClientHelloView hello;
-  if (handshake.cause == FailureKind::kNone && parse_client_hello(handshake.hello->body(), hello)) {
-    if ((handshake.questions & kAskStoredSession) != 0 && hello.session_id.size != 0 &&
-        hello.ticket.size == 0 && !handshake.session_asked) {
-      handshake.session_asked = true;
+  if (attempt.cause == FailureKind::kNone && parse_client_hello(attempt.hello->body(), hello)) {
+    if ((attempt.questions & kAskStoredSession) != 0 && hello.session_id.size != 0 &&
+        hello.ticket.size == 0 && !attempt.session_asked) {
+      attempt.session_asked = true;
       park(LookupKind::kStoredSession, hello.session_id);
       return;
     }
     if (ask_session_psk(hello.ticket, now)) return;
   }
-  begin_server(scratch, now);
+  begin_server(now);
 }
 
-void Session::answer_session(Bytes session, bool refused, uint8_t* scratch, double now) {
+void Handshake::answer_session(Bytes session, bool refused, double now) {
   if (!waits_for(LookupKind::kStoredSession)) return;
   const ErrorQueueScope errors;
-  handshake_->question.reset();
-  if (refused) handshake_->cause = FailureKind::kSessionRefused;
+  attempt_->question.reset();
+  if (refused) attempt_->cause = FailureKind::kSessionRefused;
   const uint8_t* end = session.data;
   if (session.size != 0) {
-    handshake_->stored_session.reset(
-        d2i_SSL_SESSION(nullptr, &end, static_cast<long>(session.size)));
+    attempt_->stored_session.reset(d2i_SSL_SESSION(nullptr, &end, static_cast<long>(session.size)));
   }
-  if (end != session.data + session.size) handshake_->stored_session.reset();
-  consider_session(scratch, now);
+  if (end != session.data + session.size) attempt_->stored_session.reset();
+  consider_session(now);
 }
 
 // Whether the identity of a session has the key still that the session was made with. True when the
 // handshake waits for the answer.
-bool Session::ask_session_psk(Bytes ticket, double now) {
-  Handshake& handshake = *handshake_;
-  if (!policy_->ask_psk || handshake.session_psk_asked) return false;
-  handshake.session_psk_asked = true;
+bool Handshake::ask_session_psk(Bytes ticket, double now) {
+  Attempt& attempt = *attempt_;
+  if (!policy_->ask_psk || attempt.session_psk_state != SessionPsk::kUnasked) return false;
+  attempt.session_psk_state = SessionPsk::kAsked;
   if (ticket.size != 0 && policy_->ticket_keys) {
     const ErrorQueueScope errors;
     const SecretBytes state = policy_->ticket_keys->unseal(ticket, now);
     const uint8_t* end = state.data();
     const SslSessionPtr session(
         state.empty() ? nullptr : d2i_SSL_SESSION(nullptr, &end, static_cast<long>(state.size())));
-    if (session) handshake.session_psk = psk_binding(session.get());
-  } else if (handshake.stored_session) {
-    handshake.session_psk = psk_binding(handshake.stored_session.get());
+    if (session) attempt.session_psk = psk_binding(session.get());
+  } else if (attempt.stored_session) {
+    attempt.session_psk = psk_binding(attempt.stored_session.get());
   }
-  if (handshake.session_psk.empty()) return false;
-  park(LookupKind::kPskServer, bound_identity(handshake.session_psk));
+  if (attempt.session_psk.empty()) return false;
+  park(LookupKind::kPskServer, bound_identity(attempt.session_psk));
   return true;
 }
 
-void Session::confirm_session_psk(Bytes key) {
-  handshake_->session_psk_confirmed = is_bound_to(handshake_->session_psk, key);
+void Handshake::confirm_session_psk(Bytes key) {
+  if (is_bound_to(attempt_->session_psk, key)) attempt_->session_psk_state = SessionPsk::kConfirmed;
 }
 
 // What OpenSSL does not look at: it asks only whether the client offers the suite.
-bool Session::may_resume(const SSL_SESSION* session) const {
+bool Handshake::may_resume(const SSL_SESSION* session) const {
   const SSL_CIPHER* suite = SSL_SESSION_get0_cipher(session);
-  if (!handshake_ || !may_use(suite) || !contains(SSL_get_ciphers(ssl_.get()), suite)) {
+  if (!may_use(suite) || !contains(SSL_get_ciphers(ssl_.get()), suite)) {
     return false;
   }
-  return !is_psk_suite(suite) ||
-         (handshake_->session_psk_confirmed && psk_binding(session) == handshake_->session_psk);
+  return !is_psk_suite(suite) || (attempt_->session_psk_state == SessionPsk::kConfirmed &&
+                                  psk_binding(session) == attempt_->session_psk);
 }
 
-SSL_TICKET_RETURN Session::ticket_opened_callback(SSL* ssl, SSL_SESSION* session,
-                                                  const unsigned char* /*name*/,
-                                                  size_t /*name_size*/, SSL_TICKET_STATUS status,
-                                                  void* /*arg*/) {
+SSL_TICKET_RETURN Handshake::ticket_opened_callback(SSL* ssl, SSL_SESSION* session,
+                                                    const unsigned char* /*name*/,
+                                                    size_t /*name_size*/, SSL_TICKET_STATUS status,
+                                                    void* /*arg*/) {
   const bool opened = status == SSL_TICKET_SUCCESS || status == SSL_TICKET_SUCCESS_RENEW;
-  if (!opened || !of(ssl)->may_resume(session)) return SSL_TICKET_RETURN_IGNORE_RENEW;
+  if (!opened || of(ssl) == nullptr || !of(ssl)->may_resume(session))
+    return SSL_TICKET_RETURN_IGNORE_RENEW;
   return status == SSL_TICKET_SUCCESS ? SSL_TICKET_RETURN_USE : SSL_TICKET_RETURN_USE_RENEW;
 }
 
-SSL_SESSION* Session::get_session_callback(SSL* ssl, const unsigned char* id, int size, int* copy) {
+SSL_SESSION* Handshake::get_session_callback(SSL* ssl, const unsigned char* id, int size,
+                                             int* copy) {
   *copy = 0;  // the reference passes to OpenSSL
-  const Session& session = *of(ssl);
-  if (!session.handshake_ || !session.handshake_->stored_session) return nullptr;
-  SslSessionPtr& stored = session.handshake_->stored_session;
+  const Handshake* handshake = of(ssl);
+  if (handshake == nullptr || !handshake->attempt_->stored_session) return nullptr;
+  SslSessionPtr& stored = handshake->attempt_->stored_session;
   unsigned stored_size = 0;
   const unsigned char* stored_id = SSL_SESSION_get_id(stored.get(), &stored_size);
   // A store may have mixed its sessions up.
   if (stored_size != static_cast<unsigned>(size) || std::memcmp(stored_id, id, stored_size) != 0 ||
-      !session.may_resume(stored.get())) {
+      !handshake->may_resume(stored.get())) {
     return nullptr;
   }
   return stored.release();
@@ -193,13 +194,13 @@ SSL_SESSION* Session::get_session_callback(SSL* ssl, const unsigned char* id, in
 
 // A session without a ticket, for somebody to store before the peer comes back with its id. True
 // when the handshake waits for that.
-bool Session::tell_new_session() {
-  Handshake& handshake = *handshake_;
-  if ((handshake.questions & kTellNewSession) == 0 || handshake.new_session_told ||
+bool Handshake::tell_new_session() {
+  Attempt& attempt = *attempt_;
+  if ((attempt.questions & kTellNewSession) == 0 || attempt.new_session_told ||
       SSL_session_reused(ssl_.get()) != 0 || SSL_get_extms_support(ssl_.get()) != 1) {
     return false;
   }
-  handshake.new_session_told = true;
+  attempt.new_session_told = true;
   SSL_SESSION* session = SSL_get_session(ssl_.get());
   unsigned id_size = 0;
   const unsigned char* id = SSL_SESSION_get_id(session, &id_size);
@@ -214,22 +215,22 @@ bool Session::tell_new_session() {
   return true;
 }
 
-void Session::answer_new_session(uint8_t* scratch, double now) {
+void Handshake::answer_new_session(double now) {
   if (!waits_for(LookupKind::kNewSession)) return;
-  resume(scratch, now);
+  resume(now);
 }
 
-int Session::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* iv,
-                                 EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int sealing) {
-  const Session& session = *of(ssl);
-  TicketKeys* keys = session.policy_->ticket_keys.get();
-  if (keys == nullptr || !session.handshake_) return sealing != 0 ? -1 : 0;
+int Handshake::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* iv,
+                                   EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int sealing) {
+  const Handshake* handshake = of(ssl);
+  TicketKeys* keys = handshake != nullptr ? handshake->policy_->ticket_keys.get() : nullptr;
+  if (keys == nullptr) return sealing != 0 ? -1 : 0;
   // RFC 7627 section 5.4: a session without the extended master secret is not to be resumed.
-  if (sealing != 0 && !session.peer_extends_master_secret_) return 0;
+  if (sealing != 0 && !handshake->peer_extends_master_secret_) return 0;
   // A client that came with a longer one would have a longer ClientHello than is put together.
   constexpr int kLongest = 15'000;
   if (sealing != 0 && i2d_SSL_SESSION(SSL_get_session(ssl), nullptr) > kLongest) return 0;
-  const double now = session.handshake_->now;
+  const double now = handshake->now_;
   return sealing != 0 ? keys->seal(name, iv, cipher, mac, now)
                       : keys->open(name, iv, cipher, mac, now);
 }
@@ -238,7 +239,7 @@ int Session::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* i
 
 // True when the handshake waits for the consumer to say whether the session's server is the host
 // that was meant. A session that does not pass is not offered: the full handshake then judges.
-bool Session::offer_session(double now) {
+bool Handshake::offer_session(double now) {
   const ErrorQueueScope errors;
   SSL* ssl = ssl_.get();
   const KeptSession& session = *policy_->session;
@@ -253,7 +254,7 @@ bool Session::offer_session(double now) {
   }
   if (session.leaf() == nullptr) return false;
   // What is known of the session's server now must be what OpenSSL will say of it afterwards. A
-  // name is judged where the chain is good, as in a full handshake.
+  // name is judged where the chain is good, as in a full attempt.
   const long then = SSL_get_verify_result(ssl);
   const long today = verify_result_today(session);
   const bool asks = today == X509_V_OK && policy_->ask_identity;
@@ -267,13 +268,13 @@ bool Session::offer_session(double now) {
   return true;
 }
 
-void Session::withdraw_session() {
+void Handshake::withdraw_session() {
   SSL_set_session(ssl_.get(), nullptr);
   SSL_set_verify_result(ssl_.get(), X509_V_OK);
 }
 
-// The chain again, as OpenSSL verifies it in a full handshake.
-long Session::verify_result_today(const KeptSession& session) {
+// The chain again, as OpenSSL verifies it in a full attempt.
+long Handshake::verify_result_today(const KeptSession& session) {
   // A session that was kept has no raw public key to compare: a full handshake shows one.
   if (!policy_->public_keys.empty()) return X509_V_ERR_CERT_REJECTED;
   if (policy_->fingerprints.expected()) {
@@ -298,7 +299,7 @@ long Session::verify_result_today(const KeptSession& session) {
 // ---- both ----
 
 // A session that is resumed has the identity that it was made with: nobody was asked for one.
-void Session::note_psk_identity() {
+void Handshake::note_psk_identity() {
   const SSL* ssl = ssl_.get();
   const char* identity = SSL_get_psk_identity(ssl);
   if (SSL_session_reused(ssl) != 0 && is_psk_suite(SSL_get_current_cipher(ssl)) &&
@@ -308,10 +309,10 @@ void Session::note_psk_identity() {
 }
 
 // Whether a client has something new to keep.
-bool Session::has_session_to_keep() const {
+bool Handshake::has_session_to_keep() const {
   const SSL* ssl = ssl_.get();
   const SSL_SESSION* session = SSL_get_session(ssl);
-  return role_ == Role::kClient && (SSL_session_reused(ssl) == 0 || handshake_->ticket_received) &&
+  return role_ == Role::kClient && (SSL_session_reused(ssl) == 0 || attempt_->ticket_received) &&
          session != nullptr && SSL_SESSION_is_resumable(session) == 1;
 }
 

@@ -1,7 +1,7 @@
 // What the peer has to prove: where 'rejectUnauthorized' demands it, a session has a peer whose
 // certificate or raw public key was accepted, or who holds the pre-shared key.
 
-#include "core/session/session.h"
+#include "core/handshake/handshake.h"
 
 namespace dtls {
 
@@ -25,30 +25,28 @@ bool proves_peer(const SSL_CIPHER* suite) {
 
 }  // namespace
 
-bool Session::may_use(const SSL_CIPHER* suite) const {
+bool Handshake::may_use(const SSL_CIPHER* suite) const {
   const bool demanded =
       policy_->reject_unauthorized && (role_ == Role::kClient || policy_->request_certificate);
   return !demanded || proves_peer(suite);
 }
 
-void Session::demand_proof() { SSL_set_security_callback(ssl_.get(), security_callback); }
+void Handshake::demand_proof() { SSL_set_security_callback(ssl_.get(), security_callback); }
 
 // OpenSSL asks about every suite that it offers, chooses, or is to use because the peer chose it,
 // in resumed handshakes, too. So a suite that will not do never comes to a key exchange, and an
 // alert says so.
-int Session::security_callback(const SSL* ssl, const SSL_CTX* ctx, int operation, int bits, int nid,
-                               void* other, void* arg) {
+int Handshake::security_callback(const SSL* ssl, const SSL_CTX* ctx, int operation, int bits,
+                                 int nid, void* other, void* arg) {
   const auto by_level = SSL_CTX_get_security_callback(SSL_get_SSL_CTX(ssl));
   if (by_level(ssl, ctx, operation, bits, nid, other, arg) != 1) return 0;
   if ((operation & SSL_SECOP_OTHER_TYPE) != SSL_SECOP_OTHER_CIPHER) return 1;
-  const Session& session = *of(ssl);
-  if (session.may_use(static_cast<const SSL_CIPHER*>(other))) return 1;
-  if (session.handshake_) {
-    session.handshake_->unproving_refused = true;
-    // The peer chose what it was not offered.
-    if (operation == SSL_SECOP_CIPHER_CHECK) {
-      session.handshake_->cause = FailureKind::kPeerUnauthenticated;
-    }
+  const Handshake* handshake = of(ssl);
+  if (handshake == nullptr || handshake->may_use(static_cast<const SSL_CIPHER*>(other))) return 1;
+  handshake->attempt_->unproving_refused = true;
+  // The peer chose what it was not offered.
+  if (operation == SSL_SECOP_CIPHER_CHECK) {
+    handshake->attempt_->cause = FailureKind::kPeerUnauthenticated;
   }
   return 0;
 }

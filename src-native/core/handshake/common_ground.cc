@@ -5,8 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "core/handshake/handshake.h"
 #include "core/identity/cipher_suites.h"
-#include "core/session/session.h"
 
 namespace dtls {
 
@@ -191,7 +191,7 @@ const char* lacks(const SSL_CIPHER* suite, const OwnKeys& keys, const OwnMeans& 
 }  // namespace
 
 // A client's suites, and why it does not offer the others of its list.
-std::string Session::own_offer() const {
+std::string Handshake::own_offer() const {
   SSL* ssl = ssl_.get();
   const Ciphers offered(SSL_get1_supported_ciphers(ssl));
   std::string text = joined(cipher_names(offered.get()), ":");
@@ -221,7 +221,7 @@ std::string Session::own_offer() const {
 }
 
 // A server's, where OpenSSL found no suite: says what is not there, and calls it by its name.
-void Session::explain_no_shared_cipher(Failure& failure) {
+void Handshake::explain_no_shared_cipher(Failure& failure) {
   SSL* ssl = ssl_.get();
   const STACK_OF(SSL_CIPHER)* offered = SSL_get_client_ciphers(ssl);
   // All that are configured: those that OpenSSL calls supported are a client's.

@@ -2,7 +2,7 @@
 // goes through it, under the same numbers and with the same cookie, because the ClientHello that
 // the server took counts in the Finished messages.
 
-#include "core/session/session.h"
+#include "core/handshake/handshake.h"
 
 namespace dtls {
 
@@ -24,24 +24,24 @@ std::vector<uint8_t> record_of(HandshakeType type, uint16_t version, uint16_t se
 
 // Gives OpenSSL these messages, and sees that it answers each with one of its own, which stays
 // here.
-bool Session::rehearse(HandshakeType type, uint16_t version, Bytes body, uint16_t count) {
-  handshake_->in_cookie_exchange = true;
+bool Handshake::rehearse(HandshakeType type, uint16_t version, Bytes body, uint16_t count) {
+  attempt_->speech = Speech::kRehearsed;
   bool answered = true;
   for (uint16_t sequence = 0; answered && sequence < count; ++sequence) {
     const std::vector<uint8_t> record =
-        record_of(type, version, sequence, body, handshake_->next_number_in++);
+        record_of(type, version, sequence, body, attempt_->next_number_in++);
     offer({record.data(), record.size()});
     const int result = SSL_do_handshake(ssl_.get());
     answered = SSL_get_error(ssl_.get(), result) == SSL_ERROR_WANT_READ;
     take_back();
   }
-  handshake_->in_cookie_exchange = false;
+  attempt_->speech = Speech::kMeant;
   return answered;
 }
 
 // Server: the endpoint has verified the hello's cookie. OpenSSL gets the hello without it under
 // each number before. DTLSv1_listen would do as much, but for the number 1 only.
-bool Session::pass_cookie_exchange(const HandshakeMessage& hello) {
+bool Handshake::pass_cookie_exchange(const HandshakeMessage& hello) {
   ClientHelloFront front;
   if (hello.sequence() == 0 || !parse_client_hello_front(hello.body(), front)) return true;
   const Bytes body = hello.body();
@@ -54,9 +54,9 @@ bool Session::pass_cookie_exchange(const HandshakeMessage& hello) {
 }
 
 // Client: the server, or somebody else, asks for a hello with this cookie. False: it is not taken.
-bool Session::on_verify_request(const FragmentView& fragment, double now) {
+bool Handshake::on_verify_request(const FragmentView& fragment, double now) {
   using Outcome = HelloExchange::Outcome;
-  HelloExchange* hellos = handshake_->hellos.get();
+  HelloExchange* hellos = attempt_->hellos.get();
   if (hellos == nullptr) return false;
   const Outcome outcome = hellos->on_verify_request(fragment);
   if (outcome == Outcome::kDropped) return false;
@@ -67,34 +67,34 @@ bool Session::on_verify_request(const FragmentView& fragment, double now) {
                {HandshakeType::kClientHello, static_cast<uint32_t>(hellos->due().size())});
   send_hello(now);
   // OpenSSL's timer runs since the first hello.
-  handshake_->hello_due = now + static_cast<double>(last_wait_) / 1000;
+  attempt_->hello_due = now + static_cast<double>(last_wait_) / 1000;
   update_retransmission(now);
   return true;
 }
 
 // Client, until the ServerHello: what OpenSSL writes is its first hello, once and then by its
 // timer.
-void Session::on_own_hello(const HandshakeMessage& hello, double now) {
-  if (handshake_->hellos) {
-    handshake_->hellos->on_timer();
+void Handshake::on_own_hello(const HandshakeMessage& hello, double now) {
+  if (attempt_->hellos) {
+    attempt_->hellos->on_timer();
   } else {
-    handshake_->hellos = std::make_unique<HelloExchange>(hello);
+    attempt_->hellos = std::make_unique<HelloExchange>(hello);
   }
   do {
     send_hello(now);
-  } while (handshake_->hellos->next_due());
+  } while (attempt_->hellos->next_due());
 }
 
 // Client: a server answers a wrong cookie with another HelloVerifyRequest, or it ends its handshake
 // (OpenSSL's, when it has not begun with DTLSv1_listen). So where several cookies were tried an
 // alert in clear may be about one that somebody forged, and the exchange goes on with the timer.
-bool Session::may_be_about_cookie(const RecordView& record) const {
-  return record.epoch == 0 && record.type == ContentType::kAlert && handshake_->hellos &&
-         handshake_->hellos->is_in_doubt();
+bool Handshake::may_be_about_cookie(const RecordView& record) const {
+  return record.epoch == 0 && record.type == ContentType::kAlert && attempt_->hellos &&
+         attempt_->hellos->is_in_doubt();
 }
 
-void Session::send_hello(double now) {
-  HelloExchange& hellos = *handshake_->hellos;
+void Handshake::send_hello(double now) {
+  HelloExchange& hellos = *attempt_->hellos;
   if (hellos.cookies() > HelloExchange::kMaxAtOnce) next_number_out_ += HelloExchange::kApart;
   const uint64_t from = next_number_out_;
   send(Flight(hellos.due()), now);
@@ -102,12 +102,12 @@ void Session::send_hello(double now) {
 }
 
 // Client. True: the server has taken a hello, and OpenSSL is where it gets the ServerHello.
-bool Session::has_hello_taken() {
-  Handshake& handshake = *handshake_;
-  if (handshake.hello_taken) return true;
-  const HandshakeMessage* answer = handshake.messages.whole(HandshakeType::kServerHello);
-  if (answer == nullptr || !handshake.hellos) return false;
-  const HelloExchange::Sent* taken = handshake.hellos->taken(answer->sequence());
+bool Handshake::has_hello_taken() {
+  Attempt& attempt = *attempt_;
+  if (attempt.hello_taken) return true;
+  const HandshakeMessage* answer = attempt.messages.whole(HandshakeType::kServerHello);
+  if (answer == nullptr || !attempt.hellos) return false;
+  const HelloExchange::Sent* taken = attempt.hellos->taken(answer->sequence());
   if (taken == nullptr) return false;
   std::vector<uint8_t> request(3);
   write_u16(request.data(), DTLS1_VERSION);
@@ -119,10 +119,10 @@ bool Session::has_hello_taken() {
     fail(handshake_failure());
     return false;
   }
-  handshake.messages.begin_at(taken->sequence);
-  handshake.next_sequence_out = uint32_t{taken->sequence} + 1;
-  handshake.hello_taken = true;
-  handshake.hellos.reset();
+  attempt.messages.begin_at(taken->sequence);
+  attempt.next_sequence_out = uint32_t{taken->sequence} + 1;
+  attempt.hello_taken = true;
+  attempt.hellos.reset();
   return true;
 }
 

@@ -1,4 +1,4 @@
-#include "core/session/heartbeat.h"
+#include "core/wire/heartbeat.h"
 
 #include <openssl/rand.h>
 

@@ -1,0 +1,350 @@
+#ifndef DGRAM_DTLS_CORE_HANDSHAKE_HANDSHAKE_H_
+#define DGRAM_DTLS_CORE_HANDSHAKE_HANDSHAKE_H_
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/openssl_ptr.h"
+#include "core/handshake/attempt.h"
+#include "core/handshake/datagram_bio.h"
+#include "core/handshake/session_policy.h"
+#include "core/outbox/outlet.h"
+#include "core/records/held_records.h"
+#include "core/records/record_mac.h"
+#include "core/records/record_protection.h"
+#include "core/records/replay_window.h"
+#include "core/wire/flight.h"
+#include "core/wire/wire.h"
+
+namespace dtls {
+
+//            accept_hello                      connect
+//                 |                               |
+//                 v     whole, and answered       v
+//               kHello -----------------------> kExchange --- Finished verified ---> kComplete
+//                 |                               |
+//                 +---- failure, deadline --------+----> kFailed
+//
+// In kHello there is no SSL: a server puts its ClientHello together, and what that asks about is
+// answered. In both of the first two a question may be open, while which records wait.
+enum class HandshakeState : uint8_t { kHello, kExchange, kComplete, kFailed };
+
+// A handshake of DTLS 1.2 or 1.0, which OpenSSL makes: an SSL, and what must happen before and
+// after it. Records and answers go in, flights and questions come out by the outlet, and in the end
+// it is complete, and its session takes over what it has come to, or it has failed. No I/O, no
+// clock: `now` is milliseconds since the Unix epoch, monotonic.
+//
+// Its files: handshake.cc its life, screens.cc and receiving.cc records in, messages.cc what is put
+// together of them, questions.cc what waits for an answer, flights.cc datagrams out, callbacks.cc
+// what OpenSSL calls, and one for each matter beside these.
+class Handshake final : private DatagramPort {
+ public:
+  Handshake(Outlet& outlet, Role role, std::shared_ptr<const SecureContext> context,
+            std::shared_ptr<const SessionPolicy> policy, double now);
+  ~Handshake() override;
+  Handshake(const Handshake&) = delete;
+  Handshake& operator=(const Handshake&) = delete;
+
+  // Once for each SSL_CTX: the callbacks by which OpenSSL reaches the handshake it works for.
+  static void install_callbacks(SSL_CTX* ctx);
+
+  // Client: sends the ClientHello.
+  void connect(double now);
+  // Server: the front of the ClientHello that the next record received begins with. The SSL is made
+  // when the hello is whole, and what it asks about is answered.
+  void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random);
+
+  // The records that follow came in another datagram.
+  void begin_datagram() { attempt_->messages.begin_datagram(); }
+  void receive(const RecordView& record, double now);
+  void advance(double now);
+  double deadline() const;
+  // close_notify, as far as there is a way to say it.
+  void say_goodbye(double now);
+  // The same where the peer cannot have an open session by this side's doing.
+  void break_off();
+
+  // Answers to LOOKUP records. Too late or unasked: ignored.
+  void answer_hello(HelloAnswer answer, double now);
+  // `session`: as kNewSession brought it; empty for none. Refused: the handshake ends.
+  void answer_session(Bytes session, bool refused, double now);
+  void answer_new_session(double now);
+  void answer_psk(bool found, Bytes identity, Bytes key, double now);
+  void answer_identity(bool accepted, double now);
+  // Server: the response; no bytes: none. Client: the verdict alone. Refused: the handshake fails.
+  void answer_ocsp(bool refused, Bytes response, double now);
+
+  HandshakeState state() const { return state_; }
+  bool waits_for(LookupKind kind) const { return attempt_->question == kind; }
+  // Meaningful when it has failed.
+  const Failure& failure() const { return failure_; }
+
+  const std::shared_ptr<const SecureContext>& context() const { return context_; }
+  const std::shared_ptr<const SessionPolicy>& policy() const { return policy_; }
+  // Null before there is one.
+  SSL* ssl() const { return ssl_.get(); }
+  uint32_t mtu() const { return mtu_; }
+  bool set_mtu(uint32_t mtu);
+  // Nothing where no pre-shared key was asked for; an identity may be empty.
+  const std::optional<std::vector<uint8_t>>& psk_identity() const { return psk_identity_; }
+
+  // Server: its client has not finished the handshake, whatever else it has said: only its Finished
+  // takes more than bytes that anybody can make up. Not while this side owes an answer.
+  bool is_unproven() const { return role_ == Role::kServer && !parked(); }
+  // Since when it is the client's turn, in an unproven session. Its hello, each later message that
+  // OpenSSL takes, and each answer of this side's renew it, which a handshake has few of; garbage
+  // and repetitions do not.
+  double peers_turn_since() const { return attempt_->peers_turn_since; }
+  // Server: of the hello that it began with. Client: of the peer's hello that it turned away.
+  const std::array<uint8_t, kRandomSize>& hello_random() const { return hello_random_; }
+  // Client: the peer's hello, by ours.
+  bool beats(Bytes random);
+  // Whether OpenSSL has the peer's ChangeCipherSpec.
+  bool reads_protected() const;
+  // Whether encrypt-then-MAC (RFC 7366) is in use. Meaningful once the suite is known.
+  bool encrypts_then_macs() const;
+  // Bytes of a record's plaintext, by max_fragment_length as far as it has been negotiated.
+  size_t max_fragment() const;
+  // The protected records that wait for keys have been counted: another session could not use them.
+  void judges_early_silently() { counts_early_ = false; }
+  bool counts_early() const { return counts_early_; }
+
+  // What a complete handshake leaves to its session.
+  struct Legacy {
+    SslPtr ssl;                           // calls nobody here any more
+    std::vector<HeldRecords::Held> held;  // what came before its time
+    ReplayWindow window;                  // the peer's protected records that were taken
+    uint64_t forged = 0;                  // those that could not be authenticated
+    RecordMac incoming_mac;               // ready where encrypt-then-MAC is in use
+    uint64_t next_number_out = 0;         // of epoch 0
+    uint32_t repetitions = 0;             // of the last flight, under this MTU
+    uint32_t answered_again = 0;
+    HeartbeatMode peer_heartbeat = HeartbeatMode::kOff;  // what its extension said
+    bool new_session = false;                            // client: has something new to keep
+  };
+  Legacy take_legacy();
+
+ private:
+  using Attempt = HandshakeAttempt;
+  using PeerIdentity = Attempt::PeerIdentity;
+  using Psk = Attempt::Psk;
+  using SessionPsk = Attempt::SessionPsk;
+  using OcspVerdict = Attempt::OcspVerdict;
+  using Heard = Attempt::Heard;
+  using Sent = Attempt::Sent;
+  using Speech = Attempt::Speech;
+  using MessageName = Attempt::MessageName;
+
+  // What a record is to a handshake in its present state, before anybody has looked into it.
+  enum class RecordKind : uint8_t {
+    kOutOfPlace,     // no honest peer sends it now
+    kWhileAsked,     // a question is open
+    kOfHello,        // more of the ClientHello that the handshake began with
+    kEarly,          // protected, before its time
+    kWarning,        // an alert in clear that ends nothing
+    kDoubtfulAlert,  // one that may be about a cookie
+    kMessages,       // handshake messages in clear
+    kInClear,        // a ChangeCipherSpec or an alert
+    kForOpenSsl,     // protected, in time
+  };
+
+  static Handshake* of(const SSL* ssl);
+
+  // handshake.cc
+  bool over() const { return state_ == HandshakeState::kComplete || failed(); }
+  bool failed() const { return state_ == HandshakeState::kFailed; }
+  void fail(Failure failure);
+  bool create_ssl();
+  bool configure_client();
+  bool configure_server();
+  void begin(double now);
+  bool begin_anew(double now);
+  void fail_as_openssl_says(double now);
+  void drive(double now);
+  void complete(double now);
+  void update_retransmission(double now);
+
+  // screens.cc
+  bool is_out_of_place(const RecordView& record) const;
+  bool is_of_earlier_attempt(const RecordView& record) const {
+    return role_ == Role::kClient && record.epoch == 0 && record.sequence < first_sequence_;
+  }
+  RecordKind classify(const RecordView& record) const;
+
+  // receiving.cc
+  void take(const RecordView& record, double now);
+  void hear(Heard what) { attempt_->heard = std::max(attempt_->heard, what); }
+  RecordOutcome on_record(const RecordView& record, double now);
+  void note_outcome(const RecordView& record, RecordOutcome outcome);
+  void note_out_of_place(const RecordView& record);
+  RecordOutcome hold(const RecordView& record, Until until);
+  RecordOutcome hold_while_asked(const RecordView& record, double now);
+  HeldRecords::Due due() const;
+  void feed_held(double now);
+  void replay(const HeldRecords::Held& held, double now);
+  RecordOutcome feed_in_clear(const RecordView& record, double now);
+  RecordOutcome feed(const RecordView& record, double now);
+  void drop() { outlet_.count<&TrafficStats::discardedRecords>(); }
+
+  // messages.cc
+  bool may_begin_hello_anew(const FragmentView& fragment) const;
+  RecordOutcome on_hello_record(const RecordView& record, double now);
+  RecordOutcome on_messages(const RecordView& record, double now);
+  void feed_messages(double now);
+  bool question_comes_first(const HandshakeMessage& message);
+  bool psk_question_comes_first(const HandshakeMessage& message);
+
+  // questions.cc
+  bool parked() const { return attempt_->question.has_value(); }
+  void park(LookupKind kind, Bytes about);
+  void resume(double now);
+  void on_hello(double now);
+  void begin_server(double now);
+
+  // failure.cc
+  Failure timeout_failure() const;
+  Failure handshake_failure();
+  Failure openssl_failure() const;
+
+  // common_ground.cc
+  std::string own_offer() const;
+  void explain_no_shared_cipher(Failure& failure);
+
+  // goodbye.cc
+  void send_alert(uint8_t level, uint8_t description);
+  void say_goodbye_under_keys();
+
+  // resumption.cc
+  bool bind_sessions();
+  bool verify_chain(X509_STORE_CTX* store);
+  void consider_session(double now);
+  bool ask_session_psk(Bytes ticket, double now);
+  void confirm_session_psk(Bytes key);
+  bool may_resume(const SSL_SESSION* session) const;
+  bool tell_new_session();
+  static SSL_SESSION* get_session_callback(SSL* ssl, const unsigned char* id, int size, int* copy);
+  static SSL_TICKET_RETURN ticket_opened_callback(SSL* ssl, SSL_SESSION* session,
+                                                  const unsigned char* name, size_t name_size,
+                                                  SSL_TICKET_STATUS status, void* arg);
+  bool offer_session(double now);
+  void withdraw_session();
+  long verify_result_today(const KeptSession& session);
+  void note_psk_identity();
+  bool has_session_to_keep() const;
+  bool fits_ticket(X509* certificate) const;
+  static int ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char* iv,
+                                 EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, int sealing);
+
+  // extensions.cc
+  static void extension_callback(SSL* ssl, int from_server, int type, const unsigned char* data,
+                                 int size, void* arg);
+  bool has_right_mac(const RecordView& record);
+  bool lacks_required_master_secret() const;
+  void refuse_master_secret();
+  static int heartbeat_add_callback(SSL* ssl, unsigned type, unsigned context,
+                                    const unsigned char** out, size_t* out_size, X509* certificate,
+                                    size_t chain_index, int* alert, void* arg);
+  static int heartbeat_parse_callback(SSL* ssl, unsigned type, unsigned context,
+                                      const unsigned char* in, size_t in_size, X509* certificate,
+                                      size_t chain_index, int* alert, void* arg);
+
+  // client_cookies.cc
+  bool rehearse(HandshakeType type, uint16_t version, Bytes body, uint16_t count);
+  bool pass_cookie_exchange(const HandshakeMessage& hello);
+  bool on_verify_request(const FragmentView& fragment, double now);
+  void on_own_hello(const HandshakeMessage& hello, double now);
+  bool may_be_about_cookie(const RecordView& record) const;
+  void send_hello(double now);
+  bool has_hello_taken();
+
+  // flights.cc
+  void on_datagram(Bytes datagram) override;
+  void send_flight(double now);
+  void on_flight(Flight flight, double now);
+  void send(Flight flight, double now);
+  void reduce_mtu(const Flight& flight);
+  bool comes_later(const RecordView& record);
+  bool asks_again(const FragmentView& fragment) const;
+  bool may_answer_again(double now) const;
+  void answer_again(double now);
+  void transmit(const Flight& flight, double now);
+  void send_burst(double now);
+  bool leaves() const { return !attempt_->leaving.empty(); }
+
+  // proof.cc
+  bool may_use(const SSL_CIPHER* suite) const;
+  void demand_proof();
+  static int security_callback(const SSL* ssl, const SSL_CTX* ctx, int operation, int bits, int nid,
+                               void* other, void* arg);
+
+  // certificate.cc
+  static int certificate_callback(SSL* ssl, void* arg);
+  static int status_callback(SSL* ssl, void* arg);
+  bool lacks_ocsp_answer();
+  void ask_ocsp_verdict();
+
+  // callbacks.cc
+  void on_message(bool out, ContentType type, Bytes bytes);
+  void on_handshake_message(bool out, Bytes message);
+  void on_change_cipher_spec(bool out);
+  void note_message(bool out, bool retransmit, MessageName message);
+  static void message_callback(int write, int version, int content_type, const void* bytes,
+                               size_t size, SSL* ssl, void* arg);
+  static int verify_callback(X509_STORE_CTX* store, void* arg);
+  void look_at_versions(SSL* ssl);
+  static int client_hello_callback(SSL* ssl, int* alert, void* arg);
+  static int server_name_callback(SSL* ssl, int* alert, void* arg);
+  static int protocols_callback(SSL* ssl, const unsigned char** out, unsigned char* out_size,
+                                const unsigned char* in, unsigned in_size, void* arg);
+  static int make_cookie_callback(SSL* ssl, unsigned char* cookie, unsigned* size);
+  static int verify_cookie_callback(SSL* ssl, const unsigned char* cookie, unsigned size);
+  static unsigned psk_server_callback(SSL* ssl, const char* identity, unsigned char* psk,
+                                      unsigned capacity);
+  static unsigned psk_client_callback(SSL* ssl, const char* hint, char* identity,
+                                      unsigned identity_capacity, unsigned char* psk,
+                                      unsigned capacity);
+  static unsigned timer_callback(SSL* ssl, unsigned previous);
+  static void keylog_callback(const SSL* ssl, const char* line);
+
+  Outlet& outlet_;
+  const Role role_;
+  std::shared_ptr<const SecureContext> context_;
+  std::shared_ptr<const SessionPolicy> policy_;
+  HandshakeState state_;
+  Failure failure_;
+  std::unique_ptr<Attempt> attempt_;  // never null
+  SslPtr ssl_;
+  double now_;  // when the call under way began; OpenSSL's callbacks need it
+  double deadline_;
+  double retransmit_at_ = kNever;
+  unsigned last_wait_ = 0;  // microseconds; of the retransmission timer
+  std::array<uint8_t, kRandomSize> hello_random_{};
+  uint64_t first_sequence_ = 0;  // client: records in clear of this attempt have it, or a later one
+  // The number of the next record in clear: these are numbered here and not by OpenSSL.
+  uint64_t next_number_out_ = 0;
+  std::vector<uint8_t> written_;  // what OpenSSL has written of a flight, until it leaves
+  uint32_t mtu_;
+  uint32_t repetitions_ = 0;     // how often the latest flight was sent again, under this MTU
+  double flight_left_at_ = 0;    // the latest one, the last time
+  uint32_t answered_again_ = 0;  // how often it left because the peer had asked again
+  bool peer_encrypts_then_macs_ = false;  // its hello says so
+  bool peer_extends_master_secret_ = false;
+  RecordMac incoming_mac_;    // ready where encrypt-then-MAC is in use
+  bool counts_early_ = true;  // records that came before their keys count when they are dropped
+  ReplayWindow replay_window_;
+  uint64_t heard_ = 0;   // what of the peer's records OpenSSL has told of: messages and alerts
+  uint64_t forged_ = 0;  // records that could not be authenticated under these keys
+  HeldRecords held_;
+  // What came before its time, and has its turn behind the end of the handshake.
+  std::vector<HeldRecords::Held> left_over_;
+  std::optional<std::vector<uint8_t>> psk_identity_;
+};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_HANDSHAKE_HANDSHAKE_H_

@@ -1,0 +1,72 @@
+#include "core/outbox/outlet.h"
+
+#include <openssl/ssl.h>
+
+namespace dtls {
+
+void Outlet::transmit(Bytes datagram, uint32_t token) {
+  count<&TrafficStats::datagramsSent>();
+  count<&TrafficStats::bytesSent>(datagram.size);
+  if (transmitter_ != nullptr) {
+    transmitter_->transmit(peer_, id_, token, datagram);
+  } else {
+    append(RecordType::kTransmit, 0, token, datagram);
+  }
+}
+
+void Outlet::alert(bool out, uint8_t level, uint8_t description) {
+  if (out) {
+    count<&TrafficStats::alertsSent>();
+    if (level == SSL3_AL_FATAL) alert_sent_ = description;
+    if (description == SSL_AD_NO_RENEGOTIATION) count<&TrafficStats::renegotiationsRefused>();
+  } else {
+    count<&TrafficStats::alertsReceived>();
+  }
+  append(RecordType::kAlert,
+         kOut.put(out) | kAlertLevel.put(uint32_t{level}) |
+             kAlertDescription.put(uint32_t{description}),
+         0);
+}
+
+void Outlet::message(bool out, bool retransmit, uint8_t type, uint32_t length) {
+  if (retransmit) count<&TrafficStats::retransmissions>();
+  append(RecordType::kHandshake,
+         kOut.put(out) | kRetransmit.put(retransmit) | kMessageType.put(uint32_t{type}), length);
+}
+
+void Outlet::count_outcome(RecordOutcome outcome) {
+  switch (outcome) {
+    case RecordOutcome::kTaken:
+    case RecordOutcome::kHeld:
+      return;
+    case RecordOutcome::kDiscarded:
+      count<&TrafficStats::discardedRecords>();
+      return;
+    case RecordOutcome::kBad:
+    case RecordOutcome::kForged:
+      count<&TrafficStats::badRecords>();
+      return;
+    case RecordOutcome::kReplayed:
+      count<&TrafficStats::replays>();
+      return;
+    case RecordOutcome::kHeartbeatDiscarded:
+      count<&TrafficStats::heartbeatsDiscarded>();
+      return;
+  }
+}
+
+void Outlet::uncount_drops(const Drops& since) {
+  const Drops after = drops();
+  const auto take = [](TrafficStats& stats, const Drops& amount) {
+    stats.replays -= amount[0];
+    stats.badRecords -= amount[1];
+    stats.discardedRecords -= amount[2];
+    stats.heartbeatsDiscarded -= amount[3];
+  };
+  Drops grown{};
+  for (size_t i = 0; i < grown.size(); ++i) grown[i] = after[i] - since[i];
+  take(stats_, grown);
+  take(totals_, grown);
+}
+
+}  // namespace dtls
