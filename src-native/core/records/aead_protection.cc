@@ -1,6 +1,10 @@
 #include "core/records/aead_protection.h"
 
+#include <openssl/core_names.h>
+#include <openssl/params.h>
+
 #include <algorithm>
+#include <utility>
 
 namespace dtls {
 
@@ -17,12 +21,16 @@ void write_u64(uint8_t* p, uint64_t value) {
 
 using AdditionalData = std::array<uint8_t, kNumberSize + 5>;
 
-AdditionalData additional_data(const uint8_t* record, size_t plaintext) {
+AdditionalData additional_data(const uint8_t* record, size_t size) {
   AdditionalData data{};
   std::copy_n(record + kNumberAt, kNumberSize, data.begin());
   std::copy_n(record, kNumberAt, data.begin() + kNumberSize);  // type and version
-  write_u16(data.data() + kNumberSize + kNumberAt, static_cast<uint32_t>(plaintext));
+  write_u16(data.data() + kNumberSize + kNumberAt, static_cast<uint32_t>(size));
   return data;
+}
+
+OSSL_PARAM bytes_param(const char* name, uint8_t* bytes, size_t size) {
+  return OSSL_PARAM_construct_octet_string(name, bytes, size);
 }
 
 }  // namespace
@@ -43,9 +51,12 @@ bool AeadProtection::make_context() {
       EVP_CipherInit_ex(ctx, suite_.cipher, nullptr, nullptr, nullptr, seals) != 1 ||
       EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, static_cast<int>(AeadSuite::kNonceSize),
                           nullptr) != 1 ||
-      (suite_.ccm && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG,
-                                         static_cast<int>(suite_.tag_size), nullptr) != 1) ||
-      EVP_CipherInit_ex(ctx, nullptr, nullptr, key_.bytes.data(), nullptr, seals) != 1) {
+      (suite_.ccm() && EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG,
+                                           static_cast<int>(suite_.tag_size), nullptr) != 1) ||
+      EVP_CipherInit_ex(ctx, nullptr, nullptr, key_.bytes.data(), nullptr, seals) != 1 ||
+      (suite_.calls == Calls::kTls &&
+       EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IV_FIXED, static_cast<int>(suite_.fixed_iv_size),
+                           iv_.bytes.data()) != 1)) {
     ErrorQueueScope::clear();
     return false;
   }
@@ -63,24 +74,51 @@ AeadProtection::Nonce AeadProtection::nonce(const uint8_t* record) const {
   return nonce;
 }
 
+// Begins a record; `expected_tag` is null where one is sealed.
+bool AeadProtection::begin(const Nonce& nonce, uint8_t* expected_tag) {
+  EVP_CIPHER_CTX* ctx = context_.get();
+  const OSSL_PARAM tag = bytes_param(OSSL_CIPHER_PARAM_AEAD_TAG, expected_tag, suite_.tag_size);
+  const OSSL_PARAM end = OSSL_PARAM_construct_end();
+  if (suite_.calls == Calls::kGcm3_0) {
+    // EVP_CipherInit_ex asks for the nonce's length there, which takes a third of the time of a
+    // short record. A length of -1 stands for a whole nonce.
+    Nonce whole = nonce;
+    const std::array<OSSL_PARAM, 3> params = {
+        bytes_param(OSSL_CIPHER_PARAM_AEAD_TLS1_IV_FIXED, whole.data(), static_cast<size_t>(-1)),
+        expected_tag != nullptr ? tag : end, end};
+    return EVP_CIPHER_CTX_set_params(ctx, params.data()) == 1;
+  }
+  const std::array<OSSL_PARAM, 2> params = {tag, end};
+  return ((expected_tag == nullptr && !suite_.ccm()) ||
+          EVP_CIPHER_CTX_set_params(ctx, params.data()) == 1) &&
+         EVP_CipherInit_ex(ctx, nullptr, nullptr, nullptr, nonce.data(), -1) == 1;
+}
+
+bool AeadProtection::open_in_tls_mode(const RecordView& record, uint8_t* room, size_t size) {
+  // OpenSSL takes the tag off the length by itself.
+  AdditionalData aad = additional_data(record.whole.data, size + suite_.tag_size);
+  const std::array<OSSL_PARAM, 2> params = {
+      bytes_param(OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, aad.data(), aad.size()),
+      OSSL_PARAM_construct_end()};
+  return EVP_CIPHER_CTX_set_params(context_.get(), params.data()) == 1 &&
+         EVP_Cipher(context_.get(), room, record.fragment.data,
+                    static_cast<unsigned>(size + suite_.tag_size)) >= 0;
+}
+
+bool AeadProtection::seal_in_tls_mode(const uint8_t* plaintext, size_t size, uint8_t* record) {
+  AdditionalData aad = additional_data(record, size);
+  const std::array<OSSL_PARAM, 2> params = {
+      bytes_param(OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, aad.data(), aad.size()),
+      OSSL_PARAM_construct_end()};
+  return EVP_CIPHER_CTX_set_params(context_.get(), params.data()) == 1 &&
+         EVP_Cipher(context_.get(), record + kRecordHeaderSize, plaintext,
+                    static_cast<unsigned>(size + suite_.tag_size)) >= 0;
+}
+
 bool AeadProtection::open(const RecordView& record, uint8_t* room, size_t& size) {
   size = record.fragment.size - suite_.overhead();
-  const Nonce iv = nonce(record.whole.data);
-  const AdditionalData aad = additional_data(record.whole.data, size);
-  const uint8_t* ciphertext = record.whole.data + plaintext_offset();
-  // OpenSSL takes the expected tag through a pointer without const.
-  auto* tag = const_cast<uint8_t*>(ciphertext + size);
-  EVP_CIPHER_CTX* ctx = context_.get();
-  const int length = static_cast<int>(size);
-  int done = 0;
-  // CCM verifies as it decrypts, and has no final step.
-  if (EVP_DecryptInit_ex(ctx, nullptr, nullptr, nullptr, iv.data()) == 1 &&
-      EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, static_cast<int>(suite_.tag_size), tag) ==
-          1 &&
-      (!suite_.ccm || EVP_DecryptUpdate(ctx, nullptr, &done, nullptr, length) == 1) &&
-      EVP_DecryptUpdate(ctx, nullptr, &done, aad.data(), static_cast<int>(aad.size())) == 1 &&
-      EVP_DecryptUpdate(ctx, room, &done, ciphertext, length) == 1 &&
-      (suite_.ccm || EVP_DecryptFinal_ex(ctx, room + done, &done) == 1)) {
+  if (suite_.calls == Calls::kTls ? open_in_tls_mode(record, room, size)
+                                  : open_plainly(record, room, size)) {
     return true;
   }
   ErrorQueueScope::clear();
@@ -89,34 +127,54 @@ bool AeadProtection::open(const RecordView& record, uint8_t* room, size_t& size)
   return false;
 }
 
+bool AeadProtection::open_plainly(const RecordView& record, uint8_t* room, size_t size) {
+  const AdditionalData aad = additional_data(record.whole.data, size);
+  const uint8_t* ciphertext = record.whole.data + plaintext_offset();
+  // As above: it is only read.
+  auto* tag = const_cast<uint8_t*>(ciphertext + size);
+  EVP_CIPHER_CTX* ctx = context_.get();
+  const int length = static_cast<int>(size);
+  int done = 0;
+  // CCM verifies as it decrypts, and has no final step.
+  return begin(nonce(record.whole.data), tag) &&
+         (!suite_.ccm() || EVP_DecryptUpdate(ctx, nullptr, &done, nullptr, length) == 1) &&
+         EVP_DecryptUpdate(ctx, nullptr, &done, aad.data(), static_cast<int>(aad.size())) == 1 &&
+         EVP_DecryptUpdate(ctx, room, &done, ciphertext, length) == 1 &&
+         (suite_.ccm() || EVP_DecryptFinal_ex(ctx, room + done, &done) == 1);
+}
+
 size_t AeadProtection::seal(const Header& header, Bytes plaintext, uint8_t* out) {
   out[0] = static_cast<uint8_t>(header.type);
   write_u16(out + 1, header.version);
   write_u64(out + kNumberAt, header.number);
   write_u16(out + kLengthAt, static_cast<uint32_t>(suite_.overhead() + plaintext.size));
   if (suite_.explicit_nonce_size != 0) write_u64(out + kRecordHeaderSize, header.explicit_nonce);
-  const Nonce iv = nonce(out);
-  const AdditionalData aad = additional_data(out, plaintext.size);
-  uint8_t* ciphertext = out + plaintext_offset();
-  // Null would mean something else than an empty plaintext.
-  const uint8_t* from = plaintext.data != nullptr ? plaintext.data : ciphertext;
-  EVP_CIPHER_CTX* ctx = context_.get();
-  const int length = static_cast<int>(plaintext.size);
-  const int tag_size = static_cast<int>(suite_.tag_size);
-  int done = 0;
-  int rest = 0;
-  // CCM's tag has its length fixed anew: the record before has used it up.
-  if ((!suite_.ccm || EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, tag_size, nullptr) == 1) &&
-      EVP_EncryptInit_ex(ctx, nullptr, nullptr, nullptr, iv.data()) == 1 &&
-      (!suite_.ccm || EVP_EncryptUpdate(ctx, nullptr, &done, nullptr, length) == 1) &&
-      EVP_EncryptUpdate(ctx, nullptr, &done, aad.data(), static_cast<int>(aad.size())) == 1 &&
-      EVP_EncryptUpdate(ctx, ciphertext, &done, from, length) == 1 &&
-      EVP_EncryptFinal_ex(ctx, ciphertext + done, &rest) == 1 &&
-      EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_GET_TAG, tag_size, ciphertext + length) == 1) {
+  // Null would mean something else to OpenSSL than an empty plaintext.
+  const uint8_t* from = plaintext.data != nullptr ? plaintext.data : out + plaintext_offset();
+  if (suite_.calls == Calls::kTls ? seal_in_tls_mode(from, plaintext.size, out)
+                                  : seal_plainly(from, plaintext.size, out)) {
     return sealed_size(plaintext.size);
   }
   ErrorQueueScope::clear();
   return 0;
+}
+
+bool AeadProtection::seal_plainly(const uint8_t* plaintext, size_t size, uint8_t* record) {
+  const AdditionalData aad = additional_data(record, size);
+  uint8_t* ciphertext = record + plaintext_offset();
+  EVP_CIPHER_CTX* ctx = context_.get();
+  const int length = static_cast<int>(size);
+  int done = 0;
+  int rest = 0;
+  std::array<OSSL_PARAM, 2> tag = {
+      bytes_param(OSSL_CIPHER_PARAM_AEAD_TAG, ciphertext + size, suite_.tag_size),
+      OSSL_PARAM_construct_end()};
+  return begin(nonce(record), nullptr) &&
+         (!suite_.ccm() || EVP_EncryptUpdate(ctx, nullptr, &done, nullptr, length) == 1) &&
+         EVP_EncryptUpdate(ctx, nullptr, &done, aad.data(), static_cast<int>(aad.size())) == 1 &&
+         EVP_EncryptUpdate(ctx, ciphertext, &done, plaintext, length) == 1 &&
+         EVP_EncryptFinal_ex(ctx, ciphertext + done, &rest) == 1 &&
+         EVP_CIPHER_CTX_get_params(ctx, tag.data()) == 1;
 }
 
 }  // namespace dtls

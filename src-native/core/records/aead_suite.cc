@@ -13,12 +13,13 @@ constexpr size_t kCcm8Tag = 8;
 
 // The RFC names no others than AES-GCM and ChaCha20-Poly1305; ARIA's GCM differs by its block
 // cipher only.
-constexpr uint64_t kIntegrityLimit = uint64_t{1} << 36;
+constexpr uint64_t kGcmForgeries = uint64_t{1} << 36;
+constexpr uint64_t kChaChaForgeries = kGcmForgeries;
 // 2^23.5, RFC 9147 appendix B.2.
-constexpr uint64_t kCcmIntegrityLimit = 11863283;
+constexpr uint64_t kCcmForgeries = 11863283;
 // Appendix B.3: 2^7 would be needed for the margin of the others, and would let anybody end a
 // session by 129 datagrams. With so many as here the chance of one forgery is 2^-44.
-constexpr uint64_t kCcm8IntegrityLimit = uint64_t{1} << 20;
+constexpr uint64_t kCcm8Forgeries = uint64_t{1} << 20;
 
 // Records of 2^14 bytes have 2^10 blocks. GCM: 2^24.5 such records, RFC 8446 section 5.5. CCM:
 // 2^23 of them, RFC 9147 section 4.5.3. ChaCha20-Poly1305 has none that a session could reach.
@@ -49,14 +50,24 @@ bool is_ccm8(const SSL_CIPHER* cipher) {
 // Null where this OpenSSL was built without the cipher.
 const EVP_CIPHER* fetch(const char* name) { return EVP_CIPHER_fetch(nullptr, name, nullptr); }
 
+using Calls = AeadSuite::Calls;
+
 AeadSuite gcm(const char* name, size_t key_size) {
-  return {fetch(name), key_size, kFixedIv,        kExplicitNonce,
-          kTag,        false,    kIntegrityLimit, kGcmBlocks};
+  const bool is_3_0 = OPENSSL_version_major() == 3 && OPENSSL_version_minor() == 0;
+  return {fetch(name),    is_3_0 ? Calls::kGcm3_0 : Calls::kPlain,
+          key_size,       kFixedIv,
+          kExplicitNonce, kTag,
+          kGcmForgeries,  kGcmBlocks};
 }
 
 AeadSuite ccm(const EVP_CIPHER* cipher, size_t key_size, size_t tag_size) {
-  const uint64_t limit = tag_size == kTag ? kCcmIntegrityLimit : kCcm8IntegrityLimit;
-  return {cipher, key_size, kFixedIv, kExplicitNonce, tag_size, true, limit, kCcmBlocks};
+  const uint64_t forgeries = tag_size == kTag ? kCcmForgeries : kCcm8Forgeries;
+  return {cipher, Calls::kCcm, key_size, kFixedIv, kExplicitNonce, tag_size, forgeries, kCcmBlocks};
+}
+
+AeadSuite chacha() {
+  return {fetch("ChaCha20-Poly1305"), Calls::kTls, 32, AeadSuite::kNonceSize, 0, kTag,
+          kChaChaForgeries,           kNoLimit};
 }
 
 // All suites. Looking a cipher up takes longer than sealing a record, so it is done once; nothing
@@ -73,14 +84,7 @@ struct Suites {
   AeadSuite aes_256_ccm = ccm(aes_256_ccm_cipher, 32, kTag);
   AeadSuite aes_128_ccm8 = ccm(aes_128_ccm_cipher, 16, kCcm8Tag);
   AeadSuite aes_256_ccm8 = ccm(aes_256_ccm_cipher, 32, kCcm8Tag);
-  AeadSuite chacha20_poly1305 = {fetch("ChaCha20-Poly1305"),
-                                 32,
-                                 AeadSuite::kNonceSize,
-                                 0,
-                                 kTag,
-                                 false,
-                                 kIntegrityLimit,
-                                 kNoLimit};
+  AeadSuite chacha20_poly1305 = chacha();
 };
 
 const Suites& suites() {

@@ -16,7 +16,16 @@ struct AeadSuite {
   static constexpr size_t kMaxKeySize = 32;
   static constexpr size_t kMaxTagSize = 16;
 
+  // How a cipher is used where one call more for each record would be felt.
+  enum class Calls : uint8_t {
+    kPlain,   // as OpenSSL documents it for all AEADs
+    kGcm3_0,  // GCM in OpenSSL 3.0: the nonce is set as a parameter, beside the tag
+    kTls,     // OpenSSL's TLS mode, which has code of its own for ChaCha20-Poly1305
+    kCcm,     // the length comes first, and each record fixes that of the tag anew
+  };
+
   const EVP_CIPHER* cipher = nullptr;
+  Calls calls = Calls::kPlain;
   size_t key_size = 0;
   // A nonce is the fixed IV, from the key block, and the explicit part, which every record carries:
   // RFC 5288 (GCM), RFC 6655 (CCM), RFC 6209 (ARIA). Where there is no explicit part it is the IV
@@ -24,7 +33,6 @@ struct AeadSuite {
   size_t fixed_iv_size = 0;
   size_t explicit_nonce_size = 0;
   size_t tag_size = 0;
-  bool ccm = false;
 
   // How many records that cannot be authenticated one key may see. DTLS drops a forgery and goes
   // on, so that an attacker may try again and again: RFC 9147 section 4.5.3, which holds for the
@@ -36,6 +44,7 @@ struct AeadSuite {
   uint64_t confidentiality_limit = 0;
 
   bool valid() const { return cipher != nullptr; }
+  bool ccm() const { return calls == Calls::kCcm; }
   size_t overhead() const { return explicit_nonce_size + tag_size; }
   // Keys and IVs of both directions, RFC 5246 section 6.3.
   size_t key_block_size() const { return 2 * (key_size + fixed_iv_size); }

@@ -23,8 +23,8 @@ bool RecordProtection::init_context(EvpCipherCtxPtr& context, Bytes key, bool en
          EVP_CipherInit_ex(ctx, suite_.cipher, nullptr, nullptr, nullptr, direction) == 1 &&
          EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_IVLEN, static_cast<int>(Nonce{}.size()),
                              nullptr) == 1 &&
-         (!suite_.ccm || EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG,
-                                             static_cast<int>(suite_.tag_size), nullptr) == 1) &&
+         (!suite_.ccm() || EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG,
+                                               static_cast<int>(suite_.tag_size), nullptr) == 1) &&
          EVP_CipherInit_ex(ctx, nullptr, nullptr, key.data, nullptr, direction) == 1;
 }
 
@@ -79,13 +79,13 @@ bool RecordProtection::open(const RecordView& record, uint8_t* plaintext, size_t
   int done = 0;
   if (EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, tag_size, tag.data()) != 1 ||
       EVP_CipherInit_ex(ctx, nullptr, nullptr, nullptr, iv.data(), 0) != 1 ||
-      (suite_.ccm && EVP_CipherUpdate(ctx, nullptr, &done, nullptr, length) != 1) ||
+      (suite_.ccm() && EVP_CipherUpdate(ctx, nullptr, &done, nullptr, length) != 1) ||
       EVP_CipherUpdate(ctx, nullptr, &done, aad.data(), static_cast<int>(aad.size())) != 1 ||
       EVP_CipherUpdate(ctx, plaintext, &done, ciphertext, length) != 1) {
     return false;
   }
   // CCM verifies as it decrypts and has no final step.
-  return suite_.ccm || EVP_CipherFinal_ex(ctx, plaintext + done, &done) == 1;
+  return suite_.ccm() || EVP_CipherFinal_ex(ctx, plaintext + done, &done) == 1;
 }
 
 size_t RecordProtection::seal(ContentType type, const RecordView& like, Bytes plaintext,
@@ -108,11 +108,11 @@ size_t RecordProtection::seal(ContentType type, const RecordView& like, Bytes pl
   const ErrorQueueScope errors;
   int done = 0;
   int rest = 0;
-  if ((suite_.ccm &&
+  if ((suite_.ccm() &&
        // Fixes the tag's length anew: the message before has used it up.
        EVP_CIPHER_CTX_ctrl(ctx, EVP_CTRL_AEAD_SET_TAG, tag_size, nullptr) != 1) ||
       EVP_CipherInit_ex(ctx, nullptr, nullptr, nullptr, iv.data(), 1) != 1 ||
-      (suite_.ccm && EVP_CipherUpdate(ctx, nullptr, &done, nullptr, length) != 1) ||
+      (suite_.ccm() && EVP_CipherUpdate(ctx, nullptr, &done, nullptr, length) != 1) ||
       EVP_CipherUpdate(ctx, nullptr, &done, aad.data(), static_cast<int>(aad.size())) != 1 ||
       EVP_CipherUpdate(ctx, ciphertext, &done, plaintext.data, length) != 1 ||
       EVP_CipherFinal_ex(ctx, ciphertext + done, &rest) != 1 ||
