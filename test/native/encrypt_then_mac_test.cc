@@ -23,6 +23,7 @@ const std::vector<Suite>& suites() {
       {"PSK-AES128-CBC-SHA"},
       {"ECDHE-PSK-AES128-CBC-SHA256"},
       {"PSK-AES128-CBC-SHA:@SECLEVEL=0", DTLS1_VERSION},
+      {"PSK-AES256-CBC-SHA384:@SECLEVEL=0", DTLS1_VERSION},
       {"PSK-NULL-SHA256:@SECLEVEL=0"},
   };
   return all;

@@ -10,18 +10,14 @@
 
 namespace dtls {
 
-namespace {
-
-// The digest of the PRF. A suite of before TLS 1.2 has SHA-256 in DTLS 1.2, and MD5 with SHA-1
-// before it (RFC 5246 section 5); OpenSSL tells only the latter.
-const EVP_MD* prf_digest(const SSL* ssl) {
-  const SSL_CIPHER* cipher = negotiated_cipher(ssl);
+// A suite of before TLS 1.2 has SHA-256 in DTLS 1.2 (RFC 5246 section 5). Before that there is one
+// PRF, of MD5 with SHA-1, whatever the suite (RFC 5487 section 3 says so of those with SHA-384).
+const EVP_MD* prf_digest(const SSL_CIPHER* cipher, int version) {
   const EVP_MD* digest = cipher != nullptr ? SSL_CIPHER_get_handshake_digest(cipher) : nullptr;
-  if (digest == nullptr || SSL_version(ssl) != DTLS1_2_VERSION) return digest;
+  if (digest == nullptr) return nullptr;
+  if (version != DTLS1_2_VERSION) return EVP_md5_sha1();
   return EVP_MD_get_type(digest) == NID_md5_sha1 ? EVP_sha256() : digest;
 }
-
-}  // namespace
 
 const SSL_CIPHER* negotiated_cipher(const SSL* ssl) {
   const SSL_CIPHER* pending = SSL_get_pending_cipher(ssl);
@@ -38,7 +34,7 @@ bool key_block(SSL* ssl, uint8_t* out, size_t size) {
       session != nullptr
           ? SSL_SESSION_get_master_key(session, master.bytes.data(), master.bytes.size())
           : 0;
-  const EVP_MD* digest = prf_digest(ssl);
+  const EVP_MD* digest = prf_digest(negotiated_cipher(ssl), SSL_version(ssl));
   if (master_size == 0 || digest == nullptr ||
       SSL_get_client_random(ssl, client_random.data(), kRandomSize) != kRandomSize ||
       SSL_get_server_random(ssl, server_random.data(), kRandomSize) != kRandomSize) {

@@ -12,6 +12,9 @@ namespace dtls {
 // The suite that is or will be in use; null before there is one.
 const SSL_CIPHER* negotiated_cipher(const SSL* ssl);
 
+// The digest of the PRF of a suite in a version of the protocol; null for none.
+const EVP_MD* prf_digest(const SSL_CIPHER* cipher, int version);
+
 // The first `size` bytes of the key block, RFC 5246 section 6.3. False while there is no master
 // secret yet, and when OpenSSL fails.
 bool key_block(SSL* ssl, uint8_t* out, size_t size);
