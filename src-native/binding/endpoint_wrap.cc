@@ -4,7 +4,7 @@
 #include "binding/environment.h"
 #include "binding/wraps.h"
 #include "core/base/encoding.h"
-#include "core/handshake/session_info.h"
+#include "core/handshake/session_facts.h"
 #include "core/handshake/srtp.h"
 #include "core/identity/issuer_chain.h"
 
@@ -117,9 +117,9 @@ Session* EndpointWrap::session(const Napi::CallbackInfo& info) {
   return endpoint_->find(u32_of(info[0]), u32_of(info[1]));
 }
 
-SSL* EndpointWrap::ssl(const Napi::CallbackInfo& info) {
+std::shared_ptr<const SessionFacts> EndpointWrap::facts(const Napi::CallbackInfo& info) {
   const Session* found = session(info);
-  return found != nullptr ? found->ssl() : nullptr;
+  return found != nullptr ? found->facts() : nullptr;
 }
 
 void EndpointWrap::listen(const Napi::CallbackInfo& info) {
@@ -331,9 +331,9 @@ Napi::Value EndpointWrap::session_count(const Napi::CallbackInfo& info) {
 // ---- what can be asked of a session ----
 
 Napi::Value EndpointWrap::cipher(const Napi::CallbackInfo& info) {
-  const SSL* open = ssl(info);
-  if (open == nullptr) return info.Env().Undefined();
-  const CipherInfo cipher = cipher_info(open);
+  const auto known = facts(info);
+  if (!known) return info.Env().Undefined();
+  const CipherInfo cipher = known->cipher_info();
   if (cipher.name.empty()) return info.Env().Undefined();
   Napi::Object result = Napi::Object::New(info.Env());
   result.Set("name", cipher.name);
@@ -343,53 +343,55 @@ Napi::Value EndpointWrap::cipher(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value EndpointWrap::peer_certificate(const Napi::CallbackInfo& info) {
-  const SSL* open = ssl(info);
-  if (open == nullptr) return info.Env().Undefined();
-  return to_buffer_or_undefined(info.Env(), dtls::peer_certificate(open));
+  const auto known = facts(info);
+  if (!known) return info.Env().Undefined();
+  return to_buffer_or_undefined(info.Env(), known->peer_certificate());
 }
 
 Napi::Value EndpointWrap::peer_chain(const Napi::CallbackInfo& info) {
-  SSL* open = ssl(info);
+  const auto known = facts(info);
   Napi::Array chain = Napi::Array::New(info.Env());
-  if (open == nullptr) return chain;
+  if (!known) return chain;
   uint32_t at = 0;
-  for (const std::vector<uint8_t>& der : peer_issuer_chain(open)) {
+  for (const std::vector<uint8_t>& der : known->peer_chain(session(info)->trusted())) {
     chain.Set(at++, to_buffer(info.Env(), {der.data(), der.size()}));
   }
   return chain;
 }
 
 Napi::Value EndpointWrap::peer_is_host(const Napi::CallbackInfo& info) {
-  const SSL* open = ssl(info);
-  if (open == nullptr) return Napi::Boolean::New(info.Env(), false);
+  const auto known = facts(info);
+  if (!known) return Napi::Boolean::New(info.Env(), false);
   const std::string host = info[2].As<Napi::String>().Utf8Value();
   const bool is_address = info[3].As<Napi::Boolean>().Value();
-  return Napi::Boolean::New(
-      info.Env(), is_address ? dtls::peer_is_address(open, host) : dtls::peer_is_host(open, host));
+  return Napi::Boolean::New(info.Env(),
+                            is_address ? known->peer_is_address(host) : known->peer_is_host(host));
 }
 
 Napi::Value EndpointWrap::certificate(const Napi::CallbackInfo& info) {
-  const SSL* open = ssl(info);
-  if (open == nullptr) return info.Env().Undefined();
-  return to_buffer_or_undefined(info.Env(), own_certificate(open));
+  const auto known = facts(info);
+  if (!known) return info.Env().Undefined();
+  return to_buffer_or_undefined(info.Env(), to_der(known->own_certificate()));
 }
 
 Napi::Value EndpointWrap::peer_public_key(const Napi::CallbackInfo& info) {
-  const SSL* open = ssl(info);
-  if (open == nullptr) return info.Env().Undefined();
-  return to_buffer_or_undefined(info.Env(), dtls::peer_public_key(open));
+  const auto known = facts(info);
+  if (!known) return info.Env().Undefined();
+  return to_buffer_or_undefined(info.Env(), known->peer_public_key());
 }
 
 Napi::Value EndpointWrap::certificate_issuer(const Napi::CallbackInfo& info) {
-  SSL* open = ssl(info);
-  if (open == nullptr) return info.Env().Undefined();
-  return to_buffer_or_undefined(info.Env(), to_der(own_issuer(open).get()));
+  const auto known = facts(info);
+  if (!known) return info.Env().Undefined();
+  const Session& asked = *session(info);
+  const X509Ptr issuer = own_issuer(asked.context(), known->own_certificate(), asked.trusted());
+  return to_buffer_or_undefined(info.Env(), to_der(issuer.get()));
 }
 
 Napi::Value EndpointWrap::ephemeral_key(const Napi::CallbackInfo& info) {
-  SSL* open = ssl(info);
-  if (open == nullptr) return info.Env().Undefined();
-  const EphemeralKeyInfo key = ephemeral_key_info(open);
+  const auto known = facts(info);
+  if (!known) return info.Env().Undefined();
+  const EphemeralKeyInfo key = known->ephemeral_key();
   Napi::Object result = Napi::Object::New(info.Env());
   if (key.type.empty()) return result;
   result.Set("type", key.type);
@@ -399,37 +401,36 @@ Napi::Value EndpointWrap::ephemeral_key(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value EndpointWrap::sigalgs(const Napi::CallbackInfo& info) {
-  SSL* open = ssl(info);
+  const auto known = facts(info);
   Napi::Array names = Napi::Array::New(info.Env());
-  if (open == nullptr) return names;
+  if (!known) return names;
   uint32_t at = 0;
-  for (const std::string& name : shared_signature_algorithms(open)) names.Set(at++, name);
+  for (const std::string& name : known->shared_signature_algorithms()) names.Set(at++, name);
   return names;
 }
 
 Napi::Value EndpointWrap::finished(const Napi::CallbackInfo& info) {
-  const SSL* open = ssl(info);
-  if (open == nullptr) return info.Env().Undefined();
-  return to_buffer_or_undefined(info.Env(),
-                                dtls::finished(open, info[2].As<Napi::Boolean>().Value()));
+  const auto known = facts(info);
+  if (!known) return info.Env().Undefined();
+  return to_buffer_or_undefined(info.Env(), known->finished(info[2].As<Napi::Boolean>().Value()));
 }
 
 Napi::Value EndpointWrap::export_keying_material(const Napi::CallbackInfo& info) {
-  SSL* open = ssl(info);
-  if (open == nullptr) return info.Env().Undefined();
+  const auto known = facts(info);
+  if (!known) return info.Env().Undefined();
   SecretBytes out(u32_of(info[2]));
   const Bytes context = bytes_of(info[4]);
-  if (!dtls::export_keying_material(open, out, info[3].As<Napi::String>().Utf8Value(),
-                                    info[4].IsUndefined() ? nullptr : &context)) {
+  if (!known->export_keying_material(out, info[3].As<Napi::String>().Utf8Value(),
+                                     info[4].IsUndefined() ? nullptr : &context)) {
     return info.Env().Undefined();
   }
   return to_buffer(info.Env(), out.view());
 }
 
 Napi::Value EndpointWrap::srtp(const Napi::CallbackInfo& info) {
-  SSL* open = ssl(info);
-  if (open == nullptr) return info.Env().Undefined();
-  const SrtpKeys keys = srtp_keys(open);
+  const auto known = facts(info);
+  if (!known) return info.Env().Undefined();
+  const SrtpKeys keys = srtp_keys(*known);
   if (keys.profile == nullptr) return info.Env().Undefined();
   const auto put = [&info](const SecretBytes& key) { return to_buffer(info.Env(), key.view()); };
   Napi::Object result = Napi::Object::New(info.Env());
@@ -442,23 +443,22 @@ Napi::Value EndpointWrap::srtp(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value EndpointWrap::pack_session(const Napi::CallbackInfo& info) {
-  SSL* open = ssl(info);
-  if (open == nullptr) return info.Env().Undefined();
-  const SecretBytes packed = KeptSession::pack(open, info[2].As<Napi::String>().Utf8Value());
+  const auto known = facts(info);
+  if (!known) return info.Env().Undefined();
+  const SecretBytes packed = known->pack(info[2].As<Napi::String>().Utf8Value());
   return to_buffer_or_undefined(info.Env(), packed.view());
 }
 
 Napi::Value EndpointWrap::session_ticket(const Napi::CallbackInfo& info) {
-  const SSL* open = ssl(info);
-  if (open == nullptr) return info.Env().Undefined();
-  return to_buffer_or_undefined(info.Env(), dtls::session_ticket(open));
+  const auto known = facts(info);
+  if (!known) return info.Env().Undefined();
+  return to_buffer_or_undefined(info.Env(), known->session_ticket());
 }
 
 Napi::Value EndpointWrap::server_name(const Napi::CallbackInfo& info) {
-  const SSL* open = ssl(info);
-  const char* name =
-      open != nullptr ? SSL_get_servername(open, TLSEXT_NAMETYPE_host_name) : nullptr;
-  return name != nullptr ? to_string(info.Env(), name) : info.Env().Undefined();
+  const auto known = facts(info);
+  const std::string name = known ? known->server_name() : "";
+  return name.empty() ? info.Env().Undefined() : to_string(info.Env(), name);
 }
 
 Napi::Value EndpointWrap::psk_identity(const Napi::CallbackInfo& info) {
@@ -468,9 +468,9 @@ Napi::Value EndpointWrap::psk_identity(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value EndpointWrap::max_message_size(const Napi::CallbackInfo& info) {
-  SSL* open = ssl(info);
+  const Session* found = session(info);
   return Napi::Number::New(info.Env(),
-                           open != nullptr ? static_cast<double>(DTLS_get_data_mtu(open)) : 0);
+                           found != nullptr ? static_cast<double>(found->max_message_size()) : 0);
 }
 
 Napi::Value EndpointWrap::mtu(const Napi::CallbackInfo& info) {

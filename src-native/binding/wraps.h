@@ -188,8 +188,8 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
 
   // The session named by the first two arguments, slot and generation; null once it has gone.
   Session* session(const Napi::CallbackInfo& info);
-  // Its SSL; null before the handshake began and after the session closed.
-  SSL* ssl(const Napi::CallbackInfo& info);
+  // What can be asked of it; null before the handshake began and after the session closed.
+  std::shared_ptr<const SessionFacts> facts(const Napi::CallbackInfo& info);
 
   Napi::ObjectReference outbox_;
   Napi::ObjectReference deadline_memory_;

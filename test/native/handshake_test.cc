@@ -5,8 +5,6 @@
 
 #include <algorithm>
 
-#include "core/handshake/session_info.h"
-#include "core/identity/issuer_chain.h"
 #include "harness.h"
 
 namespace dtls::test {
@@ -149,7 +147,7 @@ TEST_CASE("endpoint: the consumer judges the server's identity") {
     CHECK(link.run_until([&] { return link.server.endpoint.traffic().retransmissions >= 8; }));
     CHECK(link.client().count(RecordType::kLookup) == 1);
     // What is to be judged: the leaf, and the authority that the server sends along.
-    CHECK(peer_issuer_chain(link.client().live()->ssl()).size() == 2);
+    CHECK(link.client().live()->facts()->peer_chain(link.client().live()->trusted()).size() == 2);
     const SessionId id = link.client().session;
     link.client().endpoint.answer_identity(id.slot, id.generation, true, link.now());
     link.pump();

@@ -76,9 +76,9 @@ std::string to_pem(EVP_PKEY* key) {
   return contents(bio.get());
 }
 
-EvpPkeyPtr new_key() {
-  EvpPkeyPtr key(EVP_EC_gen("P-256"));
-  require(key != nullptr, "EVP_EC_gen");
+EvpPkeyPtr new_key(bool rsa = false) {
+  EvpPkeyPtr key(rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"));
+  require(key != nullptr, "a key");
   return key;
 }
 
@@ -154,7 +154,7 @@ Identity Authority::issue(const LeafOptions& options) const {
     issuer = chain.back().get();
     issuer_key = keys.back().get();
   }
-  const EvpPkeyPtr key = new_key();
+  const EvpPkeyPtr key = new_key(options.rsa);
   const X509Ptr leaf = new_certificate({options.name, false, options.expired, options.padding},
                                        key.get(), issuer, issuer_key);
   Identity identity{to_pem(leaf.get()), to_pem(key.get())};

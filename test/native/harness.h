@@ -37,6 +37,7 @@ struct Identity {
 struct LeafOptions {
   std::string name = "localhost";
   bool expired = false;
+  bool rsa = false;  // P-256 otherwise
   // Bytes of comment in each certificate, and certificates between the authority and the leaf.
   size_t padding = 0;
   size_t intermediates = 0;

@@ -16,7 +16,7 @@ struct Stored : Link {
   // A first handshake, whose session the next connection of this client wants to resume.
   void keep() {
     REQUIRE(handshake());
-    const SecretBytes packed = KeptSession::pack(client().live()->ssl(), "");
+    const SecretBytes packed = client().live()->facts()->pack("");
     client_policy.session = KeptSession::parse(packed.view());
     REQUIRE(client_policy.session.get() != nullptr);
     server.events.clear();

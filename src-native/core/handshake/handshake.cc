@@ -23,10 +23,10 @@ Handshake::Handshake(Outlet& outlet, Role role, std::shared_ptr<const SecureCont
       deadline_(policy_->handshake_timeout > 0 ? now + policy_->handshake_timeout : kNever),
       mtu_(policy_->mtu) {}
 
-// An SSL that is freed after a handshake without this would count as a broken session to be
-// evicted.
+// OpenSSL forbids to resume a session whose SSL is freed after the handshake without a
+// close_notify, or this.
 Handshake::~Handshake() {
-  if (ssl_) SSL_set_quiet_shutdown(ssl_.get(), 1);
+  if (ssl_) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN);
 }
 
 void Handshake::fail(Failure failure) {

@@ -7,6 +7,7 @@
 #include "core/base/bytes.h"
 #include "core/base/openssl_ptr.h"
 #include "core/base/secret.h"
+#include "core/identity/certificate_list.h"
 
 namespace dtls {
 
@@ -15,9 +16,13 @@ namespace dtls {
 // the certificates that came with its own.
 class KeptSession {
  public:
-  // Packs an open session. Empty when it cannot be resumed. A server's is OpenSSL's DER alone.
-  static SecretBytes pack(SSL* ssl, const std::string& name);
-  // Null for anything that pack() did not make, or not all of it.
+  // Notes in the session of a full handshake as what the server was verified, and the certificates
+  // that came with its own (certificate_list.h). A session that was resumed has what was noted in
+  // the handshake that it began with; OpenSSL then knows no chain any more. False: no memory.
+  static bool note(SSL_SESSION* session, const std::string& name, Bytes certificates);
+  // OpenSSL's DER. Empty when OpenSSL fails.
+  static SecretBytes pack(const SSL_SESSION* session);
+  // Null for anything that pack() did not make of a session with a note, or not all of it.
   static std::shared_ptr<const KeptSession> parse(Bytes packed);
 
   const std::string& name() const { return name_; }
@@ -29,15 +34,11 @@ class KeptSession {
   bool expired(double now) const;
 
  private:
-  struct FreeChain {
-    void operator()(STACK_OF(X509) * chain) const { sk_X509_pop_free(chain, X509_free); }
-  };
-
   bool read_application_data();
 
   SslSessionPtr session_;
   std::string name_;
-  std::unique_ptr<STACK_OF(X509), FreeChain> chain_;
+  X509StackPtr chain_;
 };
 
 }  // namespace dtls

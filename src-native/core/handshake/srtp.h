@@ -3,8 +3,8 @@
 
 #include <array>
 
-#include "core/base/openssl_ptr.h"
 #include "core/base/secret.h"
+#include "core/handshake/session_facts.h"
 
 // DTLS-SRTP, RFC 5764: OpenSSL negotiates the profile, what it has no API for is the keys.
 namespace dtls {
@@ -34,7 +34,7 @@ struct SrtpKeys {
 };
 
 // The keys of a finished handshake. Local is what this side sends with.
-SrtpKeys srtp_keys(SSL* ssl);
+SrtpKeys srtp_keys(const SessionFacts& facts);
 
 }  // namespace dtls
 

@@ -14,12 +14,6 @@ using StoreCtxPtr =
 // OpenSSL's own bound on the length of a chain that it builds.
 constexpr int kMaxDepth = 100;
 
-X509_STORE* trusted_by(SSL* ssl) {
-  X509_STORE* own = nullptr;
-  SSL_get0_verify_cert_store(ssl, &own);
-  return own != nullptr ? own : SSL_CTX_get_cert_store(SSL_get_SSL_CTX(ssl));
-}
-
 }  // namespace
 
 X509* peer_leaf(const SSL* ssl) {
@@ -50,26 +44,26 @@ X509Ptr find_issuer(X509* certificate, const STACK_OF(X509) * sent, X509_STORE* 
   return X509Ptr(issuer);
 }
 
-X509Ptr own_issuer(SSL* ssl) {
+X509Ptr own_issuer(SSL_CTX* context, X509* certificate, X509_STORE* trusted) {
   const ErrorQueueScope errors;
+  // To look at the chain of one certificate it has to be the current one, which only an SSL of our
+  // own may be told: the context has many sessions.
+  const SslPtr asked(certificate != nullptr ? SSL_new(context) : nullptr);
   STACK_OF(X509)* chain = nullptr;
-  SSL_get0_chain_certs(ssl, &chain);
-  X509* leaf = SSL_get_certificate(ssl);
-  return leaf != nullptr ? find_issuer(leaf, chain, trusted_by(ssl)) : nullptr;
+  if (!asked || SSL_select_current_cert(asked.get(), certificate) != 1) return nullptr;
+  SSL_get0_chain_certs(asked.get(), &chain);
+  return find_issuer(certificate, chain, trusted);
 }
 
-std::vector<std::vector<uint8_t>> peer_issuer_chain(SSL* ssl) {
+std::vector<std::vector<uint8_t>> issuer_chain(X509Ptr certificate, const STACK_OF(X509) * sent,
+                                               X509_STORE* trusted) {
   const ErrorQueueScope errors;
   std::vector<std::vector<uint8_t>> chain;
-  X509* leaf = peer_leaf(ssl);
-  if (leaf == nullptr) return chain;
-  X509_up_ref(leaf);
-  X509Ptr current(leaf);
-  for (int depth = 0; current && depth < kMaxDepth; ++depth) {
-    chain.push_back(to_der(current.get()));
-    X509Ptr issuer = find_issuer(current.get(), SSL_get_peer_cert_chain(ssl), trusted_by(ssl));
-    if (issuer && X509_cmp(issuer.get(), current.get()) == 0) break;
-    current = std::move(issuer);
+  for (int depth = 0; certificate && depth < kMaxDepth; ++depth) {
+    chain.push_back(to_der(certificate.get()));
+    X509Ptr issuer = find_issuer(certificate.get(), sent, trusted);
+    if (issuer && X509_cmp(issuer.get(), certificate.get()) == 0) break;
+    certificate = std::move(issuer);
   }
   return chain;
 }

@@ -12,12 +12,13 @@ namespace dtls {
 // or among the trusted; null for none.
 X509Ptr find_issuer(X509* certificate, const STACK_OF(X509) * sent, X509_STORE* trusted);
 
-// The peer's own certificate, its issuer, and so on, up to one that is its own issuer or whose
-// issuer is not known; DER. Verifies nothing. Empty when the peer sent none.
-std::vector<std::vector<uint8_t>> peer_issuer_chain(SSL* ssl);
+// A certificate, its issuer, and so on, up to one that is its own issuer or whose issuer is not
+// known; DER. Verifies nothing. Empty for null.
+std::vector<std::vector<uint8_t>> issuer_chain(X509Ptr certificate, const STACK_OF(X509) * sent,
+                                               X509_STORE* trusted);
 
-// The issuer of the own certificate that is current, from its chain or the trusted; null for none.
-X509Ptr own_issuer(SSL* ssl);
+// The issuer of a certificate of `context`, from its chain there or the trusted; null for none.
+X509Ptr own_issuer(SSL_CTX* context, X509* certificate, X509_STORE* trusted);
 
 // The peer's certificate; borrowed. Null when it sent none.
 X509* peer_leaf(const SSL* ssl);

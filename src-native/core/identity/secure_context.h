@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/base/bytes.h"
+#include "core/base/distinct.h"
 #include "core/base/error.h"
 #include "core/base/openssl_ptr.h"
 #include "core/identity/trust.h"
@@ -69,6 +70,9 @@ class SecureContext {
   const std::string& session_id_context() const { return session_id_context_; }
   const Trust& trust() const;
 
+  // What many sessions of this context have alike: their peers' certificates, say.
+  Distinct<std::vector<uint8_t>>& alike() const { return alike_; }
+
  private:
   Failure use_leaf(X509* leaf);
   Failure check_length() const;
@@ -78,7 +82,8 @@ class SecureContext {
   bool has_dhparam_ = false;
   std::string session_id_context_;
   mutable std::optional<Trust> trust_;  // found out when first asked for
-  std::vector<X509Ptr> leaves_;         // the own certificates
+  mutable Distinct<std::vector<uint8_t>> alike_;
+  std::vector<X509Ptr> leaves_;  // the own certificates
 };
 
 }  // namespace dtls

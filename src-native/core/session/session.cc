@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "core/identity/cipher_suites.h"
-#include "core/identity/raw_public_key.h"
+#include "core/records/aead_suite.h"
 #include "core/records/integrity_limit.h"
 
 namespace dtls {
@@ -124,23 +124,21 @@ void Session::established(uint8_t* scratch, double now) {
     fail(openssl_failure(FailureKind::kInternal));
     return;
   }
-  SSL* ssl = ssl_.get();
-  shortest_record_ = shortest_protected_record(SSL_get_current_cipher(ssl));
-  integrity_limit_ = integrity_limit(SSL_get_current_cipher(ssl));
-  const bool showed_certificate =
-      SSL_get0_peer_certificate(ssl) != nullptr || rpk::of_peer(ssl) != nullptr;
-  const uint32_t what = kSecureVersion.put(static_cast<uint32_t>(SSL_version(ssl))) |
-                        kSecurePeerCertificate.put(showed_certificate) |
-                        kSecurePsk.put(is_psk_suite(SSL_get_current_cipher(ssl))) |
-                        kSecureReused.put(SSL_session_reused(ssl) != 0) |
+  auto facts = std::make_shared<SessionFacts>(ssl_.get(), context_->alike());
+  facts->settle(policy_->session ? policy_->session->get() : nullptr);
+  shortest_record_ = shortest_protected_record(facts->cipher());
+  integrity_limit_ = integrity_limit(facts->cipher());
+  const uint32_t what = kSecureVersion.put(static_cast<uint32_t>(facts->version())) |
+                        kSecurePeerCertificate.put(facts->peer_showed_key()) |
+                        kSecurePsk.put(is_psk_suite(facts->cipher())) |
+                        kSecureReused.put(facts->reused()) |
                         kSecureEncryptThenMac.put(checks_macs_) |
-                        kSecureExtendedMasterSecret.put(SSL_get_extms_support(ssl) == 1) |
+                        kSecureExtendedMasterSecret.put(facts->extended_master_secret()) |
                         kSecureMaxFragment.put(uint32_t{max_fragment_code(max_fragment_)});
-  const unsigned char* protocol = nullptr;
-  unsigned protocol_size = 0;
-  SSL_get0_alpn_selected(ssl, &protocol, &protocol_size);
-  outlet_.append(RecordType::kSecure, what, static_cast<uint32_t>(SSL_get_verify_result(ssl)),
-                 {protocol, protocol_size});
+  const std::vector<uint8_t> protocol = facts->protocol();
+  outlet_.append(RecordType::kSecure, what, static_cast<uint32_t>(facts->verify_result()),
+                 {protocol.data(), protocol.size()});
+  facts_ = std::move(facts);
   if (legacy.new_session) outlet_.append(RecordType::kSession, 0, 0);
   for (const HeldRecords::Held& held : legacy.held) {
     replay(held, handshake->counts_early(), scratch, now);
@@ -251,9 +249,9 @@ void Session::emit_close(const Failure& failure) {
   text += failure.line;
   outlet_.append(RecordType::kClose, static_cast<uint32_t>(failure.kind), detail,
                  {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
-  // An SSL that is freed after a handshake without this would count as a broken session to be
-  // evicted.
-  if (ssl_) SSL_set_quiet_shutdown(ssl_.get(), 1);
+  // OpenSSL forbids to resume a session whose SSL is freed without a close_notify, or this. A fatal
+  // alert has forbidden it already.
+  if (ssl_) SSL_set_shutdown(ssl_.get(), SSL_SENT_SHUTDOWN);
   if (handshake_) {
     psk_identity_ = handshake_->psk_identity();
     hello_random_ = handshake_->hello_random();
@@ -261,6 +259,7 @@ void Session::emit_close(const Failure& failure) {
   }
   handshake_.reset();
   record_keys_.reset();
+  facts_.reset();
   written_ = {};
   ssl_.reset();
   context_.reset();
@@ -319,9 +318,36 @@ bool Session::wake(double now) {
 
 bool Session::set_mtu(uint32_t mtu) {
   if (handshake_) return handshake_->set_mtu(mtu);
-  if (!ssl_ || SSL_set_mtu(ssl_.get(), static_cast<long>(mtu)) == 0) return false;
+  // OpenSSL's own: the smallest MTU of a link, less the longest headers of IP and UDP.
+  constexpr uint32_t kSmallest = 256 - 48;
+  if (state_ != SessionState::kOpen || mtu < kSmallest) return false;
+  if (ssl_) SSL_set_mtu(ssl_.get(), static_cast<long>(mtu));
   mtu_ = mtu;
   return true;
+}
+
+// ---- what can be asked of it ----
+
+size_t Session::max_message_size() const {
+  if (facts_ && aead_suite(facts_->cipher()).valid()) return facts_->data_mtu(mtu_);
+  return ssl() != nullptr ? DTLS_get_data_mtu(ssl()) : 0;
+}
+
+std::shared_ptr<const SessionFacts> Session::facts() const {
+  if (facts_ || ssl() == nullptr) return facts_;
+  return std::make_shared<const SessionFacts>(
+      ssl(), (handshake_ ? handshake_->context() : context_)->alike());
+}
+
+X509_STORE* Session::trusted() const {
+  if (state_ == SessionState::kClosed) return nullptr;
+  const SessionPolicy& policy = handshake_ ? *handshake_->policy() : *policy_;
+  return SSL_CTX_get_cert_store(policy.authorities ? policy.authorities->get() : context());
+}
+
+SSL_CTX* Session::context() const {
+  if (handshake_) return handshake_->context()->get();
+  return context_ ? context_->get() : nullptr;
 }
 
 }  // namespace dtls

@@ -12,6 +12,7 @@
 #include "core/base/timer_queue.h"
 #include "core/handshake/datagram_bio.h"
 #include "core/handshake/handshake.h"
+#include "core/handshake/session_facts.h"
 #include "core/handshake/session_policy.h"
 #include "core/outbox/outlet.h"
 #include "core/records/record_mac.h"
@@ -129,6 +130,14 @@ class Session final : private DatagramPort {
   // Null before the ClientHello is whole and what it asks about is answered, and after the session
   // has closed.
   SSL* ssl() const { return handshake_ ? handshake_->ssl() : ssl_.get(); }
+  // What can be asked of the session: until it is open, what its handshake has come to so far. Null
+  // where ssl() is null before that, and after the session has closed.
+  std::shared_ptr<const SessionFacts> facts() const;
+  // Whom this side trusts, and what it shows; null after the session has closed.
+  X509_STORE* trusted() const;
+  SSL_CTX* context() const;
+  // The largest message that makes a datagram within the MTU; 0 before the suite is known.
+  size_t max_message_size() const;
   // Nothing where no pre-shared key was asked for; an identity may be empty.
   const std::optional<std::vector<uint8_t>>& psk_identity() const {
     return handshake_ ? handshake_->psk_identity() : psk_identity_;
@@ -213,9 +222,10 @@ class Session final : private DatagramPort {
   std::array<uint8_t, kRandomSize> hello_random_{};  // see Handshake
   std::shared_ptr<const SecureContext> context_;
   std::shared_ptr<const SessionPolicy> policy_;
-  std::unique_ptr<Handshake> handshake_;  // until it is complete
-  SslPtr ssl_;                            // from then on, until it closes
-  uint64_t next_number_out_ = 0;          // of the last flight's records in clear
+  std::unique_ptr<Handshake> handshake_;       // until it is complete
+  SslPtr ssl_;                                 // from then on, until it closes
+  std::shared_ptr<const SessionFacts> facts_;  // likewise
+  uint64_t next_number_out_ = 0;               // of the last flight's records in clear
   std::vector<uint8_t> written_;  // what OpenSSL has written of that flight, until it leaves
   uint32_t mtu_ = 0;
   uint32_t repetitions_ = 0;     // of that flight, under this MTU

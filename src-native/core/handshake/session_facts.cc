@@ -1,0 +1,352 @@
+#include "core/handshake/session_facts.h"
+
+#include <openssl/ec.h>
+#include <openssl/srtp.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/base/encoding.h"
+#include "core/handshake/kept_session.h"
+#include "core/identity/certificate_list.h"
+#include "core/identity/issuer_chain.h"
+#include "core/identity/raw_public_key.h"
+#include "core/records/aead_suite.h"
+#include "core/records/key_block.h"
+
+namespace dtls {
+
+namespace {
+
+// What agreed_ has, each behind two bytes of its length.
+constexpr size_t kServerName = 0;
+constexpr size_t kProtocol = 1;
+constexpr size_t kSignatureAlgorithms = 2;  // OpenSSL's NIDs of signature and hash, two bytes each
+
+std::string text(const char* value) { return value != nullptr ? value : ""; }
+
+std::vector<uint8_t> copy(Bytes bytes) { return {bytes.data, bytes.data + bytes.size}; }
+
+Bytes view(const std::vector<uint8_t>& bytes) { return {bytes.data(), bytes.size()}; }
+
+void append_u16(std::vector<uint8_t>& out, uint32_t value) {
+  out.push_back(static_cast<uint8_t>(value >> 8));
+  out.push_back(static_cast<uint8_t>(value));
+}
+
+void append(std::vector<uint8_t>& out, Bytes bytes) {
+  append_u16(out, static_cast<uint32_t>(bytes.size));
+  out.insert(out.end(), bytes.data, bytes.data + bytes.size);
+}
+
+Bytes take(Bytes& rest) {
+  if (rest.size < 2) return {};
+  const size_t size = read_u16(rest.data);
+  const Bytes taken = rest.from(2).first(size);
+  rest = rest.from(2 + size);
+  return taken;
+}
+
+// The names that node:tls uses.
+std::string signature_name(int nid) {
+  switch (nid) {
+    case EVP_PKEY_RSA:
+      return "RSA";
+    case EVP_PKEY_RSA_PSS:
+      return "RSA-PSS";
+    case EVP_PKEY_DSA:
+      return "DSA";
+    case EVP_PKEY_EC:
+      return "ECDSA";
+    case EVP_PKEY_ED25519:
+      return "Ed25519";
+    case EVP_PKEY_ED448:
+      return "Ed448";
+    default:
+      return text(OBJ_nid2sn(nid));
+  }
+}
+
+// Whether a seed of the PRF begins with a label that TLS itself derives keys under (RFC 5705
+// section 4, RFC 7627 section 4). As OpenSSL has it, it is about the label and what follows:
+// "client finishe" and a random that begins with a "d" are one of them, too.
+bool is_of_tls(const std::string& seed) {
+  constexpr std::array<const char*, 5> kOwn = {"client finished", "server finished",
+                                               "master secret", "extended master secret",
+                                               "key expansion"};
+  return std::any_of(kOwn.begin(), kOwn.end(), [&seed](const char* own) {
+    return seed.compare(0, std::strlen(own), own) == 0;
+  });
+}
+
+}  // namespace
+
+SessionFacts::SessionFacts(SSL* ssl, Alike& alike)
+    : cipher_(SSL_get_current_cipher(ssl)),
+      session_(SSL_get1_session(ssl)),
+      version_(SSL_version(ssl)),
+      verify_result_(static_cast<int32_t>(SSL_get_verify_result(ssl))),
+      server_(SSL_is_server(ssl) != 0),
+      complete_(SSL_is_init_finished(ssl) == 1),
+      reused_(SSL_session_reused(ssl) != 0),
+      extended_master_secret_(SSL_get_extms_support(ssl) == 1) {
+  const ErrorQueueScope errors;
+  own_.reset(SSL_get_certificate(ssl));
+  if (own_) X509_up_ref(own_.get());
+  if (session_) max_fragment_code_ = SSL_SESSION_get_max_fragment_length(session_.get());
+  const SRTP_PROTECTION_PROFILE* srtp = SSL_get_selected_srtp_profile(ssl);
+  if (srtp != nullptr) srtp_profile_ = static_cast<uint16_t>(srtp->id);
+  own_finished_size_ = static_cast<uint8_t>(std::min(
+      SSL_get_finished(ssl, own_finished_.data(), own_finished_.size()), own_finished_.size()));
+  peers_finished_size_ = static_cast<uint8_t>(
+      std::min(SSL_get_peer_finished(ssl, peers_finished_.data(), peers_finished_.size()),
+               peers_finished_.size()));
+  SSL_get_client_random(ssl, client_random_.data(), client_random_.size());
+  SSL_get_server_random(ssl, server_random_.data(), server_random_.size());
+  take_ephemeral_key(ssl);
+  take_agreed(ssl, alike);
+  take_peer(ssl, alike);
+}
+
+SessionFacts::~SessionFacts() = default;
+
+void SessionFacts::take_ephemeral_key(SSL* ssl) {
+  EVP_PKEY* raw = nullptr;
+  if (SSL_get_peer_tmp_key(ssl, &raw) != 1) return;
+  const EvpPkeyPtr key(raw);
+  ephemeral_bits_ = static_cast<uint16_t>(EVP_PKEY_get_bits(key.get()));
+  ephemeral_is_dh_ = EVP_PKEY_get_base_id(key.get()) == EVP_PKEY_DH;
+  std::array<char, 64> group{};
+  size_t size = 0;
+  const int nid = EVP_PKEY_get_group_name(key.get(), group.data(), group.size(), &size) == 1
+                      ? OBJ_txt2nid(group.data())
+                      : EVP_PKEY_get_id(key.get());
+  ephemeral_group_ = static_cast<uint16_t>(std::max(nid, NID_undef));
+}
+
+void SessionFacts::take_agreed(SSL* ssl, Alike& alike) {
+  std::vector<uint8_t> agreed;
+  const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+  append(agreed, {reinterpret_cast<const uint8_t*>(name), name != nullptr ? std::strlen(name) : 0});
+  const unsigned char* protocol = nullptr;
+  unsigned protocol_size = 0;
+  SSL_get0_alpn_selected(ssl, &protocol, &protocol_size);
+  append(agreed, {protocol, protocol_size});
+  std::vector<uint8_t> algorithms;
+  const int count = SSL_get_shared_sigalgs(ssl, 0, nullptr, nullptr, nullptr, nullptr, nullptr);
+  for (int i = 0; i < count; ++i) {
+    int sign = 0;
+    int hash = 0;
+    SSL_get_shared_sigalgs(ssl, i, &sign, &hash, nullptr, nullptr, nullptr);
+    append_u16(algorithms, static_cast<uint32_t>(sign));
+    append_u16(algorithms, static_cast<uint32_t>(hash));
+  }
+  append(agreed, view(algorithms));
+  agreed_ = alike.share(std::move(agreed));
+}
+
+void SessionFacts::take_peer(SSL* ssl, Alike& alike) {
+  std::vector<uint8_t> shown = rpk::to_der(rpk::of_peer(ssl));
+  if (!shown.empty()) {
+    shown_ = Shown::kRawKey;
+  } else if (const X509* leaf = dtls::peer_leaf(ssl)) {
+    shown_ = Shown::kCertificates;
+    append_certificate(shown, leaf);
+    const STACK_OF(X509)* chain = SSL_get_peer_cert_chain(ssl);
+    for (int i = 0; chain != nullptr && i < sk_X509_num(chain); ++i) {
+      const X509* other = sk_X509_value(chain, i);
+      if (X509_cmp(other, leaf) != 0) append_certificate(shown, other);
+    }
+  }
+  if (!shown.empty()) peer_ = alike.share(std::move(shown));
+}
+
+// ---- OpenSSL's session ----
+
+void SessionFacts::settle(const SSL_SESSION* kept) {
+  if (!session_ || session_.get() == kept) return;
+  const ErrorQueueScope errors;
+  const SecretBytes der = KeptSession::pack(session_.get());
+  if (der.empty()) return;
+  // What the peer showed is in there as well.
+  const Bytes shown = shown_ == Shown::kRawKey ? view(*peer_) : leaf_der();
+  const uint8_t* const end = der.data() + der.size();
+  const uint8_t* const cut =
+      shown.size == 0 ? end : std::search(der.data(), end, shown.data, shown.data + shown.size);
+  if (cut == end) {
+    session_der_ = SecretBytes(der.view());
+  } else {
+    peer_cut_at_ = static_cast<uint32_t>(cut - der.data());
+    session_der_ = SecretBytes(der.size() - shown.size);
+    std::copy(cut + shown.size, end, std::copy(der.data(), cut, session_der_.data()));
+  }
+  session_.reset();
+}
+
+SecretBytes SessionFacts::session_der() const {
+  if (session_) return KeptSession::pack(session_.get());
+  if (peer_cut_at_ == 0) return SecretBytes(session_der_.view());
+  const Bytes shown = shown_ == Shown::kRawKey ? view(*peer_) : leaf_der();
+  SecretBytes whole(session_der_.size() + shown.size);
+  const Bytes rest = session_der_.view().from(peer_cut_at_);
+  uint8_t* at = std::copy_n(session_der_.data(), peer_cut_at_, whole.data());
+  at = std::copy_n(shown.data, shown.size, at);
+  std::copy_n(rest.data, rest.size, at);
+  return whole;
+}
+
+// A copy of the session as it was, or the shared one; null where there is none.
+SslSessionPtr SessionFacts::session() const {
+  if (session_) {
+    SSL_SESSION_up_ref(session_.get());
+    return SslSessionPtr(session_.get());
+  }
+  const SecretBytes der = session_der();
+  const uint8_t* at = der.data();
+  return SslSessionPtr(der.empty() ? nullptr
+                                   : d2i_SSL_SESSION(nullptr, &at, static_cast<long>(der.size())));
+}
+
+void SessionFacts::forbid_resumption(SSL_CTX* context) const {
+  if (session_) SSL_CTX_remove_session(context, session_.get());
+}
+
+SecretBytes SessionFacts::pack(const std::string& name) const {
+  const ErrorQueueScope errors;
+  if (server_) return session_der();
+  const SslSessionPtr session = this->session();
+  // RFC 7627 section 5.4: without the extended master secret it is not to be resumed.
+  if (!session || !extended_master_secret_ || SSL_SESSION_is_resumable(session.get()) != 1 ||
+      (!reused_ && !KeptSession::note(session.get(), name, other_certificates()))) {
+    return {};
+  }
+  return KeptSession::pack(session.get());
+}
+
+std::vector<uint8_t> SessionFacts::session_ticket() const {
+  const ErrorQueueScope errors;
+  const SslSessionPtr session = server_ ? nullptr : this->session();
+  if (!session) return {};
+  const unsigned char* ticket = nullptr;
+  size_t size = 0;
+  SSL_SESSION_get0_ticket(session.get(), &ticket, &size);
+  return {ticket, ticket + size};
+}
+
+// PRF(master_secret, label, client_random + server_random [+ length of context + context]).
+bool SessionFacts::export_keying_material(SecretBytes& out, const std::string& label,
+                                          const Bytes* context) const {
+  const ErrorQueueScope errors;
+  const EVP_MD* digest = prf_digest(cipher_, version_);
+  const std::string begin = label + std::string(client_random_.begin(), client_random_.end());
+  if (!complete_ || digest == nullptr || is_of_tls(begin)) return false;
+  const SslSessionPtr session = this->session();
+  if (!session) return false;
+  Secret<SSL_MAX_MASTER_KEY_LENGTH> master;
+  const size_t master_size =
+      SSL_SESSION_get_master_key(session.get(), master.bytes.data(), master.bytes.size());
+  std::vector<uint8_t> seed(client_random_.begin(), client_random_.end());
+  seed.insert(seed.end(), server_random_.begin(), server_random_.end());
+  if (context != nullptr) append(seed, *context);
+  return tls1_prf(EVP_MD_get0_name(digest), {master.bytes.data(), master_size}, label, view(seed),
+                  out.data(), out.size());
+}
+
+// ---- what was agreed on ----
+
+Bytes SessionFacts::agreed(size_t index) const {
+  Bytes rest = view(*agreed_);
+  for (; index != 0; --index) take(rest);
+  return take(rest);
+}
+
+std::string SessionFacts::server_name() const {
+  const Bytes name = agreed(kServerName);
+  return {reinterpret_cast<const char*>(name.data), name.size};
+}
+
+std::vector<uint8_t> SessionFacts::protocol() const { return copy(agreed(kProtocol)); }
+
+std::vector<std::string> SessionFacts::shared_signature_algorithms() const {
+  std::vector<std::string> names;
+  for (Bytes rest = agreed(kSignatureAlgorithms); rest.size != 0; rest = rest.from(4)) {
+    const int hash = static_cast<int>(read_u16(rest.data + 2));
+    names.push_back(signature_name(static_cast<int>(read_u16(rest.data))) + "+" +
+                    (hash == NID_undef ? "UNDEF" : text(OBJ_nid2sn(hash))));
+  }
+  return names;
+}
+
+CipherInfo SessionFacts::cipher_info() const {
+  if (cipher_ == nullptr) return {};
+  return {text(SSL_CIPHER_get_name(cipher_)), text(SSL_CIPHER_standard_name(cipher_)),
+          text(SSL_CIPHER_get_version(cipher_))};
+}
+
+EphemeralKeyInfo SessionFacts::ephemeral_key() const {
+  if (ephemeral_bits_ == 0) return {};
+  if (ephemeral_is_dh_) return {"DH", "", ephemeral_bits_};
+  return {"ECDH", text(OBJ_nid2sn(ephemeral_group_)), ephemeral_bits_};
+}
+
+std::vector<uint8_t> SessionFacts::finished(bool peers) const {
+  const Finished& message = peers ? peers_finished_ : own_finished_;
+  return {message.begin(), message.begin() + (peers ? peers_finished_size_ : own_finished_size_)};
+}
+
+size_t SessionFacts::data_mtu(size_t mtu) const {
+  const AeadSuite& suite = aead_suite(cipher_);
+  const size_t added = kRecordHeaderSize + suite.overhead();
+  return suite.valid() && mtu > added ? mtu - added : 0;
+}
+
+// ---- the peer ----
+
+Bytes SessionFacts::leaf_der() const {
+  Bytes der;
+  if (shown_ != Shown::kCertificates) return der;
+  Bytes list = view(*peer_);
+  take_certificate(list, der);
+  return der;
+}
+
+Bytes SessionFacts::other_certificates() const {
+  Bytes der;
+  if (shown_ != Shown::kCertificates) return der;
+  Bytes list = view(*peer_);
+  take_certificate(list, der);
+  return list;
+}
+
+X509Ptr SessionFacts::peer_leaf() const { return parse_certificate(leaf_der()); }
+
+std::vector<uint8_t> SessionFacts::peer_certificate() const { return copy(leaf_der()); }
+
+std::vector<std::vector<uint8_t>> SessionFacts::peer_chain(X509_STORE* trusted) const {
+  const ErrorQueueScope errors;
+  return issuer_chain(peer_leaf(), parse_certificates(other_certificates()).get(), trusted);
+}
+
+std::vector<uint8_t> SessionFacts::peer_public_key() const {
+  const ErrorQueueScope errors;
+  if (shown_ == Shown::kRawKey) return *peer_;
+  const X509Ptr leaf = peer_leaf();
+  return rpk::to_der(leaf ? X509_get0_pubkey(leaf.get()) : nullptr);
+}
+
+bool SessionFacts::peer_is_host(const std::string& name) const {
+  const ErrorQueueScope errors;
+  const X509Ptr leaf = peer_leaf();
+  constexpr unsigned kFlags =
+      X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+  return leaf && X509_check_host(leaf.get(), name.c_str(), name.size(), kFlags, nullptr) == 1;
+}
+
+bool SessionFacts::peer_is_address(const std::string& address) const {
+  const ErrorQueueScope errors;
+  const X509Ptr leaf = peer_leaf();
+  return leaf && X509_check_ip_asc(leaf.get(), address.c_str(), 0) == 1;
+}
+
+}  // namespace dtls
