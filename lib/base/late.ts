@@ -11,30 +11,42 @@ import type webStreams from 'node:stream/web';
 import type tls from 'node:tls';
 import type threads from 'node:worker_threads';
 
+/** Those that were used: to ask `require` again for each piece of memory costs as much as a message. */
+const loaded: {
+  crypto?: typeof crypto;
+  dgram?: typeof dgram;
+  dns?: typeof dns;
+  net?: typeof net;
+  os?: typeof os;
+  tls?: typeof tls;
+  threads?: typeof threads;
+  webStreams?: typeof webStreams;
+} = {};
+
 /* eslint-disable @typescript-eslint/no-require-imports */
 export const late = {
   get crypto(): typeof crypto {
-    return require('node:crypto') as typeof crypto;
+    return (loaded.crypto ??= require('node:crypto') as typeof crypto);
   },
   get dgram(): typeof dgram {
-    return require('node:dgram') as typeof dgram;
+    return (loaded.dgram ??= require('node:dgram') as typeof dgram);
   },
   get dns(): typeof dns {
-    return require('node:dns') as typeof dns;
+    return (loaded.dns ??= require('node:dns') as typeof dns);
   },
   get net(): typeof net {
-    return require('node:net') as typeof net;
+    return (loaded.net ??= require('node:net') as typeof net);
   },
   get os(): typeof os {
-    return require('node:os') as typeof os;
+    return (loaded.os ??= require('node:os') as typeof os);
   },
   get tls(): typeof tls {
-    return require('node:tls') as typeof tls;
+    return (loaded.tls ??= require('node:tls') as typeof tls);
   },
   get threads(): typeof threads {
-    return require('node:worker_threads') as typeof threads;
+    return (loaded.threads ??= require('node:worker_threads') as typeof threads);
   },
   get webStreams(): typeof webStreams {
-    return require('node:stream/web') as typeof webStreams;
+    return (loaded.webStreams ??= require('node:stream/web') as typeof webStreams);
   },
 };

@@ -19,7 +19,9 @@ export interface SessionHandler {
   readonly peer: Peer;
   /** Its messages need not outlive the handlers that they are given to. */
   readonly borrowsMessages: boolean;
-  /** `type` is anything but TRANSMIT and PACKET. After CLOSE nothing comes any more. False: nobody's code has run. */
+  /** One message. False: nobody's code has run. */
+  onMessage(message: Buffer): boolean;
+  /** `type` is anything but TRANSMIT, PACKET and MESSAGE. After CLOSE nothing comes any more. False: nobody's code has run. */
   onRecord(type: number, a: number, b: number, bytes: Buffer): boolean;
   /** The transport had an error that concerns this session's peer. */
   onTransportError(error: Error): void;
@@ -184,8 +186,8 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   }
 
   /**
-   * Sends one message. `callback` is called later, when the transport has taken or refused it; without one
-   * the message may wait, in a copy, for others of the same tick.
+   * Sends one message, and sees to what that causes. `callback` is called later, when the transport has taken or refused
+   * it; without one the message may wait, in a copy, for others of the same tick.
    */
   send(
     slot: number,
@@ -195,6 +197,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   ): number {
     if (callback === undefined && this.#driver.gathers) {
       sendBatch.add(this.#core, slot, generation, message);
+      this.#driver.sendSoon();
       return 0;
     }
     let token = 0;
@@ -205,6 +208,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     }
     const outcome = this.core.send(slot, generation, message, token);
     if (outcome !== 0 && token !== 0) this.#sendCallbacks.delete(token);
+    this.flushSoon();
     return outcome;
   }
 
@@ -412,8 +416,10 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     }
     const handler = this.#session(slot, generation);
     if (handler === undefined) return false;
-    const borrowed = type === RecordType.Message && handler.borrowsMessages;
-    return handler.onRecord(type, a, b, borrowed ? outbox.borrow(record) : outbox.bytes(record));
+    if (type === RecordType.Message) {
+      return handler.onMessage(handler.borrowsMessages ? outbox.borrow(record) : outbox.bytes(record));
+    }
+    return handler.onRecord(type, a, b, outbox.bytes(record));
   }
 
   #onDropped(slot: number, generation: number, index: number, length: number, bytes: Buffer): void {

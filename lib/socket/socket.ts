@@ -367,6 +367,23 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
 
   // ---- @internal: what the endpoint brings ----
 
+  /** @internal What is kept for a batch runs nobody's code, and needs no context. */
+  onMessage(message: Buffer): boolean {
+    if (this.#destroyed) return false;
+    this.#idle?.touch();
+    const given = this.#messages === 'copied' ? ownCopy(message) : message;
+    if (this.listenerCount('messages') === 0) {
+      return this.asyncResource.runInAsyncScope(this.#emitMessage, this, given);
+    }
+    if (this.#batch === undefined) {
+      this.#batch = [given];
+      outbox.afterPass(() => this.asyncResource.runInAsyncScope(this.#deliverBatch, this));
+    } else {
+      this.#batch.push(given);
+    }
+    return false;
+  }
+
   /** @internal */
   onRecord(type: number, a: number, b: number, data: Buffer): boolean {
     return this.asyncResource.runInAsyncScope(this.#onRecord, this, type, a, b, data);
@@ -382,9 +399,6 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
       case RecordType.Begin:
         this.#reportStart('server', this.#known.owner?.sessionOptions.qlogDir);
         return this.#known.owner?.onConnection(this) ?? false;
-      case RecordType.Message:
-        this.#idle?.touch();
-        return this.#onMessage(this.#messages === 'copied' ? ownCopy(data) : data);
       case RecordType.Handshake: {
         const event = readHandshake(a, b);
         reportHandshakeMessage(this, event);
@@ -484,15 +498,8 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     });
   }
 
-  #onMessage(message: Buffer): boolean {
-    if (this.listenerCount('messages') === 0) return this.emit('message', message, this.peer);
-    if (this.#batch === undefined) {
-      this.#batch = [message];
-      outbox.afterPass(() => this.asyncResource.runInAsyncScope(this.#deliverBatch, this));
-    } else {
-      this.#batch.push(message);
-    }
-    return false;
+  #emitMessage(message: Buffer): boolean {
+    return this.emit('message', message, this.peer);
   }
 
   #deliverBatch(): boolean {
@@ -559,7 +566,6 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
       return this.#refuse(error, callback);
     }
     this.#idle?.touch();
-    session.endpoint.flushSoon();
     if (!session.endpoint.congested) return true;
     this.#needDrain = true;
     session.endpoint.awaitDrain(this);

@@ -194,7 +194,7 @@ export class NativeDriver implements Driver {
 
   /** What one tick sends leaves together, as does what the handlers of one wake-up and their ticks send. */
   sendSoon(): void {
-    if (this.congested) this.sendNow();
+    if (this.congested) this.#host?.flush();
     if (this.#sendScheduled || this.#idle) return;
     this.#sendScheduled = true;
     turns.later(this.#sendScheduledNow);
