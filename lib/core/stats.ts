@@ -70,17 +70,9 @@ function named(names: readonly string[], values: Float64Array): object {
 
 const allCounters = [...native.trafficCounters, ...native.endpointCounters];
 
-export function sessionStats(
-  core: NativeEndpoint,
-  slot: number,
-  generation: number,
-): TrafficStats | undefined {
-  const values = core.sessionCounters(slot, generation);
-  return values === undefined ? undefined : (named(native.trafficCounters, values) as TrafficStats);
-}
-
-export function noTraffic(): TrafficStats {
-  return named(native.trafficCounters, new Float64Array(0)) as TrafficStats;
+/** What a session has counted; all zero where there is none. */
+export function trafficStats(counters: Float64Array = new Float64Array(0)): TrafficStats {
+  return named(native.trafficCounters, counters) as TrafficStats;
 }
 
 export function endpointStats(

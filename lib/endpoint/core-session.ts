@@ -2,7 +2,6 @@ import type { AddressInfo } from 'node:net';
 
 import type { Endpoint } from './endpoint';
 import type { NativeCipher, NativeEndpoint, NativeSrtp } from '../core/native';
-import { sessionStats, type TrafficStats } from '../core/stats';
 
 /**
  * One session of the core, by the slot and the generation that name it there. Of a session that has gone it
@@ -28,8 +27,9 @@ export class CoreSession {
       return undefined; // the socket below has been closed by its owner
     }
   }
-  stats(): TrafficStats | undefined {
-    return sessionStats(this.endpoint.core, this.slot, this.generation);
+  /** For `trafficStats`. */
+  counters(): Float64Array | undefined {
+    return this.endpoint.core.sessionCounters(this.slot, this.generation);
   }
   cipher(): NativeCipher | undefined {
     return this.endpoint.core.cipher(this.slot, this.generation);

@@ -49,6 +49,8 @@ export interface ServerHandler {
  */
 const OF_ICMP = ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENOPROTOOPT', 'EPROTO'];
 
+const NOTHING = Buffer.alloc(0);
+
 /** The longest time that a Node timer can wait. */
 const MAX_TIMEOUT = 0x7fffffff;
 
@@ -419,7 +421,9 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     if (type === RecordType.Message) {
       return handler.onMessage(handler.borrowsMessages ? outbox.borrow(record) : outbox.bytes(record));
     }
-    return handler.onRecord(type, a, b, outbox.bytes(record));
+    // A Buffer each for those that have no bytes, and that there are a dozen of in a handshake, would take as long as the rest.
+    const bare = type === RecordType.Handshake || type === RecordType.Alert;
+    return handler.onRecord(type, a, b, bare ? NOTHING : outbox.bytes(record));
   }
 
   #onDropped(slot: number, generation: number, index: number, length: number, bytes: Buffer): void {

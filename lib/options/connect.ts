@@ -52,28 +52,24 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
   }
   const hasKey = pskCallback !== undefined;
   const context = requireKeysFor(resolveContext(options, 'client', hasKey), hasKey);
+  const verifiedName = servername === undefined || servername === '' ? host : servername;
+  const sessionName = `${name} ${verifiedName}`;
+  const session = readSession(options.session, sessionName);
+  const requestOCSP = flag('requestOCSP', options.requestOCSP, false);
+  const maxFragmentLength = resolveMaxFragmentLength(options.maxFragmentLength);
   const common = resolveSession(options, context, {
     requestCert: true,
     askPsk: hasKey,
     askIdentity: true,
     serverName: name,
     pskIdentityHint: '',
-  });
-  const verifiedName = servername === undefined || servername === '' ? host : servername;
-  const sessionName = `${name} ${verifiedName}`;
-  const session = readSession(options.session, sessionName);
-  const requestOCSP = flag('requestOCSP', options.requestOCSP, false);
-  const maxFragmentLength = resolveMaxFragmentLength(options.maxFragmentLength);
-  return {
-    ...resolveUdp(options),
-    ...common,
-    policy: (keylog) => {
-      const policy = common.policy(keylog);
+    more: (policy) => {
       if (session !== undefined) policy.setSession(session);
       if (requestOCSP) policy.requestOcsp();
       if (maxFragmentLength !== undefined) policy.setMaxFragmentLength(maxFragmentLength);
-      return policy;
     },
+  });
+  return {
     verifiedName,
     sessionName,
     host,
@@ -85,6 +81,9 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
     pskCallback,
     lookup: callable('lookup', options.lookup),
     family,
+    // At the end: V8 takes a hundred times as long for an object that others are spread into first.
+    ...resolveUdp(options),
+    ...common,
   };
 }
 

@@ -97,22 +97,20 @@ export function resolveServerOptions(
   const context = resolveContext(options, 'server', pskCallback !== undefined);
   // SNICallback may choose another context for each client.
   if (options.SNICallback === undefined) requireKeysFor(context, pskCallback !== undefined);
+  const ticketKeys = sharedKeys ?? makeTicketKeys(context);
   const session = resolveSession(options, context, {
     requestCert,
     askPsk: pskCallback !== undefined,
     askIdentity: false,
     serverName: '',
     pskIdentityHint: hint,
+    more: (policy) => {
+      policy.setTicketKeys(ticketKeys);
+    },
   });
-  const ticketKeys = sharedKeys ?? makeTicketKeys(context);
   return {
     ...resolveUdp(options),
     ...session,
-    policy: (keylog) => {
-      const policy = session.policy(keylog);
-      policy.setTicketKeys(ticketKeys);
-      return policy;
-    },
     ticketKeys,
     requestCert,
     certificateExpiryNotice: inRange(

@@ -50,6 +50,8 @@ export interface SessionShape {
   askIdentity: boolean;
   serverName: string;
   pskIdentityHint: string;
+  /** What only sessions of this role have in their policy. */
+  more(policy: NativeSessionPolicy): void;
 }
 
 /** @throws Where every handshake would fail for want of a key: OpenSSL leaves out suites without theirs. */
@@ -196,6 +198,7 @@ export function resolveSession(
       if (protocols !== undefined) policy.setProtocols(protocols);
       for (const key of publicKeys) policy.addPublicKey(key);
       for (const value of fingerprints) policy.addFingerprint(value);
+      shape.more(policy);
       return policy;
     },
   };

@@ -517,6 +517,7 @@ export class DTLSServer
   /** @internal */
   onClose(socket: DTLSSocket): void {
     this.#sockets.delete(socket);
+    if (this.#state !== 'closing') return;
     // Its last datagram is on its way by now; the slot is released after this returns.
     process.nextTick(() => {
       this.#leaveWhenEmpty();

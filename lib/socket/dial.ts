@@ -104,7 +104,9 @@ function bind(
   done: Done,
 ): void {
   const family = peer.family === 'IPv6' ? 6 : 4;
-  const where = { ...options, family, address: options.localAddress, port: options.localPort } as const;
+  const { transport, localAddress, localPort, reuseAddr, reusePort, ipv6Only, recvBufferSize, sendBufferSize } = options;
+  const buffers = { recvBufferSize, sendBufferSize };
+  const where = { transport, family, address: localAddress, port: localPort, reuseAddr, reusePort, ipv6Only, ...buffers } as const;
   bindUdp(where, peer, (error, bound) => {
     if (bound === undefined) {
       done(ioError(error ?? new Error('no socket'), peer));

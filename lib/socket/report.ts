@@ -11,6 +11,9 @@ export function reportStart(socket: DTLSSocket, role: SessionRole, peer: Peer, q
   if (channels.sessionStart.hasSubscribers) channels.sessionStart.publish({ socket, role, peer });
 }
 
+export const watchesHandshakeMessages = (): boolean =>
+  channels.handshakeMessage.hasSubscribers || channels.retransmission.hasSubscribers;
+
 export function reportHandshakeMessage(socket: DTLSSocket, event: HandshakeEvent): void {
   if (channels.handshakeMessage.hasSubscribers) channels.handshakeMessage.publish({ socket, ...event });
   if (event.retransmit && channels.retransmission.hasSubscribers) {

@@ -8,7 +8,7 @@ import { late } from '../base/late';
 import { listenSparingly } from '../base/listeners';
 import type { Peer } from '../base/peer';
 import { bytes, integer, wrongType } from '../checks/validate';
-import { noTraffic, type TrafficStats } from '../core/stats';
+import { trafficStats, type TrafficStats } from '../core/stats';
 import type { SessionRole } from '../diagnostics/channels';
 import type { CoreSession } from '../endpoint/core-session';
 import { authorizationError, type HandshakeResult } from '../handshake/handshake-result';
@@ -36,7 +36,7 @@ export class SessionFacts {
   // By performance.now(): when the session began; before that, when the socket was made.
   startedAt = performance.now();
   // What the core cannot be asked any more when the session is over.
-  last: { readonly mtu: number; readonly stats: TrafficStats | undefined } | undefined;
+  last: { readonly mtu: number; readonly counters: Float64Array | undefined } | undefined;
 
   constructor(owner: SocketOwner | undefined, session: CoreSession | undefined, peer: Peer | undefined) {
     this.owner = owner;
@@ -144,7 +144,7 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
   }
   /** Counters from the beginning of the session. They stay readable after it. */
   get stats(): TrafficStats {
-    return this.#known.last?.stats ?? this.#known.session?.stats() ?? noTraffic();
+    return trafficStats(this.#known.last?.counters ?? this.#known.session?.counters());
   }
   /** @internal */
   get role(): SessionRole {

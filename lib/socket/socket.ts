@@ -18,7 +18,7 @@ import {
   type HeartbeatRequestOptions,
   type HeartbeatResult,
 } from './heartbeat';
-import type { SessionRole } from '../diagnostics/channels';
+import { channels, type SessionRole } from '../diagnostics/channels';
 import { logKeys } from '../diagnostics/keylog';
 import { MAX_MESSAGE, MIN_MTU } from '../options/types';
 import { outbox, RecordType, turns } from '../core/outbox';
@@ -48,6 +48,7 @@ import {
   reportHeartbeat,
   reportSecured,
   reportStart,
+  watchesHandshakeMessages,
 } from './report';
 import { SendCallbacks } from './send-callbacks';
 import { SessionFacts, SessionInfo } from './session-info';
@@ -386,6 +387,9 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
 
   /** @internal */
   onRecord(type: number, a: number, b: number, data: Buffer): boolean {
+    // There are a dozen of these in a handshake, and hardly anybody wants to know.
+    if (type === RecordType.Handshake && this.listenerCount('handshake') === 0 && !watchesHandshakeMessages()) return false;
+    if (type === RecordType.Alert && this.listenerCount('alert') === 0 && !channels.alert.hasSubscribers) return false;
     return this.asyncResource.runInAsyncScope(this.#onRecord, this, type, a, b, data);
   }
 
@@ -487,7 +491,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     // What came before it in the same pass.
     if (this.#batch !== undefined) this.#turn(() => this.#deliverBatch());
     this.#turn(() => {
-      this.#known.last = { mtu: this.mtu, stats: this.#known.session?.stats() };
+      this.#known.last = { mtu: this.mtu, counters: this.#known.session?.counters() };
       let error = this.#failure;
       // ERR_DTLS_REPLACED is how a session ends when its peer has restarted: nobody's error.
       if (error === undefined && !this.#destroyed && record.kind !== 0) {

@@ -7,7 +7,7 @@ import { expect } from 'chai';
 import { native } from '../../lib/core/native';
 import {
   noEndpointStats,
-  noTraffic,
+  trafficStats,
   type EndpointStats,
   type TrafficStats,
 } from '../../lib/core/stats';
@@ -65,7 +65,7 @@ describe('statistics', () => {
   it('of a session are typed as the core lists them', () => {
     expect(native.trafficCounters).to.deep.equal(listed('stats.def'));
     expect(Object.keys(traffic)).to.have.members(native.trafficCounters as string[]);
-    expect(Object.keys(noTraffic())).to.have.members(Object.keys(traffic));
+    expect(Object.keys(trafficStats())).to.have.members(Object.keys(traffic));
   });
 
   it('of an endpoint are typed as the core lists them', () => {
@@ -81,7 +81,7 @@ describe('statistics', () => {
   });
 
   it('begin at zero', () => {
-    expect(new Set(Object.values(noTraffic()))).to.deep.equal(new Set([0]));
+    expect(new Set(Object.values(trafficStats()))).to.deep.equal(new Set([0]));
     expect(noEndpointStats().failures).to.deep.equal({});
   });
 });
