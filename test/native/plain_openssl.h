@@ -7,7 +7,10 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
+#include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/handshake/datagram_bio.h"
@@ -27,19 +30,18 @@ inline void insist_on(bool holds, const char* what) {
 // One end.
 class PlainSsl : public DatagramPort {
  public:
-  PlainSsl(const char* ciphers, bool server) : ctx_(SSL_CTX_new(DTLS_method())) {
-    insist_on(ctx_ && SSL_CTX_set_cipher_list(ctx_.get(), ciphers) == 1 &&
-                  SSL_CTX_set_min_proto_version(ctx_.get(), DTLS1_2_VERSION) == 1,
-              "a context");
-    SSL_CTX_set_options(ctx_.get(), SSL_OP_NO_QUERY_MTU);
-    SSL_CTX_set_psk_server_callback(ctx_.get(), find_key);
-    SSL_CTX_set_psk_client_callback(ctx_.get(), choose_key);
+  PlainSsl(const char* ciphers, bool server) : PlainSsl(make_context(ciphers), server) {}
+  // From the context of that one: it knows the same tickets.
+  PlainSsl(const PlainSsl& before, bool server) : PlainSsl(before.ctx_, server) {}
+  PlainSsl(std::shared_ptr<SSL_CTX> ctx, bool server) : ctx_(std::move(ctx)) {
     ssl_.reset(SSL_new(ctx_.get()));
     BioPtr bio = make_bio();
     insist_on(ssl_ && bio, "an SSL");
     BIO* const shared = bio.release();
     SSL_set_bio(ssl_.get(), shared, shared);
     DTLS_set_link_mtu(ssl_.get(), 1400);
+    SSL_set_msg_callback(ssl_.get(), on_message);
+    SSL_set_msg_callback_arg(ssl_.get(), this);
     if (server) {
       SSL_set_accept_state(ssl_.get());
     } else {
@@ -57,6 +59,9 @@ class PlainSsl : public DatagramPort {
     insist_on(SSL_write_ex(ssl(), message.data, message.size, &done) == 1, "SSL_write_ex");
     return take_written();
   }
+
+  // The Finished that it has sent, in clear, with its header.
+  const std::vector<uint8_t>& finished() const { return finished_; }
 
   // What it reads from one record; empty where it drops it.
   std::vector<uint8_t> read(Bytes record) {
@@ -81,6 +86,24 @@ class PlainSsl : public DatagramPort {
  private:
   static constexpr std::array<uint8_t, 16> kKey = {7, 7, 7, 7};
 
+  static std::shared_ptr<SSL_CTX> make_context(const char* ciphers) {
+    SslCtxPtr ctx(SSL_CTX_new(DTLS_method()));
+    insist_on(ctx && SSL_CTX_set_cipher_list(ctx.get(), ciphers) == 1 &&
+                  SSL_CTX_set_min_proto_version(ctx.get(), DTLS1_2_VERSION) == 1,
+              "a context");
+    SSL_CTX_set_options(ctx.get(), SSL_OP_NO_QUERY_MTU);
+    SSL_CTX_set_psk_server_callback(ctx.get(), find_key);
+    SSL_CTX_set_psk_client_callback(ctx.get(), choose_key);
+    return ctx;
+  }
+  static void on_message(int write, int /*version*/, int type, const void* bytes, size_t size,
+                         SSL* /*ssl*/, void* arg) {
+    const auto* message = static_cast<const uint8_t*>(bytes);
+    if (write == 0 || type != SSL3_RT_HANDSHAKE || size == 0 || message[0] != SSL3_MT_FINISHED) {
+      return;
+    }
+    static_cast<PlainSsl*>(arg)->finished_.assign(message, message + size);
+  }
   static unsigned find_key(SSL* /*ssl*/, const char* /*identity*/, uint8_t* out, unsigned size) {
     insist_on(size >= kKey.size(), "room for the key");
     std::copy(kKey.begin(), kKey.end(), out);
@@ -106,24 +129,29 @@ class PlainSsl : public DatagramPort {
     }
   }
 
-  SslCtxPtr ctx_;
+  std::shared_ptr<SSL_CTX> ctx_;
   SslPtr ssl_;
   std::vector<uint8_t> written_;
+  std::vector<uint8_t> finished_;
   uint64_t number_ = 0;
   uint64_t explicit_nonce_ = 0;
 };
 
 // Both ends, with the handshake behind them.
 struct PlainSession {
-  explicit PlainSession(const char* ciphers) : client(ciphers, false), server(ciphers, true) {
-    SSL_do_handshake(client.ssl());
-    for (int turn = 0; turn < 10; ++turn) {
-      pass(client, server);
-      pass(server, client);
-    }
-    insist_on(SSL_is_init_finished(client.ssl()) == 1 && SSL_is_init_finished(server.ssl()) == 1,
-              "the handshake");
-    insist_on(client_keys.derive(client.ssl()) && server_keys.derive(server.ssl()), "the keys");
+  // Which flights arrive; all of them, unless it says no.
+  using Arrives = std::function<bool(bool to_server, const std::vector<uint8_t>& flight)>;
+
+  explicit PlainSession(const char* ciphers, const Arrives& arrives = nullptr)
+      : client(ciphers, false), server(ciphers, true) {
+    run(arrives);
+  }
+  // One that is resumed.
+  explicit PlainSession(const PlainSession& before, const Arrives& arrives = nullptr)
+      : client(before.client, false), server(before.server, true) {
+    insist_on(SSL_set_session(client.ssl(), SSL_get_session(before.client.ssl())) == 1,
+              "a session to resume");
+    run(arrives);
   }
 
   PlainSsl client;
@@ -131,10 +159,9 @@ struct PlainSession {
   AeadKeys client_keys;
   AeadKeys server_keys;
 
- private:
-  static void pass(PlainSsl& from, PlainSsl& to) {
-    const std::vector<uint8_t> written = from.take_written();
-    Bytes rest{written.data(), written.size()};
+  // The records of a flight, one by one, to who goes on with the handshake.
+  static void deliver(const std::vector<uint8_t>& flight, PlainSsl& to) {
+    Bytes rest{flight.data(), flight.size()};
     RecordView record;
     while (take_record(rest, record)) {
       to.offer(record.whole);
@@ -142,6 +169,23 @@ struct PlainSession {
       to.take_back();
     }
     ErrorQueueScope::clear();
+  }
+
+ private:
+  void run(const Arrives& arrives) {
+    SSL_do_handshake(client.ssl());
+    for (int turn = 0; turn < 10; ++turn) {
+      pass(client, server, true, arrives);
+      pass(server, client, false, arrives);
+    }
+    insist_on(client_keys.derive(client.ssl()) && server_keys.derive(server.ssl()), "the keys");
+    insist_on(arrives || (SSL_is_init_finished(client.ssl()) == 1 &&
+                          SSL_is_init_finished(server.ssl()) == 1),
+              "the handshake");
+  }
+  static void pass(PlainSsl& from, PlainSsl& to, bool to_server, const Arrives& arrives) {
+    const std::vector<uint8_t> flight = from.take_written();
+    if (!flight.empty() && (!arrives || arrives(to_server, flight))) deliver(flight, to);
   }
 };
 

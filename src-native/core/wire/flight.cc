@@ -89,6 +89,13 @@ void Flight::add(const RecordView& record) {
   }
 }
 
+void Flight::drop_protected() {
+  const auto is_protected = [](const Item& item) {
+    return !item.message && !is_in_clear(view_of(item.record));
+  };
+  items_.erase(std::remove_if(items_.begin(), items_.end(), is_protected), items_.end());
+}
+
 bool Flight::has(const RecordView& record) const {
   Bytes rest = record.fragment;
   FragmentView fragment;

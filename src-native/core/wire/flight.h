@@ -32,6 +32,9 @@ class Flight {
   // True: the flight has what this record says, so with it a repetition begins.
   bool has(const RecordView& record) const;
 
+  // Only what is in clear is left.
+  void drop_protected();
+
   bool empty() const { return items_.empty(); }
 
   // The message in clear that is all of the flight; null for any other flight.
