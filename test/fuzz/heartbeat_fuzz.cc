@@ -65,10 +65,10 @@ uint64_t next_sequence(Link& link, Side& sender) {
 void run(Link& link, const Step& step) {
   Side& to = (step.what & 1) != 0 ? link.server : link.client();
   Side& from = (step.what & 1) != 0 ? link.client() : link.server;
-  if (to.live() == nullptr || to.live()->ssl() == nullptr || from.live() == nullptr ||
-      from.live()->ssl() == nullptr) {
-    return;
-  }
+  const auto is_open = [](Side& side) {
+    return side.live() != nullptr && side.live()->state() == SessionState::kOpen;
+  };
+  if (!is_open(to) || !is_open(from)) return;
   const bool sealed = (step.what & 2) != 0;
   const bool asks = (step.what & 4) != 0;
   if (asks) {
@@ -83,7 +83,7 @@ void run(Link& link, const Step& step) {
       !sealed || step.type == kHeartbeatRecord || step.type < 20 || step.type > kHeartbeatRecord;
   if (sealed) {
     const Bytes plaintext = step.bytes.first(kMaxPlaintext);
-    datagram = seal_record(from.live()->ssl(), step.type, next_sequence(link, from), plaintext);
+    datagram = seal_record(from.live(), step.type, next_sequence(link, from), plaintext);
   }
   to.events.clear();
   from.events.clear();

@@ -102,9 +102,9 @@ struct Named : Link {
     pump();
   }
   std::string subject_seen() {
-    X509* leaf = SSL_get0_peer_certificate(client().live()->ssl());
+    const X509Ptr leaf = client().live()->facts()->peer_leaf();
     char name[64] = "";
-    X509_NAME_get_text_by_NID(X509_get_subject_name(leaf), NID_commonName, name, sizeof name);
+    X509_NAME_get_text_by_NID(X509_get_subject_name(leaf.get()), NID_commonName, name, sizeof name);
     return name;
   }
 };
@@ -167,8 +167,7 @@ TEST_CASE("endpoint: all that a context says counts for its sessions, and the he
   link.answer.context = chacha;
   link.respond();
   REQUIRE(link.client().secure());
-  const SSL* ssl = link.server.live()->ssl();
-  CHECK(std::string(SSL_get_cipher_name(ssl)) == "ECDHE-ECDSA-CHACHA20-POLY1305");
+  CHECK(link.server.live()->facts()->cipher_info().name == "ECDHE-ECDSA-CHACHA20-POLY1305");
   CHECK(link.server.live()->heartbeat(view("ping"), 16, 1000, 0, link.now()) ==
         HeartbeatOutcome::kSent);
   link.pump();

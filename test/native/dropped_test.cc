@@ -8,16 +8,9 @@
 
 #include "core/records/integrity_limit.h"
 #include "harness.h"
+#include "session_probe.h"
 
-namespace dtls {
-
-// So many as a limit allows would take too long to send.
-struct ForgeryCount {
-  static void set(Session& session, uint64_t count) { session.forged_ = count; }
-  static uint64_t limit(const Session& session) { return session.integrity_limit_; }
-};
-
-namespace test {
+namespace dtls::test {
 namespace {
 
 const std::vector<uint8_t> kKey = {1, 2, 3, 4, 5, 6, 7, 8};
@@ -185,7 +178,7 @@ TEST_CASE("dropped: what comes for a session that has closed, and behind its end
   REQUIRE_FALSE(link.client_context->set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256"));
   REQUIRE(link.handshake());
   const std::string goodbye = {1, 0};
-  Datagram last = seal_record(link.client().live()->ssl(), 21, 100, view(goodbye));
+  Datagram last = seal_record(link.client().live(), 21, 100, view(goodbye));
   const Datagram more = plain_record(23, 1, 101, view(std::string(60, 'x')));
   last.insert(last.end(), more.begin(), more.end());
   link.server.endpoint.receive(view(last), link.addresses.front(), 0, Link::now());
@@ -215,7 +208,7 @@ TEST_CASE("dropped: repeated records of an open session are replays, of whatever
   REQUIRE(link.handshake());
   link.send(link.client(), view("message"));
   link.pump();
-  SSL* client = link.client().live()->ssl();
+  const Session* client = link.client().live();
   for (const uint8_t type : {21, 22}) {
     // no_renegotiation, which changes nothing, and a message of no handshake.
     const std::string text = type == 21 ? std::string{1, 100} : std::string(12, 0);
@@ -322,8 +315,8 @@ TEST_CASE("integrity limit: by suite, RFC 9147 section 4.5.3") {
     Link link;
     use(link, ciphers);
     REQUIRE(link.handshake());
-    CHECK(ForgeryCount::limit(*link.client().live()) == ForgeryCount::limit(*link.server.live()));
-    return ForgeryCount::limit(*link.server.live());
+    CHECK(SessionProbe::limit(*link.client().live()) == SessionProbe::limit(*link.server.live()));
+    return SessionProbe::limit(*link.server.live());
   };
   constexpr uint64_t kMost = uint64_t{1} << 36;
   CHECK(limit_of(kGcm) == kMost);
@@ -351,7 +344,7 @@ TEST_CASE(
         REQUIRE(link.handshake());
         Side& side = to_server ? link.server : link.client();
         Side& other = to_server ? link.client() : link.server;
-        ForgeryCount::set(*side.live(), ForgeryCount::limit(*side.live()) - 1);
+        SessionProbe::set_forged(*side.live(), SessionProbe::limit(*side.live()) - 1);
         // Neither are these attempts at the keys.
         link.inject(side, view(plain_record(type, 0, 1000, view(noise))));
         link.inject(side, view(plain_record(type, 2, 1000, view(noise))));
@@ -377,7 +370,7 @@ TEST_CASE("integrity limit: forgeries among merged datagrams end the session onc
   Link link;
   use(link, kCcm8);
   REQUIRE(link.handshake());
-  ForgeryCount::set(*link.server.live(), ForgeryCount::limit(*link.server.live()) - 1);
+  SessionProbe::set_forged(*link.server.live(), SessionProbe::limit(*link.server.live()) - 1);
   const Datagram forged = plain_record(23, 1, 1000, view(std::string(60, 'x')));
   std::vector<uint8_t> run;
   for (int i = 0; i < 5; ++i) run.insert(run.end(), forged.begin(), forged.end());
@@ -390,5 +383,4 @@ TEST_CASE("integrity limit: forgeries among merged datagrams end the session onc
 }
 
 }  // namespace
-}  // namespace test
-}  // namespace dtls
+}  // namespace dtls::test

@@ -70,7 +70,7 @@ TEST_CASE("endpoint: mutual certificates") {
   link.server_policy.request_certificate = true;
   REQUIRE(link.handshake());
   CHECK(link.server.last(RecordType::kSecure)->b == X509_V_OK);
-  CHECK(SSL_get0_peer_certificate(link.server.live()->ssl()) != nullptr);
+  CHECK(link.server.live()->facts()->peer_leaf() != nullptr);
 }
 
 TEST_CASE("endpoint: a client without a certificate, where one is required") {
@@ -239,12 +239,12 @@ TEST_CASE("endpoint: an empty message") {
     link.connect();
     link.pump();
     REQUIRE(link.client().secure());
-    const Datagram empty = seal_record(link.client().live()->ssl(), 23, 7, {});
+    const Datagram empty = seal_record(link.client().live(), 23, 7, {});
     link.inject(link.server, view(empty));
     link.pump();
     CHECK(link.server.messages() == std::vector<std::string>{""});
     CHECK(link.server.count(RecordType::kClose) == 0);
-    const Datagram full = seal_record(link.client().live()->ssl(), 23, 8, view("after"));
+    const Datagram full = seal_record(link.client().live(), 23, 8, view("after"));
     link.inject(link.server, view(full));
     link.pump();
     CHECK(link.server.messages() == std::vector<std::string>{"", "after"});

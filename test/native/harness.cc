@@ -1,9 +1,6 @@
 #include "harness.h"
 
-#include <openssl/core_names.h>
 #include <openssl/ec.h>
-#include <openssl/kdf.h>
-#include <openssl/params.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <sys/time.h>
@@ -12,6 +9,8 @@
 #include <array>
 #include <cmath>
 #include <stdexcept>
+
+#include "session_probe.h"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -52,10 +51,6 @@ void require(bool ok, const char* what) {
 
 using X509ExtensionPtr =
     std::unique_ptr<X509_EXTENSION, OpenSslFree<X509_EXTENSION, X509_EXTENSION_free>>;
-using KdfPtr = std::unique_ptr<EVP_KDF, OpenSslFree<EVP_KDF, EVP_KDF_free>>;
-using KdfCtxPtr = std::unique_ptr<EVP_KDF_CTX, OpenSslFree<EVP_KDF_CTX, EVP_KDF_CTX_free>>;
-using CipherCtxPtr =
-    std::unique_ptr<EVP_CIPHER_CTX, OpenSslFree<EVP_CIPHER_CTX, EVP_CIPHER_CTX_free>>;
 
 std::string contents(BIO* bio) {
   char* data = nullptr;
@@ -264,6 +259,11 @@ FailureKind Side::close_kind() const {
 uint32_t Side::close_alert() const {
   const Event* close = last(RecordType::kClose);
   return close == nullptr ? kCloseNoAlert : kCloseAlert.of(close->b);
+}
+
+bool Side::arena_has(Bytes bytes) const {
+  return std::search(arena_.begin(), arena_.end(), bytes.data, bytes.data + bytes.size) !=
+         arena_.end();
 }
 
 size_t Side::alerts(bool sent, uint32_t description) const {
@@ -501,58 +501,22 @@ std::vector<uint8_t> hello_body(uint8_t random, size_t session_id_size, Bytes co
   return body;
 }
 
-Datagram seal_record(SSL* sender, uint8_t type, uint64_t sequence, Bytes plaintext) {
-  std::array<uint8_t, SSL_MAX_MASTER_KEY_LENGTH> master{};
-  const size_t master_size =
-      SSL_SESSION_get_master_key(SSL_get_session(sender), master.data(), master.size());
-  std::array<uint8_t, 2 * kRandomSize> randoms{};  // the server's first: RFC 5246 section 6.3
-  SSL_get_server_random(sender, randoms.data(), kRandomSize);
-  SSL_get_client_random(sender, randoms.data() + kRandomSize, kRandomSize);
-
-  const KdfPtr kdf(EVP_KDF_fetch(nullptr, "TLS1-PRF", nullptr));
-  const KdfCtxPtr prf(EVP_KDF_CTX_new(kdf.get()));
-  std::string digest = "SHA256";
-  std::string label = "key expansion";
-  const std::array<OSSL_PARAM, 5> params = {
-      OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest.data(), 0),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SECRET, master.data(), master_size),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, label.data(), label.size()),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SEED, randoms.data(), randoms.size()),
-      OSSL_PARAM_construct_end()};
-  std::array<uint8_t, 40> block{};  // two keys of 16 bytes, two salts of 4
-  require(EVP_KDF_derive(prf.get(), block.data(), block.size(), params.data()) == 1, "TLS1-PRF");
-  const size_t writer = SSL_is_server(sender) == 1 ? 1 : 0;
-  const uint8_t* key = block.data() + 16 * writer;
-  const uint8_t* salt = block.data() + 32 + 4 * writer;
-
-  // RFC 5288: nonce = salt, explicit part (here epoch and sequence number); RFC 6347
-  // section 4.1.2.1: additional data = epoch, sequence number, type, version, length.
-  constexpr size_t kExplicit = 8;
-  constexpr size_t kTag = 16;
-  std::vector<uint8_t> fragment(kExplicit + plaintext.size + kTag);
-  Datagram record = plain_record(type, 1, sequence, view(fragment));
-  std::array<uint8_t, 12> nonce{};
-  std::copy_n(salt, 4, nonce.begin());
-  std::copy_n(record.data() + 3, kExplicit, nonce.begin() + 4);
-  std::array<uint8_t, 13> aad{};
-  std::copy_n(record.data() + 3, 8, aad.begin());
-  std::copy_n(record.data(), 3, aad.begin() + 8);
-  write_u16(aad.data() + 11, static_cast<uint32_t>(plaintext.size));
-
-  uint8_t* out = record.data() + kRecordHeaderSize;
-  std::copy_n(nonce.begin() + 4, kExplicit, out);
-  const CipherCtxPtr cipher(EVP_CIPHER_CTX_new());
-  int size = 0;
-  const int plaintext_size = static_cast<int>(plaintext.size);
-  require(EVP_EncryptInit_ex(cipher.get(), EVP_aes_128_gcm(), nullptr, key, nonce.data()) == 1 &&
-              EVP_EncryptUpdate(cipher.get(), nullptr, &size, aad.data(), aad.size()) == 1 &&
-              (plaintext.size == 0 || EVP_EncryptUpdate(cipher.get(), out + kExplicit, &size,
-                                                        plaintext.data, plaintext_size) == 1) &&
-              EVP_EncryptFinal_ex(cipher.get(), out + kExplicit + plaintext.size, &size) == 1 &&
-              EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, kTag,
-                                  out + kExplicit + plaintext.size) == 1,
-          "AES-GCM");
-  return record;
+Datagram seal_record(const Session* sender, uint8_t type, uint64_t sequence, Bytes plaintext) {
+  constexpr uint64_t kFirst = uint64_t{1} << 48;
+  const AeadProtection::Header header{static_cast<ContentType>(type), DTLS1_2_VERSION,
+                                      kFirst | sequence, kFirst | sequence};
+  const auto seal = [&](AeadProtection& protection) {
+    Datagram record(protection.sealed_size(plaintext.size));
+    require(protection.wake() && protection.seal(header, plaintext, record.data()) == record.size(),
+            "seal_record");
+    return record;
+  };
+  if (sender->state() == SessionState::kOpen) return seal(SessionProbe::outgoing(*sender));
+  AeadKeys keys;
+  require(keys.derive(sender->ssl()), "keys of a handshake");
+  AeadProtection protection(*keys.suite, AeadProtection::Direction::kSeal, keys.key(keys.server),
+                            keys.iv(keys.server));
+  return seal(protection);
 }
 
 size_t allocated_bytes() {

@@ -102,6 +102,8 @@ class Side {
   FailureKind close_kind() const;
   // The alert in the last CLOSE record, or 255.
   uint32_t close_alert() const;
+  // Whether these bytes are anywhere in the memory that the consumer sees.
+  bool arena_has(Bytes bytes) const;
   // Alerts that were sent or received, by description.
   size_t alerts(bool sent, uint32_t description) const;
 
@@ -196,9 +198,9 @@ class Link {
   std::map<std::pair<uint32_t, uint32_t>, uint32_t> peer_of_;  // server session → peer index
 };
 
-// Seals a record as `sender` would, under its present epoch-1 keys (AES-128-GCM suites only): for
-// what no well-behaved peer sends.
-Datagram seal_record(SSL* sender, uint8_t type, uint64_t sequence, Bytes plaintext);
+// Seals a record as `sender` would, under its epoch-1 keys (AEAD suites only), with this number and
+// a nonce of its own: for what no well-behaved peer sends.
+Datagram seal_record(const Session* sender, uint8_t type, uint64_t sequence, Bytes plaintext);
 
 // A record in clear.
 Datagram plain_record(uint8_t type, uint16_t epoch, uint64_t sequence, Bytes fragment);

@@ -7,9 +7,9 @@
 #include <cstring>
 #include <set>
 
-#include "core/records/record_protection.h"
 #include "core/session/heartbeat.h"
 #include "harness.h"
+#include "session_probe.h"
 
 namespace dtls::test {
 namespace {
@@ -38,7 +38,6 @@ class Pair : public Link {
 
   void open() { REQUIRE(handshake()); }
 
-  SSL* ssl_of(Side& side) { return side.live()->ssl(); }
   Side& other(Side& side) { return &side == &server ? client() : server; }
 
   HeartbeatOutcome ping(Side& side, Bytes payload, size_t padding = kMinHeartbeatPadding,
@@ -53,7 +52,7 @@ class Pair : public Link {
     return forged(to, next_sequence(to), plaintext, type);
   }
   Datagram forged(Side& to, uint64_t sequence, Bytes plaintext, uint8_t type = kHeartbeatRecord) {
-    return seal_record(ssl_of(other(to)), type, sequence, plaintext);
+    return seal_record(other(to).live(), type, sequence, plaintext);
   }
   uint64_t next_sequence(Side& to) {
     uint64_t sequence = 0;
@@ -395,9 +394,8 @@ TEST_CASE("heartbeat: leaves as a heartbeat only, and under a nonce of its own")
 TEST_CASE("heartbeat: a response holds the payload and fresh padding, and is never longer") {
   Pair pair;
   pair.open();
-  RecordProtection own;
-  RecordProtection servers;
-  REQUIRE(derive_record_protection(pair.ssl_of(pair.client()), own, servers));
+  AeadProtection& servers = SessionProbe::incoming(*pair.client().live());
+  REQUIRE(servers.wake());
   for (const size_t payload : {0, 1, 5, 300, 1000}) {
     for (const size_t padding : {16, 17, 400, 12000}) {
       CAPTURE(payload);
@@ -496,7 +494,10 @@ TEST_CASE("heartbeat: unknown types are refused") {
 TEST_CASE("heartbeat: more plaintext than a record may have is refused") {
   Pair pair;
   pair.open();
-  check_refused_sealed(pair, view(message(1, 16382, 16382 + 16)));
+  for (Side* to : {&pair.server, &pair.client()}) {
+    check_refused(pair, *to, pair.forged(*to, view(message(1, 16382, 16382 + 16))));
+    CHECK(to->live()->stats().badRecords == 1);
+  }
 }
 
 TEST_CASE("heartbeat: a response that nobody asked for is refused") {
@@ -624,7 +625,7 @@ TEST_CASE("heartbeat: during a handshake none is answered, in clear or sealed") 
         SSL_get_session(session->ssl()) != nullptr &&
         SSL_SESSION_get_master_key(SSL_get_session(session->ssl()), nullptr, 0) != 0) {
       Packet forged = packet;
-      forged.bytes = seal_record(session->ssl(), kHeartbeatRecord, sequence++, view(request));
+      forged.bytes = seal_record(session, kHeartbeatRecord, sequence++, view(request));
       arriving.push_back(forged);
     }
     arriving.push_back(packet);

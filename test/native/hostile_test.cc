@@ -87,7 +87,7 @@ TEST_CASE("endpoint: an authentic record of an unknown type does not end the ses
   REQUIRE(link.handshake());
   for (const uint8_t type : {24, 25, 26, 40, 63}) {
     const Datagram record =
-        seal_record(link.client().live()->ssl(), type, 100U + type, view("heartbeat?"));
+        seal_record(link.client().live(), type, 100U + type, view("heartbeat?"));
     link.inject(link.server, view(record));
   }
   link.send(link.client(), view("alive"));
@@ -337,7 +337,7 @@ TEST_CASE("hostile: a forged record among merged ones takes none of the others w
   Link link;
   REQUIRE_FALSE(link.client_context->set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256"));
   REQUIRE(link.handshake());
-  SSL* client = link.client().live()->ssl();
+  const Session* client = link.client().live();
   std::vector<uint8_t> run;
   for (uint64_t number = 100; number < 108; ++number) {
     Datagram one = seal_record(client, 23, number, view("message " + std::to_string(number - 100)));
@@ -359,7 +359,7 @@ TEST_CASE(
   Link link;
   REQUIRE_FALSE(link.client_context->set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256"));
   REQUIRE(link.handshake());
-  SSL* client = link.client().live()->ssl();
+  const Session* client = link.client().live();
   const std::string goodbye = {1, 0};
   std::vector<uint8_t> run;
   for (uint64_t number = 100; number < 103; ++number) {

@@ -63,7 +63,7 @@ TEST_CASE("endpoint: a fatal alert under protection ends an open session") {
   REQUIRE_FALSE(link.client_context->set_ciphers("ECDHE-ECDSA-AES128-GCM-SHA256"));
   REQUIRE(link.handshake());
   const std::string alert = {2, SSL_AD_INTERNAL_ERROR};
-  link.inject(link.server, view(seal_record(link.client().live()->ssl(), 21, 50, view(alert))));
+  link.inject(link.server, view(seal_record(link.client().live(), 21, 50, view(alert))));
   link.pump();
   CHECK(link.server.close_kind() == FailureKind::kAlertReceived);
   CHECK(link.server.close_alert() == SSL_AD_INTERNAL_ERROR);
@@ -423,7 +423,7 @@ TEST_CASE("endpoint: an authentic warning does not end a session") {
   uint64_t number = 100;
   for (const uint8_t description : {90, 100, 112, 41}) {
     const std::array<uint8_t, 2> warning = {1, description};
-    const Datagram record = seal_record(link.client().live()->ssl(), SSL3_RT_ALERT, number++,
+    const Datagram record = seal_record(link.client().live(), SSL3_RT_ALERT, number++,
                                         {warning.data(), warning.size()});
     link.inject(link.server, view(record));
     link.inject(link.server, view(record));  // a replay
@@ -437,7 +437,7 @@ TEST_CASE("endpoint: an authentic warning does not end a session") {
   CHECK(link.client().messages() == std::vector<std::string>{"alive"});
   // The others end it as ever.
   const std::array<uint8_t, 2> fatal = {2, 40};
-  link.inject(link.server, view(seal_record(link.client().live()->ssl(), SSL3_RT_ALERT, number,
+  link.inject(link.server, view(seal_record(link.client().live(), SSL3_RT_ALERT, number,
                                             {fatal.data(), fatal.size()})));
   link.pump();
   CHECK(link.server.close_kind() == FailureKind::kAlertReceived);

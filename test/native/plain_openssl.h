@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "core/handshake/datagram_bio.h"
 #include "core/records/aead_records.h"
+#include "core/records/datagram_bio.h"
 #include "core/wire/wire.h"
 
 // Two SSLs that speak DTLS 1.2 to one another by a pre-shared key, without the core's sessions: who

@@ -8,13 +8,13 @@
 #include <cstring>
 
 #include "core/base/encoding.h"
-#include "core/handshake/datagram_bio.h"
 #include "core/handshake/kept_session.h"
 #include "core/handshake/session_facts.h"
 #include "core/handshake/srtp.h"
 #include "core/identity/issuer_chain.h"
 #include "core/identity/raw_public_key.h"
 #include "core/records/aead_suite.h"
+#include "core/records/datagram_bio.h"
 #include "harness.h"
 
 namespace dtls::test {

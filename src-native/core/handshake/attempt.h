@@ -39,12 +39,6 @@ struct HandshakeAttempt {
     kAbandoned,  // it says of the handshake what is not so
   };
 
-  // As HANDSHAKE records name them.
-  struct MessageName {
-    HandshakeType type;
-    uint32_t length;
-  };
-
   std::optional<LookupKind> question;       // open: records wait
   std::unique_ptr<HandshakeMessage> hello;  // until the SSL is made
   MessageAssembly messages;

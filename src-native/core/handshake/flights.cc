@@ -15,6 +15,19 @@ void Handshake::on_datagram(Bytes datagram) {
   written_.insert(written_.end(), datagram.data, datagram.data + datagram.size);
 }
 
+// Whoever seals the next record must know, whether this one leaves or not.
+void Handshake::note_sealed(const RecordView& record) {
+  if (record.epoch == 0) return;
+  constexpr size_t kBlock = 16;
+  sealed_.next_number = record.sequence + 1;
+  sealed_.blocks += record.fragment.size / kBlock + 1;
+  if (record.fragment.size < 8) return;
+  const uint8_t* p = record.fragment.data;
+  sealed_.next_explicit_nonce = (static_cast<uint64_t>(read_u24(p)) << 40 |
+                                 static_cast<uint64_t>(read_u24(p + 3)) << 16 | read_u16(p + 6)) +
+                                1;
+}
+
 // After each call of OpenSSL that may have written something of a attempt.
 void Handshake::send_flight(double now) {
   if (written_.empty()) return;
@@ -23,6 +36,7 @@ void Handshake::send_flight(double now) {
   RecordView record;
   Flight flight;
   while (take_record(rest, record)) {
+    note_sealed(record);
     // With a very short timer OpenSSL repeats a flight in the call in which it first wrote it.
     if (flight.has(record)) on_flight(std::exchange(flight, {}), now);
     flight.add(record);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "core/handshake/handshake.h"
+#include "core/records/aead_records.h"
 
 namespace dtls {
 
@@ -29,15 +30,33 @@ void Handshake::break_off() {
 }
 
 // close_notify behind this side's ChangeCipherSpec, when the handshake is not over: the peer may
-// have an open session already, a client's of one that is resumed. OpenSSL makes none then, but it
-// ends a handshake for a message that has no place in it, by a fatal alert under the keys. That
-// alert stays here, and close_notify leaves under its number. Suites without AEAD have to do with
-// the alert that there is.
+// have an open session already, a client's of one that is resumed. OpenSSL makes none then.
 void Handshake::say_goodbye_under_keys() {
   const ErrorQueueScope errors;
-  RecordProtection outgoing;
-  RecordProtection incoming;
-  const bool keys = derive_record_protection(ssl_.get(), outgoing, incoming);
+  attempt_->speech = Speech::kAbandoned;
+  written_.clear();
+  AeadKeys keys;
+  if (!keys.derive(ssl_.get())) {
+    provoke_alert();
+    return;
+  }
+  // From now on nothing else is sealed: the SSL is not called any more.
+  AeadRecords::Start start;
+  start.next_number = sealed_.next_number;
+  start.next_explicit_nonce = sealed_.next_explicit_nonce;
+  AeadRecords records(keys, std::move(start));
+  constexpr std::array<uint8_t, 2> kCloseNotify = {SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY};
+  std::vector<uint8_t> sealed(records.sealed_size(kCloseNotify.size()));
+  sealed.resize(
+      records.seal(ContentType::kAlert, {kCloseNotify.data(), kCloseNotify.size()}, sealed.data()));
+  if (sealed.empty()) return;
+  outlet_.transmit({sealed.data(), sealed.size()});
+  outlet_.alert(true, kCloseNotify[0], kCloseNotify[1]);
+}
+
+// Suites without AEAD have to do with the alert that there is: OpenSSL ends a handshake for a
+// message that has no place in it, by a fatal alert under the keys.
+void Handshake::provoke_alert() {
   FragmentView misplaced;
   misplaced.type = HandshakeType::kServerHelloDone;
   misplaced.message_sequence = static_cast<uint16_t>(attempt_->messages.next_sequence());
@@ -45,29 +64,15 @@ void Handshake::say_goodbye_under_keys() {
   const std::vector<uint8_t> cause =
       HandshakeMessage(static_cast<uint16_t>(SSL_version(ssl_.get())), misplaced)
           .record(offset, attempt_->next_number_in++);
-  attempt_->speech = Speech::kAbandoned;
-  written_.clear();
   offer({cause.data(), cause.size()});
   SSL_do_handshake(ssl_.get());
   take_back();
   const std::vector<uint8_t> written = std::exchange(written_, {});
   Bytes rest{written.data(), written.size()};
   RecordView alert;
-  if (!take_record(rest, alert) || alert.epoch == 0 || alert.type != ContentType::kAlert) {
-    return;
-  }
-  if (!keys) {
-    outlet_.transmit(alert.whole);
-    outlet_.alert(true, SSL3_AL_FATAL, SSL_AD_UNEXPECTED_MESSAGE);
-    return;
-  }
-  constexpr std::array<uint8_t, 2> kCloseNotify = {SSL3_AL_WARNING, SSL_AD_CLOSE_NOTIFY};
-  std::vector<uint8_t> sealed(outgoing.sealed_size(kCloseNotify.size()));
-  sealed.resize(
-      outgoing.seal(alert.type, alert, {kCloseNotify.data(), kCloseNotify.size()}, sealed.data()));
-  if (sealed.empty()) return;
-  outlet_.transmit({sealed.data(), sealed.size()});
-  outlet_.alert(true, kCloseNotify[0], kCloseNotify[1]);
+  if (!take_record(rest, alert) || alert.epoch == 0 || alert.type != ContentType::kAlert) return;
+  outlet_.transmit(alert.whole);
+  outlet_.alert(true, SSL3_AL_FATAL, SSL_AD_UNEXPECTED_MESSAGE);
 }
 
 // OpenSSL sends alerts for reasons of its own only. In clear, as all alerts of a handshake are

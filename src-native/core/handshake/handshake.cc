@@ -149,6 +149,7 @@ bool Handshake::begin_anew(double now) {
   attempt_ = std::make_unique<Attempt>(now);
   attempt_->heard = heard;
   held_ = {};
+  sealed_ = {};
   first_sequence_ += kAttempt;
   next_number_out_ = first_sequence_;
   replay_window_ = {};
@@ -213,26 +214,45 @@ void Handshake::complete(double now) {
   state_ = HandshakeState::kComplete;
 }
 
-Handshake::Legacy Handshake::take_legacy() {
-  Legacy legacy;
-  legacy.held = std::move(left_over_);
+// The message that this side's last flight ends with, as it is before it is sealed.
+std::vector<uint8_t> Handshake::own_finished() const {
+  std::vector<uint8_t> message(kHandshakeHeaderSize + EVP_MAX_MD_SIZE);
+  const size_t size =
+      SSL_get_finished(ssl_.get(), message.data() + kHandshakeHeaderSize, EVP_MAX_MD_SIZE);
+  message.resize(kHandshakeHeaderSize + size);
+  message[0] = static_cast<uint8_t>(HandshakeType::kFinished);
+  write_u24(&message[1], static_cast<uint32_t>(size));
+  write_u16(&message[4], attempt_->next_sequence_out - 1);
+  write_u24(&message[9], static_cast<uint32_t>(size));
+  return message;
+}
+
+Handshake::Handover Handshake::hand_over() {
+  Handover handover;
+  handover.held = std::move(left_over_);
   for (HeldRecords::Held& held : held_.take({true, true, true})) {
-    legacy.held.push_back(std::move(held));
+    handover.held.push_back(std::move(held));
   }
-  legacy.window = std::move(replay_window_);
-  legacy.forged = forged_;
-  legacy.incoming_mac = std::move(incoming_mac_);
-  legacy.next_number_out = next_number_out_;
-  legacy.repetitions = repetitions_;
-  legacy.answered_again = answered_again_;
-  legacy.peer_heartbeat = attempt_->peer_heartbeat;
-  legacy.new_session = has_session_to_keep();
+  handover.seen = std::move(replay_window_);
+  handover.forged = forged_;
+  handover.sealed = sealed_;
+  handover.incoming_mac = std::move(incoming_mac_);
   SSL* ssl = ssl_.get();
+  // Who is not the last to speak in a full handshake is so in one that is resumed.
+  if ((role_ == Role::kServer) != (SSL_session_reused(ssl) != 0)) {
+    handover.last_flight = std::move(attempt_->flight);
+    handover.finished = own_finished();
+  }
+  handover.next_number_in_clear = next_number_out_;
+  handover.repetitions = repetitions_;
+  handover.answered_again = answered_again_;
+  handover.peer_heartbeat = attempt_->peer_heartbeat;
+  handover.new_session = has_session_to_keep();
   SSL_set_app_data(ssl, nullptr);
   SSL_set_msg_callback(ssl, nullptr);
   DTLS_set_timer_cb(ssl, nullptr);
-  legacy.ssl = std::move(ssl_);
-  return legacy;
+  handover.ssl = std::move(ssl_);
+  return handover;
 }
 
 double Handshake::deadline() const {

@@ -11,12 +11,11 @@
 #include "core/base/error.h"
 #include "core/base/openssl_ptr.h"
 #include "core/handshake/attempt.h"
-#include "core/handshake/datagram_bio.h"
 #include "core/handshake/session_policy.h"
 #include "core/outbox/outlet.h"
+#include "core/records/datagram_bio.h"
 #include "core/records/held_records.h"
 #include "core/records/record_mac.h"
-#include "core/records/record_protection.h"
 #include "core/records/replay_window.h"
 #include "core/wire/flight.h"
 #include "core/wire/wire.h"
@@ -114,20 +113,31 @@ class Handshake final : private DatagramPort {
   void judges_early_silently() { counts_early_ = false; }
   bool counts_early() const { return counts_early_; }
 
-  // What a complete handshake leaves to its session.
-  struct Legacy {
-    SslPtr ssl;                           // calls nobody here any more
+  // What this side has sealed under its keys.
+  struct Sealed {
+    uint64_t next_number = 0;          // one above the last record's
+    uint64_t next_explicit_nonce = 0;  // one above the last record's first eight bytes
+    uint64_t blocks = 0;               // of 16 bytes
+  };
+  // What a complete handshake leaves to its session, which says everything from then on: the SSL
+  // calls nobody here any more.
+  struct Handover {
+    SslPtr ssl;
     std::vector<HeldRecords::Held> held;  // what came before its time
-    ReplayWindow window;                  // the peer's protected records that were taken
+    ReplayWindow seen;                    // the peer's protected records that were taken
     uint64_t forged = 0;                  // those that could not be authenticated
-    RecordMac incoming_mac;               // ready where encrypt-then-MAC is in use
-    uint64_t next_number_out = 0;         // of epoch 0
-    uint32_t repetitions = 0;             // of the last flight, under this MTU
+    Sealed sealed;
+    RecordMac incoming_mac;  // ready where encrypt-then-MAC is in use
+    // The last flight, if it is this side's, and the Finished in it.
+    std::optional<Flight> last_flight;
+    std::vector<uint8_t> finished;
+    uint64_t next_number_in_clear = 0;
+    uint32_t repetitions = 0;  // of that flight, under this MTU
     uint32_t answered_again = 0;
     HeartbeatMode peer_heartbeat = HeartbeatMode::kOff;  // what its extension said
     bool new_session = false;                            // client: has something new to keep
   };
-  Legacy take_legacy();
+  Handover hand_over();
 
  private:
   using Attempt = HandshakeAttempt;
@@ -138,7 +148,6 @@ class Handshake final : private DatagramPort {
   using Heard = Attempt::Heard;
   using Sent = Attempt::Sent;
   using Speech = Attempt::Speech;
-  using MessageName = Attempt::MessageName;
 
   // What a record is to a handshake in its present state, before anybody has looked into it.
   enum class RecordKind : uint8_t {
@@ -167,6 +176,7 @@ class Handshake final : private DatagramPort {
   void fail_as_openssl_says(double now);
   void drive(double now);
   void complete(double now);
+  std::vector<uint8_t> own_finished() const;
   void update_retransmission(double now);
 
   // screens.cc
@@ -218,6 +228,7 @@ class Handshake final : private DatagramPort {
   // goodbye.cc
   void send_alert(uint8_t level, uint8_t description);
   void say_goodbye_under_keys();
+  void provoke_alert();
 
   // resumption.cc
   bool bind_sessions();
@@ -264,6 +275,7 @@ class Handshake final : private DatagramPort {
 
   // flights.cc
   void on_datagram(Bytes datagram) override;
+  void note_sealed(const RecordView& record);
   void send_flight(double now);
   void on_flight(Flight flight, double now);
   void send(Flight flight, double now);
@@ -327,6 +339,7 @@ class Handshake final : private DatagramPort {
   uint64_t first_sequence_ = 0;  // client: records in clear of this attempt have it, or a later one
   // The number of the next record in clear: these are numbered here and not by OpenSSL.
   uint64_t next_number_out_ = 0;
+  Sealed sealed_;
   std::vector<uint8_t> written_;  // what OpenSSL has written of a flight, until it leaves
   uint32_t mtu_;
   uint32_t repetitions_ = 0;     // how often the latest flight was sent again, under this MTU

@@ -28,7 +28,11 @@ class Outlet {
   void append(RecordType type, uint32_t a, uint32_t b, Bytes bytes = {}) {
     outbox_.append(type, id_, a, b, bytes);
   }
+  // Where the bytes of the next record, or of the next datagram, will lie if they fit.
   uint8_t* room(size_t size, uint8_t* elsewhere) { return outbox_.room(size, elsewhere); }
+  uint8_t* datagram_room(size_t size, uint8_t* elsewhere) {
+    return transmitter_ != nullptr ? elsewhere : room(size, elsewhere);
+  }
 
   // With a `token` the sender waits for a SENT record.
   void transmit(Bytes datagram, uint32_t token = 0);

@@ -69,6 +69,8 @@ class AeadRecords final : public Records {
   uint64_t forged() const { return forged_; }
 
  private:
+  friend struct SessionProbe;  // test/native
+
   AeadProtection incoming_;
   AeadProtection outgoing_;
   ReplayWindow seen_;

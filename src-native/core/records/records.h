@@ -1,6 +1,7 @@
 #ifndef DGRAM_DTLS_CORE_RECORDS_RECORDS_H_
 #define DGRAM_DTLS_CORE_RECORDS_RECORDS_H_
 
+#include "core/base/openssl_ptr.h"
 #include "core/wire/wire.h"
 
 namespace dtls {
@@ -12,6 +13,8 @@ enum class Opened : uint8_t {
   kReplayed,  // its number was taken before, or is too old for anybody to know; nobody looked
               // further
   kForged,    // it is not authentic
+  kUnwanted,  // nobody has looked into it: there was enough of its kind
+  kBroken,    // OpenSSL cannot go on with the session; why is in its queue
 };
 
 // How far keys are used up.
@@ -39,6 +42,9 @@ class Records {
   // failed; what `out` holds then must not leave.
   virtual size_t seal(ContentType type, Bytes plaintext, uint8_t* out) = 0;
   virtual size_t sealed_size(size_t plaintext) const = 0;
+
+  // Where there is still one; or null.
+  virtual SSL* ssl() const { return nullptr; }
 
   // Gives back what can be made again when the next record comes.
   virtual void rest() = 0;

@@ -10,14 +10,12 @@
 #include "core/base/openssl_ptr.h"
 #include "core/base/peer_address.h"
 #include "core/base/timer_queue.h"
-#include "core/handshake/datagram_bio.h"
 #include "core/handshake/handshake.h"
 #include "core/handshake/session_facts.h"
 #include "core/handshake/session_policy.h"
 #include "core/outbox/outlet.h"
-#include "core/records/record_mac.h"
-#include "core/records/record_protection.h"
-#include "core/records/replay_window.h"
+#include "core/records/last_flight.h"
+#include "core/records/records.h"
 #include "core/session/heartbeat.h"
 #include "core/wire/wire.h"
 
@@ -33,23 +31,24 @@ namespace dtls {
 //                        kOpen ------------------------------------+
 //                                    fatal alert, idle, replaced
 //
-// kClosed writes the session's last record; the object stays, without its SSL, until the consumer
-// releases it, so that its counters can still be read.
+// kHandshaking has a Handshake, kOpen has Records and facts. kClosed writes the session's last
+// record; the object stays, with neither, until the consumer releases it, so that its counters can
+// still be read.
 enum class SessionState : uint8_t { kHandshaking, kOpen, kClosed };
 
-// kEmpty: OpenSSL makes no record of no bytes (it does deliver one that a peer sent).
+// kEmpty: there is no record of no bytes to be sent (one that a peer sent is delivered).
 enum class SendOutcome : uint32_t { kSent = 0, kNotOpen, kTooBig, kFailed, kEmpty };
 
 // One DTLS association, driven by records in and calls down, that writes datagrams and what
-// happened into the Outbox: a handshake, and then an SSL that opens and seals records. No I/O, no
-// clock: `now` is milliseconds since the Unix epoch, monotonic.
-class Session final : private DatagramPort {
+// happened into the Outbox: a handshake, and then keys and numbers that records are opened and
+// sealed with. No I/O, no clock: `now` is milliseconds since the Unix epoch, monotonic.
+class Session final {
  public:
   // `transmitter`: may be null, see there; outlives the session.
   Session(Outbox& outbox, Transmitter* transmitter, TrafficStats& totals, SessionId id, Role role,
           const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
           std::shared_ptr<const SessionPolicy> policy, double now);
-  ~Session() override;
+  ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
@@ -87,15 +86,21 @@ class Session final : private DatagramPort {
   // Bytes that the datagrams of handshake flights, and messages, should keep within.
   uint32_t mtu() const { return handshake_ ? handshake_->mtu() : mtu_; }
   bool set_mtu(uint32_t mtu);
+  // The largest message that makes a datagram within the MTU; 0 before the suite is known.
+  size_t max_message_size() const;
 
-  // Idle for so many milliseconds, a session does without OpenSSL's buffers. To have them again
-  // takes some 2.5 microseconds, so the time is for peers that talk every few seconds.
+  // Idle for so many milliseconds, a session does without what records are opened and sealed with,
+  // but for the keys. To have it again takes some microseconds, so the time is for peers that talk
+  // every few seconds.
   static constexpr double kRestAfter = 10'000;
+  // So long, in milliseconds, a peer that asks for the last flight gets it: twice the lifetime of a
+  // segment, RFC 6347 section 4.2.4.
+  static constexpr double kLinger = 240'000;
   bool rests() const { return rests_; }
 
   // Whether encrypt-then-MAC (RFC 7366) is in use. Meaningful once the suite is known.
   bool encrypts_then_macs() const {
-    return handshake_ ? handshake_->encrypts_then_macs() : checks_macs_;
+    return handshake_ ? handshake_->encrypts_then_macs() : encrypts_then_macs_;
   }
 
   SessionId id() const { return outlet_.id(); }
@@ -127,86 +132,66 @@ class Session final : private DatagramPort {
   void judges_early_silently() {
     if (handshake_) handshake_->judges_early_silently();
   }
-  // Null before the ClientHello is whole and what it asks about is answered, and after the session
-  // has closed.
-  SSL* ssl() const { return handshake_ ? handshake_->ssl() : ssl_.get(); }
-  // What can be asked of the session: until it is open, what its handshake has come to so far. Null
-  // where ssl() is null before that, and after the session has closed.
+
+  // The handshake's, or that of records which keep it; null where there is none.
+  SSL* ssl() const { return handshake_ ? handshake_->ssl() : records_ ? records_->ssl() : nullptr; }
+  // What can be asked of the session: what its handshake has come to so far, until it is open.
+  // Null before there is an SSL, and after the session has closed.
   std::shared_ptr<const SessionFacts> facts() const;
   // Whom this side trusts, and what it shows; null after the session has closed.
   X509_STORE* trusted() const;
   SSL_CTX* context() const;
-  // The largest message that makes a datagram within the MTU; 0 before the suite is known.
-  size_t max_message_size() const;
   // Nothing where no pre-shared key was asked for; an identity may be empty.
   const std::optional<std::vector<uint8_t>>& psk_identity() const {
     return handshake_ ? handshake_->psk_identity() : psk_identity_;
   }
 
  private:
-  friend struct ForgeryCount;  // test/native: so many as a limit allows would take too long
+  friend struct SessionProbe;  // test/native
 
-  // What a record is to an open session, before anybody has looked into it.
-  enum class RecordKind : uint8_t {
-    kOutOfPlace,  // no honest peer sends it now
-    kTooShort,    // what protection adds is longer
-    kMessage,
-    kHeartbeat,
-    kControl,  // an alert or handshake message
+  // The last flight of the handshake, and how it leaves again.
+  struct SaidLast {
+    LastFlight flight;
+    MessageName finished;
+    double until;
+    FlightLimits limits;
+    uint64_t next_number;  // of its records in clear
+    uint32_t repetitions;  // within these limits
   };
 
-  struct RecordKeys {
-    RecordProtection outgoing;
-    RecordProtection incoming;
-  };
-
-  // session.cc
+  // handover.cc
   template <typename Act>
   void with_handshake(uint8_t* scratch, double now, const Act& act);
   void conclude(uint8_t* scratch, double now);
-  bool is_beaten(Bytes random);
-  void consider_rest(double now);
-  bool wake(double now);
-  void say_goodbye();
   void established(uint8_t* scratch, double now);
-  bool adopt(SslPtr ssl);
-  Failure openssl_failure(FailureKind fallback) const;
-  void emit_close(const Failure& failure);
+  bool take_records(Handshake::Handover handover, double now);
+  void tell_secure();
+  void replay(const HeldRecords::Held& held, bool counts_early, uint8_t* scratch, double now);
+  bool is_beaten(Bytes random);
 
-  // session_records.cc
-  RecordKind classify(const RecordView& record) const;
+  // session.cc
+  bool seal(ContentType type, Bytes plaintext, uint32_t token = 0);
+  void send_alert(uint8_t level, uint8_t description);
+  void say_goodbye();
+  void fail_as_openssl_says(FailureKind fallback);
+  void emit_close(const Failure& failure);
+  void stir(double now);
+  void consider_rest(double now);
+
+  // opening.cc
   RecordOutcome on_record(const RecordView& record, uint8_t* scratch, double now);
   void note_outcome(RecordOutcome outcome);
-  void replay(const HeldRecords::Held& held, bool counts_early, uint8_t* scratch, double now);
-  RecordOutcome feed(const RecordView& record, uint8_t* scratch, double now,
-                     bool authentic = false);
   void on_forged_record();
-  void drop() { outlet_.count<&TrafficStats::discardedRecords>(); }
-  void read_message(uint8_t* scratch);
-  bool is_empty_message(const RecordView& record, bool authentic);
+  RecordOutcome on_plaintext(ContentType type, Bytes plaintext, double now);
   void emit_message(Bytes message);
+  RecordOutcome on_alert(Bytes alert, double now);
+  RecordOutcome on_late_message(Bytes message, double now);
+  RecordOutcome repeat_last_flight(double now);
+  void drop() { outlet_.count<&TrafficStats::discardedRecords>(); }
 
-  // session_last_flight.cc
-  static void message_callback(int write, int version, int content_type, const void* bytes,
-                               size_t size, SSL* ssl, void* arg);
-  void on_message(bool out, ContentType type, Bytes bytes);
-  void on_datagram(Bytes datagram) override;
-  void send_last_flight();
-  bool may_repeat_finished() const;
-
-  // session_retyping.cc
-  bool has_record_keys();
-  bool send_as(ContentType type, Bytes message);
-  bool seal_as(ContentType type, Bytes datagram, std::vector<uint8_t>& sealed);
-  bool open_record(const RecordView& record, std::vector<uint8_t>& plaintext);
-  RecordOutcome feed_as_data(const RecordView& record, Bytes plaintext, uint8_t* scratch);
-  RecordOutcome on_control_record(const RecordView& record, uint8_t* scratch, double now);
-  RecordOutcome on_late_handshake_message(Bytes message);
-
-  // session_heartbeat.cc
+  // heartbeats.cc
   bool send_heartbeat(Bytes message);
-  RecordOutcome on_heartbeat_record(const RecordView& record, uint8_t* scratch, double now);
-  RecordOutcome on_heartbeat_message(Bytes bytes, double now);
+  RecordOutcome on_heartbeat(Bytes bytes, double now);
   void advance_heartbeat(double now);
   bool keep_alive_on() const {
     return heartbeat_ && policy_->heartbeat_interval > 0 && heartbeat_->may_send();
@@ -217,36 +202,23 @@ class Session final : private DatagramPort {
   const Role role_;
   SessionState state_ = SessionState::kHandshaking;
   bool completed_handshake_ = false;
+  bool encrypts_then_macs_ = false;
+  bool rests_ = false;
   FailureKind failure_ = FailureKind::kNone;
-  uint32_t send_token_ = 0;
   std::array<uint8_t, kRandomSize> hello_random_{};  // see Handshake
+  std::unique_ptr<Handshake> handshake_;             // until it is complete
+  // These once it is open.
   std::shared_ptr<const SecureContext> context_;
   std::shared_ptr<const SessionPolicy> policy_;
-  std::unique_ptr<Handshake> handshake_;       // until it is complete
-  SslPtr ssl_;                                 // from then on, until it closes
-  std::shared_ptr<const SessionFacts> facts_;  // likewise
-  uint64_t next_number_out_ = 0;               // of the last flight's records in clear
-  std::vector<uint8_t> written_;  // what OpenSSL has written of that flight, until it leaves
-  uint32_t mtu_ = 0;
-  uint32_t repetitions_ = 0;     // of that flight, under this MTU
-  uint32_t answered_again_ = 0;  // how often that flight has left because the peer asked again
-  // These four follow from the suite.
-  size_t shortest_record_ = 0;
-  size_t max_fragment_ = kMaxPlaintext;  // that both sides agreed on
-  bool checks_macs_ = false;
-  uint64_t integrity_limit_ = UINT64_MAX;  // how many records may be forged
-  RecordMac incoming_mac_;                 // ready where encrypt-then-MAC is in use
-  bool rests_ = false;
-  double rest_at_ = kNever;  // an open session looks whether it may rest
-  double last_activity_;
-  double last_heard_;                     // when an authentic record came
+  std::unique_ptr<Records> records_;
+  std::shared_ptr<const SessionFacts> facts_;
+  std::unique_ptr<SaidLast> said_last_;   // while the peer may ask for it
   std::unique_ptr<Heartbeat> heartbeat_;  // null when switched off
-  std::unique_ptr<RecordKeys> record_keys_;
-  bool no_record_keys_ = false;        // the suite is no AEAD
-  std::optional<ContentType> retype_;  // what OpenSSL writes now becomes a record of this type
-  ReplayWindow replay_window_;
-  uint64_t heard_ = 0;   // what of the peer's records OpenSSL has told of: messages and alerts
-  uint64_t forged_ = 0;  // records that could not be authenticated under the keys of this session
+  uint32_t mtu_ = 0;
+  uint32_t max_fragment_ = kMaxPlaintext;  // that both sides agreed on
+  double rest_at_ = kNever;                // it looks whether it may rest
+  double last_activity_;
+  double last_heard_;  // when an authentic record came
   std::optional<std::vector<uint8_t>> psk_identity_;
 };
 

@@ -120,6 +120,18 @@ bool Flight::Item::says_what(const Item& other) const {
          ours.fragment.size == theirs.fragment.size;
 }
 
+std::vector<MessageName> Flight::messages_in_clear() const {
+  std::vector<MessageName> names;
+  for (const Item& item : items_) {
+    if (item.message) {
+      names.push_back({item.message->type(), static_cast<uint32_t>(item.message->size())});
+    } else if (is_in_clear(view_of(item.record))) {
+      names.push_back({kChangeCipherSpecMessage, 1});
+    }
+  }
+  return names;
+}
+
 bool Flight::repeats(const Flight& other) const {
   return std::equal(items_.begin(), items_.end(), other.items_.begin(), other.items_.end(),
                     [](const Item& a, const Item& b) { return a.says_what(b); });

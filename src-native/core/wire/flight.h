@@ -40,6 +40,9 @@ class Flight {
   // The message in clear that is all of the flight; null for any other flight.
   const HandshakeMessage* only_message() const;
 
+  // The messages in clear, a ChangeCipherSpec among them.
+  std::vector<MessageName> messages_in_clear() const;
+
   // Says the same. What is protected is sealed anew each time, and alike only from outside.
   bool repeats(const Flight& other) const;
 

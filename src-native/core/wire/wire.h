@@ -40,6 +40,12 @@ enum class HandshakeType : uint8_t {
 // lib/errors/names.ts has the same number.
 constexpr HandshakeType kChangeCipherSpecMessage{254};
 
+// What is told of a message of a handshake.
+struct MessageName {
+  HandshakeType type;
+  uint32_t length;
+};
+
 constexpr size_t kRecordHeaderSize = 13;
 constexpr size_t kHandshakeHeaderSize = 12;
 constexpr size_t kMaxPlaintext = 16384;

@@ -1,4 +1,5 @@
-// RFC 6520 heartbeats of a session, over an OpenSSL that has none: see session_retyping.cc.
+// RFC 6520 heartbeats of a session. OpenSSL makes none, so only suites have them whose records are
+// opened and sealed here.
 
 #include <openssl/crypto.h>
 
@@ -14,7 +15,7 @@ namespace dtls {
 // ---- out ----
 
 bool Session::send_heartbeat(Bytes message) {
-  if (message.size > max_fragment_ || !send_as(ContentType::kHeartbeat, message)) return false;
+  if (message.size > max_fragment_ || !seal(ContentType::kHeartbeat, message)) return false;
   outlet_.count<&TrafficStats::heartbeatsSent>();
   return true;
 }
@@ -24,13 +25,14 @@ HeartbeatOutcome Session::heartbeat(Bytes payload, size_t padding, double timeou
   if (state_ != SessionState::kOpen) return HeartbeatOutcome::kNotOpen;
   if (!heartbeat_ || !heartbeat_->negotiated()) return HeartbeatOutcome::kNotNegotiated;
   if (!heartbeat_->may_send()) return HeartbeatOutcome::kNotAllowed;
-  if (!has_record_keys()) return HeartbeatOutcome::kUnsupportedCipher;
+  if (records_->ssl() != nullptr) return HeartbeatOutcome::kUnsupportedCipher;
   if (heartbeat_->in_flight) return HeartbeatOutcome::kBusy;
   const size_t size = kHeartbeatHeader + payload.size + padding;
   if (padding < kMinHeartbeatPadding || size > max_fragment_) return HeartbeatOutcome::kTooBig;
   HeartbeatRequest request;
   request.message = make_heartbeat(HeartbeatType::kRequest, payload, padding);
-  if (request.message.empty() || !wake(now) ||
+  stir(now);
+  if (request.message.empty() ||
       !send_heartbeat({request.message.data(), request.message.size()})) {
     return HeartbeatOutcome::kFailed;
   }
@@ -66,8 +68,7 @@ void Session::advance_heartbeat(double now) {
     outlet_.append(RecordType::kHeartbeat, 0, 0);
     // An interval of silence and every repetition of the request lie behind us.
     if (keep_alive) {
-      const ErrorQueueScope errors;
-      SSL_shutdown(ssl_.get());
+      say_goodbye();
       Failure failure;
       failure.kind = FailureKind::kHeartbeatTimeout;
       fail(failure);
@@ -85,20 +86,7 @@ void Session::advance_heartbeat(double now) {
 
 // ---- in ----
 
-RecordOutcome Session::on_heartbeat_record(const RecordView& record, uint8_t* scratch, double now) {
-  if (!has_record_keys()) return RecordOutcome::kHeartbeatDiscarded;
-  std::vector<uint8_t> plaintext;
-  if (!open_record(record, plaintext)) return RecordOutcome::kForged;
-  // An empty or oversized message cannot be one, and OpenSSL would stumble over the record.
-  if (plaintext.empty() || plaintext.size() > kMaxPlaintext) {
-    return RecordOutcome::kHeartbeatDiscarded;
-  }
-  const Bytes message{plaintext.data(), plaintext.size()};
-  const RecordOutcome outcome = feed_as_data(record, message, scratch);
-  return outcome == RecordOutcome::kTaken ? on_heartbeat_message(message, now) : outcome;
-}
-
-RecordOutcome Session::on_heartbeat_message(Bytes bytes, double now) {
+RecordOutcome Session::on_heartbeat(Bytes bytes, double now) {
   Heartbeat& heartbeat = *heartbeat_;
   const std::optional<HeartbeatMessage> message = parse_heartbeat(bytes);
   const bool request = message && message->type == HeartbeatType::kRequest;

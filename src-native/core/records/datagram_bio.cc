@@ -1,4 +1,4 @@
-#include "core/handshake/datagram_bio.h"
+#include "core/records/datagram_bio.h"
 
 #include <cstring>
 

@@ -1,5 +1,5 @@
-#ifndef DGRAM_DTLS_CORE_HANDSHAKE_DATAGRAM_BIO_H_
-#define DGRAM_DTLS_CORE_HANDSHAKE_DATAGRAM_BIO_H_
+#ifndef DGRAM_DTLS_CORE_RECORDS_DATAGRAM_BIO_H_
+#define DGRAM_DTLS_CORE_RECORDS_DATAGRAM_BIO_H_
 
 #include "core/base/bytes.h"
 #include "core/base/openssl_ptr.h"
@@ -42,4 +42,4 @@ class DatagramPort {
 
 }  // namespace dtls
 
-#endif  // DGRAM_DTLS_CORE_HANDSHAKE_DATAGRAM_BIO_H_
+#endif  // DGRAM_DTLS_CORE_RECORDS_DATAGRAM_BIO_H_

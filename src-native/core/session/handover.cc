@@ -1,0 +1,210 @@
+// A session's handshake, and what the session takes over when it is complete.
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/identity/cipher_suites.h"
+#include "core/records/aead_records.h"
+#include "core/records/openssl_records.h"
+#include "core/session/session.h"
+
+namespace dtls {
+
+// Has `act` done with the handshake, if there is still one, and takes over what comes of it.
+template <typename Act>
+void Session::with_handshake(uint8_t* scratch, double now, const Act& act) {
+  if (!handshake_) return;
+  act(*handshake_);
+  conclude(scratch, now);
+}
+
+void Session::conclude(uint8_t* scratch, double now) {
+  switch (handshake_->state()) {
+    case HandshakeState::kHello:
+    case HandshakeState::kExchange:
+      return;
+    case HandshakeState::kComplete:
+      established(scratch, now);
+      return;
+    case HandshakeState::kFailed:
+      fail(handshake_->failure());
+      return;
+  }
+}
+
+void Session::connect(double now) {
+  handshake_->connect(now);
+  conclude(nullptr, now);
+}
+
+void Session::accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random) {
+  handshake_->accept_hello(record, fragment, random);
+}
+
+void Session::answer_hello(HelloAnswer answer, uint8_t* scratch, double now) {
+  with_handshake(scratch, now,
+                 [&](Handshake& handshake) { handshake.answer_hello(std::move(answer), now); });
+}
+
+void Session::answer_session(Bytes session, bool refused, uint8_t* scratch, double now) {
+  with_handshake(scratch, now,
+                 [&](Handshake& handshake) { handshake.answer_session(session, refused, now); });
+}
+
+void Session::answer_new_session(uint8_t* scratch, double now) {
+  with_handshake(scratch, now, [&](Handshake& handshake) { handshake.answer_new_session(now); });
+}
+
+void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now) {
+  with_handshake(scratch, now,
+                 [&](Handshake& handshake) { handshake.answer_psk(found, identity, key, now); });
+}
+
+void Session::answer_identity(bool accepted, uint8_t* scratch, double now) {
+  with_handshake(scratch, now,
+                 [&](Handshake& handshake) { handshake.answer_identity(accepted, now); });
+}
+
+void Session::answer_ocsp(bool refused, Bytes response, uint8_t* scratch, double now) {
+  with_handshake(scratch, now,
+                 [&](Handshake& handshake) { handshake.answer_ocsp(refused, response, now); });
+}
+
+// The handshake's SSL ends here, unless the records need it. Nothing else could seal anything under
+// the session's keys from now on.
+void Session::established(uint8_t* scratch, double now) {
+  completed_handshake_ = true;
+  state_ = SessionState::kOpen;
+  last_activity_ = last_heard_ = now;
+  rest_at_ = now + kRestAfter;
+  const std::unique_ptr<Handshake> handshake = std::move(handshake_);
+  context_ = handshake->context();
+  policy_ = handshake->policy();
+  mtu_ = handshake->mtu();
+  hello_random_ = handshake->hello_random();
+  psk_identity_ = handshake->psk_identity();
+  encrypts_then_macs_ = handshake->encrypts_then_macs();
+  max_fragment_ = static_cast<uint32_t>(handshake->max_fragment());
+  auto facts = std::make_shared<SessionFacts>(handshake->ssl(), context_->alike());
+  Handshake::Handover handover = handshake->hand_over();
+  const std::vector<HeldRecords::Held> held = std::move(handover.held);
+  const bool new_session = handover.new_session;
+  if (policy_->heartbeat != HeartbeatMode::kOff) {
+    heartbeat_ = std::make_unique<Heartbeat>();
+    heartbeat_->own = policy_->heartbeat;
+    heartbeat_->peer = handover.peer_heartbeat;
+  }
+  if (!take_records(std::move(handover), now)) {
+    fail_as_openssl_says(FailureKind::kInternal);
+    return;
+  }
+  facts->settle(policy_->session ? policy_->session->get() : nullptr);
+  facts_ = std::move(facts);
+  tell_secure();
+  if (new_session) outlet_.append(RecordType::kSession, 0, 0);
+  for (const HeldRecords::Held& early : held) {
+    replay(early, handshake->counts_early(), scratch, now);
+  }
+}
+
+bool Session::take_records(Handshake::Handover handover, double now) {
+  AeadKeys keys;
+  if (keys.derive(handover.ssl.get())) {
+    if (handover.last_flight) {
+      const std::vector<uint8_t>& finished = handover.finished;
+      const MessageName name{HandshakeType::kFinished, read_u24(finished.data() + 1)};
+      said_last_ = std::make_unique<SaidLast>(
+          SaidLast{LastFlight(std::move(*handover.last_flight), {finished.data(), finished.size()},
+                              now + kLinger),
+                   name, now + kLinger, FlightLimits{mtu_, max_fragment_},
+                   handover.next_number_in_clear, handover.repetitions});
+    }
+    AeadRecords::Start start;
+    start.next_number = handover.sealed.next_number;
+    start.next_explicit_nonce = handover.sealed.next_explicit_nonce;
+    start.sealed_blocks = handover.sealed.blocks;
+    start.seen = std::move(handover.seen);
+    start.forged = handover.forged;
+    records_ = std::make_unique<AeadRecords>(keys, std::move(start));
+    // OpenSSL forbids to resume a session whose SSL is freed without a close_notify, or this.
+    SSL_set_shutdown(handover.ssl.get(), SSL_SENT_SHUTDOWN);
+    return true;
+  }
+  OpensslRecords::Start start;
+  start.ssl = std::move(handover.ssl);
+  start.seen = std::move(handover.seen);
+  start.forged = handover.forged;
+  start.encrypts_then_macs = encrypts_then_macs_;
+  start.incoming_mac = std::move(handover.incoming_mac);
+  start.mtu = mtu_;
+  start.max_fragment = max_fragment_;
+  start.next_number_in_clear = handover.next_number_in_clear;
+  start.answered_again = handover.answered_again;
+  auto records = std::make_unique<OpensslRecords>(outlet_, std::move(start));
+  const bool ready = records->ready();
+  records_ = std::move(records);
+  return ready;
+}
+
+void Session::tell_secure() {
+  const SessionFacts& facts = *facts_;
+  const uint32_t what = kSecureVersion.put(static_cast<uint32_t>(facts.version())) |
+                        kSecurePeerCertificate.put(facts.peer_showed_key()) |
+                        kSecurePsk.put(is_psk_suite(facts.cipher())) |
+                        kSecureReused.put(facts.reused()) |
+                        kSecureEncryptThenMac.put(encrypts_then_macs_) |
+                        kSecureExtendedMasterSecret.put(facts.extended_master_secret()) |
+                        kSecureMaxFragment.put(uint32_t{max_fragment_code(max_fragment_)});
+  const std::vector<uint8_t> protocol = facts.protocol();
+  outlet_.append(RecordType::kSecure, what, static_cast<uint32_t>(facts.verify_result()),
+                 {protocol.data(), protocol.size()});
+}
+
+// A record that came before its time, in the handshake.
+void Session::replay(const HeldRecords::Held& held, bool counts_early, uint8_t* scratch,
+                     double now) {
+  const Drops before = drops();
+  Bytes rest{held.bytes.data(), held.bytes.size()};
+  RecordView record;
+  if (state_ == SessionState::kClosed) {
+    drop();
+  } else if (take_record(rest, record)) {
+    note_outcome(on_record(record, scratch, now));
+  }
+  if (held.until != Until::kAnswer && !counts_early) uncount_drops(before);
+}
+
+bool Session::gives_way(double now) const {
+  return is_unproven() &&
+         now >= handshake_->peers_turn_since() + handshake_->policy()->retransmit_initial;
+}
+
+void Session::displace() {
+  handshake_->break_off();
+  Failure failure;
+  failure.kind = FailureKind::kDisplaced;
+  fail(failure);
+}
+
+bool Session::began_with(Bytes random) const {
+  const auto& own = handshake_ ? handshake_->hello_random() : hello_random_;
+  return role_ == Role::kServer && random.size == kRandomSize &&
+         std::memcmp(random.data, own.data(), kRandomSize) == 0;
+}
+
+// Two ends that dial each other at once have both sent a ClientHello, from and to the same ports.
+// Both get to see both, and whoever sent the one that goes on stays the client.
+bool Session::turns_away(Bytes random) {
+  const bool away = is_beaten(random);
+  if (away) drop();
+  return away;
+}
+
+bool Session::is_beaten(Bytes random) {
+  if (role_ != Role::kClient || state_ == SessionState::kClosed) return false;
+  if (handshake_) return handshake_->beats(random);
+  // A late repetition; another random is a peer that has restarted.
+  return std::memcmp(random.data, hello_random_.data(), kRandomSize) == 0;
+}
+
+}  // namespace dtls
