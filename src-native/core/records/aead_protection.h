@@ -54,12 +54,11 @@ class AeadProtection {
   using Nonce = std::array<uint8_t, AeadSuite::kNonceSize>;
 
   bool make_context();
-  bool begin(const Nonce& nonce, uint8_t* expected_tag);
+  bool begin(const uint8_t* explicit_nonce, uint8_t* expected_tag);
   bool open_plainly(const RecordView& record, uint8_t* room, size_t size);
   bool open_in_tls_mode(const RecordView& record, uint8_t* room, size_t size);
-  bool seal_plainly(const uint8_t* plaintext, size_t size, uint8_t* record);
-  bool seal_in_tls_mode(const uint8_t* plaintext, size_t size, uint8_t* record);
-  Nonce nonce(const uint8_t* record) const;
+  bool seal_plainly(const Header& header, Bytes plaintext, uint8_t* record);
+  bool seal_in_tls_mode(const Header& header, Bytes plaintext, uint8_t* record);
 
   const AeadSuite& suite_;
   EvpCipherCtxPtr context_;
