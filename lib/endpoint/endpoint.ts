@@ -52,6 +52,14 @@ interface Entry {
  */
 const OF_ICMP = ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENOPROTOOPT', 'EPROTO'];
 
+/**
+ * Calls `tell` when the event loop has read what has come by now. A system tells what ICMP brought ahead of the datagrams
+ * that came before it, and an alert among them says more. The first immediate may be of a turn that has read already.
+ */
+function whenRead(tell: () => void): void {
+  setImmediate(() => setImmediate(tell));
+}
+
 /** The longest time that a Node timer can wait. */
 const MAX_TIMEOUT = 0x7fffffff;
 
@@ -323,9 +331,13 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
             (entry) => entry?.handler.peer.port === peer.port && entry.handler.peer.address === peer.address,
           );
     this.#countTransportError(typed, concerned.length > 0);
-    for (const entry of concerned) entry?.handler.onTransportError(typed);
-    if (peer === undefined) this.#server?.onTransportError(typed);
-    this.flush();
+    const tell = (): void => {
+      for (const entry of concerned) entry?.handler.onTransportError(typed);
+      if (peer === undefined) this.#server?.onTransportError(typed);
+      this.flush();
+    };
+    if (peer !== undefined && OF_ICMP.includes(typed.code)) whenRead(tell);
+    else tell();
   }
 
   transportClosed(): void {

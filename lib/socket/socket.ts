@@ -425,7 +425,9 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     // no server's handshake, which would lose what it has to say of a client that has given up.
     const dialling = this.#known.state === 'opening' && this.#known.owner === undefined;
     if (dialling || ('code' in error && error.code === 'ERR_DTLS_TRANSPORT_CLOSED')) {
-      this.#end(asDtlsError(error, this.#known.peer));
+      const failure = asDtlsError(error, this.#known.peer);
+      // Where nobody listens a farewell would be refused, too, and a connected socket of dgram's emits each refusal.
+      this.#end(failure, failure.code === 'ECONNREFUSED' ? SILENTLY : NOTIFYING);
     }
   }
 

@@ -202,7 +202,7 @@ void UdpWrap::on_poll(int status, int events) {
   if (outbox_->outbox().empty()) peers_.clear();
   if (status < 0) {
     // libuv stops polling at an error on the socket: an ICMP message, as a rule.
-    socket_->read_errors(*this);
+    socket_->keep_errors(*this);
     poll();
   }
   if (status < 0 || (events & UV_READABLE) != 0) {
@@ -299,6 +299,8 @@ void UdpWrap::send_queued() {
   } else {
     retry_delay_ = 0;
   }
+  // What has been taken from the system makes the socket readable no more.
+  if (socket_->keeps_errors()) wake_after(0);
   const bool full = flushed == io::UdpSocket::Flushed::kFull;
   if (full == wants_to_write_) return;
   wants_to_write_ = full;
@@ -311,13 +313,19 @@ void UdpWrap::retry_later() {
     return;
   }
   retry_delay_ = retry_delay_ == 0 ? kFirstRetry : std::min(2 * retry_delay_, kLastRetry);
+  wake_after(retry_delay_);
+}
+
+// The next wake-up comes by then, whatever the system has to say.
+void UdpWrap::wake_after(uint64_t milliseconds) {
+  if (handles_ == nullptr) return;
   uv_timer_start(
       &handles_->retry,
       [](uv_timer_t* timer) {
         UdpWrap* owner = static_cast<Handles*>(timer->data)->owner;
-        if (owner != nullptr) owner->on_poll(0, UV_WRITABLE);
+        if (owner != nullptr) owner->on_poll(0, UV_READABLE | UV_WRITABLE);
       },
-      retry_delay_, 0);
+      milliseconds, 0);
 }
 
 void UdpWrap::flush(const Napi::CallbackInfo& /*info*/) {

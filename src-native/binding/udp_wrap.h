@@ -67,6 +67,7 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   void poll();
   void stop();
   void retry_later();
+  void wake_after(uint64_t milliseconds);
   static void close_handles(Handles* handles);
   static void on_handle_closed(uv_handle_t* handle);
 
