@@ -25,7 +25,7 @@ function libc(): string {
       fs.closeSync(file);
     }
   } catch {
-    // Not readable: then the common one.
+    // The executable cannot be read: the common library is the better guess.
   }
   return head.includes('/ld-musl-') ? 'musl' : 'glibc';
 }
@@ -79,7 +79,7 @@ function hintFor(message: string, error: unknown, elsewhere: string | undefined)
 const failure = (message: string, hint: string, cause?: unknown): DTLSError =>
   new DTLSError(message, { code: 'ERR_DTLS_ADDON', category: 'usage', hint, cause });
 
-/** Those that have Node-API and no OpenSSL or event loop of Node's: they do not fail but crash. */
+/** Bun and Deno load addons, but have neither Node's OpenSSL nor its event loop: they would crash, and not fail. */
 function refuseOtherRuntimes(): void {
   const { bun, deno } = process.versions;
   const runtime = bun !== undefined ? 'Bun' : deno !== undefined ? 'Deno' : undefined;
@@ -87,7 +87,7 @@ function refuseOtherRuntimes(): void {
   throw failure(`dgram-dtls does not run on ${runtime}`, `Run this program with Node.js 20 or later. ${more}`);
 }
 
-/** Not by `require`: in a single executable that has Node's own modules and no files. */
+/** Loads a binary. In a single executable `require` knows Node's own modules only, and no files. */
 function open(file: string): unknown {
   const module = { exports: {} };
   process.dlopen(module, file);

@@ -27,7 +27,7 @@ export async function runProxy(flags: ProxyFlags): Promise<number> {
   const { relay } = proxy;
   const failed = new Promise<Error>((resolve) => relay.once('error', resolve));
   log.follow(relay);
-  // Before anybody is told that it listens: a signal that nobody waits for ends a process.
+  // Signals are waited for before anybody is told that the proxy listens: one that nobody waits for ends a process.
   const interrupted = interruption();
   const stopReloading = proxy.reloadWhenTold();
   const address = await relay.start();

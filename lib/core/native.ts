@@ -19,7 +19,7 @@ export interface UdpStats {
   /**
    * What the system dropped because the receive buffer was full, in the system's own buffers: one holds a datagram,
    * or several of one peer's that were merged (`gro`). How many those were nobody is told.
-   * Not there where the system does not tell: it takes Linux 4.12, and emulators of it may not have it.
+   * The property is missing where the system does not tell: it takes Linux 4.12, and emulators of it may not have it.
    */
   buffersDropped?: number;
   /** Whether merging is in use: a device or kernel may refuse it. */
@@ -54,7 +54,10 @@ export interface NativeSecureContext {
   /** Takes certificate, key and authorities; without identity it only trusts the authorities in it. */
   addPfx(pfx: Uint8Array, passphrase: Uint8Array | undefined, withIdentity: boolean): void;
   showRawKey(): void;
-  /** Follows all of them and all authorities: each certificate must have its key, and none be too long for a peer. */
+  /**
+   * Throws when a certificate has no key, or is too long for a peer. To be called when all certificates, keys and
+   * authorities have been added.
+   */
   checkIdentities(): void;
   /** DER, without their chains. */
   ownCertificates(): Buffer[];
@@ -85,7 +88,7 @@ export interface NativeSessionPolicy {
   /** The waits before a flight is repeated, in milliseconds. */
   setRetransmission(initial: number, max: number, backoff: number): void;
   setMtu(bytes: number): void;
-  /** Whether a server asks for one, and whether a session ends for one that does not verify. */
+  /** Sets whether a server asks for its client's certificate, and whether a session ends for one that does not verify. */
   setPeerCertificate(requested: boolean, rejectUnauthorized: boolean): void;
   /** Empty: a server gives no hint. */
   askPsk(identityHint: string): void;
@@ -138,7 +141,7 @@ export interface NativeEndpoint {
     cookieLifetime: number,
     cookieSecret: Uint8Array | undefined,
   ): void;
-  /** The limits of a server that listens already; 0 for none. */
+  /** Sets other limits for a server that listens already; 0 for none. */
   setLimits(
     sessions: number,
     pendingHandshakes: number,
@@ -149,8 +152,9 @@ export interface NativeEndpoint {
   setPolicy(policy: NativeSessionPolicy): void;
   stopListening(): void;
   setBusy(busy: boolean): void;
-  /** Whether there are DROPPED records. */
+  /** Sets whether there are DROPPED records. */
   reportDrops(report: boolean): void;
+  /** Sets whether there are PACKET records. */
   reportPackets(report: boolean): void;
   receive(datagram: Uint8Array, address: string, port: number, peerIndex: number): void;
   /** Counts it as one from a peer on a block list. */
@@ -188,7 +192,7 @@ export interface NativeEndpoint {
   ): void;
   /** Refused for its server name, or for its protocols. */
   refuseHello(slot: number, generation: number, forItsName: boolean): void;
-  /** `session`: as NewSession brought it, or undefined. Refused: the handshake ends with an alert. */
+  /** `session`: what NewSession brought behind the id, or undefined. Refused: the handshake ends with an alert. */
   answerSession(
     slot: number,
     generation: number,
@@ -332,7 +336,7 @@ export interface Native {
   readonly SessionPolicy: new () => NativeSessionPolicy;
   /**
    * Linux only. Binds at once, or throws an error with `errno` and `syscall`; 0 for a buffer is the system's
-   * size. `queued[0]` is kept at the bytes that wait to be sent.
+   * size. `queued[0]` is kept at the bytes that wait to be sent, `queued[1]` at the datagrams that they are.
    */
   readonly UdpSocket?: {
     new (

@@ -41,7 +41,7 @@ export const NO_SLOT = 0xffffffff;
 
 /** What an endpoint does with its records. */
 export interface RecordSink {
-  /** Before anybody's code runs: a session begins, so that its transmits find their peer. */
+  /** A session begins. Called before anybody's code runs, and before the session's datagrams are to be sent. */
   begin(slot: number, generation: number, peerIndex: number): void;
   /** Datagrams for one session, or (slot NO_SLOT) for the peer with that index. */
   transmit(
@@ -93,7 +93,7 @@ class Outbox implements EventSource {
   // The pass under way. It outlives a handler that throws, so that nobody else's records are lost.
   #next = 0;
   #end = 0;
-  // Those of its bytes that are secret, by their records: nobody else's message is to lie beside them.
+  // Copies of what is secret among the bytes of the pass, each in memory of its own, by the numbers of their records.
   readonly #secrets = new Map<number, Buffer>();
   readonly #kept = new Copies(this.#arena, false);
   readonly #lent = new Copies(this.#arena, true);
@@ -225,7 +225,10 @@ class Outbox implements EventSource {
     return true;
   }
 
-  /** Lines of a key log, and sessions for a store, out of what is copied for everybody. */
+  /**
+   * Takes what is secret, lines of a key log and sessions for a store, out of the arena before the other bytes are
+   * copied: those share slabs, where a secret would lie beside a message that somebody is given.
+   */
   #takeSecrets(): void {
     for (let record = this.#next; record < this.#end; ++record) {
       const type = this.#word(record, 0);

@@ -258,7 +258,7 @@ export class Association {
     }
   }
 
-  /** What dgram's callback would not say `peerError` says, too. */
+  /** Refuses a message: by its callback, and by the event `peerError`, except for EMSGSIZE, which callbacks of dgram say as well. */
   #refuse(message: Buffer, callback: SendCallback | undefined, error: DTLSError): void {
     if (error.code !== 'EMSGSIZE') this.#owner.later(error, this.peer);
     this.#report(message, callback, error);

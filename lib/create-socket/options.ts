@@ -49,11 +49,11 @@ export interface SocketDtlsOptions
 
 type MaybePromise<T> = T | Promise<T>;
 
-/** As for `dgram.createSocket`, and `dtls`. */
+/** The options of `dgram.createSocket`, and `dtls`. */
 export interface SocketOptions extends dgram.SocketOptions {
-  /** Datagrams from these addresses are dropped. As in dgram, and on every Node. */
+  /** Datagrams from these addresses are dropped. dgram's option, here on every Node. */
   receiveBlockList?: BlockList | undefined;
-  /** Nothing is sent to these addresses: `ERR_IP_BLOCKED`. As in dgram, and on every Node. */
+  /** Nothing is sent to these addresses: `ERR_IP_BLOCKED`. dgram's option, here on every Node. */
   sendBlockList?: BlockList | undefined;
   dtls?: SocketDtlsOptions | undefined;
 }

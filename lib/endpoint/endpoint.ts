@@ -19,7 +19,10 @@ export interface SessionHandler {
   readonly peer: Peer;
   /** Its messages need not outlive the handlers that they are given to. */
   readonly borrowsMessages: boolean;
-  /** `type` is anything but TRANSMIT and PACKET. After CLOSE nothing comes any more. False: nobody's code has run. */
+  /**
+   * Takes a record of the session: not TRANSMIT, PACKET, SENT, TRANSPORT_ERROR and DROPPED, which the endpoint deals
+   * with itself. After CLOSE nothing comes any more. False: nobody's code has run.
+   */
   onRecord(type: number, a: number, b: number, bytes: Buffer): boolean;
   /** The transport had an error that concerns this session's peer. */
   onTransportError(error: Error): void;

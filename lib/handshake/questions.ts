@@ -38,7 +38,7 @@ const answersOf = (
 });
 
 /**
- * Those of a client's handshake: a pre-shared key, whether the certificate names the host, and whether what the
+ * Answers the questions of a client's handshake: a pre-shared key, whether the certificate names the host, and whether what the
  * server stapled is good.
  */
 export class ClientQuestions {
@@ -105,7 +105,7 @@ export class ClientQuestions {
   }
 }
 
-/** Those of a server's handshake. Callbacks answer them, or listeners of the server that owns the socket. */
+/** Has the questions of a server's handshake answered, by callbacks or by listeners of the server that owns the socket. */
 export class ServerQuestions {
   readonly #socket: DTLSSocket;
   readonly #owner: SocketOwner;

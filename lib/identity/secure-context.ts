@@ -42,7 +42,7 @@ export function defaultAuthorities(): readonly string[] {
   return source.getCACertificates?.('default') ?? source.rootCertificates;
 }
 
-/** Parsing them takes several milliseconds. */
+/** Makes a context that trusts these authorities. With all those of tls that takes several milliseconds. */
 function parseAuthorities(
   pem: readonly string[],
   context = new native.SecureContext(),
@@ -68,7 +68,7 @@ export class SecureContext {
   readonly native: NativeSecureContext;
   /** @internal Seconds for which a session can be resumed. */
   readonly sessionTimeout: number;
-  // Not a property that everybody sees.
+  // Private: nobody who has the context can read its keys.
   readonly #ticketKeys: Buffer | undefined;
   readonly #trustsSomebody: boolean;
   readonly #crl: readonly Buffer[];
@@ -143,7 +143,7 @@ export class SecureContext {
     }
   }
 
-  /** @internal Those of the options, where they have any, seal from now on. */
+  /** @internal Has tickets sealed with the `ticketKeys` of the options from now on, where those have any. */
   giveTicketKeys(to: NativeTicketKeys): void {
     if (this.#ticketKeys !== undefined) to.replace(this.#ticketKeys);
   }

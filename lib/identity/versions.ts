@@ -12,7 +12,7 @@ const VERSIONS: Readonly<Record<ProtocolVersion, number>> = {
   'DTLSv1.3': 0xfefc,
 };
 
-/** Those that this package can drive, where OpenSSL has them. */
+/** The versions that this package can drive, where OpenSSL has them. */
 const DRIVEN: readonly ProtocolVersion[] = ['DTLSv1', 'DTLSv1.2'];
 
 const NEEDS_DTLS13 = 'DTLS 1.3 needs OpenSSL 4.1 or later, and a release of this package that uses it.';

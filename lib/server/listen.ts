@@ -27,9 +27,9 @@ export interface ListenOptions {
   fd?: number | undefined;
   /** Is taken and changes nothing: in a worker of `node:cluster` the port is never shared with others. */
   exclusive?: boolean | undefined;
-  /** As the server's option. */
+  /** In place of the server's option of that name. */
   ipv6Only?: boolean | undefined;
-  /** As the server's option. */
+  /** In place of the server's option of that name. */
   reusePort?: boolean | undefined;
   /** A number, as in `node:net`, and without effect: UDP has no queue of connections. */
   backlog?: number | undefined;

@@ -327,7 +327,7 @@ export class DTLSServer
     return policy;
   }
 
-  /** Timers, files, and a socket that the user binds have the contexts of others. */
+  /** Runs an event in the server's context: what calls here (a timer, a file, a socket that the user binds) has another's. */
   #inContext(event: () => boolean): boolean {
     return this.asyncResource.runInAsyncScope(event);
   }
@@ -338,13 +338,13 @@ export class DTLSServer
       return;
     }
     this.#state = 'idle';
-    // It may listen again, with another callback and another signal.
+    // The callback and the signal of this listen() are let go of: the next one may have others.
     this.#undoListen?.();
     this.#undoListen = undefined;
     this.#inContext(() => this.emit('error', error));
   }
 
-  /** Nothing is left of it. */
+  /** The server has let go of its transport, or never had one: `close` is due. */
   readonly #left = (): void => {
     this.#state = 'leaving';
     turns.add(() => {
@@ -532,7 +532,7 @@ export class DTLSServer
   }
 }
 
-/** Not those that have yet to emit `close`, and are over. */
+/** The sockets whose sessions are not over. One that is over is among the server's until it has emitted `close`. */
 function* livingOf(sockets: Iterable<DTLSSocket>): Generator<DTLSSocket> {
   for (const socket of sockets) if (socket.readyState !== 'closed') yield socket;
 }

@@ -73,7 +73,7 @@ export function checkSize(message: Uint8Array, most: number): void {
   }
 }
 
-/** Not from Buffer's pool, which many share. */
+/** A copy in memory of its own, and not in Buffer's pool, which many share. */
 export function ownCopy(message: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(message.length);
   message.copy(copy);

@@ -472,7 +472,6 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
       this.#known.finalStats = session?.stats();
       this.#known.finalMtu = this.mtu;
       let error = this.#failure;
-      // ERR_DTLS_REPLACED is how a session ends when its peer has restarted: nobody's error.
       if (error === undefined && !this.#destroyed && record.kind !== 0) {
         error = closeError(record, this.#known.peer, this.#cause);
       }
@@ -595,12 +594,13 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     turns.add(step, this.asyncResource);
   }
 
-  /** An error is the server's event, or the socket's. */
+  /**
+   * Tells of what has ended the session: an event of the server's, or of the socket's. That the peer has restarted
+   * (ERR_DTLS_REPLACED) is nobody's fault, and is told only to those who listen.
+   */
   #tell(error: DTLSError, completedHandshake: boolean): boolean {
     if (error.code === 'ERR_DTLS_REPLACED' && this.listenerCount('error') === 0) return false;
     if (this.#known.owner?.onFailure(this, error, completedHandshake) === true) return true;
     return this.emit('error', error);
   }
-
-
 }

@@ -45,7 +45,7 @@ function nativeSocket(): NonNullable<typeof native.UdpSocket> {
   return native.UdpSocket;
 }
 
-/** Whether this platform has it. */
+/** Whether this platform has the native UDP socket. */
 export const hasNativeUdp = native.UdpSocket !== undefined;
 
 /**

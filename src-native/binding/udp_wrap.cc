@@ -17,7 +17,8 @@ namespace {
 constexpr int kReceiveCalls = 2;
 constexpr double kReceiveTime = 1;  // milliseconds
 
-// Until the next try, when a queue below the socket is full and nobody will tell when it is not.
+// Milliseconds until the next try, when a queue below the socket is full: nobody tells when there
+// is room again.
 constexpr uint64_t kFirstRetry = 1;
 constexpr uint64_t kLastRetry = 64;
 
@@ -118,7 +119,7 @@ void UdpWrap::attach(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   endpoint_ = unwrap<EndpointWrap>(info[0]);
   outbox_ = unwrap<OutboxWrap>(info[1]);
-  // Without a socket: the error that said so could not be thrown any more.
+  // There is no socket when the environment was ending and the constructor could not throw.
   if (endpoint_ == nullptr || outbox_ == nullptr || !socket_) return;
   endpoint_object_ = Napi::Persistent(info[0].As<Napi::Object>());
   outbox_object_ = Napi::Persistent(info[1].As<Napi::Object>());

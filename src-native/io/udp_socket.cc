@@ -250,7 +250,7 @@ UdpSocket::Received UdpSocket::read_datagrams(ReceiveBuffers& buffers, UdpListen
     }
     const Bytes datagrams{buffers.at(i), messages[i].msg_len};
     if ((header.msg_flags & MSG_TRUNC) != 0) {
-      // With MSG_TRUNC in the call, msg_len is what it would have been.
+      // The call has MSG_TRUNC, so that msg_len is the length that the datagram had.
       stats_.truncated += segment == 0 ? 1 : (datagrams.size + segment - 1) / segment;
       continue;
     }
@@ -392,7 +392,7 @@ void UdpSocket::on_send_error(size_t count, int error, bool& asked_again, UdpLis
 }
 
 UdpSocket::Flushed UdpSocket::flush(UdpListener& listener) {
-  // Not initialised as a whole: it is large, and mostly one message is sent.
+  // The batch is not initialised as a whole: it is large, and mostly one message is sent.
   Batch batch;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   bool asked_again = false;
   while (!queue_.empty()) {

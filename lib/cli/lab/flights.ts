@@ -51,7 +51,7 @@ export class Progress {
   #reach = 0;
   #changed = false;
 
-  /** Whether the datagram has something that was not sent before; it counts as sent from now on. */
+  /** Takes a datagram that is sent. True when it has something that was not sent before. */
   advance({ fragments, changeCipherSpec }: Reading): boolean {
     let isNew = changeCipherSpec && !this.#changed;
     this.#changed ||= changeCipherSpec;

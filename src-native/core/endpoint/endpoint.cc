@@ -499,7 +499,7 @@ void Endpoint::with(uint32_t slot, uint32_t generation, const Act& act) {
   settle(slot);
 }
 
-// Not by way of with(): most messages change nothing in the books.
+// Does without with(): most messages change nothing in the books.
 SendOutcome Endpoint::send(uint32_t slot, uint32_t generation, Bytes message, uint32_t token,
                            double now) {
   const ErrorQueueScope errors;

@@ -53,7 +53,7 @@ enum class Role : uint8_t { kClient, kServer };
 // read.
 enum class SessionState : uint8_t { kHandshaking, kOpen, kClosed };
 
-// kEmpty: OpenSSL makes no record of no bytes (it does deliver one that a peer sent).
+// kEmpty: OpenSSL makes no record without content.
 enum class SendOutcome : uint32_t { kSent = 0, kNotOpen, kTooBig, kFailed, kEmpty };
 
 // How sessions of one server, or one client, behave. Times in milliseconds; 0 switches a limit off.
@@ -144,7 +144,7 @@ class Session final : private DatagramPort {
   // Once for each SSL_CTX: the callbacks by which OpenSSL reaches the session it works for.
   static void install_callbacks(SSL_CTX* ctx);
 
-  // Client: sends the ClientHello. `scratch` as in receive.
+  // Client: sends the ClientHello.
   void connect(double now);
   // Server: the front of the ClientHello that the next datagram received begins with. The handshake
   // starts when the hello is whole, and what it asks about is answered.
@@ -164,7 +164,7 @@ class Session final : private DatagramPort {
 
   // Answers to LOOKUP records. Too late or unasked: ignored.
   void answer_hello(HelloAnswer answer, uint8_t* scratch, double now);
-  // `session`: as kNewSession brought it; empty for none. Refused: the handshake ends.
+  // `session`: what kNewSession brought behind the id, or empty. Refused: the handshake ends.
   void answer_session(Bytes session, bool refused, uint8_t* scratch, double now);
   void answer_new_session(uint8_t* scratch, double now);
   void answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now);

@@ -339,8 +339,8 @@ RecordOutcome Session::hold_while_asked(const RecordView& record, double now) {
   return hold(record, Until::kAnswer);
 }
 
-// What of all that records wait for is there. A question is open no more, too, when its answer has
-// ended the session: what waited for it is dropped then, and counted.
+// Which held records are due. When an answer has ended the session no question is open any more:
+// what waited for it is dropped then, and counted.
 HeldRecords::Due Session::due() const {
   return {!parked(), !parked() && reads_protected(), state_ == SessionState::kOpen};
 }

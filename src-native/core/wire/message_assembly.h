@@ -90,7 +90,8 @@ class MessageAssembly {
   // Something of messages that were not taken yet has come.
   bool holds_any() const { return !messages_.empty(); }
 
-  // To name a fragment that no honest peer sends, and that is not taken.
+  // Notes what is wrong with a fragment that no honest peer sends, for complaint(). It is not
+  // taken.
   Outcome refuse(const char* complaint);
   // Why the last fragment that no honest peer sends was refused; null when there was none.
   const char* complaint() const { return complaint_; }

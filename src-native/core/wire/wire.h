@@ -46,8 +46,9 @@ constexpr size_t kMaxPlaintext = 16384;
 constexpr size_t kRandomSize = 32;
 // The longest ClientHello that is put together: one that goes into one record.
 constexpr size_t kMaxHello = kMaxPlaintext - kHandshakeHeaderSize;
-// The highest message_seq of a ClientHello with a cookie: so many cookies of a client may have been
-// refused before, and one more.
+// The highest message_seq that a ClientHello with a cookie may have. A client's first hello, which
+// has no cookie, is number 0, and each HelloVerifyRequest is followed by a hello with the next
+// number.
 constexpr uint16_t kMaxHelloNumber = 8;
 // The highest number of a record that a ClientHello comes in. The server goes on from that number
 // (RFC 6347 section 4.2.1), and numbers must not wrap (section 4.1): so much room is left for those
