@@ -103,6 +103,7 @@ class Endpoint {
   const TrafficStats& traffic() const { return traffic_; }
   const EndpointStats& stats() const { return stats_; }
   uint32_t session_count() const { return active_; }
+  // For tests.
   uint32_t pending_count() const { return pending_; }
 
  private:
@@ -145,14 +146,14 @@ class Endpoint {
   bool admit(const PeerAddress& peer, double now);
   bool make_room(const SlotQueue& unproven, const SlotLinks& links, double now);
   bool make_way_beside(uint32_t current, double now);
-  Session& open(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
-                std::shared_ptr<const SessionPolicy> policy, double now);
+  Session& begin(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
+                 std::shared_ptr<const SessionPolicy> policy, double now);
   template <typename Act>
   void with(uint32_t slot, uint32_t generation, const Act& act);
   void settle(uint32_t slot);
   void queue(uint32_t slot);
-  void replace(uint32_t slot);
-  void on_open(uint32_t slot);
+  void end_as_replaced(uint32_t slot);
+  void on_handshake_done(uint32_t slot);
   void on_handshake_over(uint32_t slot);
   void on_closed(uint32_t slot);
   uint32_t take_slot();

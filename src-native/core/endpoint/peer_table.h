@@ -32,6 +32,7 @@ class PeerTable {
   void replace(uint32_t hash, uint32_t slot, uint32_t by);
   void erase(uint32_t hash, uint32_t slot);
 
+  // For tests.
   size_t size() const { return size_; }
 
  private:
