@@ -4,6 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { DTLSError } from '../errors/errors';
 import {
   generateCertificate,
+  LOCALHOST,
   type GenerateCertificateOptions,
   type GeneratedCertificate,
 } from '../identity/generate-certificate';
@@ -61,9 +62,6 @@ function writeNamed(file: string, text: string, mode: number): void {
     throw new CommandLineError(`--out: ${message}`, hint, code);
   }
 }
-
-/** The names of this machine that only it knows. */
-const LOCALHOST = ['localhost', '127.0.0.1', '::1'];
 
 export async function runCert(given: string[], flags: CertFlags): Promise<number> {
   const output = new Output(flags.json === true);

@@ -14,7 +14,7 @@ import { runTrial, SERVER_ADDRESS, type TrialPlan, type TrialResult } from './la
 import { Output, type Progress } from './output';
 
 /** Options of the network, each a list of values; at most one of them has several. */
-export interface NetworkFlags {
+interface NetworkFlags {
   readonly loss: number[];
   readonly burst: number[];
   readonly burstLength: number[];
@@ -58,7 +58,7 @@ const NAMES = Object.keys(NETWORK) as (keyof NetworkFlags)[];
 
 type Network = Record<keyof NetworkFlags, number>;
 
-export interface Point {
+interface Point {
   /** What is swept, and its value. */
   readonly parameter: keyof NetworkFlags;
   readonly value: number;

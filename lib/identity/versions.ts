@@ -1,15 +1,16 @@
 /** Protocol versions and algorithms against the OpenSSL that is there, and what others would need. */
+import { Version } from '../base/protocol';
 import { usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { native, type NativeSecureContext } from '../core/native';
 import { text } from '../checks/validate';
 
 export type ProtocolVersion = 'DTLSv1' | 'DTLSv1.2' | 'DTLSv1.3';
 
-/** The versions as the wire has them: they count downwards. */
+/** The versions as the wire has them. */
 const VERSIONS: Readonly<Record<ProtocolVersion, number>> = {
-  DTLSv1: 0xfeff,
-  'DTLSv1.2': 0xfefd,
-  'DTLSv1.3': 0xfefc,
+  DTLSv1: Version.Dtls1,
+  'DTLSv1.2': Version.Dtls12,
+  'DTLSv1.3': Version.Dtls13,
 };
 
 /** The versions that this package can drive, where OpenSSL has them. */

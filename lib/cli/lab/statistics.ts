@@ -2,7 +2,7 @@
 import type { LinkCounters } from '../../lab/path';
 import type { TrialResult } from './trial';
 
-export interface Percentiles {
+interface Percentiles {
   readonly p50: number;
   readonly p95: number;
   readonly p99: number;

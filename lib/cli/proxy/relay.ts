@@ -9,7 +9,7 @@ import type { DTLSSocket } from '../../socket/socket';
 import { PLAIN_UDP, type DatagramTransport, type UdpOptions } from '../../transport/transport';
 import { RelayCounters, RelaySession, type Passage, type PlainLeg } from './session';
 
-export interface RelayEvents {
+interface RelayEvents {
   /** A session's handshake is over. */
   open: [session: RelaySession];
   /** A session that was open is not any more; with the error that ended it. */

@@ -17,7 +17,7 @@ const LONGEST_HOLD_MS = 30_000;
 const TURN_MESSAGES = 64;
 const TURN_MS = 1;
 
-export interface SharedOptions {
+interface SharedOptions {
   readonly syslog: boolean;
   /** Messages that may wait. */
   readonly queue: number;
