@@ -3,6 +3,7 @@
  * here: the addon converts, it does not judge.
  */
 import { loadAddon } from '../addon';
+import type { HeartbeatOutcome, SendOutcome } from './outcomes';
 
 /** How the native UDP socket fares. */
 export interface UdpStats {
@@ -28,7 +29,7 @@ export interface UdpStats {
 }
 
 /** A row of src-native/core/base/errors.def. */
-export interface NativeFailure {
+interface NativeFailure {
   readonly code: string;
   readonly category: string;
   readonly hint: string;
@@ -165,11 +166,9 @@ export interface NativeEndpoint {
     context: NativeSecureContext,
     policy: NativeSessionPolicy,
   ): [slot: number, generation: number];
-  /** A SendOutcome. */
-  send(slot: number, generation: number, message: Uint8Array, token: number): number;
+  send(slot: number, generation: number, message: Uint8Array, token: number): SendOutcome;
   /** Many messages that nobody waits for; see lib/core/send-batch.ts. */
   sendBatch(headers: Uint32Array, messages: Uint8Array, count: number): void;
-  /** A HeartbeatOutcome. */
   heartbeat(
     slot: number,
     generation: number,
@@ -177,7 +176,7 @@ export interface NativeEndpoint {
     padding: number,
     timeout: number,
     retries: number,
-  ): number;
+  ): HeartbeatOutcome;
   close(slot: number, generation: number, notify: boolean): void;
   /**
    * Undefined: what the session was made with. `protocols`: as on the wire, in place of the policy's; empty:
@@ -280,6 +279,44 @@ export interface NativeUdpSocket {
   unref(): void;
 }
 
+/** A certificate that is to be made. Without an issuer it is self-signed. */
+export interface NativeCertificateRequest {
+  /** Attribute, text, attribute, text. */
+  readonly subject: readonly string[];
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+  /** Seconds since the Unix epoch. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly usage: 'authority' | 'server' | 'client' | 'both';
+  /** PEM without a passphrase. */
+  readonly key: Uint8Array;
+  readonly issuerCertificate: Uint8Array | undefined;
+  readonly issuerKey: Uint8Array | undefined;
+}
+
+/** What a native UDP socket is made of. Buffers in bytes; 0 is the system's size. */
+export type NativeUdpSource =
+  | {
+      readonly kind: 'bind';
+      readonly address: string;
+      readonly port: number;
+      readonly ipv6Only: boolean;
+      readonly reuseAddress: boolean;
+      readonly reusePort: boolean;
+      readonly receiveBuffer: number;
+      readonly sendBuffer: number;
+    }
+  /** A second descriptor of a socket that is bound, to share with whoever has the first. */
+  | { readonly kind: 'share'; readonly descriptor: number }
+  /** The descriptor of a socket that is bound, which is closed with the native socket. */
+  | {
+      readonly kind: 'adopt';
+      readonly descriptor: number;
+      readonly receiveBuffer: number;
+      readonly sendBuffer: number;
+    };
+
 export interface Native {
   readonly openssl: string;
   /** RFC 7250. */
@@ -302,21 +339,8 @@ export interface Native {
   now(): number;
   /** The PRF of TLS 1.2 (RFC 5246 section 5) with one of OpenSSL's digests. */
   prf(digest: string, secret: Uint8Array, label: string, seed: Uint8Array, size: number): Buffer;
-  /**
-   * A certificate in DER. `subject`: attribute, text, attribute, text; times in seconds since the Unix epoch; keys in
-   * PEM without a passphrase; without an issuer, the certificate is self-signed.
-   */
-  makeCertificate(
-    subject: readonly string[],
-    dnsNames: readonly string[],
-    ipAddresses: readonly string[],
-    notBefore: number,
-    notAfter: number,
-    usage: 'authority' | 'server' | 'client' | 'both',
-    key: Uint8Array,
-    issuerCertificate: Uint8Array | undefined,
-    issuerKey: Uint8Array | undefined,
-  ): Buffer;
+  /** A certificate in DER. */
+  makeCertificate(request: NativeCertificateRequest): Buffer;
   /** OpenSSL's names; empty where there is none. */
   certificateSignature(der: Uint8Array): [key: string, digest: string];
   /** Sets whether datagrams of a UDP socket may be fragmented on the way. False where the platform does not let it be set. */
@@ -335,25 +359,9 @@ export interface Native {
   readonly KeptSession: new (packed: Uint8Array) => NativeKeptSession;
   readonly SessionPolicy: new () => NativeSessionPolicy;
   /**
-   * Linux only. Binds at once, or throws an error with `errno` and `syscall`; 0 for a buffer is the system's
-   * size. `queued[0]` is kept at the bytes that wait to be sent, `queued[1]` at the datagrams that they are.
+   * Linux only. Binds at once, or throws an error with `errno` and `syscall`. `queued[0]` is kept at the bytes that wait to be sent, `queued[1]` at the datagrams that they are.
    */
-  readonly UdpSocket?: {
-    new (
-      address: string,
-      port: number,
-      ipv6Only: boolean,
-      reuseAddress: boolean,
-      reusePort: boolean,
-      receiveBuffer: number,
-      sendBuffer: number,
-      queued: Uint32Array,
-    ): NativeUdpSocket;
-    /** A second descriptor of a socket that is bound. */
-    new (descriptor: number, queued: Uint32Array): NativeUdpSocket;
-    /** Takes the descriptor of a socket that is bound, and closes it with its own. */
-    new (descriptor: number, receiveBuffer: number, sendBuffer: number, queued: Uint32Array): NativeUdpSocket;
-  };
+  readonly UdpSocket?: new (source: NativeUdpSource, queued: Uint32Array) => NativeUdpSocket;
   /** `deadline[0]` is kept at the time of the next advance(), Infinity for none. */
   readonly Endpoint: new (
     outbox: NativeOutbox,

@@ -67,6 +67,17 @@ export interface RecordSink {
 
 /** Stands in place of the type of a record that has been dealt with early. */
 const DONE = 0;
+/** The 32-bit words of a record, in the order of the struct Record in src-native/core/outbox/outbox.h. */
+export const RecordWord = {
+  Type: 0,
+  Endpoint: 1,
+  Slot: 2,
+  Generation: 3,
+  A: 4,
+  B: 5,
+  Offset: 6,
+  Length: 7,
+} as const;
 const WORDS = 8;
 const RECORDS = 4096;
 const ARENA_BYTES = 1 << 20;
@@ -128,7 +139,7 @@ class Outbox implements EventSource {
   ready(): boolean {
     for (;;) {
       while (this.#next < this.#end) {
-        const type = this.#word(this.#next, 0);
+        const type = this.#word(this.#next, RecordWord.Type);
         if (type !== DONE) return true;
         this.#next += 1;
       }
@@ -140,14 +151,14 @@ class Outbox implements EventSource {
   deliver(): boolean {
     if (this.#next === this.#end) return this.#afterPass.shift()?.() ?? false;
     const record = this.#next++;
-    const sink = this.#sink(this.#word(record, 1));
+    const sink = this.#sink(this.#word(record, RecordWord.Endpoint));
     if (sink === undefined) return false;
     return sink.dispatch(
-      this.#word(record, 0),
-      this.#word(record, 2),
-      this.#word(record, 3),
-      this.#word(record, 4),
-      this.#word(record, 5),
+      this.#word(record, RecordWord.Type),
+      this.#word(record, RecordWord.Slot),
+      this.#word(record, RecordWord.Generation),
+      this.#word(record, RecordWord.A),
+      this.#word(record, RecordWord.B),
       record,
     );
   }
@@ -160,22 +171,22 @@ class Outbox implements EventSource {
     while (this.#prepared < (this.#control[0] ?? 0)) {
       // A transport may deliver at once, and come back here.
       const record = this.#prepared++;
-      const type = this.#word(record, 0);
+      const type = this.#word(record, RecordWord.Type);
       if (type === RecordType.Transmit) {
-        this.#records[record * WORDS] = DONE;
-        const offset = this.#word(record, 6);
-        this.#sink(this.#word(record, 1))?.transmit(
-          this.#word(record, 2),
-          this.#word(record, 3),
-          this.#word(record, 4),
-          this.#word(record, 5),
-          Buffer.from(this.#arena.subarray(offset, offset + this.#word(record, 7))),
+        this.#records[record * WORDS + RecordWord.Type] = DONE;
+        const offset = this.#word(record, RecordWord.Offset);
+        this.#sink(this.#word(record, RecordWord.Endpoint))?.transmit(
+          this.#word(record, RecordWord.Slot),
+          this.#word(record, RecordWord.Generation),
+          this.#word(record, RecordWord.A),
+          this.#word(record, RecordWord.B),
+          Buffer.from(this.#arena.subarray(offset, offset + this.#word(record, RecordWord.Length))),
         );
       } else if (type === RecordType.Begin) {
-        this.#sink(this.#word(record, 1))?.begin(
-          this.#word(record, 2),
-          this.#word(record, 3),
-          this.#word(record, 4),
+        this.#sink(this.#word(record, RecordWord.Endpoint))?.begin(
+          this.#word(record, RecordWord.Slot),
+          this.#word(record, RecordWord.Generation),
+          this.#word(record, RecordWord.A),
         );
       }
     }
@@ -185,13 +196,13 @@ class Outbox implements EventSource {
   takeTransportError(endpoint: number, slot: number, generation: number): number {
     for (let record = this.#end; record < this.#prepared; ++record) {
       const found =
-        this.#word(record, 0) === RecordType.TransportError &&
-        this.#word(record, 1) === endpoint &&
-        this.#word(record, 2) === slot &&
-        this.#word(record, 3) === generation;
+        this.#word(record, RecordWord.Type) === RecordType.TransportError &&
+        this.#word(record, RecordWord.Endpoint) === endpoint &&
+        this.#word(record, RecordWord.Slot) === slot &&
+        this.#word(record, RecordWord.Generation) === generation;
       if (!found) continue;
-      this.#records[record * WORDS] = DONE;
-      return this.#word(record, 4);
+      this.#records[record * WORDS + RecordWord.Type] = DONE;
+      return this.#word(record, RecordWord.A);
     }
     return 0;
   }
@@ -214,7 +225,7 @@ class Outbox implements EventSource {
       count = this.#control[0] ?? 0;
       if (count === 0) return false;
     }
-    const [start, end] = [this.#word(this.#end, 6), this.#control[1] ?? 0];
+    const [start, end] = [this.#word(this.#end, RecordWord.Offset), this.#control[1] ?? 0];
     this.#secrets.clear();
     this.#kept.begin(start, end);
     this.#lent.begin(start, end);
@@ -231,13 +242,13 @@ class Outbox implements EventSource {
    */
   #takeSecrets(): void {
     for (let record = this.#next; record < this.#end; ++record) {
-      const type = this.#word(record, 0);
+      const type = this.#word(record, RecordWord.Type);
       const secret =
         type === RecordType.Keylog ||
-        (type === RecordType.Lookup && this.#word(record, 4) === LookupKind.NewSession);
+        (type === RecordType.Lookup && this.#word(record, RecordWord.A) === LookupKind.NewSession);
       if (!secret) continue;
-      const offset = this.#word(record, 6);
-      const bytes = this.#arena.subarray(offset, offset + this.#word(record, 7));
+      const offset = this.#word(record, RecordWord.Offset);
+      const bytes = this.#arena.subarray(offset, offset + this.#word(record, RecordWord.Length));
       this.#secrets.set(record, secretCopy(bytes));
       bytes.fill(0);
     }
@@ -250,15 +261,15 @@ class Outbox implements EventSource {
 
   /** The bytes of a record that is being dispatched, to be kept by whoever asks for them. */
   bytes(record: number): Buffer {
-    const length = this.#word(record, 7);
+    const length = this.#word(record, RecordWord.Length);
     const secret = this.#secrets.size === 0 ? undefined : this.#secrets.get(record);
     if (secret !== undefined) return secret;
-    return this.#kept.take(this.#word(record, 6), length);
+    return this.#kept.take(this.#word(record, RecordWord.Offset), length);
   }
 
   /** The same until the pass is over, and something else is written there. */
   borrow(record: number): Buffer {
-    return this.#lent.take(this.#word(record, 6), this.#word(record, 7));
+    return this.#lent.take(this.#word(record, RecordWord.Offset), this.#word(record, RecordWord.Length));
   }
 }
 

@@ -6,7 +6,7 @@ import type { Peer } from '../base/peer';
 import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
 import { copyOf, sizeOf } from '../base/memory';
-import { errnoOf } from '../transport/native-udp';
+import { errnoOf } from '../errors/system-error';
 import { MAX_MESSAGE } from '../options/types';
 import { turns } from '../core/outbox';
 import { inItsContext, tooBig } from '../socket/messages';

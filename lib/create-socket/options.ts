@@ -59,7 +59,7 @@ export interface SocketOptions extends dgram.SocketOptions {
 }
 
 type Bag = Readonly<Record<string, unknown>>;
-export type Dialling = Omit<ConnectOptions, 'host' | 'port'>;
+type Dialling = Omit<ConnectOptions, 'host' | 'port'>;
 
 export interface ResolvedSocket {
   readonly role: SocketRole;

@@ -22,7 +22,7 @@ import type { ResolvedSocket } from './options';
 const MOST_KNOWN = 10000;
 
 /** What the peers ask of their socket. */
-export interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'onPeerError' | 'hold'> {
+interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'onPeerError' | 'hold'> {
   /** Where the events of all sessions belong: they are events of one socket. */
   readonly asyncResource: AsyncResource;
   /** Holds the process. */

@@ -12,7 +12,8 @@ import { inItsContext } from '../socket/messages';
 import { SendCallbacks } from '../socket/send-callbacks';
 import type { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
-import { errnoOf, systemError, type NativeDriver } from '../transport/native-udp';
+import { errnoOf, systemError } from '../errors/system-error';
+import type { NativeDriver } from '../transport/native-udp';
 import { destination, familyOf, isLiteral, isManyfold, spelling } from './addresses';
 import { parseSend, type SendCallback } from './arguments';
 import { Binding } from './binding';
@@ -414,7 +415,7 @@ export class SecureDgramSocket extends BaseSocket {
       server.listenOn(udp, this.#wire);
     } else {
       const endpoint = Endpoint.over(() => udp, this.#wire);
-      endpoint.listen(
+      endpoint.stay(
         new ClientsOnly({
           wantsPackets: this.#wantsPackets.bind(this),
           onPacket: this.#onPacket.bind(this),

@@ -7,10 +7,11 @@ import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
 import { readDrops } from '../diagnostics/drops';
 import { ioError, unsent, type DTLSError } from '../errors/errors';
+import { systemError } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
-import { systemError } from '../transport/native-udp';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
+import { SendOutcome } from '../core/outcomes';
 import { sendBatch } from '../core/send-batch';
 import { endpointStats, type EndpointStats } from '../core/stats';
 
@@ -31,17 +32,21 @@ export interface SessionHandler {
   readonly socket: DTLSSocket;
 }
 
-/** What makes an endpoint a server's. */
-export interface ServerHandler {
-  /** A cookie was verified. Makes the session's handler; no user code may run. */
-  makeSession(slot: number, generation: number, peer: Peer): SessionHandler;
-  /** Datagrams from these addresses are dropped before anything else is spent on them. */
-  readonly blockList?: BlockList | undefined;
+/** Who is told what an endpoint has that is of no session. The endpoint stays while there is one. */
+export interface TransportHandler {
   /** Somebody listens for datagrams that are none of DTLS. */
   readonly wantsPackets: boolean;
   onPacket(datagram: Buffer, peer: Peer): void;
   onTransportError(error: Error): void;
   onTransportClosed(): void;
+}
+
+/** What makes an endpoint a server's. */
+export interface ServerHandler extends TransportHandler {
+  /** A cookie was verified. Makes the session's handler; no user code may run. */
+  makeSession(slot: number, generation: number, peer: Peer): SessionHandler;
+  /** Datagrams from these addresses are dropped before anything else is spent on them. */
+  readonly blockList?: BlockList | undefined;
 }
 
 interface Entry {
@@ -78,6 +83,8 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   readonly #sessions: (Entry | undefined)[] = [];
   readonly #awaitingDrain = new Set<SessionHandler>();
   readonly #sendCallbacks = new Map<number, (error: Error | null) => void>();
+  #handler: TransportHandler | undefined;
+  /** The handler, where it is a server's. */
   #server: ServerHandler | undefined;
   #serves = false;
   #sessionCount = 0;
@@ -175,11 +182,18 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 
   // ---- sessions and the server ----
 
-  /** False when there is a server on this transport already. */
-  listen(server: ServerHandler): boolean {
-    if (this.#server !== undefined) return false;
-    this.#server = server;
+  /** Stays for the sessions to come, and serves nobody. False when there is a handler on this transport already. */
+  stay(handler: TransportHandler): boolean {
+    if (this.#handler !== undefined) return false;
+    this.#handler = handler;
     this.#serves = true;
+    return true;
+  }
+
+  /** Serves. False when there is a handler on this transport already. */
+  listen(server: ServerHandler): boolean {
+    if (!this.stay(server)) return false;
+    this.#server = server;
     const { blockList } = server;
     if (blockList !== undefined) this.#driver.block((address) => isBlocked(blockList, address));
     return true;
@@ -207,10 +221,10 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     generation: number,
     message: Uint8Array,
     callback: ((error: Error | null) => void) | undefined,
-  ): number {
+  ): SendOutcome {
     if (callback === undefined && this.#driver.gathers) {
       sendBatch.add(this.#core, slot, generation, message);
-      return 0;
+      return SendOutcome.Sent;
     }
     let token = 0;
     if (callback !== undefined) {
@@ -219,7 +233,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       this.#sendCallbacks.set(token, callback);
     }
     const outcome = this.core.send(slot, generation, message, token);
-    if (outcome !== 0 && token !== 0) this.#sendCallbacks.delete(token);
+    if (outcome !== SendOutcome.Sent && token !== 0) this.#sendCallbacks.delete(token);
     return outcome;
   }
 
@@ -272,14 +286,14 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 
   /** The server has gone. `done` is called when the transport has, or at once when others still use it. */
   leave(done: () => void): void {
-    this.#server = undefined;
+    this.#handler = this.#server = undefined;
     this.#driver.block(undefined);
     this.#closeIfUnused(done);
     if (!this.#closing) process.nextTick(done);
   }
 
   #closeIfUnused(done: () => void): void {
-    if (this.#closing || this.#server !== undefined || this.#sessionCount > 0) return;
+    if (this.#closing || this.#handler !== undefined || this.#sessionCount > 0) return;
     this.#closing = true;
     census.bury(this);
     clearTimeout(this.#timer);
@@ -312,7 +326,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       this.#reportsDrops = drops;
       this.core.reportDrops(drops);
     }
-    const packets = this.#server?.wantsPackets === true;
+    const packets = this.#handler?.wantsPackets === true;
     if (packets !== this.#reportsPackets) {
       this.#reportsPackets = packets;
       this.core.reportPackets(packets);
@@ -336,7 +350,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     this.#countTransportError(typed, concerned.length > 0);
     const tell = (): void => {
       for (const entry of concerned) entry?.handler.onTransportError(typed);
-      if (peer === undefined) this.#server?.onTransportError(typed);
+      if (peer === undefined) this.#handler?.onTransportError(typed);
       this.flush();
     };
     if (peer !== undefined && OF_ICMP.includes(typed.code)) whenRead(tell);
@@ -349,7 +363,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
         ioError(Object.assign(new Error('the transport was closed'), { code: 'ERR_DTLS_TRANSPORT_CLOSED' })),
       );
     }
-    this.#server?.onTransportClosed();
+    this.#handler?.onTransportClosed();
     this.flush();
   }
 
@@ -422,7 +436,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     }
     if (slot === NO_SLOT) {
       const peer = this.#driver.peerAt(a);
-      if (peer !== undefined) this.#server?.onPacket(outbox.bytes(record), peer);
+      if (peer !== undefined) this.#handler?.onPacket(outbox.bytes(record), peer);
       return true;
     }
     const entry = this.#sessions[slot];
@@ -457,7 +471,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     }
     const error = ioError(systemError(errno, 'recvmsg'));
     this.#countTransportError(error, false);
-    if (slot === NO_SLOT) this.#server?.onTransportError(error);
+    if (slot === NO_SLOT) this.#handler?.onTransportError(error);
   }
 
   #countTransportError({ code }: DTLSError, hasSession: boolean): void {

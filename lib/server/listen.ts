@@ -38,7 +38,7 @@ export interface ListenOptions {
 }
 
 /** Where to listen. */
-export interface ListenPlace {
+interface ListenPlace {
   readonly port: number;
   /** Undefined: all addresses. */
   readonly host: string | undefined;
@@ -47,7 +47,7 @@ export interface ListenPlace {
   readonly reusePort: boolean;
 }
 
-export interface ListenArguments {
+interface ListenArguments {
   readonly place: ListenPlace;
   readonly signal: AbortSignal | undefined;
   readonly listener: (() => void) | undefined;

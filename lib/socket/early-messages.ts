@@ -6,7 +6,7 @@ const HIGH_WATER_MARK = 16 * 1024;
 /** Bytes that may wait at all. */
 const LIMIT = 1024 * 1024;
 
-export interface EarlyMessage {
+interface EarlyMessage {
   readonly message: Buffer;
   readonly callback: SendCallback | undefined;
 }

@@ -12,7 +12,6 @@ import {
   heartbeatEvent,
   Heartbeats,
   MIN_PADDING,
-  NOT_OPEN,
   searchMtu,
   type DiscoverMtuOptions,
   type HeartbeatRequestOptions,
@@ -40,6 +39,7 @@ import {
 import type { SocketOwner } from '../handshake/owner';
 import { ClientQuestions, ServerQuestions } from '../handshake/questions';
 import { SessionReport } from './report';
+import { HeartbeatOutcome, SendOutcome } from '../core/outcomes';
 import { SendCallbacks } from './send-callbacks';
 import { SessionFacts, SessionInfo } from './session-info';
 import { aborted, asDtlsError, closeError, notOpen, queueFull } from './socket-errors';
@@ -53,9 +53,6 @@ declare module '../base/dtls-socket' {
   // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- the whole class, under the name that is known below
   interface DTLSSocket extends Class {}
 }
-
-/** SendOutcome in session.h says this of a message that another thread has grown since its size was looked at. */
-const TOO_BIG = 2;
 
 /** How this side ends a session: what it says to the peer. */
 type Farewell = (session: CoreSession) => void;
@@ -501,7 +498,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     if (this.#known.state !== 'open') throw notOpen('send a heartbeat');
     this.#heartbeats ??= new Heartbeats(
       this.#known.options.heartbeat,
-      (...request) => this.#known.session?.heartbeat(...request) ?? NOT_OPEN,
+      (...request) => this.#known.session?.heartbeat(...request) ?? HeartbeatOutcome.NotOpen,
     );
     return this.#heartbeats;
   }
@@ -518,8 +515,8 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
 
   #write(session: CoreSession, message: Uint8Array, callback: SendCallback | undefined): boolean {
     const outcome = session.endpoint.send(session.slot, session.generation, message, callback);
-    if (outcome !== 0) {
-      const error = outcome === TOO_BIG ? tooBig(sizeOf(message), this.messageLimit) : notOpen('send');
+    if (outcome !== SendOutcome.Sent) {
+      const error = outcome === SendOutcome.TooBig ? tooBig(sizeOf(message), this.messageLimit) : notOpen('send');
       return this.#refuse(error, callback);
     }
     this.#idle?.touch();

@@ -22,9 +22,6 @@ constexpr double kReceiveTime = 1;  // milliseconds
 constexpr uint64_t kFirstRetry = 1;
 constexpr uint64_t kLastRetry = 64;
 
-int int_of(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
-bool flag_of(const Napi::Value& value) { return value.As<Napi::Boolean>().Value(); }
-
 void throw_errno(Napi::Env env, int error, const char* call) {
   Napi::Error thrown = Napi::Error::New(env, call);
   thrown.Set("errno", Napi::Number::New(env, -error));
@@ -32,18 +29,19 @@ void throw_errno(Napi::Env env, int error, const char* call) {
   thrown.ThrowAsJavaScriptException();
 }
 
-std::unique_ptr<io::UdpSocket> bind(const Napi::CallbackInfo& info, int& error) {
+std::unique_ptr<io::UdpSocket> bind(const Napi::Value& source, int& error) {
   io::UdpConfig config;
-  if (!io::parse_address(info[0].As<Napi::String>().Utf8Value(),
-                         static_cast<uint16_t>(int_of(info[1])), config.address)) {
+  if (!io::parse_address(text_of(property_of(source, "address")),
+                         static_cast<uint16_t>(int_of(property_of(source, "port"))),
+                         config.address)) {
     error = EINVAL;
     return nullptr;
   }
-  config.ipv6_only = flag_of(info[2]);
-  config.reuse_address = flag_of(info[3]);
-  config.reuse_port = flag_of(info[4]);
-  config.receive_buffer = int_of(info[5]);
-  config.send_buffer = int_of(info[6]);
+  config.ipv6_only = flag_of(property_of(source, "ipv6Only"));
+  config.reuse_address = flag_of(property_of(source, "reuseAddress"));
+  config.reuse_port = flag_of(property_of(source, "reusePort"));
+  config.receive_buffer = int_of(property_of(source, "receiveBuffer"));
+  config.send_buffer = int_of(property_of(source, "sendBuffer"));
   return io::UdpSocket::open(config, error);
 }
 
@@ -80,23 +78,27 @@ UdpWrap::UdpWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   if (IsEmpty()) return;
   const Napi::Env env = info.Env();
   int error = 0;
-  share_queued(info[info.Length() - 1]);
-  if (info.Length() == 4) {
+  const Napi::Value source = info[0];
+  share_queued(info[1]);
+  const std::string kind = text_of(property_of(source, "kind"));
+  const int given = int_of(property_of(source, "descriptor"));
+  if (kind == "adopt") {
     // A descriptor that this thread polls for somebody else already (EEXIST) stays that one's:
     // nothing is set on it, and nobody here closes it.
-    const int given = int_of(info[0]);
+    const int receive_buffer = int_of(property_of(source, "receiveBuffer"));
+    const int send_buffer = int_of(property_of(source, "sendBuffer"));
     if (!open_handles(env, given)) return;
-    socket_ = io::UdpSocket::adopt(given, int_of(info[1]), int_of(info[2]), error);
+    socket_ = io::UdpSocket::adopt(given, receive_buffer, send_buffer, error);
     if (socket_) return;
     close_handles(handles_);
     throw_errno(env, error, "open");
     return;
   }
-  if (info.Length() == 2) {
-    socket_ = io::UdpSocket::share(int_of(info[0]), error);
+  if (kind == "share") {
+    socket_ = io::UdpSocket::share(given, error);
     if (!socket_) throw_errno(env, error, "dup");
-  } else {
-    socket_ = bind(info, error);
+  } else if (kind == "bind") {
+    socket_ = bind(source, error);
     if (!socket_) throw_errno(env, error, "bind");
   }
   if (socket_ && !open_handles(env, socket_->descriptor())) socket_.reset();
