@@ -128,7 +128,7 @@ function descriptorOf(fd: number, transport: ResolvedUdp['transport']): ListenPl
   throw usageError(
     'ERR_INVALID_FD_TYPE',
     `'fd' is ${String(fd)}, which is no UDP socket of this process that is bound`,
-    "Pass the descriptor of a socket of type SOCK_DGRAM that is bound: systemd's first is 3.",
+    "Pass the descriptor of a socket of type SOCK_DGRAM that is bound: systemd's first is 3. TCP's are none: the unit needs ListenDatagram=, and systemd-socket-activate --datagram.",
   );
 }
 
