@@ -6,6 +6,7 @@ import { Endpoint } from '../endpoint/endpoint';
 import { asError } from '../errors/as-error';
 import { DTLSError, ioError, isReadable } from '../errors/errors';
 import { copyOf } from '../base/memory';
+import { listenerAfterOptions } from '../checks/arguments';
 import { invalidArgType, invalidArgValue, plain } from '../errors/node-errors';
 import { turns } from '../core/outbox';
 import { inItsContext } from '../socket/messages';
@@ -534,8 +535,12 @@ export class SecureDgramSocket extends BaseSocket {
 export function createSocket(
   options: SocketOptions,
   listener?: (message: Buffer, info: PeerInfo) => void,
-): SecureDgramSocket {
-  return new SecureDgramSocket(options, listener);
+): SecureDgramSocket;
+export function createSocket(...args: [SocketOptions, ...unknown[]]): SecureDgramSocket {
+  const [options] = args;
+  checkOptions(options);
+  const listener = listenerAfterOptions(args, 'listener');
+  return new SecureDgramSocket(options, listener as ((message: Buffer, info: PeerInfo) => void) | undefined);
 }
 
 const notUnicast = (peer: Peer): DTLSError =>

@@ -29,6 +29,7 @@ import { noEndpointStats, type EndpointStats } from '../core/stats';
 import type { Driver } from '../transport/driver';
 import { isTransport } from '../transport/transport';
 import { TransportDriver } from '../transport/transport-driver';
+import { listenerAfterOptions } from '../checks/arguments';
 import { flag, wrongType } from '../checks/validate';
 
 const notRunning = (): DTLSError =>
@@ -546,10 +547,10 @@ function* livingOf(sockets: Iterable<DTLSSocket>): Generator<DTLSSocket> {
 export function createServer(
   options: ServerOptions,
   secureConnectionListener?: (socket: DTLSSocket) => void,
-): DTLSServer {
-  const server = new DTLSServer(options);
-  if (secureConnectionListener !== undefined) {
-    server.on('secureConnection', secureConnectionListener);
-  }
+): DTLSServer;
+export function createServer(...args: [ServerOptions, ...unknown[]]): DTLSServer {
+  const listener = listenerAfterOptions(args, 'secureConnectionListener');
+  const server = new DTLSServer(args[0]);
+  if (listener !== undefined) server.on('secureConnection', listener as (socket: DTLSSocket) => void);
   return server;
 }

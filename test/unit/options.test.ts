@@ -12,6 +12,7 @@ import {
   DEFAULT_CIPHERS,
   DTLSError,
   DTLSServer,
+  type DTLSSocket,
   SecureContext,
   type ConnectOptions,
   type ServerOptions,
@@ -412,6 +413,85 @@ describe('options', () => {
         expect(others).to.deep.equal([]);
       });
     }
+  });
+
+  describe('given as arguments', () => {
+    const any = (make: unknown) => make as (...args: unknown[]) => { close(): void };
+    const made = (...args: unknown[]): DTLSSocket => {
+      const client = (connect as (...any: unknown[]) => DTLSSocket)(...args);
+      client.on('error', () => undefined);
+      client.destroy();
+      return client;
+    };
+    const options = { psk: PSK, host: '127.0.0.1' };
+    const listener = (): void => undefined;
+
+    for (const [form, args, listens] of [
+      ['(options)', [{ ...options, port: 9 }], false],
+      ['(options, listener)', [{ ...options, port: 9 }, listener], true],
+      ['(options, null)', [{ ...options, port: 9 }, null], false],
+      ['(port)', [9], false],
+      ['(port, listener)', [9, listener], true],
+      ['(port, options)', [9, options], false],
+      ['(port, options, listener)', [9, options, listener], true],
+      ['(port, host)', [9, '127.0.0.1'], false],
+      ['(port, host, listener)', [9, '127.0.0.1', listener], true],
+      ['(port, host, options)', [9, '127.0.0.1', options], false],
+      ['(port, host, options, listener)', [9, '127.0.0.1', options, listener], true],
+      ['(port, undefined, options, listener)', [9, undefined, options, listener], true],
+      ['(port, undefined, undefined, listener)', [9, undefined, undefined, listener], true],
+      ['(port, host, options that say the same)', ['9', '127.0.0.1', { ...options, port: '9' }], false],
+    ] as const) {
+      it(`connect${form}`, () => {
+        expect(made(...args).listenerCount('secureConnect')).to.equal(listens ? 1 : 0);
+        const [first, ...rest] = args;
+        if (typeof first === 'number') made(String(first), ...rest);
+        // Whatever form it is, the options are judged.
+        const at = args.findIndex((arg) => typeof arg === 'object' && arg !== null);
+        if (at < 0) return;
+        const misspelt = args.map((arg, i) => (i === at ? { ...options, port: 9, pks: 1 } : arg));
+        expect(thrown(() => any(connect)(...misspelt)).hint).to.equal("Did you mean 'psk'?");
+      });
+    }
+
+    for (const [form, args, code, words] of [
+      ['(options, host, listener)', [{ port: 9 }, '127.0.0.9', listener], 'ERR_INVALID_ARG_TYPE', 'secureConnectListener'],
+      ['(options, options)', [{ port: 9 }, { psk: PSK }], 'ERR_INVALID_ARG_TYPE', 'secureConnectListener'],
+      ['(options, string)', [{ port: 9 }, 'x'], 'ERR_INVALID_ARG_TYPE', 'secureConnectListener'],
+      ['(options, listener, number)', [{ port: 9 }, listener, 5], 'ERR_INVALID_ARG_VALUE', 'secureConnectListener'],
+      ['(port, number)', [9, 5], 'ERR_INVALID_ARG_TYPE', 'host'],
+      ['(port, host, string)', [9, 'localhost', 'x'], 'ERR_INVALID_ARG_TYPE', 'options'],
+      ['(port, options, options)', [9, options, options], 'ERR_INVALID_ARG_TYPE', 'secureConnectListener'],
+      ['(port, host, options, string)', [9, 'localhost', {}, 'x'], 'ERR_INVALID_ARG_TYPE', 'secureConnectListener'],
+      ['(port, listener, options)', [9, listener, options], 'ERR_INVALID_ARG_VALUE', 'secureConnectListener'],
+      ['(host, port)', ['localhost', 9], 'ERR_SOCKET_BAD_PORT', 'port'],
+      ['(port, { another port })', [9, { port: 1 }], 'ERR_DTLS_CONFLICTING_OPTIONS', 'port'],
+      ['(port, host, { another host })', [9, '127.0.0.1', { host: 'nope.invalid' }], 'ERR_DTLS_CONFLICTING_OPTIONS', 'host'],
+    ] as const) {
+      it(`connect${form} is refused`, () => {
+        expectUsage(thrown(() => any(connect)(...args)), code, words);
+      });
+    }
+
+    it('what createServer and createSocket have no use for is refused', () => {
+      const server = { psk: PSK };
+      const socket = { type: 'udp4', dtls: { psk: PSK } };
+      for (const [make, given, name] of [
+        [createServer, server, 'secureConnectionListener'],
+        [createSocket, socket, 'listener'],
+      ] as const) {
+        for (const [behind, code] of [
+          [['x'], 'ERR_INVALID_ARG_TYPE'],
+          [[{}], 'ERR_INVALID_ARG_TYPE'],
+          [[undefined, 5], 'ERR_INVALID_ARG_TYPE'],
+          [[listener, 5], 'ERR_INVALID_ARG_VALUE'],
+        ] as const) {
+          expectUsage(thrown(() => any(make)(given, ...behind)), code, name);
+        }
+      }
+      any(createSocket)(socket, null, undefined).close();
+      any(createServer)(server, listener, undefined).close();
+    });
   });
 
   describe('in conflict', () => {
