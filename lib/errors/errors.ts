@@ -48,11 +48,11 @@ export const isReadable = (error: Error): error is DTLSError =>
   });
 
 /** A system error of a socket or of a name lookup, with the same code. */
-export function ioError(thrown: unknown, peer?: Peer): DTLSError {
+export function ioError(thrown: unknown, peer?: Peer, hint?: string): DTLSError {
   const error = asError(thrown);
   if (isReadable(error)) return error;
   const { message, code = 'ERR_DTLS_IO', errno, syscall } = wordsOf(error);
-  return new DTLSError(message, { code, category: 'io', hint: IO_HINTS[code], peer, errno, syscall, cause: error });
+  return new DTLSError(message, { code, category: 'io', hint: hint ?? IO_HINTS[code], peer, errno, syscall, cause: error });
 }
 
 /** The error of a message whose socket was closed before the system had taken it. */
