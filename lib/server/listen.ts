@@ -65,15 +65,21 @@ export function readListen(args: readonly unknown[], udp: ResolvedUdp): ListenAr
   }
   const [where, ...rest] = given;
   if (typeof where === 'object' && where !== null) {
-    const [surplus] = rest;
-    if (rest.length > 0) throw wrongType('the argument after the options', 'a function', surplus);
+    if (rest.length > 0) throw noCallback(rest, listener);
     return { ...readOptions(where, udp), listener };
   }
   const options: ListenOptions = { port: where as ListenOptions['port'] };
   if (typeof rest[0] !== 'number') options.host = rest.shift() as ListenOptions['host'];
   options.backlog = (rest.shift() ?? undefined) as ListenOptions['backlog'];
-  if (rest.length > 0) throw wrongType('callback', 'a function', rest[0]);
+  if (rest.length > 0) throw noCallback(rest, listener);
   return { ...readOptions(options, udp), listener };
+}
+
+/** What stands where the callback does, or behind it. */
+function noCallback(rest: readonly unknown[], listener: ListenArguments['listener']): Error {
+  const hint = 'listen([port[, host]][, backlog][, callback]), or listen(options[, callback]).';
+  if (rest.length === 1 && listener === undefined) return wrongType('callback', 'a function', rest[0], hint);
+  return usageError('ERR_INVALID_ARG_VALUE', 'listen() was given more arguments than it takes', hint);
 }
 
 function readOptions(options: ListenOptions, udp: ResolvedUdp): Omit<ListenArguments, 'listener'> {
