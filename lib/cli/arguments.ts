@@ -6,7 +6,7 @@ import { isIP } from 'node:net';
 import type { SecureContextOptions } from '../identity/types';
 import type { ConnectOptions, ServerOptions } from '../options/types';
 import type { ProtocolVersion } from '../identity/secure-context';
-import { CommandLineError } from './exit';
+import { CommandLineError, fileError } from './exit';
 
 export interface Address {
   /** Undefined where none was given: `:5684`, or a port alone. */
@@ -119,7 +119,7 @@ export function readNamed(option: string, file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {
-    throw new CommandLineError(`${option}: ${error instanceof Error ? error.message : String(error)}`);
+    throw fileError(option, error);
   }
 }
 

@@ -7,7 +7,7 @@ import type { LinkConditions } from '../lab/path';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
 import { createSecureContext } from '../identity/secure-context';
 import { clientOptions, serverOptions, type SecurityFlags } from './arguments';
-import { CommandLineError, ExitCode, interruption } from './exit';
+import { CommandLineError, ExitCode, fileError, interruption } from './exit';
 import { drawChart } from './lab/chart';
 import { summarize, type Summary } from './lab/statistics';
 import { runTrial, SERVER_ADDRESS, type TrialPlan, type TrialResult } from './lab/trial';
@@ -101,7 +101,7 @@ function writeNamed(file: string, text: string): void {
   try {
     writeFileSync(file, text);
   } catch (error) {
-    throw new CommandLineError(`--svg: ${error instanceof Error ? error.message : String(error)}`);
+    throw fileError('--svg', error);
   }
 }
 

@@ -6,6 +6,7 @@ import { HandshakeType, Version } from '../../base/protocol';
 import { alertName } from '../../errors/names';
 import { native } from '../../core/native';
 import { certificateChain, describeMessage, type Agreed } from '../decode/messages';
+import { NothingFound } from '../exit';
 import type { Fields } from '../decode/hello';
 import { ExtensionType, groupName, versionName } from '../decode/names';
 import { Malformed } from '../decode/reader';
@@ -90,13 +91,7 @@ export interface Report {
 }
 
 /** A server that cannot be scanned: it is silent, or refuses all that was offered. */
-export class NoSurvey extends Error {
-  readonly hint: string;
-  constructor(message: string, hint: string) {
-    super(message);
-    this.hint = hint;
-  }
-}
+export class NoSurvey extends NothingFound {}
 
 
 /** Groups for ECDHE, what is widely used first. */
