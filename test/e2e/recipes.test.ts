@@ -2,13 +2,14 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import type { ConnectOptions, DTLSServer, DTLSSocket, ServerOptions } from '../../lib/index';
 import { handleOf } from '../../lib/transport/dgram';
 import { closeEverything, dialTo, failure, listen, messages, next, portOf, within } from '../helpers/pair';
-import { programsOf, removePrograms } from '../helpers/pages';
+import { programsOf, removePrograms, unitsOf } from '../helpers/pages';
 import { patience } from '../helpers/patience';
 import { skip } from '../helpers/peers';
 
@@ -140,6 +141,20 @@ describe('docs/recipes.md', function () {
       for (const port of ports) await echoes(port);
       server.child.kill('SIGTERM');
       expect(await server.ended).to.equal(0);
+    });
+
+    it('has units of which systemd says nothing, as docs/proxy.md has', function () {
+      if (spawnSync('systemd-analyze', ['--version']).status !== 0) skip(this, 'needs systemd-analyze');
+      const units = [...unitsOf('docs/recipes.md'), ...unitsOf('docs/proxy.md')];
+      expect(units).to.have.length(3);
+      const verify = (name: string, text: string): string => {
+        writeFileSync(join(folder, name), text.replace('/usr/bin/node', process.execPath));
+        const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', `./${name}`], { cwd: folder, encoding: 'utf8' });
+        return `${String(status)} ${stdout}${stderr}`;
+      };
+      // A socket unit is looked at together with its service, so all lie there first.
+      for (const { name = 'proxy.service', text } of [...units].reverse()) expect(verify(name, text), name).to.equal('0 ');
+      expect(verify('wrong.service', '[Service]\nExecStrat=/usr/bin/node\n')).to.include('ExecStrat');
     });
 
     it('without systemd it binds the port itself', async () => {
