@@ -42,6 +42,9 @@ const permission = (): string =>
 /** The loader's words on a file system from which nothing may be run (noexec). */
 const mayNotBeRun = (message: string): boolean => message.includes('failed to map segment');
 
+/** In a bundle the package's folder is not around its code. */
+const forBundles = `In a bundle, keep 'dgram-dtls' external, or set DGRAM_DTLS_ADDON to the path of the package's 'prebuilds/${platform}/${prebuilt()}'.`;
+
 /** The hint in a single executable, where nothing that could be compiled is looked for. */
 function hintForExecutable(message: string, error: unknown): string {
   const file = `prebuilds/${platform}/${prebuilt()}`;
@@ -71,7 +74,7 @@ function hintFor(message: string, error: unknown, elsewhere: string | undefined)
     return `Nothing may be run from the file system on which the package lies (noexec): install it on another one. ${more}`;
   }
   if (message.includes('Could not locate')) {
-    return `No prebuilt binary is for this platform and nothing was compiled: 'npx dgram-dtls build' compiles. In a bundle, keep 'dgram-dtls' external. ${more}`;
+    return `No prebuilt binary is for this platform and nothing was compiled: 'npx dgram-dtls build' compiles. ${forBundles} ${more}`;
   }
   return `The binary does not fit this system: 'npx dgram-dtls build' compiles one. ${more}`;
 }
@@ -94,13 +97,17 @@ function open(file: string): unknown {
   return module.exports;
 }
 
+/** Undefined in a bundle that is an ES module, where nothing says where code lies. */
+const packageRoot = (): string | undefined =>
+  typeof __dirname === 'string' ? path.join(__dirname, '..') : undefined;
+
 /**
  * The addon of the package in `root`.
  *
  * @throws {@link DTLSError} `ERR_DTLS_ADDON` when there is no binary for this platform, or it cannot be
  * loaded.
  */
-export function loadAddon(root = path.join(__dirname, '..')): unknown {
+export function loadAddon(root = packageRoot()): unknown {
   // A build elsewhere (the sanitizer run makes one) is named by its path.
   const elsewhere = process.env.DGRAM_DTLS_ADDON;
   refuseOtherRuntimes();
@@ -108,6 +115,9 @@ export function loadAddon(root = path.join(__dirname, '..')): unknown {
     if (elsewhere !== undefined) return open(path.resolve(elsewhere));
     const within = addonInExecutable(open);
     if (within !== undefined) return within;
+    if (root === undefined) {
+      throw failure('the native addon is not looked for in a bundle that is an ES module', `${forBundles} ${more}`);
+    }
     const places = [
       ['build', 'Release', NAME],
       ['build', 'Debug', NAME],
@@ -121,6 +131,7 @@ export function loadAddon(root = path.join(__dirname, '..')): unknown {
       try: (there === undefined ? places : [there]).map((place) => ['module_root', ...place]),
     });
   } catch (error) {
+    if (error instanceof DTLSError) throw error;
     const message = error instanceof Error ? error.message : String(error);
     const hint = hintFor(message, error, elsewhere);
     throw failure(`the native addon cannot be loaded on ${platform}: ${message}`, hint, error);

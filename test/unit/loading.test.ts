@@ -113,6 +113,24 @@ describe('loading', () => {
       expect(run(use.replace('WHICH', `((socket) => socket.${which})`)), which).to.deep.equal(whole);
   });
 
+  it('in a bundle that is an ES module the variable names the binary, and without it the error says so', () => {
+    const entry = join(empty, 'entry.mjs');
+    writeFileSync(entry, `import { connect } from ${JSON.stringify(join(root, 'dist/index.mjs'))};\nconsole.log(typeof connect);\n`);
+    const bundle = join(empty, 'bundle.mjs');
+    const banner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+    const esbuild = join(root, 'node_modules/esbuild/bin/esbuild');
+    const args = [entry, '--bundle', '--platform=node', '--format=esm', `--banner:js=${banner}`, `--outfile=${bundle}`];
+    const made = spawnSync(esbuild, args, { encoding: 'utf8' });
+    expect(made.status, made.stderr).to.equal(0);
+    const run = (addon: string | undefined): string => {
+      const given = { ...process.env, DGRAM_DTLS_ADDON: addon }; // undefined: not set
+      const { stdout, stderr } = spawnSync(process.execPath, [bundle], { cwd: empty, encoding: 'utf8', env: given });
+      return stdout + stderr;
+    };
+    expect(run(process.env.DGRAM_DTLS_ADDON ?? join(root, 'build/Release/dgram_dtls.node'))).to.equal('function\n');
+    expect(run(undefined)).to.match(/ERR_DTLS_ADDON/).and.match(/set DGRAM_DTLS_ADDON/);
+  });
+
   describe('without a binary', () => {
     const failure = (folder: string): DTLSError => {
       const given = process.env.DGRAM_DTLS_ADDON;
@@ -132,7 +150,7 @@ describe('loading', () => {
       const error = failure(empty);
       expect(error.code).to.equal('ERR_DTLS_ADDON');
       expect(error.message).to.contain(`${process.platform}-${process.arch}`);
-      expect(error.hint).to.match(/npx dgram-dtls build.*external.*https:.*docs\/installing\.md/);
+      expect(error.hint).to.match(/npx dgram-dtls build.*external.*DGRAM_DTLS_ADDON.*prebuilds.*https:.*docs\/installing\.md/);
     });
 
     it('the error says when there is one that does not fit', () => {

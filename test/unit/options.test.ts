@@ -546,6 +546,19 @@ describe('options', () => {
       });
     }
 
+    it('DGRAM_DTLS_TRANSPORT that is no transport', () => {
+      const given = process.env.DGRAM_DTLS_TRANSPORT;
+      process.env.DGRAM_DTLS_TRANSPORT = 'foo';
+      try {
+        const error = thrown(() => connect({ port: 1 }));
+        expect(error).to.include({ code: 'ERR_INVALID_ARG_VALUE', category: 'usage' });
+        expect(error.message).to.include("DGRAM_DTLS_TRANSPORT cannot be 'foo'");
+      } finally {
+        if (given === undefined) delete process.env.DGRAM_DTLS_TRANSPORT;
+        else process.env.DGRAM_DTLS_TRANSPORT = given;
+      }
+    });
+
     it('a list of which the security level permits nothing', () => {
       const error = ofContext({ ciphers: 'PSK-NULL-SHA256:ECDHE-RSA-NULL-SHA' });
       expect(error).to.include({ code: 'ERR_DTLS_INVALID_CIPHERS', category: 'usage' });
@@ -602,6 +615,7 @@ describe('options', () => {
       for (const passphrase of ['wrong', undefined]) {
         const error = ofContext({ cert, key: encrypted, passphrase });
         expect(error.code).to.equal('ERR_DTLS_PASSPHRASE');
+        expect(error.message).to.match(/^the private key or PFX file cannot be decrypted/);
         expect(error.hint).to.include("'passphrase'");
       }
     });

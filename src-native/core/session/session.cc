@@ -488,6 +488,8 @@ void Session::advance(double now) {
       say_goodbye();
     } else if (role_ == Role::kServer && handshake_->change_cipher_spec_sent) {
       break_off();
+    } else if (failure.kind == FailureKind::kLookupTimeout) {
+      send_alert(SSL3_AL_FATAL, SSL_AD_INTERNAL_ERROR);  // the peer did nothing wrong
     }
     fail(failure);
     return;
