@@ -74,8 +74,8 @@ export function ioError(thrown: unknown, peer?: Peer, hint?: string): DTLSError 
 export const unsent = (): DTLSError =>
   ioError(Object.assign(new Error('the socket was closed'), { code: 'ECANCELED' }));
 
-/** Runs a call of the addon's that throws what errors.def describes. */
-export function withTypedErrors<T>(call: () => T): T {
+/** Runs a call of the addon's that throws what errors.def describes. `betterHint`: where more is known than there. */
+export function withTypedErrors<T>(call: () => T, betterHint?: () => string | undefined): T {
   try {
     return call();
   } catch (error) {
@@ -88,7 +88,7 @@ export function withTypedErrors<T>(call: () => T): T {
     throw new DTLSError(`${headline(thrown.code)}${reason === undefined ? '' : ` (${reason})`}`, {
       code: thrown.code,
       category: thrown.category as DTLSErrorCategory,
-      hint: thrown.hint,
+      hint: betterHint?.() ?? thrown.hint,
       reason,
       library: thrown.library,
     });

@@ -44,7 +44,8 @@ export interface GenerateCertificateOptions {
   readonly subject?: string | CertificateSubject;
   /**
    * DNS names and IP addresses that clients may reach the bearer by: what `connect` compares its `host` or `servername`
-   * with (RFC 9525). Default: the common name, where it is a host name or an address; none for an authority.
+   * with (RFC 9525). Default: the common name, where it is a host name or an address; none for an authority. A common name
+   * such as `my device` is neither: without `altNames` a client that compares names refuses such a certificate.
    */
   readonly altNames?: readonly string[];
   /** `'ec'` is ECDSA on P-256, `'rsa'` has 2048 bits. Default: `'ec'`, which every DTLS stack has and which is small. */

@@ -17,6 +17,7 @@ import { askOcsp, type OcspQuestion } from '../handshake/ocsp';
 import type { NamedServerOptions, ServerOptions } from '../options/types';
 import { turns } from '../core/outbox';
 import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from '../identity/reload';
+import { requireCredentials } from '../options/session';
 import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
 import type { ResumeSessionCallback } from '../handshake/resumption';
 import { createSecureContext, SecureContext } from '../identity/secure-context';
@@ -212,7 +213,9 @@ export class DTLSServer
 
   /** New handshakes use this context; sessions that are open, and handshakes under way, keep theirs. */
   setSecureContext(options: SecureContextOptions | SecureContext): void {
-    this.#context = options instanceof SecureContext ? options : createSecureContext(options);
+    const context = options instanceof SecureContext ? options : createSecureContext(options);
+    if (this.#options.SNICallback === undefined) requireCredentials(context, this.#options.pskCallback !== undefined);
+    this.#context = context;
     this.#endpoint?.core.setContext(this.#context.native);
     this.#watchExpiry();
     withTypedErrors(() => {

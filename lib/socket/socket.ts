@@ -85,6 +85,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   #failure: DTLSError | undefined;
   readonly #report: SessionReport = new SessionReport(this);
   readonly #early = new EarlyMessages();
+  #offersKeyAlone = false;
   readonly #sendCallbacks = new SendCallbacks<Parameters<SendCallback>>();
   #needDrain = false;
   #batch: Buffer[] = [];
@@ -315,12 +316,14 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
 
   /** @internal Begins at once: the ClientHello has left when the call returns. */
   beginOn(options: ResolvedConnect, dialled: Dialled): void {
+    this.#offersKeyAlone = options.offersKeyAlone;
     this.#known.client = new ClientQuestions(this, options);
     this.#start(options, dialled);
   }
 
   /** @internal */
   begin(options: ResolvedConnect): void {
+    this.#offersKeyAlone = options.offersKeyAlone;
     this.#known.client = new ClientQuestions(this, options);
     const { signal } = options;
     if (signal !== undefined) {
@@ -470,7 +473,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
       this.#known.finalMtu = this.mtu;
       let error = this.#failure;
       if (error === undefined && !this.#destroyed && record.kind !== 0) {
-        error = closeError(record, this.#known.peer, this.#cause);
+        error = closeError(record, this.#known.peer, this.#cause, this.#offersKeyAlone);
       }
       this.#finish(error, record.completedHandshake);
       return false;

@@ -2,6 +2,7 @@
  * Protects: that an option which is misspelt, of a wrong type, out of range, in conflict with another
  * or unusable is refused at once, by a DTLSError that names it and says what to do instead.
  */
+import tls from 'node:tls';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
 import {
@@ -413,6 +414,71 @@ describe('options', () => {
         expect(others).to.deep.equal([]);
       });
     }
+  });
+
+  describe('of other APIs, and values that were meant otherwise: hints', () => {
+    for (const [make, name, ours] of [
+      [ofClient, 'hostname', "'host'"],
+      [ofClient, 'address', "'host'"],
+      [ofClient, 'timeout', "'handshakeTimeout' or 'idleTimeout'"],
+      [ofServer, 'alpn', "'ALPNProtocols'"],
+      [ofServer, 'certFile', "'cert'"],
+      [(options: object) => thrown(() => createServer({ pskCallback }).listen(options)), 'hostname', "'host'"],
+      [(options: object) => thrown(() => createServer({ pskCallback }).watchSecureContext(options)), 'cert', "'certFile'"],
+    ] as const) {
+      it(`${name} is ${ours}`, () => {
+        expect(make({ [name]: 'x' }).hint).to.equal(`Here it is ${ours}.`);
+      });
+    }
+
+    it('a file name in place of its content', () => {
+      const { cert, key } = own;
+      for (const options of [{ cert: './server.pem', key }, { cert, key: './key.pem' }, { ca: '/etc/ssl/ca.crt' }, { crl: 'list.crl' }]) {
+        expect(ofContext(options).hint).to.include('readFileSync');
+      }
+    });
+
+    it('cert and key that are swapped', () => {
+      const { cert, key } = own;
+      expect(ofContext({ cert: key, key: cert }).hint).to.include('swapped');
+      expect(ofContext({ cert, key: cert }).hint).to.include('swapped');
+    });
+
+    it("IANA's names of suites get OpenSSL's", () => {
+      for (const [iana, name] of [
+        ['TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256', 'ECDHE-ECDSA-AES128-GCM-SHA256'],
+        ['TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256', 'ECDHE-RSA-CHACHA20-POLY1305'],
+        ['TLS_PSK_WITH_AES_128_CCM_8', 'PSK-AES128-CCM8'],
+        ['TLS_RSA_WITH_AES_128_CBC_SHA', 'AES128-SHA'],
+      ] as const) {
+        expect(ofContext({ ciphers: iana }).hint).to.include(`write '${name}'`);
+      }
+      expect(ofContext({ ciphers: 'TLS_NOTHING_AT_ALL' }).hint).to.include('features.ciphers');
+    });
+
+    it('only versions that there are are named', () => {
+      expect(ofContext({ minVersion: 'TLSv1.2' }).hint).to.include('DTLSv1.2').and.not.include('DTLSv1.3');
+    });
+
+    it('a SecureContext of another make', () => {
+      for (const make of [ofServer, ofClient]) {
+        expect(make({ secureContext: tls.createSecureContext() }).hint).to.include('another copy');
+      }
+    });
+  });
+
+  it('a running server keeps its credentials: what has none is refused', () => {
+    const server = createServer({ cert: own.cert, key: own.key });
+    for (const call of [
+      () => { server.setSecureContext({}); },
+      () => { server.setSecureContext(createSecureContext()); },
+      () => { server.addContext('x', {}); },
+      () => { server.addContext('x', createSecureContext()); },
+      () => createServer({ secureContext: createSecureContext() }),
+    ]) {
+      expect(thrown(call).code).to.equal('ERR_DTLS_NO_CREDENTIALS');
+    }
+    createServer({ pskCallback }).setSecureContext({});
   });
 
   describe('given as arguments', () => {
