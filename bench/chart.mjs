@@ -17,7 +17,7 @@ const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 const thousands = (value) => `${Math.round(value / 1000).toLocaleString('en-US')}\u202fk`;
 
-/** By measurement and subject, from the lines of the table that are by the clock. */
+/** The values by measurement and subject, from the lines of the table that are by the clock. */
 function groupsOf(rows) {
   const groups = new Map();
   const put = (group, { label, color }, values) => {

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { root } from '../scripts/tools.mjs';
 
-/** Those that run on Node 20 without a compiler, by name; docs/performance.md tells of the others. */
+/** The versions of other packages that run on Node 20 without a compiler; docs/performance.md tells of the rest. */
 export const PEERS = {
   'werift-dtls': '0.5.8',
   '@nodertc/dtls': '0.6.0',

@@ -25,7 +25,7 @@ function libc(): string {
       fs.closeSync(file);
     }
   } catch {
-    // Not readable: then the common one.
+    // The executable cannot be read: the common library is the better guess.
   }
   return head.includes('/ld-musl-') ? 'musl' : 'glibc';
 }
@@ -41,6 +41,9 @@ const permission = (): string =>
 
 /** The loader's words on a file system from which nothing may be run (noexec). */
 const mayNotBeRun = (message: string): boolean => message.includes('failed to map segment');
+
+/** In a bundle the package's folder is not around its code. */
+const forBundles = `In a bundle, keep 'dgram-dtls' external, or set DGRAM_DTLS_ADDON to the path of the package's 'prebuilds/${platform}/${prebuilt()}'.`;
 
 /** The hint in a single executable, where nothing that could be compiled is looked for. */
 function hintForExecutable(message: string, error: unknown): string {
@@ -71,7 +74,7 @@ function hintFor(message: string, error: unknown, elsewhere: string | undefined)
     return `Nothing may be run from the file system on which the package lies (noexec): install it on another one. ${more}`;
   }
   if (message.includes('Could not locate')) {
-    return `No prebuilt binary is for this platform and nothing was compiled: 'npx dgram-dtls build' compiles. In a bundle, keep 'dgram-dtls' external. ${more}`;
+    return `No prebuilt binary is for this platform and nothing was compiled: 'npx dgram-dtls build' compiles. ${forBundles} ${more}`;
   }
   return `The binary does not fit this system: 'npx dgram-dtls build' compiles one. ${more}`;
 }
@@ -79,7 +82,7 @@ function hintFor(message: string, error: unknown, elsewhere: string | undefined)
 const failure = (message: string, hint: string, cause?: unknown): DTLSError =>
   new DTLSError(message, { code: 'ERR_DTLS_ADDON', category: 'usage', hint, cause });
 
-/** Those that have Node-API and no OpenSSL or event loop of Node's: they do not fail but crash. */
+/** Bun and Deno load addons, but have neither Node's OpenSSL nor its event loop: they would crash, and not fail. */
 function refuseOtherRuntimes(): void {
   const { bun, deno } = process.versions;
   const runtime = bun !== undefined ? 'Bun' : deno !== undefined ? 'Deno' : undefined;
@@ -87,12 +90,16 @@ function refuseOtherRuntimes(): void {
   throw failure(`dgram-dtls does not run on ${runtime}`, `Run this program with Node.js 20 or later. ${more}`);
 }
 
-/** Not by `require`: in a single executable that has Node's own modules and no files. */
+/** Loads a binary. In a single executable `require` knows Node's own modules only, and no files. */
 function open(file: string): unknown {
   const module = { exports: {} };
   process.dlopen(module, file);
   return module.exports;
 }
+
+/** Undefined in a bundle that is an ES module, where nothing says where code lies. */
+const packageRoot = (): string | undefined =>
+  typeof __dirname === 'string' ? path.join(__dirname, '..') : undefined;
 
 /**
  * The addon of the package in `root`.
@@ -100,7 +107,7 @@ function open(file: string): unknown {
  * @throws {@link DTLSError} `ERR_DTLS_ADDON` when there is no binary for this platform, or it cannot be
  * loaded.
  */
-export function loadAddon(root = path.join(__dirname, '..')): unknown {
+export function loadAddon(root = packageRoot()): unknown {
   // A build elsewhere (the sanitizer run makes one) is named by its path.
   const elsewhere = process.env.DGRAM_DTLS_ADDON;
   refuseOtherRuntimes();
@@ -108,6 +115,9 @@ export function loadAddon(root = path.join(__dirname, '..')): unknown {
     if (elsewhere !== undefined) return open(path.resolve(elsewhere));
     const within = addonInExecutable(open);
     if (within !== undefined) return within;
+    if (root === undefined) {
+      throw failure('the native addon is not looked for in a bundle that is an ES module', `${forBundles} ${more}`);
+    }
     const places = [
       ['build', 'Release', NAME],
       ['build', 'Debug', NAME],
@@ -121,6 +131,7 @@ export function loadAddon(root = path.join(__dirname, '..')): unknown {
       try: (there === undefined ? places : [there]).map((place) => ['module_root', ...place]),
     });
   } catch (error) {
+    if (error instanceof DTLSError) throw error;
     const message = error instanceof Error ? error.message : String(error);
     const hint = hintFor(message, error, elsewhere);
     throw failure(`the native addon cannot be loaded on ${platform}: ${message}`, hint, error);

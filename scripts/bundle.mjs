@@ -87,7 +87,7 @@ await bundle.write({
   dir: dist,
   format: 'cjs',
   entryFileNames: '[name].js',
-  // As deep as their sources: the command line looks for package.json from there.
+  // Chunks lie as deep as their sources: the command line looks for package.json from there.
   chunkFileNames: ({ moduleIds }) =>
     moduleIds.every((id) => id.startsWith(join(lib, 'cli'))) ? 'cli/[name].js' : '[name].js',
   exports: 'named',

@@ -14,11 +14,11 @@ process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
 const [{ filename, files: packed }] = Object.values(
   JSON.parse(output('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', folder])),
 );
-// With one at its root, package managers would compile the package, or ask whether they may.
+// No .gyp file is packed: with one at its root package managers would compile the package, or ask whether they may.
 const gyp = packed.find(({ path }) => path.endsWith('.gyp'));
 if (gyp) fail(`${gyp.path} must not be packed`);
 const tarball = join(folder, filename);
-// Not 'node10': resolution without "exports" cannot find an entry that is not at the root.
+// The profile leaves 'node10' out: resolution without "exports" cannot find an entry that is not at the root.
 run('npx', ['--no-install', 'attw', '--profile', 'node16', tarball]);
 run('npx', ['--no-install', 'publint', '--strict', tarball]);
 

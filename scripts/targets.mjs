@@ -1,6 +1,6 @@
 // What the package is published for.
 
-/** As prebuildify names the binaries. */
+/** The name that prebuildify gives the binaries. */
 export const PACKAGE = 'dgram-dtls';
 
 /** The binaries of a release, in prebuilds/. */

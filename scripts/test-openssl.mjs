@@ -1,6 +1,6 @@
 // Tests on an addon with an OpenSSL of its own linked in: the one of OPENSSL_ROOT, or the system's
 // (Debian's libssl-dev): npm run test:openssl [-- mocha's arguments]
-// On the newest Node that is supported, whose OpenSSL is another one.
+// They run on the newest Node that is supported, whose OpenSSL is another one.
 
 import { join } from 'node:path';
 import { nodeExecutable, nodePrefix, nodeVersions, SUPPORTED } from './nodes.mjs';

@@ -49,7 +49,7 @@ struct State {
   SslCtxPtr client_ctx;
   std::map<uint32_t, UdpSession> sessions;
   uint32_t next_session = 1;
-  // By peer, all over one link.
+  // The sessions that are held, by peer; all are over one link.
   std::unordered_map<uint64_t, SslPtr> held;
   OneDatagramLink held_link;
   std::unique_ptr<UdpSocket> speaking;

@@ -17,7 +17,7 @@ namespace bench {
 
 namespace {
 
-// As many bytes as fit the largest datagram that the kernel cuts apart; its limit of datagrams
+// The bytes that the largest datagram has that the kernel cuts apart; its limit of datagrams
 // is 64.
 constexpr size_t kMaxBatchBytes = 65000;
 constexpr int kMaxTurns = 100;

@@ -16,7 +16,7 @@ sockaddr_in loopback(uint32_t host, uint16_t port);
 // A blocking UDP socket; reads give up after a while.
 class UdpSocket {
  public:
-  // On 127.0.0.1, or another of the many addresses of the loopback interface.
+  // Binds to 127.0.0.1, or another of the many addresses of the loopback interface.
   explicit UdpSocket(uint32_t host = INADDR_LOOPBACK);
   ~UdpSocket();
   UdpSocket(const UdpSocket&) = delete;
@@ -79,7 +79,7 @@ class UdpLink final : public Link {
   int read(uint8_t* out, int capacity) override;
   void write(const uint8_t* data, int size) override;
   const sockaddr_in& peer() const { return peer_; }
-  // To the peer only, from now on.
+  // Has the socket send to the peer only, and hear nobody else, from now on.
   void connect();
   // A read gives what is there, and waits for nothing.
   void never_wait() { flags_ = MSG_DONTWAIT; }

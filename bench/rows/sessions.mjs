@@ -28,7 +28,7 @@ function compare(sessions, where, { ours, single, inC, singleInC }) {
   ];
 }
 
-/** By CPU time of the receiver. The messages are sealed beforehand, by clients that have an address each. */
+/** Measures the CPU time of the receiver. The messages are sealed beforehand, by clients that have an address each. */
 async function overLoopback({ credentials, rounds, quick }, sessions) {
   // One call of `speak` each round, after those that warm up.
   const count = Math.max(sessions * 5, quick ? 10_000 : 500_000);
@@ -69,7 +69,7 @@ async function overLoopback({ credentials, rounds, quick }, sessions) {
     { ours: '', inC: ', in C', target: 1.3 },
     { ours: ours.many, single: ours.one, inC: inC.many, singleInC: inC.one },
   );
-  // To open fewer does not take so long that the first of them have come to rest.
+  // Fewer are opened so fast that the first of them have not come to rest when the last one is there.
   if (sessions <= MOST_IN_MEMORY) return rows;
   const name = `receive ${SIZE} bytes of ${sessions.toLocaleString('en-US')} sessions that rest`;
   const common = { unit: 'ns/message', lessIsBetter: true, versus: 'when awake' };

@@ -95,7 +95,7 @@ export function ping(size, milliseconds) {
 
 export const echo = (size, milliseconds) => echoOver(socket, size, milliseconds);
 
-/** As a client, `received` counts what comes from now on. */
+/** Has `received` count, of a client, what comes from now on. */
 export function hear() {
   socket.removeAllListeners('message').on('message', () => {
     ++counter.count;

@@ -125,8 +125,8 @@ export async function receiveFromMany(sessions, count, size) {
   server.listen();
   await once(server, 'listening');
 
-  // As from a socket: what arrives lies in memory in the order of arrival, and each datagram has
-  // its peer spelled out anew.
+  // Datagrams lie in memory in the order of their arrival, each with its peer spelled out anew: that is how a socket
+  // brings them.
   const peerOf = (i) => ({ address: `10.1.${i >> 8}.${i & 255}`, port: 40000, family: 'IPv4' });
   const each = count / sessions;
   let wire = Buffer.alloc(0);

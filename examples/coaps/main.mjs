@@ -1,5 +1,5 @@
 // coaps with node-coap, which knows nothing of DTLS: its server and its agent get sockets of createSocket.
-// `node examples/coaps/main.mjs` runs it; it ends by itself.
+// It needs `npm install coap`; `node examples/coaps/main.mjs` runs it; it ends by itself.
 
 import coap from 'coap';
 import { randomBytes } from 'node:crypto';

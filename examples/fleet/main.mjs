@@ -1,6 +1,6 @@
 // Two servers of a fleet that keep their sessions in Redis: a client that was with one of them is
-// resumed by the other. `REDIS_URL=redis://127.0.0.1:6379 node examples/fleet/main.mjs`; it ends by
-// itself.
+// resumed by the other. It needs a Redis, and `npm install redis`:
+// `REDIS_URL=redis://127.0.0.1:6379 node examples/fleet/main.mjs`; it ends by itself.
 //
 // Session ids are for clients without tickets. For all others `ticketKeys` on every server is enough,
 // and needs no store (docs/resumption.md); this client has its tickets switched off.

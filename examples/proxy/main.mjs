@@ -1,5 +1,5 @@
 // A CoAP server that knows no DTLS becomes one of coaps: `dgram-dtls proxy` stands in front of it.
-// `node examples/proxy/main.mjs` runs it; it ends by itself.
+// It needs `npm install coap`; `node examples/proxy/main.mjs` runs it; it ends by itself.
 
 import coap from 'coap';
 import { spawn } from 'node:child_process';

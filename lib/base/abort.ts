@@ -10,7 +10,7 @@ const aborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted'
 /** Whether it has been aborted. @throws For what is no signal. */
 export const isAborted = (signal: AbortSignal): boolean => Boolean(aborted?.get?.call(signal));
 
-/** Not what only inherits from `AbortSignal.prototype`: it cannot be asked for anything. */
+/** Whether it is a signal. What only inherits from `AbortSignal.prototype` is none: it cannot be asked for anything. */
 export function isAbortSignal(value: unknown): value is AbortSignal {
   if (!(value instanceof AbortSignal)) return false;
   try {

@@ -50,3 +50,8 @@ export const late = {
     return (loaded.webStreams ??= require('node:stream/web') as typeof webStreams);
   },
 };
+
+/** Loads node:tls ahead of what works only where it is there already. */
+export function loadTls(): void {
+  require('node:tls');
+}

@@ -37,7 +37,7 @@ const kind = known(TYPED_ARRAY, Symbol.toStringTag);
 /** How many bytes there are now: what lies behind the end of a message is somebody else's. */
 export const sizeOf = (bytes: Uint8Array): number => length(bytes);
 
-/** Whether its elements are bytes, whatever class it pretends to be of. */
+/** Whether the elements of a view are bytes, whatever class it pretends to be of. */
 export const isByteArray = (view: View): view is Uint8Array => kind(view) === 'Uint8Array';
 
 /** A DataView whose memory has been taken away throws where a TypedArray has no bytes. */
@@ -57,7 +57,7 @@ export function bytesOf(view: View): Buffer {
 }
 
 /**
- * Their own, whatever becomes of the others. Memory that threads share may grow at any time (`SharedArrayBuffer.grow`),
+ * A copy in memory of its own, of as many bytes as there are now. Memory that threads share may grow at any time (`SharedArrayBuffer.grow`),
  * and a view of all of it with it: one that is asked for its size and copied then may have become larger than its copy.
  */
 export function copyOf(bytes: Uint8Array): Buffer {

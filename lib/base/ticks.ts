@@ -41,7 +41,8 @@ export class Ticks {
     return true;
   }
 
-  // Not when the package is loaded: the program's own ticks would run in the middle of its `import`.
+  // Called when the first tick is wanted. While the package is loaded the program's own ticks would run in the middle of
+  // its `import`.
   #prove(): boolean {
     if (this.#run === undefined) return false;
     let seen = 0;

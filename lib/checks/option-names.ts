@@ -134,6 +134,36 @@ export const SOCKET_OPTIONS: readonly string[] = [
   ...new Set<string>([...SERVER_OPTIONS, ...CONNECT_OPTIONS, ...OWN_OPTIONS]),
 ].filter((name) => !NOT_FOR_SOCKETS.includes(name));
 
+/** Names that other APIs have for options of ours; the first of them that is known at a place is meant there. */
+const OTHER_NAMES: ReadonlyMap<string, readonly string[]> = new Map([
+  ['hostname', ['host']],
+  ['address', ['host']],
+  ['timeout', ['handshakeTimeout', 'idleTimeout']],
+  ['connectTimeout', ['handshakeTimeout']],
+  ['alpn', ['ALPNProtocols']],
+  ['protocols', ['ALPNProtocols']],
+  ['applicationProtocols', ['ALPNProtocols']],
+  ['sni', ['servername', 'SNICallback']],
+  ['maxConnections', ['maxSessions']],
+  ['keepAlive', ['heartbeat']],
+  ['fingerprint', ['peerFingerprints']],
+  ['fingerprints', ['peerFingerprints']],
+  ['cert', ['certFile']],
+  ['key', ['keyFile']],
+  ['ca', ['caFile']],
+  ['crl', ['crlFile']],
+  ['pfx', ['pfxFile']],
+  ['certFile', ['cert']],
+  ['keyFile', ['key']],
+  ['caFile', ['ca']],
+  ['crlFile', ['crl']],
+  ['pfxFile', ['pfx']],
+]);
+
+/** What a name of another API's is called among the known names. */
+export const oursFor = (name: string, known: readonly string[]): string[] =>
+  (OTHER_NAMES.get(name) ?? []).filter((ours) => known.includes(ours));
+
 const DOORS: readonly (readonly [door: string, names: readonly string[]])[] = [
   ['createSecureContext()', CONTEXT_OPTIONS],
   ['createServer()', SERVER_OPTIONS],

@@ -5,7 +5,7 @@ import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { isAbortSignal } from '../base/abort';
 import { bytesOf, isByteArray } from '../base/memory';
-import { doorsOf } from './option-names';
+import { doorsOf, oursFor } from './option-names';
 
 export function wrongType(name: string, expected: string, value: unknown, hint?: string): Error {
   const received = value === null ? 'null' : typeof value;
@@ -52,6 +52,10 @@ export const misplaced = (name: string): Error =>
 export function checkNames(options: object, known: readonly string[]): void {
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
+    const ours = oursFor(name, known);
+    if (ours.length > 0) {
+      throw usageError('ERR_DTLS_UNKNOWN_OPTION', `unknown option '${name}'`, `Here it is '${ours.join("' or '")}'.`);
+    }
     if (doorsOf(name).length > 0) throw misplaced(name);
     const { candidate, distance } = nearest(name, known);
     const meant = distance <= Math.max(2, name.length / 4) ? candidate : undefined;

@@ -6,7 +6,7 @@ import { isIP } from 'node:net';
 import type { SecureContextOptions } from '../identity/types';
 import type { ConnectOptions, ServerOptions } from '../options/types';
 import type { ProtocolVersion } from '../identity/secure-context';
-import { CommandLineError } from './exit';
+import { CommandLineError, fileError } from './exit';
 
 export interface Address {
   /** Undefined where none was given: `:5684`, or a port alone. */
@@ -88,7 +88,7 @@ const VERSIONS = ['DTLSv1', 'DTLSv1.2'];
 export function addHandshakeOptions(command: Command): Command {
   return command
     .option('--psk <hex>', 'pre-shared key', parseKey)
-    .option('--psk-identity <name>', 'identity of the key', 'Client_identity')
+    .option('--psk-identity <name>', 'identity of the key (default: Client_identity)')
     .option('--cert <file>', 'own certificate chain, PEM')
     .option('--key <file>', 'its private key, PEM')
     .option('--ciphers <list>', 'cipher suites, as OpenSSL names them')
@@ -119,8 +119,17 @@ export function readNamed(option: string, file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {
-    throw new CommandLineError(`${option}: ${error instanceof Error ? error.message : String(error)}`);
+    throw fileError(option, error);
   }
+}
+
+/** OpenSSL's own words on a file that is something else name neither the option nor the file. */
+function readPem(option: string, file: string, what: 'CERTIFICATE' | 'PRIVATE KEY'): Buffer {
+  const pem = readNamed(option, file);
+  if (!new RegExp(`^-----BEGIN [A-Z0-9 ]*${what}-----`, 'm').test(pem.toString('latin1'))) {
+    throw new CommandLineError(`${option}: there is no ${what.toLowerCase()} in ${file}`, `It must be PEM: a line '-----BEGIN ${what}-----', base64, and '-----END ${what}-----'.`);
+  }
+  return pem;
 }
 
 /** The options that servers and clients have in common. What is not given is not there. */
@@ -128,10 +137,13 @@ function security(flags: SecurityFlags): SecureContextOptions & Partial<ConnectO
   if ((flags.cert === undefined) !== (flags.key === undefined)) {
     throw new CommandLineError('--cert and --key belong together');
   }
+  if (flags.pskIdentity !== undefined && flags.psk === undefined) {
+    throw new CommandLineError('--psk-identity is the name of a key, and --psk is not given');
+  }
   const given = {
-    cert: flags.cert === undefined ? undefined : readNamed('--cert', flags.cert),
-    key: flags.key === undefined ? undefined : readNamed('--key', flags.key),
-    ca: flags.ca?.map((file) => readNamed('--ca', file)),
+    cert: flags.cert === undefined ? undefined : readPem('--cert', flags.cert, 'CERTIFICATE'),
+    key: flags.key === undefined ? undefined : readPem('--key', flags.key, 'PRIVATE KEY'),
+    ca: flags.ca?.map((file) => readPem('--ca', file, 'CERTIFICATE')),
     ciphers: flags.ciphers,
     ecdhCurve: flags.curves,
     sigalgs: flags.sigalgs,

@@ -40,7 +40,7 @@ function nodeGyp(): [command: string, ...args: string[]] | undefined {
   try {
     places.splice(1, 0, require.resolve('node-gyp/bin/node-gyp.js'));
   } catch {
-    // Not installed as a package, then.
+    // node-gyp is not installed as a package.
   }
   const script = places.find((place) => place !== undefined && existsSync(place));
   if (script !== undefined) return [process.execPath, script];
@@ -70,7 +70,7 @@ function needs(): [what: string, there: boolean][] {
   ];
 }
 
-/** Whether it compiled. What the compiler says goes to standard error. */
+/** Compiles, and returns whether that succeeded. What the compiler says goes to standard error. */
 function compile(): boolean {
   const gyp = nodeGyp();
   if (gyp === undefined || needs().some(([, there]) => !there)) return false;

@@ -13,7 +13,7 @@ export function addCertCommand(program: Command): void {
     .option('--issuer <prefix>', 'issue from the authority in <prefix>-cert.pem and <prefix>-key.pem')
     .option('--client', 'for a client instead of a server')
     .option('--rsa', 'RSA of 2048 bits instead of ECDSA on P-256')
-    .option('--days <n>', 'valid for so long', numberFrom(1, 3650), 30)
+    .option('--days <n>', 'valid for so long', numberFrom(1, 36500), 30)
     .option('--force', 'overwrite files that exist')
     .addHelpText(
       'after',

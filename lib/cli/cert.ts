@@ -4,6 +4,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { DTLSError } from '../errors/errors';
 import {
   generateCertificate,
+  LOCALHOST,
   type GenerateCertificateOptions,
   type GeneratedCertificate,
 } from '../identity/generate-certificate';
@@ -62,18 +63,10 @@ function writeNamed(file: string, text: string, mode: number): void {
   }
 }
 
-/** The names of this machine that only it knows. */
-const LOCALHOST = ['localhost', '127.0.0.1', '::1'];
-
 export async function runCert(given: string[], flags: CertFlags): Promise<number> {
   const output = new Output(flags.json === true);
   const names = given.length > 0 || flags.ca === true ? given : LOCALHOST;
   const files = { cert: `${flags.out}-cert.pem`, key: `${flags.out}-key.pem` };
-  for (const file of Object.values(files)) {
-    if (existsSync(file) && flags.force !== true) {
-      throw new CommandLineError(`${file} exists`, 'Choose another --out, or overwrite it with --force.');
-    }
-  }
   if (flags.ca === true && names.length > 1) {
     throw new CommandLineError(
       `--ca makes one authority, and has ${String(names.length)} names: ${names.join(', ')}`,
@@ -88,6 +81,11 @@ export async function runCert(given: string[], flags: CertFlags): Promise<number
           cert: readNamed('--issuer', `${flags.issuer}-cert.pem`).toString(),
           key: readNamed('--issuer', `${flags.issuer}-key.pem`).toString(),
         };
+  for (const file of Object.values(files)) {
+    if (existsSync(file) && flags.force !== true) {
+      throw new CommandLineError(`${file} exists`, 'Choose another --out, or overwrite it with --force.');
+    }
+  }
   const { cert, key } = await inWordsOf(flags, {
     ...(flags.ca === true
       ? { ca: true, subject: names[0] ?? 'dgram-dtls authority' }

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 
 import type { DTLSSocket } from '../socket/socket';
 import { clientOptions, readNamed, type Address, type ClientFlags } from './arguments';
-import { CommandLineError, ExitCode, interruption } from './exit';
+import { ExitCode, fileError, interruption } from './exit';
 import { Output, printable } from './output';
 import { describeHandshake, explain, shakeHands } from './session';
 
@@ -57,7 +57,7 @@ function keepSession(file: string, session: Buffer): void {
     writeFileSync(fresh, session, { mode: 0o600, flag: 'wx' });
     renameSync(fresh, file);
   } catch (error) {
-    throw new CommandLineError(`--sess-out: ${error instanceof Error ? error.message : String(error)}`);
+    throw fileError('--sess-out', error);
   }
 }
 

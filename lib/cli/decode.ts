@@ -5,7 +5,7 @@ import { readCapture } from './decode/capture';
 import { Decoder } from './decode/decoder';
 import type { Fields } from './decode/hello';
 import { readKeyLog } from './decode/secrets';
-import { ExitCode } from './exit';
+import { ExitCode, NothingFound } from './exit';
 import { Output, printable } from './output';
 
 export interface DecodeFlags {
@@ -40,7 +40,7 @@ export async function runDecode(inputs: string[], flags: DecodeFlags): Promise<n
   }
   if (skipped > 0) output.note(`${String(skipped)} datagrams without a DTLS record in front were left out`);
   if (decoded > 0) return ExitCode.Ok;
-  output.failure(new Error('there is no DTLS record in the input'));
+  output.failure(new NothingFound('there is no DTLS record in the input', 'Look with tshark whether it is another protocol, or a capture that was cut.'));
   return ExitCode.Failed;
 }
 

@@ -13,12 +13,29 @@ export const ExitCode = {
 /** What is wrong is on the command line, or in a file that it names. */
 export class CommandLineError extends Error {
   readonly hint: string | undefined;
-  /** The system's code, where it was a file. */
-  readonly code: string | undefined;
-  constructor(message: string, hint?: string, code?: string) {
+  /** The system's own, where it was a file. */
+  readonly code: string;
+  readonly category = 'usage';
+  constructor(message: string, hint?: string, code = 'ERR_DTLS_COMMAND_LINE') {
     super(message);
     this.hint = hint;
     this.code = code;
+  }
+}
+
+/** The error of a file that the command line names, as node:fs has thrown it. */
+export function fileError(option: string, error: unknown): CommandLineError {
+  const { message, code } = error as NodeJS.ErrnoException;
+  return new CommandLineError(`${option}: ${message}`, undefined, code);
+}
+
+/** Nothing of what was looked for is there. */
+export class NothingFound extends Error {
+  readonly code: string = 'ERR_DTLS_NOTHING_FOUND';
+  readonly hint: string;
+  constructor(message: string, hint: string) {
+    super(message);
+    this.hint = hint;
   }
 }
 

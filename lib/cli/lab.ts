@@ -7,14 +7,14 @@ import type { LinkConditions } from '../lab/path';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
 import { createSecureContext } from '../identity/secure-context';
 import { clientOptions, serverOptions, type SecurityFlags } from './arguments';
-import { CommandLineError, ExitCode, interruption } from './exit';
+import { CommandLineError, ExitCode, fileError, interruption } from './exit';
 import { drawChart } from './lab/chart';
 import { summarize, type Summary } from './lab/statistics';
 import { runTrial, SERVER_ADDRESS, type TrialPlan, type TrialResult } from './lab/trial';
 import { Output, type Progress } from './output';
 
 /** Options of the network, each a list of values; at most one of them has several. */
-export interface NetworkFlags {
+interface NetworkFlags {
   readonly loss: number[];
   readonly burst: number[];
   readonly burstLength: number[];
@@ -58,7 +58,7 @@ const NAMES = Object.keys(NETWORK) as (keyof NetworkFlags)[];
 
 type Network = Record<keyof NetworkFlags, number>;
 
-export interface Point {
+interface Point {
   /** What is swept, and its value. */
   readonly parameter: keyof NetworkFlags;
   readonly value: number;
@@ -101,7 +101,7 @@ function writeNamed(file: string, text: string): void {
   try {
     writeFileSync(file, text);
   } catch (error) {
-    throw new CommandLineError(`--svg: ${error instanceof Error ? error.message : String(error)}`);
+    throw fileError('--svg', error);
   }
 }
 

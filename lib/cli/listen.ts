@@ -5,6 +5,7 @@ import { generateCertificate } from '../identity/generate-certificate';
 import { createServer, type DTLSServer } from '../server/server';
 import { serverOptions, type Address, type SecurityFlags } from './arguments';
 import { ExitCode, interruption } from './exit';
+import { Onlookers } from './onlookers';
 import { describeError, Output, printable } from './output';
 
 export interface ListenFlags extends SecurityFlags {
@@ -21,7 +22,10 @@ export async function runListen(where: Address, flags: ListenFlags): Promise<num
     output.note('a self-signed certificate for localhost was made for this run');
   }
   const server = createServer(options);
-  serve(server, flags, output);
+  const onlookers = new Onlookers((text) => {
+    output.note(output.errorColors.dim(text));
+  });
+  serve(server, flags, output, onlookers);
   await listening(server, where);
   const address = server.address();
   if (address !== null) {
@@ -31,6 +35,7 @@ export async function runListen(where: Address, flags: ListenFlags): Promise<num
   }
   const failed = new Promise<Error>((resolve) => server.once('error', resolve));
   const ended = await Promise.race([interruption(), failed]);
+  onlookers.end();
   if (ended instanceof Error) {
     output.failure(ended);
     return ExitCode.Failed;
@@ -51,7 +56,7 @@ export function listening(server: DTLSServer, { host, port }: Address): Promise<
   });
 }
 
-function serve(server: DTLSServer, { echo, keylog }: ListenFlags, output: Output): void {
+function serve(server: DTLSServer, { echo, keylog }: ListenFlags, output: Output, onlookers: Onlookers): void {
   const { dim, red, green } = output.errorColors;
   server.on('secureConnection', (socket) => {
     const peer = addressOf(socket.peer);
@@ -75,8 +80,10 @@ function serve(server: DTLSServer, { echo, keylog }: ListenFlags, output: Output
     const peer = addressOf(socket.peer);
     const described = describeError(error);
     output.data({ event: 'failed', peer, error: described });
+    const left = error.alert === 'user_canceled';
+    if (onlookers.takes(socket.peer.address, error.code, left)) return;
     // The client has seen enough, as `scan` has: nothing is wrong, and there is nothing to be done about it.
-    if (error.alert === 'user_canceled') {
+    if (left) {
       output.note(dim(`${peer} left in its handshake (user_canceled)`));
       return;
     }

@@ -6,6 +6,8 @@ import pc = require('picocolors');
 import ProgressBar = require('progress');
 import table = require('text-table');
 
+import { inFlags } from './words';
+
 /** A command that takes longer than this shows a progress bar. */
 const PATIENCE_MS = 2000;
 
@@ -151,6 +153,6 @@ export function describeError(error: unknown): ErrorDescription {
     return typeof value === 'string' ? { [name]: value } : {};
   };
   const described: ErrorDescription = { ...named('code'), ...named('category'), message: error.message, ...named('hint') };
-  const hint = HINTS[described.code ?? ''];
-  return hint === undefined ? described : { ...described, hint };
+  const hint = HINTS[described.code ?? ''] ?? described.hint;
+  return { ...described, message: inFlags(described.message), ...(hint === undefined ? {} : { hint: inFlags(hint) }) };
 }

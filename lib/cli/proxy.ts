@@ -1,5 +1,7 @@
 import type { AddressInfo } from 'node:net';
+import { networkInterfaces } from 'node:os';
 
+import type { Peer } from '../base/peer';
 import { addressOf } from '../diagnostics/channels';
 import { CommandLineError, ExitCode, interruption } from './exit';
 import { describeError, Output } from './output';
@@ -27,12 +29,13 @@ export async function runProxy(flags: ProxyFlags): Promise<number> {
   const { relay } = proxy;
   const failed = new Promise<Error>((resolve) => relay.once('error', resolve));
   log.follow(relay);
-  // Before anybody is told that it listens: a signal that nobody waits for ends a process.
+  // Signals are waited for before anybody is told that the proxy listens: one that nobody waits for ends a process.
   const interrupted = interruption();
   const stopReloading = proxy.reloadWhenTold();
   const address = await relay.start();
   let metrics: MetricsServer | undefined;
   try {
+    refuseItself(address, proxy.target);
     metrics = await startMetrics(flags, relay, proxy);
   } catch (error) {
     await relay.close();
@@ -79,6 +82,17 @@ function checkFlags({ client, shared, queue, cert, psk, pskFile, servername, ins
   }
 }
 
+/** All that came would come again, for ever. */
+function refuseItself(own: AddressInfo, target: Peer): void {
+  const here = Object.values(networkInterfaces()).flat();
+  const everywhere = ['0.0.0.0', '::'].includes(own.address) && here.some((one) => one?.address === target.address);
+  if (own.port !== target.port || (own.address !== target.address && !everywhere)) return;
+  throw new CommandLineError(
+    `--target ${target.address}, port ${String(target.port)}, is where the proxy itself listens`,
+    'Give --listen another port than that of the server behind it.',
+  );
+}
+
 async function startMetrics(
   { metrics: where }: ProxyFlags,
   relay: Relay,
@@ -109,6 +123,10 @@ class ProxyRun implements ProxyState {
     this.#settings = settings;
     this.#log = log;
     this.relay = this.#makeRelay();
+  }
+
+  get target(): Peer {
+    return this.#settings.target;
   }
 
   get validTo(): Date | undefined {

@@ -9,14 +9,14 @@ import type { DTLSSocket } from '../socket/socket';
 import { drawHead, drawRung, type Rung } from './ladder';
 import { describeError, type ErrorDescription, type Output } from './output';
 
-export interface WatchOptions {
+interface WatchOptions {
   readonly draw: boolean;
   readonly keylog: string | undefined;
   /** Called with each session that could be resumed: the last one counts. */
   readonly onSession?: ((session: Buffer) => void) | undefined;
 }
 
-export interface HandshakeReport {
+interface HandshakeReport {
   readonly peer: string;
   readonly duration: number;
   readonly protocol: string | null;
@@ -33,12 +33,12 @@ export interface HandshakeReport {
 }
 
 /** What was seen before it failed. */
-export interface Diagnosis extends ErrorDescription {
+interface Diagnosis extends ErrorDescription {
   readonly seen: string;
   readonly manual: string;
 }
 
-export class HandshakeFailure extends Error {
+class HandshakeFailure extends Error {
   override readonly cause: DTLSError;
   readonly diagnosis: Diagnosis;
   constructor(cause: DTLSError, diagnosis: Diagnosis) {

@@ -3,6 +3,7 @@
  * here: the addon converts, it does not judge.
  */
 import { loadAddon } from '../addon';
+import type { HeartbeatOutcome, SendOutcome } from './outcomes';
 
 /** How the native UDP socket fares. */
 export interface UdpStats {
@@ -19,7 +20,7 @@ export interface UdpStats {
   /**
    * What the system dropped because the receive buffer was full, in the system's own buffers: one holds a datagram,
    * or several of one peer's that were merged (`gro`). How many those were nobody is told.
-   * Not there where the system does not tell: it takes Linux 4.12, and emulators of it may not have it.
+   * The property is missing where the system does not tell: it takes Linux 4.12, and emulators of it may not have it.
    */
   buffersDropped?: number;
   /** Whether merging is in use: a device or kernel may refuse it. */
@@ -28,7 +29,7 @@ export interface UdpStats {
 }
 
 /** A row of src-native/core/base/errors.def. */
-export interface NativeFailure {
+interface NativeFailure {
   readonly code: string;
   readonly category: string;
   readonly hint: string;
@@ -54,7 +55,10 @@ export interface NativeSecureContext {
   /** Takes certificate, key and authorities; without identity it only trusts the authorities in it. */
   addPfx(pfx: Uint8Array, passphrase: Uint8Array | undefined, withIdentity: boolean): void;
   showRawKey(): void;
-  /** Follows all of them and all authorities: each certificate must have its key, and none be too long for a peer. */
+  /**
+   * Throws when a certificate has no key, or is too long for a peer. To be called when all certificates, keys and
+   * authorities have been added.
+   */
   checkIdentities(): void;
   /** DER, without their chains. */
   ownCertificates(): Buffer[];
@@ -85,7 +89,7 @@ export interface NativeSessionPolicy {
   /** The waits before a flight is repeated, in milliseconds. */
   setRetransmission(initial: number, max: number, backoff: number): void;
   setMtu(bytes: number): void;
-  /** Whether a server asks for one, and whether a session ends for one that does not verify. */
+  /** Sets whether a server asks for its client's certificate, and whether a session ends for one that does not verify. */
   setPeerCertificate(requested: boolean, rejectUnauthorized: boolean): void;
   /** Empty: a server gives no hint. */
   askPsk(identityHint: string): void;
@@ -138,7 +142,7 @@ export interface NativeEndpoint {
     cookieLifetime: number,
     cookieSecret: Uint8Array | undefined,
   ): void;
-  /** The limits of a server that listens already; 0 for none. */
+  /** Sets other limits for a server that listens already; 0 for none. */
   setLimits(
     sessions: number,
     pendingHandshakes: number,
@@ -149,8 +153,9 @@ export interface NativeEndpoint {
   setPolicy(policy: NativeSessionPolicy): void;
   stopListening(): void;
   setBusy(busy: boolean): void;
-  /** Whether there are DROPPED records. */
+  /** Sets whether there are DROPPED records. */
   reportDrops(report: boolean): void;
+  /** Sets whether there are PACKET records. */
   reportPackets(report: boolean): void;
   receive(datagram: Uint8Array, address: string, port: number, peerIndex: number): void;
   /** Counts it as one from a peer on a block list. */
@@ -161,11 +166,9 @@ export interface NativeEndpoint {
     context: NativeSecureContext,
     policy: NativeSessionPolicy,
   ): [slot: number, generation: number];
-  /** A SendOutcome. */
-  send(slot: number, generation: number, message: Uint8Array, token: number): number;
+  send(slot: number, generation: number, message: Uint8Array, token: number): SendOutcome;
   /** Many messages that nobody waits for; see lib/core/send-batch.ts. */
   sendBatch(headers: Uint32Array, messages: Uint8Array, count: number): void;
-  /** A HeartbeatOutcome. */
   heartbeat(
     slot: number,
     generation: number,
@@ -173,7 +176,7 @@ export interface NativeEndpoint {
     padding: number,
     timeout: number,
     retries: number,
-  ): number;
+  ): HeartbeatOutcome;
   close(slot: number, generation: number, notify: boolean): void;
   /**
    * Undefined: what the session was made with. `protocols`: as on the wire, in place of the policy's; empty:
@@ -188,7 +191,7 @@ export interface NativeEndpoint {
   ): void;
   /** Refused for its server name, or for its protocols. */
   refuseHello(slot: number, generation: number, forItsName: boolean): void;
-  /** `session`: as NewSession brought it, or undefined. Refused: the handshake ends with an alert. */
+  /** `session`: what NewSession brought behind the id, or undefined. Refused: the handshake ends with an alert. */
   answerSession(
     slot: number,
     generation: number,
@@ -276,6 +279,44 @@ export interface NativeUdpSocket {
   unref(): void;
 }
 
+/** A certificate that is to be made. Without an issuer it is self-signed. */
+export interface NativeCertificateRequest {
+  /** Attribute, text, attribute, text. */
+  readonly subject: readonly string[];
+  readonly dnsNames: readonly string[];
+  readonly ipAddresses: readonly string[];
+  /** Seconds since the Unix epoch. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  readonly usage: 'authority' | 'server' | 'client' | 'both';
+  /** PEM without a passphrase. */
+  readonly key: Uint8Array;
+  readonly issuerCertificate: Uint8Array | undefined;
+  readonly issuerKey: Uint8Array | undefined;
+}
+
+/** What a native UDP socket is made of. Buffers in bytes; 0 is the system's size. */
+export type NativeUdpSource =
+  | {
+      readonly kind: 'bind';
+      readonly address: string;
+      readonly port: number;
+      readonly ipv6Only: boolean;
+      readonly reuseAddress: boolean;
+      readonly reusePort: boolean;
+      readonly receiveBuffer: number;
+      readonly sendBuffer: number;
+    }
+  /** A second descriptor of a socket that is bound, to share with whoever has the first. */
+  | { readonly kind: 'share'; readonly descriptor: number }
+  /** The descriptor of a socket that is bound, which is closed with the native socket. */
+  | {
+      readonly kind: 'adopt';
+      readonly descriptor: number;
+      readonly receiveBuffer: number;
+      readonly sendBuffer: number;
+    };
+
 export interface Native {
   readonly openssl: string;
   /** RFC 7250. */
@@ -298,21 +339,8 @@ export interface Native {
   now(): number;
   /** The PRF of TLS 1.2 (RFC 5246 section 5) with one of OpenSSL's digests. */
   prf(digest: string, secret: Uint8Array, label: string, seed: Uint8Array, size: number): Buffer;
-  /**
-   * A certificate in DER. `subject`: attribute, text, attribute, text; times in seconds since the Unix epoch; keys in
-   * PEM without a passphrase; without an issuer, the certificate is self-signed.
-   */
-  makeCertificate(
-    subject: readonly string[],
-    dnsNames: readonly string[],
-    ipAddresses: readonly string[],
-    notBefore: number,
-    notAfter: number,
-    usage: 'authority' | 'server' | 'client' | 'both',
-    key: Uint8Array,
-    issuerCertificate: Uint8Array | undefined,
-    issuerKey: Uint8Array | undefined,
-  ): Buffer;
+  /** A certificate in DER. */
+  makeCertificate(request: NativeCertificateRequest): Buffer;
   /** OpenSSL's names; empty where there is none. */
   certificateSignature(der: Uint8Array): [key: string, digest: string];
   /** Sets whether datagrams of a UDP socket may be fragmented on the way. False where the platform does not let it be set. */
@@ -331,25 +359,9 @@ export interface Native {
   readonly KeptSession: new (packed: Uint8Array) => NativeKeptSession;
   readonly SessionPolicy: new () => NativeSessionPolicy;
   /**
-   * Linux only. Binds at once, or throws an error with `errno` and `syscall`; 0 for a buffer is the system's
-   * size. `queued[0]` is kept at the bytes that wait to be sent.
+   * Linux only. Binds at once, or throws an error with `errno` and `syscall`. `queued[0]` is kept at the bytes that wait to be sent, `queued[1]` at the datagrams that they are.
    */
-  readonly UdpSocket?: {
-    new (
-      address: string,
-      port: number,
-      ipv6Only: boolean,
-      reuseAddress: boolean,
-      reusePort: boolean,
-      receiveBuffer: number,
-      sendBuffer: number,
-      queued: Uint32Array,
-    ): NativeUdpSocket;
-    /** A second descriptor of a socket that is bound. */
-    new (descriptor: number, queued: Uint32Array): NativeUdpSocket;
-    /** Takes the descriptor of a socket that is bound, and closes it with its own. */
-    new (descriptor: number, receiveBuffer: number, sendBuffer: number, queued: Uint32Array): NativeUdpSocket;
-  };
+  readonly UdpSocket?: new (source: NativeUdpSource, queued: Uint32Array) => NativeUdpSocket;
   /** `deadline[0]` is kept at the time of the next advance(), Infinity for none. */
   readonly Endpoint: new (
     outbox: NativeOutbox,

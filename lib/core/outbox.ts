@@ -39,7 +39,7 @@ export const NO_SLOT = 0xffffffff;
 
 /** What an endpoint does with its records. */
 export interface RecordSink {
-  /** Before anybody's code runs: a session begins, so that its transmits find their peer. */
+  /** A session begins. Called before anybody's code runs, and before the session's datagrams are to be sent. */
   begin(slot: number, generation: number, peerIndex: number): void;
   /** Datagrams for one session, or (slot NO_SLOT) for the peer with that index. */
   transmit(
@@ -65,6 +65,17 @@ export interface RecordSink {
 
 /** Stands in place of the type of a record that has been dealt with early. */
 const DONE = 0;
+/** The 32-bit words of a record, in the order of the struct Record in src-native/core/outbox/outbox.h. */
+export const RecordWord = {
+  Type: 0,
+  Endpoint: 1,
+  Slot: 2,
+  Generation: 3,
+  A: 4,
+  B: 5,
+  Offset: 6,
+  Length: 7,
+} as const;
 const WORDS = 8;
 const RECORDS = 4096;
 const ARENA_BYTES = 1 << 20;
@@ -91,7 +102,7 @@ class Outbox implements EventSource {
   // The pass under way. It outlives a handler that throws, so that nobody else's records are lost.
   #next = 0;
   #end = 0;
-  // Those of its bytes that are secret, by their records: nobody else's message is to lie beside them.
+  // Copies of what is secret among the bytes of the pass, each in memory of its own, by the numbers of their records.
   readonly #secrets = new Map<number, Buffer>();
   readonly #kept = new Copies(this.#arena, false);
   readonly #lent = new Copies(this.#arena, true);
@@ -126,7 +137,7 @@ class Outbox implements EventSource {
   ready(): boolean {
     for (;;) {
       while (this.#next < this.#end) {
-        const type = this.#word(this.#next, 0);
+        const type = this.#word(this.#next, RecordWord.Type);
         if (type !== DONE) return true;
         this.#next += 1;
       }
@@ -138,14 +149,14 @@ class Outbox implements EventSource {
   deliver(): boolean {
     if (this.#next === this.#end) return this.#afterPass.shift()?.() ?? false;
     const record = this.#next++;
-    const sink = this.#sink(this.#word(record, 1));
+    const sink = this.#sink(this.#word(record, RecordWord.Endpoint));
     if (sink === undefined) return false;
     return sink.dispatch(
-      this.#word(record, 0),
-      this.#word(record, 2),
-      this.#word(record, 3),
-      this.#word(record, 4),
-      this.#word(record, 5),
+      this.#word(record, RecordWord.Type),
+      this.#word(record, RecordWord.Slot),
+      this.#word(record, RecordWord.Generation),
+      this.#word(record, RecordWord.A),
+      this.#word(record, RecordWord.B),
       record,
     );
   }
@@ -158,22 +169,22 @@ class Outbox implements EventSource {
     while (this.#prepared < (this.#control[0] ?? 0)) {
       // A transport may deliver at once, and come back here.
       const record = this.#prepared++;
-      const type = this.#word(record, 0);
+      const type = this.#word(record, RecordWord.Type);
       if (type === RecordType.Transmit) {
-        this.#records[record * WORDS] = DONE;
-        const offset = this.#word(record, 6);
-        this.#sink(this.#word(record, 1))?.transmit(
-          this.#word(record, 2),
-          this.#word(record, 3),
-          this.#word(record, 4),
-          this.#word(record, 5),
-          Buffer.from(this.#arena.subarray(offset, offset + this.#word(record, 7))),
+        this.#records[record * WORDS + RecordWord.Type] = DONE;
+        const offset = this.#word(record, RecordWord.Offset);
+        this.#sink(this.#word(record, RecordWord.Endpoint))?.transmit(
+          this.#word(record, RecordWord.Slot),
+          this.#word(record, RecordWord.Generation),
+          this.#word(record, RecordWord.A),
+          this.#word(record, RecordWord.B),
+          Buffer.from(this.#arena.subarray(offset, offset + this.#word(record, RecordWord.Length))),
         );
       } else if (type === RecordType.Begin) {
-        this.#sink(this.#word(record, 1))?.begin(
-          this.#word(record, 2),
-          this.#word(record, 3),
-          this.#word(record, 4),
+        this.#sink(this.#word(record, RecordWord.Endpoint))?.begin(
+          this.#word(record, RecordWord.Slot),
+          this.#word(record, RecordWord.Generation),
+          this.#word(record, RecordWord.A),
         );
       }
     }
@@ -183,13 +194,13 @@ class Outbox implements EventSource {
   takeTransportError(endpoint: number, slot: number, generation: number): number {
     for (let record = this.#end; record < this.#prepared; ++record) {
       const found =
-        this.#word(record, 0) === RecordType.TransportError &&
-        this.#word(record, 1) === endpoint &&
-        this.#word(record, 2) === slot &&
-        this.#word(record, 3) === generation;
+        this.#word(record, RecordWord.Type) === RecordType.TransportError &&
+        this.#word(record, RecordWord.Endpoint) === endpoint &&
+        this.#word(record, RecordWord.Slot) === slot &&
+        this.#word(record, RecordWord.Generation) === generation;
       if (!found) continue;
-      this.#records[record * WORDS] = DONE;
-      return this.#word(record, 4);
+      this.#records[record * WORDS + RecordWord.Type] = DONE;
+      return this.#word(record, RecordWord.A);
     }
     return 0;
   }
@@ -212,7 +223,7 @@ class Outbox implements EventSource {
       count = this.#control[0] ?? 0;
       if (count === 0) return false;
     }
-    const [start, end] = [this.#word(this.#end, 6), this.#control[1] ?? 0];
+    const [start, end] = [this.#word(this.#end, RecordWord.Offset), this.#control[1] ?? 0];
     this.#secrets.clear();
     this.#kept.begin(start, end);
     this.#lent.begin(start, end);
@@ -223,16 +234,19 @@ class Outbox implements EventSource {
     return true;
   }
 
-  /** Lines of a key log, and sessions for a store, out of what is copied for everybody. */
+  /**
+   * Takes what is secret, lines of a key log and sessions for a store, out of the arena before the other bytes are
+   * copied: those share slabs, where a secret would lie beside a message that somebody is given.
+   */
   #takeSecrets(): void {
     for (let record = this.#next; record < this.#end; ++record) {
-      const type = this.#word(record, 0);
+      const type = this.#word(record, RecordWord.Type);
       const secret =
         type === RecordType.Keylog ||
-        (type === RecordType.Lookup && this.#word(record, 4) === LookupKind.NewSession);
+        (type === RecordType.Lookup && this.#word(record, RecordWord.A) === LookupKind.NewSession);
       if (!secret) continue;
-      const offset = this.#word(record, 6);
-      const bytes = this.#arena.subarray(offset, offset + this.#word(record, 7));
+      const offset = this.#word(record, RecordWord.Offset);
+      const bytes = this.#arena.subarray(offset, offset + this.#word(record, RecordWord.Length));
       this.#secrets.set(record, secretCopy(bytes));
       bytes.fill(0);
     }
@@ -245,15 +259,15 @@ class Outbox implements EventSource {
 
   /** The bytes of a record that is being dispatched, to be kept by whoever asks for them. */
   bytes(record: number): Buffer {
-    const length = this.#word(record, 7);
+    const length = this.#word(record, RecordWord.Length);
     const secret = this.#secrets.size === 0 ? undefined : this.#secrets.get(record);
     if (secret !== undefined) return secret;
-    return this.#kept.take(this.#word(record, 6), length);
+    return this.#kept.take(this.#word(record, RecordWord.Offset), length);
   }
 
   /** The same until the pass is over, and something else is written there. */
   borrow(record: number): Buffer {
-    return this.#lent.take(this.#word(record, 6), this.#word(record, 7));
+    return this.#lent.take(this.#word(record, RecordWord.Offset), this.#word(record, RecordWord.Length));
   }
 }
 

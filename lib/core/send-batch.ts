@@ -1,9 +1,10 @@
 import { copyTo, sizeOf } from '../base/memory';
 import type { NativeEndpoint } from './native';
 
+/** A batch has at most so many messages, and so many bytes. */
 const MESSAGES = 128;
 const BYTES = 64 * 1024;
-/** A header has three words: slot, generation, length. EndpointWrap::send_batch reads them. */
+/** The words of the header of one message: slot, generation, length. EndpointWrap::send_batch reads them. */
 const WORDS = 3;
 
 /**
@@ -19,7 +20,10 @@ class SendBatch {
   #count = 0;
   #used = 0;
 
-  /** `message` is copied. No message of DTLS is as long as BYTES: when one has grown since it was looked at, so many bytes are enough to refuse it. */
+  /**
+   * Adds a message, as a copy. No message of DTLS is as long as BYTES: of one that has grown since it was looked at, so
+   * many bytes are enough to have it refused.
+   */
   add(core: NativeEndpoint, slot: number, generation: number, message: Uint8Array): void {
     const size = Math.min(sizeOf(message), BYTES);
     const full = this.#count === MESSAGES || this.#used + size > BYTES;

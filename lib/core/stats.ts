@@ -18,7 +18,11 @@ export interface TrafficStats {
   replays: number;
   /** Protected records dropped because they could not be authenticated, or were too short. */
   badRecords: number;
-  /** Records of an unknown type, or in clear where there are keys, and what did not parse as a record. */
+  /**
+   * Records that have no place in the session, and are dropped: of an unknown type or of an epoch that is not in use,
+   * application data in clear, anything in clear once the session is open, malformed ones, what did not parse as a
+   * record, and what came while too much waited.
+   */
   discardedRecords: number;
   alertsReceived: number;
   alertsSent: number;
@@ -48,7 +52,7 @@ export interface EndpointStats extends TrafficStats {
   /** Datagrams from addresses on the server's `blockList`. */
   blockedDatagrams: number;
   nonDtlsDatagrams: number;
-  /** Those among them without content. */
+  /** Datagrams without content, which nonDtlsDatagrams counts, too. */
   emptyDatagrams: number;
   malformedDatagrams: number;
   /** DTLS records from peers that have no session. */
@@ -63,7 +67,7 @@ export interface EndpointStats extends TrafficStats {
   udp?: UdpStats;
 }
 
-/** Counters under their names, which native code gives in the same order: test/unit compares the types. */
+/** An object of counters. Native code gives names and values in the same order; test/unit/stats.test.ts holds the names to the types above. */
 function named(names: readonly string[], values: Float64Array): object {
   return Object.fromEntries(names.map((name, index) => [name, values[index] ?? 0]));
 }

@@ -60,8 +60,8 @@ export class Turns {
   }
 
   /**
-   * An event that is not of the source's: the next one, after those that were added before. `whose`: of whom it is;
-   * what is of nobody, as a callback with a context of its own, goes without.
+   * Adds an event that is not of the source's. It comes ahead of what the source has, and after those that were added
+   * before. It runs in the context of `whose`; without one it keeps its own, as a callback of `send` does.
    */
   add(step: Step, whose?: AsyncResource): void {
     this.#steps.push(whose === undefined ? step : () => whose.runInAsyncScope(step));

@@ -3,7 +3,6 @@ import { networkInterfaces } from 'node:os';
 
 import type { Peer } from '../base/peer';
 
-
 export const familyOf = (address: string): 'IPv4' | 'IPv6' => (isIPv4(address) ? 'IPv4' : 'IPv6');
 
 /** One spelling for each address, the one that the kernel's answers have. */
@@ -43,7 +42,7 @@ const multicast = new BlockList();
 multicast.addSubnet('224.0.0.0', 4, 'ipv4');
 multicast.addSubnet('ff00::', 8, 'ipv6');
 
-/** Whether more than one host may hear it: there is nobody to shake hands with. */
+/** Whether more than one host may hear what is sent to an address: there is nobody to shake hands with. */
 export function isManyfold(peer: Peer, mayBroadcast: boolean): boolean {
   const family = peer.family === 'IPv4' ? 'ipv4' : 'ipv6';
   if (peer.address === '255.255.255.255') return true;
@@ -57,7 +56,7 @@ const loopback = new BlockList();
 loopback.addSubnet('127.0.0.0', 8, 'ipv4');
 loopback.addAddress('::1', 'ipv6');
 
-/** Whether a socket that is bound to `local` would hear it itself. */
+/** Whether a socket that is bound to `local` would itself hear what it sends to `peer`. */
 export function isOwn(peer: Peer, local: AddressInfo): boolean {
   if (peer.port !== local.port) return false;
   const own = spelling(local.address);

@@ -4,7 +4,7 @@ import { badPort, invalidArgType, plain, type NodeError } from '../errors/node-e
 
 export type SendCallback = (error: Error | null, bytes: number) => void;
 
-export interface SendArguments {
+interface SendArguments {
   /** The parts of one message; not copied. */
   readonly parts: readonly Buffer[];
   /** Undefined on a connected socket. */

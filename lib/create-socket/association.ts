@@ -6,7 +6,7 @@ import type { Peer } from '../base/peer';
 import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
 import { copyOf, sizeOf } from '../base/memory';
-import { errnoOf } from '../transport/native-udp';
+import { errnoOf } from '../errors/system-error';
 import { MAX_MESSAGE } from '../options/types';
 import { turns } from '../core/outbox';
 import { inItsContext, tooBig } from '../socket/messages';
@@ -258,7 +258,7 @@ export class Association {
     }
   }
 
-  /** What dgram's callback would not say `peerError` says, too. */
+  /** Refuses a message: by its callback, and by the event `peerError`, except for EMSGSIZE, which callbacks of dgram say as well. */
   #refuse(message: Buffer, callback: SendCallback | undefined, error: DTLSError): void {
     if (error.code !== 'EMSGSIZE') this.#owner.later(error, this.peer);
     this.#report(message, callback, error);

@@ -1,8 +1,8 @@
 import type { Peer } from '../base/peer';
-import type { ServerHandler, SessionHandler } from '../endpoint/endpoint';
+import type { TransportHandler } from '../endpoint/endpoint';
 
 /** What the handler of an endpoint that serves nobody tells its socket. */
-export interface ClientsOnlyHost {
+interface ClientsOnlyHost {
   wantsPackets(): boolean;
   onPacket(datagram: Buffer, peer: Peer): void;
   /** The transport failed, and no session is concerned. */
@@ -10,7 +10,7 @@ export interface ClientsOnlyHost {
 }
 
 /** An endpoint stays for the sessions to come while it has a handler: this one is for sockets that serve nobody. */
-export class ClientsOnly implements ServerHandler {
+export class ClientsOnly implements TransportHandler {
   readonly #host: ClientsOnlyHost;
 
   constructor(host: ClientsOnlyHost) {
@@ -19,10 +19,6 @@ export class ClientsOnly implements ServerHandler {
 
   get wantsPackets(): boolean {
     return this.#host.wantsPackets();
-  }
-
-  makeSession(): SessionHandler {
-    throw new Error('a client was given a session');
   }
 
   onPacket(datagram: Buffer, peer: Peer): void {

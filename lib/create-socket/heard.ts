@@ -2,7 +2,7 @@
 import { isReadable } from '../errors/errors';
 
 /** Where the message was to go. */
-export interface Destination {
+interface Destination {
   /** The peer has had a session with this socket before. */
   readonly known: boolean;
   /** The kernel tells a connected socket that nobody listens there, and dgram passes it on. */

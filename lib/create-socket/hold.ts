@@ -10,7 +10,7 @@ export class Hold {
   #referenced = true;
   #timer: NodeJS.Timeout | undefined;
 
-  /** Whether the socket itself keeps the process. */
+  /** Sets whether the socket itself keeps the process. */
   set referenced(referenced: boolean) {
     this.#referenced = referenced;
     this.#update();

@@ -16,7 +16,7 @@ export interface Gate {
  * one another. Those that this package sends have addresses and need no tick.
  */
 export function throughGate(gate: Gate, given: unknown): { lookup: Lookup } | undefined {
-  // Not a function: dgram says so.
+  // What is no function is refused by dgram, in its own words.
   if (given !== undefined && typeof given !== 'function') return undefined;
   const lookup = (given ?? late.dns.lookup) as Lookup;
   return {

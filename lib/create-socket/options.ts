@@ -7,8 +7,8 @@ import { usageError } from '../errors/errors';
 import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options/types';
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
 import { clientPsk, serverPsk } from '../options/psk';
-import { SecureContext } from '../identity/secure-context';
-import { callable, checkNames, checkObject, flag, integer, misplaced, nearest, wrongType } from '../checks/validate';
+import { requireSecureContext, SecureContext } from '../identity/secure-context';
+import { callable, checkNames, checkObject, flag, integer, misplaced, nearest } from '../checks/validate';
 
 /** Which handshakes a socket takes part in: those it begins, those its peers begin, or both. */
 export type SocketRole = 'client' | 'server' | 'both';
@@ -49,17 +49,17 @@ export interface SocketDtlsOptions
 
 type MaybePromise<T> = T | Promise<T>;
 
-/** As for `dgram.createSocket`, and `dtls`. */
+/** The options of `dgram.createSocket`, and `dtls`. */
 export interface SocketOptions extends dgram.SocketOptions {
-  /** Datagrams from these addresses are dropped. As in dgram, and on every Node. */
+  /** Datagrams from these addresses are dropped. dgram's option, here on every Node. */
   receiveBlockList?: BlockList | undefined;
-  /** Nothing is sent to these addresses: `ERR_IP_BLOCKED`. As in dgram, and on every Node. */
+  /** Nothing is sent to these addresses: `ERR_IP_BLOCKED`. dgram's option, here on every Node. */
   sendBlockList?: BlockList | undefined;
   dtls?: SocketDtlsOptions | undefined;
 }
 
 type Bag = Readonly<Record<string, unknown>>;
-export type Dialling = Omit<ConnectOptions, 'host' | 'port'>;
+type Dialling = Omit<ConnectOptions, 'host' | 'port'>;
 
 export interface ResolvedSocket {
   readonly role: SocketRole;
@@ -81,9 +81,7 @@ const pick = (options: Bag, names: readonly string[]): Record<string, unknown> =
 function contextOf(options: Bag): SecureContext {
   const { secureContext } = options;
   if (secureContext === undefined) return new SecureContext(pick(options, CONTEXT_OPTIONS));
-  if (!(secureContext instanceof SecureContext)) {
-    throw wrongType('secureContext', 'a SecureContext', secureContext);
-  }
+  requireSecureContext('secureContext', secureContext);
   const beside = CONTEXT_OPTIONS.find((name) => options[name] !== undefined);
   if (beside === undefined) return secureContext;
   throw usageError(
@@ -120,7 +118,7 @@ export function resolveSocketOptions(options: SocketDtlsOptions): ResolvedSocket
   const bag = options as Bag;
   const pskCallback = keysOf(options);
   const canServe =
-    options.cert !== undefined || options.secureContext !== undefined || pskCallback !== undefined ||
+    options.cert !== undefined || options.secureContext?.hasIdentity === true || pskCallback !== undefined ||
     bag.pfx !== undefined || bag.SNICallback !== undefined;
   const role = options.role ?? (canServe ? 'both' : 'client');
   if (!(['client', 'server', 'both'] as string[]).includes(role)) {

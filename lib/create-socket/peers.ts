@@ -18,14 +18,13 @@ import { Association, type AssociationOwner } from './association';
 import { heard } from './heard';
 import type { ResolvedSocket } from './options';
 
-/** So many peers are known that have had a session; the one whose last session is the oldest is forgotten first. */
+/** The number of peers with sessions in the past that are remembered; the one whose last session is the oldest is forgotten first. */
 const MOST_KNOWN = 10000;
 
 /** What the peers ask of their socket. */
-export interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'onPeerError' | 'hold'> {
+interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'onPeerError' | 'hold'> {
   /** Where the events of all sessions belong: they are events of one socket. */
   readonly asyncResource: AsyncResource;
-  /** What carries the datagrams; another one after the bind than before. */
   /** Holds the process. */
   referenced(): boolean;
   /** Is connected, as the kernel has it. */

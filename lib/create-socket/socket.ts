@@ -6,13 +6,15 @@ import { Endpoint } from '../endpoint/endpoint';
 import { asError } from '../errors/as-error';
 import { DTLSError, ioError, isReadable } from '../errors/errors';
 import { copyOf } from '../base/memory';
+import { listenerAfterOptions } from '../checks/arguments';
 import { invalidArgType, invalidArgValue, plain } from '../errors/node-errors';
 import { turns } from '../core/outbox';
 import { inItsContext } from '../socket/messages';
 import { SendCallbacks } from '../socket/send-callbacks';
 import type { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
-import { errnoOf, systemError, type NativeDriver } from '../transport/native-udp';
+import { errnoOf, systemError } from '../errors/system-error';
+import type { NativeDriver } from '../transport/native-udp';
 import { destination, familyOf, isLiteral, isManyfold, spelling } from './addresses';
 import { parseSend, type SendCallback } from './arguments';
 import { Binding } from './binding';
@@ -414,7 +416,7 @@ export class SecureDgramSocket extends BaseSocket {
       server.listenOn(udp, this.#wire);
     } else {
       const endpoint = Endpoint.over(() => udp, this.#wire);
-      endpoint.listen(
+      endpoint.stay(
         new ClientsOnly({
           wantsPackets: this.#wantsPackets.bind(this),
           onPacket: this.#onPacket.bind(this),
@@ -533,8 +535,12 @@ export class SecureDgramSocket extends BaseSocket {
 export function createSocket(
   options: SocketOptions,
   listener?: (message: Buffer, info: PeerInfo) => void,
-): SecureDgramSocket {
-  return new SecureDgramSocket(options, listener);
+): SecureDgramSocket;
+export function createSocket(...args: [SocketOptions, ...unknown[]]): SecureDgramSocket {
+  const [options] = args;
+  checkOptions(options);
+  const listener = listenerAfterOptions(args, 'listener');
+  return new SecureDgramSocket(options, listener as ((message: Buffer, info: PeerInfo) => void) | undefined);
 }
 
 const notUnicast = (peer: Peer): DTLSError =>

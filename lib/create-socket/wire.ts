@@ -4,7 +4,7 @@ import type { Peer } from '../base/peer';
 import type { DatagramReceiver, DatagramTransport } from '../transport/transport';
 
 /** The UDP side of a socket that encrypts. */
-export interface RawSocket {
+interface RawSocket {
   send(datagram: Uint8Array, peer: Peer, done: (error: Error | null) => void): void;
   address(): AddressInfo;
 }

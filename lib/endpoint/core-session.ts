@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 
 import type { Endpoint } from './endpoint';
 import type { NativeCipher, NativeEndpoint, NativeSrtp } from '../core/native';
+import type { HeartbeatOutcome } from '../core/outcomes';
 
 /**
  * One session of the core, by the slot and the generation that name it there. Of a session that has gone it
@@ -97,7 +98,7 @@ export class CoreSession {
     return this.endpoint.core.setMtu(this.slot, this.generation, mtu);
   }
   /** Sends a request (RFC 6520). Returns a HeartbeatOutcome. */
-  heartbeat(payload: Uint8Array, padding: number, timeout: number, retries: number): number {
+  heartbeat(payload: Uint8Array, padding: number, timeout: number, retries: number): HeartbeatOutcome {
     const { slot, generation } = this;
     const outcome = this.endpoint.core.heartbeat(slot, generation, payload, padding, timeout, retries);
     this.endpoint.flushSoon();

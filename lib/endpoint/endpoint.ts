@@ -7,10 +7,11 @@ import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
 import { readDrops } from '../diagnostics/drops';
 import { ioError, unsent, type DTLSError } from '../errors/errors';
+import { systemError } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
-import { systemError } from '../transport/native-udp';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
+import { SendOutcome } from '../core/outcomes';
 import { sendBatch } from '../core/send-batch';
 import { endpointStats, type EndpointStats } from '../core/stats';
 
@@ -21,7 +22,10 @@ export interface SessionHandler {
   readonly borrowsMessages: boolean;
   /** One message. False: nobody's code has run. */
   onMessage(message: Buffer): boolean;
-  /** `type` is anything but TRANSMIT, PACKET and MESSAGE. After CLOSE nothing comes any more. False: nobody's code has run. */
+  /**
+   * Takes a record of the session: not MESSAGE, and not TRANSMIT, PACKET, SENT, TRANSPORT_ERROR and DROPPED, which the
+   * endpoint deals with itself. After CLOSE nothing comes any more. False: nobody's code has run.
+   */
   onRecord(type: number, a: number, b: number, bytes: Buffer): boolean;
   /** The transport had an error that concerns this session's peer. */
   onTransportError(error: Error): void;
@@ -30,17 +34,21 @@ export interface SessionHandler {
   readonly socket: DTLSSocket;
 }
 
-/** What makes an endpoint a server's. */
-export interface ServerHandler {
-  /** A cookie was verified. Makes the session's handler; no user code may run. */
-  makeSession(slot: number, generation: number, peer: Peer): SessionHandler;
-  /** Datagrams from these addresses are dropped before anything else is spent on them. */
-  readonly blockList?: BlockList | undefined;
+/** Who is told what an endpoint has that is of no session. The endpoint stays while there is one. */
+export interface TransportHandler {
   /** Somebody listens for datagrams that are none of DTLS. */
   readonly wantsPackets: boolean;
   onPacket(datagram: Buffer, peer: Peer): void;
   onTransportError(error: Error): void;
   onTransportClosed(): void;
+}
+
+/** What makes an endpoint a server's. */
+export interface ServerHandler extends TransportHandler {
+  /** A cookie was verified. Makes the session's handler; no user code may run. */
+  makeSession(slot: number, generation: number, peer: Peer): SessionHandler;
+  /** Datagrams from these addresses are dropped before anything else is spent on them. */
+  readonly blockList?: BlockList | undefined;
 }
 
 /**
@@ -50,6 +58,14 @@ export interface ServerHandler {
 const OF_ICMP = ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENOPROTOOPT', 'EPROTO'];
 
 const NOTHING = Buffer.alloc(0);
+
+/**
+ * Calls `tell` when the event loop has read what has come by now. A system tells what ICMP brought ahead of the datagrams
+ * that came before it, and an alert among them says more. The first immediate may be of a turn that has read already.
+ */
+function whenRead(tell: () => void): void {
+  setImmediate(() => setImmediate(tell));
+}
 
 /** The longest time that a Node timer can wait. */
 const MAX_TIMEOUT = 0x7fffffff;
@@ -68,6 +84,8 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   readonly #generations: number[] = [];
   readonly #awaitingDrain = new Set<SessionHandler>();
   readonly #sendCallbacks = new Map<number, (error: Error | null) => void>();
+  #handler: TransportHandler | undefined;
+  /** The handler, where it is a server's. */
   #server: ServerHandler | undefined;
   #serves = false;
   #sessionCount = 0;
@@ -165,11 +183,18 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 
   // ---- sessions and the server ----
 
-  /** False when there is a server on this transport already. */
-  listen(server: ServerHandler): boolean {
-    if (this.#server !== undefined) return false;
-    this.#server = server;
+  /** Stays for the sessions to come, and serves nobody. False when there is a handler on this transport already. */
+  stay(handler: TransportHandler): boolean {
+    if (this.#handler !== undefined) return false;
+    this.#handler = handler;
     this.#serves = true;
+    return true;
+  }
+
+  /** Serves. False when there is a handler on this transport already. */
+  listen(server: ServerHandler): boolean {
+    if (!this.stay(server)) return false;
+    this.#server = server;
     const { blockList } = server;
     if (blockList !== undefined) this.#driver.block((address) => isBlocked(blockList, address));
     return true;
@@ -196,11 +221,11 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     generation: number,
     message: Uint8Array,
     callback: ((error: Error | null) => void) | undefined,
-  ): number {
+  ): SendOutcome {
     if (callback === undefined && this.#driver.gathers) {
       sendBatch.add(this.#core, slot, generation, message);
       this.#driver.sendSoon();
-      return 0;
+      return SendOutcome.Sent;
     }
     let token = 0;
     if (callback !== undefined) {
@@ -209,7 +234,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       this.#sendCallbacks.set(token, callback);
     }
     const outcome = this.core.send(slot, generation, message, token);
-    if (outcome !== 0 && token !== 0) this.#sendCallbacks.delete(token);
+    if (outcome !== SendOutcome.Sent && token !== 0) this.#sendCallbacks.delete(token);
     this.flushSoon();
     return outcome;
   }
@@ -263,14 +288,14 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 
   /** The server has gone. `done` is called when the transport has, or at once when others still use it. */
   leave(done: () => void): void {
-    this.#server = undefined;
+    this.#handler = this.#server = undefined;
     this.#driver.block(undefined);
     this.#closeIfUnused(done);
     if (!this.#closing) process.nextTick(done);
   }
 
   #closeIfUnused(done: () => void): void {
-    if (this.#closing || this.#server !== undefined || this.#sessionCount > 0) return;
+    if (this.#closing || this.#handler !== undefined || this.#sessionCount > 0) return;
     this.#closing = true;
     census.bury(this);
     clearTimeout(this.#timer);
@@ -303,7 +328,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       this.#reportsDrops = drops;
       this.core.reportDrops(drops);
     }
-    const packets = this.#server?.wantsPackets === true;
+    const packets = this.#handler?.wantsPackets === true;
     if (packets !== this.#reportsPackets) {
       this.#reportsPackets = packets;
       this.core.reportPackets(packets);
@@ -325,9 +350,13 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
             (handler) => handler?.peer.port === peer.port && handler.peer.address === peer.address,
           );
     this.#countTransportError(typed, concerned.length > 0);
-    for (const handler of concerned) handler?.onTransportError(typed);
-    if (peer === undefined) this.#server?.onTransportError(typed);
-    this.flush();
+    const tell = (): void => {
+      for (const handler of concerned) handler?.onTransportError(typed);
+      if (peer === undefined) this.#handler?.onTransportError(typed);
+      this.flush();
+    };
+    if (peer !== undefined && OF_ICMP.includes(typed.code)) whenRead(tell);
+    else tell();
   }
 
   transportClosed(): void {
@@ -336,7 +365,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
         ioError(Object.assign(new Error('the transport was closed'), { code: 'ERR_DTLS_TRANSPORT_CLOSED' })),
       );
     }
-    this.#server?.onTransportClosed();
+    this.#handler?.onTransportClosed();
     this.flush();
   }
 
@@ -413,7 +442,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     }
     if (slot === NO_SLOT) {
       const peer = this.#driver.peerAt(a);
-      if (peer !== undefined) this.#server?.onPacket(outbox.bytes(record), peer);
+      if (peer !== undefined) this.#handler?.onPacket(outbox.bytes(record), peer);
       return true;
     }
     const handler = this.#session(slot, generation);
@@ -449,7 +478,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     }
     const error = ioError(systemError(errno, 'recvmsg'));
     this.#countTransportError(error, false);
-    if (slot === NO_SLOT) this.#server?.onTransportError(error);
+    if (slot === NO_SLOT) this.#handler?.onTransportError(error);
   }
 
   #countTransportError({ code }: DTLSError, hasSession: boolean): void {

@@ -2,7 +2,7 @@
 import { inspect } from 'node:util';
 
 /** What an error says; what it has not, or what cannot be read, is undefined. */
-export interface Words {
+interface Words {
   readonly message: string;
   readonly code: string | undefined;
   readonly errno: number | undefined;

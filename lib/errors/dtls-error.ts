@@ -1,6 +1,5 @@
 import type { Peer } from '../base/peer';
 
-
 /** What kind of thing went wrong, for code that decides by it. */
 export type DTLSErrorCategory =
   | 'usage'

@@ -15,11 +15,26 @@ export {
 export const CERTIFICATE_WITHHELD =
   "The server demands a certificate of its clients and got none: pass 'cert' and 'key', or 'pfx'; where they are given, they must be of a kind that the server takes (key type, 'sigalgs').";
 
-/** ERR_DTLS_NO_SHARED_CIPHER → "no shared cipher". */
+/** Codes whose words alone say nothing. */
+const HEADLINES: Readonly<Record<string, string>> = {
+  ERR_DTLS_PASSPHRASE: 'the private key or PFX file cannot be decrypted',
+  ERR_DTLS_PSK_MISMATCH: 'the Finished message could not be verified under the pre-shared key',
+  ERR_DTLS_INVALID_SESSION: "'session' is none that can be resumed here",
+  ERR_DTLS_EXTENDED_MASTER_SECRET: 'the peer does not do extended master secret',
+  ERR_DTLS_FINGERPRINT: "the peer's certificate has none of the expected fingerprints",
+  ERR_DTLS_PUBLIC_KEY: 'the peer showed none of the expected public keys',
+  ERR_DTLS_PEER_IDENTITY: "the peer's certificate is not for the name that was asked for",
+  ERR_DTLS_REPLACED: 'the peer began a new session in place of this one',
+  ERR_DTLS_DISPLACED: 'the handshake gave way to another one',
+};
+
+/** The message of a code: ERR_DTLS_NO_SHARED_CIPHER → "no shared cipher". */
 export const headline = (code: string): string =>
-  code.replace(/^ERR_DTLS_/, '').replaceAll('_', ' ').toLowerCase();
+  HEADLINES[code] ?? code.replace(/^ERR_DTLS_/, '').replaceAll('_', ' ').toLowerCase();
 
 const IO_HINTS: Readonly<Record<string, string>> = {
+  ERR_DTLS_TRANSPORT_CLOSED:
+    'Something else closed what carries the datagrams: close the sessions first, then the dgram.Socket that they use.',
   ECANCELED: 'The socket was closed before this message had left: close when the callback of send() has been called.',
   ECONNREFUSED:
     'The host answered that nothing listens on that UDP port: check the port, and that the server is running.',
@@ -48,19 +63,19 @@ export const isReadable = (error: Error): error is DTLSError =>
   });
 
 /** A system error of a socket or of a name lookup, with the same code. */
-export function ioError(thrown: unknown, peer?: Peer): DTLSError {
+export function ioError(thrown: unknown, peer?: Peer, hint?: string): DTLSError {
   const error = asError(thrown);
   if (isReadable(error)) return error;
   const { message, code = 'ERR_DTLS_IO', errno, syscall } = wordsOf(error);
-  return new DTLSError(message, { code, category: 'io', hint: IO_HINTS[code], peer, errno, syscall, cause: error });
+  return new DTLSError(message, { code, category: 'io', hint: hint ?? IO_HINTS[code], peer, errno, syscall, cause: error });
 }
 
 /** The error of a message whose socket was closed before the system had taken it. */
 export const unsent = (): DTLSError =>
   ioError(Object.assign(new Error('the socket was closed'), { code: 'ECANCELED' }));
 
-/** Runs a call of the addon's that throws what errors.def describes. */
-export function withTypedErrors<T>(call: () => T): T {
+/** Runs a call of the addon's that throws what errors.def describes. `betterHint`: where more is known than there. */
+export function withTypedErrors<T>(call: () => T, betterHint?: () => string | undefined): T {
   try {
     return call();
   } catch (error) {
@@ -73,7 +88,7 @@ export function withTypedErrors<T>(call: () => T): T {
     throw new DTLSError(`${headline(thrown.code)}${reason === undefined ? '' : ` (${reason})`}`, {
       code: thrown.code,
       category: thrown.category as DTLSErrorCategory,
-      hint: thrown.hint,
+      hint: betterHint?.() ?? thrown.hint,
       reason,
       library: thrown.library,
     });

@@ -1,24 +1,26 @@
 /** Numbers of the protocol and their names, as the RFCs and OpenSSL spell them. */
+import { CHANGE_CIPHER_SPEC_MESSAGE, HandshakeType, Version } from '../base/protocol';
 
-/** RFC 5246 section 7.4, RFC 6347 section 4.3.2; 254 stands for the ChangeCipherSpec between them. */
+/** RFC 5246 section 7.4, RFC 6347 section 4.3.2, and the ChangeCipherSpec between them. */
 const HANDSHAKE_MESSAGES: Readonly<Record<number, string>> = {
-  0: 'hello_request',
-  1: 'client_hello',
-  2: 'server_hello',
-  3: 'hello_verify_request',
-  4: 'new_session_ticket',
+  [HandshakeType.HelloRequest]: 'hello_request',
+  [HandshakeType.ClientHello]: 'client_hello',
+  [HandshakeType.ServerHello]: 'server_hello',
+  [HandshakeType.HelloVerifyRequest]: 'hello_verify_request',
+  [HandshakeType.NewSessionTicket]: 'new_session_ticket',
+  [HandshakeType.Certificate]: 'certificate',
+  [HandshakeType.ServerKeyExchange]: 'server_key_exchange',
+  [HandshakeType.CertificateRequest]: 'certificate_request',
+  [HandshakeType.ServerHelloDone]: 'server_hello_done',
+  [HandshakeType.CertificateVerify]: 'certificate_verify',
+  [HandshakeType.ClientKeyExchange]: 'client_key_exchange',
+  [HandshakeType.Finished]: 'finished',
+  [HandshakeType.CertificateStatus]: 'certificate_status',
+  [CHANGE_CIPHER_SPEC_MESSAGE]: 'change_cipher_spec',
+  // Messages that DTLS 1.2 does not have, or that OpenSSL does not send: a peer may.
   8: 'encrypted_extensions',
-  11: 'certificate',
-  12: 'server_key_exchange',
-  13: 'certificate_request',
-  14: 'server_hello_done',
-  15: 'certificate_verify',
-  16: 'client_key_exchange',
-  20: 'finished',
   21: 'certificate_url',
-  22: 'certificate_status',
   24: 'key_update',
-  254: 'change_cipher_spec',
 };
 
 /** IANA's TLS alert registry. */
@@ -99,9 +101,9 @@ const VERIFY_ERRORS: Readonly<Record<number, string>> = {
 };
 
 const PROTOCOLS: Readonly<Record<number, string>> = {
-  0xfeff: 'DTLSv1',
-  0xfefd: 'DTLSv1.2',
-  0xfefc: 'DTLSv1.3',
+  [Version.Dtls1]: 'DTLSv1',
+  [Version.Dtls12]: 'DTLSv1.2',
+  [Version.Dtls13]: 'DTLSv1.3',
 };
 
 const numbered = (kind: string, value: number): string => `${kind}_${String(value)}`;

@@ -12,7 +12,7 @@ import { SecureContext } from '../identity/secure-context';
 import type { ServerNames } from './server-names';
 import { wrongType } from '../checks/validate';
 
-/** These bits are those of SessionPolicy::hello_questions in src-native/core/session/session.h. */
+/** What SessionPolicy::hello_questions in src-native/core/session/session.h has, bit by bit; test/unit compares them. */
 export const HelloQuestion = {
   ServerName: 1,
   Protocols: 2,
@@ -30,7 +30,7 @@ export interface ClientHello {
 }
 
 /** What counts for the session. Undefined: what the server was made with. */
-export interface HelloAnswer {
+interface HelloAnswer {
   readonly rules: ResolvedServer | undefined;
   readonly context: SecureContext | undefined;
   readonly policy: NativeSessionPolicy | undefined;
@@ -65,7 +65,7 @@ export function helloQuestions(options: ResolvedServer, names: ServerNames): num
 }
 
 /** What there is to answer with. */
-export interface HelloRules {
+interface HelloRules {
   readonly options: ResolvedServer;
   readonly names: ServerNames;
   readonly keylog: boolean;

@@ -38,7 +38,7 @@ const answersOf = (
 });
 
 /**
- * Those of a client's handshake: a pre-shared key, whether the certificate names the host, and whether what the
+ * Answers the questions of a client's handshake: a pre-shared key, whether the certificate names the host, and whether what the
  * server stapled is good.
  */
 export class ClientQuestions {
@@ -106,8 +106,8 @@ export class ClientQuestions {
 }
 
 /**
- * Those of a server's handshake. Callbacks answer them, or listeners of the server that owns the socket. Most handshakes
- * ask nothing: made for the first question.
+ * Has the questions of a server's handshake answered, by callbacks or by listeners of the server that owns the socket.
+ * Most handshakes ask nothing, so it is made for the first question.
  */
 export class ServerQuestions {
   readonly #socket: DTLSSocket;

@@ -9,7 +9,7 @@ import { bytes, wrongType } from '../checks/validate';
 export type ResumeSessionCallback = (error?: Error | null, session?: NodeJS.ArrayBufferView | null) => void;
 
 /** How a socket takes the answer to a question of a session store. */
-export interface StoreAnswers<T> {
+interface StoreAnswers<T> {
   answer(value: T): void;
   refuse(cause: Error): void;
   again(error: DTLSError): void;

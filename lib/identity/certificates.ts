@@ -2,7 +2,16 @@
 import type { X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 
-import { late } from '../base/late';
+import { late, loadTls } from '../base/late';
+
+/**
+ * A certificate as tls shows it. Node's `toLegacyObject` loads a module that node:tls needs, and that needs node:tls:
+ * where node:tls is not there first, it lacks `createSecureContext` from then on, for the whole program (Node 20 to 26).
+ */
+function legacyObject(certificate: X509Certificate): PeerCertificate {
+  loadTls();
+  return certificate.toLegacyObject();
+}
 
 /**
  * The first certificate of a chain, in which each is issued by the next, linked by `issuerCertificate`; a
@@ -13,7 +22,7 @@ export function detailedCertificate(
 ): DetailedPeerCertificate | undefined {
   return ders.reduceRight<DetailedPeerCertificate | undefined>((issuer, der) => {
     const certificate = new late.crypto.X509Certificate(der);
-    const legacy = certificate.toLegacyObject() as DetailedPeerCertificate;
+    const legacy = legacyObject(certificate) as DetailedPeerCertificate;
     // Only the last one can be its own issuer: the chain ends there.
     const issuedBy = issuer ?? (isSelfSigned(certificate) ? legacy : undefined);
     if (issuedBy !== undefined) legacy.issuerCertificate = issuedBy;
@@ -27,7 +36,7 @@ const isSelfSigned = (certificate: X509Certificate): boolean =>
   (certificate.subject === certificate.issuer && certificate.verify(certificate.publicKey));
 
 export const plainCertificate = (der: Buffer | undefined): PeerCertificate | undefined =>
-  der === undefined ? undefined : new late.crypto.X509Certificate(der).toLegacyObject();
+  der === undefined ? undefined : legacyObject(new late.crypto.X509Certificate(der));
 
 /** Node offers no way to make a certificate that knows its issuer, so each gets the property. */
 export function linkedCertificate(ders: readonly Buffer[]): X509Certificate | undefined {

@@ -47,8 +47,8 @@ function split(given: unknown): [string | undefined, string | undefined] {
 }
 
 /**
- * Those of the strongest algorithm among them: RFC 8122 section 5 has a certificate match under the one that
- * is considered most secure.
+ * The fingerprints that count, which are those of the strongest algorithm among the ones given: RFC 8122 section 5 has
+ * a certificate match under the one that is considered most secure.
  */
 export function resolveFingerprints(
   given: PeerFingerprint | readonly PeerFingerprint[] | undefined,

@@ -44,7 +44,8 @@ export interface GenerateCertificateOptions {
   readonly subject?: string | CertificateSubject;
   /**
    * DNS names and IP addresses that clients may reach the bearer by: what `connect` compares its `host` or `servername`
-   * with (RFC 9525). Default: the common name, where it is a host name or an address; none for an authority.
+   * with (RFC 9525). Default: the common name, where it is a host name or an address; none for an authority. A common name
+   * such as `my device` is neither: without `altNames` a client that compares names refuses such a certificate.
    */
   readonly altNames?: readonly string[];
   /** `'ec'` is ECDSA on P-256, `'rsa'` has 2048 bits. Default: `'ec'`, which every DTLS stack has and which is small. */
@@ -73,7 +74,8 @@ const KEY_TYPES = ['ec', 'rsa', 'ed25519'] as const;
 type KeyType = (typeof KEY_TYPES)[number];
 const USAGES = ['server', 'client', 'both'] as const;
 const OPTIONS = ['subject', 'altNames', 'keyType', 'days', 'ca', 'usage', 'issuer'] as const;
-const LOCALHOST = ['localhost', '127.0.0.1', '::1'];
+/** The names of this machine that only it knows. */
+export const LOCALHOST = ['localhost', '127.0.0.1', '::1'];
 
 /**
  * Makes a key and a certificate for it (X.509 v3): self-signed, or signed by `issuer`. Keys are made outside the event
@@ -96,17 +98,17 @@ export async function generateCertificate(options: GenerateCertificateOptions = 
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   const now = Math.floor(Date.now() / 1000);
   const der = withTypedErrors(() =>
-    native.makeCertificate(
+    native.makeCertificate({
       subject,
-      names.filter((name) => isIP(name) === 0),
-      names.filter((name) => isIP(name) !== 0),
-      now - DAY_S / 24,
-      now + days * DAY_S,
+      dnsNames: names.filter((name) => isIP(name) === 0),
+      ipAddresses: names.filter((name) => isIP(name) !== 0),
+      notBefore: now - DAY_S / 24,
+      notAfter: now + days * DAY_S,
       usage,
-      Buffer.from(key),
-      issuer?.certificate,
-      issuer?.key,
-    ),
+      key: Buffer.from(key),
+      issuerCertificate: issuer?.certificate,
+      issuerKey: issuer?.key,
+    }),
   );
   return { cert: new late.crypto.X509Certificate(der).toString() + (issuer?.chain ?? ''), key };
 }

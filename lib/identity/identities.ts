@@ -1,7 +1,8 @@
 /** Own certificates and keys, as the options have them, into a native context. */
-import { usageError } from '../errors/errors';
+import { usageError, withTypedErrors } from '../errors/errors';
 import { lend } from '../base/memory';
 import type { NativeSecureContext } from '../core/native';
+import { pemHint } from './pem-hints';
 import { bytes, text } from '../checks/validate';
 import type { Bytes, PfxObject, SecureContextOptions } from './types';
 
@@ -54,12 +55,20 @@ export function addIdentities(context: NativeSecureContext, options: SecureConte
       'Each certificate needs its private key: pass both.',
     );
   }
-  for (const cert of certs) context.addCertificate(bytes('cert', cert));
+  for (const cert of certs) {
+    withTypedErrors(
+      () => { context.addCertificate(bytes('cert', cert)); },
+      () => pemHint('cert', cert),
+    );
+  }
   for (const given of keys) {
     const { pem, passphrase } = isWrapped(given, 'pem') ? given : { pem: given, passphrase: undefined };
     unlock('key.passphrase', [passphrase, options.passphrase], (secret) => {
       lend(typeof pem === 'string' ? pem : bytes('key', pem), (key) => {
-        context.addKey(key, secret);
+        withTypedErrors(
+          () => { context.addKey(key, secret); },
+          () => pemHint('key', pem),
+        );
       });
     });
   }

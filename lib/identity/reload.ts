@@ -51,7 +51,7 @@ const OTHER_OPTIONS = CONTEXT_OPTIONS.filter(
 );
 
 /** The server that a {@link FileWatch} works for. */
-export interface WatchOwner {
+interface WatchOwner {
   /** Takes what is in the files now; or throws why that cannot be done, and keeps what it had. */
   use(context: SecureContext): void;
   /** What was new has been taken. */

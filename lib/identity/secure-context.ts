@@ -5,6 +5,7 @@ import { usageError, withTypedErrors } from '../errors/errors';
 import { addIdentities, addPfx, list } from './identities';
 import { secretCopy } from '../base/memory';
 import { native, type NativeSecureContext, type NativeTicketKeys } from '../core/native';
+import { pemHint } from './pem-hints';
 import { requireRawPublicKeys } from './raw-public-keys';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from '../checks/validate';
@@ -34,7 +35,36 @@ export const DEFAULT_CIPHERS = [
   'PSK-AES256-CCM',
 ].join(':');
 
+const KEY_CIPHERS = DEFAULT_CIPHERS.split(':')
+  .filter((name) => name.includes('PSK'))
+  .join(':');
+
+/** Whoever gives one of these has thought of certificates, or of suites. */
+const ABOUT_CERTIFICATES = [
+  'cert', 'key', 'pfx', 'rawPublicKey', 'ca', 'crl', 'allowPartialTrustChain', 'ciphers',
+] as const satisfies readonly (keyof SecureContextOptions)[];
+
 const SSL_OP_CIPHER_SERVER_PREFERENCE = 0x00400000;
+
+/** One of `node:tls`, or of another copy of this package. */
+const isForeignContext = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && (value.constructor as { name?: unknown } | undefined)?.name === 'SecureContext';
+
+function foreignContext(name: string, value: unknown): Error {
+  return wrongType(
+    name,
+    'a SecureContext',
+    value,
+    isForeignContext(value)
+      ? "It is a SecureContext of node:tls, or of another copy of this package ('npm ls dgram-dtls' shows copies): make it with createSecureContext() of this one."
+      : 'Make it with createSecureContext(), or leave it out and pass its options here.',
+  );
+}
+
+/** @internal */
+export function requireSecureContext(name: string, value: unknown): asserts value is SecureContext {
+  if (!(value instanceof SecureContext)) throw foreignContext(name, value);
+}
 
 /** @internal The authorities that a tls client trusts, in PEM: the same array until they are set anew. */
 export function defaultAuthorities(): readonly string[] {
@@ -42,7 +72,7 @@ export function defaultAuthorities(): readonly string[] {
   return source.getCACertificates?.('default') ?? source.rootCertificates;
 }
 
-/** Parsing them takes several milliseconds. */
+/** Makes a context that trusts these authorities. With all those of tls that takes several milliseconds. */
 function parseAuthorities(
   pem: readonly string[],
   context = new native.SecureContext(),
@@ -68,9 +98,14 @@ export class SecureContext {
   readonly native: NativeSecureContext;
   /** @internal Seconds for which a session can be resumed. */
   readonly sessionTimeout: number;
-  // Not a property that everybody sees.
+  // Private: nobody who has the context can read its keys.
   readonly #ticketKeys: Buffer | undefined;
+  /** @internal There is a certificate, or a raw public key, to show. */
+  readonly hasIdentity: boolean;
   readonly #trustsSomebody: boolean;
+  // The options of a context that says nothing of certificates: there is no secret among them.
+  readonly #plain: SecureContextOptions | undefined;
+  #keyAlone: SecureContext | undefined;
   readonly #crl: readonly Buffer[];
   // What trusts the authorities of the options' PKCS #12 files, which are not kept.
   readonly #fromPfx: NativeSecureContext | undefined;
@@ -79,6 +114,7 @@ export class SecureContext {
   /** @internal `trusted`: authorities to trust and not to name. */
   constructor(options: SecureContextOptions, trusted?: readonly string[]) {
     checkObject('options', options);
+    if (isForeignContext(options)) throw foreignContext('options', options);
     checkNames(options, CONTEXT_OPTIONS);
     const context = new native.SecureContext();
     this.native = context;
@@ -130,20 +166,43 @@ export class SecureContext {
       }
       addIdentities(context, options);
       if (rawPublicKey) context.showRawKey();
-      for (const pem of list(options.ca)) context.addCa(bytes('ca', pem), true);
+      for (const pem of list(options.ca)) {
+        withTypedErrors(
+          () => { context.addCa(bytes('ca', pem), true); },
+          () => pemHint('ca', pem),
+        );
+      }
       // Naming all of them would make a CertificateRequest of 14 KB, in a dozen datagrams.
       if (trusted !== undefined) context.addCa(Buffer.from(trusted.join('\n')), false);
       context.checkIdentities();
-      for (const pem of this.#crl) context.addCrl(pem);
+      for (const pem of this.#crl) {
+        withTypedErrors(
+          () => { context.addCrl(pem); },
+          () => pemHint('crl', pem),
+        );
+      }
     });
     this.#trustsSomebody = options.ca !== undefined;
+    this.hasIdentity = options.cert !== undefined || options.pfx !== undefined || rawPublicKey;
+    const about = ABOUT_CERTIFICATES.some((name) => options[name] !== undefined);
+    if (!about) this.#plain = Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'ticketKeys'));
     if (!this.#trustsSomebody && options.pfx !== undefined) {
       this.#fromPfx = new native.SecureContext();
       addPfx(this.#fromPfx, options, false);
     }
   }
 
-  /** @internal Those of the options, where they have any, seal from now on. */
+  /**
+   * @internal For a client that has a pre-shared key and nothing to judge a certificate by: the same without suites
+   * of certificates, unless the options speak of certificates, or name suites. A server that has both would take
+   * a certificate, which nobody here could judge.
+   */
+  forKeyAlone(): SecureContext {
+    if (this.#plain === undefined) return this;
+    return (this.#keyAlone ??= new SecureContext({ ...this.#plain, ciphers: KEY_CIPHERS }));
+  }
+
+  /** @internal Has tickets sealed with the `ticketKeys` of the options from now on, where those have any. */
   giveTicketKeys(to: NativeTicketKeys): void {
     if (this.#ticketKeys !== undefined) to.replace(this.#ticketKeys);
   }

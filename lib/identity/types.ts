@@ -63,7 +63,7 @@ export interface SecureContextOptions {
   sessionTimeout?: number | undefined;
   /**
    * 48 bytes that a server's session tickets are sealed with: a fleet shares them. Default: keys of each
-   * server's own, which it replaces every hour.
+   * server's own, which it replaces every hour, or after each `sessionTimeout` where that is longer.
    */
   ticketKeys?: NodeJS.ArrayBufferView | undefined;
   /** `crypto.constants.SSL_OP_…` to add. */

@@ -1,18 +1,19 @@
 /** Protocol versions and algorithms against the OpenSSL that is there, and what others would need. */
+import { Version } from '../base/protocol';
 import { usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { native, type NativeSecureContext } from '../core/native';
 import { text } from '../checks/validate';
 
 export type ProtocolVersion = 'DTLSv1' | 'DTLSv1.2' | 'DTLSv1.3';
 
-/** The versions as the wire has them: they count downwards. */
+/** The versions as the wire has them. */
 const VERSIONS: Readonly<Record<ProtocolVersion, number>> = {
-  DTLSv1: 0xfeff,
-  'DTLSv1.2': 0xfefd,
-  'DTLSv1.3': 0xfefc,
+  DTLSv1: Version.Dtls1,
+  'DTLSv1.2': Version.Dtls12,
+  'DTLSv1.3': Version.Dtls13,
 };
 
-/** Those that this package can drive, where OpenSSL has them. */
+/** The versions that this package can drive, where OpenSSL has them. */
 const DRIVEN: readonly ProtocolVersion[] = ['DTLSv1', 'DTLSv1.2'];
 
 const NEEDS_DTLS13 = 'DTLS 1.3 needs OpenSSL 4.1 or later, and a release of this package that uses it.';
@@ -43,7 +44,7 @@ export function versionNumber(name: string, value: ProtocolVersion): number {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
       `'${name}' cannot be '${value}'`,
-      `Use one of ${Object.keys(VERSIONS).join(', ')}.`,
+      `Use one of ${offeredVersions().join(', ')}.`,
     );
   }
   if (!DRIVEN.includes(value)) throw unsupported(`'${name}' cannot be '${value}' yet`, NEEDS_DTLS13);
@@ -58,6 +59,30 @@ export function versionNumber(name: string, value: ProtocolVersion): number {
 
 /** Names that only DTLS 1.3 has: suites of RFC 8446, hybrid groups, and post-quantum signatures. */
 const OF_DTLS13 = /^(TLS_(AES|CHACHA20)_\w+|.*MLKEM\d+|MLDSA\d+|SLH-?DSA.*)$/i;
+
+/** What OpenSSL calls a suite that was given by IANA's name; undefined where it has none of that name. */
+function openSslName(name: string): string | undefined {
+  const spelt = name
+    .toUpperCase()
+    .replace(/^TLS_/, '')
+    .replace('_WITH_', '-')
+    .replace(/(AES|ARIA|CAMELLIA)_(?=\d)/, '$1')
+    .replace('CCM_8', 'CCM8')
+    .replaceAll('_', '-')
+    .replace('PSK-DHE-', 'DHE-PSK-')
+    .replace(/-POLY1305-SHA256$/, '-POLY1305');
+  const candidates = [spelt, spelt.replace('-CBC', ''), spelt.replace(/^RSA-/, ''), spelt.replace(/^RSA-/, '').replace('-CBC', '')];
+  const offered = native.offeredCiphers();
+  return candidates.find((candidate) => offered.includes(candidate));
+}
+
+/** A hint where a list has names of IANA's. */
+function openSslNames(names: readonly string[]): string | undefined {
+  const foreign = names.filter((name) => /^(TLS|SSL)_\w+$/i.test(name));
+  if (foreign.length === 0) return undefined;
+  const known = foreign.flatMap((name) => openSslName(name) ?? []);
+  return `'ciphers' takes OpenSSL's names, and these are IANA's${known.length === 0 ? ": 'features.ciphers' has what there is." : `: write '${known.join(':')}'.`}`;
+}
 
 /** What {@link setAlgorithms} takes: lists with colons, as in `tls`. */
 interface Algorithms {
@@ -87,9 +112,10 @@ export function setAlgorithms(context: NativeSecureContext, lists: Algorithms): 
     // OpenSSL 3.5 takes such a list, and fails in every handshake.
     if (newer.length === names.length) throw refusal();
     try {
-      withTypedErrors(() => {
-        context[setter](list);
-      });
+      withTypedErrors(
+        () => { context[setter](list); },
+        () => (option === 'ciphers' ? openSslNames(names) : undefined),
+      );
     } catch (error) {
       throw newer.some((name) => !isKnown(name)) ? refusal() : error;
     }

@@ -9,7 +9,7 @@ type UdpCounter = {
   [K in keyof UdpStats]-?: UdpStats[K] extends number | undefined ? K : never;
 }[keyof UdpStats];
 
-export interface CounterMetric {
+interface CounterMetric {
   readonly name: string;
   readonly help: string;
   /** The label whose values are the keys of `of`. */

@@ -28,7 +28,7 @@ export interface DTLSEndpointOptions extends DTLSUdpOptions {
   handshakeTimeout?: number | undefined;
   maxSessions?: number | null | undefined;
   maxSessionsPerHost?: number | null | undefined;
-  // Not of `node:dtls`: what else bounds what strangers can take of a server, as in `createServer`.
+  // Options of `createServer` that `node:dtls` does not have: they bound what strangers can take of a server.
   maxPendingHandshakes?: number | null | undefined;
   maxPendingHandshakesPerHost?: number | null | undefined;
   blockList?: BlockList | undefined;

@@ -26,14 +26,19 @@ export interface ResolvedConnect extends ResolvedSession, ResolvedUdp {
   readonly pskCallback: ClientPskCallback | undefined;
   readonly lookup: LookupFunction | undefined;
   readonly family: 0 | 4 | 6;
+  /** Suites of certificates were left out for want of anything to judge a certificate by. */
+  readonly offersKeyAlone: boolean;
 }
+
+/** By which a client judges a certificate, or which it has asked for on account of one. */
+const JUDGES = ['peerFingerprints', 'peerPublicKeys', 'checkServerIdentity', 'requestOCSP'] as const;
 
 export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect {
   checkObject('options', options);
   checkNames(options, CONNECT_OPTIONS);
   const pskCallback = oneOf(options.pskCallback, clientPsk(options.psk));
-  const given = text('host', options.host) ?? '';
-  const host = given === '' ? 'localhost' : given; // as net
+  const named = text('host', options.host) ?? '';
+  const host = named === '' ? 'localhost' : named; // as net
   const servername = text('servername', options.servername);
   const name = servername ?? (late.net.isIP(host) === 0 ? host : '');
   if (late.net.isIP(name) !== 0) {
@@ -51,7 +56,9 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
     throw usageError('ERR_INVALID_ARG_VALUE', `'family' must be 0, 4 or 6, not ${shown(family)}`);
   }
   const hasKey = pskCallback !== undefined;
-  const context = requireKeysFor(resolveContext(options, 'client', hasKey), hasKey);
+  const keyAlone = hasKey && JUDGES.every((judge) => options[judge] === undefined) && options.rejectUnauthorized !== false;
+  const given = resolveContext(options, 'client', hasKey);
+  const context = requireKeysFor(keyAlone ? given.forKeyAlone() : given, hasKey);
   const verifiedName = servername === undefined || servername === '' ? host : servername;
   const sessionName = `${name} ${verifiedName}`;
   const session = readSession(options.session, sessionName);
@@ -81,6 +88,7 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
     pskCallback,
     lookup: callable('lookup', options.lookup),
     family,
+    offersKeyAlone: context !== given,
     // At the end: V8 takes a hundred times as long for an object that others are spread into first.
     ...resolveUdp(options),
     ...common,

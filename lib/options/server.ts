@@ -21,7 +21,7 @@ import { SecureContext } from '../identity/secure-context';
 import { bytes, callable, checkNames, checkObject, flag, inRange, integer, text, wrongType } from '../checks/validate';
 import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../checks/option-names';
 import { oneOf, serverPsk } from './psk';
-import { requireKeysFor, resolveContext, resolveSession, type ResolvedSession } from './session';
+import { requireCredentials, requireKeysFor, resolveContext, resolveSession, type ResolvedSession } from './session';
 import { resolveUdp, type ResolvedUdp } from './udp';
 
 export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
@@ -96,7 +96,10 @@ export function resolveServerOptions(
   );
   const context = resolveContext(options, 'server', pskCallback !== undefined);
   // SNICallback may choose another context for each client.
-  if (options.SNICallback === undefined) requireKeysFor(context, pskCallback !== undefined);
+  if (options.SNICallback === undefined) {
+    requireCredentials(context, pskCallback !== undefined);
+    requireKeysFor(context, pskCallback !== undefined);
+  }
   const ticketKeys = sharedKeys ?? makeTicketKeys(context);
   const session = resolveSession(options, context, {
     requestCert,

@@ -16,9 +16,9 @@ import {
 } from './types';
 import { qlogDirectory } from '../diagnostics/qlog';
 import { resolvePublicKeys } from '../identity/raw-public-keys';
-import { SecureContext } from '../identity/secure-context';
+import { requireSecureContext, SecureContext } from '../identity/secure-context';
 import { resolveSrtpProfiles } from './srtp';
-import { checkNames, checkObject, flag, inRange, integer, text, wrongType } from '../checks/validate';
+import { checkNames, checkObject, flag, inRange, integer, text } from '../checks/validate';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
 
 const longestWait = 0x7fffffff;
@@ -29,6 +29,16 @@ export interface ResolvedHeartbeat {
   readonly interval: number;
   readonly timeout: number;
   readonly retries: number;
+}
+
+/** @throws Where a server would have nothing that a handshake could be made with. */
+export function requireCredentials(context: SecureContext, psk: boolean): void {
+  if (psk || context.hasIdentity) return;
+  throw usageError(
+    'ERR_DTLS_NO_CREDENTIALS',
+    'a server needs a certificate or pre-shared keys',
+    "Pass 'cert' and 'key', 'pfx', 'psk' or 'pskCallback'.",
+  );
 }
 
 export interface ResolvedSession {
@@ -70,9 +80,7 @@ export function resolveContext(
   psk: boolean,
 ): SecureContext {
   if (options.secureContext !== undefined) {
-    if (!(options.secureContext instanceof SecureContext)) {
-      throw wrongType('secureContext', 'a SecureContext', options.secureContext);
-    }
+    requireSecureContext('secureContext', options.secureContext);
     const beside = CONTEXT_OPTIONS.find((name) => options[name] !== undefined);
     if (beside !== undefined) {
       throw usageError(

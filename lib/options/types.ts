@@ -139,7 +139,7 @@ export type SNICallback = (
 
 /**
  * One of the protocols that a client offers; undefined refuses it with the alert `no_application_protocol`.
- * Not called for a client that offers none.
+ * It is not called for a client that offers none.
  */
 export type ALPNCallback = (
   this: DTLSSocket,
@@ -190,7 +190,7 @@ export interface ServerOptions extends SecureContextOptions, SessionOptions, Udp
   maxSessions?: number | undefined;
   /** 0: no limit. Default 1000. */
   maxPendingHandshakes?: number | undefined;
-  /** Sessions of one host: an IPv4 address, or 64 bits of an IPv6 address; 0: no limit. Default 1000. */
+  /** Sessions of one host: an IPv4 address, or 64 bits of an IPv6 address; 0: no limit. Default: a tenth of `maxSessions`. */
   maxSessionsPerHost?: number | undefined;
   /** The same for handshakes under way; 0: no limit. Default: a quarter of `maxPendingHandshakes`. */
   maxPendingHandshakesPerHost?: number | undefined;

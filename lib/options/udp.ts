@@ -25,8 +25,24 @@ function supportsReusePort(): boolean {
 
 /** `DGRAM_DTLS_TRANSPORT=dgram` says it for a whole process: the tests run over both. */
 export function automaticTransport(): 'native' | 'dgram' {
-  return hasNativeUdp && process.env.DGRAM_DTLS_TRANSPORT !== 'dgram' ? 'native' : 'dgram';
+  const wanted = process.env.DGRAM_DTLS_TRANSPORT ?? '';
+  if (!['', 'auto', 'native', 'dgram'].includes(wanted)) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `the environment variable DGRAM_DTLS_TRANSPORT cannot be '${wanted}'`,
+      "Use 'auto', 'native' or 'dgram', or unset it.",
+    );
+  }
+  if (wanted === 'native' && !hasNativeUdp) throw noNativeUdp('the environment variable DGRAM_DTLS_TRANSPORT');
+  return hasNativeUdp && wanted !== 'dgram' ? 'native' : 'dgram';
 }
+
+const noNativeUdp = (what: string): DTLSError =>
+  usageError(
+    'ERR_DTLS_UNSUPPORTED',
+    `${what} cannot be 'native' on ${process.platform}`,
+    "It needs Linux; 'auto' takes what there is.",
+  );
 
 /** What `transport` is bound with; dgram of older Nodes would leave it out in silence. */
 export function checkReusePort(given: boolean | undefined, transport: ResolvedUdp['transport']): boolean {
@@ -50,13 +66,7 @@ export const closedTransport = (): DTLSError =>
 
 export function resolveUdp(options: UdpSocketOptions & { transport?: TransportOption | undefined }): ResolvedUdp {
   const transport = options.transport ?? 'auto';
-  if (transport === 'native' && !hasNativeUdp) {
-    throw usageError(
-      'ERR_DTLS_UNSUPPORTED',
-      `'transport' cannot be 'native' on ${process.platform}`,
-      "It needs Linux; 'auto' takes what there is.",
-    );
-  }
+  if (transport === 'native' && !hasNativeUdp) throw noNativeUdp("'transport'");
   if (transport !== 'auto' && transport !== 'dgram' && transport !== 'native') {
     if (typeof transport === 'string') {
       throw usageError(

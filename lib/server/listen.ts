@@ -27,9 +27,9 @@ export interface ListenOptions {
   fd?: number | undefined;
   /** Is taken and changes nothing: in a worker of `node:cluster` the port is never shared with others. */
   exclusive?: boolean | undefined;
-  /** As the server's option. */
+  /** In place of the server's option of that name. */
   ipv6Only?: boolean | undefined;
-  /** As the server's option. */
+  /** In place of the server's option of that name. */
   reusePort?: boolean | undefined;
   /** A number, as in `node:net`, and without effect: UDP has no queue of connections. */
   backlog?: number | undefined;
@@ -38,7 +38,7 @@ export interface ListenOptions {
 }
 
 /** Where to listen. */
-export interface ListenPlace {
+interface ListenPlace {
   readonly port: number;
   /** Undefined: all addresses. */
   readonly host: string | undefined;
@@ -47,7 +47,7 @@ export interface ListenPlace {
   readonly reusePort: boolean;
 }
 
-export interface ListenArguments {
+interface ListenArguments {
   readonly place: ListenPlace;
   readonly signal: AbortSignal | undefined;
   readonly listener: (() => void) | undefined;
@@ -65,15 +65,21 @@ export function readListen(args: readonly unknown[], udp: ResolvedUdp): ListenAr
   }
   const [where, ...rest] = given;
   if (typeof where === 'object' && where !== null) {
-    const [surplus] = rest;
-    if (rest.length > 0) throw wrongType('the argument after the options', 'a function', surplus);
+    if (rest.length > 0) throw noCallback(rest, listener);
     return { ...readOptions(where, udp), listener };
   }
   const options: ListenOptions = { port: where as ListenOptions['port'] };
   if (typeof rest[0] !== 'number') options.host = rest.shift() as ListenOptions['host'];
   options.backlog = (rest.shift() ?? undefined) as ListenOptions['backlog'];
-  if (rest.length > 0) throw wrongType('callback', 'a function', rest[0]);
+  if (rest.length > 0) throw noCallback(rest, listener);
   return { ...readOptions(options, udp), listener };
+}
+
+/** What stands where the callback does, or behind it. */
+function noCallback(rest: readonly unknown[], listener: ListenArguments['listener']): Error {
+  const hint = 'listen([port[, host]][, backlog][, callback]), or listen(options[, callback]).';
+  if (rest.length === 1 && listener === undefined) return wrongType('callback', 'a function', rest[0], hint);
+  return usageError('ERR_INVALID_ARG_VALUE', 'listen() was given more arguments than it takes', hint);
 }
 
 function readOptions(options: ListenOptions, udp: ResolvedUdp): Omit<ListenArguments, 'listener'> {
@@ -128,7 +134,7 @@ function descriptorOf(fd: number, transport: ResolvedUdp['transport']): ListenPl
   throw usageError(
     'ERR_INVALID_FD_TYPE',
     `'fd' is ${String(fd)}, which is no UDP socket of this process that is bound`,
-    "Pass the descriptor of a socket of type SOCK_DGRAM that is bound: systemd's first is 3.",
+    "Pass the descriptor of a socket of type SOCK_DGRAM that is bound: systemd's first is 3. TCP's are none: the unit needs ListenDatagram=, and systemd-socket-activate --datagram.",
   );
 }
 

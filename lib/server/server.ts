@@ -17,6 +17,7 @@ import { askOcsp, type OcspQuestion } from '../handshake/ocsp';
 import type { NamedServerOptions, ServerOptions } from '../options/types';
 import { turns } from '../core/outbox';
 import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from '../identity/reload';
+import { requireCredentials } from '../options/session';
 import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
 import type { ResumeSessionCallback } from '../handshake/resumption';
 import { createSecureContext, SecureContext } from '../identity/secure-context';
@@ -29,6 +30,7 @@ import { noEndpointStats, type EndpointStats } from '../core/stats';
 import type { Driver } from '../transport/driver';
 import { isTransport } from '../transport/transport';
 import { TransportDriver } from '../transport/transport-driver';
+import { listenerAfterOptions } from '../checks/arguments';
 import { flag, wrongType } from '../checks/validate';
 
 const newSessionResource = (): AsyncResource => new AsyncResource('DGRAM_DTLS_SOCKET');
@@ -213,7 +215,9 @@ export class DTLSServer
 
   /** New handshakes use this context; sessions that are open, and handshakes under way, keep theirs. */
   setSecureContext(options: SecureContextOptions | SecureContext): void {
-    this.#context = options instanceof SecureContext ? options : createSecureContext(options);
+    const context = options instanceof SecureContext ? options : createSecureContext(options);
+    if (this.#options.SNICallback === undefined) requireCredentials(context, this.#options.pskCallback !== undefined);
+    this.#context = context;
     this.#endpoint?.core.setContext(this.#context.native);
     this.#watchExpiry();
     withTypedErrors(() => {
@@ -329,7 +333,7 @@ export class DTLSServer
     return policy;
   }
 
-  /** Timers, files, and a socket that the user binds have the contexts of others. */
+  /** Runs an event in the server's context: what calls here (a timer, a file, a socket that the user binds) has another's. */
   #inContext(event: () => boolean): boolean {
     return this.asyncResource.runInAsyncScope(event);
   }
@@ -340,13 +344,13 @@ export class DTLSServer
       return;
     }
     this.#state = 'idle';
-    // It may listen again, with another callback and another signal.
+    // The callback and the signal of this listen() are let go of: the next one may have others.
     this.#undoListen?.();
     this.#undoListen = undefined;
     this.#inContext(() => this.emit('error', error));
   }
 
-  /** Nothing is left of it. */
+  /** The server has let go of its transport, or never had one: `close` is due. */
   readonly #left = (): void => {
     this.#state = 'leaving';
     turns.add(() => {
@@ -535,7 +539,7 @@ export class DTLSServer
   }
 }
 
-/** Not those that have yet to emit `close`, and are over. */
+/** The sockets whose sessions are not over. One that is over is among the server's until it has emitted `close`. */
 function* livingOf(sockets: Iterable<DTLSSocket>): Generator<DTLSSocket> {
   for (const socket of sockets) if (socket.readyState !== 'closed') yield socket;
 }
@@ -549,10 +553,10 @@ function* livingOf(sockets: Iterable<DTLSSocket>): Generator<DTLSSocket> {
 export function createServer(
   options: ServerOptions,
   secureConnectionListener?: (socket: DTLSSocket) => void,
-): DTLSServer {
-  const server = new DTLSServer(options);
-  if (secureConnectionListener !== undefined) {
-    server.on('secureConnection', secureConnectionListener);
-  }
+): DTLSServer;
+export function createServer(...args: [ServerOptions, ...unknown[]]): DTLSServer {
+  const listener = listenerAfterOptions(args, 'secureConnectionListener');
+  const server = new DTLSServer(args[0]);
+  if (listener !== undefined) server.on('secureConnection', listener as (socket: DTLSSocket) => void);
   return server;
 }

@@ -1,4 +1,6 @@
 /** RFC 6520 as a socket's user sees it: requests in a queue, and the path MTU search built on them. */
+import { HeartbeatType } from '../base/protocol';
+import { HeartbeatOutcome } from '../core/outcomes';
 import { directionOf, fieldOf, RecordField } from '../core/record-fields';
 import type { HeartbeatEvent } from '../diagnostics/events';
 import { DTLSError, usageError } from '../errors/errors';
@@ -32,37 +34,34 @@ export interface DiscoverMtuOptions extends HeartbeatRequestOptions {
 export const MIN_PADDING = 16;
 const HEADER = 3;
 
-// These numbers are those of HeartbeatOutcome in src-native/core/session/heartbeat.h.
-const SENT = 0;
-export const NOT_OPEN = 1;
-const BUSY = 5;
-const REFUSALS: Readonly<Record<number, readonly [code: string, message: string, hint: string]>> = {
-  [NOT_OPEN]: [
+type Refusal = Exclude<HeartbeatOutcome, typeof HeartbeatOutcome.Sent | typeof HeartbeatOutcome.Busy>;
+const REFUSALS: Readonly<Record<Refusal, readonly [code: string, message: string, hint: string]>> = {
+  [HeartbeatOutcome.NotOpen]: [
     'ERR_DTLS_NOT_OPEN',
     'cannot send a heartbeat: the session is not open',
     "Wait for 'secureConnect' before, and look for 'close' after.",
   ],
-  2: [
+  [HeartbeatOutcome.NotNegotiated]: [
     'ERR_DTLS_HEARTBEAT_NOT_NEGOTIATED',
     'heartbeats were not negotiated',
     "Both sides have to ask for them: pass 'heartbeat: true' here, and see that the peer supports RFC 6520.",
   ],
-  3: [
+  [HeartbeatOutcome.NotAllowed]: [
     'ERR_DTLS_HEARTBEAT_NOT_ALLOWED',
     'the peer does not allow heartbeat requests',
     "The peer's mode is peer_not_allowed_to_send: only it may send requests.",
   ],
-  4: [
+  [HeartbeatOutcome.UnsupportedCipher]: [
     'ERR_DTLS_HEARTBEAT_UNSUPPORTED_CIPHER',
     'heartbeats need an AEAD cipher suite',
     'This session uses a CBC suite: offer AES-GCM, ChaCha20-Poly1305 or AES-CCM.',
   ],
-  6: [
+  [HeartbeatOutcome.TooBig]: [
     'ERR_DTLS_HEARTBEAT_TOO_BIG',
     'the heartbeat does not fit one record',
     `Payload and padding have at most ${String(MAX_MESSAGE - HEADER)} bytes, or 3 less than the max_fragment_length that the peers agreed on.`,
   ],
-  7: [
+  [HeartbeatOutcome.Failed]: [
     'ERR_DTLS_INTERNAL',
     'OpenSSL could not make the heartbeat',
     'OpenSSL failed for a reason of its own (memory, randomness).',
@@ -78,23 +77,21 @@ interface Waiting {
   reject: (error: Error) => void;
 }
 
+type SendHeartbeat = (
+  payload: Uint8Array,
+  padding: number,
+  timeout: number,
+  retries: number,
+) => HeartbeatOutcome;
+
 /** Requests of one session. The core has one in flight; the others wait here in order. */
 export class Heartbeats {
   readonly #defaults: ResolvedHeartbeat;
-  readonly #send: (
-    payload: Uint8Array,
-    padding: number,
-    timeout: number,
-    retries: number,
-  ) => number;
+  readonly #send: SendHeartbeat;
   readonly #waiting: Waiting[] = [];
   #inFlight: Waiting | undefined;
 
-  /** `send` returns a HeartbeatOutcome. */
-  constructor(
-    defaults: ResolvedHeartbeat,
-    send: (payload: Uint8Array, padding: number, timeout: number, retries: number) => number,
-  ) {
+  constructor(defaults: ResolvedHeartbeat, send: SendHeartbeat) {
     this.#defaults = defaults;
     this.#send = send;
   }
@@ -154,13 +151,13 @@ export class Heartbeats {
       const { payload, padding, timeout, retries } = request;
       const outcome = this.#send(payload, padding, timeout, retries);
       // A keep-alive is in flight: its answer calls this again.
-      if (outcome === BUSY) return;
+      if (outcome === HeartbeatOutcome.Busy) return;
       this.#waiting.shift();
-      if (outcome === SENT) {
+      if (outcome === HeartbeatOutcome.Sent) {
         this.#inFlight = request;
         return;
       }
-      const [code, message, hint] = REFUSALS[outcome] ?? ['ERR_DTLS_INTERNAL', 'unknown outcome', ''];
+      const [code, message, hint] = REFUSALS[outcome];
       request.reject(
         code === 'ERR_DTLS_NOT_OPEN'
           ? new DTLSError(message, { code, category: 'closed', hint })
@@ -175,7 +172,7 @@ export function heartbeatEvent(a: number, b: number, data: Buffer): HeartbeatEve
   const type = fieldOf(a, RecordField.HeartbeatType);
   if (type === 0) return undefined;
   const event: HeartbeatEvent = {
-    type: type === 1 ? 'request' : 'response',
+    type: type === HeartbeatType.Request ? 'request' : 'response',
     direction: directionOf(a),
     length: b,
   };

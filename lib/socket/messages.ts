@@ -22,6 +22,7 @@ export function readSend(
 ): [message: Uint8Array, callback: SendCallback | undefined] {
   let given = Array.isArray(message) ? joined(message) : payload('message', message);
   let done = callback;
+  refuseAddress(offsetOrCallback, length, callback);
   if (typeof offsetOrCallback === 'number') {
     const whole = bytes('message', given);
     const offset = integer('offset', offsetOrCallback, 0, 0, whole.length);
@@ -33,6 +34,15 @@ export function readSend(
   checkCallback(done);
   return [given, done];
 }
+
+/** The arguments of dgram's `send`: a port and an address, or a callback behind the port. */
+function refuseAddress(port: unknown, address: unknown, behind: unknown): void {
+  if (typeof port !== 'number' && typeof port !== 'string') return;
+  if (typeof address === 'string' || typeof address === 'function') throw wrongType('length', 'a number', address, ONE_PEER);
+  if (typeof behind === 'number') throw wrongType('callback', 'a function', behind, ONE_PEER);
+}
+
+const ONE_PEER = 'A DTLSSocket has one peer, and takes no port and address: send(message[, offset, length][, callback]).';
 
 export function checkCallback(callback: SendCallback | undefined): void {
   if (callback !== undefined && typeof callback !== 'function') {
@@ -73,7 +83,7 @@ export function checkSize(message: Uint8Array, most: number): void {
   }
 }
 
-/** Not from Buffer's pool, which many share. */
+/** A copy in memory of its own, and not in Buffer's pool, which many share. */
 export function ownCopy(message: Buffer): Buffer {
   const copy = Buffer.allocUnsafeSlow(message.length);
   message.copy(copy);

@@ -1,6 +1,6 @@
 import { turns } from '../core/outbox';
 
-/** So long, in milliseconds, what was sent may keep its sender from closing. */
+/** Milliseconds for which what was sent may keep its sender from closing. */
 const PATIENCE = 1000;
 
 /**

@@ -189,7 +189,7 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
   }
   /** The certificate that this side sent, or would send. */
   getCertificate(): PeerCertificate | Record<string, never> {
-    return this.getX509Certificate()?.toLegacyObject() ?? {};
+    return plainCertificate(this.#known.session?.certificate()) ?? {};
   }
   getX509Certificate(): X509Certificate | undefined {
     const der = this.#known.session?.certificate();

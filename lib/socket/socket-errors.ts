@@ -35,13 +35,21 @@ export function asDtlsError(thrown: unknown, peer: Peer | undefined): DTLSError 
   return new DTLSError(message, { code, category: 'closed', peer, cause: error });
 }
 
+const KEY_ALONE =
+  "The server took none of the pre-shared key suites, and others were not offered: this client has a key, and nothing to judge a certificate by. Give the server the key ('psk' or 'pskCallback'), or this client 'ca' for a server that has a certificate only; compare 'ciphers', too.";
+
 /** The error of a session that ended badly. `cause`: what a callback of the user's threw or returned. */
 export function closeError(
   record: CloseRecord,
   peer: Peer | undefined,
   cause: Error | undefined,
+  offersKeyAlone: boolean,
 ): DTLSError {
   const close = errorFromClose(record, peer, cause);
+  if (offersKeyAlone && close.code === 'ERR_DTLS_ALERT_HANDSHAKE_FAILURE') {
+    const { code, category, reason, library, openssl, alert } = close;
+    return new DTLSError(close.message, { code, category, hint: KEY_ALONE, reason, library, openssl, alert, peer, cause });
+  }
   if (close.code !== 'ERR_DTLS_PEER_IDENTITY' || cause === undefined) return close;
   const { message, code = close.code } = wordsOf(cause);
   // What checkServerIdentity says is more than that it said no. Its reasons need not be names.
@@ -50,7 +58,9 @@ export function closeError(
     category: 'certificate',
     hint:
       code === 'ERR_TLS_CERT_ALTNAME_INVALID'
-        ? "The certificate is valid, but for other names: connect to one of them, or pass it as 'servername'."
+        ? message.endsWith(': ') // tls lists the names there are
+          ? "The certificate is valid, and has no name that a server goes by: issue one with the host among its alternative names ('altNames' of generateCertificate)."
+          : "The certificate is valid, but for other names: connect to one of them, or pass it as 'servername'."
         : "'checkServerIdentity' refused the server for a reason of its own: see 'cause'; it accepts by returning undefined.",
     reason: close.reason,
     library: close.library,

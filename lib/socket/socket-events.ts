@@ -1,5 +1,6 @@
 /** What a session's socket emits. */
 import type { Peer } from '../base/peer';
+import { AlertLevel } from '../base/protocol';
 import { directionOf, fieldOf, isSet, RecordField } from '../core/record-fields';
 import type { HeartbeatEvent, HandshakeEvent, AlertEvent } from '../diagnostics/events';
 import type { DTLSError } from '../errors/errors';
@@ -42,7 +43,7 @@ export const readHandshake = (packed: number, length: number): HandshakeEvent =>
 /** Reads an ALERT record. */
 export const readAlert = (packed: number): AlertEvent => ({
   direction: directionOf(packed),
-  level: fieldOf(packed, RecordField.AlertLevel) === 2 ? 'fatal' : 'warning',
+  level: fieldOf(packed, RecordField.AlertLevel) === AlertLevel.Fatal ? 'fatal' : 'warning',
   description: alertName(fieldOf(packed, RecordField.AlertDescription)),
   code: fieldOf(packed, RecordField.AlertDescription),
 });

@@ -12,7 +12,6 @@ import {
   heartbeatEvent,
   Heartbeats,
   MIN_PADDING,
-  NOT_OPEN,
   searchMtu,
   type DiscoverMtuOptions,
   type HeartbeatRequestOptions,
@@ -50,6 +49,7 @@ import {
   reportStart,
   watchesHandshakeMessages,
 } from './report';
+import { HeartbeatOutcome, SendOutcome } from '../core/outcomes';
 import { SendCallbacks } from './send-callbacks';
 import { SessionFacts, SessionInfo } from './session-info';
 import { aborted, asDtlsError, closeError, notOpen, queueFull } from './socket-errors';
@@ -63,9 +63,6 @@ declare module '../base/dtls-socket' {
   // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- the whole class, under the name that is known below
   interface DTLSSocket extends Class {}
 }
-
-/** SendOutcome in session.h says this of a message that another thread has grown since its size was looked at. */
-const TOO_BIG = 2;
 
 /** How this side ends a session: what it says to the peer. */
 type Farewell = (session: CoreSession) => void;
@@ -95,6 +92,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   #gone = false; // `close` has been emitted
   // What close() and destroy() decided before the session's last record came.
   #failure: DTLSError | undefined;
+  #offersKeyAlone = false;
   #needDrain = false;
   #messages: 'shared' | 'copied' | 'borrowed' = 'shared';
   // What few sessions have a use for is made when it is needed: there may be a million of them.
@@ -325,12 +323,14 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
 
   /** @internal Begins at once: the ClientHello has left when the call returns. */
   beginOn(options: ResolvedConnect, dialled: Dialled): void {
+    this.#offersKeyAlone = options.offersKeyAlone;
     this.#known.client = new ClientQuestions(this, options);
     this.#start(options, dialled);
   }
 
   /** @internal */
   begin(options: ResolvedConnect): void {
+    this.#offersKeyAlone = options.offersKeyAlone;
     this.#known.client = new ClientQuestions(this, options);
     const { signal } = options;
     if (signal !== undefined) {
@@ -449,7 +449,9 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     // no server's handshake, which would lose what it has to say of a client that has given up.
     const dialling = this.#known.state === 'opening' && this.#known.owner === undefined;
     if (dialling || ('code' in error && error.code === 'ERR_DTLS_TRANSPORT_CLOSED')) {
-      this.#end(asDtlsError(error, this.#known.peer));
+      const failure = asDtlsError(error, this.#known.peer);
+      // Where nobody listens a farewell would be refused, too, and a connected socket of dgram's emits each refusal.
+      this.#end(failure, failure.code === 'ECONNREFUSED' ? SILENTLY : NOTIFYING);
     }
   }
 
@@ -493,9 +495,8 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     this.#turn(() => {
       this.#known.last = { mtu: this.mtu, counters: this.#known.session?.counters() };
       let error = this.#failure;
-      // ERR_DTLS_REPLACED is how a session ends when its peer has restarted: nobody's error.
       if (error === undefined && !this.#destroyed && record.kind !== 0) {
-        error = closeError(record, this.#known.peer, this.#cause);
+        error = closeError(record, this.#known.peer, this.#cause, this.#offersKeyAlone);
       }
       this.#finish(error, record.completedHandshake);
       return false;
@@ -529,7 +530,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     if (this.#known.state !== 'open') throw notOpen('send a heartbeat');
     this.#heartbeats ??= new Heartbeats(
       this.#known.options.heartbeat,
-      (...request) => this.#known.session?.heartbeat(...request) ?? NOT_OPEN,
+      (...request) => this.#known.session?.heartbeat(...request) ?? HeartbeatOutcome.NotOpen,
     );
     return this.#heartbeats;
   }
@@ -565,8 +566,8 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
 
   #write(session: CoreSession, message: Uint8Array, callback: SendCallback | undefined): boolean {
     const outcome = session.endpoint.send(session.slot, session.generation, message, callback);
-    if (outcome !== 0) {
-      const error = outcome === TOO_BIG ? tooBig(sizeOf(message), this.messageLimit) : notOpen('send');
+    if (outcome !== SendOutcome.Sent) {
+      const error = outcome === SendOutcome.TooBig ? tooBig(sizeOf(message), this.messageLimit) : notOpen('send');
       return this.#refuse(error, callback);
     }
     this.#idle?.touch();
@@ -643,7 +644,10 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     turns.add(step, this.asyncResource);
   }
 
-  /** An error is the server's event, or the socket's. */
+  /**
+   * Tells of what has ended the session: an event of the server's, or of the socket's. That the peer has restarted
+   * (ERR_DTLS_REPLACED) is nobody's fault, and is told only to those who listen.
+   */
   #tell(error: DTLSError, completedHandshake: boolean): boolean {
     if (error.code === 'ERR_DTLS_REPLACED' && this.listenerCount('error') === 0) return false;
     if (this.#known.owner?.onFailure(this, error, completedHandshake) === true) return true;

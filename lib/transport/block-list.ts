@@ -5,7 +5,7 @@ import { late } from '../base/late';
 
 let own: BlockList['check'] | undefined;
 
-/** Not what a subclass has in its place: nobody's code runs between two datagrams. */
+/** The method `check` of BlockList's own. What a subclass has in its place is not called: no user's code runs between two datagrams. */
 function ownCheck(): BlockList['check'] {
   own ??= Object.getOwnPropertyDescriptor(late.net.BlockList.prototype, 'check')?.value as BlockList['check'];
   return own;

@@ -31,7 +31,7 @@ export interface Driver {
   address(): AddressInfo;
   ref(): void;
   unref(): void;
-  /** Whether datagrams leave whole or not at all. Returns false where that cannot be had. */
+  /** Sets whether datagrams leave whole or not at all. Returns false where that cannot be had. */
   setDontFragment(on: boolean): boolean;
   /** Datagrams from those addresses go no further than to a counter; undefined: from none. */
   block(isBlocked: ((address: string) => boolean) | undefined): void;

@@ -1,11 +1,11 @@
 /** The UDP socket in C++: moves many datagrams with one system call and wakes JavaScript once for all of them. */
 import type { AddressInfo } from 'node:net';
-import { getSystemErrorMap, getSystemErrorName } from 'node:util';
 
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { native, type NativeEndpoint, type NativeUdpSocket, type UdpStats } from '../core/native';
 import { outbox, turns } from '../core/outbox';
+import { systemError } from '../errors/system-error';
 import { checkNetPermission } from './permission';
 import { sendBatch } from '../core/send-batch';
 import type { Driver, DriverHost } from './driver';
@@ -16,23 +16,6 @@ const HIGH_WATER_MARK = 256 * 1024;
 /** How often, and how many milliseconds apart, close() tries to send what the system does not take. */
 const CLOSE_TURNS = 100;
 const CLOSE_PAUSE = 10;
-
-/** The number of an error of this system, as Node has it: below zero. */
-export const errnoOf = (code: string): number =>
-  [...getSystemErrorMap()].find(([, [name]]) => name === code)?.[0] ?? 0;
-
-/** An error as Node's own sockets have it. */
-export function systemError(errno: number, syscall: string, address?: string, port?: number): Error {
-  const code = getSystemErrorName(errno < 0 ? errno : -errno);
-  const where = address === undefined ? '' : ` ${address}${port === undefined ? '' : `:${String(port)}`}`;
-  return Object.assign(new Error(`${syscall} ${code}${where}`), {
-    code,
-    errno: errno < 0 ? errno : -errno,
-    syscall,
-    ...(address === undefined ? {} : { address }),
-    ...(port === undefined ? {} : { port }),
-  });
-}
 
 const toPeer = ([address, port, ipv6]: [string, number, boolean]): Peer => ({
   address,
@@ -45,7 +28,7 @@ function nativeSocket(): NonNullable<typeof native.UdpSocket> {
   return native.UdpSocket;
 }
 
-/** Whether this platform has it. */
+/** Whether this platform has the native UDP socket. */
 export const hasNativeUdp = native.UdpSocket !== undefined;
 
 /**
@@ -78,18 +61,21 @@ export class NativeDriver implements Driver {
     const address = options.address ?? (options.family === 6 ? '::' : '0.0.0.0');
     checkNetPermission(address);
     const { fd, recvBufferSize = 0, sendBufferSize = 0 } = options;
+    const buffers = { receiveBuffer: recvBufferSize, sendBuffer: sendBufferSize };
     try {
       const socket =
         fd !== undefined
-          ? new UdpSocket(fd, recvBufferSize, sendBufferSize, queued)
+          ? new UdpSocket({ kind: 'adopt', descriptor: fd, ...buffers }, queued)
           : new UdpSocket(
-              address,
-              options.port,
-              options.ipv6Only,
-              options.reuseAddr,
-              options.reusePort,
-              recvBufferSize,
-              sendBufferSize,
+              {
+                kind: 'bind',
+                address,
+                port: options.port,
+                ipv6Only: options.ipv6Only,
+                reuseAddress: options.reuseAddr,
+                reusePort: options.reusePort,
+                ...buffers,
+              },
               queued,
             );
       return new NativeDriver(socket, queued);
@@ -109,7 +95,7 @@ export class NativeDriver implements Driver {
     const UdpSocket = nativeSocket();
     const queued = new Uint32Array(2);
     try {
-      return new NativeDriver(new UdpSocket(descriptor, queued), queued);
+      return new NativeDriver(new UdpSocket({ kind: 'share', descriptor }, queued), queued);
     } catch (error) {
       const { errno, syscall } = error as { errno: number; syscall: string };
       throw systemError(errno, syscall);

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 
 import type { Peer } from '../base/peer';
+import { ioError } from '../errors/errors';
 import { outbox } from '../core/outbox';
 import type { Driver, DriverHost } from './driver';
 import type { DatagramReceiver, DatagramTransport } from './transport';
@@ -30,15 +31,16 @@ export class TransportDriver implements Driver, DatagramReceiver {
   }
 
   ref(): void {
-    this.#transport.ref?.();
+    typed('ref', 'one that keeps no process alive has none', () => this.#transport.ref?.());
   }
 
   unref(): void {
-    this.#transport.unref?.();
+    typed('unref', 'one that keeps no process alive has none', () => this.#transport.unref?.());
   }
 
   setDontFragment(on: boolean): boolean {
-    return this.#transport.setDontFragment?.(on) === true;
+    const cannot = 'it returns false where datagrams cannot be kept whole, and may be left out';
+    return typed('setDontFragment', cannot, () => this.#transport.setDontFragment?.(on) === true);
   }
 
   block(isBlocked: ((address: string) => boolean) | undefined): void {
@@ -101,5 +103,14 @@ export class TransportDriver implements Driver, DatagramReceiver {
 
   closed(): void {
     this.#host?.transportClosed();
+  }
+}
+
+/** What the user's own function throws gets a type where it goes back to the user. */
+function typed<T>(method: string, advice: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw ioError(error, undefined, `'${method}' of the transport threw, see 'cause': ${advice}.`);
   }
 }

@@ -38,7 +38,7 @@ export interface DatagramTransport {
   ref?(): void;
   unref?(): void;
   /**
-   * Whether datagrams leave whole or not at all, for a path MTU search. Returns false where that cannot
+   * Sets whether datagrams leave whole or not at all, for a path MTU search. Returns false where that cannot
    * be had.
    */
   setDontFragment?(on: boolean): boolean;

@@ -65,34 +65,25 @@ Napi::Value cipher_names(const Napi::CallbackInfo& info) {
   return names;
 }
 
-std::vector<std::string> texts_of(const Napi::Value& value) {
-  const auto array = value.As<Napi::Array>();
-  std::vector<std::string> texts;
-  texts.reserve(array.Length());
-  for (uint32_t i = 0; i < array.Length(); ++i) {
-    texts.push_back(array.Get(i).As<Napi::String>().Utf8Value());
-  }
-  return texts;
-}
-
-// Makes a certificate from the arguments that lib/core/native.ts names.
+// Makes the certificate that lib/core/native.ts has as NativeCertificateRequest.
 Napi::Value certificate(const Napi::CallbackInfo& info) {
   CertificateRequest request;
-  const std::vector<std::string> subject = texts_of(info[0]);
+  const auto given = [&info](const char* name) { return property_of(info[0], name); };
+  const std::vector<std::string> subject = texts_of(given("subject"));
   for (size_t i = 0; i + 1 < subject.size(); i += 2) {
     request.subject.emplace_back(subject[i], subject[i + 1]);
   }
-  request.dns_names = texts_of(info[1]);
-  request.ip_addresses = texts_of(info[2]);
-  request.not_before = info[3].As<Napi::Number>().DoubleValue();
-  request.not_after = info[4].As<Napi::Number>().DoubleValue();
-  const std::string usage = info[5].As<Napi::String>().Utf8Value();
+  request.dns_names = texts_of(given("dnsNames"));
+  request.ip_addresses = texts_of(given("ipAddresses"));
+  request.not_before = number_of(given("notBefore"));
+  request.not_after = number_of(given("notAfter"));
+  const std::string usage = text_of(given("usage"));
   request.authority = usage == "authority";
   request.for_servers = usage != "client";
   request.for_clients = usage != "server";
-  request.key = bytes_of(info[6]);
-  request.issuer_certificate = bytes_of(info[7]);
-  request.issuer_key = bytes_of(info[8]);
+  request.key = bytes_of(given("key"));
+  request.issuer_certificate = bytes_of(given("issuerCertificate"));
+  request.issuer_key = bytes_of(given("issuerKey"));
   std::vector<uint8_t> made;
   if (const Failure failure = make_certificate(request, made)) {
     throw_failure(info.Env(), failure);

@@ -9,10 +9,6 @@ void throw_if_failed(Napi::Env env, const Failure& failure) {
   if (failure) throw_failure(env, failure);
 }
 
-std::string text_of(const Napi::Value& value) { return value.As<Napi::String>().Utf8Value(); }
-double number_of(const Napi::Value& value) { return value.As<Napi::Number>().DoubleValue(); }
-bool flag_of(const Napi::Value& value) { return value.As<Napi::Boolean>().Value(); }
-
 }  // namespace
 
 // ---- Outbox ----

@@ -25,6 +25,49 @@ Bytes bytes_of(const Napi::Value& value) {
   return {static_cast<const uint8_t*>(data), size};
 }
 
+Napi::Value property_of(const Napi::Value& object, const char* name) {
+  napi_value value = nullptr;
+  if (napi_get_named_property(object.Env(), object, name, &value) != napi_ok) {
+    return object.Env().Undefined();
+  }
+  return {object.Env(), value};
+}
+
+double number_of(const Napi::Value& value) {
+  double number = 0;
+  return napi_get_value_double(value.Env(), value, &number) == napi_ok ? number : 0;
+}
+
+int int_of(const Napi::Value& value) {
+  int number = 0;
+  return napi_get_value_int32(value.Env(), value, &number) == napi_ok ? number : 0;
+}
+
+bool flag_of(const Napi::Value& value) {
+  bool flag = false;
+  return napi_get_value_bool(value.Env(), value, &flag) == napi_ok && flag;
+}
+
+std::string text_of(const Napi::Value& value) {
+  size_t size = 0;
+  if (napi_get_value_string_utf8(value.Env(), value, nullptr, 0, &size) != napi_ok) return {};
+  std::string text(size, '\0');
+  napi_get_value_string_utf8(value.Env(), value, text.data(), size + 1, &size);
+  return text;
+}
+
+std::vector<std::string> texts_of(const Napi::Value& value) {
+  uint32_t count = 0;
+  std::vector<std::string> texts;
+  if (napi_get_array_length(value.Env(), value, &count) != napi_ok) return texts;
+  for (uint32_t i = 0; i < count; ++i) {
+    napi_value element = nullptr;
+    if (napi_get_element(value.Env(), value, i, &element) != napi_ok) return texts;
+    texts.push_back(text_of({value.Env(), element}));
+  }
+  return texts;
+}
+
 bool peer_of(const Napi::Value& address, const Napi::Value& port, PeerAddress& peer) {
   std::array<char, PeerAddress::kMaxHost + 2> text{};
   size_t length = 0;

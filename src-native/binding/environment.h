@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <string>
+#include <vector>
 
 #include "core/base/bytes.h"
 #include "core/base/error.h"
@@ -27,6 +28,15 @@ Wrap* unwrap(const Napi::Value& value) {
 
 // A view of a Buffer or Uint8Array; empty for undefined. Valid until control returns to JavaScript.
 Bytes bytes_of(const Napi::Value& value);
+
+// A property of an object that lib/ has made. Undefined when the environment is being ended.
+Napi::Value property_of(const Napi::Value& object, const char* name);
+// What such a property or an argument is: 0, false or nothing when the environment is being ended.
+double number_of(const Napi::Value& value);
+int int_of(const Napi::Value& value);
+bool flag_of(const Napi::Value& value);
+std::string text_of(const Napi::Value& value);
+std::vector<std::string> texts_of(const Napi::Value& value);
 
 // The peer of a datagram. IP addresses become their 4 or 16 bytes (a mapped IPv4 address its 4), so
 // that every spelling is one peer; anything else is kept as it is. False: a JavaScript error is

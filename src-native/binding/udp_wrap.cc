@@ -17,12 +17,10 @@ namespace {
 constexpr int kReceiveCalls = 2;
 constexpr double kReceiveTime = 1;  // milliseconds
 
-// Until the next try, when a queue below the socket is full and nobody will tell when it is not.
+// Milliseconds until the next try, when a queue below the socket is full: nobody tells when there
+// is room again.
 constexpr uint64_t kFirstRetry = 1;
 constexpr uint64_t kLastRetry = 64;
-
-int int_of(const Napi::Value& value) { return value.As<Napi::Number>().Int32Value(); }
-bool flag_of(const Napi::Value& value) { return value.As<Napi::Boolean>().Value(); }
 
 void throw_errno(Napi::Env env, int error, const char* call) {
   Napi::Error thrown = Napi::Error::New(env, call);
@@ -31,18 +29,19 @@ void throw_errno(Napi::Env env, int error, const char* call) {
   thrown.ThrowAsJavaScriptException();
 }
 
-std::unique_ptr<io::UdpSocket> bind(const Napi::CallbackInfo& info, int& error) {
+std::unique_ptr<io::UdpSocket> bind(const Napi::Value& source, int& error) {
   io::UdpConfig config;
-  if (!io::parse_address(info[0].As<Napi::String>().Utf8Value(),
-                         static_cast<uint16_t>(int_of(info[1])), config.address)) {
+  if (!io::parse_address(text_of(property_of(source, "address")),
+                         static_cast<uint16_t>(int_of(property_of(source, "port"))),
+                         config.address)) {
     error = EINVAL;
     return nullptr;
   }
-  config.ipv6_only = flag_of(info[2]);
-  config.reuse_address = flag_of(info[3]);
-  config.reuse_port = flag_of(info[4]);
-  config.receive_buffer = int_of(info[5]);
-  config.send_buffer = int_of(info[6]);
+  config.ipv6_only = flag_of(property_of(source, "ipv6Only"));
+  config.reuse_address = flag_of(property_of(source, "reuseAddress"));
+  config.reuse_port = flag_of(property_of(source, "reusePort"));
+  config.receive_buffer = int_of(property_of(source, "receiveBuffer"));
+  config.send_buffer = int_of(property_of(source, "sendBuffer"));
   return io::UdpSocket::open(config, error);
 }
 
@@ -79,23 +78,27 @@ UdpWrap::UdpWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
   if (IsEmpty()) return;
   const Napi::Env env = info.Env();
   int error = 0;
-  share_queued(info[info.Length() - 1]);
-  if (info.Length() == 4) {
+  const Napi::Value source = info[0];
+  share_queued(info[1]);
+  const std::string kind = text_of(property_of(source, "kind"));
+  const int given = int_of(property_of(source, "descriptor"));
+  if (kind == "adopt") {
     // A descriptor that this thread polls for somebody else already (EEXIST) stays that one's:
     // nothing is set on it, and nobody here closes it.
-    const int given = int_of(info[0]);
+    const int receive_buffer = int_of(property_of(source, "receiveBuffer"));
+    const int send_buffer = int_of(property_of(source, "sendBuffer"));
     if (!open_handles(env, given)) return;
-    socket_ = io::UdpSocket::adopt(given, int_of(info[1]), int_of(info[2]), error);
+    socket_ = io::UdpSocket::adopt(given, receive_buffer, send_buffer, error);
     if (socket_) return;
     close_handles(handles_);
     throw_errno(env, error, "open");
     return;
   }
-  if (info.Length() == 2) {
-    socket_ = io::UdpSocket::share(int_of(info[0]), error);
+  if (kind == "share") {
+    socket_ = io::UdpSocket::share(given, error);
     if (!socket_) throw_errno(env, error, "dup");
-  } else {
-    socket_ = bind(info, error);
+  } else if (kind == "bind") {
+    socket_ = bind(source, error);
     if (!socket_) throw_errno(env, error, "bind");
   }
   if (socket_ && !open_handles(env, socket_->descriptor())) socket_.reset();
@@ -118,7 +121,7 @@ void UdpWrap::attach(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   endpoint_ = unwrap<EndpointWrap>(info[0]);
   outbox_ = unwrap<OutboxWrap>(info[1]);
-  // Without a socket: the error that said so could not be thrown any more.
+  // There is no socket when the environment was ending and the constructor could not throw.
   if (endpoint_ == nullptr || outbox_ == nullptr || !socket_) return;
   endpoint_object_ = Napi::Persistent(info[0].As<Napi::Object>());
   outbox_object_ = Napi::Persistent(info[1].As<Napi::Object>());
@@ -202,7 +205,7 @@ void UdpWrap::on_poll(int status, int events) {
   if (outbox_->outbox().empty()) peers_.clear();
   if (status < 0) {
     // libuv stops polling at an error on the socket: an ICMP message, as a rule.
-    socket_->read_errors(*this);
+    socket_->keep_errors(*this);
     poll();
   }
   if (status < 0 || (events & UV_READABLE) != 0) {
@@ -299,6 +302,8 @@ void UdpWrap::send_queued() {
   } else {
     retry_delay_ = 0;
   }
+  // What has been taken from the system makes the socket readable no more.
+  if (socket_->keeps_errors()) wake_after(0);
   const bool full = flushed == io::UdpSocket::Flushed::kFull;
   if (full == wants_to_write_) return;
   wants_to_write_ = full;
@@ -311,13 +316,19 @@ void UdpWrap::retry_later() {
     return;
   }
   retry_delay_ = retry_delay_ == 0 ? kFirstRetry : std::min(2 * retry_delay_, kLastRetry);
+  wake_after(retry_delay_);
+}
+
+// The next wake-up comes by then, whatever the system has to say.
+void UdpWrap::wake_after(uint64_t milliseconds) {
+  if (handles_ == nullptr) return;
   uv_timer_start(
       &handles_->retry,
       [](uv_timer_t* timer) {
         UdpWrap* owner = static_cast<Handles*>(timer->data)->owner;
-        if (owner != nullptr) owner->on_poll(0, UV_WRITABLE);
+        if (owner != nullptr) owner->on_poll(0, UV_READABLE | UV_WRITABLE);
       },
-      retry_delay_, 0);
+      milliseconds, 0);
 }
 
 void UdpWrap::flush(const Napi::CallbackInfo& /*info*/) {

@@ -16,7 +16,9 @@
 namespace dtls::binding {
 
 // A UDP socket that is polled by the environment's own event loop, and the endpoint that it brings
-// datagrams to: no JavaScript runs for a datagram, and once for all that a wake-up brought.
+// datagrams to. JavaScript runs once before the datagrams of a wake-up are read (`begin_`), and
+// once for all that came of them (`wake_`). For a datagram it runs where there is a block list
+// alone (`is_blocked_`), and never a user's code.
 class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io::UdpListener {
  public:
   static Napi::Function define(Napi::Env env);
@@ -67,6 +69,7 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   void poll();
   void stop();
   void retry_later();
+  void wake_after(uint64_t milliseconds);
   static void close_handles(Handles* handles);
   static void on_handle_closed(uv_handle_t* handle);
 

@@ -3,8 +3,8 @@
 
 namespace dtls::io {
 
-// Whether the datagrams of a UDP socket leave whole or not at all, whatever the kernel believes of
-// the path (Linux: IP_PMTUDISC_PROBE). Off: the system's default again. False where that cannot be
+// Sets that the datagrams of a UDP socket leave whole or not at all, whatever the kernel believes
+// of the path (Linux: IP_PMTUDISC_PROBE), or the system's default again. False where that cannot be
 // set.
 bool set_dont_fragment(int fd, bool ipv6, bool on);
 

@@ -12,6 +12,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 // These options came with Linux 4.18 and 5.0: the older headers that a build for old systems uses
 // do not have them.
@@ -29,6 +30,10 @@ namespace {
 constexpr size_t kSendMessages = 64;
 // What may wait for a system that takes nothing: whoever goes on sending is refused.
 constexpr size_t kMostQueued = size_t{32} << 20;
+// So many errors of ICMP are kept while datagrams are read, for so many calls of receive(): a peer
+// that goes on sending cannot keep others from hearing that theirs has gone.
+constexpr size_t kMostKept = 256;
+constexpr int kReadsWithKept = 64;
 
 bool set(int descriptor, int level, int option, int value) {
   return setsockopt(descriptor, level, option, &value, sizeof value) == 0;
@@ -188,6 +193,18 @@ int UdpSocket::set_ttl(int ttl) const {
 // ---- in ----
 
 UdpSocket::Received UdpSocket::receive(ReceiveBuffers& buffers, UdpListener& listener, int& error) {
+  const Received received = read_datagrams(buffers, listener, error);
+  if (received != Received::kSome || ++reads_with_kept_ >= kReadsWithKept) tell_errors(listener);
+  return received;
+}
+
+void UdpSocket::tell_errors(UdpListener& listener) {
+  reads_with_kept_ = 0;
+  for (const Kept& one : std::exchange(kept_, {})) listener.on_error(one.peer, one.error);
+}
+
+UdpSocket::Received UdpSocket::read_datagrams(ReceiveBuffers& buffers, UdpListener& listener,
+                                              int& error) {
   constexpr size_t kControl =
       CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(in_pktinfo));
   std::array<mmsghdr, ReceiveBuffers::kMessages> messages{};
@@ -212,7 +229,7 @@ UdpSocket::Received UdpSocket::receive(ReceiveBuffers& buffers, UdpListener& lis
     if (!is_pending_error(error) && error != EMSGSIZE && error != ENOBUFS) {
       return Received::kFailed;
     }
-    read_errors(listener);
+    keep_errors(listener);
     return Received::kSome;  // what the call would have brought is still there
   }
   if (received == 0) return Received::kNothing;
@@ -233,7 +250,7 @@ UdpSocket::Received UdpSocket::receive(ReceiveBuffers& buffers, UdpListener& lis
     }
     const Bytes datagrams{buffers.at(i), messages[i].msg_len};
     if ((header.msg_flags & MSG_TRUNC) != 0) {
-      // With MSG_TRUNC in the call, msg_len is what it would have been.
+      // The call has MSG_TRUNC, so that msg_len is the length that the datagram had.
       stats_.truncated += segment == 0 ? 1 : (datagrams.size + segment - 1) / segment;
       continue;
     }
@@ -247,8 +264,10 @@ UdpSocket::Received UdpSocket::receive(ReceiveBuffers& buffers, UdpListener& lis
   return static_cast<size_t>(received) < messages.size() ? Received::kAll : Received::kSome;
 }
 
-void UdpSocket::read_errors(UdpListener& listener) const {
+void UdpSocket::keep_errors(UdpListener& listener) {
   constexpr int kMost = 64;
+  if (kept_.size() > kMostKept - kMost) tell_errors(listener);
+  if (kept_.empty()) reads_with_kept_ = 0;
   for (int i = 0; i < kMost; ++i) {
     std::array<uint8_t, 1> nothing{};
     alignas(cmsghdr) std::array<uint8_t, 512> control{};
@@ -269,7 +288,7 @@ void UdpSocket::read_errors(UdpListener& listener) const {
       if (!is_error || to.size == 0) continue;
       sock_extended_err what{};
       std::memcpy(&what, CMSG_DATA(one), sizeof what);
-      listener.on_error(to_peer(to), static_cast<int>(what.ee_errno));
+      kept_.push_back({to_peer(to), static_cast<int>(what.ee_errno)});
     }
   }
   // With an empty queue a pending error may be left on the socket itself.
@@ -365,7 +384,7 @@ void UdpSocket::on_send_error(size_t count, int error, bool& asked_again, UdpLis
     split(error);
   } else if (is_pending_error(error) && !asked_again) {
     asked_again = true;
-    read_errors(listener);
+    keep_errors(listener);
   } else {
     asked_again = false;
     settle(count, error, listener);
@@ -373,7 +392,7 @@ void UdpSocket::on_send_error(size_t count, int error, bool& asked_again, UdpLis
 }
 
 UdpSocket::Flushed UdpSocket::flush(UdpListener& listener) {
-  // Not initialised as a whole: it is large, and mostly one message is sent.
+  // The batch is not initialised as a whole: it is large, and mostly one message is sent.
   Batch batch;  // NOLINT(cppcoreguidelines-pro-type-member-init)
   bool asked_again = false;
   while (!queue_.empty()) {
@@ -403,6 +422,7 @@ UdpSocket::Flushed UdpSocket::flush(UdpListener& listener) {
 }
 
 void UdpSocket::abandon(UdpListener& listener) {
+  tell_errors(listener);
   while (!queue_.empty()) settle(queue_.run(0).left(), ECANCELED, listener);
 }
 

@@ -94,7 +94,12 @@ class UdpSocket {
   enum class Received { kNothing, kSome, kAll, kFailed };
   // One system call's worth. kFailed: the descriptor is of no use any more; `error` says why.
   Received receive(ReceiveBuffers& buffers, UdpListener& listener, int& error);
-  void read_errors(UdpListener& listener) const;
+  // What ICMP said is taken from the system, and kept: the system tells it ahead of datagrams that
+  // came before it, and an alert among them says more. receive() tells it when all that has come
+  // has been read, or when it has read much.
+  void keep_errors(UdpListener& listener);
+  // Somebody has to call receive(), also where no datagram comes.
+  bool keeps_errors() const { return !kept_.empty(); }
 
   // Kept until flush(). The caller's bytes are copied. False: too much waits already.
   bool queue(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram);
@@ -113,6 +118,10 @@ class UdpSocket {
 
  private:
   struct Batch;
+  struct Kept {
+    PeerAddress peer;
+    int error;
+  };
 
   UdpSocket(int descriptor, const SocketAddress& address);
   void prepare();
@@ -120,6 +129,8 @@ class UdpSocket {
   bool may_merge(const SendQueue::Run& run) const {
     return gso_ && !run.split && run.segment <= largest_segment_;
   }
+  Received read_datagrams(ReceiveBuffers& buffers, UdpListener& listener, int& error);
+  void tell_errors(UdpListener& listener);
   void settle(size_t count, int error, UdpListener& listener);
   void on_send_error(size_t count, int error, bool& asked_again, UdpListener& listener);
   // The first run leaves datagram by datagram.
@@ -133,6 +144,8 @@ class UdpSocket {
   bool gro_ = false;
   size_t largest_segment_ = SIZE_MAX;  // larger ones were refused in a merged message
   SendQueue queue_;
+  std::vector<Kept> kept_;   // errors that nobody has heard of yet
+  int reads_with_kept_ = 0;  // calls of receive() since the first of them
   UdpStats stats_;
 };
 

@@ -55,9 +55,28 @@ describe('every command', function () {
       // What is missing comes first.
       expect(errorOf(run).message).to.match(/unknown option '--nonsense'|required option '/);
       expect(errorOf(run).hint).to.include('--help');
+      expect(errorOf(run)).to.include({ code: 'ERR_DTLS_COMMAND_LINE', category: 'usage' });
       expect(run.stderr).to.equal('');
     });
   }
+
+  it('exits with 2 for what a command line says wrongly, with a code', async () => {
+    const runs: [code: string, ...args: string[]][] = [
+      ['ERR_DTLS_COMMAND_LINE'],
+      ['ERR_DTLS_COMMAND_LINE', 'nonsense'],
+      ['ERR_DTLS_COMMAND_LINE', 'connect', 'nowhere'],
+      ['ERR_DTLS_COMMAND_LINE', 'listen', '0', '--cert', 'alone.pem'],
+      ['ERR_DTLS_COMMAND_LINE', 'proxy', '--listen', '0', '--target', '127.0.0.1:9', '--queue', '5'],
+      ['ERR_DTLS_COMMAND_LINE', 'decode', '--hex', 'no digits'],
+      ['ENOENT', 'decode', '/nowhere'],
+      ['ENOENT', 'listen', '0', '--cert', '/nowhere', '--key', '/nowhere'],
+    ];
+    for (const [code, ...args] of runs) {
+      const run = await cli([...args, '--json']);
+      expect(run.code, args.join(' ')).to.equal(2);
+      expect(errorOf(run), args.join(' ')).to.include({ code, category: 'usage' });
+    }
+  });
 
   it('exits with 1 for what could not be done', async () => {
     const taken = dgram.createSocket('udp4').bind(0, '127.0.0.1');
@@ -72,7 +91,7 @@ describe('every command', function () {
       ['ECONNREFUSED', 'scan', closed],
       ['EADDRINUSE', 'listen', busy, ...PSK],
       ['EADDRINUSE', 'proxy', '--listen', busy, '--target', closed, ...PSK],
-      [undefined, 'decode', '--hex', '00'],
+      ['ERR_DTLS_NOTHING_FOUND', 'decode', '--hex', '00'],
     ];
     for (const [code, ...args] of runs) {
       const run = await cli([...args, '--json']);

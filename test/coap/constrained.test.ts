@@ -93,6 +93,17 @@ describe('docs/coap.md: small devices', function () {
     return { text: payload.toString(), received };
   }
 
+  it('device.mjs says why it gets no answer, and ends with exit code 1', async () => {
+    const closed = await bound(secure(PSK));
+    const { port } = closed.address();
+    closed.close();
+    await once(closed, 'close');
+    const env = { KEY: KEY.toString('hex'), PORT: String(port) };
+    const device = cleanup.start(process.execPath, [join(folder, 'device.mjs')], env);
+    expect(await device.ends()).to.equal(1);
+    expect(device.output).to.include('ECONNREFUSED');
+  });
+
   it('blocks leave room for the options, and are as large as they can be', () => {
     const sizes = [512, 1024, 1150, 2048, 16384].map((size) => 16 << blocks.blockFor(size));
     expect(sizes).to.deep.equal([256, 512, 1024, 1024, 1024]);

@@ -8,6 +8,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import type { DTLSError, DTLSSocket, Peer } from '../../lib/index';
 import { within } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 import { skip } from '../helpers/peers';
 import {
   bound,
@@ -260,6 +261,8 @@ describe('createSocket: sessions', () => {
     await new Promise<void>((resolve) => nobody.close(() => { resolve(); }));
     const client = secure();
     const failed = once(client, 'error');
+    let errors = 0;
+    client.on('error', () => { errors += 1; });
     client.connect(port, '127.0.0.1');
     await within(once(client, 'connect'), 'connect');
     const outcome = await within(
@@ -270,5 +273,7 @@ describe('createSocket: sessions', () => {
     );
     expect(outcome?.code).to.equal('ECONNREFUSED');
     expect(((await failed)[0] as DTLSError).code).to.equal('ECONNREFUSED');
+    await new Promise((resolve) => setTimeout(resolve, patience(100)));
+    expect(errors, 'one refusal').to.equal(1);
   });
 });

@@ -2,6 +2,7 @@
 // happened, in order and with the session it happened to; NODE_DEBUG=dtls and the qlog files say the
 // same; and nothing is written where nobody asked.
 import { expect } from 'chai';
+import { spawnSync } from 'node:child_process';
 import dgram from 'node:dgram';
 import diagnostics from 'node:diagnostics_channel';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -10,6 +11,8 @@ import { join } from 'node:path';
 import type { DiagnosticsChannelName, DiagnosticsEvents, DTLSSocket } from '../../lib/index';
 import { Link } from '../../lib/lab/index';
 import { run } from '../helpers/child';
+import { skip } from '../helpers/peers';
+import { patience } from '../helpers/patience';
 import {
   clientFailure,
   closeEverything,
@@ -317,6 +320,24 @@ describe('diagnostics', () => {
       )
         .to.throw(/'qlogDir' cannot be used/)
         .with.property('code', 'ERR_INVALID_ARG_VALUE');
+    });
+
+    it('refuses one below /proc, where no folders are made, and makes one in several that are not there', async function () {
+      if (process.platform !== 'linux') skip(this, 'needs /proc');
+      const server = await listen(PSK_SERVER);
+      const below = join(folder, 'a', 'b', 'c');
+      await openPsk({ qlogDir: below });
+      expect(readdirSync(below)).to.have.length.above(0);
+      // A process of its own, as the call would never return.
+      const program = `require('dgram-dtls').connect({ port: ${String(portOf(server))} })`;
+      const { status, signal, stderr } = spawnSync(process.execPath, ['-e', program], {
+        cwd: join(__dirname, '../..'),
+        encoding: 'utf8',
+        env: { ...process.env, QLOGDIR: '/proc/x/y' },
+        timeout: patience(10_000),
+      });
+      expect([status, signal]).to.deep.equal([1, null]);
+      expect(stderr).to.include('QLOGDIR cannot be used');
     });
 
     it('warns once when a file can no longer be written, and the session goes on', async () => {

@@ -4,7 +4,7 @@
  */
 import vm from 'node:vm';
 import { expect } from 'chai';
-import { DTLSError, type DTLSSocket } from '../../lib/index';
+import { createSecureContext, DTLSError, type DTLSSocket } from '../../lib/index';
 import { converse } from '../helpers/exchange';
 import { Link } from '../helpers/link';
 import {
@@ -44,6 +44,25 @@ describe('handshake with pre-shared keys', () => {
       failure(await dial(server, { psk: { ...PSK, identity: 'device-2' } })),
     ]);
     expect(atServer.code).to.equal('ERR_DTLS_PSK_IDENTITY_UNKNOWN');
+  });
+
+  it('a client with a key alone gets a key suite of a server that has a certificate, too', async () => {
+    const server = await listen(await withCertificate({ psk: PSK }));
+    for (const options of [{ psk: PSK }, { psk: PSK, secureContext: createSecureContext() }]) {
+      const pair = await openOn(server, { ca: undefined, ...options });
+      expect(pair.client.getCipher()?.name).to.match(/PSK/);
+      await converse(pair);
+    }
+    // Whoever can judge a certificate is shown it.
+    const { client } = await openOn(server, { psk: PSK, rejectUnauthorized: false });
+    expect(client.getCipher()?.name).to.not.match(/PSK/);
+  });
+
+  it('a client with a key alone is told what to do where the server has a certificate only', async () => {
+    const server = await listen(await withCertificate());
+    const [, error] = await Promise.all([clientFailure(server), failure(await dial(server, { ca: undefined, psk: PSK }))]);
+    expect(error.code).to.equal('ERR_DTLS_ALERT_HANDSHAKE_FAILURE');
+    expect(error.hint).to.include("'ca'").and.include("'psk'");
   });
 
   it("takes psk for a name in place of the server's own keys", async () => {

@@ -19,7 +19,9 @@ import {
 import { Link, type LinkConditions } from '../../lib/lab/index';
 import {
   closeEverything,
+  dialTo,
   failure,
+  listen,
   next,
   openPsk,
   PSK,
@@ -515,6 +517,31 @@ describe('heartbeats', () => {
       const error = await refusal(client.discoverMtu({ timeout: 10, retries: 0 }));
       expect(error.code).to.equal('ERR_DTLS_HEARTBEAT_TIMEOUT');
       expect(client.mtu).to.equal(mtu);
+    });
+
+    it("is a typed error when the transport's setDontFragment throws, when it begins or at its end", async () => {
+      for (const [when, code, thrown] of [
+        [true, 'ENODEV', Object.assign(new Error('no such device'), { code: 'ENODEV' })],
+        [false, 'ERR_DTLS_IO', new Error('out of order')],
+        [true, 'ERR_DTLS_IO', 'a word'],
+      ] as const) {
+        const link = new Link('whole');
+        const transport = link.attach('10.0.0.2');
+        transport.setDontFragment = (on) => {
+          // eslint-disable-next-line @typescript-eslint/only-throw-error -- anybody may throw anything
+          if (on === when) throw thrown;
+          return true;
+        };
+        const server = await listen({ ...PSK_SERVER, ...ON, transport: link.attach('10.0.0.1', 5684) }, undefined, 5684);
+        const client = dialTo({ host: '10.0.0.1', port: 5684, ...PSK_CLIENT, ...ON, transport });
+        await next(client, 'secureConnect');
+        const error = await refusal(client.discoverMtu({ max: 600 }));
+        expect(error).to.be.instanceOf(DTLSError).that.includes({ code, category: 'io' });
+        expect(error.hint).to.include('setDontFragment');
+        client.send('goes on');
+        client.close();
+        server.close();
+      }
     });
 
     it('fails when the session closes meanwhile', async () => {

@@ -291,6 +291,22 @@ describe('listen: every form of net and dgram, everything else refused', () => {
     }
   });
 
+  it('says of what is behind the callback, or in its place, what is wrong with it', () => {
+    const done = (): void => undefined;
+    for (const [code, message, ...args] of [
+      ['ERR_INVALID_ARG_VALUE', 'listen() was given more arguments than it takes', 0, '127.0.0.1', 5, done, 3],
+      ['ERR_INVALID_ARG_VALUE', 'listen() was given more arguments than it takes', 0, '127.0.0.1', 5, done, 3, 4],
+      ['ERR_INVALID_ARG_VALUE', 'listen() was given more arguments than it takes', { port: 0 }, done, 3],
+      ['ERR_INVALID_ARG_VALUE', 'listen() was given more arguments than it takes', 0, '127.0.0.1', 5, 6, done],
+      ['ERR_INVALID_ARG_TYPE', "'callback' must be a function, not number", 0, '127.0.0.1', 5, 3],
+      ['ERR_INVALID_ARG_TYPE', "'callback' must be a function, not string", { port: 0 }, '127.0.0.1'],
+    ] as const) {
+      const error = thrown(() => listenOn(server())(...args));
+      expect(error).to.include({ code, message });
+      expect(error.hint).to.include('backlog');
+    }
+  });
+
   it('refuses a socket, and says where it belongs', async () => {
     const socket = dgram.createSocket('udp4');
     expect(() => listenOn(server())(socket))

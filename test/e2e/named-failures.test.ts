@@ -2,6 +2,7 @@
 // that nobody could use, and what a busy event loop must not be mistaken for.
 import { expect } from 'chai';
 import { constants } from 'node:crypto';
+import { connect, createSecureContext, createServer } from '../../lib/index';
 import type { ConnectOptions, DTLSError, DTLSServer, ServerOptions } from '../../lib/index';
 import {
   handshakeTypes,
@@ -27,6 +28,7 @@ import {
   PSK_SERVER,
 } from '../helpers/pair';
 import { patience } from '../helpers/patience';
+import { thrown } from '../helpers/thrown';
 
 const SERVER_HELLO = 2;
 const CLIENT_KEY_EXCHANGE = 16;
@@ -272,11 +274,23 @@ describe('a handshake that fails', () => {
   describe('because DTLS 1.0 needs @SECLEVEL=0 says so:', () => {
     const old = { minVersion: 'DTLSv1', maxVersion: 'DTLSv1' } as const;
 
-    it('a client', async () => {
-      const server = await listen(await certificate());
-      const error = await failure(await dial(server, old));
-      expect(error.code).to.equal('ERR_DTLS_VERSION_MISMATCH');
-      expect(error.message).to.include("DTLSv1 needs '@SECLEVEL=0' in 'ciphers'");
+    it('a client, a server and a context that have nothing else, before any handshake', async () => {
+      const { cert, key } = await certificate();
+      for (const make of [
+        () => connect({ port: 1, ...old }),
+        () => createServer({ cert, key, ...old }),
+        () => createSecureContext(old),
+        () => createSecureContext({ ...old, ciphers: 'DEFAULT' }),
+      ]) {
+        const error = thrown(make);
+        expect(error).to.include({ code: 'ERR_DTLS_INVALID_CIPHERS', category: 'usage' });
+        expect(error.message).to.include("DTLSv1 needs '@SECLEVEL=0' in 'ciphers'");
+        expect(error.hint).to.include("'DEFAULT:@SECLEVEL=0'");
+      }
+      const suites = thrown(() => createSecureContext({ ...old, ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256:@SECLEVEL=0' }));
+      expect(suites.code).to.equal('ERR_DTLS_INVALID_CIPHERS');
+      expect(suites.message).to.include('DTLSv1 has none of them');
+      createSecureContext({ ...old, ciphers: 'DEFAULT:@SECLEVEL=0' });
     });
 
     it('a server', async () => {

@@ -2,13 +2,14 @@
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import type { ConnectOptions, DTLSServer, DTLSSocket, ServerOptions } from '../../lib/index';
 import { handleOf } from '../../lib/transport/dgram';
 import { closeEverything, dialTo, failure, listen, messages, next, portOf, within } from '../helpers/pair';
-import { programsOf, removePrograms } from '../helpers/pages';
+import { programsOf, removePrograms, unitsOf } from '../helpers/pages';
 import { patience } from '../helpers/patience';
 import { skip } from '../helpers/peers';
 
@@ -48,11 +49,11 @@ describe('docs/recipes.md', function () {
     readonly ended: Promise<number | null>;
   }
 
-  function start(command: string, args: string[], env: Record<string, string> = {}, fd?: number): Program {
+  function start(command: string, args: string[], env: Record<string, string> = {}, fds: (number | undefined)[] = []): Program {
     const child = spawn(command, args, {
       cwd: folder,
       env: { ...process.env, KEY, ...env },
-      stdio: ['ignore', 'pipe', 'pipe', ...(fd === undefined ? [] : [fd])],
+      stdio: ['ignore', 'pipe', 'pipe', ...fds],
     });
     children.add(child);
     let text = '';
@@ -78,8 +79,8 @@ describe('docs/recipes.md', function () {
       },
     };
   }
-  const node = (file: string, env?: Record<string, string>, fd?: number): Program =>
-    start(process.execPath, [file], env, fd);
+  const node = (file: string, env?: Record<string, string>, ...fds: (number | undefined)[]): Program =>
+    start(process.execPath, [file], env, fds);
   const load = (file: string): Promise<unknown> => import(pathToFileURL(join(folder, file)).href);
 
   async function boundSocket(): Promise<dgram.Socket> {
@@ -129,6 +130,31 @@ describe('docs/recipes.md', function () {
       ]);
       await activator.prints(/Listening on/);
       await echoes(port);
+    });
+
+    it('serves on each of the descriptors that systemd passes', async () => {
+      const holders = [await boundSocket(), await boundSocket()];
+      const ports = holders.map((holder) => holder.address().port);
+      const server = node('server.mjs', { LISTEN_FDS: '2' }, ...holders.map((holder) => handleOf(holder)?.fd));
+      for (const holder of holders) holder.close();
+      await server.prints(/listening[^]*listening/);
+      for (const port of ports) await echoes(port);
+      server.child.kill('SIGTERM');
+      expect(await server.ended).to.equal(0);
+    });
+
+    it('has units of which systemd says nothing, as docs/proxy.md has', function () {
+      if (spawnSync('systemd-analyze', ['--version']).status !== 0) skip(this, 'needs systemd-analyze');
+      const units = [...unitsOf('docs/recipes.md'), ...unitsOf('docs/proxy.md')];
+      expect(units).to.have.length(3);
+      const verify = (name: string, text: string): string => {
+        writeFileSync(join(folder, name), text.replace('/usr/bin/node', process.execPath));
+        const { status, stdout, stderr } = spawnSync('systemd-analyze', ['verify', '--man=no', `./${name}`], { cwd: folder, encoding: 'utf8' });
+        return `${String(status)} ${stdout}${stderr}`;
+      };
+      // A socket unit is looked at together with its service, so all lie there first.
+      for (const { name = 'proxy.service', text } of [...units].reverse()) expect(verify(name, text), name).to.equal('0 ');
+      expect(verify('wrong.service', '[Service]\nExecStrat=/usr/bin/node\n')).to.include('ExecStrat');
     });
 
     it('without systemd it binds the port itself', async () => {
@@ -182,6 +208,55 @@ describe('docs/recipes.md', function () {
       expect((await failure(dialTo({ host: '127.0.0.3', port, psk, ...QUICK }))).code).to.equal('ECONNREFUSED');
     } finally {
       for (const server of servers) server.close();
+    }
+  });
+
+  describe('more processes, or fewer: one that ends by itself', () => {
+    before(function () {
+      const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+      const old = major < 22 || (major === 22 && minor < 12);
+      if (process.platform !== 'linux' || (old && process.env.DGRAM_DTLS_TRANSPORT === 'dgram')) {
+        skip(this, 'needs Linux, and over node:dgram Node 22.12 or later');
+      }
+    });
+
+    it('at start ends all of them, with exit code 1 and a line', async () => {
+      const holder = await boundSocket();
+      const fleet = node('processes.mjs', { PORT: String(holder.address().port) });
+      await fleet.prints(/EADDRINUSE[^]*^process \d+ ended by itself \(1\)$/m);
+      expect(await fleet.ended).to.equal(1);
+      holder.close();
+    });
+
+    it('later is replaced: all of them begin anew', async () => {
+      const port = await freePort();
+      const fleet = node('processes.mjs', { PORT: String(port) });
+      await fleet.prints(/^1 processes/m);
+      const ask = async (): Promise<string> => {
+        const client = dialTo({ host: '127.0.0.1', port, psk, ...QUICK });
+        await next(client, 'secureConnect');
+        const answer = messages(client, 1);
+        client.send('hello');
+        const [pid = ''] = (await answer).toString().split(': ');
+        client.close();
+        return pid;
+      };
+      const pid = await ask();
+      process.kill(Number(pid), 'SIGKILL');
+      await fleet.prints(/^process \d+ ended by itself \(SIGKILL\)$[^]*^1 processes/m);
+      expect(await ask()).not.to.equal(pid);
+      fleet.child.kill('SIGUSR2');
+      await fleet.prints(/^2 processes/m);
+      fleet.child.kill('SIGTERM');
+      expect(await fleet.ended).to.equal(0);
+    });
+  });
+
+  it('a program without KEY says what is missing, and ends with exit code 1', async () => {
+    for (const file of ['server.mjs', 'health.mjs', 'processes.mjs']) {
+      const program = node(file, { KEY: '' });
+      await program.prints(/KEY has to be the pre-shared key/);
+      expect(await program.ended, file).to.equal(1);
     }
   });
 

@@ -18,6 +18,12 @@ export function programsOf(page: string): string {
   return folder;
 }
 
+/** The blocks of a page that are systemd's, each with the name that stands in front of it, or none. */
+export function unitsOf(page: string): { name: string | undefined; text: string }[] {
+  const text = readFileSync(join(root, page), 'utf8');
+  return [...text.matchAll(/^```ini\n((?:# ([\w-]+\.\w+)\n)?\[.*?)^```$/gms)].map(([, unit = '', name]) => ({ name, text: unit }));
+}
+
 export function removePrograms(folder: string): void {
   if (folder !== '') rmSync(folder, { recursive: true, force: true });
 }

@@ -38,6 +38,7 @@ struct Sent {
 struct Ear : io::UdpListener {
   std::vector<std::vector<uint8_t>> datagrams;
   std::vector<std::pair<PeerAddress, int>> errors;
+  std::vector<size_t> heard_before;  // datagrams, for each of the errors
   std::vector<Sent> sent;
 
   void on_datagrams(Bytes merged, size_t segment, const SocketAddress& /*from*/,
@@ -47,7 +48,10 @@ struct Ear : io::UdpListener {
       merged = merged.from(segment);
     } while (merged.size != 0);
   }
-  void on_error(const PeerAddress& peer, int error) override { errors.emplace_back(peer, error); }
+  void on_error(const PeerAddress& peer, int error) override {
+    errors.emplace_back(peer, error);
+    heard_before.push_back(datagrams.size());
+  }
   void on_sent(SessionId /*from*/, uint32_t token, int error) override {
     sent.push_back({token, error});
   }
@@ -323,12 +327,72 @@ TEST_CASE("udp: ECONNREFUSED names its peer, and takes no other datagram along")
     CHECK(to.ear.datagrams.size() == 1);
     CHECK(from.sent_with(0) == 2);
     int nothing = 0;
+    from.udp->keep_errors(from.ear);
     from.udp->receive(from.buffers, from.ear, nothing);
-    from.udp->read_errors(from.ear);
     REQUIRE(from.ear.errors.size() == 1);
     CHECK(from.ear.errors[0].first == gone);
     CHECK(from.ear.errors[0].second == ECONNREFUSED);
   }
+}
+
+TEST_CASE("udp: what a peer has said is heard before the refusal that came after it") {
+  for (const bool by_sending : {false, true}) {
+    CAPTURE(by_sending);
+    Socket from;
+    PeerAddress gone;
+    {
+      Socket peer;
+      gone = peer.address();
+      // More than two calls of receive() bring.
+      for (uint32_t i = 0; i < 20; ++i) peer.queue(from.address(), numbered(100 + i, i));
+      REQUIRE(peer.udp->flush(peer.ear) == Flushed::kAll);
+    }
+    from.queue(gone, numbered(100, 1), 1);
+    REQUIRE(from.udp->flush(from.ear) == Flushed::kAll);
+    REQUIRE(from.wait(POLLERR));
+    if (by_sending) {
+      from.queue(gone, numbered(100, 2), 2);
+      REQUIRE(from.udp->flush(from.ear) == Flushed::kAll);
+    } else {
+      from.udp->keep_errors(from.ear);
+    }
+    CHECK(from.ear.errors.empty());
+    CHECK(from.udp->keeps_errors());
+    for (int i = 0; i < 4; ++i) {
+      int error = 0;
+      REQUIRE(from.udp->receive(from.buffers, from.ear, error) != Received::kFailed);
+    }
+    CHECK(from.ear.datagrams.size() == 20);
+    REQUIRE(!from.ear.errors.empty());
+    CHECK(from.ear.errors[0].first == gone);
+    CHECK(from.ear.errors[0].second == ECONNREFUSED);
+    CHECK(from.ear.heard_before[0] == 20);
+    CHECK_FALSE(from.udp->keeps_errors());
+  }
+}
+
+TEST_CASE("udp: a peer that goes on sending keeps nobody from hearing of a refusal") {
+  Socket from;
+  Socket talker;
+  PeerAddress gone;
+  {
+    const Socket closed;
+    gone = closed.address();
+  }
+  from.queue(gone, numbered(100, 1), 1);
+  REQUIRE(from.udp->flush(from.ear) == Flushed::kAll);
+  REQUIRE(from.wait(POLLERR));
+  from.udp->keep_errors(from.ear);
+  for (int round = 0; round < 200 && from.ear.errors.empty(); ++round) {
+    for (uint32_t i = 0; i < 2 * ReceiveBuffers::kMessages; ++i) {
+      talker.queue(from.address(), numbered(100 + i, i));
+    }
+    REQUIRE(talker.udp->flush(talker.ear) == Flushed::kAll);
+    int error = 0;
+    CHECK(from.udp->receive(from.buffers, from.ear, error) == Received::kSome);
+  }
+  REQUIRE(from.ear.errors.size() == 1);
+  CHECK(from.ear.errors[0].first == gone);
 }
 
 TEST_CASE("udp: a neighbour that does not answer makes EAGAIN, and what waits leaves later") {

@@ -139,6 +139,13 @@ export function options(context: SecureContext, transport: DatagramTransport): v
   };
   expectType<DTLSSocket>()(connect(client, () => undefined));
   connect(5684, 'localhost', { servername: 'x' }, () => undefined);
+  connect('5684', 'localhost', () => undefined);
+  connect(5684, { host: 'localhost', servername: 'x' }, () => undefined);
+  connect(5684, () => undefined);
+  // @ts-expect-error -- a port is no host
+  connect(5684, 5684);
+  // @ts-expect-error -- nothing stands between the options and the listener
+  connect({ port: 5684 }, 'localhost', () => undefined);
   // @ts-expect-error -- a port is needed
   connect({ host: 'localhost' });
   // @ts-expect-error -- no such option

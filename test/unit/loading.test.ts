@@ -65,6 +65,72 @@ describe('loading', () => {
     expect(JSON.parse(stdout || 'null'), stderr).to.deep.equal([[], ['create-socket', 'generate-certificate'], []]);
   });
 
+  // Modules of Node need each other in circles, and some of them are whole only where another one was loaded first. The
+  // deprecated module 'constants' is left out: node:tls adds to it.
+  it('leaves the modules of Node whole, in whatever order they are loaded', () => {
+    const shapes = `
+      const shapes = () => Object.fromEntries(
+        require('node:module').builtinModules
+          .filter((name) => !/^(_|sys$|punycode$|wasi$|constants$)|\\//.test(name))
+          .map((name) => [name, Object.entries(Object.getOwnPropertyDescriptors(require(name)))
+            .map(([key, { value, get }]) => key + ' ' + typeof (value ?? get)).sort()]));
+    `;
+    const use = `
+      const { connect, createServer, createSocket, generateCertificate } = require('dgram-dtls');
+      const { once } = require('node:events');
+      (async () => {
+        const own = await generateCertificate({ subject: 'localhost', altNames: ['127.0.0.1'] });
+        const server = createServer({ ...own, ca: own.cert, requestCert: true });
+        server.listen(0, '127.0.0.1');
+        await once(server, 'listening');
+        const accepted = once(server, 'secureConnection');
+        const client = connect({ ...own, ca: own.cert, host: '127.0.0.1', port: server.address().port });
+        await once(client, 'secureConnect');
+        const [peer] = await accepted;
+        for (const socket of [client, peer]) {
+          if (WHICH(socket) === undefined) throw new Error('shows nothing');
+        }
+        client.destroy(); peer.destroy(); server.close();
+        console.log(JSON.stringify(shapes()));
+      })();
+    `;
+    const run = (program: string): unknown => {
+      const { stdout, stderr } = spawnSync(process.execPath, ['--no-deprecation', '-e', shapes + program], {
+        cwd: root,
+        encoding: 'utf8',
+      });
+      expect(stdout, stderr).to.match(/^\{/);
+      return JSON.parse(stdout);
+    };
+    const whole = run('console.log(JSON.stringify(shapes()));');
+    for (const which of [
+      'getPeerCertificate()',
+      'getPeerCertificate(true)',
+      'getCertificate()',
+      'getPeerX509Certificate()',
+      'getCipher()',
+    ])
+      expect(run(use.replace('WHICH', `((socket) => socket.${which})`)), which).to.deep.equal(whole);
+  });
+
+  it('in a bundle that is an ES module the variable names the binary, and without it the error says so', () => {
+    const entry = join(empty, 'entry.mjs');
+    writeFileSync(entry, `import { connect } from ${JSON.stringify(join(root, 'dist/index.mjs'))};\nconsole.log(typeof connect);\n`);
+    const bundle = join(empty, 'bundle.mjs');
+    const banner = "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);";
+    const esbuild = join(root, 'node_modules/esbuild/bin/esbuild');
+    const args = [entry, '--bundle', '--platform=node', '--format=esm', `--banner:js=${banner}`, `--outfile=${bundle}`];
+    const made = spawnSync(esbuild, args, { encoding: 'utf8' });
+    expect(made.status, made.stderr).to.equal(0);
+    const run = (addon: string | undefined): string => {
+      const given = { ...process.env, DGRAM_DTLS_ADDON: addon }; // undefined: not set
+      const { stdout, stderr } = spawnSync(process.execPath, [bundle], { cwd: empty, encoding: 'utf8', env: given });
+      return stdout + stderr;
+    };
+    expect(run(process.env.DGRAM_DTLS_ADDON ?? join(root, 'build/Release/dgram_dtls.node'))).to.equal('function\n');
+    expect(run(undefined)).to.match(/ERR_DTLS_ADDON/).and.match(/set DGRAM_DTLS_ADDON/);
+  });
+
   describe('without a binary', () => {
     const failure = (folder: string): DTLSError => {
       const given = process.env.DGRAM_DTLS_ADDON;
@@ -84,7 +150,7 @@ describe('loading', () => {
       const error = failure(empty);
       expect(error.code).to.equal('ERR_DTLS_ADDON');
       expect(error.message).to.contain(`${process.platform}-${process.arch}`);
-      expect(error.hint).to.match(/npx dgram-dtls build.*external.*https:.*docs\/installing\.md/);
+      expect(error.hint).to.match(/npx dgram-dtls build.*external.*DGRAM_DTLS_ADDON.*prebuilds.*https:.*docs\/installing\.md/);
     });
 
     it('the error says when there is one that does not fit', () => {

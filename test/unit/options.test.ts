@@ -2,6 +2,7 @@
  * Protects: that an option which is misspelt, of a wrong type, out of range, in conflict with another
  * or unusable is refused at once, by a DTLSError that names it and says what to do instead.
  */
+import tls from 'node:tls';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
 import {
@@ -12,6 +13,7 @@ import {
   DEFAULT_CIPHERS,
   DTLSError,
   DTLSServer,
+  type DTLSSocket,
   SecureContext,
   type ConnectOptions,
   type ServerOptions,
@@ -414,6 +416,150 @@ describe('options', () => {
     }
   });
 
+  describe('of other APIs, and values that were meant otherwise: hints', () => {
+    for (const [make, name, ours] of [
+      [ofClient, 'hostname', "'host'"],
+      [ofClient, 'address', "'host'"],
+      [ofClient, 'timeout', "'handshakeTimeout' or 'idleTimeout'"],
+      [ofServer, 'alpn', "'ALPNProtocols'"],
+      [ofServer, 'certFile', "'cert'"],
+      [(options: object) => thrown(() => createServer({ pskCallback }).listen(options)), 'hostname', "'host'"],
+      [(options: object) => thrown(() => createServer({ pskCallback }).watchSecureContext(options)), 'cert', "'certFile'"],
+    ] as const) {
+      it(`${name} is ${ours}`, () => {
+        expect(make({ [name]: 'x' }).hint).to.equal(`Here it is ${ours}.`);
+      });
+    }
+
+    it('a file name in place of its content', () => {
+      const { cert, key } = own;
+      for (const options of [{ cert: './server.pem', key }, { cert, key: './key.pem' }, { ca: '/etc/ssl/ca.crt' }, { crl: 'list.crl' }]) {
+        expect(ofContext(options).hint).to.include('readFileSync');
+      }
+    });
+
+    it('cert and key that are swapped', () => {
+      const { cert, key } = own;
+      expect(ofContext({ cert: key, key: cert }).hint).to.include('swapped');
+      expect(ofContext({ cert, key: cert }).hint).to.include('swapped');
+    });
+
+    it("IANA's names of suites get OpenSSL's", () => {
+      for (const [iana, name] of [
+        ['TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256', 'ECDHE-ECDSA-AES128-GCM-SHA256'],
+        ['TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256', 'ECDHE-RSA-CHACHA20-POLY1305'],
+        ['TLS_PSK_WITH_AES_128_CCM_8', 'PSK-AES128-CCM8'],
+        ['TLS_RSA_WITH_AES_128_CBC_SHA', 'AES128-SHA'],
+      ] as const) {
+        expect(ofContext({ ciphers: iana }).hint).to.include(`write '${name}'`);
+      }
+      expect(ofContext({ ciphers: 'TLS_NOTHING_AT_ALL' }).hint).to.include('features.ciphers');
+    });
+
+    it('only versions that there are are named', () => {
+      expect(ofContext({ minVersion: 'TLSv1.2' }).hint).to.include('DTLSv1.2').and.not.include('DTLSv1.3');
+    });
+
+    it('a SecureContext of another make', () => {
+      for (const make of [ofServer, ofClient]) {
+        expect(make({ secureContext: tls.createSecureContext() }).hint).to.include('another copy');
+      }
+    });
+  });
+
+  it('a running server keeps its credentials: what has none is refused', () => {
+    const server = createServer({ cert: own.cert, key: own.key });
+    for (const call of [
+      () => { server.setSecureContext({}); },
+      () => { server.setSecureContext(createSecureContext()); },
+      () => { server.addContext('x', {}); },
+      () => { server.addContext('x', createSecureContext()); },
+      () => createServer({ secureContext: createSecureContext() }),
+    ]) {
+      expect(thrown(call).code).to.equal('ERR_DTLS_NO_CREDENTIALS');
+    }
+    createServer({ pskCallback }).setSecureContext({});
+  });
+
+  describe('given as arguments', () => {
+    const any = (make: unknown) => make as (...args: unknown[]) => { close(): void };
+    const made = (...args: unknown[]): DTLSSocket => {
+      const client = (connect as (...any: unknown[]) => DTLSSocket)(...args);
+      client.on('error', () => undefined);
+      client.destroy();
+      return client;
+    };
+    const options = { psk: PSK, host: '127.0.0.1' };
+    const listener = (): void => undefined;
+
+    for (const [form, args, listens] of [
+      ['(options)', [{ ...options, port: 9 }], false],
+      ['(options, listener)', [{ ...options, port: 9 }, listener], true],
+      ['(options, null)', [{ ...options, port: 9 }, null], false],
+      ['(port)', [9], false],
+      ['(port, listener)', [9, listener], true],
+      ['(port, options)', [9, options], false],
+      ['(port, options, listener)', [9, options, listener], true],
+      ['(port, host)', [9, '127.0.0.1'], false],
+      ['(port, host, listener)', [9, '127.0.0.1', listener], true],
+      ['(port, host, options)', [9, '127.0.0.1', options], false],
+      ['(port, host, options, listener)', [9, '127.0.0.1', options, listener], true],
+      ['(port, undefined, options, listener)', [9, undefined, options, listener], true],
+      ['(port, undefined, undefined, listener)', [9, undefined, undefined, listener], true],
+      ['(port, host, options that say the same)', ['9', '127.0.0.1', { ...options, port: '9' }], false],
+    ] as const) {
+      it(`connect${form}`, () => {
+        expect(made(...args).listenerCount('secureConnect')).to.equal(listens ? 1 : 0);
+        const [first, ...rest] = args;
+        if (typeof first === 'number') made(String(first), ...rest);
+        // Whatever form it is, the options are judged.
+        const at = args.findIndex((arg) => typeof arg === 'object' && arg !== null);
+        if (at < 0) return;
+        const misspelt = args.map((arg, i) => (i === at ? { ...options, port: 9, pks: 1 } : arg));
+        expect(thrown(() => any(connect)(...misspelt)).hint).to.equal("Did you mean 'psk'?");
+      });
+    }
+
+    for (const [form, args, code, words] of [
+      ['(options, host, listener)', [{ port: 9 }, '127.0.0.9', listener], 'ERR_INVALID_ARG_TYPE', 'secureConnectListener'],
+      ['(options, options)', [{ port: 9 }, { psk: PSK }], 'ERR_INVALID_ARG_TYPE', 'secureConnectListener'],
+      ['(options, string)', [{ port: 9 }, 'x'], 'ERR_INVALID_ARG_TYPE', 'secureConnectListener'],
+      ['(options, listener, number)', [{ port: 9 }, listener, 5], 'ERR_INVALID_ARG_VALUE', 'secureConnectListener'],
+      ['(port, number)', [9, 5], 'ERR_INVALID_ARG_TYPE', 'host'],
+      ['(port, host, string)', [9, 'localhost', 'x'], 'ERR_INVALID_ARG_TYPE', 'options'],
+      ['(port, options, options)', [9, options, options], 'ERR_INVALID_ARG_TYPE', 'secureConnectListener'],
+      ['(port, host, options, string)', [9, 'localhost', {}, 'x'], 'ERR_INVALID_ARG_TYPE', 'secureConnectListener'],
+      ['(port, listener, options)', [9, listener, options], 'ERR_INVALID_ARG_VALUE', 'secureConnectListener'],
+      ['(host, port)', ['localhost', 9], 'ERR_SOCKET_BAD_PORT', 'port'],
+      ['(port, { another port })', [9, { port: 1 }], 'ERR_DTLS_CONFLICTING_OPTIONS', 'port'],
+      ['(port, host, { another host })', [9, '127.0.0.1', { host: 'nope.invalid' }], 'ERR_DTLS_CONFLICTING_OPTIONS', 'host'],
+    ] as const) {
+      it(`connect${form} is refused`, () => {
+        expectUsage(thrown(() => any(connect)(...args)), code, words);
+      });
+    }
+
+    it('what createServer and createSocket have no use for is refused', () => {
+      const server = { psk: PSK };
+      const socket = { type: 'udp4', dtls: { psk: PSK } };
+      for (const [make, given, name] of [
+        [createServer, server, 'secureConnectionListener'],
+        [createSocket, socket, 'listener'],
+      ] as const) {
+        for (const [behind, code] of [
+          [['x'], 'ERR_INVALID_ARG_TYPE'],
+          [[{}], 'ERR_INVALID_ARG_TYPE'],
+          [[undefined, 5], 'ERR_INVALID_ARG_TYPE'],
+          [[listener, 5], 'ERR_INVALID_ARG_VALUE'],
+        ] as const) {
+          expectUsage(thrown(() => any(make)(given, ...behind)), code, name);
+        }
+      }
+      any(createSocket)(socket, null, undefined).close();
+      any(createServer)(server, listener, undefined).close();
+    });
+  });
+
   describe('in conflict', () => {
     it('context options beside secureContext', () => {
       const error = ofServer({ secureContext: createSecureContext(), ciphers: 'DEFAULT' });
@@ -465,6 +611,19 @@ describe('options', () => {
         }
       });
     }
+
+    it('DGRAM_DTLS_TRANSPORT that is no transport', () => {
+      const given = process.env.DGRAM_DTLS_TRANSPORT;
+      process.env.DGRAM_DTLS_TRANSPORT = 'foo';
+      try {
+        const error = thrown(() => connect({ port: 1 }));
+        expect(error).to.include({ code: 'ERR_INVALID_ARG_VALUE', category: 'usage' });
+        expect(error.message).to.include("DGRAM_DTLS_TRANSPORT cannot be 'foo'");
+      } finally {
+        if (given === undefined) delete process.env.DGRAM_DTLS_TRANSPORT;
+        else process.env.DGRAM_DTLS_TRANSPORT = given;
+      }
+    });
 
     it('a list of which the security level permits nothing', () => {
       const error = ofContext({ ciphers: 'PSK-NULL-SHA256:ECDHE-RSA-NULL-SHA' });
@@ -522,6 +681,7 @@ describe('options', () => {
       for (const passphrase of ['wrong', undefined]) {
         const error = ofContext({ cert, key: encrypted, passphrase });
         expect(error.code).to.equal('ERR_DTLS_PASSPHRASE');
+        expect(error.message).to.match(/^the private key or PFX file cannot be decrypted/);
         expect(error.hint).to.include("'passphrase'");
       }
     });

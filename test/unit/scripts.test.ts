@@ -37,6 +37,26 @@ describe('scripts of package.json', () => {
     expect(named.filter((one) => scripts[one.split(' ')[0] ?? ''] === undefined)).to.deep.equal([]);
   });
 
+  it('nothing is packed without what package.json leads to', () => {
+    expect(scripts.prepack).to.equal('node scripts/check-packed.mjs');
+    const folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-'));
+    const check = (): [status: number | null, text: string] => {
+      const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts/check-packed.mjs'), folder], { encoding: 'utf8' });
+      return [status, stderr];
+    };
+    try {
+      writeFileSync(join(folder, 'package.json'), JSON.stringify({ main: './a.js', exports: { '.': { import: './b.mjs' } } }));
+      writeFileSync(join(folder, 'a.js'), '');
+      const [status, text] = check();
+      expect(status).to.equal(1);
+      expect(text).to.match(/\.\/b\.mjs.*npm run build:ts/).and.not.include('a.js');
+      writeFileSync(join(folder, 'b.mjs'), '');
+      expect(check()).to.deep.equal([0, '']);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
   it('nothing is published without the place of its sources and of its bugs', () => {
     expect(scripts.prepublishOnly?.split(' && ')).to.include('node scripts/check-manifest.mjs');
     const folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-'));

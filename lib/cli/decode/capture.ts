@@ -141,7 +141,7 @@ function microsOf(high: number, low: number, { ticksPerSecond, offset }: Interfa
 
 interface Packet {
   readonly frame: number;
-  /** Since the epoch. */
+  /** Microseconds since the Unix epoch. */
   readonly micros?: number;
   readonly linkType: number;
   readonly packet: Buffer;

@@ -1,4 +1,5 @@
 /** Datagrams of a capture, decoded one after the other with what the ones before have shown. */
+import { ContentType, HandshakeType } from '../../base/protocol';
 import { handshakeMessageName } from '../../errors/names';
 import type { Datagram } from './capture';
 import { readClientHello, readServerHello, type Fields } from './hello';
@@ -73,7 +74,7 @@ export class Decoder {
       content = opened;
     }
     const decrypted = record.epoch === 0 ? {} : { decrypted: true };
-    if (record.type !== 22) return { ...header, ...decrypted, ...describeContent(record.type, content) };
+    if (record.type !== ContentType.Handshake) return { ...header, ...decrypted, ...describeContent(record.type, content) };
     try {
       const messages = readFragments(content).map((fragment) => this.#fragment(fragment, flow, from));
       return { ...header, ...decrypted, handshake: messages };
@@ -106,10 +107,10 @@ export class Decoder {
 
   #learn(type: number, body: Buffer, flow: Flow, from: string | undefined): void {
     try {
-      if (type === 1) {
+      if (type === HandshakeType.ClientHello) {
         flow.clientRandom = readClientHello(body).random;
         flow.client = from;
-      } else if (type === 2) {
+      } else if (type === HandshakeType.ServerHello) {
         const { version, suite, random } = readServerHello(body);
         flow.agreed = { version, suite: suiteName(suite) };
         const { clientRandom } = flow;
@@ -124,4 +125,10 @@ export class Decoder {
   }
 }
 
-const isFromClient = (type: number): boolean => [1, 15, 16].includes(type);
+/** The messages that only a client sends; the side of others is asked of the addresses, or taken for the server's. */
+const OF_CLIENTS: readonly number[] = [
+  HandshakeType.ClientHello,
+  HandshakeType.CertificateVerify,
+  HandshakeType.ClientKeyExchange,
+];
+const isFromClient = (type: number): boolean => OF_CLIENTS.includes(type);

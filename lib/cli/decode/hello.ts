@@ -1,5 +1,5 @@
 /** Hellos and their extensions: RFC 5246 section 7.4.1, RFC 6347 section 4.2.1. */
-import { extensionName, groupName, signatureName, srtpName, versionName } from './names';
+import { extensionName, ExtensionType, groupName, signatureName, srtpName, versionName } from './names';
 import { items, Malformed, Reader } from './reader';
 import { suiteName } from './suites';
 
@@ -39,34 +39,34 @@ export const text = (bytes: Buffer): string => bytes.toString('latin1').replace(
 function extensionValue(type: number, data: Buffer, fromClient: boolean): string | string[] | undefined {
   const reader = new Reader(data);
   switch (type) {
-    case 0:
+    case ExtensionType.ServerName:
       return data.length === 0
         ? undefined
         : items(reader.vector(2), (name) => {
             name.number(1);
             return text(name.vector(2));
           });
-    case 1:
+    case ExtensionType.MaxFragmentLength:
       return String(2 ** (8 + reader.number(1)));
-    case 10:
+    case ExtensionType.SupportedGroups:
       return numbers(reader.vector(2), 2).map(groupName);
-    case 11:
+    case ExtensionType.EcPointFormats:
       return numbers(reader.vector(1), 1).map((format) => (format === 0 ? 'uncompressed' : String(format)));
-    case 13:
+    case ExtensionType.SignatureAlgorithms:
       return numbers(reader.vector(2), 2).map(signatureName);
-    case 14:
+    case ExtensionType.UseSrtp:
       return numbers(reader.vector(2), 2).map(srtpName);
-    case 15: {
+    case ExtensionType.Heartbeat: {
       const mode = reader.number(1);
       return mode === 1 ? 'peer_allowed_to_send' : mode === 2 ? 'peer_not_allowed_to_send' : String(mode);
     }
-    case 16:
+    case ExtensionType.Alpn:
       return items(reader.vector(2), (name) => text(name.vector(1)));
-    case 28:
+    case ExtensionType.RecordSizeLimit:
       return String(reader.number(2));
-    case 43:
+    case ExtensionType.SupportedVersions:
       return fromClient ? numbers(reader.vector(1), 2).map(versionName) : versionName(reader.number(2));
-    case 51:
+    case ExtensionType.KeyShare:
       return fromClient
         ? items(reader.vector(2), (share) => {
             const group = groupName(share.number(2));
@@ -74,7 +74,7 @@ function extensionValue(type: number, data: Buffer, fromClient: boolean): string
             return group;
           })
         : groupName(reader.number(2));
-    case 54:
+    case ExtensionType.ConnectionId:
       return reader.vector(1).toString('hex');
     default:
       return undefined;

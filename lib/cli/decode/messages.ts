@@ -1,6 +1,7 @@
 /** Bodies of handshake messages, and of records that are no handshake, in words. */
 import { X509Certificate } from 'node:crypto';
 
+import { AlertLevel, ContentType, HandshakeType, HeartbeatType, Version } from '../../base/protocol';
 import { alertName } from '../../errors/names';
 import { describeClientHello, describeServerHello, readClientHello, readServerHello, text, type Fields } from './hello';
 import { groupName, signatureName, versionName } from './names';
@@ -32,14 +33,13 @@ export interface Agreed {
   readonly suite: string;
 }
 
-const DTLS_1_2 = 0xfefd;
 const NAMED_CURVE = 3;
 
 const isPsk = (suite: string): boolean => /(^|_)PSK_/.test(suite);
 
 /** Before TLS 1.2 signatures do not say how they were made (RFC 4346 section 7.4.3). */
 const signatureAlgorithm = (reader: Reader, { version }: Agreed): Fields =>
-  version === DTLS_1_2 ? { signature_algorithm: signatureName(reader.number(2)) } : {};
+  version === Version.Dtls12 ? { signature_algorithm: signatureName(reader.number(2)) } : {};
 
 /** RFC 5246 section 7.4.3, RFC 8422 section 5.4, RFC 4279 section 2. */
 function serverKeyExchange(reader: Reader, agreed: Agreed): Fields {
@@ -75,22 +75,22 @@ function clientKeyExchange(reader: Reader, { suite }: Agreed): Fields {
 function fields(type: number, body: Buffer, agreed: Agreed | undefined): Fields | undefined {
   const reader = new Reader(body);
   switch (type) {
-    case 1:
+    case HandshakeType.ClientHello:
       return describeClientHello(readClientHello(body));
-    case 2:
+    case HandshakeType.ServerHello:
       return describeServerHello(readServerHello(body));
-    case 3:
+    case HandshakeType.HelloVerifyRequest:
       return { version: versionName(reader.number(2)), cookie: reader.vector(1).toString('hex') };
-    case 4:
+    case HandshakeType.NewSessionTicket:
       return { lifetime_hint: reader.number(4), ticket_length: reader.vector(2).length };
-    case 11:
+    case HandshakeType.Certificate:
       return { certificates: certificateChain(body).map(certificate) };
-    case 12:
+    case HandshakeType.ServerKeyExchange:
       return agreed === undefined ? undefined : serverKeyExchange(reader, agreed);
-    case 13: {
+    case HandshakeType.CertificateRequest: {
       const types = [...reader.vector(1)];
       const algorithms =
-        agreed?.version === DTLS_1_2
+        agreed?.version === Version.Dtls12
           ? { signature_algorithms: items(reader.vector(2), (one) => signatureName(one.number(2))) }
           : {};
       return {
@@ -99,12 +99,12 @@ function fields(type: number, body: Buffer, agreed: Agreed | undefined): Fields 
         authorities: items(reader.vector(2), (one) => one.vector(2)).length,
       };
     }
-    case 15:
+    case HandshakeType.CertificateVerify:
       if (agreed === undefined) return undefined;
       return { ...signatureAlgorithm(reader, agreed), signature_length: reader.vector(2).length };
-    case 16:
+    case HandshakeType.ClientKeyExchange:
       return agreed === undefined ? undefined : clientKeyExchange(reader, agreed);
-    case 20:
+    case HandshakeType.Finished:
       return { verify_data: body.toString('hex') };
     default:
       return undefined;
@@ -121,26 +121,31 @@ export function describeMessage(type: number, body: Buffer, agreed?: Agreed): Fi
   }
 }
 
+const levelName = (level: number | undefined): string | number | undefined =>
+  level === AlertLevel.Fatal ? 'fatal' : level === AlertLevel.Warning ? 'warning' : level;
+const heartbeatName = (type: number | undefined): string | number | undefined =>
+  type === HeartbeatType.Request ? 'request' : type === HeartbeatType.Response ? 'response' : type;
+
 /** Content of records that are in clear, or were decrypted; handshake records are told apart before. */
 export function describeContent(type: number, content: Buffer): Fields {
   switch (type) {
-    case 20:
+    case ContentType.ChangeCipherSpec:
       return {};
-    case 21:
+    case ContentType.Alert:
       if (content.length !== 2) return { malformed: `an alert of ${String(content.length)} bytes` };
       return {
         alert: {
-          level: content[0] === 2 ? 'fatal' : content[0] === 1 ? 'warning' : content[0],
+          level: levelName(content[0]),
           description: alertName(content[1] ?? 0),
           code: content[1],
         },
       };
-    case 24: {
+    case ContentType.Heartbeat: {
       if (content.length < 3) return { malformed: 'a heartbeat without its header' };
       const payload = content.readUInt16BE(1);
       return {
         heartbeat: {
-          type: content[0] === 1 ? 'request' : content[0] === 2 ? 'response' : content[0],
+          type: heartbeatName(content[0]),
           payload_length: payload,
           padding_length: content.length - 3 - payload,
           // The shape of Heartbleed: more is claimed than there is (RFC 6520 section 4).

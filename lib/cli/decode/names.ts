@@ -1,63 +1,84 @@
 /** IANA's names for what hellos and records hold. */
+import { ContentType, Version } from '../../base/protocol';
 import { hex } from './reader';
 
 type Names = Readonly<Record<number, string>>;
 
 const CONTENT_TYPES: Names = {
-  20: 'change_cipher_spec',
-  21: 'alert',
-  22: 'handshake',
-  23: 'application_data',
-  24: 'heartbeat',
+  [ContentType.ChangeCipherSpec]: 'change_cipher_spec',
+  [ContentType.Alert]: 'alert',
+  [ContentType.Handshake]: 'handshake',
+  [ContentType.ApplicationData]: 'application_data',
+  [ContentType.Heartbeat]: 'heartbeat',
   25: 'tls12_cid',
   26: 'ACK',
 };
 
+/** The extensions that this program reads or asks for; IANA has their numbers. */
+export const ExtensionType = {
+  ServerName: 0,
+  MaxFragmentLength: 1,
+  SupportedGroups: 10,
+  EcPointFormats: 11,
+  SignatureAlgorithms: 13,
+  UseSrtp: 14,
+  Heartbeat: 15,
+  Alpn: 16,
+  EncryptThenMac: 22,
+  ExtendedMasterSecret: 23,
+  RecordSizeLimit: 28,
+  SessionTicket: 35,
+  SupportedVersions: 43,
+  KeyShare: 51,
+  ConnectionId: 54,
+  RenegotiationInfo: 0xff01,
+} as const;
+
 export const EXTENSIONS: Names = {
-  0: 'server_name',
-  1: 'max_fragment_length',
+  [ExtensionType.ServerName]: 'server_name',
+  [ExtensionType.MaxFragmentLength]: 'max_fragment_length',
   2: 'client_certificate_url',
   3: 'trusted_ca_keys',
   4: 'truncated_hmac',
   5: 'status_request',
   8: 'cert_type',
   9: 'user_mapping',
-  10: 'supported_groups',
-  11: 'ec_point_formats',
+  [ExtensionType.SupportedGroups]: 'supported_groups',
+  [ExtensionType.EcPointFormats]: 'ec_point_formats',
   12: 'srp',
-  13: 'signature_algorithms',
-  14: 'use_srtp',
-  15: 'heartbeat',
-  16: 'application_layer_protocol_negotiation',
+  [ExtensionType.SignatureAlgorithms]: 'signature_algorithms',
+  [ExtensionType.UseSrtp]: 'use_srtp',
+  [ExtensionType.Heartbeat]: 'heartbeat',
+  [ExtensionType.Alpn]: 'application_layer_protocol_negotiation',
   17: 'status_request_v2',
   18: 'signed_certificate_timestamp',
   19: 'client_certificate_type',
   20: 'server_certificate_type',
   21: 'padding',
-  22: 'encrypt_then_mac',
-  23: 'extended_master_secret',
+  [ExtensionType.EncryptThenMac]: 'encrypt_then_mac',
+  [ExtensionType.ExtendedMasterSecret]: 'extended_master_secret',
   24: 'token_binding',
   25: 'cached_info',
   27: 'compress_certificate',
-  28: 'record_size_limit',
+  [ExtensionType.RecordSizeLimit]: 'record_size_limit',
   34: 'delegated_credential',
-  35: 'session_ticket',
+  [ExtensionType.SessionTicket]: 'session_ticket',
   41: 'pre_shared_key',
   42: 'early_data',
-  43: 'supported_versions',
+  [ExtensionType.SupportedVersions]: 'supported_versions',
   44: 'cookie',
   45: 'psk_key_exchange_modes',
   47: 'certificate_authorities',
   48: 'oid_filters',
   49: 'post_handshake_auth',
   50: 'signature_algorithms_cert',
-  51: 'key_share',
+  [ExtensionType.KeyShare]: 'key_share',
   53: 'connection_id (deprecated)',
-  54: 'connection_id',
+  [ExtensionType.ConnectionId]: 'connection_id',
   57: 'quic_transport_parameters',
   61: 'ext_sc',
   0xfe0d: 'encrypted_client_hello',
-  0xff01: 'renegotiation_info',
+  [ExtensionType.RenegotiationInfo]: 'renegotiation_info',
 };
 
 export const GROUPS: Names = {
@@ -118,7 +139,12 @@ const SRTP_PROFILES: Names = {
   8: 'SRTP_AEAD_AES_256_GCM',
 };
 
-const VERSIONS: Names = { 0x0100: 'DTLS 0.9', 0xfeff: 'DTLS 1.0', 0xfefd: 'DTLS 1.2', 0xfefc: 'DTLS 1.3' };
+const VERSIONS: Names = {
+  0x0100: 'DTLS 0.9',
+  [Version.Dtls1]: 'DTLS 1.0',
+  [Version.Dtls12]: 'DTLS 1.2',
+  [Version.Dtls13]: 'DTLS 1.3',
+};
 
 export const contentTypeName = (type: number): string => CONTENT_TYPES[type] ?? `unknown (${String(type)})`;
 /** RFC 8701: values that mean nothing, so that servers do not trip over what they do not know. */

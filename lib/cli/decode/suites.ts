@@ -193,7 +193,7 @@ export const SUITES: readonly Suite[] = ROWS.trim()
 
 const BY_ID = new Map(SUITES.map((suite) => [suite.id, suite]));
 
-/** Not suites, but signals among them: RFC 5746 and RFC 7507. */
+/** Signals that stand among the suites of a hello, and are none: RFC 5746 and RFC 7507. */
 const SIGNALS: Readonly<Record<number, string>> = {
   0x00ff: 'TLS_EMPTY_RENEGOTIATION_INFO_SCSV',
   0x5600: 'TLS_FALLBACK_SCSV',

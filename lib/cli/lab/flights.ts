@@ -1,9 +1,7 @@
 /** What a datagram of a handshake is: the beginning of a flight, more of it, or a repetition. */
+import { ContentType, HandshakeType } from '../../base/protocol';
 import { Malformed } from '../decode/reader';
 import { readFragments, readRecords, type DtlsRecord, type Fragment } from '../decode/records';
-
-const ContentType = { ChangeCipherSpec: 20, Alert: 21, Handshake: 22 } as const;
-const HELLO_VERIFY_REQUEST = 3;
 
 /**
  * A client that begins anew numbers the records of its attempt this much higher (see "Time" in
@@ -41,7 +39,7 @@ export function read(datagram: Uint8Array): Reading {
     changeCipherSpec: clear.some(({ type }) => type === ContentType.ChangeCipherSpec),
     single:
       clear.some(({ type }) => type === ContentType.Alert) ||
-      fragments.some(({ type }) => type === HELLO_VERIFY_REQUEST),
+      fragments.some(({ type }) => type === HandshakeType.HelloVerifyRequest),
   };
 }
 
@@ -51,7 +49,7 @@ export class Progress {
   #reach = 0;
   #changed = false;
 
-  /** Whether the datagram has something that was not sent before; it counts as sent from now on. */
+  /** Takes a datagram that is sent. True when it has something that was not sent before. */
   advance({ fragments, changeCipherSpec }: Reading): boolean {
     let isNew = changeCipherSpec && !this.#changed;
     this.#changed ||= changeCipherSpec;

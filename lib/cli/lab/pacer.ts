@@ -48,7 +48,7 @@ interface Flight {
   cancel: () => void;
 }
 
-export interface PacerOptions {
+interface PacerOptions {
   readonly schedule: Schedule;
   readonly isClient: boolean;
   /** Called for each datagram that leaves. */

@@ -2,7 +2,7 @@
 import type { LinkCounters } from '../../lab/path';
 import type { TrialResult } from './trial';
 
-export interface Percentiles {
+interface Percentiles {
   readonly p50: number;
   readonly p95: number;
   readonly p99: number;
@@ -25,7 +25,7 @@ export interface Summary {
   readonly roundTrip: Percentiles | null;
 }
 
-/** So that JSON has no digits that mean nothing. */
+/** Three decimals: the digits behind them mean nothing. */
 const rounded = (value: number): number => Math.round(value * 1000) / 1000;
 
 /** The percentiles by nearest rank: each of them was measured. */

@@ -11,7 +11,7 @@ export function readPskFile(file: string): Map<string, Buffer> {
     if (line.trim() === '') return;
     const [, identity, key] = LINE.exec(line.trim()) ?? [];
     if (identity === undefined || key === undefined) {
-      // Not the line itself: it may hold a key.
+      // The line itself is not shown: it may hold a key.
       throw new CommandLineError(
         `--psk-file: line ${String(index + 1)} of ${file} is not identity:key`,
         'Write the key in hexadecimal, such as lamp-7:0011aabb.',

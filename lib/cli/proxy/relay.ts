@@ -9,7 +9,7 @@ import type { DTLSSocket } from '../../socket/socket';
 import { PLAIN_UDP, type DatagramTransport, type UdpOptions } from '../../transport/transport';
 import { RelayCounters, RelaySession, type Passage, type PlainLeg } from './session';
 
-export interface RelayEvents {
+interface RelayEvents {
   /** A session's handshake is over. */
   open: [session: RelaySession];
   /** A session that was open is not any more; with the error that ended it. */
@@ -18,9 +18,9 @@ export interface RelayEvents {
   failed: [peer: Peer, error: Error];
   /** Something of a session's plain side; it goes on. */
   trouble: [session: RelaySession, error: Error];
-  /** So many messages wait for the shared session as may: what comes now is lost. */
+  /** As many messages as may wait for the shared session (`waiting`) do: what comes now is lost. */
   overflow: [waiting: number];
-  /** None waits any more; so many have been lost since `overflow`. */
+  /** No message waits any more; `lost` of them have been lost since `overflow`. */
   caughtUp: [lost: number];
   /** The proxy cannot go on. */
   error: [error: Error];
@@ -28,10 +28,10 @@ export interface RelayEvents {
 
 export interface RelayLimits {
   readonly maxSessions: number;
-  /** DTLS in: undefined for a tenth of that. */
+  /** Where DTLS comes in. Undefined: a tenth of `maxSessions`. */
   readonly maxSessionsPerHost: number | undefined;
   readonly maxPendingHandshakes: number;
-  /** DTLS in: undefined for a quarter of that. */
+  /** Where DTLS comes in. Undefined: a quarter of `maxPendingHandshakes`. */
   readonly maxPendingHandshakesPerHost: number | undefined;
 }
 

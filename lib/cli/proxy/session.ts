@@ -3,7 +3,7 @@ import type { Peer } from '../../base/peer';
 import type { DTLSSocket } from '../../socket/socket';
 import { frame, unframe } from './syslog';
 
-export interface Traffic {
+interface Traffic {
   datagrams: number;
   /** The application's bytes: what the datagrams held. */
   bytes: number;

@@ -42,10 +42,17 @@ export interface Settings {
 
 /** @throws CommandLineError, or a DTLSError, for a file that is no use; a DTLSError for a name that does not resolve. */
 export async function readSettings(flags: ProxyFlags): Promise<Settings> {
+  const keys = flags.pskFile === undefined ? new Map<string, Buffer>() : readPskFile(flags.pskFile);
+  if (flags.pskFile !== undefined && keys.size === 0 && flags.psk === undefined && flags.cert === undefined) {
+    throw new CommandLineError(
+      `--psk-file: there is no key in ${flags.pskFile}, and no client could come in`,
+      'Write identity:key on each line, the key in hexadecimal, such as lamp-7:0011aabb.',
+    );
+  }
   const given = contextPart(flags.client === true ? clientOptions(flags.target, flags) : serverOptions(flags));
   return {
     context: createSecureContext(given),
-    keys: flags.pskFile === undefined ? new Map<string, Buffer>() : readPskFile(flags.pskFile),
+    keys,
     validTo: validTo(given.cert),
     target: await resolve(flags.target),
   };

@@ -17,7 +17,7 @@ const LONGEST_HOLD_MS = 30_000;
 const TURN_MESSAGES = 64;
 const TURN_MS = 1;
 
-export interface SharedOptions {
+interface SharedOptions {
   readonly syslog: boolean;
   /** Messages that may wait. */
   readonly queue: number;
@@ -131,7 +131,8 @@ export class SharedSession extends Originator {
     });
     socket.once('close', () => {
       this.#session = undefined;
-      // Not at once, and not all proxies at the same time: the target may be about to come back.
+      // It is dialled after a while, at a random moment: the target may be about to come back, and is not to have all
+      // proxies at once.
       const longest = Math.min(HOLD_BACK_MS * 2 ** this.#failures, LONGEST_HOLD_MS);
       this.#dialAt = performance.now() + longest * (0.5 + Math.random() / 2);
       if (!opened) this.#failures += 1;

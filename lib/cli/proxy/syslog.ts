@@ -14,7 +14,7 @@ export function frame(message: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from(`${String(message.length)} `, 'latin1'), message]);
 }
 
-export interface Unframed {
+interface Unframed {
   /** Views of the record. */
   readonly messages: readonly Uint8Array[];
   /** What follows them is no frame, or one that its record does not hold to its end. */

@@ -1,7 +1,7 @@
 /** A ClientHello that offers what is asked of it, whether this program could keep the promise or not. */
+import { Version } from '../../base/protocol';
 import type { ClientHello } from '../decode/hello';
-
-export const Version = { Dtls1: 0xfeff, Dtls12: 0xfefd } as const;
+import { ExtensionType } from '../decode/names';
 
 /** What is offered; the rest of a hello is the same in all of them. */
 export interface Offer {
@@ -13,21 +13,6 @@ export interface Offer {
   /** RFC 6066 section 4: 1 is 512 bytes. */
   readonly maxFragmentLength?: 1;
 }
-
-const Extension = {
-  ServerName: 0,
-  MaxFragmentLength: 1,
-  SupportedGroups: 10,
-  EcPointFormats: 11,
-  SignatureAlgorithms: 13,
-  UseSrtp: 14,
-  Heartbeat: 15,
-  Alpn: 16,
-  EncryptThenMac: 22,
-  ExtendedMasterSecret: 23,
-  SessionTicket: 35,
-  RenegotiationInfo: 0xff01,
-} as const;
 
 /** All that a server may sign with, what has a future first. */
 const SIGNATURES = [
@@ -55,18 +40,18 @@ function extensions({ version, groups, servername, alpn, maxFragmentLength }: Of
   const protocols = (alpn ?? []).map((protocol) => vector(1, Buffer.from(protocol)));
   return vector(
     2,
-    ...(name.length === 0 ? [] : [extension(Extension.ServerName, vector(2, ...name))]),
-    ...(maxFragmentLength === undefined ? [] : [extension(Extension.MaxFragmentLength, bytes(maxFragmentLength, 1))]),
-    ...(groups.length === 0 ? [] : [extension(Extension.SupportedGroups, vector(2, ...words(groups)))]),
-    extension(Extension.EcPointFormats, vector(1, bytes(0, 1))),
-    ...(version === Version.Dtls12 ? [extension(Extension.SignatureAlgorithms, vector(2, ...words(SIGNATURES)))] : []),
-    extension(Extension.UseSrtp, vector(2, ...words(SRTP_PROFILES)), vector(1)),
-    extension(Extension.Heartbeat, bytes(1, 1)),
-    ...(protocols.length === 0 ? [] : [extension(Extension.Alpn, vector(2, ...protocols))]),
-    extension(Extension.EncryptThenMac),
-    extension(Extension.ExtendedMasterSecret),
-    extension(Extension.SessionTicket),
-    extension(Extension.RenegotiationInfo, vector(1)),
+    ...(name.length === 0 ? [] : [extension(ExtensionType.ServerName, vector(2, ...name))]),
+    ...(maxFragmentLength === undefined ? [] : [extension(ExtensionType.MaxFragmentLength, bytes(maxFragmentLength, 1))]),
+    ...(groups.length === 0 ? [] : [extension(ExtensionType.SupportedGroups, vector(2, ...words(groups)))]),
+    extension(ExtensionType.EcPointFormats, vector(1, bytes(0, 1))),
+    ...(version === Version.Dtls12 ? [extension(ExtensionType.SignatureAlgorithms, vector(2, ...words(SIGNATURES)))] : []),
+    extension(ExtensionType.UseSrtp, vector(2, ...words(SRTP_PROFILES)), vector(1)),
+    extension(ExtensionType.Heartbeat, bytes(1, 1)),
+    ...(protocols.length === 0 ? [] : [extension(ExtensionType.Alpn, vector(2, ...protocols))]),
+    extension(ExtensionType.EncryptThenMac),
+    extension(ExtensionType.ExtendedMasterSecret),
+    extension(ExtensionType.SessionTicket),
+    extension(ExtensionType.RenegotiationInfo, vector(1)),
   );
 }
 

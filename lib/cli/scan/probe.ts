@@ -7,10 +7,11 @@ import * as dgram from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { AlertLevel, ContentType, HandshakeType, Version } from '../../base/protocol';
 import { readServerHello, type ServerHello } from '../decode/hello';
 import { Malformed, Reader } from '../decode/reader';
 import { Assembly, readFragments, readRecords, type DtlsRecord } from '../decode/records';
-import { bytes, clientHello, Version, type Offer } from './client-hello';
+import { bytes, clientHello, type Offer } from './client-hello';
 
 export interface Where {
   readonly address: string;
@@ -42,8 +43,6 @@ export interface Question {
   readonly fragment?: number;
 }
 
-const Message = { ClientHello: 1, ServerHello: 2, HelloVerifyRequest: 3, ServerHelloDone: 14 } as const;
-const ContentType = { Alert: 21, Handshake: 22 } as const;
 const USER_CANCELED = 90;
 const MOST_DATAGRAMS = 256;
 
@@ -121,7 +120,7 @@ class Probe {
       const part = body.subarray(offset, offset + fragment);
       this.#hello.push(
         Buffer.concat([
-          ...[bytes(Message.ClientHello, 1), bytes(body.length, 3), bytes(sequence, 2)],
+          ...[bytes(HandshakeType.ClientHello, 1), bytes(body.length, 3), bytes(sequence, 2)],
           ...[bytes(offset, 3), bytes(part.length, 3), part],
         ]),
       );
@@ -141,7 +140,7 @@ class Probe {
   }
 
   #cancel(): void {
-    this.#record(ContentType.Alert, Buffer.from([2, USER_CANCELED]), this.#server?.version ?? Version.Dtls12);
+    this.#record(ContentType.Alert, Buffer.from([AlertLevel.Fatal, USER_CANCELED]), this.#server?.version ?? Version.Dtls12);
   }
 
   #receive(datagram: Buffer): void {
@@ -159,7 +158,7 @@ class Probe {
 
   #read({ type, epoch, fragment }: DtlsRecord): void {
     if (epoch !== 0) return;
-    if (type === ContentType.Alert && fragment[0] === 2) {
+    if (type === ContentType.Alert && fragment[0] === AlertLevel.Fatal) {
       this.#alert = fragment[1];
       this.#over = true;
     }
@@ -168,16 +167,16 @@ class Probe {
       const body = this.#assembly.add(part);
       if (body === undefined || this.#messages.has(part.type)) continue;
       const { sequence } = part;
-      if (part.type === Message.HelloVerifyRequest) {
+      if (part.type === HandshakeType.HelloVerifyRequest) {
         this.#onCookie(body);
         continue;
       }
       this.#messages.set(part.type, body);
       this.#sequences.add(sequence);
-      if (part.type === Message.ServerHello) {
+      if (part.type === HandshakeType.ServerHello) {
         this.#server = readServerHello(body);
         this.#first = sequence;
-      } else if (part.type === Message.ServerHelloDone) {
+      } else if (part.type === HandshakeType.ServerHelloDone) {
         this.#last = sequence;
       }
       this.#over = this.#isWhole();

@@ -2,17 +2,19 @@
 import { X509Certificate } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { HandshakeType, Version } from '../../base/protocol';
 import { alertName } from '../../errors/names';
 import { native } from '../../core/native';
 import { certificateChain, describeMessage, type Agreed } from '../decode/messages';
+import { NothingFound } from '../exit';
 import type { Fields } from '../decode/hello';
-import { groupName, versionName } from '../decode/names';
+import { ExtensionType, groupName, versionName } from '../decode/names';
 import { Malformed } from '../decode/reader';
 import { SUITES, suiteName } from '../decode/suites';
-import { Version, type Offer } from './client-hello';
+import type { Offer } from './client-hello';
 import { probe, type Answer, type Question, type Where } from './probe';
 
-export interface SurveyOptions {
+interface SurveyOptions {
   readonly servername: string | undefined;
   readonly alpn: readonly string[] | undefined;
   /** Handshakes at most. */
@@ -89,16 +91,8 @@ export interface Report {
 }
 
 /** A server that cannot be scanned: it is silent, or refuses all that was offered. */
-export class NoSurvey extends Error {
-  readonly hint: string;
-  constructor(message: string, hint: string) {
-    super(message);
-    this.hint = hint;
-  }
-}
+export class NoSurvey extends NothingFound {}
 
-const Message = { Certificate: 11, ServerKeyExchange: 12, CertificateRequest: 13 } as const;
-const Extension = { MaxFragmentLength: 1, UseSrtp: 14, Heartbeat: 15, Alpn: 16, EncryptThenMac: 22, ExtendedMasterSecret: 23, SessionTicket: 35, RenegotiationInfo: 0xff01 } as const;
 
 /** Groups for ECDHE, what is widely used first. */
 const GROUPS = [29, 23, 24, 25, 30, 26, 27, 28, 22, 14, 21, 19];
@@ -263,19 +257,19 @@ export class Survey {
       flight: { datagrams: usual.datagrams.length, largest: Math.max(0, ...usual.datagrams) },
       fragmentedHello: fragmented === undefined ? null : fragmented.server !== undefined,
       extensions: {
-        extendedMasterSecret: shows(Extension.ExtendedMasterSecret),
-        encryptThenMac: cbc.length === 0 ? null : shows(Extension.EncryptThenMac),
-        renegotiationInfo: shows(Extension.RenegotiationInfo),
-        sessionTicket: shows(Extension.SessionTicket),
-        sessionId: sessionIds || !shows(Extension.SessionTicket) ? sessionIds : null,
-        heartbeat: this.#extension(Extension.Heartbeat) ?? null,
-        srtp: this.#extension(Extension.UseSrtp) ?? null,
-        alpn: this.#extension(Extension.Alpn) ?? null,
+        extendedMasterSecret: shows(ExtensionType.ExtendedMasterSecret),
+        encryptThenMac: cbc.length === 0 ? null : shows(ExtensionType.EncryptThenMac),
+        renegotiationInfo: shows(ExtensionType.RenegotiationInfo),
+        sessionTicket: shows(ExtensionType.SessionTicket),
+        sessionId: sessionIds || !shows(ExtensionType.SessionTicket) ? sessionIds : null,
+        heartbeat: this.#extension(ExtensionType.Heartbeat) ?? null,
+        srtp: this.#extension(ExtensionType.UseSrtp) ?? null,
+        alpn: this.#extension(ExtensionType.Alpn) ?? null,
         maxFragmentLength:
-          limited === undefined ? null : extensionOf(limited, Extension.MaxFragmentLength) !== undefined,
+          limited === undefined ? null : extensionOf(limited, ExtensionType.MaxFragmentLength) !== undefined,
       },
       compression: this.#answers.some(({ server }) => (server?.compression ?? 0) !== 0),
-      clientCertificate: this.#answers.some(({ messages }) => messages.has(Message.CertificateRequest)),
+      clientCertificate: this.#answers.some(({ messages }) => messages.has(HandshakeType.CertificateRequest)),
       pskHint: named('psk_identity_hint').find(Boolean) ?? null,
       certificates: certificatesOf(this.#answers),
       handshakes: this.#handshakes,
@@ -307,10 +301,10 @@ function extensionOf({ server }: Answer, type: number): string | undefined {
 }
 
 function keyExchangeOf({ server, messages }: Answer): Fields | undefined {
-  const body = messages.get(Message.ServerKeyExchange);
+  const body = messages.get(HandshakeType.ServerKeyExchange);
   if (server === undefined || body === undefined) return undefined;
   const agreed: Agreed = { version: server.version, suite: suiteName(server.suite) };
-  return describeMessage(Message.ServerKeyExchange, body, agreed);
+  return describeMessage(HandshakeType.ServerKeyExchange, body, agreed);
 }
 
 function curveOf(answer: Answer): number | undefined {
@@ -322,7 +316,7 @@ function curveOf(answer: Answer): number | undefined {
 function certificatesOf(answers: readonly Answer[]): CertificateReport[] {
   const found = new Map<string, CertificateReport>();
   for (const { messages } of answers) {
-    const chain = chainOf(messages.get(Message.Certificate));
+    const chain = chainOf(messages.get(HandshakeType.Certificate));
     const [leaf] = chain;
     if (leaf === undefined) continue;
     const certificate = readCertificate(leaf, chain.length);

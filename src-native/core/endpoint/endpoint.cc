@@ -73,9 +73,9 @@ uint32_t Endpoint::take_slot() {
   return static_cast<uint32_t>(slots_.size() - 1);
 }
 
-Session& Endpoint::open(Role role, const PeerAddress& peer,
-                        std::shared_ptr<const SecureContext> context,
-                        std::shared_ptr<const SessionPolicy> policy, double now) {
+Session& Endpoint::begin(Role role, const PeerAddress& peer,
+                         std::shared_ptr<const SecureContext> context,
+                         std::shared_ptr<const SessionPolicy> policy, double now) {
   const uint32_t current = slot_of(peer);
   const uint32_t index = take_slot();
   Slot& slot = slots_[index];
@@ -94,7 +94,7 @@ Session& Endpoint::open(Role role, const PeerAddress& peer,
     peers_.insert(hash(peer), index);
   } else if (const uint32_t older = std::exchange(slots_[current].candidate, index);
              older != kNoSlot) {
-    replace(older);
+    end_as_replaced(older);
   }
   return *slots_[index].session;
 }
@@ -102,7 +102,7 @@ Session& Endpoint::open(Role role, const PeerAddress& peer,
 Session& Endpoint::connect(const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
                            std::shared_ptr<const SessionPolicy> policy, double now) {
   const ErrorQueueScope errors;
-  Session& session = open(Role::kClient, peer, std::move(context), std::move(policy), now);
+  Session& session = begin(Role::kClient, peer, std::move(context), std::move(policy), now);
   session.connect(now);
   settle(session.id().slot);
   return session;
@@ -157,11 +157,11 @@ bool Endpoint::make_way_beside(uint32_t current, double now) {
   const uint32_t candidate = slots_[current].candidate;
   const Session& session = *slots_[candidate].session;
   if (session.role() == Role::kServer && !session.gives_way(now)) return false;
-  replace(candidate);
+  end_as_replaced(candidate);
   return true;
 }
 
-void Endpoint::replace(uint32_t slot) {
+void Endpoint::end_as_replaced(uint32_t slot) {
   Failure replaced;
   replaced.kind = FailureKind::kReplaced;
   slots_[slot].session->fail(replaced);
@@ -367,12 +367,12 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
     ++stats_.sessionsRefused;
     return true;
   }
-  Session& session = open(Role::kServer, peer, listener_->context, listener_->policy, now);
+  Session& session = begin(Role::kServer, peer, listener_->context, listener_->policy, now);
   if (listener_->cookie_exchange) {
     spent_->on_begun(cookie, now, listener_->policy->retransmit_initial);
   }
   const uint32_t slot = session.id().slot;
-  outbox_.append(RecordType::kBegin, session.id(), peer_index, slot_of(peer) == slot ? 0 : 1);
+  outbox_.append(RecordType::kBegin, session.id(), peer_index, 0);
   session.accept_hello(record, fragment, hello.random);
   deliver(slot, datagram, now);
   return true;
@@ -391,15 +391,13 @@ void Endpoint::send_hello_verify_request(const RecordView& record, const Fragmen
   constexpr size_t kMessageSize = kHandshakeHeaderSize + kBodySize;
   std::array<uint8_t, kRecordHeaderSize + kMessageSize> answer{};
   uint8_t* p = answer.data();
-  p[0] = static_cast<uint8_t>(ContentType::kHandshake);
-  write_u16(p + 1, DTLS1_VERSION);
-  std::copy_n(record.whole.data + 3, 8, p + 3);  // epoch 0 and the sequence number
-  write_u16(p + 11, kMessageSize);
+  write_clear_header(p, ContentType::kHandshake, DTLS1_VERSION, record.sequence, kMessageSize);
+  FragmentHeader header;
+  header.type = HandshakeType::kHelloVerifyRequest;
+  header.message_length = header.length = kBodySize;
+  header.message_sequence = fragment.message_sequence;
   uint8_t* message = p + kRecordHeaderSize;
-  message[0] = static_cast<uint8_t>(HandshakeType::kHelloVerifyRequest);
-  write_u24(message + 1, kBodySize);
-  write_u16(message + 4, fragment.message_sequence);
-  write_u24(message + 9, kBodySize);
+  write_fragment_header(message, header);
   uint8_t* body = message + kHandshakeHeaderSize;
   write_u16(body, DTLS1_VERSION);
   body[2] = CookieJar::kSize;
@@ -420,7 +418,7 @@ void Endpoint::settle(uint32_t slot) {
   const Slot& entry = slots_[slot];
   if (!entry.counted) return;
   const Session& session = *entry.session;
-  if (entry.pending && session.completed_handshake()) on_open(slot);
+  if (entry.pending && session.completed_handshake()) on_handshake_done(slot);
   queue(slot);
   if (session.state() == SessionState::kClosed) on_closed(slot);
   timers_.set(slot, session.deadline());
@@ -452,7 +450,7 @@ void Endpoint::on_handshake_over(uint32_t slot) {
   if (session.role() == Role::kServer) --host_of(slot).pending;
 }
 
-void Endpoint::on_open(uint32_t slot) {
+void Endpoint::on_handshake_done(uint32_t slot) {
   on_handshake_over(slot);
   ++stats_.handshakesCompleted;
   const PeerAddress& peer = slots_[slot].session->peer();
@@ -461,7 +459,7 @@ void Endpoint::on_open(uint32_t slot) {
   known_ = kNoSlot;
   peers_.replace(hash(peer), older, slot);
   slots_[older].candidate = kNoSlot;
-  replace(older);
+  end_as_replaced(older);
 }
 
 void Endpoint::on_closed(uint32_t slot) {
@@ -499,7 +497,7 @@ void Endpoint::with(uint32_t slot, uint32_t generation, const Act& act) {
   settle(slot);
 }
 
-// Not by way of with(): most messages change nothing in the books.
+// Does without with(): most messages change nothing in the books.
 SendOutcome Endpoint::send(uint32_t slot, uint32_t generation, Bytes message, uint32_t token,
                            double now) {
   const ErrorQueueScope errors;

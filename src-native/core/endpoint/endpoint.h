@@ -43,12 +43,13 @@ class Endpoint {
  public:
   Endpoint(Outbox& outbox, uint32_t id);
 
-  // Before any session: by which way datagrams leave. Borrowed.
+  // Sets by which way datagrams leave; called before there is a session. Borrowed.
   void use(Transmitter* transmitter) { transmitter_ = transmitter; }
 
-  // Without a shared secret for its cookies it has its own, and changes them.
+  // Makes the endpoint a server. Without a shared secret for its cookies it has secrets of its own,
+  // and changes them.
   void listen(ListenerConfig config, Bytes cookie_secret = {});
-  // The limits of a server that listens already.
+  // Sets other limits for a server that listens already.
   void set_limits(const ListenerLimits& limits);
   // New handshakes use the new context or policy; running ones and sessions keep theirs.
   void set_context(std::shared_ptr<const SecureContext> context);
@@ -57,9 +58,9 @@ class Endpoint {
   void stop_listening();
   // While busy, ClientHellos that would begin a session are counted and dropped.
   void set_busy(bool busy) { busy_ = busy; }
-  // Whether a DROPPED record tells of each datagram of which something was dropped.
+  // Sets whether a DROPPED record tells of each datagram of which something was dropped.
   void report_drops(bool report) { report_drops_ = report; }
-  // Whether datagrams that are not DTLS become PACKET records.
+  // Sets whether datagrams that are not DTLS become PACKET records.
   void report_packets(bool report) { report_packets_ = report; }
 
   // `peer_index` comes back in records that have no session to name their peer.
@@ -102,6 +103,7 @@ class Endpoint {
   const TrafficStats& traffic() const { return traffic_; }
   const EndpointStats& stats() const { return stats_; }
   uint32_t session_count() const { return active_; }
+  // For tests.
   uint32_t pending_count() const { return pending_; }
 
  private:
@@ -144,14 +146,14 @@ class Endpoint {
   bool admit(const PeerAddress& peer, double now);
   bool make_room(const SlotQueue& unproven, const SlotLinks& links, double now);
   bool make_way_beside(uint32_t current, double now);
-  Session& open(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
-                std::shared_ptr<const SessionPolicy> policy, double now);
+  Session& begin(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
+                 std::shared_ptr<const SessionPolicy> policy, double now);
   template <typename Act>
   void with(uint32_t slot, uint32_t generation, const Act& act);
   void settle(uint32_t slot);
   void queue(uint32_t slot);
-  void replace(uint32_t slot);
-  void on_open(uint32_t slot);
+  void end_as_replaced(uint32_t slot);
+  void on_handshake_done(uint32_t slot);
   void on_handshake_over(uint32_t slot);
   void on_closed(uint32_t slot);
   uint32_t take_slot();

@@ -7,10 +7,11 @@
 
 namespace dtls {
 
-// From the hash of a peer's address to the slot of its session. An entry is no more than the two:
-// with 100,000 sessions the table still fits a processor's cache, which their addresses would not,
-// and whether the address is the right one is asked of the session, which is needed next anyway.
-// Open addressing with linear probing, at most half full; what is erased leaves no tombstone.
+// Leads from the hash of a peer's address to the slot of its session. An entry is no more than the
+// two: with 100,000 sessions the table still fits a processor's cache, which their addresses would
+// not, and whether the address is the right one is asked of the session, which is needed next
+// anyway. Open addressing with linear probing, at most half full; what is erased leaves no
+// tombstone.
 class PeerTable {
  public:
   static constexpr uint32_t kNone = UINT32_MAX;
@@ -31,6 +32,7 @@ class PeerTable {
   void replace(uint32_t hash, uint32_t slot, uint32_t by);
   void erase(uint32_t hash, uint32_t slot);
 
+  // For tests.
   size_t size() const { return size_; }
 
  private:

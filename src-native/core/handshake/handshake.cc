@@ -265,7 +265,11 @@ void Handshake::advance(double now) {
     // the client of a resumed one.
     const Failure failure = timeout_failure();
     const bool finished = ssl_ && SSL_is_init_finished(ssl_.get()) == 1;
-    if (finished || (role_ == Role::kServer && attempt_->sent != Sent::kInClear)) say_goodbye(now);
+    if (finished || (role_ == Role::kServer && attempt_->sent != Sent::kInClear)) {
+      say_goodbye(now);
+    } else if (failure.kind == FailureKind::kLookupTimeout) {
+      send_alert(SSL3_AL_FATAL, SSL_AD_INTERNAL_ERROR);  // the peer did nothing wrong
+    }
     fail(failure);
     return;
   }

@@ -70,7 +70,7 @@ class Handshake final : private DatagramPort {
 
   // Answers to LOOKUP records. Too late or unasked: ignored.
   void answer_hello(HelloAnswer answer, double now);
-  // `session`: as kNewSession brought it; empty for none. Refused: the handshake ends.
+  // `session`: what kNewSession brought behind the id, or empty. Refused: the handshake ends.
   void answer_session(Bytes session, bool refused, double now);
   void answer_new_session(double now);
   void answer_psk(bool found, Bytes identity, Bytes key, double now);

@@ -11,7 +11,8 @@ namespace dtls {
 
 namespace {
 
-// Those of several waits of the timer: a ServerHello may be long on its way.
+// So many hellos are remembered, those of several waits of the timer: the ServerHello that answers
+// one may be long on its way.
 constexpr size_t kMaxSent = 256;
 
 FragmentView whole(HandshakeType type, uint16_t sequence, Bytes body) {

@@ -21,7 +21,8 @@ class HelloExchange {
 
   // Record numbers between two hellos where there are many cookies: a server goes on from the
   // number of the hello that it takes, so those of its flight and of all its repetitions tell it.
-  // Not before, as GnuTLS bears no such steps.
+  // Hellos with the first kMaxAtOnce cookies are numbered one after the other, as GnuTLS bears no
+  // such steps.
   static constexpr uint64_t kApart = uint64_t{1} << 16;
 
   enum class Outcome : uint8_t {
@@ -52,7 +53,7 @@ class HelloExchange {
   const HandshakeMessage& due() const { return due_; }
   // It has left, in records with numbers from this one on.
   void on_sent(uint64_t from);
-  // With this message_seq.
+  // Whether a hello with this message_seq has left.
   bool has_sent(uint16_t sequence) const;
 
   // An alert that may be about a cookie has come: a server that has ended its handshake for it
@@ -84,7 +85,7 @@ class HelloExchange {
   const HandshakeMessage bare_;
   HandshakeMessage due_;
   std::vector<uint8_t> due_cookie_;
-  // These three since the exchange began, or began anew.
+  // These four since the exchange began, or began anew.
   std::vector<Asked> at_once_;
   std::vector<Asked> waiting_;
   uint32_t waited_ = 0;  // how many have come that had to wait

@@ -10,10 +10,10 @@ namespace dtls {
 // OpenSSL's own bound (PSK_MAX_IDENTITY_LEN); it refuses longer ones itself.
 constexpr size_t kMaxPskIdentity = 256;
 
-// With a suite that has a pre-shared key: the identity at the front of a ClientKeyExchange, or the
-// hint at that of a ServerKeyExchange (RFC 4279 section 2, RFC 5489 section 2). False when it is
-// malformed, or longer than OpenSSL takes: then there is nothing to ask, and the refusal is
-// OpenSSL's.
+// Reads what is at the front of a key exchange with a pre-shared key: the identity of a
+// ClientKeyExchange, or the hint of a ServerKeyExchange (RFC 4279 section 2, RFC 5489 section 2).
+// False when it is malformed, or longer than OpenSSL takes: then there is nothing to ask, and the
+// refusal is OpenSSL's.
 bool read_psk_name(Bytes body, Bytes& name);
 
 }  // namespace dtls

@@ -26,6 +26,7 @@ class SpentCookies {
   // `wait`: of the retransmission timer, at first.
   void on_begun(const CookieJar::Cookie& cookie, double now, double wait);
 
+  // For tests.
   size_t size() const { return uses_.size(); }
 
  private:

@@ -18,7 +18,7 @@ namespace dtls {
 // so that a secret that is used for other tickets elsewhere does no harm.
 //
 // A key that was replaced still opens tickets for `lifetime`, which none of its tickets outlives;
-// then it is wiped. Of keys replaced sooner, so many are kept:
+// then it is wiped. When keys are replaced faster than that, only the latest old ones are kept.
 constexpr size_t kOldTicketKeys = 2;
 
 class TicketKeys {
@@ -38,8 +38,9 @@ class TicketKeys {
   // The keys that seal now. Empty when OpenSSL has no randomness.
   SecretBytes current(double now);
 
-  // As OpenSSL's ticket key callback (SSL_CTX_set_tlsext_ticket_key_evp_cb) wants them, with its
-  // results: negative for an error, 0 for no key.
+  // What OpenSSL's ticket key callback (SSL_CTX_set_tlsext_ticket_key_evp_cb) has to do for a new
+  // ticket, and for one that came. The results are the callback's: negative for an error, 0 for no
+  // key.
   int seal(uint8_t* name, uint8_t* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac, double now);
   int open(const uint8_t* name, const uint8_t* iv, EVP_CIPHER_CTX* cipher, EVP_MAC_CTX* mac,
            double now);

@@ -1,6 +1,7 @@
 #include "core/identity/offers.h"
 
 #include "core/base/openssl_ptr.h"
+#include "core/identity/cipher_suites.h"
 
 namespace dtls {
 
@@ -32,9 +33,7 @@ std::vector<std::string> offered_ciphers() {
   const STACK_OF(SSL_CIPHER)* suites = SSL_CTX_get_ciphers(ctx.get());
   for (int i = 0; i < sk_SSL_CIPHER_num(suites); ++i) {
     const SSL_CIPHER* suite = sk_SSL_CIPHER_value(suites, i);
-    // 0x13..: a suite of (D)TLS 1.3, in every list whatever is asked for.
-    if (SSL_CIPHER_get_protocol_id(suite) >> 8 == 0x13) continue;
-    names.emplace_back(SSL_CIPHER_get_name(suite));
+    if (is_of_dtls12(suite)) names.emplace_back(SSL_CIPHER_get_name(suite));
   }
   return names;
 }

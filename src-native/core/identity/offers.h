@@ -10,7 +10,7 @@ namespace dtls {
 
 // A protocol version, as on the wire.
 bool offers_version(int version);
-// By names as lists of them are written.
+// A group or a signature algorithm, by the name that it has in a list of them.
 bool offers_group(const char* name);
 bool offers_sigalg(const char* name);
 // The suites of DTLS 1.2 and older, in OpenSSL's order.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "core/base/encoding.h"
 #include "core/identity/cipher_suites.h"
@@ -12,12 +13,21 @@ namespace dtls {
 
 namespace {
 
-// The suites of DTLS 1.2 that the security level permits.
-std::vector<const SSL_CIPHER*> usable_suites(const SSL_CTX* ctx) {
+// A suite that RFC 5246 or a later document made for version 1.2, AEAD for one.
+bool needs_dtls12(const SSL_CIPHER* suite) {
+  return std::string_view(SSL_CIPHER_get_version(suite)) == "TLSv1.2";
+}
+
+bool is_dtls10_only(SSL_CTX* ctx) { return SSL_CTX_get_max_proto_version(ctx) == DTLS1_VERSION; }
+
+// The suites that the versions and the security level permit.
+std::vector<const SSL_CIPHER*> usable_suites(SSL_CTX* ctx) {
+  const bool dtls10_only = is_dtls10_only(ctx);
   std::vector<const SSL_CIPHER*> usable;
   const STACK_OF(SSL_CIPHER)* all = SSL_CTX_get_ciphers(ctx);
   for (int i = 0; i < sk_SSL_CIPHER_num(all); ++i) {
     const SSL_CIPHER* suite = sk_SSL_CIPHER_value(all, i);
+    if (dtls10_only && needs_dtls12(suite)) continue;
     if (is_of_dtls12(suite) && level_permits(ctx, suite)) usable.push_back(suite);
   }
   return usable;
@@ -54,11 +64,20 @@ Failure SecureContext::set_ciphers(const char* list) {
     failure.kind = FailureKind::kInvalidCiphers;
     return failure;
   }
-  if (!usable_suites(ctx_.get()).empty()) return {};
+  const int level = SSL_CTX_get_security_level(ctx_.get());
+  const bool dtls10_only = is_dtls10_only(ctx_.get());
+  // OpenSSL has no DTLS 1.0 above security level 0, and says so in each handshake only.
+  const bool level_forbids = dtls10_only && level > 0;
+  if (!level_forbids && !usable_suites(ctx_.get()).empty()) return {};
   Failure failure;
   failure.kind = FailureKind::kInvalidCiphers;
-  failure.reason = "security level " + std::to_string(SSL_CTX_get_security_level(ctx_.get())) +
-                   " permits none of them";
+  if (level_forbids) {
+    failure.reason = "DTLSv1 needs '@SECLEVEL=0' in 'ciphers'";
+  } else if (dtls10_only) {
+    failure.reason = "DTLSv1 has none of them";
+  } else {
+    failure.reason = "security level " + std::to_string(level) + " permits none of them";
+  }
   return failure;
 }
 

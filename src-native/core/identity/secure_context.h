@@ -45,15 +45,17 @@ class SecureContext {
   void allow_partial_chain();
   bool partial_chain_allowed() const;
 
-  // secure_context_identity.cc. One certificate for each key type, and then the keys, in any order.
-  // A PEM chain, the own certificate first.
+  // The functions of secure_context_identity.cc, from here to own_certificates. There may be one
+  // certificate for each type of key. All certificates are added first, then their keys, in any
+  // order.
+  // `pem`: a chain, the own certificate first.
   Failure add_certificate(Bytes pem);
   Failure add_key(Bytes pem, Bytes passphrase);
   // PKCS #12: a key, its certificate, and others, which become its chain and are trusted. Without
   // identity: only the latter.
   Failure add_pfx(Bytes pfx, Bytes passphrase, bool with_identity);
-  // To follow all of them and all authorities: each certificate has its key, and none is too long
-  // for a peer.
+  // Checks that each certificate has its key, and that none is too long for a peer. To be called
+  // when all certificates, keys and authorities have been added.
   Failure check_identities();
   // RFC 7250: the key alone, in place of the certificate, to peers that take it.
   void show_raw_key() { shows_raw_key_ = true; }

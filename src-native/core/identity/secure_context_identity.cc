@@ -54,7 +54,7 @@ Failure SecureContext::use_leaf(X509* leaf) {
   }
   X509_up_ref(leaf);
   leaves_.emplace_back(leaf);
-  // From here on the chain of this certificate only.
+  // What is added to the chain from here on is of this certificate only.
   SSL_CTX_clear_chain_certs(ctx_.get());
   return {};
 }
@@ -95,7 +95,7 @@ Failure SecureContext::add_key(Bytes pem, Bytes passphrase) {
   return {};
 }
 
-// Whether the current certificate with its chain is too long for a Certificate message (RFC 5246
+// Fails when the current certificate with its chain is too long for a Certificate message (RFC 5246
 // section 7.4.2). Where nobody gave a chain OpenSSL makes one of what is trusted, up to a root.
 Failure SecureContext::check_length() const {
   constexpr size_t kLength = 3;  // bytes that tell that of the list, or of a certificate
@@ -181,7 +181,7 @@ Failure SecureContext::add_pfx(Bytes pfx, Bytes passphrase, bool with_identity) 
   X509_STORE* store = SSL_CTX_get_cert_store(ctx_.get());
   for (int i = 0; others && i < sk_X509_num(others.get()); ++i) {
     X509* other = sk_X509_value(others.get(), i);
-    // As in node:tls: the chain of the own certificate, and trusted.
+    // The others are the chain of the own certificate, and are trusted, which node:tls does, too.
     if (X509_STORE_add_cert(store, other) != 1 || SSL_CTX_add_client_CA(ctx_.get(), other) != 1 ||
         // Who trusts a root has it; RFC 5246 section 7.4.2 lets it be left out.
         (with_identity && !is_self_issued(other) &&

@@ -16,7 +16,7 @@ struct Trust {
 
 Trust describe_trust(X509_STORE* store);
 
-// Until when nothing of a verified chain has expired; Unix seconds.
+// The time at which the first certificate of a verified chain expires; Unix seconds.
 int64_t chain_expires(const STACK_OF(X509) * chain);
 
 }  // namespace dtls

@@ -17,13 +17,13 @@ enum class RecordType : uint32_t {
   kTransmit = 1,  // bytes: a datagram for the session's peer, or (slot kNoSlot) for the peer `a`;
                   // b: send token
   kMessage,       // bytes: one decrypted message
-  kBegin,      // a server session begins; a: peer index; b: 1 when it may replace an older session
-  kHandshake,  // a message came or left; a: kOut, kRetransmit, kMessageType; b: length
-  kAlert,      // a: kOut, kAlert…
-  kSecure,     // handshake done; a: kSecure…; b: X.509 verify result; bytes: the application
-               // protocol, or none
-  kLookup,     // a question, a: LookupKind; bytes: what is asked about
-  kKeylog,     // bytes: one line in NSS format
+  kBegin,         // a server session begins; a: peer index
+  kHandshake,     // a message came or left; a: kOut, kRetransmit, kMessageType; b: length
+  kAlert,         // a: kOut, kAlert…
+  kSecure,        // handshake done; a: kSecure…; b: X.509 verify result; bytes: the application
+                  // protocol, or none
+  kLookup,        // a question, a: LookupKind; bytes: what is asked about
+  kKeylog,        // bytes: one line in NSS format
   kClose,      // last record of a session; a: FailureKind (0: orderly); b: kClose…; bytes: texts
   kPacket,     // bytes: a datagram that is not DTLS; a: peer index
   kHeartbeat,  // a: kOut, kHeartbeatType; b: length; bytes: double, rtt in ms

@@ -15,6 +15,7 @@ struct RecordField {
   // The number with this value in the field, and 0 everywhere else.
   constexpr uint32_t put(uint32_t value) const { return (value & mask()) << shift; }
   constexpr uint32_t put(bool value) const { return put(value ? 1U : 0U); }
+  // What a number has in the field. For tests: JavaScript reads records.
   constexpr uint32_t of(uint32_t packed) const { return packed >> shift & mask(); }
   constexpr bool in(uint32_t packed) const { return of(packed) != 0; }
 

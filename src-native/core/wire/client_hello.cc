@@ -20,7 +20,7 @@ bool take_vector(Bytes& from, size_t size_bytes, Bytes& out) {
   return true;
 }
 
-// As OpenSSL has it: one name, of type host_name.
+// Takes what OpenSSL takes: one name, of type host_name.
 bool read_server_name(Bytes extension, Bytes& name) {
   constexpr uint8_t kHostName = 0;
   Bytes list;

@@ -20,8 +20,8 @@ struct ClientHelloView {
 // not take one of these extensions: then there is nothing to ask, and the refusal is OpenSSL's.
 bool parse_client_hello(Bytes body, ClientHelloView& hello);
 
-// As lib/handshake/hello.ts reads it: session id and server name behind one and two bytes of
-// length, then the protocols.
+// Packs what a server may be asked about, in the form that lib/handshake/hello.ts reads: session id
+// and server name behind one and two bytes of length, then the protocols.
 std::vector<uint8_t> pack_client_hello(const ClientHelloView& hello);
 
 }  // namespace dtls

@@ -40,7 +40,7 @@ class Packer {
 
   void put(std::vector<uint8_t> record) {
     if (room() < record.size()) datagrams_.emplace_back();
-    if (is_in_clear(view_of(record))) write_u48(&record[5], number_++);
+    if (is_in_clear(view_of(record))) renumber(record.data(), number_++);
     append(record);
   }
 

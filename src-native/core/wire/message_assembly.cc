@@ -10,10 +10,11 @@ HandshakeMessage::HandshakeMessage(uint16_t version, const FragmentView& fragmen
       bytes_(kHandshakeHeaderSize + fragment.message_length),
       present_(fragment.message_length),
       missing_(fragment.message_length) {
-  bytes_[0] = static_cast<uint8_t>(fragment.type);
-  write_u24(&bytes_[1], fragment.message_length);
-  write_u16(&bytes_[4], fragment.message_sequence);
-  write_u24(&bytes_[9], fragment.message_length);
+  FragmentHeader header;
+  header.type = fragment.type;
+  header.message_length = header.length = fragment.message_length;
+  header.message_sequence = fragment.message_sequence;
+  write_fragment_header(bytes_.data(), header);
   add(fragment);
 }
 
@@ -40,15 +41,16 @@ const char* HandshakeMessage::add(const FragmentView& fragment) {
 std::vector<uint8_t> HandshakeMessage::record(size_t& offset, uint64_t number, size_t most) const {
   const Bytes part = body().from(offset).first(most - kHandshakeHeaderSize);
   std::vector<uint8_t> record(kRecordHeaderSize + kHandshakeHeaderSize + part.size);
-  uint8_t* header = record.data();
-  header[0] = static_cast<uint8_t>(ContentType::kHandshake);
-  write_u16(header + 1, version_);
-  write_u48(header + 5, number);
-  write_u16(header + 11, static_cast<uint32_t>(kHandshakeHeaderSize + part.size));
-  uint8_t* fragment = header + kRecordHeaderSize;
-  std::copy_n(bytes_.data(), kHandshakeHeaderSize, fragment);
-  write_u24(fragment + 6, static_cast<uint32_t>(offset));
-  write_u24(fragment + 9, static_cast<uint32_t>(part.size));
+  write_clear_header(record.data(), ContentType::kHandshake, version_, number,
+                     kHandshakeHeaderSize + part.size);
+  FragmentHeader header;
+  header.type = type();
+  header.message_length = static_cast<uint32_t>(size());
+  header.message_sequence = sequence();
+  header.offset = static_cast<uint32_t>(offset);
+  header.length = static_cast<uint32_t>(part.size);
+  uint8_t* fragment = record.data() + kRecordHeaderSize;
+  write_fragment_header(fragment, header);
   std::copy_n(part.data, part.size, fragment + kHandshakeHeaderSize);
   offset += part.size;
   return record;

@@ -25,7 +25,9 @@ class HandshakeMessage {
   bool complete() const { return missing_ == 0; }
   bool says_what(const HandshakeMessage& other) const { return bytes_ == other.bytes_; }
   HandshakeType type() const { return static_cast<HandshakeType>(bytes_[0]); }
-  uint16_t sequence() const { return static_cast<uint16_t>(read_u16(bytes_.data() + 4)); }
+  uint16_t sequence() const {
+    return static_cast<uint16_t>(read_u16(bytes_.data() + fragment_at::kMessageSequence));
+  }
   uint16_t version() const { return version_; }
   size_t size() const { return present_.size(); }
   Bytes body() const { return {bytes_.data() + kHandshakeHeaderSize, size()}; }
@@ -90,7 +92,8 @@ class MessageAssembly {
   // Something of messages that were not taken yet has come.
   bool holds_any() const { return !messages_.empty(); }
 
-  // To name a fragment that no honest peer sends, and that is not taken.
+  // Notes what is wrong with a fragment that no honest peer sends, for complaint(). It is not
+  // taken.
   Outcome refuse(const char* complaint);
   // Why the last fragment that no honest peer sends was refused; null when there was none.
   const char* complaint() const { return complaint_; }

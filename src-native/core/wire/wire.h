@@ -52,8 +52,9 @@ constexpr size_t kMaxPlaintext = 16384;
 constexpr size_t kRandomSize = 32;
 // The longest ClientHello that is put together: one that goes into one record.
 constexpr size_t kMaxHello = kMaxPlaintext - kHandshakeHeaderSize;
-// The highest message_seq of a ClientHello with a cookie: so many cookies of a client may have been
-// refused before, and one more.
+// The highest message_seq that a ClientHello with a cookie may have. A client's first hello, which
+// has no cookie, is number 0, and each HelloVerifyRequest is followed by a hello with the next
+// number.
 constexpr uint16_t kMaxHelloNumber = 8;
 // The highest number of a record that a ClientHello comes in. The server goes on from that number
 // (RFC 6347 section 4.2.1), and numbers must not wrap (section 4.1): so much room is left for those
@@ -63,6 +64,9 @@ constexpr uint64_t kMaxHelloRecordNumber = uint64_t{1} << 47;
 inline uint32_t read_u16(const uint8_t* p) { return static_cast<uint32_t>(p[0]) << 8 | p[1]; }
 inline uint32_t read_u24(const uint8_t* p) {
   return static_cast<uint32_t>(p[0]) << 16 | read_u16(p + 1);
+}
+inline uint64_t read_u48(const uint8_t* p) {
+  return static_cast<uint64_t>(read_u24(p)) << 24 | read_u24(p + 3);
 }
 inline void write_u16(uint8_t* p, uint32_t value) {
   p[0] = static_cast<uint8_t>(value >> 8);
@@ -85,6 +89,22 @@ inline uint8_t max_fragment_code(size_t bytes) {
   return 0;
 }
 
+// Where the fields of a record's header are, behind its type: RFC 6347 section 4.1.
+namespace record_at {
+constexpr size_t kVersion = 1;
+constexpr size_t kEpoch = 3;
+constexpr size_t kNumber = 5;
+constexpr size_t kLength = 11;
+}  // namespace record_at
+
+// Where those of a handshake fragment's header are, behind its type: RFC 6347 section 4.2.2.
+namespace fragment_at {
+constexpr size_t kMessageLength = 1;
+constexpr size_t kMessageSequence = 4;
+constexpr size_t kOffset = 6;
+constexpr size_t kLength = 9;
+}  // namespace fragment_at
+
 struct RecordView {
   ContentType type{};
   uint16_t version = 0;
@@ -101,17 +121,25 @@ inline bool take_record(Bytes& datagram, RecordView& record) {
   if (datagram.size < kRecordHeaderSize) return false;
   const uint8_t* p = datagram.data;
   // Every DTLS version so far has a major version byte of 254.
-  if (p[1] != 0xfe) return false;
-  const size_t length = read_u16(p + 11);
+  if (p[record_at::kVersion] != 0xfe) return false;
+  const size_t length = read_u16(p + record_at::kLength);
   if (length > datagram.size - kRecordHeaderSize) return false;
   record.type = static_cast<ContentType>(p[0]);
-  record.version = static_cast<uint16_t>(read_u16(p + 1));
-  record.epoch = static_cast<uint16_t>(read_u16(p + 3));
-  record.sequence = static_cast<uint64_t>(read_u24(p + 5)) << 24 | read_u24(p + 8);
+  record.version = static_cast<uint16_t>(read_u16(p + record_at::kVersion));
+  record.epoch = static_cast<uint16_t>(read_u16(p + record_at::kEpoch));
+  record.sequence = read_u48(p + record_at::kNumber);
   record.whole = datagram.first(kRecordHeaderSize + length);
   record.fragment = {p + kRecordHeaderSize, length};
   datagram = datagram.from(kRecordHeaderSize + length);
   return true;
+}
+
+// Writes the header of a record in clear: one of epoch 0.
+void write_clear_header(uint8_t* header, ContentType type, uint16_t version, uint64_t number,
+                        size_t length);
+// Gives a record another number.
+inline void renumber(uint8_t* record, uint64_t number) {
+  write_u48(record + record_at::kNumber, number);
 }
 
 struct FragmentView {
@@ -124,6 +152,16 @@ struct FragmentView {
 
 // Takes the first handshake fragment off the front of a record's fragment.
 bool take_fragment(Bytes& record_fragment, FragmentView& fragment);
+
+struct FragmentHeader {
+  HandshakeType type{};
+  uint32_t message_length = 0;
+  uint16_t message_sequence = 0;
+  uint32_t offset = 0;
+  uint32_t length = 0;
+};
+
+void write_fragment_header(uint8_t* to, const FragmentHeader& header);
 
 // The front of a ClientHello: all that a stateless answer needs. RFC 6347 section 4.2.1.
 struct ClientHelloFront {

@@ -1,0 +1,49 @@
+/** The arguments of functions that take several forms: none is left out in silence. */
+import { shown } from '../errors/as-error';
+import { usageError } from '../errors/errors';
+import { wrongType } from './validate';
+
+/** A function; whoever asked for it knows what it is called with. */
+export type Listener = (...args: never[]) => void;
+
+export interface SplitArguments {
+  readonly rest: readonly unknown[];
+  readonly listener: Listener | undefined;
+}
+
+/**
+ * The arguments without the listener at their end, and without what stands for none there (undefined and null).
+ *
+ * @throws For what stands behind the listener.
+ */
+export function splitListener(args: readonly unknown[], name: string): SplitArguments {
+  const rest = [...args];
+  const trim = (): void => {
+    while (rest.length > 0 && (rest.at(-1) ?? undefined) === undefined) rest.pop();
+  };
+  trim();
+  const at = rest.findIndex((value) => typeof value === 'function');
+  if (at >= 0 && at < rest.length - 1) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'${name}' is the last argument, and ${shown(rest[at + 1])} stands behind it`,
+      'Leave it out, or put it in front.',
+    );
+  }
+  if (at < 0) return { rest, listener: undefined };
+  const listener = rest.pop() as Listener;
+  trim();
+  return { rest, listener };
+}
+
+/**
+ * The listener of a function that takes an object with options, and then nothing else.
+ *
+ * @throws For everything behind the options that is none.
+ */
+export function listenerAfterOptions(args: readonly unknown[], name: string): Listener | undefined {
+  const [, ...behind] = args;
+  const { rest, listener } = splitListener(behind, name);
+  if (rest.length > 0) throw wrongType(name, 'a function', rest[0]);
+  return listener;
+}

@@ -1,0 +1,23 @@
+/** What native code returns of a call. The numbers are those of the enums in src-native/core; test/unit compares them. */
+
+export const SendOutcome = {
+  Sent: 0,
+  NotOpen: 1,
+  /** Also of a message that another thread has grown since its size was looked at. */
+  TooBig: 2,
+  Failed: 3,
+  Empty: 4,
+} as const;
+export type SendOutcome = (typeof SendOutcome)[keyof typeof SendOutcome];
+
+export const HeartbeatOutcome = {
+  Sent: 0,
+  NotOpen: 1,
+  NotNegotiated: 2,
+  NotAllowed: 3,
+  UnsupportedCipher: 4,
+  Busy: 5,
+  TooBig: 6,
+  Failed: 7,
+} as const;
+export type HeartbeatOutcome = (typeof HeartbeatOutcome)[keyof typeof HeartbeatOutcome];

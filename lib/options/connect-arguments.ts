@@ -1,0 +1,42 @@
+/** Reads the arguments of `connect`, in the forms that `node:tls` takes. */
+import { shown } from '../errors/as-error';
+import { usageError } from '../errors/errors';
+import { listenerAfterOptions, splitListener } from '../checks/arguments';
+import { checkObject, port as checkPort, text, wrongType } from '../checks/validate';
+import type { ConnectOptions } from './types';
+
+export interface ConnectArguments {
+  readonly options: ConnectOptions;
+  readonly listener: Plain;
+}
+
+type Plain = (() => void) | undefined;
+
+const LISTENER = 'secureConnectListener';
+
+/** connect(options[, listener]) or connect(port[, host][, options][, listener]) */
+export function readConnect(args: readonly unknown[]): ConnectArguments {
+  const [first] = args;
+  if (typeof first !== 'number' && typeof first !== 'string') {
+    checkObject('options', first);
+    return { options: first as ConnectOptions, listener: listenerAfterOptions(args, LISTENER) };
+  }
+  const { rest, listener } = splitListener(args, LISTENER);
+  const port = checkPort('port', first, 1);
+  const behind = rest.slice(1);
+  const host = typeof behind[0] === 'object' && behind[0] !== null ? undefined : text('host', (behind.shift() ?? undefined) as string);
+  const [options = {}, ...surplus] = behind;
+  checkObject('options', options);
+  if (surplus.length > 0) throw wrongType(LISTENER, 'a function', surplus[0]);
+  const given: Partial<ConnectOptions> = options;
+  if (given.port !== undefined && checkPort('port', given.port, 1) !== port) throw contradiction('port', port, given.port);
+  if (host !== undefined && given.host !== undefined && given.host !== host) throw contradiction('host', host, given.host);
+  return { options: { ...given, port, ...(host === undefined ? {} : { host }) }, listener: listener };
+}
+
+const contradiction = (name: string, argument: unknown, option: unknown): Error =>
+  usageError(
+    'ERR_DTLS_CONFLICTING_OPTIONS',
+    `'${name}' is ${shown(argument)} as an argument and ${shown(option)} in the options`,
+    'Leave one of them out.',
+  );

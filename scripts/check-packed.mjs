@@ -1,0 +1,18 @@
+// What package.json leads to has to be there before it is packed: node scripts/check-packed.mjs [folder]
+// npm packs what it finds of `files`, and says nothing of what is not there.
+
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fail, root } from './tools.mjs';
+
+const folder = process.argv[2] ?? root;
+const { main, types, bin, exports } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+
+/** All paths in a tree of conditions. */
+const paths = (entry) => (typeof entry === 'object' ? Object.values(entry).flatMap(paths) : [entry]);
+
+const missing = [...new Set(paths([main, types, bin, exports].filter(Boolean)))].filter(
+  (path) => !existsSync(join(folder, path)),
+);
+if (missing.length > 0)
+  fail(`check-packed: ${missing.join(', ')} of package.json is not there: 'npm run build:ts' makes dist/`);
