@@ -150,8 +150,10 @@ void SessionFacts::take_peer(SSL* ssl, Alike& alike) {
   std::vector<uint8_t> shown = rpk::to_der(rpk::of_peer(ssl));
   if (!shown.empty()) {
     shown_ = Shown::kRawKey;
-  } else if (const X509* leaf = dtls::peer_leaf(ssl)) {
+  } else if (X509* leaf = dtls::peer_leaf(ssl)) {
     shown_ = Shown::kCertificates;
+    X509_up_ref(leaf);
+    leaf_.reset(leaf);
     append_certificate(shown, leaf);
     const STACK_OF(X509)* chain = SSL_get_peer_cert_chain(ssl);
     for (int i = 0; chain != nullptr && i < sk_X509_num(chain); ++i) {
@@ -165,6 +167,7 @@ void SessionFacts::take_peer(SSL* ssl, Alike& alike) {
 // ---- OpenSSL's session ----
 
 void SessionFacts::settle(const SSL_SESSION* kept) {
+  leaf_.reset();
   if (!session_ || session_.get() == kept) return;
   const ErrorQueueScope errors;
   const SecretBytes der = KeptSession::pack(session_.get());
@@ -319,7 +322,12 @@ Bytes SessionFacts::other_certificates() const {
   return list;
 }
 
-X509Ptr SessionFacts::peer_leaf() const { return parse_certificate(leaf_der()); }
+// To read one takes OpenSSL as long as a tenth of a handshake, and each client's asks whose it is.
+X509Ptr SessionFacts::peer_leaf() const {
+  if (!leaf_) return parse_certificate(leaf_der());
+  X509_up_ref(leaf_.get());
+  return X509Ptr(leaf_.get());
+}
 
 std::vector<uint8_t> SessionFacts::peer_certificate() const { return copy(leaf_der()); }
 

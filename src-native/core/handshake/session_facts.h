@@ -122,6 +122,7 @@ class SessionFacts {
   X509Ptr own_;               // the context has it, too
   // What the peer showed: certificates, its own first, as in certificate_list.h; or a raw key.
   Alike::Shared peer_;
+  X509Ptr leaf_;              // until it is settled: the first of them as the SSL has read it
   Alike::Shared agreed_;      // server name, protocol and signature algorithms, see take_agreed
   SslSessionPtr session_;     // or else:
   SecretBytes session_der_;   // without the peer's certificate or raw key, which was
