@@ -1,11 +1,13 @@
 #include "core/handshake/session_facts.h"
 
+#include <openssl/asn1.h>
 #include <openssl/ec.h>
 #include <openssl/srtp.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <cstring>
+#include <initializer_list>
 
 #include "core/base/encoding.h"
 #include "core/handshake/kept_session.h"
@@ -46,6 +48,38 @@ Bytes take(Bytes& rest) {
   const Bytes taken = rest.from(2).first(size);
   rest = rest.from(2 + size);
   return taken;
+}
+
+struct DerElement {
+  int tag = -1;  // below zero where it is none of the context's own
+  Bytes whole;
+  Bytes content;
+};
+
+// Takes the first element off. False: there is none.
+bool take_der(Bytes& der, DerElement& element) {
+  const uint8_t* at = der.data;
+  long size = 0;
+  int tag = 0;
+  int kind = 0;
+  const int result = ASN1_get_object(&at, &size, &tag, &kind, static_cast<long>(der.size));
+  if ((result & 0x80) != 0) return false;
+  element.tag = kind == V_ASN1_CONTEXT_SPECIFIC ? tag : -1;
+  element.content = {at, static_cast<size_t>(size)};
+  element.whole = der.first(static_cast<size_t>(at - der.data) + element.content.size);
+  der = der.from(element.whole.size);
+  return true;
+}
+
+SecretBytes sequence_der(std::initializer_list<Bytes> parts) {
+  size_t size = 0;
+  for (const Bytes& part : parts) size += part.size;
+  SecretBytes der(
+      static_cast<size_t>(ASN1_object_size(1, static_cast<int>(size), V_ASN1_SEQUENCE)));
+  uint8_t* at = der.data();
+  ASN1_put_object(&at, 1, static_cast<int>(size), V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
+  for (const Bytes& part : parts) at = std::copy_n(part.data, part.size, at);
+  return der;
 }
 
 // The names that node:tls uses.
@@ -166,49 +200,59 @@ void SessionFacts::take_peer(SSL* ssl, Alike& alike) {
 
 // ---- OpenSSL's session ----
 
+// What the peer showed is in OpenSSL's session as well, as one of the elements of its SEQUENCE, and
+// last in that. The rest is a session in DER, too, and parsed in a twentieth of the time.
 void SessionFacts::settle(const SSL_SESSION* kept) {
   leaf_.reset();
   if (!session_ || session_.get() == kept) return;
   const ErrorQueueScope errors;
   const SecretBytes der = KeptSession::pack(session_.get());
-  if (der.empty()) return;
-  // What the peer showed is in there as well.
-  const Bytes shown = shown_ == Shown::kRawKey ? view(*peer_) : leaf_der();
-  const uint8_t* const end = der.data() + der.size();
-  const uint8_t* const cut =
-      shown.size == 0 ? end : std::search(der.data(), end, shown.data, shown.data + shown.size);
-  if (cut == end) {
-    session_der_ = SecretBytes(der.view());
-  } else {
-    peer_cut_at_ = static_cast<uint32_t>(cut - der.data());
-    session_der_ = SecretBytes(der.size() - shown.size);
-    std::copy(cut + shown.size, end, std::copy(der.data(), cut, session_der_.data()));
+  Bytes outside = der.view();
+  DerElement sequence;
+  if (!take_der(outside, sequence)) return;
+  const Bytes shown = what_was_shown();
+  Bytes rest = shown.size == 0 ? Bytes{} : sequence.content;
+  DerElement element;
+  while (rest.size != 0 && take_der(rest, element)) {
+    const size_t header = element.whole.size - std::min(element.whole.size, shown.size);
+    if (element.tag < 0 || header == 0 || header > peer_header_.size() ||
+        std::memcmp(element.whole.data + header, shown.data, shown.size) != 0) {
+      continue;
+    }
+    peer_tag_ = static_cast<uint8_t>(element.tag);
+    peer_header_size_ = static_cast<uint8_t>(header);
+    std::copy_n(element.whole.data, header, peer_header_.begin());
+    const auto before = static_cast<size_t>(element.whole.data - sequence.content.data);
+    session_der_ = sequence_der({sequence.content.first(before), rest});
+    session_.reset();
+    return;
   }
+  session_der_ = SecretBytes(der.view());
   session_.reset();
 }
 
-SecretBytes SessionFacts::session_der() const {
-  if (session_) return KeptSession::pack(session_.get());
-  if (peer_cut_at_ == 0) return SecretBytes(session_der_.view());
-  const Bytes shown = shown_ == Shown::kRawKey ? view(*peer_) : leaf_der();
-  SecretBytes whole(session_der_.size() + shown.size);
-  const Bytes rest = session_der_.view().from(peer_cut_at_);
-  uint8_t* at = std::copy_n(session_der_.data(), peer_cut_at_, whole.data());
-  at = std::copy_n(shown.data, shown.size, at);
-  std::copy_n(rest.data, rest.size, at);
-  return whole;
+// A session of settle() in DER with what was taken out, before the elements with greater tags.
+SecretBytes SessionFacts::with_peer(Bytes der) const {
+  Bytes outside = der;
+  DerElement sequence;
+  if (peer_header_size_ == 0 || !take_der(outside, sequence)) return SecretBytes(der);
+  Bytes rest = sequence.content;
+  Bytes behind = rest;
+  DerElement element;
+  while (rest.size != 0 && take_der(rest, element) && element.tag < peer_tag_) behind = rest;
+  const Bytes before = sequence.content.first(sequence.content.size - behind.size);
+  return sequence_der({before, {peer_header_.data(), peer_header_size_}, what_was_shown(), behind});
 }
 
-// A copy of the session as it was, or the shared one; null where there is none.
+// The session itself where it is shared, and elsewhere one without what the peer showed.
 SslSessionPtr SessionFacts::session() const {
   if (session_) {
     SSL_SESSION_up_ref(session_.get());
     return SslSessionPtr(session_.get());
   }
-  const SecretBytes der = session_der();
-  const uint8_t* at = der.data();
-  return SslSessionPtr(der.empty() ? nullptr
-                                   : d2i_SSL_SESSION(nullptr, &at, static_cast<long>(der.size())));
+  const uint8_t* at = session_der_.data();
+  const auto size = static_cast<long>(session_der_.size());
+  return SslSessionPtr(size == 0 ? nullptr : d2i_SSL_SESSION(nullptr, &at, size));
 }
 
 void SessionFacts::forbid_resumption(SSL_CTX* context) const {
@@ -217,14 +261,15 @@ void SessionFacts::forbid_resumption(SSL_CTX* context) const {
 
 SecretBytes SessionFacts::pack(const std::string& name) const {
   const ErrorQueueScope errors;
-  if (server_) return session_der();
+  if (server_) return session_ ? KeptSession::pack(session_.get()) : with_peer(session_der_.view());
   const SslSessionPtr session = this->session();
   // RFC 7627 section 5.4: without the extended master secret it is not to be resumed.
   if (!session || !extended_master_secret_ || SSL_SESSION_is_resumable(session.get()) != 1 ||
       (!reused_ && !KeptSession::note(session.get(), name, other_certificates()))) {
     return {};
   }
-  return KeptSession::pack(session.get());
+  SecretBytes packed = KeptSession::pack(session.get());
+  return session_ ? std::move(packed) : with_peer(packed.view());
 }
 
 std::vector<uint8_t> SessionFacts::session_ticket() const {
@@ -312,6 +357,10 @@ Bytes SessionFacts::leaf_der() const {
   Bytes list = view(*peer_);
   take_certificate(list, der);
   return der;
+}
+
+Bytes SessionFacts::what_was_shown() const {
+  return shown_ == Shown::kRawKey ? view(*peer_) : leaf_der();
 }
 
 Bytes SessionFacts::other_certificates() const {

@@ -114,19 +114,22 @@ class SessionFacts {
   void take_ephemeral_key(SSL* ssl);
   Bytes agreed(size_t index) const;
   Bytes leaf_der() const;
+  Bytes what_was_shown() const;
   Bytes other_certificates() const;
-  SecretBytes session_der() const;
+  SecretBytes with_peer(Bytes der) const;
   SslSessionPtr session() const;
 
   const SSL_CIPHER* cipher_;  // OpenSSL's table has it for ever
   X509Ptr own_;               // the context has it, too
   // What the peer showed: certificates, its own first, as in certificate_list.h; or a raw key.
   Alike::Shared peer_;
-  X509Ptr leaf_;              // until it is settled: the first of them as the SSL has read it
-  Alike::Shared agreed_;      // server name, protocol and signature algorithms, see take_agreed
-  SslSessionPtr session_;     // or else:
-  SecretBytes session_der_;   // without the peer's certificate or raw key, which was
-  uint32_t peer_cut_at_ = 0;  // there, if this is not 0
+  X509Ptr leaf_;             // until it is settled: the first of them as the SSL has read it
+  Alike::Shared agreed_;     // server name, protocol and signature algorithms, see take_agreed
+  SslSessionPtr session_;    // or else:
+  SecretBytes session_der_;  // without the element of what the peer showed
+  uint8_t peer_tag_ = 0;     // its tag, and its header
+  uint8_t peer_header_size_ = 0;
+  std::array<uint8_t, 14> peer_header_{};
   int version_;
   int32_t verify_result_;
   uint16_t srtp_profile_ = 0;
