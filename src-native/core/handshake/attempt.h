@@ -46,9 +46,6 @@ struct HandshakeAttempt {
   uint64_t next_number_in = 0;
   std::optional<uint64_t> latest_number_in;  // the highest of the peer's records in clear
   double peers_turn_since;
-  Heard heard = Heard::kNothing;
-  bool change_cipher_spec_received = false;
-  uint32_t undecrypted = 0;  // Finished messages, it seems, that nobody could decrypt
 
   // Flights.
   Flight flight;  // our latest one
@@ -62,47 +59,44 @@ struct HandshakeAttempt {
   uint32_t answered_from = 0;
   uint32_t answered_to = 0;
   uint32_t next_sequence_out = 0;
-  Sent sent = Sent::kInClear;
-  Speech speech = Speech::kMeant;
-
-  // What it comes to.
-  FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
-  int later_version = 0;  // server: the version that the client offers, when it is none of ours
-  bool unproving_refused = false;          // a suite that would have been used proves nothing
-  std::vector<uint8_t> refused_protocols;  // those of the client, when none is shared
-  HeartbeatMode peer_heartbeat = HeartbeatMode::kOff;
 
   // Client: cookies.
+  uint32_t hellos_turned_away = 0;
   std::unique_ptr<HelloExchange> hellos;  // until a hello is taken
   double hello_due = 0;                   // no earlier is the latest one repeated
-  bool hello_taken = false;               // by the server, as its ServerHello says
-  std::optional<uint8_t> doubted_alert;   // may_be_about_cookie
-  uint32_t hellos_turned_away = 0;
 
-  // The hello's names, and the answers to them.
-  uint32_t questions = 0;                         // hello_questions of the policy it began with
+  // The hello's names, the answers to them, and what goes by them.
   std::string server_name;                        // server: what the client asked for
-  bool name_used = false;                         // server: it has chosen the context
   std::optional<std::vector<uint8_t>> protocols;  // the answer, as on the wire
-
-  // Pre-shared keys.
-  Psk psk = Psk::kUnasked;
+  std::vector<uint8_t> refused_protocols;         // those of the client, when none is shared
   std::vector<uint8_t> psk_hint;
   SecretBytes psk_key;
   std::vector<uint8_t> offered_identity;
-
-  // Certificates.
-  PeerIdentity peer_identity = PeerIdentity::kUnasked;
-  bool certificate_withheld = false;  // client: it was asked for one, and sent none
-  OcspVerdict ocsp_verdict = OcspVerdict::kUnasked;
-  // Server: the answers of this handshake, by the own certificate that each is about.
+  // Server: the OCSP responses, by the own certificate that each is about.
   std::vector<std::pair<const X509*, std::vector<uint8_t>>> ocsp;
-
-  // Resumption.
-  bool session_asked = false;        // whether somebody knows the client's session id
-  SslSessionPtr stored_session;      // what came of it
+  SslSessionPtr stored_session;      // what came of asking for the client's session id
   std::vector<uint8_t> session_psk;  // how the session to be resumed knows its key
+
+  // What it has come to.
+  uint32_t questions = 0;                  // hello_questions of the policy it began with
+  uint32_t undecrypted = 0;                // Finished messages, it seems, that nobody could decrypt
+  FailureKind cause = FailureKind::kNone;  // why a callback of ours refused
+  int later_version = 0;  // server: the version that the client offers, when it is none of ours
+  Heard heard = Heard::kNothing;
+  Sent sent = Sent::kInClear;
+  Speech speech = Speech::kMeant;
+  Psk psk = Psk::kUnasked;
   SessionPsk session_psk_state = SessionPsk::kUnasked;
+  PeerIdentity peer_identity = PeerIdentity::kUnasked;
+  OcspVerdict ocsp_verdict = OcspVerdict::kUnasked;
+  HeartbeatMode peer_heartbeat = HeartbeatMode::kOff;
+  std::optional<uint8_t> doubted_alert;  // client: may_be_about_cookie
+  bool change_cipher_spec_received = false;
+  bool hello_taken = false;           // client: by the server, as its ServerHello says
+  bool name_used = false;             // server: it has chosen the context
+  bool unproving_refused = false;     // a suite that would have been used proves nothing
+  bool certificate_withheld = false;  // client: it was asked for one, and sent none
+  bool session_asked = false;         // whether somebody knows the client's session id
   bool new_session_told = false;
   bool ticket_received = false;
 
