@@ -158,13 +158,16 @@ linux('a secret that its owner has wiped is nowhere in memory (what shows it is 
       stored.push(session);
       done();
     });
-    const { client } = await openOn(server, { servername: 'localhost' });
+    const { client, peer } = await openOn(server, { servername: 'localhost' });
     const [session] = stored;
     if (session === undefined) throw new Error('no session');
     // In DER the master secret stands behind its tag and its length: OpenSSL itself has it without those.
     const at = session.indexOf(Buffer.from([0x04, 0x30]), 20);
     const sought = wiped(session, at, at + 32);
+    // What an open session keeps it in is wiped with the session.
+    const closed = Promise.all([next(client, 'close'), next(peer, 'close')]);
     client.close();
+    await closed;
     expect(sought.count()).to.equal(0);
   });
 
