@@ -27,6 +27,9 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   UdpWrap(const UdpWrap&) = delete;
   UdpWrap& operator=(const UdpWrap&) = delete;
 
+  uint8_t* room(const PeerAddress& to, size_t size) override {
+    return socket_ ? socket_->room(to, size) : nullptr;
+  }
   void transmit(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram) override;
 
  private:

@@ -4,22 +4,24 @@
 
 namespace dtls::io {
 
-SendQueue::Run& SendQueue::open_run(const PeerAddress& to, size_t size, size_t largest) {
+// The run that the next datagram goes on with; or null.
+SendQueue::Run* SendQueue::find_run(const PeerAddress& to, size_t size, size_t largest) {
   const size_t end = runs_.size() - std::min(runs_.size(), kLookBack);
   for (size_t at = runs_.size(); at > end; --at) {
     Run& run = runs_[at - 1];
     if (!run.to.same_path(to)) continue;
     const bool fits = !run.complete && size <= run.segment && size <= largest &&
                       run.bytes.size() + size <= kLargestMessage;
-    if (!fits) break;
-    return run;
+    return fits ? &run : nullptr;
   }
-  if (spares_.empty()) {
-    runs_.emplace_back();
-  } else {
-    runs_.push_back(std::move(spares_.back()));
-    spares_.pop_back();
-  }
+  return nullptr;
+}
+
+SendQueue::Run& SendQueue::open_run(const PeerAddress& to, size_t size, size_t largest) {
+  if (Run* run = find_run(to, size, largest)) return *run;
+  if (spares_.empty()) spares_.emplace_back();
+  runs_.push_back(std::move(spares_.back()));
+  spares_.pop_back();
   Run& made = runs_.back();
   made.to = to;
   made.segment = size;
@@ -27,11 +29,18 @@ SendQueue::Run& SendQueue::open_run(const PeerAddress& to, size_t size, size_t l
   return made;
 }
 
+// Where there is no run yet, the memory of the spare that it will be made of.
+uint8_t* SendQueue::room(const PeerAddress& to, size_t size, size_t largest) {
+  if (Run* run = find_run(to, size, largest)) return run->bytes.room(size);
+  if (spares_.empty()) spares_.emplace_back();
+  return spares_.back().bytes.room(size);
+}
+
 void SendQueue::push(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram,
                      size_t largest) {
   Run& run = open_run(to, datagram.size, largest);
   run.datagrams.push_back({from, token, datagram.size});
-  run.bytes.insert(run.bytes.end(), datagram.data, datagram.data + datagram.size);
+  run.bytes.append(datagram);
   if (datagram.size < run.segment || run.datagrams.size() == kMostSegments) run.complete = true;
   bytes_ += datagram.size;
   ++datagrams_;

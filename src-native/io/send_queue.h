@@ -7,6 +7,7 @@
 #include "core/base/bytes.h"
 #include "core/base/peer_address.h"
 #include "core/outbox/outbox.h"
+#include "io/run_bytes.h"
 
 namespace dtls::io {
 
@@ -32,11 +33,13 @@ class SendQueue {
     size_t settled = 0;     // so many of its datagrams are dealt with
     size_t settled_bytes = 0;
     std::vector<Waiting> datagrams;
-    std::vector<uint8_t> bytes;
+    RunBytes bytes;
 
     size_t left() const { return datagrams.size() - settled; }
   };
 
+  // Where such a datagram will lie if it is the next one: push() then copies nothing.
+  uint8_t* room(const PeerAddress& to, size_t size, size_t largest);
   // Copies the bytes. `largest`: datagrams above it stay alone.
   void push(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram, size_t largest);
 
@@ -54,6 +57,7 @@ class SendQueue {
   static constexpr size_t kLookBack = 16;
   static constexpr size_t kSpares = 16;
 
+  Run* find_run(const PeerAddress& to, size_t size, size_t largest);
   Run& open_run(const PeerAddress& to, size_t size, size_t largest);
 
   std::deque<Run> runs_;

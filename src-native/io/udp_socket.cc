@@ -299,6 +299,10 @@ void UdpSocket::keep_errors(UdpListener& listener) {
 
 // ---- out ----
 
+uint8_t* UdpSocket::room(const PeerAddress& to, size_t size) {
+  return queue_.room(to, size, gso_ ? largest_segment_ : 0);
+}
+
 bool UdpSocket::queue(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram) {
   if (queue_.bytes() + datagram.size > kMostQueued) {
     ++stats_.sendErrors;

@@ -101,6 +101,8 @@ class UdpSocket {
   // Somebody has to call receive(), also where no datagram comes.
   bool keeps_errors() const { return !kept_.empty(); }
 
+  // See Transmitter.
+  uint8_t* room(const PeerAddress& to, size_t size);
   // Kept until flush(). The caller's bytes are copied. False: too much waits already.
   bool queue(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram);
   // Sends what is queued. What is not sent stays queued: until the socket is writable (kFull), or

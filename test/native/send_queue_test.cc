@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 
@@ -33,6 +34,46 @@ TEST_CASE("send queue: datagrams of one size make a run, which a smaller one end
   CHECK(queue.run(1).left() == 1);
   CHECK(queue.run(2).left() == 2);
   CHECK(queue.bytes() == 900 * 3 + 17 + 901 * 2);
+}
+
+TEST_CASE("send queue: what was written where it will lie is not copied, whatever came between") {
+  SendQueue queue;
+  std::mt19937 random(7);
+  std::vector<std::vector<uint8_t>> expected(4);
+  for (uint32_t i = 0; i < 2000; ++i) {
+    const uint32_t to = random() % 4;
+    const size_t size = random() % 5 == 0 ? 1 + random() % 1400 : 1200;
+    const PeerAddress peer = address(to, 1);
+    const auto value = static_cast<uint8_t>(i);
+    switch (random() % 4) {
+      case 0:
+        push(queue, peer, value, size);
+        break;
+      case 1: {  // shorter than was thought
+        uint8_t* const place = queue.room(peer, size + 300, kNoLimit);
+        std::fill_n(place, size, value);
+        queue.push(peer, {}, value, {place, size}, kNoLimit);
+        break;
+      }
+      case 2:  // given up
+        std::fill_n(queue.room(peer, size, kNoLimit), size, 255);
+        continue;
+      default: {
+        uint8_t* const place = queue.room(peer, size, kNoLimit);
+        std::fill_n(place, size, value);
+        queue.push(peer, {}, value, {place, size}, kNoLimit);
+      }
+    }
+    expected[to].insert(expected[to].end(), size, value);
+    for (; queue.datagrams() > 40; queue.settle_next()) {
+      SendQueue::Run& run = queue.run(0);
+      if (run.settled != 0) continue;
+      std::vector<uint8_t>& of_peer = expected[run.to.bytes().data[3]];
+      REQUIRE(of_peer.size() >= run.bytes.size());
+      CHECK(std::equal(run.bytes.data(), run.bytes.data() + run.bytes.size(), of_peer.begin()));
+      of_peer.erase(of_peer.begin(), of_peer.begin() + static_cast<long>(run.bytes.size()));
+    }
+  }
 }
 
 TEST_CASE("send queue: a run has at most 64 datagrams, and 65,507 bytes") {

@@ -31,7 +31,9 @@ class Outlet {
   // Where the bytes of the next record, or of the next datagram, will lie if they fit.
   uint8_t* room(size_t size, uint8_t* elsewhere) { return outbox_.room(size, elsewhere); }
   uint8_t* datagram_room(size_t size, uint8_t* elsewhere) {
-    return transmitter_ != nullptr ? elsewhere : room(size, elsewhere);
+    if (transmitter_ == nullptr) return room(size, elsewhere);
+    uint8_t* const there = transmitter_->room(peer_, size);
+    return there != nullptr ? there : elsewhere;
   }
 
   // With a `token` the sender waits for a SENT record.

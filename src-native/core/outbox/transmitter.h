@@ -15,6 +15,10 @@ class Transmitter {
   Transmitter& operator=(const Transmitter&) = delete;
   virtual ~Transmitter() = default;
 
+  // Where the next datagram to this peer, of that size, will lie, until the next call of whatever
+  // else: transmit() finds what was written there in its place. Null: any memory will do.
+  virtual uint8_t* room(const PeerAddress& /*to*/, size_t /*size*/) { return nullptr; }
+
   // `from`: the session, or slot kNoSlot; with a `token` its sender waits for a SENT record.
   virtual void transmit(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram) = 0;
 
