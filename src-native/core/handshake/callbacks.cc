@@ -76,8 +76,8 @@ void Handshake::note_message(bool out, bool retransmit, MessageName message) {
 void Handshake::on_handshake_message(bool out, Bytes message) {
   if (message.size < kHandshakeHeaderSize) return;
   const auto type = static_cast<HandshakeType>(message.data[0]);
-  const uint32_t length = read_u24(message.data + 1);
-  const uint32_t sequence = read_u16(message.data + 4);
+  const uint32_t length = read_u24(message.data + fragment_at::kMessageLength);
+  const uint32_t sequence = read_u16(message.data + fragment_at::kMessageSequence);
   bool retransmit = false;
   if (out) {
     retransmit = sequence < attempt_->next_sequence_out;

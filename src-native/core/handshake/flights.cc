@@ -23,9 +23,7 @@ void Handshake::note_sealed(const RecordView& record) {
   sealed_.blocks += record.fragment.size / kBlock + 1;
   if (record.fragment.size < 8) return;
   const uint8_t* p = record.fragment.data;
-  sealed_.next_explicit_nonce = (static_cast<uint64_t>(read_u24(p)) << 40 |
-                                 static_cast<uint64_t>(read_u24(p + 3)) << 16 | read_u16(p + 6)) +
-                                1;
+  sealed_.next_explicit_nonce = (read_u48(p) << 16 | read_u16(p + 6)) + 1;
 }
 
 // After each call of OpenSSL that may have written something of a attempt.

@@ -83,12 +83,10 @@ void Handshake::send_alert(uint8_t level, uint8_t description) {
     return;
   }
   std::array<uint8_t, kRecordHeaderSize + 2> record{};
-  record[0] = static_cast<uint8_t>(ContentType::kAlert);
   const bool agreed = ssl_ && SSL_get_pending_cipher(ssl_.get()) != nullptr;
-  write_u16(record.data() + 1,
-            agreed ? static_cast<uint32_t>(SSL_version(ssl_.get())) : DTLS1_VERSION);
-  write_u48(record.data() + 5, next_number_out_++);
-  write_u16(record.data() + 11, 2);
+  const int version = agreed ? SSL_version(ssl_.get()) : DTLS1_VERSION;
+  write_clear_header(record.data(), ContentType::kAlert, static_cast<uint16_t>(version),
+                     next_number_out_++, 2);
   record[kRecordHeaderSize] = level;
   record[kRecordHeaderSize + 1] = description;
   outlet_.transmit({record.data(), record.size()});

@@ -220,10 +220,11 @@ std::vector<uint8_t> Handshake::own_finished() const {
   const size_t size =
       SSL_get_finished(ssl_.get(), message.data() + kHandshakeHeaderSize, EVP_MAX_MD_SIZE);
   message.resize(kHandshakeHeaderSize + size);
-  message[0] = static_cast<uint8_t>(HandshakeType::kFinished);
-  write_u24(&message[1], static_cast<uint32_t>(size));
-  write_u16(&message[4], attempt_->next_sequence_out - 1);
-  write_u24(&message[9], static_cast<uint32_t>(size));
+  FragmentHeader header;
+  header.type = HandshakeType::kFinished;
+  header.message_length = header.length = static_cast<uint32_t>(size);
+  header.message_sequence = static_cast<uint16_t>(attempt_->next_sequence_out - 1);
+  write_fragment_header(message.data(), header);
   return message;
 }
 

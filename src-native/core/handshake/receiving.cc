@@ -151,7 +151,7 @@ RecordOutcome Handshake::feed_in_clear(const RecordView& record, double now) {
     return change ? RecordOutcome::kTaken : RecordOutcome::kDiscarded;
   }
   std::vector<uint8_t> bytes(record.whole.data, record.whole.data + record.whole.size);
-  write_u48(&bytes[5], attempt_->next_number_in++);
+  renumber(bytes.data(), attempt_->next_number_in++);
   Bytes rest{bytes.data(), bytes.size()};
   RecordView renumbered;
   if (take_record(rest, renumbered)) feed(renumbered, now);

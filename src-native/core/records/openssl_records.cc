@@ -143,7 +143,7 @@ void OpensslRecords::on_message(bool out, ContentType type, Bytes bytes) {
   switch (type) {
     case ContentType::kHandshake:
       if (bytes.size < kHandshakeHeaderSize) return;
-      outlet_.message(out, out, bytes.data[0], read_u24(bytes.data + 1));
+      outlet_.message(out, out, bytes.data[0], read_u24(bytes.data + fragment_at::kMessageLength));
       return;
     case ContentType::kChangeCipherSpec:
       outlet_.message(out, out, static_cast<uint8_t>(kChangeCipherSpecMessage), 1);

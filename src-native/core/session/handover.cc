@@ -112,7 +112,8 @@ bool Session::take_records(Handshake::Handover handover, double now) {
   if (keys.derive(handover.ssl.get())) {
     if (handover.last_flight) {
       const std::vector<uint8_t>& finished = handover.finished;
-      const MessageName name{HandshakeType::kFinished, read_u24(finished.data() + 1)};
+      const MessageName name{HandshakeType::kFinished,
+                             read_u24(finished.data() + fragment_at::kMessageLength)};
       said_last_ = std::make_unique<SaidLast>(
           SaidLast{LastFlight(std::move(*handover.last_flight), {finished.data(), finished.size()},
                               now + kLinger),
