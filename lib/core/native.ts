@@ -89,6 +89,8 @@ export interface NativeSessionPolicy {
   /** The waits before a flight is repeated, in milliseconds. */
   setRetransmission(initial: number, max: number, backoff: number): void;
   setMtu(bytes: number): void;
+  /** Record numbers, 64 to 1024; 0: messages may come more than once. */
+  setReplayWindow(size: number): void;
   /** Sets whether a server asks for its client's certificate, and whether a session ends for one that does not verify. */
   setPeerCertificate(requested: boolean, rejectUnauthorized: boolean): void;
   /** Empty: a server gives no hint. */

@@ -10,7 +10,9 @@ import { native, type NativeSessionPolicy } from '../core/native';
 import {
   MAX_HEARTBEAT_RETRIES,
   MAX_MESSAGE,
+  MAX_REPLAY_WINDOW,
   MIN_MTU,
+  MIN_REPLAY_WINDOW,
   type HeartbeatOptions,
   type SessionOptions,
 } from './types';
@@ -131,6 +133,16 @@ function resolveHeartbeat(option: boolean | HeartbeatOptions | undefined): Resol
   };
 }
 
+function resolveReplayWindow(option: number | undefined): number {
+  const size = integer('replayWindow', option, MIN_REPLAY_WINDOW, 0, MAX_REPLAY_WINDOW);
+  if (size === 0 || size >= MIN_REPLAY_WINDOW) return size;
+  throw usageError(
+    'ERR_OUT_OF_RANGE',
+    `'replayWindow' must be 0, or between ${String(MIN_REPLAY_WINDOW)} and ${String(MAX_REPLAY_WINDOW)}, not ${String(size)}`,
+    "Leave it out for 64, the least that RFC 6347 recommends; 0 delivers messages however often they come.",
+  );
+}
+
 export function resolveSession(
   options: SessionOptions,
   context: SecureContext,
@@ -161,6 +173,7 @@ export function resolveSession(
     );
   }
   const idleTimeout = inRange('idleTimeout', options.idleTimeout, 0, 0, longestWait);
+  const replayWindow = resolveReplayWindow(options.replayWindow);
   const heartbeat = resolveHeartbeat(options.heartbeat);
   const extendedMasterSecret = flag(
     'requireExtendedMasterSecret',
@@ -193,6 +206,7 @@ export function resolveSession(
       policy.setTimeouts(handshakeTimeout, idleTimeout);
       policy.setRetransmission(initial, Math.max(initial, max), backoff);
       policy.setMtu(mtu);
+      policy.setReplayWindow(replayWindow);
       policy.setPeerCertificate(shape.requestCert, rejectUnauthorized);
       if (shape.askPsk) policy.askPsk(shape.pskIdentityHint);
       if (askIdentity) policy.askIdentity();

@@ -60,6 +60,14 @@ export interface SessionOptions {
   /** Milliseconds without traffic after which a session ends; 0 (default): never. */
   idleTimeout?: number | undefined;
   /**
+   * How many record numbers behind the newest one are told from numbers that came before (RFC 6347 section 4.1.2.6): a
+   * record that is repeated, or later than that, is dropped and counted in `stats.replays`. 64 to 1024, rounded up to a
+   * multiple of 64; more than the default where datagrams overtake many others on their way. 0: every authentic message
+   * is delivered, as often as it comes, for those who detect repetitions above. Suites with CBC or without encryption,
+   * and DTLS 1.0, have OpenSSL's window whatever is given here. Default 64.
+   */
+  replayWindow?: number | undefined;
+  /**
    * Each message has memory of its own. Default false: messages are slices of larger blocks, and one that is
    * kept keeps its whole block.
    */
@@ -241,6 +249,9 @@ export const MAX_MESSAGE = 16384;
 /** What max_fragment_length can say. */
 export const MAX_FRAGMENT_LENGTHS = [512, 1024, 2048, 4096] as const;
 export type MaxFragmentLength = (typeof MAX_FRAGMENT_LENGTHS)[number];
+/** `replayWindow`, unless it is 0. */
+export const MIN_REPLAY_WINDOW = 64;
+export const MAX_REPLAY_WINDOW = 1024;
 /** The smallest `mtu`. */
 export const MIN_MTU = 256;
 /** OpenSSL's PSK_MAX_IDENTITY_LEN and PSK_MAX_PSK_LEN. */

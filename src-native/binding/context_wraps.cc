@@ -196,6 +196,7 @@ Napi::Function SessionPolicyWrap::define(Napi::Env env) {
           InstanceMethod<&SessionPolicyWrap::set_timeouts>("setTimeouts"),
           InstanceMethod<&SessionPolicyWrap::set_retransmission>("setRetransmission"),
           InstanceMethod<&SessionPolicyWrap::set_mtu>("setMtu"),
+          InstanceMethod<&SessionPolicyWrap::set_replay_window>("setReplayWindow"),
           InstanceMethod<&SessionPolicyWrap::set_peer_certificate>("setPeerCertificate"),
           InstanceMethod<&SessionPolicyWrap::ask_psk>("askPsk"),
           InstanceMethod<&SessionPolicyWrap::ask_identity>("askIdentity"),
@@ -232,6 +233,10 @@ void SessionPolicyWrap::set_retransmission(const Napi::CallbackInfo& info) {
 
 void SessionPolicyWrap::set_mtu(const Napi::CallbackInfo& info) {
   policy_->mtu = static_cast<uint32_t>(number_of(info[0]));
+}
+
+void SessionPolicyWrap::set_replay_window(const Napi::CallbackInfo& info) {
+  policy_->replay_window = static_cast<uint32_t>(number_of(info[0]));
 }
 
 void SessionPolicyWrap::set_peer_certificate(const Napi::CallbackInfo& info) {

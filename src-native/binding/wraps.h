@@ -107,6 +107,7 @@ class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
   void set_timeouts(const Napi::CallbackInfo& info);
   void set_retransmission(const Napi::CallbackInfo& info);
   void set_mtu(const Napi::CallbackInfo& info);
+  void set_replay_window(const Napi::CallbackInfo& info);
   void set_peer_certificate(const Napi::CallbackInfo& info);
   void ask_psk(const Napi::CallbackInfo& info);
   void ask_identity(const Napi::CallbackInfo& info);

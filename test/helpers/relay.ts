@@ -7,19 +7,21 @@ export type Direction = 'toServer' | 'toClient';
 export class Relay {
   /** Whether a datagram arrives. */
   passes: (datagram: Buffer, direction: Direction) => boolean = () => true;
+  #clientPort = 0;
+  readonly #serverPort: number;
   readonly #outer: dgram.Socket;
   readonly #inner: dgram.Socket;
 
   private constructor(outer: dgram.Socket, inner: dgram.Socket, serverPort: number) {
     this.#outer = outer;
     this.#inner = inner;
-    let clientPort = 0;
+    this.#serverPort = serverPort;
     outer.on('message', (datagram, { port }) => {
-      clientPort = port;
-      if (this.passes(datagram, 'toServer')) inner.send(datagram, serverPort, '127.0.0.1');
+      this.#clientPort = port;
+      if (this.passes(datagram, 'toServer')) this.send(datagram, 'toServer');
     });
     inner.on('message', (datagram) => {
-      if (this.passes(datagram, 'toClient')) outer.send(datagram, clientPort, '127.0.0.1');
+      if (this.passes(datagram, 'toClient')) this.send(datagram, 'toClient');
     });
   }
 
@@ -32,6 +34,12 @@ export class Relay {
       }),
     );
     return new Relay(...sockets, serverPort);
+  }
+
+  /** Lets a datagram arrive, whatever `passes` says: one that was kept, or another copy. */
+  send(datagram: Buffer, direction: Direction): void {
+    if (direction === 'toServer') this.#inner.send(datagram, this.#serverPort, '127.0.0.1');
+    else this.#outer.send(datagram, this.#clientPort, '127.0.0.1');
   }
 
   /** Where a client finds the server. */

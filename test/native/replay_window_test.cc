@@ -56,7 +56,7 @@ class Model {
   explicit Model(uint32_t size) : size_(size) {}
 
   bool has_seen(uint64_t number) const {
-    if (size_ == 0 || seen_.empty() || number > *seen_.rbegin()) return false;
+    if (seen_.empty() || number > *seen_.rbegin()) return false;
     return *seen_.rbegin() - number >= size_ || seen_.count(number) != 0;
   }
   void mark(uint64_t number) { seen_.insert(number); }
@@ -70,7 +70,7 @@ class Model {
 TEST_CASE("replay window: agrees with a set over random use, at every size, seed 7") {
   std::mt19937_64 random(7);
   constexpr uint64_t kNumbers = uint64_t{1} << 48;
-  for (const uint32_t size : {0, 64, 128, 192, 256, 512, 1024}) {
+  for (const uint32_t size : {64, 128, 192, 256, 512, 1024}) {
     CAPTURE(size);
     // From the front of the numbers, from somewhere, and up to their end.
     for (const uint64_t start : {uint64_t{0}, random() % kNumbers, kNumbers - 5000}) {
@@ -106,6 +106,7 @@ TEST_CASE("replay window: agrees with a set over random use, at every size, seed
 
 TEST_CASE("replay window: sizes are rounded up to words, and bounded") {
   CHECK(ReplayWindow().size() == 64);
+  CHECK(ReplayWindow(0).size() == 64);
   CHECK(ReplayWindow(1).size() == 64);
   CHECK(ReplayWindow(64).size() == 64);
   CHECK(ReplayWindow(65).size() == 128);
@@ -113,10 +114,37 @@ TEST_CASE("replay window: sizes are rounded up to words, and bounded") {
   CHECK(ReplayWindow(UINT32_MAX).size() == ReplayWindow::kLargest);
 }
 
+TEST_CASE("replay window: goes on from another, with what that is too old to know, seed 8") {
+  std::mt19937_64 random(8);
+  for (const uint64_t highest : {0, 1, 62, 63, 64, 65, 200, 1023, 1024, 5000}) {
+    ReplayWindow before;
+    Model model(64);
+    CHECK(ReplayWindow(1024, before).next() == 0);
+    CHECK_FALSE(ReplayWindow(1024, before).has_seen(0));
+    for (uint64_t n = 0; n <= highest; ++n) {
+      if (n != highest && random() % 2 == 0) continue;
+      before.mark(n);
+      model.mark(n);
+    }
+    for (const uint32_t size : {64, 128, 1024}) {
+      CAPTURE(highest);
+      CAPTURE(size);
+      ReplayWindow window(size, before);
+      CHECK(window.size() == size);
+      CHECK(window.next() == model.next());
+      for (uint64_t n = 0; n <= highest + 3; ++n) REQUIRE(window.has_seen(n) == model.has_seen(n));
+      // What comes from then on has the larger window's room.
+      window.mark(highest + 1);
+      window.mark(highest + size);
+      CHECK(window.has_seen(highest + 1));
+      if (size > 64) CHECK_FALSE(window.has_seen(highest + 2));
+    }
+  }
+}
+
 TEST_CASE("replay window: 64 numbers take no memory besides, more of them do") {
   const size_t before = allocated_bytes();
   const ReplayWindow usual;
-  const ReplayWindow none(0);
   CHECK(allocated_bytes() == before);
   const ReplayWindow large(1024);
   CHECK(allocated_bytes() > before);

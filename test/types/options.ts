@@ -70,6 +70,7 @@ const ofBoth: Every<Session> = {
   retransmission: [{ initial: 1, max: 2, backoff: 1.5 }, {}, undefined],
   mtu: [1200, undefined],
   idleTimeout: [0, undefined],
+  replayWindow: [0, 1024, undefined],
   borrowMessages: [true, undefined],
   copyMessages: [true, undefined],
   ALPNProtocols: [['coap'], view, undefined],

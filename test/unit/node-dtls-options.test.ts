@@ -43,6 +43,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   cookieSecret: 'drawn at random',
   borrowMessages: 'messages are kept',
   copyMessages: 'messages are kept',
+  replayWindow: 'its default: there is no word for another there',
   heartbeat: 'not there',
   qlogDir: 'the environment variable does it',
   certificateExpiryNotice: 'an event, of which there are none',

@@ -33,6 +33,9 @@ struct SessionPolicy {
   // Server: what of a ClientHello the consumer wants to answer, kAsk… of these.
   uint32_t hello_questions = 0;
   std::vector<uint8_t> protocols;  // ALPN, as on the wire, in this side's order; empty for none
+  // How many of the newest numbers are told from numbers that came before, 64 to 1024; 0: messages
+  // are taken however often they come. Where an SSL opens the records, OpenSSL has its own window.
+  uint32_t replay_window = 64;
   HeartbeatMode heartbeat = HeartbeatMode::kOff;
   double heartbeat_interval = 0;  // keep-alive: a request after this long without hearing anything
   double heartbeat_timeout = 1000;  // before a request is sent again

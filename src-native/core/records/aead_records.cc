@@ -40,7 +40,8 @@ AeadRecords::AeadRecords(const AeadKeys& keys, Start start)
       next_number_(start.next_number),
       next_explicit_nonce_(start.next_explicit_nonce),
       forged_(start.forged),
-      sealed_blocks_(start.sealed_blocks) {}
+      sealed_blocks_(start.sealed_blocks),
+      takes_repeated_messages_(start.takes_repeated_messages) {}
 
 Opened AeadRecords::open(const RecordView& record, uint8_t* room, size_t& size) {
   size = 0;
@@ -49,7 +50,8 @@ Opened AeadRecords::open(const RecordView& record, uint8_t* room, size_t& size) 
       record.fragment.size < overhead || record.fragment.size > overhead + kMaxPlaintext) {
     return Opened::kBad;
   }
-  if (seen_.has_seen(record.sequence)) return Opened::kReplayed;
+  const bool may_repeat = takes_repeated_messages_ && record.type == ContentType::kApplicationData;
+  if (!may_repeat && seen_.has_seen(record.sequence)) return Opened::kReplayed;
   if (!incoming_.wake()) return Opened::kBad;
   if (!incoming_.open(record, room, size)) {
     ++forged_;

@@ -47,6 +47,10 @@ class AeadRecords final : public Records {
     ReplayWindow seen;                 // what has come of the peer's epoch 1
     uint64_t forged = 0;               // how many of the peer's records were not authentic
     uint64_t sealed_blocks = 0;        // of 16 bytes, by this side
+    // Messages are taken however often they come, and however late: RFC 6347 section 4.1.2.6 lets
+    // those do without a window who detect repetitions in what they send. The records that are
+    // acted upon here are not theirs to judge: what has been seen of those is still dropped.
+    bool takes_repeated_messages = false;
   };
 
   static constexpr uint16_t kEpoch = 1;
@@ -78,6 +82,7 @@ class AeadRecords final : public Records {
   uint64_t next_explicit_nonce_;
   uint64_t forged_;
   uint64_t sealed_blocks_;
+  bool takes_repeated_messages_;
 };
 
 }  // namespace dtls

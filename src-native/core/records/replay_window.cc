@@ -5,10 +5,16 @@
 namespace dtls {
 
 ReplayWindow::ReplayWindow(uint32_t size)
-    : size_((std::min(size, kLargest) + kBits - 1) / kBits * kBits) {
+    : size_((std::clamp(size, kBits, kLargest) + kBits - 1) / kBits * kBits) {
   if (size_ <= kBits) return;
   while (last_ < size_ / kBits) last_ = 2 * last_ + 1;
   more_ = std::make_unique<uint64_t[]>(last_ + 1);
+}
+
+ReplayWindow::ReplayWindow(uint32_t size, const ReplayWindow& before) : ReplayWindow(size) {
+  for (uint64_t n = before.next() - std::min<uint64_t>(before.next(), size_); n < before.next();
+       ++n)
+    if (before.has_seen(n)) mark(n);
 }
 
 void ReplayWindow::mark_more(uint64_t number) {

@@ -15,14 +15,15 @@ class ReplayWindow {
   static constexpr uint32_t kLargest = 1024;
 
   ReplayWindow() = default;
-  // For so many of the newest numbers, rounded up to a multiple of 64; at most kLargest. With 0
-  // nothing was ever seen: the RFC lets those do without who detect repetitions in what they send.
+  // For so many of the newest numbers, rounded up to a multiple of 64; 64 to kLargest.
   explicit ReplayWindow(uint32_t size);
+  // Goes on from another window: what that has seen, or is too old for it to know, has been seen.
+  ReplayWindow(uint32_t size, const ReplayWindow& before);
 
   bool has_seen(uint64_t number) const {
     if (number >= next_) return false;
     const uint64_t age = next_ - 1 - number;
-    if (age >= size_) return size_ != 0;
+    if (age >= size_) return true;
     return more_ ? (more_[word(number)] >> number % kBits & 1) != 0 : (bits_ >> age & 1) != 0;
   }
 

@@ -124,7 +124,8 @@ bool Session::take_records(Handshake::Handover handover, double now) {
     start.next_number = handover.sealed.next_number;
     start.next_explicit_nonce = handover.sealed.next_explicit_nonce;
     start.sealed_blocks = handover.sealed.blocks;
-    start.seen = std::move(handover.seen);
+    start.seen = ReplayWindow(policy_->replay_window, handover.seen);
+    start.takes_repeated_messages = policy_->replay_window == 0;
     start.forged = handover.forged;
     records_ = std::make_unique<AeadRecords>(keys, std::move(start));
     // OpenSSL forbids to resume a session whose SSL is freed without a close_notify, or this.
