@@ -4,6 +4,7 @@
       "target_name": "dgram_dtls_bench",
       "sources": [
         "native/addon.cc",
+        "native/bare_keys.cc",
         "native/handshakes.cc",
         "native/many_sessions.cc",
         "native/memory.cc",

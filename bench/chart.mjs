@@ -8,7 +8,13 @@ const GAP = 3;
 const GROUP_GAP = 18;
 const OURS = { label: 'dgram-dtls', color: '#1d4ed8' };
 const BORROWED = { label: 'dgram-dtls, borrowed', color: '#3b82f6' };
+const BATCHES = { label: "dgram-dtls, 'messages'", color: '#60a5fa' };
 const OVER_DGRAM = { label: 'dgram-dtls over node:dgram', color: '#93c5fd' };
+const SUBJECTS = new Map([
+  [undefined, OURS],
+  ['borrowed', BORROWED],
+  ["'messages'", BATCHES],
+]);
 const PLAIN = '#9ca3af';
 const C = '#4b5563';
 const PEER = '#d97706';
@@ -27,8 +33,8 @@ function groupsOf(rows) {
   };
   for (const { name, unit, versus, runs } of rows) {
     if (unit !== 'messages/s' || name.includes('by CPU time')) continue;
-    const [group, how] = name.split(/(?<=bytes), (?=borrowed|transport)/);
-    put(group, how === undefined ? OURS : how === 'borrowed' ? BORROWED : OVER_DGRAM, runs.ours);
+    const [group, how] = name.split(/(?<=bytes), (?=borrowed|'messages'|transport)/);
+    put(group, SUBJECTS.get(how) ?? OVER_DGRAM, runs.ours);
     const color = versus.startsWith('C ') ? C : versus.startsWith('node:dgram') ? PLAIN : PEER;
     put(group, { label: versus, color }, runs.reference);
   }

@@ -55,6 +55,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("connect", Napi::Function::New<guarded<connect>>(env));
   exports.Set("connectPlain", Napi::Function::New<guarded<connect_plain>>(env));
   exports.Set("blast", Napi::Function::New<guarded<blast>>(env));
+  exports.Set("blastBare", Napi::Function::New<guarded<blast_bare>>(env));
   exports.Set("openSessions", Napi::Function::New<guarded<open_sessions>>(env));
   exports.Set("sealSessions", Napi::Function::New<guarded<seal_sessions>>(env));
   exports.Set("speak", Napi::Function::New<guarded<speak>>(env));
@@ -67,6 +68,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("accept", Napi::Function::New<guarded<accept>>(env));
   exports.Set("countMessages", Napi::Function::New<guarded<count_messages>>(env));
   exports.Set("countMerged", Napi::Function::New<guarded<count_merged>>(env));
+  exports.Set("countBare", Napi::Function::New<guarded<count_bare>>(env));
   exports.Set("echo", Napi::Function::New<guarded<echo>>(env));
   exports.Set("ping", Napi::Function::New<guarded<ping>>(env));
   exports.Set("countDatagrams", Napi::Function::New<guarded<count_datagrams>>(env));

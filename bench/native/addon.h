@@ -10,6 +10,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "bare_keys.h"
 #include "tls.h"
 #include "udp.h"
 
@@ -41,6 +42,7 @@ struct UdpSession {
   UdpSocket socket;
   std::unique_ptr<UdpLink> link;
   SslPtr ssl;
+  std::unique_ptr<BareKeys> keys;  // in place of the SSL, once they are there
 };
 
 // One of each per process is enough.
@@ -76,12 +78,14 @@ Napi::Value amount(Napi::Env env, uint64_t count, double seconds);
 Napi::Value connect(const Napi::CallbackInfo& info);
 Napi::Value connect_plain(const Napi::CallbackInfo& info);
 Napi::Value blast(const Napi::CallbackInfo& info);
+Napi::Value blast_bare(const Napi::CallbackInfo& info);
 
 // receivers.cc
 Napi::Value open_sink(const Napi::CallbackInfo& info);
 void accept(const Napi::CallbackInfo& info);
 Napi::Value count_messages(const Napi::CallbackInfo& info);
 Napi::Value count_merged(const Napi::CallbackInfo& info);
+Napi::Value count_bare(const Napi::CallbackInfo& info);
 Napi::Value count_datagrams(const Napi::CallbackInfo& info);
 void echo(const Napi::CallbackInfo& info);
 Napi::Value ping(const Napi::CallbackInfo& info);

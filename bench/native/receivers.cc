@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <algorithm>
 #include <array>
+#include <memory>
+#include <tuple>
 #include <vector>
 
 #include "addon.h"
@@ -54,6 +56,24 @@ Napi::Value count_merged(const Napi::CallbackInfo& info) {
     while (SSL_read(to.ssl.get(), message.data(), static_cast<int>(message.size())) > 0) ++count;
   }
   to.link->take_from(nullptr);
+  return amount(info.Env(), count, seconds_since(start));
+}
+
+// countBare(session, milliseconds): the same, by the session's bare keys.
+Napi::Value count_bare(const Napi::CallbackInfo& info) {
+  UdpSession& to = session(info);
+  if (!to.keys) to.keys = std::make_unique<BareKeys>(to.ssl.get());
+  const double limit = u32(info, 1) / 1000.0;
+  std::array<uint8_t, kMaxDatagram> message{};
+  Merged merged(to.socket.descriptor());
+  uint64_t count = 0;
+  const Clock::time_point start = Clock::now();
+  while (seconds_since(start) < limit) {
+    if (!merged.receive()) continue;
+    for (auto [data, size] = merged.next(); data != nullptr; std::tie(data, size) = merged.next()) {
+      if (to.keys->open(data, size, message.data()) >= 0) ++count;
+    }
+  }
   return amount(info.Env(), count, seconds_since(start));
 }
 

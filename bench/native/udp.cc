@@ -76,18 +76,23 @@ void UdpSocket::connect(uint16_t port) {
   if (::connect(descriptor_, generic(address), sizeof address) != 0) fail("connect");
 }
 
-void Batch::add(const uint8_t* data, size_t size) {
-  if (count_ != 0 && (size != size_ || count_ == most_ || bytes_.size() + size > kMaxBatchBytes)) {
-    send();
-  }
+Batch::Batch(int descriptor, size_t most)
+    : descriptor_(descriptor), most_(most), bytes_(kMaxBatchBytes) {}
+
+void Batch::add(const uint8_t* data, size_t size) { std::memcpy(room(size), data, size); }
+
+uint8_t* Batch::room(size_t size) {
+  if (count_ != 0 && (size != size_ || count_ == most_ || filled_ + size > kMaxBatchBytes)) send();
   size_ = size;
   ++count_;
-  bytes_.insert(bytes_.end(), data, data + size);
+  uint8_t* const there = bytes_.data() + filled_;
+  filled_ += size;
+  return there;
 }
 
 void Batch::send() {
   if (count_ == 0) return;
-  iovec part{bytes_.data(), bytes_.size()};
+  iovec part{bytes_.data(), filled_};
   alignas(cmsghdr) uint8_t control[CMSG_SPACE(sizeof(uint16_t))]{};
   msghdr message{};
   message.msg_iov = &part;
@@ -106,7 +111,7 @@ void Batch::send() {
   if (::sendmsg(descriptor_, &message, 0) < 0 && errno != ECONNREFUSED) fail("sendmsg");
   sent_ += count_;
   count_ = 0;
-  bytes_.clear();
+  filled_ = 0;
 }
 
 constexpr size_t kMergedMessages = 8;

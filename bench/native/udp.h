@@ -35,8 +35,10 @@ class UdpSocket {
 class Batch {
  public:
   // `most`: datagrams in one system call; 1 for none cut apart.
-  Batch(int descriptor, size_t most) : descriptor_(descriptor), most_(most) {}
+  Batch(int descriptor, size_t most);
   void add(const uint8_t* data, size_t size);
+  // The same for a datagram that is written there before anything else is called.
+  uint8_t* room(size_t size);
   void send();
   uint64_t sent() const { return sent_; }
 
@@ -45,6 +47,7 @@ class Batch {
   size_t most_;
   size_t size_ = 0;  // of each datagram
   size_t count_ = 0;
+  size_t filled_ = 0;
   uint64_t sent_ = 0;
   std::vector<uint8_t> bytes_;
 };

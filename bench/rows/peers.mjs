@@ -44,9 +44,9 @@ export async function measure({ credentials, rounds, milliseconds }) {
   for (const size of [1200, 200]) {
     const sent = await inTurns(names, async (side, sink) => {
       const arrived = program.call('countDatagrams', sink, milliseconds + 100);
-      const rate = await side.call('send', size, milliseconds);
+      const { clock } = await side.call('send', size, milliseconds);
       await arrived;
-      return rate;
+      return clock;
     });
     for (const peer of names) {
       const common = { name: `client sends ${size} bytes`, unit: 'messages/s' };

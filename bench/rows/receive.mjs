@@ -1,7 +1,10 @@
 import { alternate, row, rowsOfRates, sleep } from '../measure.mjs';
 import { overDgram, start } from '../processes.mjs';
 
-/** A handler on the server against one on a plain socket, and against C; senders in C that outrun them. */
+/**
+ * A handler on the server against one on a plain socket, and against C, with SSL and with EVP alone;
+ * senders in C that outrun them.
+ */
 export async function measure({ credentials, rounds, milliseconds }) {
   const [dtls, borrowing, dgram, batches, plain, program, sender] = await Promise.all([
     start('dtls', credentials),
@@ -21,6 +24,10 @@ export async function measure({ credentials, rounds, milliseconds }) {
   const accepted = program.call('accept', sink);
   const toProgram = await sender.call('connect', sinkPort);
   await accepted;
+  const [bareSink, barePort] = await program.call('openSink');
+  const acceptedBare = program.call('accept', bareSink);
+  const toBare = await sender.call('connect', barePort);
+  await acceptedBare;
 
   // The sender begins before the receiver counts, and ends after it.
   const sentRates = [];
@@ -35,15 +42,18 @@ export async function measure({ credentials, rounds, milliseconds }) {
   const subjects = (size, merged) => ({
     ours: () => whileSending(toDtls, size, merged, () => dtls.call('received', milliseconds)),
     borrowed: () => whileSending(toBorrowing, size, merged, () => borrowing.call('received', milliseconds)),
+    batches: () => whileSending(toBatches, size, merged, () => batches.call('received', milliseconds)),
     overDgram: () => whileSending(toDgram, size, merged, () => dgram.call('received', milliseconds)),
     plainly: () => whileSending(toPlain, size, merged, () => plain.call('received', milliseconds)),
     inC: () =>
       whileSending(toProgram, size, merged, () => program.call('received', milliseconds, sink, merged)),
+    bare: () => whileSending(toBare, size, merged, () => program.call('receivedBare', milliseconds, bareSink)),
   });
 
   const rows = [];
   for (const size of [1200, 200, 64]) {
-    const { ours, borrowed, overDgram: dgramRates, plainly, inC } = await alternate(rounds, subjects(size, true));
+    const { ours, borrowed, batches: inBatches, ...others } = await alternate(rounds, subjects(size, true));
+    const { overDgram: dgramRates, plainly, inC, bare } = others;
     const at1200 = size === 1200;
     const name = `receive ${size} bytes`;
     const common = { unit: 'messages' };
@@ -60,10 +70,14 @@ export async function measure({ credentials, rounds, milliseconds }) {
       }),
       ...rowsOfRates({ ...common, name: `${name}, borrowed`, ours: borrowed, reference: plainly, versus }),
       ...rowsOfRates({ ...common, name: `${name}, borrowed`, ours: borrowed, reference: inC, versus: 'C program, GRO' }),
+      ...rowsOfRates({ ...common, name: `${name}, 'messages'`, ours: inBatches, reference: inC, versus: 'C program, GRO' }),
+      ...rowsOfRates({ ...common, name, ours, reference: bare, versus: 'C program by EVP, GRO' }),
+      ...rowsOfRates({ ...common, name: `${name}, borrowed`, ours: borrowed, reference: bare, versus: 'C program by EVP, GRO' }),
       ...rowsOfRates({ ...common, name: `${name}, transport 'dgram'`, ours: dgramRates, reference: plainly, versus }),
     );
   }
-  const { ours, inC } = await alternate(rounds, subjects(1200, false));
+  const { ours: single, inC: singleInC } = subjects(1200, false);
+  const { ours, inC } = await alternate(rounds, { ours: single, inC: singleInC });
   rows.push(
     ...rowsOfRates({
       name: 'receive 1200 bytes, sender without GSO',
@@ -74,10 +88,8 @@ export async function measure({ credentials, rounds, milliseconds }) {
       target: 0.9,
     }),
   );
-  const both = await alternate(rounds, {
-    batches: () => whileSending(toBatches, 1200, true, () => batches.call('received', milliseconds)),
-    single: () => whileSending(toDtls, 1200, true, () => dtls.call('received', milliseconds)),
-  });
+  const { batches: inBatches, ours: oneByOne } = subjects(1200, true);
+  const both = await alternate(rounds, { batches: inBatches, single: oneByOne });
   rows.push(
     row({
       name: "receive 1200 bytes, 'messages', by CPU time",

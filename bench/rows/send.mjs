@@ -1,7 +1,10 @@
-import { alternate, row } from '../measure.mjs';
+import { alternate, rowsOfRates } from '../measure.mjs';
 import { overDgram, start } from '../processes.mjs';
 
-/** `send` to a sink in C that counts datagrams, against a plain socket's and against C. */
+/**
+ * `send` to a sink in C that counts datagrams, against a plain socket's and against C: with SSL, and
+ * with EVP alone.
+ */
 export async function measure({ credentials, rounds, milliseconds }) {
   const [dtls, dgram, plain, receiver, program] = await Promise.all([
     start('dtls', credentials),
@@ -20,18 +23,15 @@ export async function measure({ credentials, rounds, milliseconds }) {
   const [dtlsSink] = await connectTo(dtls);
   const [dgramSink] = await connectTo(dgram);
   const [programSink, programSession] = await connectTo(program);
+  const [bareSink, bareSession] = await connectTo(program);
   const [plainSink, plainPort] = await receiver.call('openSink');
   await plain.call('connect', plainPort);
 
   const send = async (sink, sending) => {
     const arrived = receiver.call('countDatagrams', sink, milliseconds + 100);
-    const rate = await sending();
+    const rates = await sending();
     await arrived;
-    return rate;
-  };
-  const inC = async (size) => {
-    const { count, seconds } = await program.call('blast', programSession, size, milliseconds, true);
-    return count / seconds;
+    return rates;
   };
 
   const rows = [];
@@ -40,21 +40,22 @@ export async function measure({ credentials, rounds, milliseconds }) {
       ours: () => send(dtlsSink, () => dtls.call('send', size, milliseconds)),
       overDgram: () => send(dgramSink, () => dgram.call('send', size, milliseconds)),
       plainly: () => send(plainSink, () => plain.call('send', size, milliseconds)),
-      inC: () => send(programSink, () => inC(size)),
+      inC: () => send(programSink, () => program.call('send', size, milliseconds, programSession)),
+      bare: () => send(bareSink, () => program.call('sendBare', size, milliseconds, bareSession)),
     });
     const at1200 = size === 1200;
-    const common = { name: `send ${size} bytes`, unit: 'messages/s' };
+    const common = { name: `send ${size} bytes`, unit: 'messages', ours: rates.ours };
     const versus = 'node:dgram, unencrypted';
     rows.push(
-      row({ ...common, ours: rates.ours, reference: rates.plainly, versus, target: at1200 ? 4 : undefined }),
-      row({
+      ...rowsOfRates({ ...common, reference: rates.plainly, versus, target: at1200 ? 4 : undefined }),
+      ...rowsOfRates({
         ...common,
-        ours: rates.ours,
         reference: rates.inC,
         versus: 'C program, GSO',
         target: at1200 ? 0.75 : undefined,
       }),
-      row({
+      ...rowsOfRates({ ...common, reference: rates.bare, versus: 'C program by EVP, GSO' }),
+      ...rowsOfRates({
         ...common,
         name: `${common.name}, transport 'dgram'`,
         ours: rates.overDgram,

@@ -42,12 +42,12 @@ export class Counter {
 const BURST = 64;
 
 /**
- * Sends until the time is over and gives the messages for each second. `send` says whether it
+ * Sends until the time is over and gives the rates of messages. `send` says whether it
  * takes more at once; `drained` is awaited when it does not.
  */
 export async function sendFor(milliseconds, send, drained) {
-  const start = process.hrtime.bigint();
-  const end = start + BigInt(milliseconds) * 1_000_000n;
+  const watch = new Stopwatch();
+  const end = process.hrtime.bigint() + BigInt(milliseconds) * 1_000_000n;
   let count = 0;
   while (process.hrtime.bigint() < end) {
     let more = true;
@@ -57,7 +57,7 @@ export async function sendFor(milliseconds, send, drained) {
     }
     await (more ? new Promise((resolve) => setImmediate(resolve)) : drained());
   }
-  return count / (Number(process.hrtime.bigint() - start) / 1e9);
+  return watch.rates(count);
 }
 
 /** The times of one question and its answer after the other, in microseconds. */

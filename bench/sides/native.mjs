@@ -31,6 +31,23 @@ export function received(milliseconds, sink, merged) {
   return watch.rates(addon[merged ? "countMerged" : "countMessages"](sink, milliseconds).count);
 }
 
+/** By EVP in place of SSL. */
+export function receivedBare(milliseconds, sink) {
+  const watch = new Stopwatch();
+  return watch.rates(addon.countBare(sink, milliseconds).count);
+}
+
+export function send(size, milliseconds, session) {
+  const watch = new Stopwatch();
+  return watch.rates(addon.blast(session, size, milliseconds, true).count);
+}
+
+/** By EVP in place of SSL. */
+export function sendBare(size, milliseconds, session) {
+  const watch = new Stopwatch();
+  return watch.rates(addon.blastBare(session, size, milliseconds).count);
+}
+
 export function handshakes(milliseconds) {
   const watch = new Stopwatch();
   return watch.rates(addon.handshakes(milliseconds).count);
