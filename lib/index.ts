@@ -54,7 +54,7 @@ export { connect } from './socket/connect';
 export { DTLSSocket } from './socket/socket';
 export type { ReadyState } from './base/dtls-socket';
 export type { DTLSSocketEvents } from './socket/socket-events';
-export type { AlertEvent, HandshakeEvent } from './diagnostics/events';
+export type { AlertEvent, HandshakeEvent, KeyLimitEvent } from './diagnostics/events';
 export type { OcspCallback } from './handshake/ocsp';
 export type { PublicKey } from './identity/raw-public-keys';
 export type { PeerFingerprint } from './identity/fingerprints';

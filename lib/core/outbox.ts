@@ -20,6 +20,7 @@ export const RecordType = {
   Sent: 13,
   TransportError: 14,
   Dropped: 15,
+  KeyLimit: 16,
 } as const;
 
 /** What a LOOKUP asks, with the numbers of LookupKind in src-native/core/outbox/outbox.h. */
@@ -33,6 +34,13 @@ export const LookupKind = {
   NewSession: 7,
   OcspResponse: 8,
   OcspVerdict: 9,
+} as const;
+
+/** What a KEY_LIMIT is about, with the numbers of KeyLimit in src-native/core/outbox/outbox.h. */
+export const KeyLimit = {
+  Integrity: 1,
+  Confidentiality: 2,
+  Numbers: 3,
 } as const;
 
 export const NO_SLOT = 0xffffffff;

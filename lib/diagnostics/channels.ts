@@ -10,7 +10,7 @@ import type { DTLSSocket } from '../base/dtls-socket';
 import type { Peer } from '../base/peer';
 import type { DTLSError } from '../errors/errors';
 import type { TrafficStats } from '../core/stats';
-import type { HeartbeatEvent, AlertEvent, HandshakeEvent } from './events';
+import type { HeartbeatEvent, AlertEvent, HandshakeEvent, KeyLimitEvent } from './events';
 
 export type SessionRole = 'client' | 'server';
 
@@ -51,6 +51,8 @@ export interface DiagnosticsEvents {
   'dgram-dtls.retransmission': { socket: DTLSSocket; message: string; length: number };
   'dgram-dtls.alert': AlertEvent & { socket: DTLSSocket };
   'dgram-dtls.heartbeat': HeartbeatEvent & { socket: DTLSSocket };
+  /** Three quarters of a limit of the session's keys have been reached. */
+  'dgram-dtls.key.limit': KeyLimitEvent & { socket: DTLSSocket };
   /** The last event of a session. */
   'dgram-dtls.session.close': {
     socket: DTLSSocket;
@@ -89,6 +91,7 @@ export const channels = {
   retransmission: typed('dgram-dtls.retransmission'),
   alert: typed('dgram-dtls.alert'),
   heartbeat: typed('dgram-dtls.heartbeat'),
+  keyLimit: typed('dgram-dtls.key.limit'),
   sessionClose: typed('dgram-dtls.session.close'),
   dropped: typed('dgram-dtls.dropped'),
 };

@@ -26,3 +26,14 @@ export interface AlertEvent {
   description: string;
   code: number;
 }
+
+export interface KeyLimitEvent {
+  /** `'in'`: the keys that the peer's records are opened with; `'out'`: those that this side seals with. */
+  direction: 'in' | 'out';
+  /**
+   * Which limit is near: `'integrity'`, so many forged records came (`in`); `'confidentiality'`, so much was sent, and
+   * `'numbers'`, so many records were (`out`). The session ends at `'integrity'` and `'numbers'`, and goes on at
+   * `'confidentiality'`.
+   */
+  limit: 'integrity' | 'confidentiality' | 'numbers';
+}

@@ -26,6 +26,7 @@ const EVENT_NAMES: Readonly<Record<DiagnosticsChannelName, string>> = {
   'dgram-dtls.retransmission': 'dtls:retransmission',
   'dgram-dtls.alert': 'dtls:alert',
   'dgram-dtls.heartbeat': 'dtls:heartbeat',
+  'dgram-dtls.key.limit': 'dtls:key_limit',
   'dgram-dtls.session.close': 'dtls:session_closed',
   'dgram-dtls.dropped': 'dtls:records_dropped',
 };

@@ -451,7 +451,8 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       return handler.onMessage(handler.borrowsMessages ? outbox.borrow(record) : outbox.bytes(record));
     }
     // A Buffer each for those that have no bytes, and that there are a dozen of in a handshake, would take as long as the rest.
-    const bare = type === RecordType.Handshake || type === RecordType.Alert;
+    const bare =
+      type === RecordType.Handshake || type === RecordType.Alert || type === RecordType.KeyLimit;
     return handler.onRecord(type, a, b, bare ? NOTHING : outbox.bytes(record));
   }
 

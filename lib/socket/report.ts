@@ -2,7 +2,7 @@
 import type { DTLSSocket } from '../base/dtls-socket';
 import type { Peer } from '../base/peer';
 import { channels, type SessionRole } from '../diagnostics/channels';
-import type { HeartbeatEvent, AlertEvent, HandshakeEvent } from '../diagnostics/events';
+import type { HeartbeatEvent, AlertEvent, HandshakeEvent, KeyLimitEvent } from '../diagnostics/events';
 import type { DTLSError } from '../errors/errors';
 import { logSession } from '../diagnostics/qlog';
 
@@ -28,6 +28,10 @@ export function reportAlert(socket: DTLSSocket, event: AlertEvent): void {
 
 export function reportHeartbeat(socket: DTLSSocket, event: HeartbeatEvent): void {
   if (channels.heartbeat.hasSubscribers) channels.heartbeat.publish({ socket, ...event });
+}
+
+export function reportKeyLimit(socket: DTLSSocket, event: KeyLimitEvent): void {
+  if (channels.keyLimit.hasSubscribers) channels.keyLimit.publish({ socket, ...event });
 }
 
 export function reportSecured(socket: DTLSSocket, startedAt: number, protocol: string): void {

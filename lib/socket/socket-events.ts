@@ -1,8 +1,9 @@
 /** What a session's socket emits. */
 import type { Peer } from '../base/peer';
 import { AlertLevel } from '../base/protocol';
+import { KeyLimit } from '../core/outbox';
 import { directionOf, fieldOf, isSet, RecordField } from '../core/record-fields';
-import type { HeartbeatEvent, HandshakeEvent, AlertEvent } from '../diagnostics/events';
+import type { HeartbeatEvent, AlertEvent, HandshakeEvent, KeyLimitEvent } from '../diagnostics/events';
 import type { DTLSError } from '../errors/errors';
 import { alertName, handshakeMessageName } from '../errors/names';
 
@@ -14,6 +15,8 @@ export interface DTLSSocketEvents {
   handshake: [event: HandshakeEvent];
   alert: [event: AlertEvent];
   heartbeat: [event: HeartbeatEvent];
+  /** Three quarters of what the session's keys bear: once for each limit. Only another session has other keys. */
+  keyLimit: [event: KeyLimitEvent];
   keylog: [line: Buffer];
   /** A client's session that can be resumed: for the option `session` of the next connection. */
   session: [session: Buffer];
@@ -46,4 +49,16 @@ export const readAlert = (packed: number): AlertEvent => ({
   level: fieldOf(packed, RecordField.AlertLevel) === AlertLevel.Fatal ? 'fatal' : 'warning',
   description: alertName(fieldOf(packed, RecordField.AlertDescription)),
   code: fieldOf(packed, RecordField.AlertDescription),
+});
+
+const LIMITS: Readonly<Record<number, KeyLimitEvent['limit']>> = {
+  [KeyLimit.Integrity]: 'integrity',
+  [KeyLimit.Confidentiality]: 'confidentiality',
+  [KeyLimit.Numbers]: 'numbers',
+};
+
+/** Reads a KEY_LIMIT record. */
+export const readKeyLimit = (packed: number, limit: number): KeyLimitEvent => ({
+  direction: directionOf(packed),
+  limit: LIMITS[limit] ?? 'integrity',
 });

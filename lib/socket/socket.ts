@@ -45,6 +45,7 @@ import {
   reportFailure,
   reportHandshakeMessage,
   reportHeartbeat,
+  reportKeyLimit,
   reportSecured,
   reportStart,
   watchesHandshakeMessages,
@@ -53,7 +54,7 @@ import { HeartbeatOutcome, SendOutcome } from '../core/outcomes';
 import { SendCallbacks } from './send-callbacks';
 import { SessionFacts, SessionInfo } from './session-info';
 import { aborted, asDtlsError, closeError, notOpen, queueFull } from './socket-errors';
-import { readAlert, readHandshake } from './socket-events';
+import { readAlert, readHandshake, readKeyLimit } from './socket-events';
 import type { Step } from '../core/turns';
 import { bytes, integer, payload, wrongType } from '../checks/validate';
 import { readableOf, webStreams, type WebStreamOptions, type WebStreams } from './web-streams';
@@ -431,6 +432,11 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
           this.emit('heartbeat', event);
         }
         return true; // whoever awaits its answer goes on
+      }
+      case RecordType.KeyLimit: {
+        const event = readKeyLimit(a, b);
+        reportKeyLimit(this, event);
+        return this.emit('keyLimit', event);
       }
       case RecordType.Keylog: {
         const line = Buffer.concat([data, Buffer.from('\n')]);

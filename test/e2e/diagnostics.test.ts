@@ -40,6 +40,7 @@ const NAMES: readonly DiagnosticsChannelName[] = [
   'dgram-dtls.retransmission',
   'dgram-dtls.alert',
   'dgram-dtls.heartbeat',
+  'dgram-dtls.key.limit',
   'dgram-dtls.session.close',
   'dgram-dtls.dropped',
 ];

@@ -344,8 +344,9 @@ TEST_CASE("AEAD records: warns before the numbers, or what a key may hide, come 
   CHECK(wear(4 * kQuarter, 0, keys) == Wear::kSpent);
   const uint64_t limit = keys.suite->confidentiality_limit;
   CHECK(wear(0, limit / 2, keys) == Wear::kNone);
-  CHECK(wear(0, limit / 4 * 3, keys) == Wear::kWorn);
-  CHECK(wear(0, 2 * limit, keys) == Wear::kWorn);  // it goes on
+  CHECK(wear(0, limit / 4 * 3, keys) == Wear::kAdvised);
+  CHECK(wear(0, 2 * limit, keys) == Wear::kAdvised);  // it goes on
+  CHECK(wear(3 * kQuarter, limit, keys) == Wear::kWorn);
   // Blocks are counted: 16 bytes, what is begun of them, and one for the tag.
   AeadRecords::Start start;
   start.sealed_blocks = limit / 4 * 3 - 3;
@@ -353,7 +354,7 @@ TEST_CASE("AEAD records: warns before the numbers, or what a key may hide, come 
   sealed(client, kData, view("x"));
   CHECK(client.wear_of_sealing() == Wear::kNone);
   sealed(client, kData, view("x"));
-  CHECK(client.wear_of_sealing() == Wear::kWorn);
+  CHECK(client.wear_of_sealing() == Wear::kAdvised);
   const PlainSession unlimited("PSK-CHACHA20-POLY1305");
   CHECK(wear(0, uint64_t{1} << 58, unlimited.client_keys) == Wear::kNone);
 }

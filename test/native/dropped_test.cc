@@ -366,6 +366,107 @@ TEST_CASE(
   }
 }
 
+// The KEY_LIMIT records of a side.
+std::vector<std::pair<bool, KeyLimit>> key_limits(const Side& side) {
+  std::vector<std::pair<bool, KeyLimit>> all;
+  for (const Event& event : side.events) {
+    if (event.type == RecordType::kKeyLimit) {
+      all.emplace_back(kOut.in(event.a), static_cast<KeyLimit>(event.b));
+    }
+  }
+  return all;
+}
+using Limits = std::vector<std::pair<bool, KeyLimit>>;
+
+TEST_CASE("key limits: three quarters of the forgeries that end a session are told once") {
+  for (const char* ciphers : {kGcm, kCcm, kCcm8, kChaCha, kCbc, kNull}) {
+    for (const bool to_server : {true, false}) {
+      CAPTURE(ciphers);
+      CAPTURE(to_server);
+      Link link;
+      use(link, ciphers);
+      REQUIRE(link.handshake());
+      Side& side = to_server ? link.server : link.client();
+      Side& other = to_server ? link.client() : link.server;
+      uint64_t number = 1000;
+      const auto forge = [&] {
+        link.inject(side, view(plain_record(23, 1, ++number, view(std::string(60, 'x')))));
+        link.pump();
+      };
+      const uint64_t limit = SessionProbe::limit(*side.live());
+      SessionProbe::set_forged(*side.live(), limit / 4 * 3 - 2);
+      forge();
+      CHECK(key_limits(side).empty());
+      forge();
+      const Limits told{{false, KeyLimit::kIntegrity}};
+      CHECK(key_limits(side) == told);
+      for (int i = 0; i < 5; ++i) forge();
+      SessionProbe::set_forged(*side.live(), limit - 1);
+      forge();
+      CHECK(side.count(RecordType::kClose) == 0);
+      CHECK(link.send(side, view(std::string("still here"))) == SendOutcome::kSent);
+      forge();
+      CHECK(side.count(RecordType::kClose) == 1);
+      CHECK(key_limits(side) == told);
+      CHECK(key_limits(other).empty());
+    }
+  }
+}
+
+TEST_CASE("key limits: three quarters of what this side may seal are told once for each limit") {
+  struct Known {
+    const char* ciphers;
+    uint64_t blocks;  // 0: there is no limit
+  };
+  const uint64_t gcm = uint64_t{23726566} << 10;
+  const uint64_t ccm = uint64_t{1} << 33;
+  for (const Known& known :
+       std::vector<Known>{{kGcm, gcm}, {kCcm, ccm}, {kCcm8, ccm}, {kChaCha, 0}}) {
+    for (const bool to_server : {true, false}) {
+      CAPTURE(known.ciphers);
+      CAPTURE(to_server);
+      Link link;
+      use(link, known.ciphers);
+      REQUIRE(link.handshake());
+      Side& side = to_server ? link.client() : link.server;
+      Side& other = to_server ? link.server : link.client();
+      const auto send = [&] {
+        CHECK(link.send(side, view(std::string("x"))) == SendOutcome::kSent);
+        link.pump();
+      };
+      Limits told;
+      if (known.blocks == 0) {
+        SessionProbe::set_sealed_blocks(*side.live(), uint64_t{1} << 60);
+        send();
+      } else {
+        // Each message is two blocks: one, and the tag's.
+        SessionProbe::set_sealed_blocks(*side.live(), known.blocks / 4 * 3 - 3);
+        send();
+        CHECK(key_limits(side).empty());
+        send();
+        told.emplace_back(true, KeyLimit::kConfidentiality);
+      }
+      CHECK(key_limits(side) == told);
+      SessionProbe::set_sealed_blocks(*side.live(), 2 * known.blocks);
+      send();
+      SessionProbe::set_next_number(*side.live(), AeadRecords::kNumbers / 4 * 3 - 2);
+      send();
+      CHECK(key_limits(side) == told);
+      send();
+      told.emplace_back(true, KeyLimit::kNumbers);
+      CHECK(key_limits(side) == told);
+      SessionProbe::set_next_number(*side.live(), AeadRecords::kNumbers - 2);
+      send();
+      send();  // the last
+      CHECK(key_limits(side) == told);
+      CHECK(key_limits(other).empty());
+      CHECK(side.count(RecordType::kClose) == 0);
+      CHECK(link.send(side, view(std::string("x"))) == SendOutcome::kFailed);
+      CHECK(key_limits(side) == told);
+    }
+  }
+}
+
 TEST_CASE("integrity limit: forgeries among merged datagrams end the session once") {
   Link link;
   use(link, kCcm8);

@@ -27,6 +27,9 @@ struct SessionProbe {
     if (AeadRecords* records = aead(session)) return records->suite().integrity_limit;
     return openssl(session)->integrity_limit_;
   }
+  static void set_sealed_blocks(const Session& session, uint64_t count) {
+    aead(session)->sealed_blocks_ = count;
+  }
   static void set_next_number(const Session& session, uint64_t number) {
     aead(session)->next_number_ = number;
   }

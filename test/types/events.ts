@@ -15,6 +15,7 @@ import {
   type DTLSSocket,
   type EndpointStats,
   type HandshakeEvent,
+  type KeyLimitEvent,
   type Peer,
   type ReadyState,
   type SecureContext,
@@ -39,6 +40,11 @@ export function socketEvents(socket: DTLSSocket): void {
   socket.on('alert', (event) => {
     expectType<AlertEvent>()(event);
     expectType<'warning' | 'fatal'>()(event.level);
+  });
+  socket.on('keyLimit', (event) => {
+    expectType<KeyLimitEvent>()(event);
+    expectType<'in' | 'out'>()(event.direction);
+    expectType<'integrity' | 'confidentiality' | 'numbers'>()(event.limit);
   });
   socket.on('keylog', (line) => {
     expectType<Buffer>()(line);

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
-import { LookupKind, NO_SLOT, RecordType, RecordWord } from '../../lib/core/outbox';
+import { KeyLimit, LookupKind, NO_SLOT, RecordType, RecordWord } from '../../lib/core/outbox';
 import { fieldOf, isSet, NO_ALERT, RecordField } from '../../lib/core/record-fields';
 import { cppEnum, headers } from '../helpers/headers';
 
@@ -22,6 +22,10 @@ describe('outbox', () => {
 
   it('has the lookup kinds of the header', () => {
     expect(LookupKind).to.deep.equal(cppEnum('LookupKind'));
+  });
+
+  it('has the limits of keys of the header', () => {
+    expect(KeyLimit).to.deep.equal(cppEnum('KeyLimit'));
   });
 
   it('has the fields of record_fields.h', () => {

@@ -30,8 +30,9 @@ enum class RecordType : uint32_t {
   kSession,    // client: a session that can be resumed is there, or its ticket was renewed
   kSent,       // a transmitter is done with a datagram; a: its token; b: error number, or 0
   kTransportError,  // a: error number; slot kNoSlot: of nobody in particular
-  kDropped,  // something of a datagram was dropped; a: peer index; b: its length; bytes: how much
-             // each counter of drops.def grew, as uint32; slot kNoSlot: the peer has no session
+  kDropped,   // something of a datagram was dropped; a: peer index; b: its length; bytes: how much
+              // each counter of drops.def grew, as uint32; slot kNoSlot: the peer has no session
+  kKeyLimit,  // three quarters of a limit of the session's keys; a: kOut; b: KeyLimit
 };
 
 enum class LookupKind : uint32_t {
@@ -44,6 +45,13 @@ enum class LookupKind : uint32_t {
   kNewSession,       // bytes: the id of a new session behind its length, and the session
   kOcspResponse,     // server: is there one for the current certificate of the SSL?
   kOcspVerdict,      // client: bytes: what the server stapled, or none: does the handshake go on?
+};
+
+// What of a session's keys is nearly used up.
+enum class KeyLimit : uint32_t {
+  kIntegrity = 1,    // of the peer's: records that were forged. The session ends behind the limit.
+  kConfidentiality,  // of this side's: what was sealed. Nothing ends.
+  kNumbers,          // of this side's: record numbers. The session ends behind the last.
 };
 
 constexpr uint32_t kNoSlot = UINT32_MAX;

@@ -23,7 +23,8 @@ struct RecordField {
   constexpr uint32_t mask() const { return (1U << bits) - 1; }
 };
 
-// The `a` of HANDSHAKE, ALERT and HEARTBEAT: this side has sent it.
+// The `a` of HANDSHAKE, ALERT and HEARTBEAT: this side has sent it. Of KEY_LIMIT: it is about what
+// this side sends.
 constexpr RecordField kOut{0, 1};
 
 // The `a` of HANDSHAKE.

@@ -84,9 +84,8 @@ Wear AeadRecords::wear_of_opening() const {
 
 Wear AeadRecords::wear_of_sealing() const {
   if (next_number_ >= kNumbers) return Wear::kSpent;
-  return is_worn(next_number_, kNumbers) || is_worn(sealed_blocks_, suite().confidentiality_limit)
-             ? Wear::kWorn
-             : Wear::kNone;
+  if (is_worn(next_number_, kNumbers)) return Wear::kWorn;
+  return is_worn(sealed_blocks_, suite().confidentiality_limit) ? Wear::kAdvised : Wear::kNone;
 }
 
 }  // namespace dtls

@@ -36,7 +36,7 @@ struct AeadKeys {
 // DTLS 1.3, and it holds here, since the ciphers are the same and DTLS 1.2 drops forgeries, too.
 // The confidentiality_limit is a SHOULD NOT of TLS 1.3, where one updates the keys and goes on. No
 // RFC has it for DTLS 1.2, and to stop there would cut off what streams, after 390 GB with GCM and
-// 137 GB with CCM. So it ends nothing: from three quarters of it on, sealing is worn, and who
+// 137 GB with CCM. So it ends nothing: from three quarters of it on, sealing is kAdvised, and who
 // minds begins another session.
 class AeadRecords final : public Records {
  public:

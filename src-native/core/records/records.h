@@ -20,7 +20,8 @@ enum class Opened : uint8_t {
 // How far keys are used up.
 enum class Wear : uint8_t {
   kNone,
-  kWorn,  // three quarters of what they bear: time to begin another session
+  kAdvised,  // three quarters of what is advised: time to begin another session, and nothing ends
+  kWorn,  // three quarters of what they bear: time to begin another session, before this one ends
   kSpent,
 };
 

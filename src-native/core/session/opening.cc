@@ -74,7 +74,9 @@ void Session::note_outcome(RecordOutcome outcome) {
 
 // Forged records are dropped, until there were too many for the suite.
 void Session::on_forged_record() {
-  if (records_->wear_of_opening() != Wear::kSpent) return;
+  const Wear wear = records_->wear_of_opening();
+  tell_wear(false, wear);
+  if (wear != Wear::kSpent) return;
   say_goodbye();  // the peer's keys are used up as well
   Failure failure;
   failure.kind = FailureKind::kIntegrityLimit;

@@ -29,7 +29,20 @@ bool Session::seal(ContentType type, Bytes plaintext, uint32_t token) {
   const size_t size = records_->seal(type, plaintext, out);
   if (size == 0) return false;
   outlet_.transmit({out, size}, token);
+  tell_wear(true, records_->wear_of_sealing());
   return true;
+}
+
+// Says once for each limit that it comes near. Behind one nothing is to be said that CLOSE does
+// not.
+void Session::tell_wear(bool out, Wear wear) {
+  Wear& told = out ? told_of_sealing_ : told_of_opening_;
+  if (wear <= told || wear == Wear::kSpent) return;
+  told = wear;
+  const KeyLimit limit = !out                  ? KeyLimit::kIntegrity
+                         : wear == Wear::kWorn ? KeyLimit::kNumbers
+                                               : KeyLimit::kConfidentiality;
+  outlet_.append(RecordType::kKeyLimit, kOut.put(out), static_cast<uint32_t>(limit));
 }
 
 SendOutcome Session::send(Bytes message, uint32_t token, double now) {

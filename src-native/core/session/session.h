@@ -173,6 +173,7 @@ class Session final {
   bool seal(ContentType type, Bytes plaintext, uint32_t token = 0);
   void send_alert(uint8_t level, uint8_t description);
   void say_goodbye();
+  void tell_wear(bool out, Wear wear);
   void fail_as_openssl_says(FailureKind fallback);
   void emit_close(const Failure& failure);
   void stir(double now);
@@ -204,6 +205,8 @@ class Session final {
   bool completed_handshake_ = false;
   bool encrypts_then_macs_ = false;
   bool rests_ = false;
+  Wear told_of_opening_ = Wear::kNone;  // of the peer's keys the consumer knows this
+  Wear told_of_sealing_ = Wear::kNone;  // and of this side's
   FailureKind failure_ = FailureKind::kNone;
   std::array<uint8_t, kRandomSize> hello_random_{};  // see Handshake
   std::unique_ptr<Handshake> handshake_;             // until it is complete
