@@ -500,9 +500,12 @@ void Endpoint::with(uint32_t slot, uint32_t generation, const Act& act) {
 // Does without with(): most messages change nothing in the books.
 SendOutcome Endpoint::send(uint32_t slot, uint32_t generation, Bytes message, uint32_t token,
                            double now) {
-  const ErrorQueueScope errors;
   Session* session = find(slot, generation);
   if (session == nullptr) return SendOutcome::kNotOpen;
+  // An SSL asks OpenSSL's error queue how it went. Without one nobody looks there, which takes as
+  // long as a copy of the message: what cannot be sealed clears it.
+  std::optional<ErrorQueueScope> errors;
+  if (session->ssl() != nullptr) errors.emplace();
   const bool rested = session->rests();
   const SendOutcome outcome = session->send(message, token, now);
   if (rested || outcome == SendOutcome::kFailed) settle(slot);

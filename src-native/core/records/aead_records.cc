@@ -62,7 +62,10 @@ Opened AeadRecords::open(const RecordView& record, uint8_t* room, size_t& size) 
 }
 
 size_t AeadRecords::seal(ContentType type, Bytes plaintext, uint8_t* out) {
-  if (next_number_ >= kNumbers || plaintext.size > kMaxPlaintext || !outgoing_.wake()) return 0;
+  if (next_number_ >= kNumbers || plaintext.size > kMaxPlaintext || !outgoing_.wake()) {
+    ErrorQueueScope::clear();  // what others have left there is not why
+    return 0;
+  }
   constexpr size_t kBlock = 16;
   // One more is for the tag.
   sealed_blocks_ += (plaintext.size + kBlock - 1) / kBlock + 1;
