@@ -2,6 +2,7 @@
  * Protects: that an option which is misspelt, of a wrong type, out of range, in conflict with another
  * or unusable is refused at once, by a DTLSError that names it and says what to do instead.
  */
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import tls from 'node:tls';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
@@ -436,6 +437,26 @@ describe('options', () => {
       for (const options of [{ cert: './server.pem', key }, { cert, key: './key.pem' }, { ca: '/etc/ssl/ca.crt' }, { crl: 'list.crl' }]) {
         expect(ofContext(options).hint).to.include('readFileSync');
       }
+    });
+
+    it('PEM whose line breaks are two characters, DER, base64 alone, a public key, a request', () => {
+      const { cert, key } = own;
+      const flat = (pem: string): string => pem.replaceAll('\n', '\\n');
+      const der = new X509Certificate(cert).raw;
+      expect(ofContext({ cert: flat(cert), key }).hint).to.include("'cert' end with").and.include("replaceAll('\\\\n', '\\n')");
+      expect(ofContext({ cert, key: flat(key) }).hint).to.include("'key' end with");
+      expect(ofContext({ ca: flat(cert) }).hint).to.include("'ca' end with");
+      expect(ofContext({ cert: der, key }).hint).to.include('DER').and.include('openssl x509');
+      expect(ofContext({ ca: der }).hint).to.include('DER');
+      const privateKey = createPrivateKey(key).export({ format: 'der', type: 'pkcs8' });
+      expect(ofContext({ cert, key: privateKey }).hint).to.include('openssl pkey');
+      expect(ofContext({ cert: der.toString('base64'), key }).hint).to.include("'-----BEGIN CERTIFICATE-----'");
+      const publicKey = createPublicKey(cert).export({ format: 'pem', type: 'spki' });
+      expect(ofContext({ cert, key: publicKey }).hint).to.include('public');
+      const request = cert.replaceAll(' CERTIFICATE-', ' CERTIFICATE REQUEST-');
+      expect(ofContext({ cert: request, key }).hint).to.include('certificate request');
+      expect(ofContext({ ca: request }).hint).to.include('certificate request');
+      expect(ofContext({ crl: cert }).hint).to.include("'X509 CRL'");
     });
 
     it('cert and key that are swapped', () => {
