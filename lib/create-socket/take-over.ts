@@ -30,10 +30,9 @@ export function takeOver(socket: dgram.Socket): NativeDriver | undefined {
 /** Binds a dgram socket that has lost its port to it again. Returns why that cannot be. */
 export function bindAgain(socket: dgram.Socket & { readonly type: dgram.SocketType }, address: string, port: number): DTLSError | undefined {
   const handle = handleOf(socket);
-  const bind = socket.type === 'udp6' ? handle?.bind6 : handle?.bind;
-  const errno = bind?.call(handle, address, port, 0) ?? errnoOf('EADDRNOTAVAIL');
+  const errno = socket.type === 'udp6' ? handle?.bind6?.(address, port, 0) : handle?.bind?.(address, port, 0);
   if (errno === 0) return undefined;
-  return ioError(systemError(errno, 'bind', address, port), undefined, PORT_LOST);
+  return ioError(systemError(errno ?? errnoOf('EADDRNOTAVAIL'), 'bind', address, port), undefined, PORT_LOST);
 }
 
 const PORT_LOST =

@@ -11,6 +11,7 @@ import { getSystemErrorName } from 'node:util';
 import { SecureDgramSocket, type DTLSError, type DTLSSocket, type PeerInfo, type SocketDtlsOptions } from '../../lib/index';
 import { run } from '../helpers/child';
 import { within } from '../helpers/pair';
+import { skip } from '../helpers/peers';
 import { thrown } from '../helpers/thrown';
 import { both, same } from './both';
 import {
@@ -77,6 +78,32 @@ describe('createSocket: connect and disconnect', () => {
       expect(failures).to.deep.equal([]);
     });
   }
+
+  it('sessions end with the reason where the port cannot be kept, and the next message begins anew', async function () {
+    if (process.platform !== 'linux') skip(this, 'only Linux takes the port back');
+    const server = await bound(secure());
+    const client = secure();
+    client.bind(0);
+    await once(client, 'listening');
+    const { port } = server.address();
+    client.connect(port, '127.0.0.1');
+    await within(once(client, 'connect'), 'connect');
+    const arrival = received(server);
+    client.send('1');
+    await arrival;
+    // A connected socket has one address only, and its port is free on all others.
+    const other = track(dgram.createSocket('udp4'));
+    other.bind(client.address().port, '127.0.0.2');
+    await once(other, 'listening');
+    const failed = once(client, 'peerError');
+    client.disconnect();
+    const [error] = (await within(failed, 'peerError')) as [DTLSError];
+    expect(error).to.include({ code: 'EADDRINUSE', category: 'io', syscall: 'bind' });
+    expect(error.hint).to.include('disconnect()');
+    const again = received(server);
+    expect(await sent(client, '2', server)).to.deep.equal({ bytes: 1 });
+    expect((await again).text).to.equal('2');
+  });
 });
 
 describe('createSocket: what UDP would swallow', () => {
