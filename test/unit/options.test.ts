@@ -3,6 +3,7 @@
  * or unusable is refused at once, by a DTLSError that names it and says what to do instead.
  */
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
+import net from 'node:net';
 import tls from 'node:tls';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
@@ -109,6 +110,32 @@ describe('options', () => {
         for (const door of doors) expect(error.hint).to.include(door);
       });
     }
+
+    it('of tls and net that DTLS has not are told what there is instead, and others where they belong', () => {
+      for (const [error, words] of [
+        [ofServer({ ALPN: ['coap'] }), "Here it is 'ALPNProtocols'."],
+        [ofServer({ hostname: 'x' }), "'host'? It belongs to listen() and connect()"],
+        [ofServer({ socket: 1 }), "Here it is 'transport'."],
+        [ofClient({ path: '/x' }), 'Unix datagram sockets'],
+        [ofClient({ secureProtocol: 'DTLSv1_2_method' }), "'minVersion' and 'maxVersion'"],
+        [ofClient({ enableTrace: true }), "'qlogDir'"],
+        [ofListen({ reuseaddr: true }), "'reuseAddr'? It belongs to createServer()"],
+        [ofListen({ readableAll: true }), 'pipes'],
+        [ofListen({ path: '/x' }), 'Unix datagram sockets'],
+      ] as const) {
+        expect(error.code).to.equal('ERR_DTLS_UNKNOWN_OPTION');
+        expect(error.hint).to.include(words).and.not.include('The options here are');
+      }
+    });
+
+    it('a socket or a server in place of options is named as one', () => {
+      const doors = [ofListen, (given: object) => thrown(() => createServer(given)), (given: object) => thrown(() => connect(given as ConnectOptions))];
+      for (const make of doors) {
+        const error = make(new net.Server());
+        expect(error.code).to.equal('ERR_INVALID_ARG_TYPE');
+        expect(error.message).to.include('not an EventEmitter (a socket, a server)');
+      }
+    });
 
     it('of createSocket are left out, as dgram does, unless they are ours', () => {
       createSocket({ type: 'udp4', dtls: {}, somethingElse: 1 } as never).close();
@@ -457,6 +484,25 @@ describe('options', () => {
       expect(ofContext({ cert: request, key }).hint).to.include('certificate request');
       expect(ofContext({ ca: request }).hint).to.include('certificate request');
       expect(ofContext({ crl: cert }).hint).to.include("'X509 CRL'");
+    });
+
+    it('a number as heartbeat, objects in place of PEM and of fingerprints, what was not awaited', () => {
+      const { cert, key } = own;
+      expect(ofServer({ heartbeat: 5000 }).hint).to.include('{ interval: 5000 }');
+      expect(ofContext({ cert, key: createPrivateKey(key) }).hint).to.include("key.export({ type: 'pkcs8', format: 'pem' })");
+      expect(ofContext({ cert: new X509Certificate(cert), key }).hint).to.include('cert.toString()');
+      expect(ofContext({ ca: new X509Certificate(cert) }).hint).to.include('ca.toString()');
+      for (const name of ['ca', 'cert']) expect(ofContext({ cert, key, [name]: own }).hint).to.include('of its own');
+      expect(ofContext({ cert, key: { key, passphrase: 'x' } }).hint).to.include('{ pem, passphrase }');
+      expect(ofContext({ ca: Promise.resolve(cert) }).hint).to.equal('Await it.');
+      expect(ofClient({ peerFingerprints: Buffer.from(cert) }).hint).to.include('fingerprint256');
+      expect(thrown(() => createServer({ ...(Promise.resolve(own) as object) })).hint).to.include('await it');
+    });
+
+    it('a suite with a letter that is wrong gets the one that is meant', () => {
+      const { hint } = ofContext({ ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA257' });
+      expect(hint).to.include("'ECDHE-ECDSA-AES128-GCM-SHA256'").and.not.include('SECLEVEL');
+      expect(ofContext({ ciphers: 'NO-SUCH-SUITE' }).hint).to.include('OpenSSL cipher list');
     });
 
     it('cert and key that are swapped', () => {
