@@ -240,21 +240,21 @@ describe('dgram-dtls', function () {
       expect(existsSync(join(folder, 'qlog'))).to.be.true;
     });
 
-    it('a key log that cannot be written is exit code 2, before anything starts', async () => {
-      const nowhere = join(folder, 'nowhere', 'keys.log');
-      for (const command of [
-        ['connect', '127.0.0.1:5684', ...PSK],
-        ['ping', '127.0.0.1:5684', ...PSK],
-        ['mtu', '127.0.0.1:5684', ...PSK],
-        ['listen', '127.0.0.1:0', ...PSK],
-        ['proxy', '--listen', '127.0.0.1:0', '--target', '127.0.0.1:5683', ...PSK],
-      ]) {
+    for (const command of [
+      ['connect', '127.0.0.1:5684', ...PSK],
+      ['ping', '127.0.0.1:5684', ...PSK],
+      ['mtu', '127.0.0.1:5684', ...PSK],
+      ['listen', '127.0.0.1:0', ...PSK],
+      ['proxy', '--listen', '127.0.0.1:0', '--target', '127.0.0.1:5683', ...PSK],
+    ]) {
+      it(`a key log that cannot be written is exit code 2, before anything starts: ${command[0] ?? ''}`, async () => {
+        const nowhere = join(folder, 'nowhere', 'keys.log');
         const { code, stderr, json } = await cli([...command, '--keylog', nowhere, '--json']);
         expect(code, stderr).to.equal(2);
         expect(json.at(-1)?.error).to.include({ category: 'usage', code: 'ENOENT' });
         expect(stderr).to.equal('');
-      }
-    });
+      });
+    }
 
     it('a key log that can be written no more ends no server', async () => {
       const here = join(folder, 'gone');
