@@ -74,7 +74,7 @@ function hintFor(message: string, error: unknown, elsewhere: string | undefined)
     return `Nothing may be run from the file system on which the package lies (noexec): install it on another one. ${more}`;
   }
   if (message.includes('Could not locate')) {
-    return `No prebuilt binary is for this platform and nothing was compiled: 'npx dgram-dtls build' compiles. ${forBundles} ${more}`;
+    return `There is no binary with this code. Where it lies in its package none was prebuilt for this platform, and 'npx dgram-dtls build' compiles one. ${forBundles} ${more}`;
   }
   return `The binary does not fit this system: 'npx dgram-dtls build' compiles one. ${more}`;
 }
@@ -109,7 +109,8 @@ const packageRoot = (): string | undefined =>
  */
 export function loadAddon(root = packageRoot()): unknown {
   // A build elsewhere (the sanitizer run makes one) is named by its path.
-  const elsewhere = process.env.DGRAM_DTLS_ADDON;
+  const { DGRAM_DTLS_ADDON: named = '' } = process.env;
+  const elsewhere = named === '' ? undefined : named;
   refuseOtherRuntimes();
   try {
     if (elsewhere !== undefined) return open(path.resolve(elsewhere));

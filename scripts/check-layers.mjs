@@ -48,7 +48,7 @@ const trees = [
       ['base'],
     ],
     /** A network in memory needs to know what a transport is, and nothing of DTLS. */
-    alone: { lab: ['transport', 'errors', 'base'] },
+    alone: { lab: ['transport', 'checks', 'errors', 'base'] },
     described: /./,
     files: files('lib', '.ts', '.mts'),
     uses: imports,

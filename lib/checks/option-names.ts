@@ -145,6 +145,7 @@ const OTHER_NAMES: ReadonlyMap<string, readonly string[]> = new Map([
   ['protocols', ['ALPNProtocols']],
   ['applicationProtocols', ['ALPNProtocols']],
   ['sni', ['servername', 'SNICallback']],
+  ['socket', ['transport']],
   ['maxConnections', ['maxSessions']],
   ['keepAlive', ['heartbeat']],
   ['replayProtectionWindow', ['replayWindow']],
@@ -163,9 +164,29 @@ const OTHER_NAMES: ReadonlyMap<string, readonly string[]> = new Map([
   ['pfxFile', ['pfx']],
 ]);
 
+const namesFor = (name: string): readonly string[] =>
+  OTHER_NAMES.get(name) ?? OTHER_NAMES.get(name.toLowerCase()) ?? [];
+
 /** What a name of another API's is called among the known names. */
 export const oursFor = (name: string, known: readonly string[]): string[] =>
-  (OTHER_NAMES.get(name) ?? []).filter((ours) => known.includes(ours));
+  namesFor(name).filter((ours) => known.includes(ours));
+
+/** The one name that another API's has here, wherever it belongs. */
+export const onlyNameFor = (name: string): string | undefined => {
+  const [ours, ...more] = namesFor(name);
+  return more.length === 0 ? ours : undefined;
+};
+
+/** What `node:tls` and `node:net` have and DTLS has not, in the words of docs/tls-parity.md. */
+export const NOT_HERE: ReadonlyMap<string, string> = new Map([
+  ['path', "There are no Unix datagram sockets in Node: leave it out, and use 'port' and an address."],
+  ['secureProtocol', "It is deprecated in tls: use 'minVersion' and 'maxVersion'."],
+  ['enableTrace', "The events 'handshake', 'alert' and 'keylog' tell more, and the option 'qlogDir' writes them to a file."],
+  ['readableAll', 'It is a matter of pipes, which UDP has not: leave it out.'],
+  ['writableAll', 'It is a matter of pipes, which UDP has not: leave it out.'],
+  ['handle', "A bound dgram.Socket goes to 'transport', and a descriptor to 'fd' of listen()."],
+  ['_handle', "A bound dgram.Socket goes to 'transport', and a descriptor to 'fd' of listen()."],
+]);
 
 const DOORS: readonly (readonly [door: string, names: readonly string[]])[] = [
   ['createSecureContext()', CONTEXT_OPTIONS],
@@ -175,6 +196,9 @@ const DOORS: readonly (readonly [door: string, names: readonly string[]])[] = [
   ["'dtls' of createSocket()", SOCKET_OPTIONS],
   ["createSocket(), beside 'dtls'", DGRAM_OPTIONS],
 ];
+
+/** All options that there are. */
+export const ALL_OPTIONS: readonly string[] = [...new Set(DOORS.flatMap(([, names]) => names))];
 
 /** Who takes an option of this name. */
 export const doorsOf = (name: string): string[] =>

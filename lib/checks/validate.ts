@@ -1,11 +1,12 @@
 /** Checks of arguments and options; each returns the value in its final form or throws a DTLSError. */
+import { EventEmitter } from 'node:events';
 import { types } from 'node:util';
 
 import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { isAbortSignal } from '../base/abort';
 import { bytesOf, isByteArray } from '../base/memory';
-import { doorsOf, oursFor } from './option-names';
+import { ALL_OPTIONS, doorsOf, NOT_HERE, onlyNameFor, oursFor } from './option-names';
 
 export function wrongType(name: string, expected: string, value: unknown, hint?: string): Error {
   const received = value === null ? 'null' : typeof value;
@@ -48,6 +49,15 @@ export const misplaced = (name: string): Error =>
     `It belongs to ${inWords(doorsOf(name))}.`,
   );
 
+/** What to say of a name that is none here, and looks like none here. */
+function adviceOn(name: string, known: readonly string[]): string {
+  const advice = NOT_HERE.get(name);
+  if (advice !== undefined) return advice;
+  const elsewhere = onlyNameFor(name) ?? (({ candidate, distance }) => (distance <= 1 ? candidate : undefined))(nearest(name, ALL_OPTIONS));
+  if (elsewhere === undefined) return `The options here are ${known.join(', ')}.`;
+  return `Did you mean '${elsewhere}'? It belongs to ${inWords(doorsOf(elsewhere))}.`;
+}
+
 /** @throws For a name that is not among the known ones. */
 export function checkNames(options: object, known: readonly string[]): void {
   for (const name of Object.keys(options)) {
@@ -62,9 +72,7 @@ export function checkNames(options: object, known: readonly string[]): void {
     throw usageError(
       'ERR_DTLS_UNKNOWN_OPTION',
       `unknown option '${name}'`,
-      meant === undefined
-        ? `The options here are ${known.join(', ')}.`
-        : `Did you mean '${meant}'?`,
+      meant === undefined || NOT_HERE.has(name) ? adviceOn(name, known) : `Did you mean '${meant}'?`,
     );
   }
 }
@@ -80,6 +88,7 @@ const NO_OPTIONS: readonly [name: string, is: (value: object) => boolean][] = [
   ['a URL', (value) => value instanceof URL],
   ['a String, Number or the like', types.isBoxedPrimitive],
   ['an ArrayBuffer', types.isAnyArrayBuffer],
+  ['an EventEmitter (a socket, a server)', (value) => value instanceof EventEmitter],
   ['a Buffer, TypedArray or DataView', (value) => ArrayBuffer.isView(value)],
 ];
 
@@ -174,7 +183,19 @@ export function port(name: string, value: unknown, min: number): number {
 export function bytes(name: string, value: unknown): Buffer {
   if (typeof value === 'string') return Buffer.from(value, 'utf8');
   if (ArrayBuffer.isView(value)) return bytesOf(value);
-  throw wrongType(name, 'a string, Buffer, TypedArray or DataView', value);
+  throw wrongType(name, 'a string, Buffer, TypedArray or DataView', value, hintForBytes(name, value));
+}
+
+/** How to get bytes out of what was given in their place. */
+function hintForBytes(name: string, value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (types.isPromise(value)) return 'Await it.';
+  if (types.isAnyArrayBuffer(value)) return 'Buffer.from(it) makes a Buffer of it.';
+  if (types.isKeyObject(value)) return `Pass its PEM: ${name}.export({ type: 'pkcs8', format: 'pem' }).`;
+  if ((value.constructor as { name?: unknown } | undefined)?.name === 'X509Certificate') return `Pass its PEM: ${name}.toString().`;
+  if ('cert' in value && 'key' in value) return "It has a 'cert' and a 'key' of its own: pass those.";
+  if ('passphrase' in value) return "A key with a passphrase of its own is { pem, passphrase }, a PKCS #12 file { buf, passphrase }.";
+  return undefined;
 }
 
 /** The same for whoever asks `sizeOf` alone: a view of bytes is taken as it is, since another one costs some time. */

@@ -38,7 +38,7 @@ export async function runDecode(inputs: string[], flags: DecodeFlags): Promise<n
       if (!output.json) print(fields, output);
     }
   }
-  if (skipped > 0) output.note(`${String(skipped)} datagrams without a DTLS record in front were left out`);
+  if (skipped > 0) output.note(`${String(skipped)} datagrams without a whole DTLS record in front (another protocol, or cut off) were left out`);
   if (decoded > 0) return ExitCode.Ok;
   output.failure(new NothingFound('there is no DTLS record in the input', 'Look with tshark whether it is another protocol, or a capture that was cut.'));
   return ExitCode.Failed;

@@ -1,10 +1,9 @@
-import { appendFileSync } from 'node:fs';
-
 import { addressOf } from '../diagnostics/channels';
 import { generateCertificate } from '../identity/generate-certificate';
 import { createServer, type DTLSServer } from '../server/server';
 import { serverOptions, type Address, type SecurityFlags } from './arguments';
 import { ExitCode, interruption } from './exit';
+import { keylogWriter } from './keylog';
 import { Onlookers } from './onlookers';
 import { describeError, Output, printable } from './output';
 
@@ -16,6 +15,7 @@ export interface ListenFlags extends SecurityFlags {
 export async function runListen(where: Address, flags: ListenFlags): Promise<number> {
   const output = new Output(flags.json === true);
   const options = serverOptions(flags);
+  const logKeys = flags.keylog === undefined ? undefined : keylogWriter(flags.keylog, output);
   if (flags.cert === undefined && flags.psk === undefined) {
     const { cert, key } = await generateCertificate({ days: 1 });
     Object.assign(options, { cert, key });
@@ -25,6 +25,7 @@ export async function runListen(where: Address, flags: ListenFlags): Promise<num
   const onlookers = new Onlookers((text) => {
     output.note(output.errorColors.dim(text));
   });
+  if (logKeys !== undefined) server.on('keylog', logKeys);
   serve(server, flags, output, onlookers);
   await listening(server, where);
   const address = server.address();
@@ -56,7 +57,7 @@ export function listening(server: DTLSServer, { host, port }: Address): Promise<
   });
 }
 
-function serve(server: DTLSServer, { echo, keylog }: ListenFlags, output: Output, onlookers: Onlookers): void {
+function serve(server: DTLSServer, { echo }: ListenFlags, output: Output, onlookers: Onlookers): void {
   const { dim, red, green } = output.errorColors;
   server.on('secureConnection', (socket) => {
     const peer = addressOf(socket.peer);
@@ -90,9 +91,4 @@ function serve(server: DTLSServer, { echo, keylog }: ListenFlags, output: Output
     output.note(`${red(`${peer} failed`)}: ${printable(error.message)} [${error.code}]`);
     if (described.hint !== undefined) output.note(`${dim('hint:')} ${printable(described.hint)}`);
   });
-  if (keylog !== undefined) {
-    server.on('keylog', (line) => {
-      appendFileSync(keylog, line, { mode: 0o600 });
-    });
-  }
 }

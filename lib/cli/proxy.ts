@@ -3,7 +3,9 @@ import { networkInterfaces } from 'node:os';
 
 import type { Peer } from '../base/peer';
 import { addressOf } from '../diagnostics/channels';
+import { logKeysTo } from '../diagnostics/keylog';
 import { CommandLineError, ExitCode, interruption } from './exit';
+import { checkKeylog } from './keylog';
 import { describeError, Output } from './output';
 import { ProxyLog } from './proxy/log';
 import type { MetricsServer, ProxyState } from './proxy/metrics-server';
@@ -23,7 +25,10 @@ import { watchFiles } from './proxy/watch';
 
 export async function runProxy(flags: ProxyFlags): Promise<number> {
   checkFlags(flags);
-  if (flags.keylog !== undefined) process.env.SSLKEYLOGFILE = flags.keylog;
+  if (flags.keylog !== undefined) {
+    checkKeylog(flags.keylog);
+    logKeysTo(flags.keylog, '--keylog');
+  }
   const log = new ProxyLog(new Output(flags.json === true), flags.quiet === true);
   const proxy = new ProxyRun(flags, await readSettings(flags), log);
   const { relay } = proxy;

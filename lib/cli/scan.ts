@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 
 import { addressOf } from '../diagnostics/channels';
 import { ioError } from '../errors/errors';
+import { destinationOf } from '../transport/destination';
 import type { Address } from './arguments';
 import { ExitCode, interruption } from './exit';
 import { Output, printable } from './output';
@@ -28,7 +29,8 @@ export async function runScan(target: Address, flags: ScanFlags): Promise<number
   const progress = output.progress(1, 'handshakes');
   let seen = 0;
   try {
-    const { address, family } = await lookup(host);
+    const { address: found, family } = await lookup(host);
+    const address = destinationOf(found);
     const survey = new Survey(
       { address, port: target.port, family: family === 6 ? 6 : 4 },
       {

@@ -1,11 +1,10 @@
 /** A client's handshake as the commands watch it: drawn, timed, and explained when it fails. */
-import { appendFileSync } from 'node:fs';
-
 import { connect } from '../socket/connect';
 import type { DTLSError } from '../errors/errors';
 import { page } from '../errors/manual';
 import type { ConnectOptions } from '../options/types';
 import type { DTLSSocket } from '../socket/socket';
+import { keylogWriter } from './keylog';
 import { drawHead, drawRung, type Rung } from './ladder';
 import { describeError, type ErrorDescription, type Output } from './output';
 
@@ -51,13 +50,14 @@ class HandshakeFailure extends Error {
 /**
  * Connects and waits for the end of the handshake.
  *
- * @throws {@link HandshakeFailure}
+ * @throws {@link HandshakeFailure}, or a CommandLineError for a key log that cannot be written.
  */
 export function shakeHands(
   options: ConnectOptions,
   output: Output,
   { draw, keylog, onSession }: WatchOptions,
 ): Promise<{ socket: DTLSSocket; report: HandshakeReport }> {
+  const logKeys = keylog === undefined ? undefined : keylogWriter(keylog, output);
   const started = performance.now();
   const socket = connect(options);
   const rungs: Rung[] = [];
@@ -82,11 +82,7 @@ export function shakeHands(
     rung({ at: at(), direction, label: `alert: ${level} ${description}`, tone: 'alert' });
     if (draw) output.data({ event: 'alert', at: at(), direction, level, description });
   });
-  if (keylog !== undefined) {
-    socket.on('keylog', (line) => {
-      appendFileSync(keylog, line, { mode: 0o600 });
-    });
-  }
+  if (logKeys !== undefined) socket.on('keylog', logKeys);
   if (onSession !== undefined) socket.on('session', onSession);
   return new Promise((resolve, reject) => {
     const failed = (error: DTLSError): void => {

@@ -12,6 +12,7 @@ const WORDS: readonly [option: RegExp, flag: string][] = [
   [/'maxVersion'/g, '--max-version'],
   [/'handshakeTimeout'/g, '--timeout'],
   [/'qlogDir'/g, '--qlog'],
+  [/'session' must be all the bytes that a client's getSession\(\) or 'session' event gave/g, '--sess-in must be a file as --sess-out writes it'],
   [/'session'/g, '--sess-in'],
   [/'(psk|cert|key|ca|ciphers|sigalgs|servername|mtu)'/g, '--$1'],
 ];

@@ -2,6 +2,7 @@ import { BlockList, isIP, isIPv4, SocketAddress, type AddressInfo } from 'node:n
 import { networkInterfaces } from 'node:os';
 
 import type { Peer } from '../base/peer';
+import { destinationOf } from '../transport/destination';
 
 export const familyOf = (address: string): 'IPv4' | 'IPv6' => (isIPv4(address) ? 'IPv4' : 'IPv6');
 
@@ -27,12 +28,8 @@ export function spelling(address: string): string {
   return spelt;
 }
 
-/** The kernel takes "any address" as a destination for the loopback, and answers come from there. */
-export function destination(address: string): string {
-  if (address === '0.0.0.0') return '127.0.0.1';
-  const spelt = spelling(address);
-  return spelt === '::' ? '::1' : spelt;
-}
+/** Where a message to this address goes. */
+export const destination = (address: string): string => spelling(destinationOf(address));
 
 export const keyOf = (address: string, port: number): string => `${String(port)} ${address}`;
 

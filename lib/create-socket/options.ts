@@ -3,7 +3,7 @@ import type * as dgram from 'node:dgram';
 import type { BlockList } from 'node:net';
 
 import type { Peer } from '../base/peer';
-import { usageError } from '../errors/errors';
+import { usageError, type DTLSError } from '../errors/errors';
 import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options/types';
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
 import { clientPsk, serverPsk } from '../options/psk';
@@ -97,6 +97,28 @@ function keysOf({ psk, pskCallback }: SocketDtlsOptions): ServerOptions['pskCall
   return given ?? (typeof psk === 'function' ? undefined : serverPsk(psk));
 }
 
+/** Options by which a socket without a key of its own could begin a handshake by certificates. */
+const CERTIFICATES = [
+  'ca', 'cert', 'pfx', 'rawPublicKey', 'secureContext', 'peerFingerprints', 'peerPublicKeys', 'checkServerIdentity',
+  'rejectUnauthorized', 'requestOCSP', 'SNICallback',
+] as const;
+
+const nothingButKeys = (options: Bag): boolean => CERTIFICATES.every((name) => options[name] === undefined);
+
+const notOfAClient = (): DTLSError =>
+  usageError(
+    'ERR_DTLS_CONFLICTING_OPTIONS',
+    "'pskCallback' has no effect beside role: 'client': it gives the keys of peers that begin",
+    "Pass 'psk', which may be a function, as connect's 'pskCallback': hint => ({ identity, psk }).",
+  );
+
+const noKeyOfItsOwn = (): DTLSError =>
+  usageError(
+    'ERR_DTLS_NO_CREDENTIALS',
+    "this socket has no key for handshakes that it begins: 'pskCallback' gives those of peers that begin",
+    "Pass 'psk' beside it ({ identity, psk }, or a function that returns it), or have peers() return it.",
+  );
+
 /** Short names are near to many words, which may be anybody's. */
 const UNMISTAKABLE = ['dtls', ...SOCKET_OPTIONS.filter((name) => name.length > 5)];
 
@@ -135,8 +157,10 @@ export function resolveSocketOptions(options: SocketDtlsOptions): ResolvedSocket
       "Pass 'cert' and 'key', 'psk' or 'pskCallback', or role: 'client'.",
     );
   }
+  if (role === 'client' && options.pskCallback !== undefined) throw notOfAClient();
   const context = contextOf(bag);
   const own = clientPsk(options.psk);
+  const keysOfPeersAlone = options.pskCallback !== undefined && nothingButKeys(bag);
   const shared = { ...pick(bag, CONNECT_OPTIONS), ...pick({ secureContext: context }, ['secureContext']) };
   const plainShared = Object.fromEntries(
     Object.entries(shared).filter(
@@ -174,6 +198,7 @@ export function resolveSocketOptions(options: SocketDtlsOptions): ResolvedSocket
         contexts.set(peer, secureContext);
       }
       const psk = peer.psk === undefined ? own : clientPsk(peer.psk);
+      if (keysOfPeersAlone && psk === undefined && nothingButKeys(given)) throw noKeyOfItsOwn();
       const rest = Object.fromEntries(
         Object.entries(given).filter(
           ([name]) => name !== 'psk' && !(CONTEXT_OPTIONS as readonly string[]).includes(name),

@@ -165,6 +165,11 @@ export class Peers {
     this.server?.close();
   }
 
+  /** The socket is another to all peers now: no session can go on. */
+  abandon(error: Error): void {
+    for (const session of [...this.sessions]) session.destroy(error);
+  }
+
   #refusal(peer: Peer): DTLSError | undefined {
     const { role, maxPeers, maxDialling } = this.#options;
     if (role === 'server') {

@@ -6,6 +6,7 @@ import { Endpoint } from '../endpoint/endpoint';
 import { asError } from '../errors/as-error';
 import { DTLSError, ioError, isReadable } from '../errors/errors';
 import { copyOf } from '../base/memory';
+import { automaticTransport } from '../options/udp';
 import { listenerAfterOptions } from '../checks/arguments';
 import { invalidArgType, invalidArgValue, plain } from '../errors/node-errors';
 import { turns } from '../core/outbox';
@@ -25,7 +26,7 @@ import { checkSocketNames, resolveSocketOptions, type SocketOptions } from './op
 import { infoOf, type PeerInfo } from './peer-info';
 import { BlockedAddresses } from './blocked-addresses';
 import { notRunning, Peers } from './peers';
-import { takeOver } from './take-over';
+import { bindAgain, takeOver } from './take-over';
 import { Wire } from './wire';
 
 /** What sockets of dgram have from Node 24.19 and 26.4 on. */
@@ -88,6 +89,7 @@ export class SecureDgramSocket extends BaseSocket {
    */
   constructor(options: SocketOptions, listener?: (message: Buffer, info: PeerInfo) => void) {
     checkOptions(options);
+    automaticTransport(); // throws here what nobody could catch when the socket is bound
     const { dtls = {}, ...own } = options;
     const resolved = resolveSocketOptions(dtls);
     const gate = { raw: false };
@@ -254,9 +256,19 @@ export class SecureDgramSocket extends BaseSocket {
   }
 
   override disconnect(): void {
+    const port = this.#closed || this.#peerIfConnected() === undefined ? 0 : super.address().port;
     super.disconnect();
     this.#connectedTo = undefined;
     this.#connecting = false;
+    if (port !== 0) this.#keepPort(port);
+  }
+
+  /** Linux takes back, with the peer, a port that it has chosen itself; but peers know their sessions by it. */
+  #keepPort(port: number): void {
+    const { address, port: now } = super.address();
+    if (now === port) return;
+    const failure = bindAgain(this, address, port);
+    if (failure !== undefined) this.#peers.abandon(failure);
   }
 
   /**

@@ -1,5 +1,7 @@
 import type * as dgram from 'node:dgram';
 
+import { ioError, type DTLSError } from '../errors/errors';
+import { errnoOf, systemError } from '../errors/system-error';
 import { handleOf } from '../transport/dgram';
 import { NativeDriver } from '../transport/native-udp';
 import { automaticTransport } from '../options/udp';
@@ -24,3 +26,14 @@ export function takeOver(socket: dgram.Socket): NativeDriver | undefined {
   handle.recvStop();
   return taken;
 }
+
+/** Binds a dgram socket that has lost its port to it again. Returns why that cannot be. */
+export function bindAgain(socket: dgram.Socket & { readonly type: dgram.SocketType }, address: string, port: number): DTLSError | undefined {
+  const handle = handleOf(socket);
+  const errno = socket.type === 'udp6' ? handle?.bind6?.(address, port, 0) : handle?.bind?.(address, port, 0);
+  if (errno === 0) return undefined;
+  return ioError(systemError(errno ?? errnoOf('EADDRNOTAVAIL'), 'bind', address, port), undefined, PORT_LOST);
+}
+
+const PORT_LOST =
+  'The system took the port back on disconnect(), and the peers know their sessions by it: bind the socket to a port of your choice before connect().';

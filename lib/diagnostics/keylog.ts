@@ -1,38 +1,50 @@
 /**
  * SSLKEYLOGFILE: the file that browsers, curl and others append their key logs to, so that Wireshark can
- * decrypt. Whoever sets the variable asks for it; nothing else does.
+ * decrypt. Whoever sets the variable asks for it; but for an option of the command line, nothing else does.
  */
 import { appendFileSync } from 'node:fs';
 
-/** The file that the environment names now, if any. */
-export function keylogFile(): string | undefined {
-  const file = process.env.SSLKEYLOGFILE;
-  return file === '' ? undefined : file;
+/** A file, and what has named it. */
+interface Target {
+  readonly file: string;
+  readonly by: string;
 }
+
+let ofCommand: Target | undefined;
+
+/** Has the lines of all sessions go to a file that an option of a command names, in place of that of the environment. */
+export function logKeysTo(file: string, option: string): void {
+  ofCommand = { file, by: option };
+}
+
+function target(): Target | undefined {
+  const file = process.env.SSLKEYLOGFILE ?? '';
+  return ofCommand ?? (file === '' ? undefined : { file, by: 'SSLKEYLOGFILE' });
+}
+
+/** The file that is named now, if any. */
+export const keylogFile = (): string | undefined => target()?.file;
 
 const warned = new Set<string>();
 
-function warnOnce(file: string, message: string): void {
+function warnOnce({ file, by }: Target, message: string): void {
   if (warned.has(message)) return;
   warned.add(message);
   process.emitWarning(message, {
     code: 'DTLS_KEYLOG',
-    detail: `SSLKEYLOGFILE is set in the environment: ${file}`,
+    detail: by === 'SSLKEYLOGFILE' ? `${by} is set in the environment: ${file}` : `${by} is given: ${file}`,
   });
 }
 
-/** Appends a line where the environment asks for it. A file that cannot be written stops no handshake. */
+/** Appends a line where somebody asks for it. A file that cannot be written stops no handshake. */
 export function logKeys(line: Buffer): void {
-  const file = keylogFile();
-  if (file === undefined) return;
+  const to = target();
+  if (to === undefined) return;
   try {
     // The line is written at once: the process that is being looked at may be about to crash.
-    appendFileSync(file, line, { mode: 0o600 });
-    warnOnce(
-      file,
-      `SSLKEYLOGFILE makes DTLS sessions insecure by writing their secret keys to file ${file}`,
-    );
+    appendFileSync(to.file, line, { mode: 0o600 });
+    warnOnce(to, `${to.by} makes DTLS sessions insecure by writing their secret keys to file ${to.file}`);
   } catch (error) {
-    warnOnce(file, `the key log was not written: ${(error as Error).message}`);
+    warnOnce(to, `the key log was not written: ${(error as Error).message}`);
   }
 }

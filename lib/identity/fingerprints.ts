@@ -16,7 +16,7 @@ const HINT =
 function parse(given: unknown): Buffer {
   const [algorithm, value] = isPair(given) ? [given.algorithm, given.value] : split(given);
   if (typeof algorithm !== 'string' || typeof value !== 'string') {
-    throw wrongType('peerFingerprints', 'strings, or objects { algorithm, value }', given);
+    throw wrongType('peerFingerprints', 'strings, or objects { algorithm, value }', given, `${HINT} Of a certificate it is new X509Certificate(cert).fingerprint256.`);
   }
   const size = Object.hasOwn(BYTES, algorithm.toLowerCase()) ? BYTES[algorithm.toLowerCase()] : undefined;
   if (size === undefined) {

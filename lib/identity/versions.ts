@@ -2,7 +2,7 @@
 import { Version } from '../base/protocol';
 import { usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { native, type NativeSecureContext } from '../core/native';
-import { text } from '../checks/validate';
+import { nearest, text } from '../checks/validate';
 
 export type ProtocolVersion = 'DTLSv1' | 'DTLSv1.2' | 'DTLSv1.3';
 
@@ -84,6 +84,22 @@ function openSslNames(names: readonly string[]): string | undefined {
   return `'ciphers' takes OpenSSL's names, and these are IANA's${known.length === 0 ? ": 'features.ciphers' has what there is." : `: write '${known.join(':')}'.`}`;
 }
 
+/** So many letters of a suite's name may be wrong. */
+const MOST_TYPOS = 2;
+
+/** A hint where no name of a list is a suite here, and one of them is nearly one. */
+function misspeltSuites(names: readonly string[]): string | undefined {
+  const suites = names.filter((name) => /^[A-Z][A-Z0-9]*(-[A-Z0-9]+)+$/i.test(name));
+  const offered = native.offeredCiphers();
+  if (suites.some((name) => offered.includes(name))) return undefined;
+  const near = suites.flatMap((name) => {
+    const { candidate, distance } = nearest(name, offered);
+    return distance <= MOST_TYPOS ? [`there is no '${name}' here: did you mean '${candidate}'?`] : [];
+  });
+  const [first] = near;
+  return first === undefined ? undefined : `'ciphers' is an OpenSSL cipher list, and ${first}`;
+}
+
 /** What {@link setAlgorithms} takes: lists with colons, as in `tls`. */
 interface Algorithms {
   ciphers: string;
@@ -114,7 +130,7 @@ export function setAlgorithms(context: NativeSecureContext, lists: Algorithms): 
     try {
       withTypedErrors(
         () => { context[setter](list); },
-        () => (option === 'ciphers' ? openSslNames(names) : undefined),
+        () => (option === 'ciphers' ? (openSslNames(names) ?? misspeltSuites(names)) : undefined),
       );
     } catch (error) {
       throw newer.some((name) => !isKnown(name)) ? refusal() : error;

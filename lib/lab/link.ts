@@ -12,10 +12,13 @@
 import { isIPv6, type AddressInfo } from 'node:net';
 
 import type { Peer } from '../base/peer';
+import { checkNames, checkObject } from '../checks/validate';
 import { usageError } from '../errors/errors';
 import type { DatagramReceiver, DatagramTransport } from '../transport/transport';
+import { checkConditions, checkPlace } from './checks';
 import { realClock, type Clock } from './clock';
 import { noCounters, Path, type LinkConditions, type LinkCounters } from './path';
+import { checkSeed } from './random';
 
 /** One datagram on its way. */
 export interface Transit {
@@ -29,8 +32,13 @@ export interface Transit {
 const LONGEST_HOLD_MS = 5;
 const MOST_OVERTAKING = 8;
 
+/**
+ * The peer at an address.
+ *
+ * @throws {@link DTLSError} for what is no IP address, or no port from 1 to 65535.
+ */
 export function peerOf(address: string, port: number): Peer {
-  return { address, port, family: isIPv6(address) ? 'IPv6' : 'IPv4' };
+  return { address, port: checkPlace(address, port), family: isIPv6(address) ? 'IPv6' : 'IPv4' };
 }
 
 const nameOf = ({ address, port }: Peer): string => `${address} ${String(port)}`;
@@ -115,29 +123,42 @@ class LinkEnd implements DatagramTransport {
 
 /** A network in memory. The same seed gives the same decisions for the same datagrams. */
 export class Link {
-  /** May be changed at any time. */
-  conditions: LinkConditions;
   /** What goes on in place of a datagram that is sent; null keeps it. */
   intercept: ((transit: Transit) => Uint8Array | null) | undefined;
   /** Sees each datagram that was sent, and how many copies of it go on: 0 when it is lost. */
   observe: ((transit: Transit, copies: number) => void) | undefined;
 
+  #conditions: LinkConditions;
   readonly #seed: string;
   readonly #clock: Clock;
   readonly #ends = new Map<string, LinkEnd>();
   readonly #directions = new Map<string, Direction>();
   #nextPort = 49152;
 
-  /** @param clock - Internal. Default: the machine's. */
+  /**
+   * @param clock - Internal. Default: the machine's.
+   * @throws {@link DTLSError} for a condition that is unknown, of a wrong type or out of range.
+   */
   constructor(seed: string, conditions: LinkConditions = {}, clock: Clock = realClock) {
-    this.#seed = seed;
-    this.conditions = conditions;
+    this.#seed = checkSeed(seed);
+    this.#conditions = checkConditions(conditions);
     this.#clock = clock;
+  }
+
+  /** May be changed at any time, by others in their place: what is set is checked. */
+  get conditions(): LinkConditions {
+    return this.#conditions;
+  }
+
+  set conditions(conditions: LinkConditions) {
+    this.#conditions = checkConditions(conditions);
   }
 
   /**
    * A transport with that address. Where there was one before, as when a host restarts, what comes
    * in goes to the new one from now on; the old one can still send.
+   *
+   * @throws {@link DTLSError} for what is no IP address, or no port from 1 to 65535.
    */
   attach(address: string, port = this.#nextPort++): DatagramTransport {
     const peer = peerOf(address, port);
@@ -157,9 +178,14 @@ export class Link {
     if (!(transport instanceof LinkEnd) || this.#ends.get(nameOf(transport.seenAs)) !== transport) {
       throw usageError('ERR_INVALID_ARG_VALUE', "'transport' is not attached to this link");
     }
+    if (to !== undefined) {
+      checkObject('to', to);
+      checkNames(to, ['address', 'port']);
+    }
     const { address } = transport.seenAs;
+    const seenAs = peerOf(to?.address ?? address, to?.port ?? this.#nextPort++);
     this.#ends.delete(nameOf(transport.seenAs));
-    transport.seenAs = peerOf(to?.address ?? address, to?.port ?? this.#nextPort++);
+    transport.seenAs = seenAs;
     this.#ends.set(nameOf(transport.seenAs), transport);
     return transport.seenAs;
   }
@@ -208,7 +234,7 @@ export class Link {
     const transit = { datagram, from, to, index: counters.sent++ };
     const going = this.intercept === undefined ? datagram : this.intercept(transit);
     if (going === null) counters.swallowed += 1;
-    const copies = going === null ? [] : direction.path.fates(going, this.conditions);
+    const copies = going === null ? [] : direction.path.fates(going, this.#conditions);
     for (const copy of copies) {
       const leave = (): void => {
         const arrive = (): void => {

@@ -1,7 +1,14 @@
+import { wrongType } from '../checks/validate';
+
+export function checkSeed(seed: string): string {
+  if (typeof seed !== 'string') throw wrongType('seed', 'a string', seed);
+  return seed;
+}
+
 /** Numbers from 0 to 1, the same ones for the same seed (mulberry32 over an FNV-1a hash). */
 export function seededRandom(seed: string): () => number {
   let state = 0x811c9dc5;
-  for (const byte of Buffer.from(seed)) state = Math.imul(state ^ byte, 0x01000193);
+  for (const byte of Buffer.from(checkSeed(seed))) state = Math.imul(state ^ byte, 0x01000193);
   return () => {
     state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), state | 1);

@@ -25,6 +25,7 @@ import {
   type ContextRules,
   type DTLSContextOptions,
 } from './context';
+import { destinationOf } from '../transport/destination';
 import { DTLSEndpoint, resolveEndpoint, SERVER_LIMITS, type DTLSEndpointOptions, type OnSession } from './endpoint';
 import type { ClientPskOption, ServerPskOption } from './psk';
 import type { DTLSSession } from './session';
@@ -127,6 +128,6 @@ export function connect(host: string, port: number, options: DTLSConnectOptions 
   resolveEndpoint(own);
   const where = { host: address('options.bindHost', 'Invalid address', bindHost), port: bindPort };
   const servername = optionalString('options.servername', options.servername);
-  const peer = { host: address('host', 'Invalid remote address', host), port };
+  const peer = { host: destinationOf(address('host', 'Invalid remote address', host)), port };
   return DTLSEndpoint.connecting(peer, own, where, rules, { servername, session: options.session });
 }

@@ -10,6 +10,8 @@ import { callable, checkNames, checkObject, flag, port, text, wrongType } from '
 import { CONNECT_OPTIONS } from '../checks/option-names';
 import { clientPsk, oneOf } from './psk';
 import { requireKeysFor, resolveContext, resolveSession, type ResolvedSession } from './session';
+import { destinationOf } from '../transport/destination';
+import { isTransport } from '../transport/transport';
 import { resolveUdp, type ResolvedUdp } from './udp';
 
 export interface ResolvedConnect extends ResolvedSession, ResolvedUdp {
@@ -38,7 +40,8 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
   checkNames(options, CONNECT_OPTIONS);
   const pskCallback = oneOf(options.pskCallback, clientPsk(options.psk));
   const named = text('host', options.host) ?? '';
-  const host = named === '' ? 'localhost' : named; // as net
+  const meant = named === '' ? 'localhost' : named; // as net
+  const host = isTransport(options.transport) ? meant : destinationOf(meant);
   const servername = text('servername', options.servername);
   const name = servername ?? (late.net.isIP(host) === 0 ? host : '');
   if (late.net.isIP(name) !== 0) {

@@ -20,7 +20,7 @@ import { qlogDirectory } from '../diagnostics/qlog';
 import { resolvePublicKeys } from '../identity/raw-public-keys';
 import { requireSecureContext, SecureContext } from '../identity/secure-context';
 import { resolveSrtpProfiles } from './srtp';
-import { checkNames, checkObject, flag, inRange, integer, text } from '../checks/validate';
+import { checkNames, checkObject, flag, inRange, integer, text, wrongType } from '../checks/validate';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
 
 const longestWait = 0x7fffffff;
@@ -98,7 +98,7 @@ export function resolveContext(
     throw usageError(
       'ERR_DTLS_NO_CREDENTIALS',
       'a server needs a certificate or pre-shared keys',
-      "Pass 'cert' and 'key', 'pfx', 'psk' or 'pskCallback'.",
+      "Pass 'cert' and 'key', 'pfx', 'psk' or 'pskCallback'. Those of generateCertificate() come with a Promise: await it.",
     );
   }
   const given = Object.fromEntries(
@@ -112,6 +112,9 @@ export function resolveContext(
 
 function resolveHeartbeat(option: boolean | HeartbeatOptions | undefined): ResolvedHeartbeat {
   if (typeof option !== 'object') {
+    if (typeof option === 'number') {
+      throw wrongType('heartbeat', 'a boolean, or an object', option, `Milliseconds between two heartbeats are { interval: ${String(option)} }.`);
+    }
     const on = flag('heartbeat', option, false);
     return { mode: on ? 1 : 0, interval: 0, timeout: 1000, retries: 3 };
   }

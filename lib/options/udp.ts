@@ -76,7 +76,13 @@ export function resolveUdp(options: UdpSocketOptions & { transport?: TransportOp
       );
     }
     if (!isDgramSocket(transport) && !isTransport(transport)) {
-      throw wrongType('transport', "'auto', 'dgram', a dgram.Socket or a DatagramTransport", transport);
+      const attaches = typeof (transport as { attach?: unknown } | null)?.attach === 'function';
+      throw wrongType(
+        'transport',
+        "'auto', 'native', 'dgram', a dgram.Socket or a DatagramTransport",
+        transport,
+        attaches ? "A Link of dgram-dtls/lab is none, and makes them: pass what its attach(address, port) returns." : undefined,
+      );
     }
     if (!isTransport(transport) && bindingOf(transport) === 'closed') throw closedTransport();
   }

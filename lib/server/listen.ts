@@ -83,7 +83,6 @@ function noCallback(rest: readonly unknown[], listener: ListenArguments['listene
 }
 
 function readOptions(options: ListenOptions, udp: ResolvedUdp): Omit<ListenArguments, 'listener'> {
-  checkObject('options', options);
   if (isDgramSocket(options) || isTransport(options)) {
     throw usageError(
       'ERR_INVALID_ARG_TYPE',
@@ -91,6 +90,7 @@ function readOptions(options: ListenOptions, udp: ResolvedUdp): Omit<ListenArgum
       "Pass a socket that is bound as 'transport' to createServer.",
     );
   }
+  checkObject('options', options);
   checkNames(options, LISTEN_OPTIONS satisfies readonly (keyof ListenOptions)[]);
   const signal = abortSignal('signal', options.signal);
   // Neither changes anything here.

@@ -8,6 +8,7 @@ import { shown } from '../errors/as-error';
 import { ioError, usageError, type DTLSError } from '../errors/errors';
 import type { ResolvedConnect } from '../options/connect';
 import { bindUdp } from '../transport/bind';
+import { destinationOf } from '../transport/destination';
 import { DgramTransport } from '../transport/dgram';
 import type { Driver } from '../transport/driver';
 import { isTransport } from '../transport/transport';
@@ -49,19 +50,20 @@ export function dial(
     // The first answer counts.
     if (answered || !stillWanted()) return;
     answered = true;
-    const literal: unknown = Array.isArray(address) ? address[0]?.address : address;
+    const given: unknown = Array.isArray(address) ? address[0]?.address : address;
     if ((error as unknown) !== null && (error as unknown) !== undefined) {
       fail(error);
       return;
     }
-    if (literal === undefined) {
+    if (given === undefined) {
       fail(new Error(`no address for ${host}`));
       return;
     }
-    if (typeof literal !== 'string' || late.net.isIP(literal) === 0) {
-      fail(notAnAddress(host, literal));
+    if (typeof given !== 'string' || late.net.isIP(given) === 0) {
+      fail(notAnAddress(host, given));
       return;
     }
+    const literal = destinationOf(given);
     const peer = { address: literal, port, family: familyOf(literal) };
     if (transport === 'dgram' || transport === 'native') {
       bind(options, peer, stillWanted, done);

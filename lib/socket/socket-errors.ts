@@ -38,6 +38,9 @@ export function asDtlsError(thrown: unknown, peer: Peer | undefined): DTLSError 
 const KEY_ALONE =
   "The server took none of the pre-shared key suites, and others were not offered: this client has a key, and nothing to judge a certificate by. Give the server the key ('psk' or 'pskCallback'), or this client 'ca' for a server that has a certificate only; compare 'ciphers', too.";
 
+/** Codes of node:tls, and of OpenSSL as `dgram-dtls/node-dtls` has them, for a certificate of another host. */
+const OTHER_NAMES = ['ERR_TLS_CERT_ALTNAME_INVALID', 'HOSTNAME_MISMATCH', 'IP_ADDRESS_MISMATCH'];
+
 /** The error of a session that ended badly. `cause`: what a callback of the user's threw or returned. */
 export function closeError(
   record: CloseRecord,
@@ -57,7 +60,7 @@ export function closeError(
     code,
     category: 'certificate',
     hint:
-      code === 'ERR_TLS_CERT_ALTNAME_INVALID'
+      OTHER_NAMES.includes(code)
         ? message.endsWith(': ') // tls lists the names there are
           ? "The certificate is valid, and has no name that a server goes by: issue one with the host among its alternative names ('altNames' of generateCertificate)."
           : "The certificate is valid, but for other names: connect to one of them, or pass it as 'servername'."

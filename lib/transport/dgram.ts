@@ -145,6 +145,9 @@ const BIND_STATE_BINDING = 1;
 interface DgramHandle {
   readonly fd?: number;
   recvStop?(): void;
+  /** Returns the system's error number, or 0. */
+  bind?(address: string, port: number, flags: number): number;
+  bind6?(address: string, port: number, flags: number): number;
 }
 
 /**

@@ -2,7 +2,7 @@
 // in colour or not, as JSON or not, and how they exit; against OpenSSL, GnuTLS and this package.
 import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
@@ -240,6 +240,35 @@ describe('dgram-dtls', function () {
       expect(existsSync(join(folder, 'qlog'))).to.be.true;
     });
 
+    for (const command of [
+      ['connect', '127.0.0.1:5684', ...PSK],
+      ['ping', '127.0.0.1:5684', ...PSK],
+      ['mtu', '127.0.0.1:5684', ...PSK],
+      ['listen', '127.0.0.1:0', ...PSK],
+      ['proxy', '--listen', '127.0.0.1:0', '--target', '127.0.0.1:5683', ...PSK],
+    ]) {
+      it(`a key log that cannot be written is exit code 2, before anything starts: ${command[0] ?? ''}`, async () => {
+        const nowhere = join(folder, 'nowhere', 'keys.log');
+        const { code, stderr, json } = await cli([...command, '--keylog', nowhere, '--json']);
+        expect(code, stderr).to.equal(2);
+        expect(json.at(-1)?.error).to.include({ category: 'usage', code: 'ENOENT' });
+        expect(stderr).to.equal('');
+      });
+    }
+
+    it('a key log that can be written no more ends no server', async () => {
+      const here = join(folder, 'gone');
+      mkdirSync(here);
+      const { process: server, port } = await startListen(cleanup, [...PSK, '--echo', '--keylog', join(here, 'keys.log')]);
+      rmSync(here, { recursive: true });
+      const client = ['connect', `127.0.0.1:${port}`, ...PSK, '--linger', '200'];
+      const { code, stdout } = await cli(client, { input: 'a\n' });
+      expect(code).to.equal(0);
+      expect(stdout).to.equal('a\n');
+      await server.sees(/--keylog: ENOENT/);
+      expect((await cli(client, { input: 'b\n' })).stdout).to.equal('b\n');
+    });
+
     it('keeps a session that nobody else can read, and resumes it', async () => {
       const certificate = await serverCertificate();
       const { cert, key } = files.identity(certificate);
@@ -257,7 +286,9 @@ describe('dgram-dtls', function () {
       expect(second.stderr).not.to.match(/server_hello_done/);
       const broken = await cli([...to, '--sess-in', ca, '--json']);
       expect(broken.code).to.equal(2);
-      expect(broken.json.at(-1)?.error).to.include({ code: 'ERR_DTLS_INVALID_SESSION' });
+      const { error } = broken.json.at(-1) as { error: { code: string; hint: string } };
+      expect(error).to.include({ code: 'ERR_DTLS_INVALID_SESSION' });
+      expect(error.hint).to.include('--sess-in must be a file as --sess-out writes it');
       const unwritten = await cli([...to, '--sess-out', join(folder, 'nowhere', 'session')]);
       expect(unwritten.code).to.equal(2);
       expect(unwritten.stderr).to.match(/--sess-out: ENOENT/);

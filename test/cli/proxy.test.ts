@@ -448,6 +448,7 @@ describe('dgram-dtls proxy', function () {
       expect(await askPlain(await plainClient(), running.port, 'echo this\n')).to.equal('echo this\n');
       expect(readFileSync(keylog, 'utf8')).to.match(/^CLIENT_RANDOM /);
       expect(statSync(keylog).mode & 0o077).to.equal(0);
+      expect(running.process.output).to.match(/--keylog makes DTLS sessions insecure/).and.not.match(/SSLKEYLOGFILE/);
     });
 
     it('keeps the first datagrams until the handshake is over', async () => {
@@ -560,10 +561,17 @@ describe('dgram-dtls proxy', function () {
       this.timeout(120_000); // each of them is a process
       const keys = join(folder, 'bad-keys.txt');
       writeFileSync(keys, 'lamp:00ff\nlamp:xyz\n');
+      const [commented, twice, spaced] = ['commented', 'twice', 'spaced'].map((name) => join(folder, name)) as [string, string, string];
+      writeFileSync(commented, '# lamps\nlamp:00ff\n');
+      writeFileSync(twice, 'lamp:00ff\nlamp:00fe\n');
+      writeFileSync(spaced, 'lamp: 00ff\n');
       for (const [args, complaint] of [
         [['proxy', '--listen', '1'], /required option '--target/],
         [[...usual], /needs --cert and --key, --psk, or --psk-file/],
         [[...usual, '--psk-file', keys], /line 2 of .* is not identity:key/],
+        [[...usual, '--psk-file', commented], /line 1 of .* is not identity:key[^]*no comments/],
+        [[...usual, '--psk-file', twice], /line 2 of .* has an identity that stands above/],
+        [[...usual, '--psk-file', spaced], /line 1 of .*[^]*no space/],
         [[...usual, '--cert', keys, '--key', keys], /--cert: there is no certificate in .*bad-keys\.txt/],
         [[...usual, '--psk', '00', '--insecure'], /are for --client/],
         [[...usual, '--client', '--psk', '00', '--servername', '127.0.0.1'], /--servername cannot be an IP address/],

@@ -179,7 +179,7 @@ describe('node-coap over createSocket', function () {
         requirePrograms(this, program);
       });
       async function start(...more: string[]): Promise<number> {
-        const port = (await freePort()) & ~1;
+        const port = await freePort();
         const server = cleanup.start(program, ['-A', '127.0.0.1', '-p', String(port), '-v', '7', '-d', '10', ...more]);
         await server.sees(/created DTLS endpoint/);
         return port + 1;

@@ -8,9 +8,11 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getSystemErrorName } from 'node:util';
-import { SecureDgramSocket, type DTLSSocket, type PeerInfo, type SocketDtlsOptions } from '../../lib/index';
+import { SecureDgramSocket, type DTLSError, type DTLSSocket, type PeerInfo, type SocketDtlsOptions } from '../../lib/index';
 import { run } from '../helpers/child';
 import { within } from '../helpers/pair';
+import { skip } from '../helpers/peers';
+import { thrown } from '../helpers/thrown';
 import { both, same } from './both';
 import {
   bound, closeSockets, codeOf, KEY, peerErrorOf, PSK, QUICK, received, secure, sent, track, type Outcome,
@@ -30,6 +32,79 @@ async function afterLeaving(
   const outcome = await sent(socket, 'late', { port, address: '127.0.0.1' });
   return { outcome, code: await failed };
 }
+
+describe('createSocket: connect and disconnect', () => {
+  afterEach(closeSockets);
+
+  for (const implicit of [true, false]) {
+    it(`messages pass after disconnect, and after another connect, on ${implicit ? 'no port' : 'a port of the system\'s choice'} before`, async () => {
+      const server = await bound(secure());
+      const client = secure();
+      if (!implicit) {
+        client.bind(0);
+        await once(client, 'listening');
+      }
+      const failures: unknown[] = [];
+      for (const socket of [server, client]) socket.on('peerError', (error) => failures.push(error));
+      server.on('message', (message, { port, address }) => {
+        server.send(`re ${message.toString()}`, port, address);
+      });
+      const answerTo = async (text: string, send: () => void): Promise<string> => {
+        const answer = received(client);
+        send();
+        return (await answer).text === `re ${text}` ? text : 'another';
+      };
+      const { port } = server.address();
+      const connected = async (): Promise<void> => {
+        client.connect(port, '127.0.0.1');
+        await within(once(client, 'connect'), 'connect');
+      };
+      await connected();
+      expect(await answerTo('1', () => { client.send('1'); })).to.equal('1');
+      const own = client.address().port;
+      client.disconnect();
+      expect(client.address().port).to.equal(own);
+      expect(await answerTo('2', () => { client.send('2', port, '127.0.0.1'); })).to.equal('2');
+      const another = await bound(secure());
+      const arrival = received(another);
+      await sent(client, 'other', another);
+      expect((await arrival).info.port).to.equal(own);
+      await connected();
+      expect(await answerTo('3', () => { client.send('3'); })).to.equal('3');
+      client.disconnect();
+      expect(await answerTo('4', () => { client.send('4', port, '127.0.0.1'); })).to.equal('4');
+      expect(client.address().port).to.equal(own);
+      expect(client.stats.handshakesCompleted).to.equal(2);
+      expect(failures).to.deep.equal([]);
+    });
+  }
+
+  it('sessions end with the reason where the port cannot be kept, and the next message begins anew', async function () {
+    if (process.platform !== 'linux') skip(this, 'only Linux takes the port back');
+    const server = await bound(secure());
+    const client = secure();
+    client.bind(0);
+    await once(client, 'listening');
+    const { port } = server.address();
+    client.connect(port, '127.0.0.1');
+    await within(once(client, 'connect'), 'connect');
+    const arrival = received(server);
+    client.send('1');
+    await arrival;
+    // A connected socket has one address only, and its port is free on all others.
+    const other = track(dgram.createSocket('udp4'));
+    other.bind(client.address().port, '127.0.0.2');
+    await once(other, 'listening');
+    const failed = once(client, 'peerError');
+    client.disconnect();
+    const [error] = (await within(failed, 'peerError')) as [DTLSError];
+    expect(error).to.include({ code: 'EADDRINUSE', category: 'io', syscall: 'bind' });
+    expect(error.hint).to.include('disconnect()');
+    const again = received(server);
+    expect(await sent(client, '2', server)).to.deep.equal({ bytes: 1 });
+    expect((await again).text).to.equal('2');
+  });
+});
 
 describe('createSocket: what UDP would swallow', () => {
   afterEach(closeSockets);
@@ -254,6 +329,41 @@ describe('createSocket: as dgram does', () => {
       expect((await arrival).text).to.equal('you');
     });
   }
+
+  it("'pskCallback' of a client, which would have no effect, is refused, and the hint names 'psk'", () => {
+    const error = thrown(() => secure({ role: 'client', pskCallback: () => KEY }));
+    expect(error).to.include({ code: 'ERR_DTLS_CONFLICTING_OPTIONS', category: 'usage' });
+    expect(error.message).to.include("'pskCallback'").and.include("role: 'client'");
+    expect(error.hint).to.include("'psk'");
+  });
+
+  it("a socket with 'pskCallback' alone hears at its first send that it has no key of its own, and peers() may give one", async () => {
+    const server = await bound(secure());
+    const client = secure({ pskCallback: () => KEY });
+    const failed = once(client, 'peerError');
+    expect(codeOf(await sent(client, 'hello', server))).to.equal('ERR_DTLS_NO_CREDENTIALS');
+    const [error] = (await failed) as [DTLSError];
+    expect(error.message).to.include("'pskCallback'");
+    expect(error.hint).to.include("'psk'").and.include('peers()');
+    expect(client.stats.datagramsSent).to.equal(0);
+    const knowing = secure({ pskCallback: () => KEY, peers: () => PSK });
+    expect(await sent(knowing, 'hello', server)).to.deep.equal({ bytes: 5 });
+    const asked = secure({ psk: () => ({ identity: 'device', psk: KEY }) });
+    expect(await sent(asked, 'hello', server)).to.deep.equal({ bytes: 5 });
+  });
+
+  it('DGRAM_DTLS_TRANSPORT that is no transport is thrown by createSocket', () => {
+    const given = process.env.DGRAM_DTLS_TRANSPORT;
+    process.env.DGRAM_DTLS_TRANSPORT = 'foo';
+    try {
+      const error = thrown(() => secure());
+      expect(error).to.include({ code: 'ERR_INVALID_ARG_VALUE', category: 'usage' });
+      expect(error.message).to.include("DGRAM_DTLS_TRANSPORT cannot be 'foo'");
+    } finally {
+      if (given === undefined) delete process.env.DGRAM_DTLS_TRANSPORT;
+      else process.env.DGRAM_DTLS_TRANSPORT = given;
+    }
+  });
 
   it('a class extends SecureDgramSocket as it would dgram.Socket', async () => {
     class Counting extends SecureDgramSocket {

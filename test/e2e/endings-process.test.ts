@@ -148,9 +148,10 @@ describe('endings', () => {
     });
 
     it('may be terminated inside any native call, and the process lives on', async function () {
-      this.timeout(patience(30_000)); // a thread for each kind of call
+      // A thread for each kind of call, which takes six seconds of a processor's time under the sanitizers.
+      this.timeout(patience(60_000));
       const addon = process.env.DGRAM_DTLS_ADDON ?? 'build/Release/dgram_dtls.node';
-      const outcome = await run('terminated-worker.cjs', [path.resolve(addon)]);
+      const outcome = await run('terminated-worker.cjs', [path.resolve(addon)], [], { milliseconds: patience(50_000) });
       expect(outcome).to.include({ code: 0, signal: null, stderr: '' });
       expect(outcome.stdout.trim().split('\n').at(-1)).to.equal('survived');
     });

@@ -3,11 +3,13 @@
  * `tls.checkServerIdentity`. OpenSSL is asked first, for speed, and must never say yes where node:tls says no.
  */
 import { expect } from 'chai';
-import { isIP } from 'node:net';
+import dgram from 'node:dgram';
+import { isIP, type LookupFunction } from 'node:net';
 import tls from 'node:tls';
 import { connect, type ConnectOptions, type DTLSServer } from '../../lib/index';
 import { crafted, type CraftedNames } from '../helpers/crafted';
-import { closeEverything, dial, ending, listen, next, portOf } from '../helpers/pair';
+import { createAuthority } from '../helpers/certificates';
+import { closeEverything, dial, ending, listen, next, portOf, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
 import { thrown } from '../helpers/thrown';
 
 const V4 = Buffer.from([127, 0, 0, 1]);
@@ -154,4 +156,44 @@ describe('a host and the names of a certificate', () => {
       expect(thrown(() => connect({ ca, port, ...where })).code, JSON.stringify(where)).to.equal('ERR_INVALID_ARG_VALUE');
     }
   });
+});
+
+describe('any address as the host', () => {
+  afterEach(closeEverything);
+  const here: [any: string, address: string][] = [
+    ['0.0.0.0', '127.0.0.1'],
+    ['::', '::1'],
+    ['0:0:0:0:0:0:0:0', '::1'],
+  ];
+
+  for (const [any, address] of here) {
+    it(`${any} is this host, as for net, and the certificate has to be for ${address}`, async () => {
+      const authority = await createAuthority();
+      const { cert, key, ca } = await authority.issue({ commonName: 'server', ipAddresses: [address] });
+      const server = await listen({ cert, key }, any);
+      const client = await dial(server, { host: any, ca });
+      await next(client, 'secureConnect');
+      expect(client.remoteAddress).to.equal(address);
+      expect(client.authorized).to.equal(true);
+    });
+
+    it(`${any} as the answer of a lookup, and over a socket of dgram's, is this host`, async () => {
+      const server = await listen(PSK_SERVER, any);
+      const family = isIP(any);
+      const lookup: LookupFunction = (_host, _options, callback) => { callback(null, any, family); };
+      const found = await dial(server, { ...PSK_CLIENT, host: 'here.example', lookup });
+      await next(found, 'secureConnect');
+      expect(found.remoteAddress).to.equal(address);
+      const transport = dgram.createSocket(family === 6 ? 'udp6' : 'udp4');
+      try {
+        await new Promise<void>((resolve) => transport.bind(0, resolve));
+        const over = await dial(server, { ...PSK_CLIENT, host: any, transport });
+        await next(over, 'secureConnect');
+        expect(over.remoteAddress).to.equal(address);
+        over.destroy();
+      } finally {
+        transport.close();
+      }
+    });
+  }
 });

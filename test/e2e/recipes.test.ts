@@ -11,7 +11,7 @@ import { handleOf } from '../../lib/transport/dgram';
 import { closeEverything, dialTo, failure, listen, messages, next, portOf, within } from '../helpers/pair';
 import { programsOf, removePrograms, unitsOf } from '../helpers/pages';
 import { patience } from '../helpers/patience';
-import { skip } from '../helpers/peers';
+import { freePort, skip } from '../helpers/peers';
 
 const KEY = '0123456789abcdef0123456789abcdef';
 const psk = { identity: 'lamp-7', psk: Buffer.from(KEY, 'hex') };
@@ -88,13 +88,6 @@ describe('docs/recipes.md', function () {
     socket.bind(0, '127.0.0.1');
     await once(socket, 'listening');
     return socket;
-  }
-  async function freePort(): Promise<number> {
-    const socket = await boundSocket();
-    const { port } = socket.address();
-    socket.close();
-    await once(socket, 'close');
-    return port;
   }
 
   async function echoes(port: number, host = '127.0.0.1'): Promise<void> {

@@ -19,20 +19,20 @@ export function run(
   name: string,
   args: readonly string[] = [],
   flags: readonly string[] = [],
-  limit?: { descriptors: number },
+  { descriptors, milliseconds = LIMIT_MS }: { descriptors?: number; milliseconds?: number } = {},
 ): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const program = [process.execPath, ...flags, '--require', 'tsx/cjs', fixture(name), ...args];
     // Node raises the soft limit to the hard one: the shell sets both.
     const shell =
-      limit === undefined ? [] : ['sh', '-c', `ulimit -n ${String(limit.descriptors)} && exec "$@"`, 'sh'];
+      descriptors === undefined ? [] : ['sh', '-c', `ulimit -n ${String(descriptors)} && exec "$@"`, 'sh'];
     const [command = '', ...rest] = [...shell, ...program];
     const child = spawn(
       command,
       rest,
       { stdio: ['ignore', 'pipe', 'pipe'], cwd: path.join(__dirname, '..', '..') },
     );
-    const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+    const timer = setTimeout(() => child.kill('SIGKILL'), milliseconds);
     let stdout = '';
     let stderr = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));

@@ -2,6 +2,7 @@
 // of one that is not.
 import tls from 'node:tls';
 import { expect } from 'chai';
+import type { DTLSError } from '../../lib/index';
 import { createAuthority, selfSigned } from '../helpers/certificates';
 import { ANONYMOUS, anonymousServer, OPEN_MINDED, pickyServer } from '../helpers/anonymous';
 import { closeEverything, dialTo as dial, next, portOf as addressOf, within } from '../helpers/pair';
@@ -33,6 +34,8 @@ describe('node-dtls: certificates', () => {
     expect(error.code).to.equal('ERR_INVALID_STATE');
     expect(error.message).to.include('error:0A000086:SSL routines::certificate verify failed');
     expect(error.cause).to.include({ code: 'HOSTNAME_MISMATCH' });
+    const { hint } = error.cause as DTLSError;
+    expect(hint).to.include('valid, but for other names').and.not.include('checkServerIdentity');
   });
 
   it('a peer of an anonymous suite has no session, whatever the list has', async () => {

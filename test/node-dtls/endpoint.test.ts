@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { run } from '../helpers/child';
 import { within } from '../helpers/pair';
 import { skip } from '../helpers/peers';
-import { closeAll, connect, HOST, KEY, listen, open, pause, portOf, PSK, rejection, thrown } from './support';
+import { closeAll, connect, dtls, HOST, KEY, listen, open, pause, portOf, PSK, rejection, thrown } from './support';
 
 const psk = { [PSK.identity]: KEY };
 
@@ -37,6 +37,15 @@ describe('node-dtls: endpoints', () => {
     const client = connect(listen({ psk }), { psk: PSK, bindHost: HOST, bindPort: port });
     expect(client.endpoint.address).to.include({ address: HOST, port });
     await client.opened;
+  });
+
+  it('connect to the address of an endpoint that is bound to any address reaches it', async () => {
+    for (const host of ['0.0.0.0', '::']) {
+      const { address } = listen({ psk, host });
+      const client = dtls.connect(address?.address ?? '', address?.port ?? 0, { psk: PSK });
+      await within(client.opened, host);
+      await client.close();
+    }
   });
 
   it("on '::' serves IPv4 too, and not with ipv6Only", async () => {

@@ -6,6 +6,7 @@ import dgram from 'node:dgram';
 import { EventEmitter } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join, posix } from 'node:path';
+import { transformSync } from 'esbuild';
 import * as api from '../../lib/index';
 import { CONNECT_OPTIONS, NAMED_OPTIONS, OWN_OPTIONS, SERVER_OPTIONS } from '../../lib/checks/option-names';
 
@@ -65,6 +66,15 @@ function expectNone(missing: string[], where: string): void {
 }
 
 describe('documents', () => {
+  it('have code that parses', () => {
+    for (const page of ['README.md', ...pages.map((name) => `docs/${name}`)]) {
+      for (const [, language = '', code = ''] of read(page).matchAll(/^```(js|ts)\n([^]*?)^```/gm)) {
+        const loader = language === 'ts' ? 'ts' : 'js';
+        expect(() => transformSync(code, { loader, format: 'esm', logLevel: 'silent' }), page + code).not.to.throw();
+      }
+    }
+  });
+
   describe('docs/errors.md', () => {
     const known = quoted('docs/errors.md');
 

@@ -1,8 +1,8 @@
 // Protects the simulated link that users test with: what it does is what its conditions say, the same
 // seed does the same again, and a NAT that forgets an end moves it without the end's noticing.
 import { expect } from 'chai';
-import type { DatagramReceiver, DatagramTransport, Peer } from '../../lib/index';
-import { Link, peerOf, type LinkConditions } from '../../lib/lab/index';
+import { connect, type ConnectOptions, type DatagramReceiver, type DatagramTransport, type Peer } from '../../lib/index';
+import { Link, peerOf, seededRandom, type LinkConditions } from '../../lib/lab/index';
 import { closeEverything, dialTo, listen, messages, next, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
 
 const FROM = peerOf('10.0.0.2', 2);
@@ -49,6 +49,54 @@ const receiver = (arrived: (arrival: Arrival) => void): DatagramReceiver => ({
 
 describe('dgram-dtls/lab', () => {
   afterEach(closeEverything);
+
+  it('conditions that are unknown, of a wrong type or out of range are refused where they are given', () => {
+    const cases: [conditions: object, code: string, words: RegExp][] = [
+      [{ loss: 10 }, 'ERR_OUT_OF_RANGE', /'loss' must be between 0 and 1/],
+      [{ los: 1 }, 'ERR_DTLS_UNKNOWN_OPTION', /'los'/],
+      [{ loss: '0.5' }, 'ERR_INVALID_ARG_TYPE', /'loss'/],
+      [{ delay: '20' }, 'ERR_INVALID_ARG_TYPE', /'delay'/],
+      [{ delay: NaN }, 'ERR_OUT_OF_RANGE', /'delay'/],
+      [{ delay: [200, 5] }, 'ERR_OUT_OF_RANGE', /\[least, most\], not \[200, 5\]/],
+      [{ delay: [5] }, 'ERR_INVALID_ARG_TYPE', /'delay'/],
+      [{ jitter: -1 }, 'ERR_OUT_OF_RANGE', /'jitter'/],
+      [{ mtu: -1 }, 'ERR_OUT_OF_RANGE', /'mtu'/],
+      [{ burst: 0.5 }, 'ERR_INVALID_ARG_TYPE', /'burst'/],
+      [{ burst: { enter: 0.1 } }, 'ERR_INVALID_ARG_TYPE', /'burst\.leave'/],
+      [{ burst: { enter: 2, leave: 0.1 } }, 'ERR_OUT_OF_RANGE', /'burst\.enter'/],
+      [[], 'ERR_INVALID_ARG_TYPE', /an array/],
+    ];
+    for (const [conditions, code, words] of cases) {
+      expect(() => new Link('s', conditions), String(words)).to.throw(words).with.property('code', code);
+      const link = new Link('s');
+      expect(() => (link.conditions = conditions), String(words)).to.throw(words).with.property('code', code);
+      expect(link.conditions).to.deep.equal({});
+    }
+    expect(() => new Link(1 as unknown as string)).to.throw(/'seed' must be a string/);
+    expect(() => seededRandom(1 as unknown as string)).to.throw(/'seed' must be a string/);
+  });
+
+  it('an end has an IP address and a port', () => {
+    const link = new Link('s');
+    const attach = link.attach.bind(link) as (...args: unknown[]) => DatagramTransport;
+    expect(() => attach()).to.throw(/'address'/).with.property('code', 'ERR_INVALID_ARG_TYPE');
+    expect(() => attach('not ip', 5684)).to.throw(/'not ip'/).with.property('code', 'ERR_INVALID_ARG_VALUE');
+    expect(() => attach('10.0.0.1', 99999)).to.throw(/99999/).with.property('code', 'ERR_SOCKET_BAD_PORT');
+    expect(() => peerOf('10.0.0.1', 0)).to.throw().with.property('code', 'ERR_SOCKET_BAD_PORT');
+    const end = attach('10.0.0.1', '5684');
+    expect(end.address()).to.deep.equal({ address: '10.0.0.1', port: 5684, family: 'IPv4' });
+    expect(() => link.rebind(end, { prt: 1 } as object)).to.throw(/'prt'/);
+    expect(() => link.rebind(end, { address: 'x' })).to.throw(/'x'/);
+    expect(link.rebind(end, { port: 5 }).port).to.equal(5);
+  });
+
+  it('a link in place of one of its ends is refused with the word attach', () => {
+    const options = { host: '10.0.0.1', port: 1, transport: new Link('s') } as unknown as ConnectOptions;
+    expect(() => connect(options))
+      .to.throw(/'transport' must be 'auto', 'native', 'dgram'/)
+      .with.property('hint')
+      .that.matches(/attach\(address, port\)/);
+  });
 
   it('does the same again with the same seed, and something else with another', async () => {
     const conditions = { loss: 0.2, burst: { enter: 0.05, leave: 0.3 }, duplicate: 0.1 };

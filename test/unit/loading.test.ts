@@ -153,6 +153,21 @@ describe('loading', () => {
       expect(error.hint).to.match(/npx dgram-dtls build.*external.*DGRAM_DTLS_ADDON.*prebuilds.*https:.*docs\/installing\.md/);
     });
 
+    it('the error does not say of a bundle that its platform has no binary', () => {
+      expect(failure(empty).hint).to.match(/Where it lies in its package none was prebuilt.*In a bundle, keep/);
+    });
+
+    it('an empty DGRAM_DTLS_ADDON counts as none', () => {
+      const given = process.env.DGRAM_DTLS_ADDON;
+      process.env.DGRAM_DTLS_ADDON = '';
+      try {
+        expect(() => loadAddon(empty)).to.throw().with.property('hint').that.matches(/There is no binary with this code/);
+      } finally {
+        if (given === undefined) delete process.env.DGRAM_DTLS_ADDON;
+        else process.env.DGRAM_DTLS_ADDON = given;
+      }
+    });
+
     it('the error says when there is one that does not fit', () => {
       const folder = join(empty, 'broken');
       mkdirSync(join(folder, 'build/Release'), { recursive: true });

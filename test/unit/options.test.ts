@@ -2,6 +2,8 @@
  * Protects: that an option which is misspelt, of a wrong type, out of range, in conflict with another
  * or unusable is refused at once, by a DTLSError that names it and says what to do instead.
  */
+import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
+import net from 'node:net';
 import tls from 'node:tls';
 import { inspect } from 'node:util';
 import { expect } from 'chai';
@@ -108,6 +110,32 @@ describe('options', () => {
         for (const door of doors) expect(error.hint).to.include(door);
       });
     }
+
+    it('of tls and net that DTLS has not are told what there is instead, and others where they belong', () => {
+      for (const [error, words] of [
+        [ofServer({ ALPN: ['coap'] }), "Here it is 'ALPNProtocols'."],
+        [ofServer({ hostname: 'x' }), "'host'? It belongs to listen() and connect()"],
+        [ofServer({ socket: 1 }), "Here it is 'transport'."],
+        [ofClient({ path: '/x' }), 'Unix datagram sockets'],
+        [ofClient({ secureProtocol: 'DTLSv1_2_method' }), "'minVersion' and 'maxVersion'"],
+        [ofClient({ enableTrace: true }), "'qlogDir'"],
+        [ofListen({ reuseaddr: true }), "'reuseAddr'? It belongs to createServer()"],
+        [ofListen({ readableAll: true }), 'pipes'],
+        [ofListen({ path: '/x' }), 'Unix datagram sockets'],
+      ] as const) {
+        expect(error.code).to.equal('ERR_DTLS_UNKNOWN_OPTION');
+        expect(error.hint).to.include(words).and.not.include('The options here are');
+      }
+    });
+
+    it('a socket or a server in place of options is named as one', () => {
+      const doors = [ofListen, (given: object) => thrown(() => createServer(given)), (given: object) => thrown(() => connect(given as ConnectOptions))];
+      for (const make of doors) {
+        const error = make(new net.Server());
+        expect(error.code).to.equal('ERR_INVALID_ARG_TYPE');
+        expect(error.message).to.include('not an EventEmitter (a socket, a server)');
+      }
+    });
 
     it('of createSocket are left out, as dgram does, unless they are ours', () => {
       createSocket({ type: 'udp4', dtls: {}, somethingElse: 1 } as never).close();
@@ -442,6 +470,45 @@ describe('options', () => {
       }
     });
 
+    it('PEM whose line breaks are two characters, DER, base64 alone, a public key, a request', () => {
+      const { cert, key } = own;
+      const flat = (pem: string): string => pem.replaceAll('\n', '\\n');
+      const der = new X509Certificate(cert).raw;
+      expect(ofContext({ cert: flat(cert), key }).hint).to.include("'cert' end with").and.include("replaceAll('\\\\n', '\\n')");
+      expect(ofContext({ cert, key: flat(key) }).hint).to.include("'key' end with");
+      expect(ofContext({ ca: flat(cert) }).hint).to.include("'ca' end with");
+      expect(ofContext({ cert: der, key }).hint).to.include('DER').and.include('openssl x509');
+      expect(ofContext({ ca: der }).hint).to.include('DER');
+      const privateKey = createPrivateKey(key).export({ format: 'der', type: 'pkcs8' });
+      expect(ofContext({ cert, key: privateKey }).hint).to.include('openssl pkey');
+      expect(ofContext({ cert: der.toString('base64'), key }).hint).to.include("'-----BEGIN CERTIFICATE-----'");
+      const publicKey = createPublicKey(cert).export({ format: 'pem', type: 'spki' });
+      expect(ofContext({ cert, key: publicKey }).hint).to.include('public');
+      const request = cert.replaceAll(' CERTIFICATE-', ' CERTIFICATE REQUEST-');
+      expect(ofContext({ cert: request, key }).hint).to.include('certificate request');
+      expect(ofContext({ ca: request }).hint).to.include('certificate request');
+      expect(ofContext({ crl: cert }).hint).to.include("'X509 CRL'");
+    });
+
+    it('a number as heartbeat, objects in place of PEM and of fingerprints, what was not awaited', () => {
+      const { cert, key } = own;
+      expect(ofServer({ heartbeat: 5000 }).hint).to.include('{ interval: 5000 }');
+      expect(ofContext({ cert, key: createPrivateKey(key) }).hint).to.include("key.export({ type: 'pkcs8', format: 'pem' })");
+      expect(ofContext({ cert: new X509Certificate(cert), key }).hint).to.include('cert.toString()');
+      expect(ofContext({ ca: new X509Certificate(cert) }).hint).to.include('ca.toString()');
+      for (const name of ['ca', 'cert']) expect(ofContext({ cert, key, [name]: own }).hint).to.include('of its own');
+      expect(ofContext({ cert, key: { key, passphrase: 'x' } }).hint).to.include('{ pem, passphrase }');
+      expect(ofContext({ ca: Promise.resolve(cert) }).hint).to.equal('Await it.');
+      expect(ofClient({ peerFingerprints: Buffer.from(cert) }).hint).to.include('fingerprint256');
+      expect(thrown(() => createServer({ ...(Promise.resolve(own) as object) })).hint).to.include('await it');
+    });
+
+    it('a suite with a letter that is wrong gets the one that is meant', () => {
+      const { hint } = ofContext({ ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA257' });
+      expect(hint).to.include("'ECDHE-ECDSA-AES128-GCM-SHA256'").and.not.include('SECLEVEL');
+      expect(ofContext({ ciphers: 'NO-SUCH-SUITE' }).hint).to.include('OpenSSL cipher list');
+    });
+
     it('cert and key that are swapped', () => {
       const { cert, key } = own;
       expect(ofContext({ cert: key, key: cert }).hint).to.include('swapped');
@@ -449,13 +516,17 @@ describe('options', () => {
     });
 
     it("IANA's names of suites get OpenSSL's", () => {
+      const [major = 0, minor = 0] = process.versions.openssl.split('.').map(Number);
+      const takesStandardNames = major > 3 || (major === 3 && minor >= 2);
       for (const [iana, name] of [
         ['TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256', 'ECDHE-ECDSA-AES128-GCM-SHA256'],
         ['TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256', 'ECDHE-RSA-CHACHA20-POLY1305'],
         ['TLS_PSK_WITH_AES_128_CCM_8', 'PSK-AES128-CCM8'],
         ['TLS_RSA_WITH_AES_128_CBC_SHA', 'AES128-SHA'],
       ] as const) {
-        expect(ofContext({ ciphers: iana }).hint).to.include(`write '${name}'`);
+        // OpenSSL takes these names itself from 3.2 on.
+        if (takesStandardNames) expect(() => createSecureContext({ ciphers: `${iana}:@SECLEVEL=0` }), iana).to.not.throw();
+        else expect(ofContext({ ciphers: iana }).hint).to.include(`write '${name}'`);
       }
       expect(ofContext({ ciphers: 'TLS_NOTHING_AT_ALL' }).hint).to.include('features.ciphers');
     });

@@ -14,7 +14,15 @@ export function readPskFile(file: string): Map<string, Buffer> {
       // The line itself is not shown: it may hold a key.
       throw new CommandLineError(
         `--psk-file: line ${String(index + 1)} of ${file} is not identity:key`,
-        'Write the key in hexadecimal, such as lamp-7:0011aabb.',
+        line.trimStart().startsWith('#')
+          ? 'There are no comments in this file: leave the line out.'
+          : 'Write the key in hexadecimal and no space beside the colon, such as lamp-7:0011aabb.',
+      );
+    }
+    if (keys.has(identity)) {
+      throw new CommandLineError(
+        `--psk-file: line ${String(index + 1)} of ${file} has an identity that stands above already`,
+        'Each identity has one key: leave one of the two lines out.',
       );
     }
     keys.set(identity, Buffer.from(key, 'hex'));

@@ -7,6 +7,7 @@ import { ioError } from '../../errors/errors';
 import type { SecureContextOptions } from '../../identity/types';
 import type { ConnectOptions, ServerOptions } from '../../options/types';
 import { CONTEXT_OPTIONS } from '../../checks/option-names';
+import { destinationOf } from '../../transport/destination';
 import { createSecureContext, type SecureContext } from '../../identity/secure-context';
 import { clientOptions, serverOptions, type Address, type ClientFlags } from '../arguments';
 import { CommandLineError } from '../exit';
@@ -98,7 +99,7 @@ async function resolve({ host, port }: Address): Promise<Peer> {
   if (host === undefined) throw new CommandLineError('--target needs a host', 'Write host:port.');
   try {
     const { address, family } = await lookup(host);
-    return { address, port, family: family === 6 ? 'IPv6' : 'IPv4' };
+    return { address: destinationOf(address), port, family: family === 6 ? 'IPv6' : 'IPv4' };
   } catch (error) {
     throw ioError(error);
   }

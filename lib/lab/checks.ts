@@ -1,0 +1,69 @@
+/** What a link is given, looked at before it is used: a probability of 10 would lose everything in silence. */
+import { isIP } from 'node:net';
+
+import { checkNames, checkObject, inRange, integer, port as checkPort, wrongType } from '../checks/validate';
+import { shown } from '../errors/as-error';
+import { usageError } from '../errors/errors';
+import type { BurstLoss, LinkConditions } from './path';
+
+const CONDITIONS = [
+  'loss', 'burst', 'duplicate', 'reorder', 'delay', 'jitter', 'truncate', 'corrupt', 'mtu',
+] as const satisfies readonly (keyof LinkConditions)[];
+const BURST = ['enter', 'leave', 'loss'] as const satisfies readonly (keyof BurstLoss)[];
+/** The longest time that a timer of Node's takes. */
+const MOST_MS = 0x7fffffff;
+
+const probability = (name: string, value: number | undefined): number => inRange(name, value, 0, 0, 1);
+const milliseconds = (name: string, value: number | undefined): number => inRange(name, value, 0, 0, MOST_MS);
+
+function checkBurst(burst: BurstLoss): void {
+  checkObject('burst', burst);
+  checkNames(burst, BURST);
+  for (const name of ['enter', 'leave'] as const) {
+    const value: unknown = burst[name];
+    if (value === undefined) throw wrongType(`burst.${name}`, 'a number from 0 to 1', value);
+  }
+  for (const name of BURST) probability(`burst.${name}`, burst[name]);
+}
+
+function checkDelay(delay: LinkConditions['delay']): void {
+  if (typeof delay === 'number' || delay === undefined) {
+    milliseconds('delay', delay);
+    return;
+  }
+  const given: unknown = delay;
+  if (!Array.isArray(given) || given.length !== 2 || given.includes(undefined)) {
+    throw wrongType('delay', 'a number, or [least, most]', given);
+  }
+  const [least, most] = delay.map((value) => milliseconds('delay', value)) as [number, number];
+  if (least > most) {
+    throw usageError('ERR_OUT_OF_RANGE', `'delay' must be [least, most], not [${String(least)}, ${String(most)}]`);
+  }
+}
+
+/** Returns the conditions, of which each value means something. */
+export function checkConditions(conditions: LinkConditions): LinkConditions {
+  checkObject('conditions', conditions);
+  checkNames(conditions, CONDITIONS);
+  for (const name of ['loss', 'duplicate', 'reorder', 'truncate', 'corrupt'] as const) {
+    probability(name, conditions[name]);
+  }
+  if (conditions.burst !== undefined) checkBurst(conditions.burst);
+  checkDelay(conditions.delay);
+  milliseconds('jitter', conditions.jitter);
+  integer('mtu', conditions.mtu, 1, 1, 0xffff);
+  return conditions;
+}
+
+/** The port, as a number. */
+export function checkPlace(address: string, port: unknown): number {
+  if (typeof address !== 'string') throw wrongType('address', 'a string with an IP address', address);
+  if (isIP(address) === 0) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'address' must be an IP address, not ${shown(address)}`,
+      "A link has no names: use an address such as '10.0.0.1'.",
+    );
+  }
+  return checkPort('port', port, 1);
+}
