@@ -39,13 +39,17 @@ function describe(datagram: Buffer): string {
 export interface LossyPathOptions {
   readonly seed: string;
   readonly conditions: LinkConditions;
-  /** This datagram is lost whatever the conditions are; of both directions, the first is 1. */
-  readonly drop: number;
+  /**
+   * Which are lost whatever the conditions are: the datagram of this number, of both directions, the first is 1, or
+   * those of which this says so.
+   */
+  readonly drop: number | ((datagram: Buffer, direction: Direction) => boolean);
   /** Nothing overtakes anything. */
   readonly inOrder?: boolean;
 }
 
-type Direction = 'up' | 'down';
+/** To the server, and to the client. */
+export type Direction = 'up' | 'down';
 
 export class LossyPath {
   readonly #near: dgram.Socket;
@@ -53,7 +57,7 @@ export class LossyPath {
   readonly #serverPort: number;
   readonly #conditions: LinkConditions;
   readonly #paths: { readonly up: Path; readonly down: Path };
-  readonly #drop: number;
+  readonly #drop: (datagram: Buffer, direction: Direction) => boolean;
   readonly #inOrder: boolean;
   /** On their way where nothing overtakes anything: whichever is due, the first of them arrives. */
   readonly #queues: Record<Direction, Buffer[]> = { up: [], down: [] };
@@ -74,7 +78,7 @@ export class LossyPath {
     this.#serverPort = serverPort;
     this.#conditions = conditions;
     this.#paths = { up: new Path(`${seed} up`), down: new Path(`${seed} down`) };
-    this.#drop = drop;
+    this.#drop = typeof drop === 'function' ? drop : () => this.#count === drop;
     this.#inOrder = inOrder;
     near.on('message', (datagram, { port }) => {
       this.#clientPort = port;
@@ -116,8 +120,10 @@ export class LossyPath {
   }
 
   #carry(datagram: Buffer, direction: Direction): void {
-    const copies =
-      ++this.#count === this.#drop ? [] : this.#paths[direction].fates(datagram, this.#conditions);
+    ++this.#count;
+    const copies = this.#drop(datagram, direction)
+      ? []
+      : this.#paths[direction].fates(datagram, this.#conditions);
     const delays = copies.map(({ delay, reordered }) => delay + (reordered ? HOLD_MS : 0));
     const fate = delays.length === 0 ? 'lost' : delays.map((delay) => `+${delay.toFixed(0)}`).join(' ');
     const at = (performance.now() - this.#began).toFixed(0).padStart(6);

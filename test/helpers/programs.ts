@@ -43,6 +43,7 @@ const COMPILE_LIMIT_MS = 180_000;
 const CACHE = path.join(__dirname, '..', '..', '.cache', 'peers');
 
 type Key = 'ecdsa' | 'rsa' | 'psk';
+type Role = 'client' | 'server';
 
 interface Recipe {
   readonly name: string;
@@ -60,6 +61,8 @@ interface Recipe {
    * fragment of the client's next flight: the flight then is one that begins with the hello.
    */
   readonly serverNeedsOrder?: boolean;
+  /** In these roles it never repeats a flight that ends the handshake, whatever the peer repeats. */
+  readonly forgetsLastFlight?: readonly Role[];
 }
 
 const GCM = ['AES128-GCM-SHA256', 'AES256-GCM-SHA384'];
@@ -81,6 +84,7 @@ const RECIPES: readonly Recipe[] = [
       psk: named('PSK', 'AES128-GCM-SHA256', ...CCM),
     },
     tickets: false,
+    forgetsLastFlight: ['client'],
   },
   {
     name: 'JSSE',
@@ -96,6 +100,7 @@ const RECIPES: readonly Recipe[] = [
     },
     tickets: true,
     serverNeedsOrder: true,
+    forgetsLastFlight: ['client', 'server'],
   },
   {
     name: 'Mbed TLS',
@@ -150,6 +155,7 @@ export class Program {
   /** It resumes sessions by ticket; by session id all of them do. */
   readonly tickets: boolean;
   readonly serverNeedsOrder: boolean;
+  readonly forgetsLastFlight: readonly Role[];
   readonly #recipe: Recipe;
   readonly #folder: string;
 
@@ -158,6 +164,7 @@ export class Program {
     this.suites = recipe.suites;
     this.tickets = recipe.tickets;
     this.serverNeedsOrder = recipe.serverNeedsOrder ?? false;
+    this.forgetsLastFlight = recipe.forgetsLastFlight ?? [];
     this.#recipe = recipe;
     const hash = createHash('sha256').update(readFileSync(this.#source)).update(recipe.compile.toString());
     this.#folder = path.join(CACHE, `${recipe.source}-${hash.digest('hex').slice(0, 16)}`);

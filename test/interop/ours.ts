@@ -47,3 +47,19 @@ export function ciphersFor(suite: Suite): { ciphers?: string } {
   // A tag of 64 bits is below OpenSSL's security level 1.
   return { ciphers: suite.name.endsWith('CCM8') ? `${suite.name}:@SECLEVEL=0` : suite.name };
 }
+
+/** Sessions come back by their ids, too. What is kept, by id in hexadecimal. */
+export function keepSessions(server: DTLSServer): Map<string, Buffer> {
+  const sessions = new Map<string, Buffer>();
+  server.on('newSession', (id, session, callback) => {
+    sessions.set(id.toString('hex'), session);
+    setImmediate(callback);
+  });
+  server.on('resumeSession', (id, callback) => {
+    const session = sessions.get(id.toString('hex'));
+    setImmediate(() => {
+      callback(null, session);
+    });
+  });
+  return sessions;
+}

@@ -5,13 +5,13 @@
 // closes, both hear it.
 import { randomBytes } from 'node:crypto';
 import { expect } from 'chai';
-import type { DTLSServer, ServerOptions } from '../../lib/index';
+import type { ServerOptions } from '../../lib/index';
 import { createAuthority, type Certificate } from '../helpers/certificates';
 import type { TemporaryFiles} from '../helpers/peers';
 import { cleanupAfterEach, freePort, requirePrograms, temporaryFiles, type PeerProcess } from '../helpers/peers';
 import { ianaName, PROGRAMS, type Options, type Program } from '../helpers/programs';
 import type { WatchedSocket } from '../helpers/watch';
-import { ourClient, ourServer } from './ours';
+import { keepSessions, ourClient, ourServer } from './ours';
 
 const NAME = 'server.example';
 const PSK_IDENTITY = 'sensor-7';
@@ -75,17 +75,6 @@ async function converse(peer: PeerProcess, number: number, ours: WatchedSocket, 
   await peer.sees(new RegExp(`^${number} closed ${closer === 'we' ? 'by the peer' : 'here'}$`, 'm'));
   expect(ours.alertNames('out')).to.deep.equal(['close_notify']);
   if (closer !== 'we') expect(ours.alertNames('in')).to.deep.equal(['close_notify']);
-}
-
-function keepSessions(server: DTLSServer): void {
-  const sessions = new Map<string, Buffer>();
-  server.on('newSession', (id, session, callback) => {
-    sessions.set(id.toString('hex'), session);
-    callback();
-  });
-  server.on('resumeSession', (id, callback) => {
-    callback(null, sessions.get(id.toString('hex')));
-  });
 }
 
 const pskServer = { pskCallback: (_: unknown, identity: string | Buffer) => (identity === PSK_IDENTITY ? PSK_KEY : null) };

@@ -7,7 +7,7 @@ import type { DTLSServer, ServerOptions } from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
 import { cleanupAfterEach, requirePrograms, temporaryFiles, type PeerProcess } from '../helpers/peers';
 import { FOREIGN, serverCertificate } from './foreign';
-import { ourClient, ourServer } from './ours';
+import { keepSessions, ourClient, ourServer } from './ours';
 
 /** What a program prints of a handshake that resumed a session. */
 const RESUMED: Record<string, RegExp> = {
@@ -16,21 +16,6 @@ const RESUMED: Record<string, RegExp> = {
 };
 
 const NO_TICKET: Record<string, string> = { OpenSSL: '-no_ticket', GnuTLS: '--noticket' };
-
-function keepSessions(server: DTLSServer): Map<string, Buffer> {
-  const sessions = new Map<string, Buffer>();
-  server.on('newSession', (id, session, callback) => {
-    sessions.set(id.toString('hex'), session);
-    setImmediate(callback);
-  });
-  server.on('resumeSession', (id, callback) => {
-    const session = sessions.get(id.toString('hex'));
-    setImmediate(() => {
-      callback(null, session);
-    });
-  });
-  return sessions;
-}
 
 for (const foreign of FOREIGN) {
   const resumed = RESUMED[foreign.name] ?? /^$/;
