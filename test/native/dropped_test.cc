@@ -455,14 +455,20 @@ TEST_CASE("key limits: three quarters of what this side may seal are told once f
       send();
       told.emplace_back(true, KeyLimit::kNumbers);
       CHECK(key_limits(side) == told);
-      SessionProbe::set_next_number(*side.live(), AeadRecords::kNumbers - 2);
+      SessionProbe::set_next_number(*side.live(), AeadRecords::kNumbers - 3);
       send();
-      send();  // the last
+      send();  // the last message
       CHECK(key_limits(side) == told);
       CHECK(key_limits(other).empty());
       CHECK(side.count(RecordType::kClose) == 0);
+      // The last number of all is the close_notify's.
       CHECK(link.send(side, view(std::string("x"))) == SendOutcome::kFailed);
+      link.pump();
       CHECK(key_limits(side) == told);
+      REQUIRE(side.count(RecordType::kClose) == 1);
+      CHECK(side.last(RecordType::kClose)->a == static_cast<uint32_t>(FailureKind::kNumbersSpent));
+      REQUIRE(other.count(RecordType::kClose) == 1);
+      CHECK(other.last(RecordType::kClose)->a == static_cast<uint32_t>(FailureKind::kNone));
     }
   }
 }

@@ -86,7 +86,7 @@ Wear AeadRecords::wear_of_opening() const {
 }
 
 Wear AeadRecords::wear_of_sealing() const {
-  if (next_number_ >= kNumbers) return Wear::kSpent;
+  if (next_number_ >= kNumbers - 1) return Wear::kSpent;
   if (is_worn(next_number_, kNumbers)) return Wear::kWorn;
   return is_worn(sealed_blocks_, suite().confidentiality_limit) ? Wear::kAdvised : Wear::kNone;
 }

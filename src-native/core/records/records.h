@@ -52,7 +52,7 @@ class Records {
 
   // Of the peer's keys, by records that were forged. kSpent: the session must end.
   virtual Wear wear_of_opening() const = 0;
-  // Of this side's keys, by what was sealed. kSpent: seal() does no more.
+  // Of this side's keys, by what was sealed. kSpent: one record is left, for a close_notify.
   virtual Wear wear_of_sealing() const = 0;
 };
 

@@ -76,11 +76,7 @@ void Session::note_outcome(RecordOutcome outcome) {
 void Session::on_forged_record() {
   const Wear wear = records_->wear_of_opening();
   tell_wear(false, wear);
-  if (wear != Wear::kSpent) return;
-  say_goodbye();  // the peer's keys are used up as well
-  Failure failure;
-  failure.kind = FailureKind::kIntegrityLimit;
-  fail(failure);
+  if (wear == Wear::kSpent) end_worn_out(FailureKind::kIntegrityLimit);
 }
 
 RecordOutcome Session::on_plaintext(ContentType type, Bytes plaintext, double now) {

@@ -33,12 +33,12 @@ bool Session::seal(ContentType type, Bytes plaintext, uint32_t token) {
   return true;
 }
 
-// Says once for each limit that it comes near. Behind one nothing is to be said that CLOSE does
-// not.
+// Says once for each limit that it comes near. Of one that was reached, CLOSE tells.
 void Session::tell_wear(bool out, Wear wear) {
   Wear& told = out ? told_of_sealing_ : told_of_opening_;
-  if (wear <= told || wear == Wear::kSpent) return;
+  if (wear <= told) return;
   told = wear;
+  if (wear == Wear::kSpent) return;
   const KeyLimit limit = !out                  ? KeyLimit::kIntegrity
                          : wear == Wear::kWorn ? KeyLimit::kNumbers
                                                : KeyLimit::kConfidentiality;
@@ -50,6 +50,10 @@ SendOutcome Session::send(Bytes message, uint32_t token, double now) {
   if (message.size > max_fragment_) return SendOutcome::kTooBig;
   if (message.size == 0) return SendOutcome::kEmpty;
   stir(now);
+  if (told_of_sealing_ == Wear::kSpent) {
+    end_worn_out(FailureKind::kNumbersSpent);
+    return SendOutcome::kFailed;
+  }
   if (!seal(ContentType::kApplicationData, message, token)) {
     fail_as_openssl_says(FailureKind::kInternal);
     return SendOutcome::kFailed;
@@ -79,6 +83,14 @@ void Session::close(bool notify) {
   if (notify && handshake_) handshake_->say_goodbye(last_activity_);
   if (notify && !handshake_) say_goodbye();
   emit_close({});
+}
+
+// The keys bear no more, in one direction; the peer begins another session when it has been told.
+void Session::end_worn_out(FailureKind kind) {
+  say_goodbye();
+  Failure failure;
+  failure.kind = kind;
+  fail(failure);
 }
 
 void Session::fail_as_openssl_says(FailureKind fallback) { fail(failure_from_openssl(fallback)); }

@@ -174,6 +174,7 @@ class Session final {
   void send_alert(uint8_t level, uint8_t description);
   void say_goodbye();
   void tell_wear(bool out, Wear wear);
+  void end_worn_out(FailureKind kind);
   void fail_as_openssl_says(FailureKind fallback);
   void emit_close(const Failure& failure);
   void stir(double now);
