@@ -277,6 +277,32 @@ class Outbox implements EventSource {
   borrow(record: number): Buffer {
     return this.#lent.take(this.#word(record, RecordWord.Offset), this.#word(record, RecordWord.Length));
   }
+
+  /**
+   * The message that is being dispatched, and those right behind it that are for the same session: they are dispatched
+   * with it. For who has no event between them.
+   */
+  run(record: number, borrowed: boolean): Buffer[] {
+    const copies = borrowed ? this.#lent : this.#kept;
+    const messages: Buffer[] = [];
+    let next = record;
+    do {
+      messages.push(copies.take(this.#word(next, RecordWord.Offset), this.#word(next, RecordWord.Length)));
+      next += 1;
+    } while (next < this.#end && this.#goesOn(record, next));
+    this.#next = next;
+    return messages;
+  }
+
+  /** Whether two records are of one kind and of one session. */
+  #goesOn(one: number, other: number): boolean {
+    return (
+      this.#word(one, RecordWord.Type) === this.#word(other, RecordWord.Type) &&
+      this.#word(one, RecordWord.Slot) === this.#word(other, RecordWord.Slot) &&
+      this.#word(one, RecordWord.Generation) === this.#word(other, RecordWord.Generation) &&
+      this.#word(one, RecordWord.Endpoint) === this.#word(other, RecordWord.Endpoint)
+    );
+  }
 }
 
 export const outbox = new Outbox();

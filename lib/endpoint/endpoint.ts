@@ -20,8 +20,12 @@ export interface SessionHandler {
   readonly peer: Peer;
   /** Its messages need not outlive the handlers that they are given to. */
   readonly borrowsMessages: boolean;
+  /** Its messages wait for one event together. */
+  readonly batchesMessages: boolean;
   /** One message. False: nobody's code has run. */
   onMessage(message: Buffer): boolean;
+  /** Messages that came behind one another, where they wait. Nobody's code runs. */
+  onMessages(messages: Buffer[]): void;
   /**
    * Takes a record of the session: not MESSAGE, and not TRANSMIT, PACKET, SENT, TRANSPORT_ERROR and DROPPED, which the
    * endpoint deals with itself. After CLOSE nothing comes any more. False: nobody's code has run.
@@ -448,7 +452,10 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     const handler = this.#session(slot, generation);
     if (handler === undefined) return false;
     if (type === RecordType.Message) {
-      return handler.onMessage(handler.borrowsMessages ? outbox.borrow(record) : outbox.bytes(record));
+      const borrowed = handler.borrowsMessages;
+      if (!handler.batchesMessages) return handler.onMessage(borrowed ? outbox.borrow(record) : outbox.bytes(record));
+      handler.onMessages(outbox.run(record, borrowed));
+      return false;
     }
     // A Buffer each for those that have no bytes, and that there are a dozen of in a handshake, would take as long as the rest.
     const bare =

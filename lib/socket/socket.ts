@@ -132,6 +132,10 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   get borrowsMessages(): boolean {
     return this.#messages === 'borrowed';
   }
+  /** @internal */
+  get batchesMessages(): boolean {
+    return this.listenerCount('messages') !== 0;
+  }
 
   // ---- calls ----
 
@@ -369,21 +373,25 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
 
   // ---- @internal: what the endpoint brings ----
 
-  /** @internal What is kept for a batch runs nobody's code, and needs no context. */
+  /** @internal */
   onMessage(message: Buffer): boolean {
     if (this.#destroyed) return false;
     this.#idle?.touch();
     const given = this.#messages === 'copied' ? ownCopy(message) : message;
-    if (this.listenerCount('messages') === 0) {
-      return this.asyncResource.runInAsyncScope(this.#emitMessage, this, given);
-    }
+    return this.asyncResource.runInAsyncScope(this.#emitMessage, this, given);
+  }
+
+  /** @internal What is kept for a batch needs no context. */
+  onMessages(messages: Buffer[]): void {
+    if (this.#destroyed) return;
+    this.#idle?.touch();
+    const given = this.#messages === 'copied' ? messages.map(ownCopy) : messages;
     if (this.#batch === undefined) {
-      this.#batch = [given];
+      this.#batch = given;
       outbox.afterPass(() => this.asyncResource.runInAsyncScope(this.#deliverBatch, this));
     } else {
-      this.#batch.push(given);
+      this.#batch.push(...given);
     }
-    return false;
   }
 
   /** @internal */

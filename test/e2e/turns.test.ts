@@ -182,6 +182,32 @@ describe('turns', function () {
       expect(events).to.deep.equal(['a', 'b', 'c', 'close']);
     });
 
+    it(`sessions whose messages take turns have batches of their own, in order, over ${transport}`, async () => {
+      const { server, client, peer } = await openPsk({ transport }, { transport });
+      const accepted = once(server, 'secureConnection');
+      const second = await dial(server, { ...PSK_CLIENT, transport });
+      const [secondPeer] = (await within(accepted, 'the second session')) as [typeof peer];
+      const heard: [string[], string[]] = [[], []];
+      peer.on('messages', (batch) => heard[0].push(...batch.map(String)));
+      secondPeer.on('messages', (batch) => heard[1].push(...batch.map(String)));
+      const sent = Array.from({ length: 12 }, (_, index) => `message ${index}`);
+      // Whoever waits for the callback knows that a message has left, before anything is read.
+      const leaves = (socket: typeof client, message: string): Promise<unknown> =>
+        new Promise((resolve) => {
+          socket.send(message, resolve);
+        });
+      for (const message of sent) {
+        await leaves(client, `${message} of one`);
+        if (message !== 'message 3') await leaves(second, `${message} of two`);
+      }
+      const all = async (): Promise<void> => {
+        while (heard.flat().length < 2 * sent.length - 1) await turn();
+      };
+      await within(all(), 'all messages');
+      expect(heard[0]).to.deep.equal(sent.map((message) => `${message} of one`));
+      expect(heard[1]).to.deep.equal(sent.map((message) => `${message} of two`).filter((message) => !message.startsWith('message 3 ')));
+    });
+
     it(`a socket that is destroyed between two turns hears of nothing but its close, over ${transport}`, async () => {
       const { client, peer } = await openPsk({ transport }, { transport });
       const events: string[] = [];
