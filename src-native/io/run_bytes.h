@@ -22,11 +22,14 @@ class RunBytes {
     if (size > capacity_ - size_) grow(size);
     return bytes_.get() + size_;
   }
+  // Whether these lie where the next ones will. What begins right behind this memory, and not in
+  // it, is somebody else's.
+  bool has_in_room(Bytes more) const {
+    return more.data == data() + size_ && more.size <= capacity_ - size_;
+  }
   // Copies nothing that lies there already.
   void append(Bytes more) {
-    // What begins right behind this memory, and not in it, is somebody else's.
-    const bool is_there = more.data == data() + size_ && more.size <= capacity_ - size_;
-    if (more.size != 0 && !is_there) std::copy_n(more.data, more.size, room(more.size));
+    if (more.size != 0 && !has_in_room(more)) std::copy_n(more.data, more.size, room(more.size));
     size_ += more.size;
   }
 

@@ -1,6 +1,7 @@
 #include "io/send_queue.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace dtls::io {
 
@@ -31,14 +32,19 @@ SendQueue::Run& SendQueue::open_run(const PeerAddress& to, size_t size, size_t l
 
 // Where there is no run yet, the memory of the spare that it will be made of.
 uint8_t* SendQueue::room(const PeerAddress& to, size_t size, size_t largest) {
-  if (Run* run = find_run(to, size, largest)) return run->bytes.room(size);
+  asked_ = find_run(to, size, largest);
+  if (asked_ != nullptr) return asked_->bytes.room(size);
   if (spares_.empty()) spares_.emplace_back();
   return spares_.back().bytes.room(size);
 }
 
 void SendQueue::push(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram,
                      size_t largest) {
-  Run& run = open_run(to, datagram.size, largest);
+  // What lies in the room of a run is for that one. To look for it takes as long as a short copy.
+  Run* const asked = std::exchange(asked_, nullptr);
+  Run& run = asked != nullptr && asked->bytes.has_in_room(datagram)
+                 ? *asked
+                 : open_run(to, datagram.size, largest);
   run.datagrams.push_back({from, token, datagram.size});
   run.bytes.append(datagram);
   if (datagram.size < run.segment || run.datagrams.size() == kMostSegments) run.complete = true;
@@ -47,6 +53,7 @@ void SendQueue::push(const PeerAddress& to, SessionId from, uint32_t token, Byte
 }
 
 SendQueue::Waiting SendQueue::settle_next() {
+  asked_ = nullptr;
   Run& run = runs_.front();
   const Waiting next = run.datagrams[run.settled++];
   run.settled_bytes += next.size;

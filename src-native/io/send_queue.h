@@ -62,6 +62,7 @@ class SendQueue {
 
   std::deque<Run> runs_;
   std::vector<Run> spares_;  // their memory is used again
+  Run* asked_ = nullptr;     // whose room was asked for, until something else is done
   size_t bytes_ = 0;
   size_t datagrams_ = 0;
 };
