@@ -51,14 +51,14 @@ Napi::Value blast(const Napi::CallbackInfo& info) {
   return amount(info.Env(), batch.sent(), seconds_since(start));
 }
 
-// blastBare(session, size, milliseconds): the same, merged, by the session's bare keys, which seal
+// blastBare(session, size, milliseconds, merged): the same by the session's bare keys, which seal
 // where the datagrams are to lie.
 Napi::Value blast_bare(const Napi::CallbackInfo& info) {
   UdpSession& from = session(info);
   if (!from.keys) from.keys = std::make_unique<BareKeys>(from.ssl.get());
   const std::vector<uint8_t> message(u32(info, 1), 0x5a);
   const double limit = u32(info, 2) / 1000.0;
-  Batch batch(from.socket.descriptor(), 60);
+  Batch batch(from.socket.descriptor(), info[3].ToBoolean() ? 60 : 1);
   from.link->connect();
   const Clock::time_point start = Clock::now();
   while (seconds_since(start) < limit) {

@@ -12,6 +12,7 @@ export function begin({ cert, key, ca }) {
 export const {
   accept,
   blast,
+  blastBare,
   connect,
   connectPlain,
   countDatagrams,
@@ -45,7 +46,7 @@ export function send(size, milliseconds, session) {
 /** By EVP in place of SSL. */
 export function sendBare(size, milliseconds, session) {
   const watch = new Stopwatch();
-  return watch.rates(addon.blastBare(session, size, milliseconds).count);
+  return watch.rates(addon.blastBare(session, size, milliseconds, true).count);
 }
 
 export function handshakes(milliseconds) {
