@@ -57,7 +57,11 @@ export function inItsContext<A extends unknown[]>(
   if (callback === undefined) return undefined;
   const context = new AsyncResource('DGRAM_DTLS_SEND');
   return (...args) => {
-    context.runInAsyncScope(callback, undefined, ...args);
+    try {
+      context.runInAsyncScope(callback, undefined, ...args);
+    } finally {
+      context.emitDestroy();
+    }
   };
 }
 
