@@ -31,7 +31,7 @@ import type { Driver } from '../transport/driver';
 import { isTransport } from '../transport/transport';
 import { TransportDriver } from '../transport/transport-driver';
 import { listenerAfterOptions, noMore } from '../checks/arguments';
-import { callable, flag, wrongType } from '../checks/validate';
+import { callable, checkObject, flag, wrongType } from '../checks/validate';
 
 const notRunning = (): DTLSError =>
   usageError('ERR_SERVER_NOT_RUNNING', 'the server is not running', 'It has closed already, or listen() was never called.');
@@ -227,6 +227,7 @@ export class DTLSServer
   setSecureContext(...args: [SecureContextOptions | SecureContext, ...unknown[]]): void {
     noMore('setSecureContext', args, 1);
     const [options] = args;
+    checkObject('options', options);
     const context = options instanceof SecureContext ? options : createSecureContext(options);
     if (this.#options.SNICallback === undefined) requireCredentials(context, this.#options.pskCallback !== undefined);
     this.#context = context;

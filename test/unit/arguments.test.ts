@@ -4,6 +4,7 @@
  */
 import { expect } from 'chai';
 import {
+  connect,
   createSecureContext,
   createServer,
   DTLSError,
@@ -39,6 +40,43 @@ describe('arguments', () => {
       expect(error.message).to.match(new RegExp(`^${name}\\(\\) takes .* one too many$`));
     });
   }
+
+  it('send of a socket refuses what stands behind its callback, and a callback in place of a length', () => {
+    const client = connect({ port: 9, psk });
+    client.on('error', () => undefined);
+    const send = client.send.bind(client) as Untyped;
+    for (const [args, code] of [
+      [['x', callback, callback], 'ERR_INVALID_ARG_VALUE'],
+      [['x', callback, undefined, callback], 'ERR_INVALID_ARG_VALUE'],
+      [['x', undefined, callback], 'ERR_INVALID_ARG_TYPE'],
+    ] as const) {
+      expect(thrown(() => send(...args)).code).to.equal(code);
+    }
+    send('x', callback, undefined);
+    send('x', undefined, undefined, callback);
+    client.destroy();
+  });
+
+  it('setSecureContext of nothing is refused: a server would have lost its certificate in silence', () => {
+    const [, call] = onServer('setSecureContext');
+    expect(thrown(call).code).to.equal('ERR_INVALID_ARG_TYPE');
+  });
+
+  it('a host or a URL in place of a port or of options has a hint that says where it belongs', () => {
+    const port = /host behind it/;
+    for (const [call, hint] of [
+      [() => (connect as Untyped)('localhost', 5684), port],
+      [() => (connect as Untyped)('coaps://localhost:5684'), port],
+      [() => (connect as Untyped)('127.0.0.1:5684'), port],
+      [() => (connect as Untyped)({ port: '::1', psk }), port],
+      [() => createServer({ psk }).listen('127.0.0.1'), port],
+      [() => (connect as Untyped)(new URL('coaps://localhost:5684')), /url\.hostname/],
+      [() => (connect as Untyped)('0x', 'localhost'), port],
+      [() => (connect as Untyped)('', 'localhost'), /string of its digits/],
+    ] as const) {
+      expect(thrown(call).hint).to.match(hint);
+    }
+  });
 
   it('generateCertificate rejects where it is given a callback', async () => {
     const error = await (generateCertificate as (...args: unknown[]) => Promise<unknown>)({}, callback).then(
