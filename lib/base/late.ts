@@ -2,6 +2,7 @@
  * Modules of Node that are loaded when they are first used: together they take as long as this whole package, and most
  * programs never need most of them. A dynamic import would answer in a later turn.
  */
+import type cluster from 'node:cluster';
 import type crypto from 'node:crypto';
 import type dgram from 'node:dgram';
 import type dns from 'node:dns';
@@ -25,6 +26,9 @@ const loaded: {
 
 /* eslint-disable @typescript-eslint/no-require-imports */
 export const late = {
+  get cluster(): typeof cluster {
+    return require('node:cluster') as typeof cluster;
+  },
   get crypto(): typeof crypto {
     return (loaded.crypto ??= require('node:crypto') as typeof crypto);
   },

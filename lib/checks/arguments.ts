@@ -3,6 +3,23 @@ import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { wrongType } from './validate';
 
+/**
+ * The arguments of a function that takes `most` of them; what stands for none there (undefined) may follow.
+ *
+ * @throws For what would be left out in silence: a callback where a Promise is returned, as a rule.
+ */
+export function noMore(name: string, args: readonly unknown[], most: number): void {
+  const surplus = args.slice(most).find((value) => value !== undefined);
+  if (surplus === undefined) return;
+  throw usageError(
+    'ERR_INVALID_ARG_VALUE',
+    `${name}() takes ${['no argument', 'one argument', 'two arguments', 'three arguments'][most] ?? `${String(most)} arguments`}, and ${shown(surplus)} is one too many`,
+    typeof surplus === 'function'
+      ? 'It calls nobody back there: what it does is done when it returns, or when the Promise that it returns settles.'
+      : 'Leave it out.',
+  );
+}
+
 /** A function; whoever asked for it knows what it is called with. */
 export type Listener = (...args: never[]) => void;
 

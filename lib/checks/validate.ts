@@ -99,7 +99,7 @@ export function checkObject(name: string, value: unknown): asserts value is obje
   throw usageError(
     'ERR_INVALID_ARG_TYPE',
     `'${name}' must be an object with options, not ${other}`,
-    other === 'a Promise' ? "Await it." : undefined,
+    other === 'a Promise' ? 'Await it.' : other === 'a URL' ? 'Pass { host: url.hostname, port: url.port }; of an IPv6 address without its brackets.' : undefined,
   );
 }
 
@@ -162,6 +162,14 @@ export function integer(
 export const optionalInteger = (name: string, value: number | undefined): number | undefined =>
   value === undefined ? undefined : integer(name, value, 0, 1, 0xffffffff);
 
+/** A host in place of a port, as a rule. */
+function portHint(value: unknown, min: number): string {
+  if (typeof value === 'string' && /[a-z.:]/i.test(value) && Number.isNaN(Number(value))) {
+    return 'It looks like a host: as arguments the port comes first and the host behind it, and as options they are apart.';
+  }
+  return min === 0 ? 'A number, or a string of its digits; 0 is any port that is free.' : 'A number, or a string of its digits.';
+}
+
 export function port(name: string, value: unknown, min: number): number {
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (
@@ -173,7 +181,7 @@ export function port(name: string, value: unknown, min: number): number {
     throw usageError(
       'ERR_SOCKET_BAD_PORT',
       `'${name}' must be an integer from ${String(min)} to 65535, not ${shown(value)}`,
-      min === 0 ? 'A number, or a string of its digits; 0 is any port that is free.' : 'A number, or a string of its digits.',
+      portHint(value, min),
     );
   }
   return number;

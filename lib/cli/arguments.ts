@@ -14,12 +14,20 @@ export interface Address {
   readonly port: number;
 }
 
+/** What an address has too much or too little of. */
+function mistakeIn(text: string): string {
+  if (text.includes('://')) return ` Leave out '${text.slice(0, text.indexOf('://') + 3)}'.`;
+  const [, address] = /^(.*):\d+$/.exec(text) ?? [];
+  if (isIP(text) === 6 || (address !== undefined && isIP(address) === 6)) return ' An IPv6 address stands in brackets.';
+  return /^(?:[^:[\]]+:?|\[[^\]]*\]:?)$/.test(text) ? ' The port is missing.' : '';
+}
+
 /** `host:port`, `[2001:db8::1]:port`, `:port` or `port`. */
 export function parseAddress(text: string): Address {
   const match = /^(?:\[([^\]]+)\]:|([^:]*):)?(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 65535) {
-    throw new InvalidArgumentError('Write host:port, or [address]:port for IPv6.');
+    throw new InvalidArgumentError(`Write host:port, or [address]:port for IPv6.${mistakeIn(text)}`);
   }
   const host = match[1] ?? match[2] ?? '';
   if (match[1] !== undefined && isIP(host) !== 6) {

@@ -1,10 +1,25 @@
-import type { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 
-import { numberFrom, parseList, parseTarget, type Address } from './arguments';
+import { addClientOptions, numberFrom, parseList, parseTarget, type Address } from './arguments';
 import type { ScanFlags } from './scan';
 
+function refuse(): never {
+  throw new InvalidArgumentError(
+    'A scan takes no key, certificate or parameter: it offers all suites, groups and versions, those of pre-shared keys among them, finishes no handshake, and judges no certificate.',
+  );
+}
+
+/** The options of commands that finish handshakes are known to this one, so that it can say why it has none of them. */
+function refuseSecurityOptions(command: Command): void {
+  for (const option of addClientOptions(new Command()).options) {
+    // It judges nobody anyhow.
+    if (option.long === '--insecure') command.addOption(option.hideHelp());
+    else if (!command.options.some(({ long }) => long === option.long)) command.addOption(option.hideHelp().argParser(refuse));
+  }
+}
+
 export function addScanCommand(program: Command): void {
-  program
+  const command = program
     .command('scan')
     .argument('<host:port>', 'the server', parseTarget)
     .description('Finds out what a server offers, and what of it is weak (RFC 9325).')
@@ -23,4 +38,5 @@ Scan servers that are yours to scan.`,
       const { runScan } = await import('./scan.js');
       process.exitCode = await runScan(target, flags);
     });
+  refuseSecurityOptions(command);
 }

@@ -34,7 +34,7 @@ const VERIFY_HINTS: Readonly<Record<string, string>> = {
 const ALERT_HINTS: Readonly<Record<string, string>> = {
   close_notify: 'The peer gave up before the handshake was over: its own log says why.',
   handshake_failure:
-    "The peer found no acceptable parameters: compare cipher suites, groups, signature algorithms, and whether it wants a client certificate or a pre-shared key; the peer's own log says more.",
+    "The peer found no acceptable parameters: compare versions, cipher suites (those of DTLS 1.0 and 1.2 differ), groups, signature algorithms, and whether it wants a client certificate or a pre-shared key; the peer's own log says more.",
   protocol_version:
     "The peer does not speak the versions offered here: compare 'minVersion' and 'maxVersion'.",
   insufficient_security:

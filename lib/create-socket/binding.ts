@@ -1,7 +1,42 @@
+import { late } from '../base/late';
+import { hostMistake } from '../checks/host';
+
+const IN_A_CLUSTER =
+  "Workers cannot share a port as they do with plain UDP, for a session lives in one process: give each worker a port of its own, or all of them 'reusePort' (Node 22.12 or later), by which the system keeps each peer with one worker.";
+
 /** Where a socket is on its way to a port, and who waits for it to have one. */
 export class Binding {
   state: 'unbound' | 'binding' | 'bound' = 'unbound';
+  #host: unknown;
   #waiting: ((error: Error | null) => void)[] = [];
+
+  /**
+   * The arguments of dgram's `bind`, as they are given to it. In a worker of `node:cluster` they always say `exclusive`: each
+   * datagram to a port that workers share goes to any of them, and only one of them has the session.
+   */
+  place(args: unknown[]): unknown[] {
+    const [first, second] = args;
+    const isObject = typeof first === 'object' && first !== null;
+    // A handle, or a socket that has one, is somebody's who has bound it.
+    if (isObject && 'recvStart' in first) return args;
+    this.#host = isObject ? (first as { address?: unknown }).address : second;
+    if (!late.cluster.isWorker) return args;
+    const callback = args.at(-1);
+    const place = isObject
+      ? { ...first, exclusive: true }
+      : {
+          ...(typeof first === 'function' ? {} : { port: first }),
+          ...(typeof second === 'function' ? {} : { address: second }),
+          exclusive: true,
+        };
+    return typeof callback === 'function' ? [place, callback] : [place];
+  }
+
+  /** What to do about an error of that `bind`, where more is known than it says. */
+  hint({ code }: Error & { code?: string }): string | undefined {
+    if (code === 'EADDRINUSE') return late.cluster.isWorker ? IN_A_CLUSTER : undefined;
+    return typeof this.#host === 'string' ? hostMistake(this.#host) : undefined;
+  }
 
   /** Calls `then` at once where the socket is bound, or when {@link settle} is called. */
   whenBound(then: (error: Error | null) => void): void {

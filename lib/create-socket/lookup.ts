@@ -1,7 +1,7 @@
 import type * as dgram from 'node:dgram';
 
 import { late } from '../base/late';
-import { familyOf } from './addresses';
+import { familyOf } from '../transport/addresses';
 import type { SendCallback } from './arguments';
 
 export type Lookup = NonNullable<dgram.SocketOptions['lookup']>;

@@ -10,9 +10,10 @@ import { plain } from '../errors/node-errors';
 import type { ServerOptions } from '../options/types';
 import { resolveConnectOptions } from '../options/connect';
 import { DTLSServer } from '../server/server';
-import { DTLSSocket } from '../socket/socket';
+import { CLIENT, DTLSSocket } from '../socket/socket';
+import { isOwn, spelling, withItself } from '../transport/addresses';
 import type { DatagramTransport } from '../transport/transport';
-import { isOwn, keyOf, spelling } from './addresses';
+import { keyOf } from './addresses';
 import type { SendCallback } from './arguments';
 import { Association, type AssociationOwner } from './association';
 import { heard } from './heard';
@@ -56,7 +57,7 @@ class PeersServer extends DTLSServer {
     return this.#host.asyncResource;
   }
 
-  protected override sessionResource(): AsyncResource {
+  protected override sharedResource(): AsyncResource {
     return this.asyncResource;
   }
 
@@ -276,7 +277,7 @@ export class Peers {
       port,
       transport: this.#wire,
     });
-    const session = new DTLSSocket(undefined, undefined, undefined, this.#host.asyncResource);
+    const session = new DTLSSocket(CLIENT, undefined, undefined, this.#host.asyncResource);
     session.begin(resolved);
     if (!this.#host.referenced()) session.unref();
     session.once('secureConnect', settled);
@@ -291,14 +292,6 @@ export class Peers {
 }
 
 export const notRunning = (): Error => plain('ERR_SOCKET_DGRAM_NOT_RUNNING', 'Not running');
-
-const withItself = (peer: Peer): DTLSError =>
-  new DTLSError('this is the address of the socket itself, and DTLS is between two', {
-    code: 'ERR_DTLS_NO_SESSION',
-    category: 'usage',
-    hint: 'Send to another socket, or hand the message over without one.',
-    peer,
-  });
 
 const notWanted = (peer: Peer): DTLSError =>
   new DTLSError('peers() wants no session with this peer', {

@@ -15,8 +15,10 @@ import { SendCallbacks } from '../socket/send-callbacks';
 import type { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
 import { errnoOf, systemError } from '../errors/system-error';
+import { hostMistake } from '../checks/host';
+import { familyHint, familyOf, spelling } from '../transport/addresses';
 import type { NativeDriver } from '../transport/native-udp';
-import { destination, familyOf, isLiteral, isManyfold, spelling } from './addresses';
+import { destination, isLiteral, isManyfold } from './addresses';
 import { parseSend, type SendCallback } from './arguments';
 import { Binding } from './binding';
 import { ClientsOnly } from './clients-only';
@@ -165,7 +167,7 @@ export class SecureDgramSocket extends BaseSocket {
     const before = this.#binding.state;
     if (before === 'unbound') this.#binding.state = 'binding';
     try {
-      return (super.bind as (...all: unknown[]) => this).apply(this, args);
+      return (super.bind as (...all: unknown[]) => this).apply(this, this.#binding.place(args));
     } catch (error) {
       this.#binding.state = before;
       throw error;
@@ -251,8 +253,20 @@ export class SecureDgramSocket extends BaseSocket {
   override connect(port: number, address?: string, callback?: () => void): void;
   override connect(port: number, callback: () => void): void;
   override connect(...args: unknown[]): void {
-    (super.connect as (...all: unknown[]) => void).apply(this, args);
+    const [port, address, ...rest] = args;
+    const hint = typeof address === 'string' ? (hostMistake(address) ?? familyHint(this.type, address)) : undefined;
+    const all = hint === undefined ? args : [port, address, this.#telling(hint, rest[0])];
+    (super.connect as (...all: unknown[]) => void).apply(this, all);
     this.#connecting = true;
+  }
+
+  /** What dgram calls back where a `connect` fails about which more is known. */
+  #telling(hint: string, callback: unknown): (error?: Error) => void {
+    return (error) => {
+      if (error instanceof Error) withHint(error, hint);
+      if (typeof callback === 'function') (callback as (error?: Error) => void).call(this, error);
+      else if (error instanceof Error) this.emit('error', error);
+    };
   }
 
   override disconnect(): void {
@@ -340,7 +354,14 @@ export class SecureDgramSocket extends BaseSocket {
     } else if (event === 'close') {
       this.#udp?.shut();
       const context = new AsyncResource('DGRAM_DTLS_CLOSE'); // that of the call of close(), as dgram's
-      const closed = (): boolean => context.runInAsyncScope(() => super.emit('close'));
+      const closed = (): boolean => {
+        try {
+          return context.runInAsyncScope(() => super.emit('close'));
+        } finally {
+          context.emitDestroy();
+          this.#asyncResource.emitDestroy();
+        }
+      };
       this.#sendCallbacks.settle(() => {
         turns.add(closed);
       }, notRunning(), 0);
@@ -362,7 +383,7 @@ export class SecureDgramSocket extends BaseSocket {
     const failure =
       error === null
         ? systemError(errnoOf('EINVAL'), 'send', address, port) // the lookup gave no address
-        : Object.assign(error, { address, port });
+        : withHint(Object.assign(error, { address, port }), hostMistake(address));
     if (told !== undefined) process.nextTick(told, failure, 0);
     else if (error !== null) process.nextTick(() => this.#emit('error', failure));
   }
@@ -376,6 +397,13 @@ export class SecureDgramSocket extends BaseSocket {
     const blocked = this.#blocked.refusal(peer);
     if (blocked !== undefined) {
       if (callback !== undefined) process.nextTick(callback, blocked, 0);
+      return;
+    }
+    const hint = familyHint(this.type, peer.address);
+    if (hint !== undefined) {
+      const unreachable = withHint(systemError(errnoOf('EINVAL'), 'send', peer.address, peer.port), hint);
+      if (callback !== undefined) process.nextTick(callback, unreachable, 0);
+      this.#later(() => this.#emit('peerError', ioError(unreachable, peer, hint), peer));
       return;
     }
     const existing = this.#peers.find(peer);
@@ -503,6 +531,7 @@ export class SecureDgramSocket extends BaseSocket {
 
   #onSocketError(error: Error): void {
     if (this.#binding.state === 'binding') {
+      withHint(error, this.#binding.hint(error));
       this.#binding.state = 'unbound';
       this.#binding.settle(error);
     } else if (this.#connectedTo !== undefined) {
@@ -553,6 +582,11 @@ export function createSocket(...args: [SocketOptions, ...unknown[]]): SecureDgra
   checkOptions(options);
   const listener = listenerAfterOptions(args, 'listener');
   return new SecureDgramSocket(options, listener as ((message: Buffer, info: PeerInfo) => void) | undefined);
+}
+
+/** dgram's own error, which says more. */
+function withHint<E extends Error>(error: E, hint: string | undefined): E {
+  return hint === undefined ? error : Object.assign(error, { hint });
 }
 
 const notUnicast = (peer: Peer): DTLSError =>

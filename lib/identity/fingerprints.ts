@@ -11,12 +11,12 @@ export type PeerFingerprint = string | { algorithm: string; value: string };
 const BYTES: Readonly<Record<string, number>> = { 'sha-256': 32, 'sha-384': 48, 'sha-512': 64 };
 
 const HINT =
-  "Use 'sha-256 AB:CD:…', also with sha-384 or sha-512: two hexadecimal digits for each byte, with colons.";
+  "Use 'sha-256 AB:CD:…', also with sha-384 or sha-512: two hexadecimal digits for each byte, with colons. Of a certificate it is new X509Certificate(cert).fingerprint256.";
 
 function parse(given: unknown): Buffer {
   const [algorithm, value] = isPair(given) ? [given.algorithm, given.value] : split(given);
   if (typeof algorithm !== 'string' || typeof value !== 'string') {
-    throw wrongType('peerFingerprints', 'strings, or objects { algorithm, value }', given, `${HINT} Of a certificate it is new X509Certificate(cert).fingerprint256.`);
+    throw wrongType('peerFingerprints', 'strings, or objects { algorithm, value }', given, HINT);
   }
   const size = Object.hasOwn(BYTES, algorithm.toLowerCase()) ? BYTES[algorithm.toLowerCase()] : undefined;
   if (size === undefined) {

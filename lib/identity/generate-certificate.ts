@@ -8,6 +8,7 @@ import { late } from '../base/late';
 import { asError, shown } from '../errors/as-error';
 import { usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { native } from '../core/native';
+import { noMore } from '../checks/arguments';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from '../checks/validate';
 
 /** Whom a certificate is about, by the short names of X.500 as `X509Certificate.subject` prints them. */
@@ -92,7 +93,10 @@ export const LOCALHOST = ['localhost', '127.0.0.1', '::1'];
  * const { cert, key } = await generateCertificate({ altNames: ['localhost', '127.0.0.1'] });
  * createServer({ cert, key }).listen(5684);
  */
-export async function generateCertificate(options: GenerateCertificateOptions = {}): Promise<GeneratedCertificate> {
+export function generateCertificate(options?: GenerateCertificateOptions): Promise<GeneratedCertificate>;
+export async function generateCertificate(...args: [GenerateCertificateOptions?, ...unknown[]]): Promise<GeneratedCertificate> {
+  noMore('generateCertificate', args, 1);
+  const [options = {}] = args;
   const { subject, names, keyType, days, usage, issuer } = resolve(options);
   const { privateKey } = await makeKey(keyType);
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();

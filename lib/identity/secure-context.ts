@@ -7,6 +7,7 @@ import { secretCopy } from '../base/memory';
 import { native, type NativeSecureContext, type NativeTicketKeys } from '../core/native';
 import { pemHint } from './pem-hints';
 import { requireRawPublicKeys } from './raw-public-keys';
+import { noMore } from '../checks/arguments';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from '../checks/validate';
 import { checkTicketKeys } from './ticket-keys';
@@ -111,8 +112,16 @@ export class SecureContext {
   readonly #fromPfx: NativeSecureContext | undefined;
   #authorities: NativeSecureContext | undefined;
 
+  /**
+   * Does what {@link createSecureContext} does.
+   *
+   * @throws As `createSecureContext`.
+   */
+  constructor(options?: SecureContextOptions);
   /** @internal `trusted`: authorities to trust and not to name. */
-  constructor(options: SecureContextOptions, trusted?: readonly string[]) {
+  // eslint-disable-next-line @typescript-eslint/unified-signatures -- the declarations of the package show the one above alone
+  constructor(options: SecureContextOptions, trusted: readonly string[] | undefined);
+  constructor(options: SecureContextOptions = {}, trusted?: readonly string[]) {
     checkObject('options', options);
     if (isForeignContext(options)) throw foreignContext('options', options);
     checkNames(options, CONTEXT_OPTIONS);
@@ -230,6 +239,8 @@ export class SecureContext {
  * OpenSSL: `ERR_DTLS_INVALID_CERTIFICATE`, `…_INVALID_KEY`, `…_KEY_MISMATCH`, `…_INVALID_PFX`, `…_PASSPHRASE`, `…_INVALID_CA`, `…_INVALID_CRL`,
  * `…_INVALID_CIPHERS`, `…_INVALID_CURVES`, `…_INVALID_SIGALGS`, `…_INVALID_DHPARAM`.
  */
-export function createSecureContext(options: SecureContextOptions = {}): SecureContext {
-  return new SecureContext(options);
+export function createSecureContext(options?: SecureContextOptions): SecureContext;
+export function createSecureContext(...args: [SecureContextOptions?, ...unknown[]]): SecureContext {
+  noMore('createSecureContext', args, 1);
+  return new SecureContext(args[0]);
 }

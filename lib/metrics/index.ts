@@ -5,18 +5,13 @@
  */
 import { Counter, Gauge, Histogram, register as defaultRegister, type Registry } from 'prom-client';
 
+import { noMore } from '../checks/arguments';
 import { channels, type DiagnosticsChannelName, type DiagnosticsEvents, type TypedChannel } from '../diagnostics/channels';
 import { COUNTERS } from './counters';
+import { checkOptions, checkRegister, type MetricsOptions } from './options';
 import { countSessions, EndpointTotals } from './totals';
 
-export interface MetricsOptions {
-  /** What the names begin with. Default `'dtls_'`. */
-  prefix?: string | undefined;
-  /** Upper bounds, in seconds, of `handshake_duration_seconds`. Default 0.005 to 30. */
-  handshakeBuckets?: number[] | undefined;
-  /** Upper bounds, in seconds, of `heartbeat_rtt_seconds`. Default 0.001 to 10. */
-  heartbeatBuckets?: number[] | undefined;
-}
+export type { MetricsOptions } from './options';
 
 export interface Metrics {
   /** Takes the metrics out of the register, and stops counting. */
@@ -32,9 +27,15 @@ const HEARTBEAT_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
  * come. Names, labels and meanings are in docs/metrics.md. Nothing is counted for it before it is called.
  *
  * @param register - Default: prom-client's own.
- * @throws prom-client's error when the register has metrics of these names already.
+ * @throws {@link DTLSError} of category `usage` for what is no register, and for an option that is unknown, of a wrong
+ * type or no use; prom-client's error when the register has metrics of these names already.
  */
-export function metrics(register: Registry = defaultRegister, options: MetricsOptions = {}): Metrics {
+export function metrics(register?: Registry, options?: MetricsOptions): Metrics;
+export function metrics(...args: [Registry?, MetricsOptions?, ...unknown[]]): Metrics {
+  noMore('metrics', args, 2);
+  const [register = defaultRegister, options = {}] = args;
+  checkRegister(register);
+  checkOptions(options);
   const { prefix = 'dtls_', handshakeBuckets = HANDSHAKE_BUCKETS, heartbeatBuckets = HEARTBEAT_BUCKETS } = options;
   const totals = new EndpointTotals();
   const registers = [register];

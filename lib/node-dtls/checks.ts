@@ -65,6 +65,12 @@ export const illegalConstructor = (): Error =>
 
 export const cryptoFailed = (message: string): Error => plain('ERR_CRYPTO_OPERATION_FAILED', message);
 
+/** A callback where there is none: it would never be called, and nobody would say so. */
+export function noCallback(name: string, surplus: readonly unknown[]): void {
+  if (!surplus.some((value) => typeof value === 'function')) return;
+  throw typeError('ERR_INVALID_ARG_VALUE', `${name}() takes no callback there: what it returns, or the callbacks of the session, tell how it went`);
+}
+
 /** An IP address: names are not resolved here. */
 export function address(name: string, what: string, value: string): string {
   if (isIP(value) === 0) throw invalidArgValue(name, `is invalid: ${what}`, value);

@@ -13,6 +13,7 @@ import {
   cryptoFailed,
   illegalConstructor,
   isView,
+  noCallback,
   optionalBoolean,
   optionalString,
   orUndefined,
@@ -316,7 +317,10 @@ export function rulesOf(context: DTLSSecureContext): ContextRules {
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`; `ERR_OSSL_…` for credentials
  * that OpenSSL does not take; `ERR_CRYPTO_OPERATION_FAILED` for ciphers and the rest.
  */
-export function createSecureContext(options: DTLSContextOptions = {}): DTLSSecureContext {
+export function createSecureContext(options?: DTLSContextOptions): DTLSSecureContext;
+export function createSecureContext(...args: [DTLSContextOptions?, ...unknown[]]): DTLSSecureContext {
+  const [options = {}, ...surplus] = args;
+  noCallback('createSecureContext', surplus);
   checkObject('options', options);
   const isServer = optionalBoolean('options.isServer', options.isServer, false);
   return new DTLSSecureContext(TOKEN, resolveContext(options, isServer));

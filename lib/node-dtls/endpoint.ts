@@ -6,15 +6,16 @@ import { asError } from '../errors/as-error';
 import type { DTLSError } from '../errors/errors';
 import { Endpoint } from '../endpoint/endpoint';
 import { HelloQuestion, type ClientHello, type HelloAnswers } from '../handshake/hello';
-import { invalidArgType } from '../errors/node-errors';
+import { invalidArgType, invalidArgValue } from '../errors/node-errors';
 import type { ConnectOptions, ServerOptions } from '../options/types';
 import { resolveConnectOptions } from '../options/connect';
 import { DTLSServer } from '../server/server';
-import { DTLSSocket } from '../socket/socket';
+import { CLIENT, DTLSSocket } from '../socket/socket';
 import type { EndpointStats } from '../core/stats';
 import { noEndpointStats } from '../core/stats';
+import { familyOf, isOwn } from '../transport/addresses';
 import { bindNow, resolveUdp, type DTLSUdpOptions, type ResolvedUdp } from './bind';
-import { checkFunction, checkObject, cryptoFailed, integer, optionalInteger } from './checks';
+import { checkFunction, checkObject, cryptoFailed, integer, noCallback, optionalInteger } from './checks';
 import type { ContextRules } from './context';
 import { Deferred } from './deferred';
 import { nodeError } from './failure';
@@ -278,7 +279,12 @@ export class DTLSEndpoint {
     };
     const resolved = withCryptoErrors(() => resolveConnectOptions(options));
     const driver = bindNow(where.host, where.port, udp);
-    const socket = new DTLSSocket(undefined);
+    const family = familyOf(peer.host);
+    if (isOwn({ address: peer.host, port: peer.port, family }, driver.address())) {
+      driver.close(() => undefined);
+      throw invalidArgValue('port', 'is that of this endpoint itself', peer.port);
+    }
+    const socket = new DTLSSocket(CLIENT);
     const endpoint = Endpoint.over(() => driver);
     const control = this.#control(
       socket,
@@ -289,7 +295,6 @@ export class DTLSEndpoint {
     );
     this.#client = { endpoint, session: control };
     this.#clientSessions += 1n;
-    const family = isIP(peer.host) === 6 ? 'IPv6' : 'IPv4';
     socket.beginOn(resolved, { endpoint, peer: { address: peer.host, port: peer.port, family } });
     return control.session;
   }
@@ -348,7 +353,9 @@ export class DTLSEndpoint {
   }
 
   /** close_notify to every session, then the socket is closed. */
-  close(): Promise<undefined> {
+  close(): Promise<undefined>;
+  close(...surplus: unknown[]): Promise<undefined> {
+    noCallback('close', surplus);
     if (!this.#closing && !this.#destroyed) {
       this.#closing = true;
       for (const { session } of [...this.#controls.values()]) void session.close();

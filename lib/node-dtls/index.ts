@@ -13,6 +13,7 @@ import {
   checkString,
   integer,
   missingArgs,
+  noCallback,
   optionalInteger,
   optionalString,
   orUndefined,
@@ -93,7 +94,10 @@ function contextRules(options: DTLSContextOptions & SharedContext, isServer: boo
  * @throws `ERR_INVALID_ARG_TYPE`, `ERR_MISSING_ARGS`, `ERR_INVALID_ARG_VALUE`, `ERR_OUT_OF_RANGE`, and errors of
  * `bind` with `code`, `errno` and `syscall`.
  */
-export function listen(onsession: OnSession, options: DTLSListenOptions): DTLSEndpoint {
+export function listen(onsession: OnSession, options: DTLSListenOptions): DTLSEndpoint;
+export function listen(...args: [OnSession, DTLSListenOptions, ...unknown[]]): DTLSEndpoint {
+  const [onsession, options, ...surplus] = args;
+  noCallback('listen', surplus);
   checkFunction('onsession', onsession);
   checkObject('options', options);
   if (options.secureContext === undefined && options.psk === undefined) {
@@ -115,7 +119,10 @@ export function listen(onsession: OnSession, options: DTLSListenOptions): DTLSEn
  * @param host - An IP address.
  * @throws As {@link listen}.
  */
-export function connect(host: string, port: number, options: DTLSConnectOptions = {}): DTLSSession {
+export function connect(host: string, port: number, options?: DTLSConnectOptions): DTLSSession;
+export function connect(...args: [string, number, DTLSConnectOptions?, ...unknown[]]): DTLSSession {
+  const [host, port, options = {}, ...surplus] = args;
+  noCallback('connect', surplus);
   checkString('host', host);
   integer('port', port, 0, 65535);
   checkObject('options', options);

@@ -6,7 +6,7 @@ import type { DTLSError } from '../errors/errors';
 import { bytesOf } from '../base/memory';
 import { invalidArgType, outOfRange } from '../errors/node-errors';
 import type { DTLSSocket } from '../socket/socket';
-import { checkFunction, cryptoFailed, illegalConstructor, integer, invalidState, isView, type View } from './checks';
+import { checkFunction, cryptoFailed, illegalConstructor, integer, invalidState, isView, noCallback, type View } from './checks';
 import { Deferred } from './deferred';
 import { nodeError } from './failure';
 import { wrapSession } from './kept-session';
@@ -178,7 +178,10 @@ export class DTLSSession {
    * @throws `ERR_INVALID_ARG_TYPE`; `ERR_INVALID_STATE` outside an open session; `ERR_OUT_OF_RANGE` above 16384 bytes;
    * `ERR_CRYPTO_OPERATION_FAILED` for no bytes at all, of which OpenSSL makes no record.
    */
-  send(data: string | View): number {
+  send(data: string | View): number;
+  send(...args: [string | View, ...unknown[]]): number {
+    const [data, ...surplus] = args;
+    noCallback('send', surplus);
     if (this.#destroyed) throw invalidState('Session is destroyed');
     if (typeof data !== 'string' && !isView(data)) {
       throw invalidArgType('data', 'of type string or an instance of Buffer, TypedArray, or DataView', data);
@@ -202,7 +205,9 @@ export class DTLSSession {
   }
 
   /** Sends close_notify and ends the session, at once; does not wait for the peer's. Resolves as `closed`. */
-  close(): Promise<undefined> {
+  close(): Promise<undefined>;
+  close(...surplus: unknown[]): Promise<undefined> {
+    noCallback('close', surplus);
     if (!this.#destroyed) {
       this.#times.closingAt = process.hrtime.bigint();
       this.#socket.closeNow();

@@ -8,6 +8,9 @@ interface Credentials {
   readonly psk: Buffer;
 }
 
+const BOTH = "'identity' is the name of the key, which both sides know, and 'psk' the key itself.";
+const KEYS_OF_OTHERS = "A function that gives the keys of clients is 'pskCallback'.";
+
 function outOfRange(name: string, size: number, min: number, max: number): Error {
   return usageError(
     'ERR_OUT_OF_RANGE',
@@ -17,13 +20,15 @@ function outOfRange(name: string, size: number, min: number, max: number): Error
 }
 
 function checkCredentials(given: PskCredentials, expected: string): Credentials {
-  if (typeof given !== 'object' || (given as unknown) === null) throw wrongType('psk', expected, given);
+  if (typeof given !== 'object' || (given as unknown) === null) {
+    throw wrongType('psk', expected, given, typeof given === 'function' ? KEYS_OF_OTHERS : BOTH);
+  }
   const missing = (['identity', 'psk'] as const).filter((name) => given[name] === (undefined as unknown));
   if (missing.length > 0) {
     throw usageError(
       'ERR_INVALID_ARG_TYPE',
       `'psk' must be ${expected}, and has no '${missing.join("' and no '")}'`,
-      "'identity' is the name of the key, which both sides know, and 'psk' the key itself.",
+      BOTH,
     );
   }
   const [identity, psk] = [bytes('psk.identity', given.identity), bytes('psk.psk', given.psk)];

@@ -112,11 +112,11 @@ export function resolveContext(
 
 function resolveHeartbeat(option: boolean | HeartbeatOptions | undefined): ResolvedHeartbeat {
   if (typeof option !== 'object') {
-    if (typeof option === 'number') {
-      throw wrongType('heartbeat', 'a boolean, or an object', option, `Milliseconds between two heartbeats are { interval: ${String(option)} }.`);
+    if ((option as unknown) !== undefined && typeof option !== 'boolean') {
+      const hint = typeof option === 'number' ? `Milliseconds between two heartbeats are { interval: ${String(option)} }.` : undefined;
+      throw wrongType('heartbeat', 'a boolean, or an object', option, hint);
     }
-    const on = flag('heartbeat', option, false);
-    return { mode: on ? 1 : 0, interval: 0, timeout: 1000, retries: 3 };
+    return { mode: option ? 1 : 0, interval: 0, timeout: 1000, retries: 3 };
   }
   checkObject('heartbeat', option);
   checkNames(option, ['mode', 'interval', 'timeout', 'retries']);

@@ -4,10 +4,11 @@ import type * as dgram from 'node:dgram';
 import { late } from '../base/late';
 import { ioError, usageError, type DTLSError } from '../errors/errors';
 import { native } from '../core/native';
+import { hostMistake } from '../checks/host';
 import { LISTEN_OPTIONS } from '../checks/option-names';
 import { checkReusePort, closedTransport, type ResolvedUdp } from '../options/udp';
 import { bindUdp } from '../transport/bind';
-import { bindingOf } from '../transport/dgram';
+import { bindingOf, isShared, sharedTransport } from '../transport/dgram';
 import type { Driver } from '../transport/driver';
 import { isDgramSocket, isTransport, type DatagramTransport } from '../transport/transport';
 import { abortSignal, checkNames, checkObject, flag, integer, port as checkPort, text, wrongType } from '../checks/validate';
@@ -181,8 +182,9 @@ function portOf(transport: dgram.Socket | DatagramTransport): number | undefined
 
 /** Calls `done` later, when the socket is bound, or will not be. */
 export function whenBound(socket: dgram.Socket, done: (error: DTLSError | null) => void): void {
+  const checked = (): DTLSError | null => (isShared(socket) ? sharedTransport() : null);
   if (bindingOf(socket) !== 'binding') {
-    process.nextTick(done, null);
+    process.nextTick(done, checked());
     return;
   }
   const end = (error: DTLSError | null): void => {
@@ -192,7 +194,7 @@ export function whenBound(socket: dgram.Socket, done: (error: DTLSError | null) 
     done(error);
   };
   const bound = (): void => {
-    end(null);
+    end(checked());
   };
   const failed = (error: Error): void => {
     end(ioError(error));
@@ -241,7 +243,7 @@ export function bindPlace(
   }
   try {
     late.dns.lookup(host, (error, address, family) => {
-      if (error !== null) done(ioError(error));
+      if (error !== null) done(ioError(error, undefined, hostMistake(host)));
       else bind({ address, family: family === 6 ? 6 : 4 }, done);
     });
   } catch (thrown) {

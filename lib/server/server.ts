@@ -30,10 +30,8 @@ import { noEndpointStats, type EndpointStats } from '../core/stats';
 import type { Driver } from '../transport/driver';
 import { isTransport } from '../transport/transport';
 import { TransportDriver } from '../transport/transport-driver';
-import { listenerAfterOptions } from '../checks/arguments';
-import { flag, wrongType } from '../checks/validate';
-
-const newSessionResource = (): AsyncResource => new AsyncResource('DGRAM_DTLS_SOCKET');
+import { listenerAfterOptions, noMore } from '../checks/arguments';
+import { callable, checkObject, flag, wrongType } from '../checks/validate';
 
 const notRunning = (): DTLSError =>
   usageError('ERR_SERVER_NOT_RUNNING', 'the server is not running', 'It has closed already, or listen() was never called.');
@@ -53,17 +51,25 @@ export class DTLSServer
   #endpoint: Endpoint | undefined;
   // A server that is `leaving` has no sessions any more; one that is `closed` has said so.
   #state: 'idle' | 'binding' | 'listening' | 'closing' | 'leaving' | 'closed' = 'idle';
-  #asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
+  #asyncResource: AsyncResource | undefined;
   #referenced = true;
   #busy = false;
   readonly #sockets = new Set<DTLSSocket>();
   #finalStats: EndpointStats | undefined;
   #undoListen: (() => void) | undefined;
 
-  /** @internal Use {@link createServer}. */
-  constructor(options: ServerOptions) {
+  /**
+   * Does what {@link createServer} does, for classes that extend this one.
+   *
+   * @throws As `createServer`.
+   */
+  constructor(options: ServerOptions, secureConnectionListener?: (socket: DTLSSocket) => void);
+  constructor(...args: [ServerOptions, ...unknown[]]) {
     super();
+    const [options] = args;
+    const listener = listenerAfterOptions(args, 'secureConnectionListener');
     this.#options = resolveServerOptions(options);
+    if (listener !== undefined) this.on('secureConnection', listener as (socket: DTLSSocket) => void);
     this.#given = { ...options };
     this.#context = this.#options.context;
     this.#expiry = new ExpiryWatch(this.#options.certificateExpiryNotice, (certificate, left) => {
@@ -142,7 +148,7 @@ export class DTLSServer
       );
     }
     const { place, signal, listener } = readListen(args, this.#options);
-    this.#asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
+    this.#renewContext();
     const { signal: ownSignal, transport } = this.#options;
     if (transport !== 'dgram' && transport !== 'native') checkPlaceOf(transport, place);
     const listening = (): void => {
@@ -175,7 +181,7 @@ export class DTLSServer
 
   /** @internal Listens at once, on what is ready to send. */
   listenOn(driver: Driver, key?: object): void {
-    this.#asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
+    this.#renewContext();
     this.#state = 'binding';
     this.#start(() => driver, key);
   }
@@ -195,7 +201,10 @@ export class DTLSServer
   }
 
   /** Sends close_notify to every session, then closes the port. `callback` is added to `close`. */
-  close(callback?: (error?: Error) => void): this {
+  close(callback?: (error?: Error) => void): this;
+  close(...args: [((error?: Error) => void)?, ...unknown[]]): this {
+    noMore('close', args, 1);
+    const callback = callable('callback', args[0]);
     if (this.#state === 'closed' || this.#state === 'idle') {
       if (callback !== undefined) {
         process.nextTick(callback, notRunning());
@@ -214,7 +223,11 @@ export class DTLSServer
   }
 
   /** New handshakes use this context; sessions that are open, and handshakes under way, keep theirs. */
-  setSecureContext(options: SecureContextOptions | SecureContext): void {
+  setSecureContext(options: SecureContextOptions | SecureContext): void;
+  setSecureContext(...args: [SecureContextOptions | SecureContext, ...unknown[]]): void {
+    noMore('setSecureContext', args, 1);
+    const [options] = args;
+    checkObject('options', options);
     const context = options instanceof SecureContext ? options : createSecureContext(options);
     if (this.#options.SNICallback === undefined) requireCredentials(context, this.#options.pskCallback !== undefined);
     this.#context = context;
@@ -233,7 +246,10 @@ export class DTLSServer
    *
    * @throws {@link DTLSError} as `createSecureContext`, or of category `io` when a file cannot be read.
    */
-  watchSecureContext(options: WatchSecureContextOptions): SecureContextWatch {
+  watchSecureContext(options: WatchSecureContextOptions): SecureContextWatch;
+  watchSecureContext(...args: [WatchSecureContextOptions, ...unknown[]]): SecureContextWatch {
+    noMore('watchSecureContext', args, 1);
+    const [options] = args;
     const files = new FileWatch(options, {
       use: (context) => {
         this.setSecureContext(context);
@@ -263,8 +279,10 @@ export class DTLSServer
    *
    * @throws {@link DTLSError} `ERR_INVALID_ARG_TYPE`, or `ERR_INVALID_ARG_VALUE` unless there are 48 bytes.
    */
-  setTicketKeys(keys: NodeJS.ArrayBufferView): void {
-    const checked = checkTicketKeys('keys', keys);
+  setTicketKeys(keys: NodeJS.ArrayBufferView): void;
+  setTicketKeys(...args: [NodeJS.ArrayBufferView, ...unknown[]]): void {
+    noMore('setTicketKeys', args, 1);
+    const checked = checkTicketKeys('keys', args[0]);
     withTypedErrors(() => {
       this.#options.ticketKeys.replace(checked);
     });
@@ -277,7 +295,10 @@ export class DTLSServer
    *
    * @throws {@link DTLSError} of category `usage`, as `createServer`.
    */
-  addContext(hostname: string, context: SecureContext | NamedServerOptions): void {
+  addContext(hostname: string, context: SecureContext | NamedServerOptions): void;
+  addContext(...args: [string, SecureContext | NamedServerOptions, ...unknown[]]): void {
+    noMore('addContext', args, 2);
+    const [hostname, context] = args;
     if (typeof hostname !== 'string') throw wrongType('hostname', 'a string', hostname);
     if (hostname === '') {
       throw usageError('ERR_INVALID_ARG_VALUE', "'hostname' cannot be empty", "Use '*' wildcards.");
@@ -289,6 +310,7 @@ export class DTLSServer
 
   /** How many sessions there are, those in the handshake included. */
   getConnections(callback: (error: Error | null, count: number) => void): this {
+    if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback);
     process.nextTick(callback, null, [...this.sessions].length);
     return this;
   }
@@ -347,7 +369,13 @@ export class DTLSServer
     // The callback and the signal of this listen() are let go of: the next one may have others.
     this.#undoListen?.();
     this.#undoListen = undefined;
-    this.#inContext(() => this.emit('error', error));
+    const context = this.#asyncResource;
+    this.#asyncResource = undefined; // a handler may listen again
+    try {
+      (context ?? this.asyncResource).runInAsyncScope(() => this.emit('error', error));
+    } finally {
+      context?.emitDestroy();
+    }
   }
 
   /** The server has let go of its transport, or never had one: `close` is due. */
@@ -357,7 +385,11 @@ export class DTLSServer
       this.#state = 'closed';
       this.#expiry.stop();
       this.#files?.close();
-      return this.emit('close');
+      try {
+        return this.emit('close');
+      } finally {
+        this.#endContext();
+      }
     }, this.asyncResource);
   };
 
@@ -427,19 +459,32 @@ export class DTLSServer
     const endpoint = this.#endpoint;
     if (endpoint === undefined) throw new Error('a session before the server listens');
     const session = new CoreSession(endpoint, slot, generation);
-    const socket = new DTLSSocket(this, session, peer, this.sessionResource());
+    const shared = this.sharedResource();
+    const socket = this.asyncResource.runInAsyncScope(() => new DTLSSocket(this, session, peer, shared));
     this.#sockets.add(socket);
     return socket;
   }
 
   /** @internal The context (AsyncLocalStorage) of events that are of no session: that in which `listen` was called. */
   get asyncResource(): AsyncResource {
-    return this.#asyncResource;
+    return (this.#asyncResource ??= new AsyncResource('DGRAM_DTLS_SERVER'));
   }
 
-  /** @internal A session's own, so that what its handlers enter is nobody else's. */
-  protected sessionResource(): AsyncResource {
-    return this.#asyncResource.runInAsyncScope(newSessionResource);
+  /** @internal What the sessions share; undefined: each has its own, so that what its handlers enter is nobody else's. */
+  protected sharedResource(): AsyncResource | undefined {
+    return undefined;
+  }
+
+  /** Events have the context of the call that we are in, from now on. */
+  #renewContext(): void {
+    this.#endContext();
+    this.#asyncResource = new AsyncResource('DGRAM_DTLS_SERVER');
+  }
+
+  /** Whoever watches resources (`node:async_hooks`) hears that this one is gone, as Node's handles tell it. */
+  #endContext(): void {
+    this.#asyncResource?.emitDestroy();
+    this.#asyncResource = undefined;
   }
 
   /** @internal */
@@ -554,9 +599,6 @@ export function createServer(
   options: ServerOptions,
   secureConnectionListener?: (socket: DTLSSocket) => void,
 ): DTLSServer;
-export function createServer(...args: [ServerOptions, ...unknown[]]): DTLSServer {
-  const listener = listenerAfterOptions(args, 'secureConnectionListener');
-  const server = new DTLSServer(args[0]);
-  if (listener !== undefined) server.on('secureConnection', listener as (socket: DTLSSocket) => void);
-  return server;
+export function createServer(...args: [ServerOptions]): DTLSServer {
+  return new DTLSServer(...args);
 }

@@ -1,7 +1,7 @@
 import type { ConnectOptions } from '../options/types';
 import { resolveConnectOptions } from '../options/connect';
 import { readConnect } from '../options/connect-arguments';
-import { DTLSSocket } from './socket';
+import { CLIENT, DTLSSocket } from './socket';
 
 /** Options of a client whose port, and perhaps host, are arguments. */
 type OtherOptions = Omit<ConnectOptions, 'port'> & Partial<Pick<ConnectOptions, 'port'>>;
@@ -26,7 +26,7 @@ export function connect(port: number | string, secureConnectListener: () => void
 export function connect(...args: unknown[]): DTLSSocket {
   const { options, listener } = readConnect(args);
   const resolved = resolveConnectOptions(options);
-  const socket = new DTLSSocket(undefined);
+  const socket = new DTLSSocket(CLIENT);
   if (listener !== undefined) socket.once('secureConnect', listener);
   socket.begin(resolved);
   return socket;

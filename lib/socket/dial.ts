@@ -1,4 +1,5 @@
 /** Makes of a host name and options an endpoint on which a client's session can begin. */
+import type dgram from 'node:dgram';
 import type { LookupFunction } from 'node:net';
 
 import { late } from '../base/late';
@@ -8,8 +9,10 @@ import { shown } from '../errors/as-error';
 import { ioError, usageError, type DTLSError } from '../errors/errors';
 import type { ResolvedConnect } from '../options/connect';
 import { bindUdp } from '../transport/bind';
+import { hostMistake } from '../checks/host';
+import { familyOf, isOwn, typeOf, withItself, wrongFamily } from '../transport/addresses';
 import { destinationOf } from '../transport/destination';
-import { DgramTransport } from '../transport/dgram';
+import { bindingOf, DgramTransport, isShared, sharedTransport } from '../transport/dgram';
 import type { Driver } from '../transport/driver';
 import { isTransport } from '../transport/transport';
 import { TransportDriver } from '../transport/transport-driver';
@@ -20,8 +23,6 @@ export interface Dialled {
 }
 
 type Done = (error: DTLSError | null, dialled?: Dialled) => void;
-
-const familyOf = (address: string): 'IPv4' | 'IPv6' => (late.net.isIP(address) === 6 ? 'IPv6' : 'IPv4');
 
 /**
  * Calls `done` once, never before it has returned: the user gets the socket, and may listen, before
@@ -43,7 +44,7 @@ export function dial(
   }
   const lookup = options.lookup ?? late.dns.lookup;
   const fail = (error: unknown): void => {
-    process.nextTick(done, ioError(error));
+    process.nextTick(done, ioError(error, undefined, hostMistake(host)));
   };
   let answered = false;
   const found: Parameters<LookupFunction>[2] = (error, address) => {
@@ -71,11 +72,15 @@ export function dial(
     }
     process.nextTick(() => {
       if (!stillWanted()) return;
-      begin(peer, done, () => new TransportDriver(new DgramTransport(transport, false)), transport);
+      const refusal = refusalBy(transport, peer);
+      if (refusal !== undefined) done(refusal);
+      else begin(peer, done, () => new TransportDriver(new DgramTransport(transport, false)), transport);
     });
   };
+  // A socket of the user's has its family.
+  const own = typeof transport === 'string' || options.family !== 0 ? options.family : typeOf(transport) === 'udp6' ? 6 : 4;
   try {
-    lookup(host, { family: options.family, all: false }, found);
+    lookup(host, { family: own, all: false }, found);
   } catch (thrown) {
     fail(thrown);
   }
@@ -87,6 +92,14 @@ const notAnAddress = (host: string, given: unknown): DTLSError =>
     `the lookup of '${host}' gave no IP address: ${shown(given)}`,
     "Have 'lookup' call back with an address, as dns.lookup does.",
   );
+
+/** Why a socket of the user's is no way to that peer; undefined where it may be one. */
+function refusalBy(socket: dgram.Socket, peer: Peer): DTLSError | undefined {
+  if (isShared(socket)) return sharedTransport();
+  const wrong = wrongFamily(typeOf(socket), peer);
+  if (wrong !== undefined) return wrong;
+  return bindingOf(socket) === 'bound' && isOwn(peer, socket.address()) ? withItself(peer) : undefined;
+}
 
 function begin(peer: Peer, done: Done, make: () => Driver, key?: object): void {
   let endpoint: Endpoint;
@@ -111,7 +124,11 @@ function bind(
   const where = { transport, family, address: localAddress, port: localPort, reuseAddr, reusePort, ipv6Only, ...buffers } as const;
   bindUdp(where, peer, (error, bound) => {
     if (bound === undefined) {
-      done(ioError(error ?? new Error('no socket'), peer));
+      const hint = options.localAddress === undefined ? undefined : hostMistake(options.localAddress);
+      done(ioError(error ?? new Error('no socket'), peer, hint));
+    } else if (stillWanted() && isOwn(peer, bound.address())) {
+      bound.close(() => undefined);
+      done(withItself(peer));
     } else if (stillWanted()) {
       begin(peer, done, () => bound);
     } else {

@@ -4,6 +4,7 @@ import { AsyncResource } from 'node:async_hooks';
 import { usageError, type DTLSError } from '../errors/errors';
 import { sizeOf } from '../base/memory';
 import { MAX_MESSAGE } from '../options/types';
+import { noMore } from '../checks/arguments';
 import { bytes, integer, payload, wrongType } from '../checks/validate';
 
 export type Message = string | NodeJS.ArrayBufferView;
@@ -29,7 +30,10 @@ export function readSend(
     const size = integer('length', length, whole.length - offset, 0, whole.length - offset);
     given = whole.subarray(offset, offset + size);
   } else if (offsetOrCallback !== undefined) {
+    if (length !== undefined || callback !== undefined) noMore('send', [message, offsetOrCallback, length, callback], 2);
     done = offsetOrCallback;
+  } else if (typeof length === 'function') {
+    throw wrongType('length', 'a number', length, 'send(message[, offset, length][, callback]).');
   }
   checkCallback(done);
   return [given, done];
@@ -57,7 +61,11 @@ export function inItsContext<A extends unknown[]>(
   if (callback === undefined) return undefined;
   const context = new AsyncResource('DGRAM_DTLS_SEND');
   return (...args) => {
-    context.runInAsyncScope(callback, undefined, ...args);
+    try {
+      context.runInAsyncScope(callback, undefined, ...args);
+    } finally {
+      context.emitDestroy();
+    }
   };
 }
 

@@ -12,6 +12,13 @@ export function notOpen(what: string): DTLSError {
   });
 }
 
+export const illegalConstructor = (): DTLSError =>
+  usageError(
+    'ERR_ILLEGAL_CONSTRUCTOR',
+    'new DTLSSocket() makes nothing: there is no session in it',
+    'A client is made by connect(options), and a server makes the sockets of its clients.',
+  );
+
 export const queueFull = (peer: Peer | undefined): DTLSError =>
   new DTLSError('too many messages wait for the handshake', {
     code: 'ERR_DTLS_QUEUE_FULL',
@@ -36,7 +43,7 @@ export function asDtlsError(thrown: unknown, peer: Peer | undefined): DTLSError 
 }
 
 const KEY_ALONE =
-  "The server took none of the pre-shared key suites, and others were not offered: this client has a key, and nothing to judge a certificate by. Give the server the key ('psk' or 'pskCallback'), or this client 'ca' for a server that has a certificate only; compare 'ciphers', too.";
+  "The server took none of the pre-shared key suites, and others were not offered: this client has a key, and nothing to judge a certificate by. Give the server the key ('psk' or 'pskCallback'), or this client 'ca' for a server that has a certificate only; compare 'ciphers', and versions (DTLS 1.0 has other suites), too.";
 
 /** Codes of node:tls, and of OpenSSL as `dgram-dtls/node-dtls` has them, for a certificate of another host. */
 const OTHER_NAMES = ['ERR_TLS_CERT_ALTNAME_INVALID', 'HOSTNAME_MISMATCH', 'IP_ADDRESS_MISMATCH'];

@@ -53,10 +53,11 @@ import {
 import { HeartbeatOutcome, SendOutcome } from '../core/outcomes';
 import { SendCallbacks } from './send-callbacks';
 import { SessionFacts, SessionInfo } from './session-info';
-import { aborted, asDtlsError, closeError, notOpen, queueFull } from './socket-errors';
+import { aborted, asDtlsError, closeError, illegalConstructor, notOpen, queueFull } from './socket-errors';
 import { readAlert, readHandshake, readKeyLimit } from './socket-events';
 import type { Step } from '../core/turns';
-import { bytes, integer, payload, wrongType } from '../checks/validate';
+import { noMore } from '../checks/arguments';
+import { bytes, callable, integer, payload, wrongType } from '../checks/validate';
 import { readableOf, webStreams, type WebStreamOptions, type WebStreams } from './web-streams';
 
 type Class = DTLSSocket;
@@ -77,6 +78,9 @@ const REFUSING_STAPLE: Farewell = (session) => {
   session.refuseStaple();
 };
 
+/** @internal In place of the server that a socket is of. */
+export const CLIENT = Symbol('client');
+
 /** Bytes of messages that may wait for a `for await` loop. */
 const ITERATION_LIMIT = 1024 * 1024;
 
@@ -88,6 +92,7 @@ const ITERATION_LIMIT = 1024 * 1024;
 export class DTLSSocket extends SessionInfo implements SessionHandler {
   /** @internal Where its events belong (AsyncLocalStorage), as those of Node's sockets belong to their handles. */
   readonly asyncResource: AsyncResource;
+  readonly #ownsResource: boolean;
   readonly #known: SessionFacts;
   #destroyed = false;
   #gone = false; // `close` has been emitted
@@ -104,17 +109,18 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   #idle: IdleTimer | undefined;
   #referenced = true;
 
-  /** @internal Use {@link connect}. */
-  constructor(
-    owner: SocketOwner | undefined,
-    session?: CoreSession,
-    peer?: Peer,
-    asyncResource = new AsyncResource('DGRAM_DTLS_SOCKET'),
-  ) {
+  /**
+   * @internal Made by {@link connect}, which passes CLIENT, and by servers for their sessions. `shared`: where the events of
+   * several sockets belong.
+   */
+  constructor(from: SocketOwner | typeof CLIENT, session?: CoreSession, peer?: Peer, shared?: AsyncResource) {
+    if (from !== CLIENT && !(session instanceof CoreSession)) throw illegalConstructor();
+    const owner = from === CLIENT ? undefined : from;
     const known = new SessionFacts(owner, session, peer);
     super(known);
     this.#known = known;
-    this.asyncResource = asyncResource;
+    this.asyncResource = shared ?? new AsyncResource('DGRAM_DTLS_SOCKET');
+    this.#ownsResource = shared === undefined;
   }
 
   get destroyed(): boolean {
@@ -169,7 +175,10 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
    * @returns False when the caller should wait for `drain`.
    * @throws As `send`; nothing is sent then.
    */
-  sendMany(messages: readonly Message[], callback?: SendCallback): boolean {
+  sendMany(messages: readonly Message[], callback?: SendCallback): boolean;
+  sendMany(...args: [readonly Message[], SendCallback?, ...unknown[]]): boolean {
+    noMore('sendMany', args, 2);
+    const [messages, callback] = args;
     if (!Array.isArray(messages)) throw wrongType('messages', 'an array', messages);
     const all = Array.from(messages, (message: Message) => payload('message', message));
     for (const message of all) checkSize(message, this.messageLimit);
@@ -191,7 +200,10 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
    *
    * @param callback - Added to `close`; called in the next tick when that has been emitted before.
    */
-  close(callback?: () => void): this {
+  close(callback?: () => void): this;
+  close(...args: [(() => void)?, ...unknown[]]): this {
+    noMore('close', args, 1);
+    const callback = callable('callback', args[0]);
     if (callback !== undefined) {
       if (this.#gone) process.nextTick(callback);
       else this.once('close', callback);
@@ -212,6 +224,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   /** Emits `timeout` after `ms` milliseconds without traffic; 0 switches it off. Does not close. */
   setTimeout(ms: number, callback?: () => void): this {
     integer('ms', ms, 0, 0, 0x7fffffff);
+    callable('callback', callback);
     if (callback !== undefined) {
       if (ms === 0) this.off('timeout', callback);
       else this.once('timeout', callback);
@@ -241,10 +254,11 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   heartbeat(options?: HeartbeatRequestOptions): Promise<HeartbeatResult>;
   heartbeat(payload: Message, options?: HeartbeatRequestOptions): Promise<HeartbeatResult>;
   async heartbeat(
-    payloadOrOptions?: Message | HeartbeatRequestOptions,
-    options?: HeartbeatRequestOptions,
+    ...args: [(Message | HeartbeatRequestOptions)?, HeartbeatRequestOptions?, ...unknown[]]
   ): Promise<HeartbeatResult> {
+    const [payloadOrOptions, options] = args;
     const isPayload = typeof payloadOrOptions === 'string' || ArrayBuffer.isView(payloadOrOptions);
+    noMore('heartbeat', args, isPayload ? 2 : 1);
     const given = isPayload ? bytes('payload', payloadOrOptions) : late.crypto.randomBytes(16);
     const wanted = isPayload ? options : payloadOrOptions;
     return this.#pings().request(given, MIN_PADDING, wanted ?? {});
@@ -259,7 +273,10 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
    * @returns UDP payload in bytes, between `min` and `max`. Rejects as `heartbeat`; with
    * `ERR_DTLS_HEARTBEAT_TIMEOUT` when not even `min` gets through.
    */
-  async discoverMtu(options: DiscoverMtuOptions = {}): Promise<number> {
+  discoverMtu(options?: DiscoverMtuOptions): Promise<number>;
+  async discoverMtu(...args: [DiscoverMtuOptions?, ...unknown[]]): Promise<number> {
+    noMore('discoverMtu', args, 1);
+    const [options = {}] = args;
     const pings = this.#pings();
     const overhead = this.mtu - (this.#known.session?.maxMessageSize() ?? 0);
     const { endpoint } = this.#known.session ?? {};
@@ -646,6 +663,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
           return this.emit('close', error !== undefined);
         } finally {
           session?.release();
+          if (this.#ownsResource) this.asyncResource.emitDestroy();
         }
       });
     };

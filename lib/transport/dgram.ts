@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { native } from '../core/native';
+import { usageError, type DTLSError } from '../errors/errors';
 import type { DatagramTransport, DatagramReceiver } from './transport';
 
 /** Bytes that may wait in the socket before `send` asks the caller to wait. */
@@ -137,6 +138,22 @@ export function bindingOf(socket: dgram.Socket): 'bound' | 'binding' | 'unbound'
     return stateOf(socket)?.bindState === BIND_STATE_BINDING ? 'binding' : 'unbound';
   }
 }
+
+/**
+ * A port that workers of `node:cluster` share, as they do with plain UDP: any of them gets any datagram. The cluster
+ * module gives the handle of such a socket a `close` of its own.
+ */
+export function isShared(socket: dgram.Socket): boolean {
+  const handle = late.cluster.isWorker ? handleOf(socket) : undefined;
+  return handle !== undefined && Object.hasOwn(handle, 'close');
+}
+
+export const sharedTransport = (): DTLSError =>
+  usageError(
+    'ERR_DTLS_UNSUPPORTED',
+    "the dgram.Socket given as 'transport' shares its port with other workers of the cluster",
+    "Any of them would get the datagrams of a session that lives in one: bind it with 'exclusive: true', or with 'reusePort', by which the system keeps each peer with one worker.",
+  );
 
 /** The number that Node's lib/dgram.js has for it. */
 const BIND_STATE_BINDING = 1;

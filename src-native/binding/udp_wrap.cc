@@ -178,7 +178,12 @@ void UdpWrap::on_handle_closed(uv_handle_t* handle) {
 }
 
 void UdpWrap::stop() {
-  if (handles_ != nullptr) close_handles(handles_);
+  if (handles_ != nullptr) {
+    // A handler that closes the socket is in a callback of this context: that of Node's own sockets
+    // ends with the handle, too.
+    handles_->context = std::move(context_);
+    close_handles(handles_);
+  }
   socket_.reset();
   // These functions know this socket: while it holds them, neither would ever be collected.
   begin_.Reset();
@@ -221,6 +226,7 @@ void UdpWrap::on_poll(int status, int events) {
 // another one. Its error is reported while the callback is still open: Node then forgets the tick
 // that it was in, which at the end of the callback it would take for a broken stack, and abort.
 void UdpWrap::wake_up(Napi::Env env) {
+  if (!context_) return;
   const Napi::CallbackScope callback(env, *context_);
   bool threw = false;
   do {

@@ -40,6 +40,7 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
     int open = 0;
     UdpWrap* owner = nullptr;
     napi_async_cleanup_hook_handle hook = nullptr;
+    std::unique_ptr<Napi::AsyncContext> context;
     bool closing = false;
   };
 

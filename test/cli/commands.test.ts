@@ -82,7 +82,11 @@ describe('dgram-dtls', function () {
       for (const [args, complaint] of [
         [['conect', 'localhost:1'], /unknown command 'conect'.*\n.*connect/],
         [['connect'], /missing required argument/],
-        [['connect', 'localhost'], /Write host:port/],
+        [['connect', 'localhost'], /Write host:port.*The port is missing/],
+        [['connect', '[::1]'], /The port is missing/],
+        [['connect', 'coaps://localhost:5684'], /Leave out 'coaps:\/\/'/],
+        [['connect', '::1:5684'], /in brackets/],
+        [['connect', '2001:db8::1'], /in brackets/],
         [['connect', 'localhost:99999'], /Write host:port/],
         [['connect', '[nonsense]:5'], /no IPv6 address/],
         [['connect', 'localhost:5684', '--psk', 'xyz'], /hexadecimal/],

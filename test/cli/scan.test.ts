@@ -37,6 +37,22 @@ describe('dgram-dtls scan', function () {
     return files.identity(await certificate(options));
   }
 
+  it('says of the security options of other commands why it has none', async () => {
+    for (const [option, ...value] of [['--psk', '00'], ['--psk-identity', 'a'], ['--cert', 'x'], ['--ca', 'x'], ['--min-version', 'DTLSv1'], ['--keylog', 'x']]) {
+      const result = await cli(['scan', '127.0.0.1:1', option ?? '', ...value]);
+      expect(result.code, option).to.equal(2);
+      expect(result.stderr, option).to.match(/finishes no handshake/);
+    }
+    const { stdout } = await cli(['scan', '--help']);
+    expect(stdout).not.to.include('--psk');
+  });
+
+  it('finds the suites of a server with a pre-shared key, without one, and takes --insecure', async () => {
+    const server = await listen(PSK_SERVER);
+    const report = await scan(portOf(server), '--insecure');
+    expect(suitesOf(report, 'DTLS 1.2')).to.include('TLS_PSK_WITH_AES_128_GCM_SHA256');
+  });
+
   describe('of openssl s_server', function () {
     before(function () {
       requirePrograms(this, 'openssl');

@@ -114,6 +114,12 @@ describe('errors', () => {
       );
     });
 
+    it('that is not the one of a server with psk, whose hint names that option', async () => {
+      const { server } = await failing({ psk: PSK }, { psk: { ...PSK, identity: 'nobody' } });
+      expectError(server, 'ERR_DTLS_PSK_IDENTITY_UNKNOWN', 'protocol', 'unknown_psk_identity');
+      expect(server.hint).to.match(/'psk' knows its own/).and.not.match(/^pskCallback/);
+    });
+
     for (const [what, pskCallback] of [
       [
         'callback that throws',

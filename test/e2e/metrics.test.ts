@@ -20,6 +20,7 @@ import {
   PSK_CLIENT,
   PSK_SERVER,
 } from '../helpers/pair';
+import { thrown } from '../helpers/thrown';
 
 // Typed, so that one which is added to UdpStats and not here does not compile.
 const UDP: Record<Exclude<keyof UdpStats, 'gso' | 'gro'>, true> = {
@@ -159,6 +160,33 @@ describe('metrics', () => {
     other.close();
     expect(text).to.match(/^late_sessions\{role="client",state="open"\} 1$/m);
     expect(text).to.match(/^late_messages_total\{role="server",direction="in"\} 1$/m);
+  });
+
+  it('refuse what is no register, and options that are unknown, of a wrong type or of no use', () => {
+    const untyped = metrics as (...args: unknown[]) => Metrics;
+    const other = new Registry();
+    const refused: [args: unknown[], code: string, told: RegExp][] = [
+      [[{ prefix: 'x_' }], 'ERR_INVALID_ARG_TYPE', /metrics\(undefined, options\)/],
+      [[null], 'ERR_INVALID_ARG_TYPE', /Registry/],
+      [['x_'], 'ERR_INVALID_ARG_TYPE', /Registry/],
+      [[other, { prefx: 'x_' }], 'ERR_DTLS_UNKNOWN_OPTION', /'prefix'/],
+      [[other, 'x_'], 'ERR_INVALID_ARG_TYPE', /'options'/],
+      [[other, { prefix: 5 }], 'ERR_INVALID_ARG_TYPE', /'prefix'/],
+      [[other, { prefix: '1-' }], 'ERR_INVALID_ARG_VALUE', /'prefix'/],
+      [[other, { handshakeBuckets: 'x' }], 'ERR_INVALID_ARG_TYPE', /'handshakeBuckets'/],
+      [[other, { handshakeBuckets: ['1'] }], 'ERR_INVALID_ARG_TYPE', /'handshakeBuckets'/],
+      [[other, { heartbeatBuckets: [2, 1] }], 'ERR_INVALID_ARG_VALUE', /'heartbeatBuckets'/],
+      [[other, { heartbeatBuckets: [] }], 'ERR_INVALID_ARG_VALUE', /'heartbeatBuckets'/],
+      [[other, { heartbeatBuckets: [NaN] }], 'ERR_INVALID_ARG_VALUE', /'heartbeatBuckets'/],
+      [[other, {}, () => undefined], 'ERR_INVALID_ARG_VALUE', /one too many/],
+    ];
+    for (const [args, code, told] of refused) {
+      const error = thrown(() => untyped(...args));
+      expect(error.code, String(told)).to.equal(code);
+      expect(`${error.message} ${error.hint ?? ''}`).to.match(told);
+    }
+    expect(other.getMetricsAsArray()).to.deep.equal([]);
+    metrics(other, { prefix: '', handshakeBuckets: [0.5], heartbeatBuckets: [1, 2] }).close();
   });
 
   it('refuse a register that has them already, and leave it as it was', async () => {

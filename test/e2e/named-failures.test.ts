@@ -24,8 +24,10 @@ import {
   next,
   openOn,
   portOf,
+  PSK,
   PSK_CLIENT,
   PSK_SERVER,
+  withCertificate,
 } from '../helpers/pair';
 import { patience } from '../helpers/patience';
 import { thrown } from '../helpers/thrown';
@@ -106,6 +108,19 @@ describe('a handshake that fails', () => {
     await closeEverything();
     await Promise.all(captures.splice(0).map((capture) => capture.close()));
   });
+
+  for (const [credentials, server, client] of [
+    ['a certificate', async () => withCertificate(), {}],
+    ['a key alone', () => Promise.resolve({ psk: PSK }), { psk: PSK }],
+  ] as const) {
+    it(`with a server of DTLS 1.0 alone that has ${credentials} names versions among the causes`, async () => {
+      const old = { minVersion: 'DTLSv1', maxVersion: 'DTLSv1', ciphers: 'ALL:@SECLEVEL=0' } as const;
+      const failed = await failing({ ...(await server()), ...old }, client);
+      expect(failed.server.message).to.include('would need DTLSv1.2');
+      expect(failed.client.code).to.equal('ERR_DTLS_ALERT_HANDSHAKE_FAILURE');
+      expect(failed.client.hint).to.match(/versions/).and.match(/DTLS 1\.0/);
+    });
+  }
 
   describe('for want of a client certificate says so to the client,', () => {
     const DEMANDED = /demands a certificate of its clients and got none: pass 'cert' and 'key'/;

@@ -493,6 +493,10 @@ describe('options', () => {
     it('a number as heartbeat, objects in place of PEM and of fingerprints, what was not awaited', () => {
       const { cert, key } = own;
       expect(ofServer({ heartbeat: 5000 }).hint).to.include('{ interval: 5000 }');
+      expect(ofServer({ heartbeat: '5000' }).message).to.include('a boolean, or an object');
+      expect(ofServer({ psk: () => 'key' }).hint).to.include("'pskCallback'");
+      expect(ofServer({ psk: 'key' }).hint).to.include("'identity' is the name");
+      expect(ofClient({ peerFingerprints: cert }).hint).to.include('fingerprint256');
       expect(ofContext({ cert, key: createPrivateKey(key) }).hint).to.include("key.export({ type: 'pkcs8', format: 'pem' })");
       expect(ofContext({ cert: new X509Certificate(cert), key }).hint).to.include('cert.toString()');
       expect(ofContext({ ca: new X509Certificate(cert) }).hint).to.include('ca.toString()');
