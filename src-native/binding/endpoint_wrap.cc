@@ -35,11 +35,13 @@ Napi::Value to_numbers(Napi::Env env, const std::array<double, Count>& numbers) 
   return out;
 }
 
-// Counters in the order of stats.def: lib/core/native.ts gets the names from the same file.
+// Counters in the order of stats.def and seldom_stats.def: lib/core/native.ts gets the names from
+// the same files.
 // `out` has room for all of them; returns what is behind them.
 double* put_traffic(double* out, const TrafficStats& stats) {
 #define DTLS_STAT(name) *out++ = static_cast<double>(stats.name);
 #include "core/outbox/stats.def"
+#include "core/outbox/seldom_stats.def"
 #undef DTLS_STAT
   return out;
 }

@@ -197,7 +197,7 @@ describe('documents', () => {
     });
 
     it('has every counter', () => {
-      const counters = ['stats.def', 'endpoint_stats.def'].flatMap((file) =>
+      const counters = ['stats.def', 'seldom_stats.def', 'endpoint_stats.def'].flatMap((file) =>
         all(read(`src-native/core/outbox/${file}`), /^DTLS_STAT\((\w+)\)/gm),
       );
       expect(counters).to.include.members(['replays', 'cookiesSent']);

@@ -22,7 +22,7 @@ uint64_t random_seed() {
 }  // namespace
 
 Endpoint::Endpoint(Outbox& outbox, uint32_t id)
-    : outbox_(outbox), id_(id), hash_(random_seed()), hosts_(0, hash_), scratch_(kMaxPlaintext) {}
+    : outlets_{outbox}, id_(id), hash_(random_seed()), hosts_(0, hash_), scratch_(kMaxPlaintext) {}
 
 void Endpoint::listen(ListenerConfig config, Bytes cookie_secret) {
   const ErrorQueueScope errors;
@@ -79,9 +79,8 @@ Session& Endpoint::begin(Role role, const PeerAddress& peer,
   const uint32_t current = slot_of(peer);
   const uint32_t index = take_slot();
   Slot& slot = slots_[index];
-  slot.session = std::make_unique<Session>(outbox_, transmitter_, traffic_,
-                                           SessionId{id_, index, slot.generation}, role, peer,
-                                           std::move(context), std::move(policy), now);
+  slot.session = std::make_unique<Session>(outlets_, SessionId{id_, index, slot.generation}, role,
+                                           peer, std::move(context), std::move(policy), now);
   slot.counted = slot.pending = true;
   ++active_;
   ++pending_;
@@ -185,7 +184,7 @@ void Endpoint::receive_merged(Bytes datagrams, size_t segment, const PeerAddress
 bool Endpoint::receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index,
                            double now) {
   if (!report_drops_) return take(datagram, peer, peer_index, now);
-  const DropCounts before = drop_counts(traffic_, stats_);
+  const DropCounts before = drop_counts(outlets_.totals, stats_);
   take(datagram, peer, peer_index, now);
   tell_drops(before, datagram, peer, peer_index);
   return false;
@@ -196,9 +195,9 @@ void Endpoint::drop_blocked(Bytes datagrams, size_t segment, const PeerAddress& 
   do {  // an empty datagram is one, too
     const Bytes datagram = datagrams.first(segment);
     datagrams = datagrams.from(segment);
-    const DropCounts before = drop_counts(traffic_, stats_);
-    ++traffic_.datagramsReceived;
-    traffic_.bytesReceived += datagram.size;
+    const DropCounts before = drop_counts(outlets_.totals, stats_);
+    ++outlets_.totals.datagramsReceived;
+    outlets_.totals.bytesReceived += datagram.size;
     ++stats_.blockedDatagrams;
     if (report_drops_) tell_drops(before, datagram, peer, peer_index);
   } while (datagrams.size != 0);
@@ -206,25 +205,26 @@ void Endpoint::drop_blocked(Bytes datagrams, size_t segment, const PeerAddress& 
 
 void Endpoint::tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
                           uint32_t peer_index) {
-  const DropCounts after = drop_counts(traffic_, stats_);
+  const DropCounts after = drop_counts(outlets_.totals, stats_);
   if (after == before) return;
   std::array<uint32_t, kDropReasons> grown{};
   for (size_t i = 0; i < grown.size(); ++i) grown[i] = static_cast<uint32_t>(after[i] - before[i]);
   SessionId about{id_, kNoSlot, 0};
   const uint32_t known = slot_of(peer);
   if (known != kNoSlot) about = slots_[known].session->id();
-  outbox_.append(RecordType::kDropped, about, peer_index, static_cast<uint32_t>(datagram.size),
-                 {reinterpret_cast<const uint8_t*>(grown.data()), sizeof grown});
+  outlets_.outbox.append(RecordType::kDropped, about, peer_index,
+                         static_cast<uint32_t>(datagram.size),
+                         {reinterpret_cast<const uint8_t*>(grown.data()), sizeof grown});
 }
 
 bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
-  ++traffic_.datagramsReceived;
-  traffic_.bytesReceived += datagram.size;
+  ++outlets_.totals.datagramsReceived;
+  outlets_.totals.bytesReceived += datagram.size;
   if (!is_dtls(datagram)) {
     ++stats_.nonDtlsDatagrams;
     if (datagram.size == 0) ++stats_.emptyDatagrams;
     if (report_packets_) {
-      outbox_.append(RecordType::kPacket, {id_, kNoSlot, 0}, peer_index, 0, datagram);
+      outlets_.outbox.append(RecordType::kPacket, {id_, kNoSlot, 0}, peer_index, 0, datagram);
     }
     return false;
   }
@@ -290,7 +290,7 @@ void Endpoint::transport_error(const PeerAddress& peer, int error) {
   SessionId about{id_, kNoSlot, 0};
   const uint32_t known = slot_of(peer);
   if (known != kNoSlot) about = slots_[known].session->id();
-  outbox_.append(RecordType::kTransportError, about, static_cast<uint32_t>(error), 0);
+  outlets_.outbox.append(RecordType::kTransportError, about, static_cast<uint32_t>(error), 0);
 }
 
 bool Endpoint::deliver(uint32_t slot, Bytes datagram, double now) {
@@ -372,7 +372,7 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
     spent_->on_begun(cookie, now, listener_->policy->retransmit_initial);
   }
   const uint32_t slot = session.id().slot;
-  outbox_.append(RecordType::kBegin, session.id(), peer_index, 0);
+  outlets_.outbox.append(RecordType::kBegin, session.id(), peer_index, 0);
   session.accept_hello(record, fragment, hello.random);
   deliver(slot, datagram, now);
   return true;
@@ -403,13 +403,13 @@ void Endpoint::send_hello_verify_request(const RecordView& record, const Fragmen
   body[2] = CookieJar::kSize;
   std::copy(cookie.begin(), cookie.end(), body + 3);
   ++stats_.cookiesSent;
-  ++traffic_.datagramsSent;
-  traffic_.bytesSent += answer.size();
+  ++outlets_.totals.datagramsSent;
+  outlets_.totals.bytesSent += answer.size();
   const Bytes bytes{answer.data(), answer.size()};
-  if (transmitter_ != nullptr) {
-    transmitter_->transmit(peer, {id_, kNoSlot, 0}, 0, bytes);
+  if (outlets_.transmitter != nullptr) {
+    outlets_.transmitter->transmit(peer, {id_, kNoSlot, 0}, 0, bytes);
   } else {
-    outbox_.append(RecordType::kTransmit, {id_, kNoSlot, 0}, peer_index, 0, bytes);
+    outlets_.outbox.append(RecordType::kTransmit, {id_, kNoSlot, 0}, peer_index, 0, bytes);
   }
 }
 

@@ -44,7 +44,7 @@ class Endpoint {
   Endpoint(Outbox& outbox, uint32_t id);
 
   // Sets by which way datagrams leave; called before there is a session. Borrowed.
-  void use(Transmitter* transmitter) { transmitter_ = transmitter; }
+  void use(Transmitter* transmitter) { outlets_.transmitter = transmitter; }
 
   // Makes the endpoint a server. Without a shared secret for its cookies it has secrets of its own,
   // and changes them.
@@ -100,7 +100,7 @@ class Endpoint {
   // Null for a slot that was released, or used again since.
   Session* find(uint32_t slot, uint32_t generation);
 
-  const TrafficStats& traffic() const { return traffic_; }
+  const TrafficStats& traffic() const { return outlets_.totals; }
   const EndpointStats& stats() const { return stats_; }
   uint32_t session_count() const { return active_; }
   // For tests.
@@ -159,8 +159,7 @@ class Endpoint {
   uint32_t take_slot();
   Host& host_of(uint32_t slot) { return hosts_.find(slots_[slot].session->peer().host())->second; }
 
-  Outbox& outbox_;
-  Transmitter* transmitter_ = nullptr;
+  Outlets outlets_;
   const uint32_t id_;
   std::unique_ptr<ListenerConfig> listener_;
   bool busy_ = false;
@@ -184,7 +183,6 @@ class Endpoint {
   TimerQueue timers_;
   uint32_t active_ = 0;
   uint32_t pending_ = 0;
-  TrafficStats traffic_;
   EndpointStats stats_;
   std::vector<uint8_t> scratch_;  // one plaintext at a time
 };

@@ -7,8 +7,8 @@ namespace dtls {
 void Outlet::transmit(Bytes datagram, uint32_t token) {
   count<&TrafficStats::datagramsSent>();
   count<&TrafficStats::bytesSent>(datagram.size);
-  if (transmitter_ != nullptr) {
-    transmitter_->transmit(peer_, id_, token, datagram);
+  if (all_.transmitter != nullptr) {
+    all_.transmitter->transmit(peer_, id_, token, datagram);
   } else {
     append(RecordType::kTransmit, 0, token, datagram);
   }
@@ -55,9 +55,21 @@ void Outlet::count_outcome(RecordOutcome outcome) {
   }
 }
 
+SeldomStats& Outlet::seldom() {
+  if (!seldom_) seldom_ = std::make_unique<SeldomStats>();
+  return *seldom_;
+}
+
+Outlet::Drops Outlet::drops() const {
+  if (!seldom_) return {};
+  return {seldom_->replays, seldom_->badRecords, seldom_->discardedRecords,
+          seldom_->heartbeatsDiscarded};
+}
+
 void Outlet::uncount_drops(const Drops& since) {
+  if (!seldom_) return;
   const Drops after = drops();
-  const auto take = [](TrafficStats& stats, const Drops& amount) {
+  const auto take = [](SeldomStats& stats, const Drops& amount) {
     stats.replays -= amount[0];
     stats.badRecords -= amount[1];
     stats.discardedRecords -= amount[2];
@@ -65,8 +77,8 @@ void Outlet::uncount_drops(const Drops& since) {
   };
   Drops grown{};
   for (size_t i = 0; i < grown.size(); ++i) grown[i] = after[i] - since[i];
-  take(stats_, grown);
-  take(totals_, grown);
+  take(*seldom_, grown);
+  take(all_.totals, grown);
 }
 
 }  // namespace dtls

@@ -2,6 +2,7 @@
 #define DGRAM_DTLS_CORE_OUTBOX_OUTLET_H_
 
 #include <array>
+#include <memory>
 
 #include "core/base/error.h"
 #include "core/base/peer_address.h"
@@ -12,27 +13,32 @@
 
 namespace dtls {
 
+// What the outlets of one endpoint have in common.
+struct Outlets {
+  Outbox& outbox;
+  Transmitter* transmitter = nullptr;  // borrowed; may be null, see there
+  TrafficStats totals;
+};
+
 // By which a session, and its handshake, speak: records in the session's name, datagrams to its
 // peer, and what is counted of both, for the session and for its endpoint.
 class Outlet {
  public:
-  // `transmitter`: may be null, see there. All four outlive the outlet.
-  Outlet(Outbox& outbox, Transmitter* transmitter, TrafficStats& totals, SessionId id,
-         const PeerAddress& peer)
-      : outbox_(outbox), transmitter_(transmitter), totals_(totals), id_(id), peer_(peer) {}
+  // `all` outlives the outlet.
+  Outlet(Outlets& all, SessionId id, const PeerAddress& peer) : all_(all), id_(id), peer_(peer) {}
 
   SessionId id() const { return id_; }
   const PeerAddress& peer() const { return peer_; }
-  const TrafficStats& stats() const { return stats_; }
+  TrafficStats stats() const { return {usual_, seldom_ ? *seldom_ : SeldomStats{}}; }
 
   void append(RecordType type, uint32_t a, uint32_t b, Bytes bytes = {}) {
-    outbox_.append(type, id_, a, b, bytes);
+    all_.outbox.append(type, id_, a, b, bytes);
   }
   // Where the bytes of the next record, or of the next datagram, will lie if they fit.
-  uint8_t* room(size_t size, uint8_t* elsewhere) { return outbox_.room(size, elsewhere); }
+  uint8_t* room(size_t size, uint8_t* elsewhere) { return all_.outbox.room(size, elsewhere); }
   uint8_t* datagram_room(size_t size, uint8_t* elsewhere) {
-    if (transmitter_ == nullptr) return room(size, elsewhere);
-    uint8_t* const there = transmitter_->room(peer_, size);
+    if (all_.transmitter == nullptr) return room(size, elsewhere);
+    uint8_t* const there = all_.transmitter->room(peer_, size);
     return there != nullptr ? there : elsewhere;
   }
 
@@ -45,15 +51,20 @@ class Outlet {
   // The last fatal one; Failure::kNoAlert when there was none.
   int alert_sent() const { return alert_sent_; }
 
-  template <uint64_t TrafficStats::*Field>
+  template <uint64_t UsualStats::*Field>
   void count(uint64_t n = 1) {
-    stats_.*Field += n;
-    totals_.*Field += n;
+    usual_.*Field += n;
+    all_.totals.*Field += n;
+  }
+  template <uint64_t SeldomStats::*Field>
+  void count() {
+    ++(seldom().*Field);
+    ++(all_.totals.*Field);
   }
   // The endpoint's totals have it already: a datagram may be for no session, or for two.
   void count_datagram(size_t size) {
-    ++stats_.datagramsReceived;
-    stats_.bytesReceived += size;
+    ++usual_.datagramsReceived;
+    usual_.bytesReceived += size;
   }
 
   // Counts what RFC 6347 section 4.1.2.7 has dropped without a word.
@@ -61,20 +72,19 @@ class Outlet {
 
   // Records that were dropped, by counter.
   using Drops = std::array<uint64_t, 4>;
-  Drops drops() const {
-    return {stats_.replays, stats_.badRecords, stats_.discardedRecords, stats_.heartbeatsDiscarded};
-  }
+  Drops drops() const;
   // Takes back what was counted since: another session has counted it, or has taken it.
   void uncount_drops(const Drops& since);
 
  private:
-  Outbox& outbox_;
-  Transmitter* const transmitter_;
-  TrafficStats& totals_;
+  SeldomStats& seldom();
+
+  Outlets& all_;
   const SessionId id_;
-  const PeerAddress peer_;
-  TrafficStats stats_;
   int alert_sent_ = Failure::kNoAlert;
+  const PeerAddress peer_;
+  UsualStats usual_;
+  std::unique_ptr<SeldomStats> seldom_;  // null while all of them are 0
 };
 
 }  // namespace dtls

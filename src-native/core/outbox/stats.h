@@ -11,6 +11,7 @@ namespace dtls {
 
 #define DTLS_STAT(name) +1
 constexpr size_t kTrafficStats = 0
+#include "core/outbox/seldom_stats.def"
 #include "core/outbox/stats.def"
     ;
 constexpr size_t kEndpointStats = 0
@@ -23,11 +24,15 @@ constexpr size_t kDropReasons = 0
     ;
 #undef DTLS_DROP
 
-struct TrafficStats {
 #define DTLS_STAT(name) uint64_t name = 0;
+struct UsualStats {
 #include "core/outbox/stats.def"
-#undef DTLS_STAT
 };
+struct SeldomStats {
+#include "core/outbox/seldom_stats.def"
+};
+#undef DTLS_STAT
+struct TrafficStats : UsualStats, SeldomStats {};
 
 struct EndpointStats {
 #define DTLS_STAT(name) uint64_t name = 0;

@@ -7,10 +7,10 @@
 
 namespace dtls {
 
-Session::Session(Outbox& outbox, Transmitter* transmitter, TrafficStats& totals, SessionId id,
-                 Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
+Session::Session(Outlets& outlets, SessionId id, Role role, const PeerAddress& peer,
+                 std::shared_ptr<const SecureContext> context,
                  std::shared_ptr<const SessionPolicy> policy, double now)
-    : outlet_(outbox, transmitter, totals, id, peer),
+    : outlet_(outlets, id, peer),
       role_(role),
       handshake_(
           std::make_unique<Handshake>(outlet_, role, std::move(context), std::move(policy), now)),

@@ -44,10 +44,10 @@ enum class SendOutcome : uint32_t { kSent = 0, kNotOpen, kTooBig, kFailed, kEmpt
 // sealed with. No I/O, no clock: `now` is milliseconds since the Unix epoch, monotonic.
 class Session final {
  public:
-  // `transmitter`: may be null, see there; outlives the session.
-  Session(Outbox& outbox, Transmitter* transmitter, TrafficStats& totals, SessionId id, Role role,
-          const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
-          std::shared_ptr<const SessionPolicy> policy, double now);
+  // `outlets`: its endpoint's, outlive the session.
+  Session(Outlets& outlets, SessionId id, Role role, const PeerAddress& peer,
+          std::shared_ptr<const SecureContext> context, std::shared_ptr<const SessionPolicy> policy,
+          double now);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -107,7 +107,7 @@ class Session final {
   Role role() const { return role_; }
   SessionState state() const { return state_; }
   const PeerAddress& peer() const { return outlet_.peer(); }
-  const TrafficStats& stats() const { return outlet_.stats(); }
+  TrafficStats stats() const { return outlet_.stats(); }
   FailureKind failure() const { return failure_; }
   bool completed_handshake() const { return completed_handshake_; }
   // See Handshake.
