@@ -40,8 +40,8 @@ Napi::Value to_numbers(Napi::Env env, const std::array<double, Count>& numbers) 
 // `out` has room for all of them; returns what is behind them.
 double* put_traffic(double* out, const TrafficStats& stats) {
 #define DTLS_STAT(name) *out++ = static_cast<double>(stats.name);
-#include "core/outbox/stats.def"
 #include "core/outbox/seldom_stats.def"
+#include "core/outbox/stats.def"
 #undef DTLS_STAT
   return out;
 }
@@ -465,7 +465,7 @@ Napi::Value EndpointWrap::server_name(const Napi::CallbackInfo& info) {
 
 Napi::Value EndpointWrap::psk_identity(const Napi::CallbackInfo& info) {
   const Session* found = session(info);
-  if (found == nullptr || !found->psk_identity()) return info.Env().Undefined();
+  if (found == nullptr || found->psk_identity() == nullptr) return info.Env().Undefined();
   return to_buffer(info.Env(), {found->psk_identity()->data(), found->psk_identity()->size()});
 }
 

@@ -239,8 +239,8 @@ TEST_CASE("session store: the key of a stored session is asked for before it is 
   link.pump();
   CHECK(link.client().secure());
   CHECK(link.reused() == same);
-  CHECK(text_of(view(link.server.live()->psk_identity().value())) == "sensor");
-  CHECK(text_of(view(link.client().live()->psk_identity().value())) == "sensor");
+  CHECK(text_of(view(*link.server.live()->psk_identity())) == "sensor");
+  CHECK(text_of(view(*link.client().live()->psk_identity())) == "sensor");
 }
 
 }  // namespace

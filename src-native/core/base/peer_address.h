@@ -1,9 +1,11 @@
 #ifndef DGRAM_DTLS_CORE_BASE_PEER_ADDRESS_H_
 #define DGRAM_DTLS_CORE_BASE_PEER_ADDRESS_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 
 #include "core/base/bytes.h"
 
@@ -19,15 +21,26 @@ class PeerAddress {
   static constexpr size_t kMaxHost = 61;
   static constexpr size_t kMaxLocal = 20;  // an IPv6 address and an interface
 
-  PeerAddress() = default;
+  PeerAddress() : size_(0), ipv6_(false), local_size_(0) {}
+  PeerAddress(const PeerAddress& other)
+      : size_(other.size_),
+        ipv6_(other.ipv6_),
+        local_size_(other.local_size_),
+        here_(other.here_),
+        elsewhere_(other.elsewhere_ ? std::make_unique<Long>(*other.elsewhere_) : nullptr) {}
+  PeerAddress(PeerAddress&&) noexcept = default;
+  PeerAddress& operator=(const PeerAddress& other) { return *this = PeerAddress(other); }
+  PeerAddress& operator=(PeerAddress&&) noexcept = default;
+  ~PeerAddress() = default;
 
   // False when the host is longer than kMaxHost; nothing is truncated.
   bool assign(Bytes host, uint16_t port) {
     if (host.size > kMaxHost) return false;
-    if (host.size != 0) std::memcpy(bytes_.data(), host.data, host.size);
-    bytes_[host.size] = static_cast<uint8_t>(port >> 8);
-    bytes_[host.size + 1] = static_cast<uint8_t>(port);
-    size_ = static_cast<uint8_t>(host.size + 2);
+    uint8_t* const bytes = room(host.size + kPortSize);
+    if (host.size != 0) std::memcpy(bytes, host.data, host.size);
+    bytes[host.size] = static_cast<uint8_t>(port >> 8);
+    bytes[host.size + 1] = static_cast<uint8_t>(port);
+    size_ = static_cast<uint8_t>(host.size + kPortSize);
     return true;
   }
 
@@ -37,21 +50,22 @@ class PeerAddress {
     return assign(host, port);
   }
 
-  Bytes bytes() const { return {bytes_.data(), size_}; }
+  Bytes bytes() const { return {data(), size_}; }
 
-  // False when it is longer than kMaxLocal.
+  // Of an address that is assigned. False when it is longer than kMaxLocal.
   bool set_local(Bytes local) {
     if (local.size > kMaxLocal) return false;
-    if (local.size != 0) std::memcpy(local_.data(), local.data, local.size);
+    uint8_t* const bytes = room(size_ + local.size);
+    if (local.size != 0) std::memcpy(bytes + size_, local.data, local.size);
     local_size_ = static_cast<uint8_t>(local.size);
     return true;
   }
-  Bytes local() const { return {local_.data(), local_size_}; }
+  Bytes local() const { return {data() + size_, local_size_}; }
 
   // The same peer, by the same way: from the same local address.
   bool same_path(const PeerAddress& other) const {
     return *this == other && local_size_ == other.local_size_ &&
-           std::memcmp(local_.data(), other.local_.data(), local_size_) == 0;
+           std::memcmp(local().data, other.local().data, local_size_) == 0;
   }
 
   // Whoever has this address has others, too: the key by which the sessions of one host are
@@ -78,7 +92,7 @@ class PeerAddress {
   }
 
   friend bool operator==(const PeerAddress& a, const PeerAddress& b) {
-    return a.size_ == b.size_ && std::memcmp(a.bytes_.data(), b.bytes_.data(), a.size_) == 0;
+    return a.size_ == b.size_ && std::memcmp(a.data(), b.data(), a.size_) == 0;
   }
 
  private:
@@ -92,16 +106,31 @@ class PeerAddress {
                                                              0, 0, 0, 0, 255, 255};
     static constexpr std::array<uint8_t, kIpv4At> kTranslated = {0, 0x64, 0xff, 0x9b, 0, 0,
                                                                  0, 0,    0,    0,    0, 0};
-    return std::memcmp(bytes_.data(), kMapped.data(), kIpv4At) == 0 ||
-           std::memcmp(bytes_.data(), kTranslated.data(), kIpv4At) == 0;
+    return std::memcmp(data(), kMapped.data(), kIpv4At) == 0 ||
+           std::memcmp(data(), kTranslated.data(), kIpv4At) == 0;
   }
 
-  // In this order the comparison of two IP addresses looks at one line of the cache.
-  uint8_t size_ = 0;
-  uint8_t local_size_ = 0;
-  bool ipv6_ = false;
-  std::array<uint8_t, kMaxHost + 2> bytes_{};
-  std::array<uint8_t, kMaxLocal> local_{};
+  // An address of IP, and where it was sent to, lies in the object. What has a zone as well, or a
+  // long name, lies elsewhere: each session has one of these.
+  using Long = std::array<uint8_t, kMaxHost + kPortSize + kMaxLocal>;
+  static constexpr size_t kHere = kIpv6Size + kPortSize + kMaxLocal;
+
+  const uint8_t* data() const { return elsewhere_ ? elsewhere_->data() : here_.data(); }
+
+  // Memory for so many bytes, of which the first are those that are there.
+  uint8_t* room(size_t size) {
+    if (size > kHere && !elsewhere_) {
+      elsewhere_ = std::make_unique<Long>();
+      std::copy(here_.begin(), here_.end(), elsewhere_->begin());
+    }
+    return elsewhere_ ? elsewhere_->data() : here_.data();
+  }
+
+  uint8_t size_ : 7;
+  bool ipv6_ : 1;
+  uint8_t local_size_;
+  std::array<uint8_t, kHere> here_{};
+  std::unique_ptr<Long> elsewhere_;
 };
 
 // FNV-1a from a random start, so that nobody can choose addresses that fall into one bucket.

@@ -3,9 +3,10 @@
 
 #include <openssl/crypto.h>
 
+#include <algorithm>
 #include <array>
+#include <memory>
 #include <utility>
-#include <vector>
 
 #include "core/base/bytes.h"
 
@@ -26,31 +27,40 @@ struct Secret {
 class SecretBytes {
  public:
   SecretBytes() = default;
-  explicit SecretBytes(size_t size) : bytes_(size) {}
-  explicit SecretBytes(Bytes copied) : bytes_(copied.data, copied.data + copied.size) {}
-  SecretBytes(SecretBytes&& other) noexcept : bytes_(std::move(other.bytes_)) {}
+  explicit SecretBytes(size_t size)
+      : bytes_(size == 0 ? nullptr : std::make_unique<uint8_t[]>(size)), size_(size) {}
+  explicit SecretBytes(Bytes copied) : SecretBytes(copied.size) {
+    std::copy_n(copied.data, copied.size, bytes_.get());
+  }
+  SecretBytes(SecretBytes&& other) noexcept { swap(other); }
   SecretBytes& operator=(SecretBytes&& other) noexcept {
-    bytes_.swap(other.bytes_);
+    swap(other);
     return *this;
   }
   SecretBytes(const SecretBytes&) = delete;
   SecretBytes& operator=(const SecretBytes&) = delete;
-  ~SecretBytes() { OPENSSL_cleanse(bytes_.data(), bytes_.size()); }
+  ~SecretBytes() { OPENSSL_cleanse(data(), size_); }
 
-  uint8_t* data() { return bytes_.data(); }
-  const uint8_t* data() const { return bytes_.data(); }
-  size_t size() const { return bytes_.size(); }
-  bool empty() const { return bytes_.empty(); }
-  Bytes view() const { return {bytes_.data(), bytes_.size()}; }
+  uint8_t* data() { return bytes_.get(); }
+  const uint8_t* data() const { return bytes_.get(); }
+  size_t size() const { return size_; }
+  bool empty() const { return size_ == 0; }
+  Bytes view() const { return {data(), size_}; }
 
   // Only the first `size` bytes are left.
   void shrink(size_t size) {
-    OPENSSL_cleanse(bytes_.data() + size, bytes_.size() - size);
-    bytes_.resize(size);
+    OPENSSL_cleanse(data() + size, size_ - size);
+    size_ = size;
   }
 
  private:
-  std::vector<uint8_t> bytes_;
+  void swap(SecretBytes& other) noexcept {
+    bytes_.swap(other.bytes_);
+    std::swap(size_, other.size_);
+  }
+
+  std::unique_ptr<uint8_t[]> bytes_;
+  size_t size_ = 0;
 };
 
 }  // namespace dtls

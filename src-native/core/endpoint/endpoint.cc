@@ -22,7 +22,7 @@ uint64_t random_seed() {
 }  // namespace
 
 Endpoint::Endpoint(Outbox& outbox, uint32_t id)
-    : outlets_{outbox}, id_(id), hash_(random_seed()), hosts_(0, hash_), scratch_(kMaxPlaintext) {}
+    : outlets_{outbox, id}, hash_(random_seed()), hosts_(0, hash_), scratch_(kMaxPlaintext) {}
 
 void Endpoint::listen(ListenerConfig config, Bytes cookie_secret) {
   const ErrorQueueScope errors;
@@ -79,8 +79,8 @@ Session& Endpoint::begin(Role role, const PeerAddress& peer,
   const uint32_t current = slot_of(peer);
   const uint32_t index = take_slot();
   Slot& slot = slots_[index];
-  slot.session = std::make_unique<Session>(outlets_, SessionId{id_, index, slot.generation}, role,
-                                           peer, std::move(context), std::move(policy), now);
+  slot.session = std::make_unique<Session>(outlets_, index, slot.generation, role, peer,
+                                           std::move(context), std::move(policy), now);
   slot.counted = slot.pending = true;
   ++active_;
   ++pending_;
@@ -209,7 +209,7 @@ void Endpoint::tell_drops(const DropCounts& before, Bytes datagram, const PeerAd
   if (after == before) return;
   std::array<uint32_t, kDropReasons> grown{};
   for (size_t i = 0; i < grown.size(); ++i) grown[i] = static_cast<uint32_t>(after[i] - before[i]);
-  SessionId about{id_, kNoSlot, 0};
+  SessionId about{outlets_.endpoint, kNoSlot, 0};
   const uint32_t known = slot_of(peer);
   if (known != kNoSlot) about = slots_[known].session->id();
   outlets_.outbox.append(RecordType::kDropped, about, peer_index,
@@ -224,7 +224,8 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
     ++stats_.nonDtlsDatagrams;
     if (datagram.size == 0) ++stats_.emptyDatagrams;
     if (report_packets_) {
-      outlets_.outbox.append(RecordType::kPacket, {id_, kNoSlot, 0}, peer_index, 0, datagram);
+      outlets_.outbox.append(RecordType::kPacket, {outlets_.endpoint, kNoSlot, 0}, peer_index, 0,
+                             datagram);
     }
     return false;
   }
@@ -287,7 +288,7 @@ void Endpoint::deliver_to_either(const RecordView& first, uint32_t current, uint
 }
 
 void Endpoint::transport_error(const PeerAddress& peer, int error) {
-  SessionId about{id_, kNoSlot, 0};
+  SessionId about{outlets_.endpoint, kNoSlot, 0};
   const uint32_t known = slot_of(peer);
   if (known != kNoSlot) about = slots_[known].session->id();
   outlets_.outbox.append(RecordType::kTransportError, about, static_cast<uint32_t>(error), 0);
@@ -407,9 +408,10 @@ void Endpoint::send_hello_verify_request(const RecordView& record, const Fragmen
   outlets_.totals.bytesSent += answer.size();
   const Bytes bytes{answer.data(), answer.size()};
   if (outlets_.transmitter != nullptr) {
-    outlets_.transmitter->transmit(peer, {id_, kNoSlot, 0}, 0, bytes);
+    outlets_.transmitter->transmit(peer, {outlets_.endpoint, kNoSlot, 0}, 0, bytes);
   } else {
-    outlets_.outbox.append(RecordType::kTransmit, {id_, kNoSlot, 0}, peer_index, 0, bytes);
+    outlets_.outbox.append(RecordType::kTransmit, {outlets_.endpoint, kNoSlot, 0}, peer_index, 0,
+                           bytes);
   }
 }
 

@@ -160,7 +160,6 @@ class Endpoint {
   Host& host_of(uint32_t slot) { return hosts_.find(slots_[slot].session->peer().host())->second; }
 
   Outlets outlets_;
-  const uint32_t id_;
   std::unique_ptr<ListenerConfig> listener_;
   bool busy_ = false;
   bool report_drops_ = false;

@@ -5,7 +5,7 @@ namespace dtls {
 void SlotQueue::push(SlotLinks& links, uint32_t slot) {
   std::vector<SlotLinks::Link>& all = links.links_;
   if (slot >= all.size()) all.resize(slot + 1);
-  all[slot] = {youngest_, SlotLinks::kNone, true};
+  all[slot] = {youngest_, SlotLinks::kNone};
   (youngest_ == SlotLinks::kNone ? oldest_ : all[youngest_].younger) = slot;
   youngest_ = slot;
 }

@@ -12,17 +12,20 @@ class SlotLinks {
   static constexpr uint32_t kNone = UINT32_MAX;
 
   // False where it stands in no queue.
-  bool contains(uint32_t slot) const { return slot < links_.size() && links_[slot].inside; }
+  bool contains(uint32_t slot) const {
+    return slot < links_.size() && links_[slot].older != kOutside;
+  }
   // The next younger one than a slot that stands in a queue. kNone for the youngest.
   uint32_t younger(uint32_t slot) const { return links_[slot].younger; }
 
  private:
   friend class SlotQueue;
 
+  static constexpr uint32_t kOutside = kNone - 1;  // in place of an older one
+
   struct Link {
-    uint32_t older = kNone;
+    uint32_t older = kOutside;
     uint32_t younger = kNone;
-    bool inside = false;
   };
 
   std::vector<Link> links_;  // by slot

@@ -89,8 +89,10 @@ class Handshake final : private DatagramPort {
   SSL* ssl() const { return ssl_.get(); }
   uint32_t mtu() const { return mtu_; }
   bool set_mtu(uint32_t mtu);
-  // Nothing where no pre-shared key was asked for; an identity may be empty.
-  const std::optional<std::vector<uint8_t>>& psk_identity() const { return psk_identity_; }
+  // Null where no pre-shared key was asked for; an identity may be empty.
+  const std::vector<uint8_t>* psk_identity() const {
+    return psk_identity_ ? &*psk_identity_ : nullptr;
+  }
 
   // Server: its client has not finished the handshake, whatever else it has said: only its Finished
   // takes more than bytes that anybody can make up. Not while this side owes an answer.
@@ -100,7 +102,8 @@ class Handshake final : private DatagramPort {
   // and repetitions do not.
   double peers_turn_since() const { return attempt_->peers_turn_since; }
   // Server: of the hello that it began with. Client: of the peer's hello that it turned away.
-  const std::array<uint8_t, kRandomSize>& hello_random() const { return hello_random_; }
+  using Random = std::array<uint8_t, kRandomSize>;
+  const Random& hello_random() const { return hello_random_; }
   // Client: the peer's hello, by ours.
   bool beats(Bytes random);
   // Whether OpenSSL has the peer's ChangeCipherSpec.
@@ -335,7 +338,7 @@ class Handshake final : private DatagramPort {
   double deadline_;
   double retransmit_at_ = kNever;
   unsigned last_wait_ = 0;  // microseconds; of the retransmission timer
-  std::array<uint8_t, kRandomSize> hello_random_{};
+  Random hello_random_{};
   uint64_t first_sequence_ = 0;  // client: records in clear of this attempt have it, or a later one
   // The number of the next record in clear: these are numbered here and not by OpenSSL.
   uint64_t next_number_out_ = 0;

@@ -71,14 +71,15 @@ bool take_der(Bytes& der, DerElement& element) {
   return true;
 }
 
-SecretBytes sequence_der(std::initializer_list<Bytes> parts) {
+SecretBytes sequence_der(std::initializer_list<Bytes> parts, Bytes behind = {}) {
   size_t size = 0;
   for (const Bytes& part : parts) size += part.size;
-  SecretBytes der(
-      static_cast<size_t>(ASN1_object_size(1, static_cast<int>(size), V_ASN1_SEQUENCE)));
+  const int whole = ASN1_object_size(1, static_cast<int>(size), V_ASN1_SEQUENCE);
+  SecretBytes der(static_cast<size_t>(whole) + behind.size);
   uint8_t* at = der.data();
   ASN1_put_object(&at, 1, static_cast<int>(size), V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL);
   for (const Bytes& part : parts) at = std::copy_n(part.data, part.size, at);
+  std::copy_n(behind.data, behind.size, at);
   return der;
 }
 
@@ -215,15 +216,15 @@ void SessionFacts::settle(const SSL_SESSION* kept) {
   DerElement element;
   while (rest.size != 0 && take_der(rest, element)) {
     const size_t header = element.whole.size - std::min(element.whole.size, shown.size);
-    if (element.tag < 0 || header == 0 || header > peer_header_.size() ||
+    if (element.tag < 0 || header == 0 || header > UINT8_MAX ||
         std::memcmp(element.whole.data + header, shown.data, shown.size) != 0) {
       continue;
     }
     peer_tag_ = static_cast<uint8_t>(element.tag);
     peer_header_size_ = static_cast<uint8_t>(header);
-    std::copy_n(element.whole.data, header, peer_header_.begin());
     const auto before = static_cast<size_t>(element.whole.data - sequence.content.data);
-    session_der_ = sequence_der({sequence.content.first(before), rest});
+    session_der_ =
+        sequence_der({sequence.content.first(before), rest}, element.whole.first(header));
     session_.reset();
     return;
   }
@@ -241,7 +242,8 @@ SecretBytes SessionFacts::with_peer(Bytes der) const {
   DerElement element;
   while (rest.size != 0 && take_der(rest, element) && element.tag < peer_tag_) behind = rest;
   const Bytes before = sequence.content.first(sequence.content.size - behind.size);
-  return sequence_der({before, {peer_header_.data(), peer_header_size_}, what_was_shown(), behind});
+  const Bytes header = session_der_.view().from(session_der().size);
+  return sequence_der({before, header, what_was_shown(), behind});
 }
 
 // The session itself where it is shared, and elsewhere one without what the peer showed.
@@ -250,8 +252,8 @@ SslSessionPtr SessionFacts::session() const {
     SSL_SESSION_up_ref(session_.get());
     return SslSessionPtr(session_.get());
   }
-  const uint8_t* at = session_der_.data();
-  const auto size = static_cast<long>(session_der_.size());
+  const uint8_t* at = session_der().data;
+  const auto size = static_cast<long>(session_der().size);
   return SslSessionPtr(size == 0 ? nullptr : d2i_SSL_SESSION(nullptr, &at, size));
 }
 
@@ -261,7 +263,7 @@ void SessionFacts::forbid_resumption(SSL_CTX* context) const {
 
 SecretBytes SessionFacts::pack(const std::string& name) const {
   const ErrorQueueScope errors;
-  if (server_) return session_ ? KeptSession::pack(session_.get()) : with_peer(session_der_.view());
+  if (server_) return session_ ? KeptSession::pack(session_.get()) : with_peer(session_der());
   const SslSessionPtr session = this->session();
   // RFC 7627 section 5.4: without the extended master secret it is not to be resumed.
   if (!session || !extended_master_secret_ || SSL_SESSION_is_resumable(session.get()) != 1 ||

@@ -52,6 +52,7 @@ class SessionFacts {
   // The handshake is over: what follows is all known, and final.
   bool complete() const { return complete_; }
   bool reused() const { return reused_; }
+  Bytes client_random() const { return {client_random_.data(), client_random_.size()}; }
   bool extended_master_secret() const { return extended_master_secret_; }
   int version() const { return version_; }
   // Null before there is one.
@@ -116,6 +117,9 @@ class SessionFacts {
   Bytes leaf_der() const;
   Bytes what_was_shown() const;
   Bytes other_certificates() const;
+  Bytes session_der() const {
+    return session_der_.view().first(session_der_.size() - peer_header_size_);
+  }
   SecretBytes with_peer(Bytes der) const;
   SslSessionPtr session() const;
 
@@ -123,13 +127,13 @@ class SessionFacts {
   X509Ptr own_;               // the context has it, too
   // What the peer showed: certificates, its own first, as in certificate_list.h; or a raw key.
   Alike::Shared peer_;
-  X509Ptr leaf_;             // until it is settled: the first of them as the SSL has read it
-  Alike::Shared agreed_;     // server name, protocol and signature algorithms, see take_agreed
-  SslSessionPtr session_;    // or else:
-  SecretBytes session_der_;  // without the element of what the peer showed
-  uint8_t peer_tag_ = 0;     // its tag, and its header
+  X509Ptr leaf_;           // until it is settled: the first of them as the SSL has read it
+  Alike::Shared agreed_;   // server name, protocol and signature algorithms, see take_agreed
+  SslSessionPtr session_;  // or else:
+  // Without the element of what the peer showed. Behind it that element's header.
+  SecretBytes session_der_;
+  uint8_t peer_tag_ = 0;
   uint8_t peer_header_size_ = 0;
-  std::array<uint8_t, 14> peer_header_{};
   int version_;
   int32_t verify_result_;
   uint16_t srtp_profile_ = 0;

@@ -8,7 +8,7 @@ void Outlet::transmit(Bytes datagram, uint32_t token) {
   count<&TrafficStats::datagramsSent>();
   count<&TrafficStats::bytesSent>(datagram.size);
   if (all_.transmitter != nullptr) {
-    all_.transmitter->transmit(peer_, id_, token, datagram);
+    all_.transmitter->transmit(peer_, id(), token, datagram);
   } else {
     append(RecordType::kTransmit, 0, token, datagram);
   }
@@ -17,7 +17,7 @@ void Outlet::transmit(Bytes datagram, uint32_t token) {
 void Outlet::alert(bool out, uint8_t level, uint8_t description) {
   if (out) {
     count<&TrafficStats::alertsSent>();
-    if (level == SSL3_AL_FATAL) alert_sent_ = description;
+    if (level == SSL3_AL_FATAL) seldom().alert_sent = description;
     if (description == SSL_AD_NO_RENEGOTIATION) count<&TrafficStats::renegotiationsRefused>();
   } else {
     count<&TrafficStats::alertsReceived>();
@@ -55,15 +55,15 @@ void Outlet::count_outcome(RecordOutcome outcome) {
   }
 }
 
-SeldomStats& Outlet::seldom() {
-  if (!seldom_) seldom_ = std::make_unique<SeldomStats>();
+Outlet::Seldom& Outlet::seldom() {
+  if (!seldom_) seldom_ = std::make_unique<Seldom>();
   return *seldom_;
 }
 
 Outlet::Drops Outlet::drops() const {
   if (!seldom_) return {};
-  return {seldom_->replays, seldom_->badRecords, seldom_->discardedRecords,
-          seldom_->heartbeatsDiscarded};
+  const SeldomStats& stats = seldom_->stats;
+  return {stats.replays, stats.badRecords, stats.discardedRecords, stats.heartbeatsDiscarded};
 }
 
 void Outlet::uncount_drops(const Drops& since) {
@@ -77,7 +77,7 @@ void Outlet::uncount_drops(const Drops& since) {
   };
   Drops grown{};
   for (size_t i = 0; i < grown.size(); ++i) grown[i] = after[i] - since[i];
-  take(*seldom_, grown);
+  take(seldom_->stats, grown);
   take(all_.totals, grown);
 }
 

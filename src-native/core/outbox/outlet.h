@@ -16,6 +16,7 @@ namespace dtls {
 // What the outlets of one endpoint have in common.
 struct Outlets {
   Outbox& outbox;
+  const uint32_t endpoint;
   Transmitter* transmitter = nullptr;  // borrowed; may be null, see there
   TrafficStats totals;
 };
@@ -25,14 +26,15 @@ struct Outlets {
 class Outlet {
  public:
   // `all` outlives the outlet.
-  Outlet(Outlets& all, SessionId id, const PeerAddress& peer) : all_(all), id_(id), peer_(peer) {}
+  Outlet(Outlets& all, uint32_t slot, uint32_t generation, const PeerAddress& peer)
+      : all_(all), slot_(slot), generation_(generation), peer_(peer) {}
 
-  SessionId id() const { return id_; }
+  SessionId id() const { return {all_.endpoint, slot_, generation_}; }
   const PeerAddress& peer() const { return peer_; }
-  TrafficStats stats() const { return {usual_, seldom_ ? *seldom_ : SeldomStats{}}; }
+  TrafficStats stats() const { return {usual_, seldom_ ? seldom_->stats : SeldomStats{}}; }
 
   void append(RecordType type, uint32_t a, uint32_t b, Bytes bytes = {}) {
-    all_.outbox.append(type, id_, a, b, bytes);
+    all_.outbox.append(type, id(), a, b, bytes);
   }
   // Where the bytes of the next record, or of the next datagram, will lie if they fit.
   uint8_t* room(size_t size, uint8_t* elsewhere) { return all_.outbox.room(size, elsewhere); }
@@ -49,7 +51,7 @@ class Outlet {
   void alert(bool out, uint8_t level, uint8_t description);
   void message(bool out, bool retransmit, uint8_t type, uint32_t length);
   // The last fatal one; Failure::kNoAlert when there was none.
-  int alert_sent() const { return alert_sent_; }
+  int alert_sent() const { return seldom_ ? seldom_->alert_sent : Failure::kNoAlert; }
 
   template <uint64_t UsualStats::*Field>
   void count(uint64_t n = 1) {
@@ -58,7 +60,7 @@ class Outlet {
   }
   template <uint64_t SeldomStats::*Field>
   void count() {
-    ++(seldom().*Field);
+    ++(seldom().stats.*Field);
     ++(all_.totals.*Field);
   }
   // The endpoint's totals have it already: a datagram may be for no session, or for two.
@@ -77,14 +79,19 @@ class Outlet {
   void uncount_drops(const Drops& since);
 
  private:
-  SeldomStats& seldom();
+  // What most sessions have no need of.
+  struct Seldom {
+    SeldomStats stats;
+    int alert_sent = Failure::kNoAlert;
+  };
+  Seldom& seldom();
 
   Outlets& all_;
-  const SessionId id_;
-  int alert_sent_ = Failure::kNoAlert;
+  const uint32_t slot_;
+  const uint32_t generation_;
   const PeerAddress peer_;
   UsualStats usual_;
-  std::unique_ptr<SeldomStats> seldom_;  // null while all of them are 0
+  std::unique_ptr<Seldom> seldom_;
 };
 
 }  // namespace dtls

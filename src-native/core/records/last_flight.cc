@@ -1,27 +1,35 @@
 #include "core/records/last_flight.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <deque>
+#include <vector>
 
 namespace dtls {
 
-LastFlight::LastFlight(Flight flight, Bytes finished, double until)
-    : finished_(finished), until_(until) {
+LastFlight::LastFlight(Flight flight, Bytes finished, double until) : until_(until) {
   flight.drop_protected();
   uint64_t number = 0;  // others are given when it leaves
-  for (const auto& datagram : flight.datagrams({SIZE_MAX}, number)) {
-    in_clear_.insert(in_clear_.end(), datagram.begin(), datagram.end());
-  }
+  const std::deque<std::vector<uint8_t>> datagrams = flight.datagrams({SIZE_MAX}, number);
+  for (const auto& datagram : datagrams) in_clear_ += static_cast<uint32_t>(datagram.size());
+  kept_ = SecretBytes(in_clear_ + finished.size);
+  uint8_t* at = kept_.data();
+  for (const auto& datagram : datagrams) at = std::copy(datagram.begin(), datagram.end(), at);
+  std::copy_n(finished.data, finished.size, at);
+}
+
+MessageName LastFlight::finished() const {
+  return {HandshakeType::kFinished, read_u24(plain_finished().data + fragment_at::kMessageLength)};
 }
 
 std::optional<Flight> LastFlight::repeat(Records& records, double now) {
   if (over(now)) return std::nullopt;
-  std::vector<uint8_t> sealed(records.sealed_size(finished_.size()));
-  sealed.resize(records.seal(ContentType::kHandshake, finished_.view(), sealed.data()));
+  std::vector<uint8_t> sealed(records.sealed_size(plain_finished().size));
+  sealed.resize(records.seal(ContentType::kHandshake, plain_finished(), sealed.data()));
   if (sealed.empty()) return std::nullopt;
   ++repeated_;
   Flight flight;
-  for (const std::vector<uint8_t>* records : {&in_clear_, &sealed}) {
-    Bytes rest{records->data(), records->size()};
+  for (Bytes rest : {in_clear(), Bytes{sealed.data(), sealed.size()}}) {
     RecordView record;
     while (take_record(rest, record)) flight.add(record);
   }

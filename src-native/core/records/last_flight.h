@@ -2,7 +2,6 @@
 #define DGRAM_DTLS_CORE_RECORDS_LAST_FLIGHT_H_
 
 #include <optional>
-#include <vector>
 
 #include "core/base/secret.h"
 #include "core/records/records.h"
@@ -26,8 +25,11 @@ class LastFlight {
   // header of a handshake message. It is repeated before `until`.
   LastFlight(Flight flight, Bytes finished, double until);
 
+  double until() const { return until_; }
   // Nobody gets it any more; its memory can be given back.
   bool over(double now) const { return now >= until_ || repeated_ >= kOften; }
+
+  MessageName finished() const;
 
   // The flight once more, with its Finished sealed under the next number of `records`; its records
   // in clear get theirs when it is cut into datagrams. Nothing when it is over, and when nothing
@@ -38,11 +40,14 @@ class LastFlight {
   uint32_t repeated() const { return repeated_; }
 
  private:
-  // Its records, one behind the other. A session keeps them for minutes, and as a Flight they would
-  // take three times as much.
-  std::vector<uint8_t> in_clear_;
-  SecretBytes finished_;
+  Bytes in_clear() const { return kept_.view().first(in_clear_); }
+  Bytes plain_finished() const { return kept_.view().from(in_clear_); }
+
+  // Its records in clear, one behind the other, and the Finished. A session keeps them for minutes,
+  // and as a Flight they would take three times as much.
+  SecretBytes kept_;
   double until_;
+  uint32_t in_clear_ = 0;
   uint32_t repeated_ = 0;
 };
 

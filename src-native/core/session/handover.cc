@@ -81,11 +81,13 @@ void Session::established(uint8_t* scratch, double now) {
   context_ = handshake->context();
   policy_ = handshake->policy();
   mtu_ = handshake->mtu();
-  hello_random_ = handshake->hello_random();
-  psk_identity_ = handshake->psk_identity();
+  if (role_ == Role::kClient && handshake->hello_random() != Handshake::Random{}) {
+    turned_away_ = std::make_unique<const Handshake::Random>(handshake->hello_random());
+  }
+  keep_psk_identity(*handshake);
   encrypts_then_macs_ = handshake->encrypts_then_macs();
   max_fragment_ = static_cast<uint32_t>(handshake->max_fragment());
-  auto facts = std::make_shared<SessionFacts>(handshake->ssl(), context_->alike());
+  auto facts = std::make_unique<SessionFacts>(handshake->ssl(), context_->alike());
   Handshake::Handover handover = handshake->hand_over();
   const std::vector<HeldRecords::Held> held = std::move(handover.held);
   const bool new_session = handover.new_session;
@@ -112,13 +114,10 @@ bool Session::take_records(Handshake::Handover handover, double now) {
   if (keys.derive(handover.ssl.get())) {
     if (handover.last_flight) {
       const std::vector<uint8_t>& finished = handover.finished;
-      const MessageName name{HandshakeType::kFinished,
-                             read_u24(finished.data() + fragment_at::kMessageLength)};
       said_last_ = std::make_unique<SaidLast>(
           SaidLast{LastFlight(std::move(*handover.last_flight), {finished.data(), finished.size()},
                               now + kLinger),
-                   name, now + kLinger, FlightLimits{mtu_, max_fragment_},
-                   handover.next_number_in_clear, handover.repetitions});
+                   handover.next_number_in_clear, mtu_, handover.repetitions});
     }
     AeadRecords::Start start;
     start.next_number = handover.sealed.next_number;
@@ -189,9 +188,11 @@ void Session::displace() {
 }
 
 bool Session::began_with(Bytes random) const {
-  const auto& own = handshake_ ? handshake_->hello_random() : hello_random_;
-  return role_ == Role::kServer && random.size == kRandomSize &&
-         std::memcmp(random.data, own.data(), kRandomSize) == 0;
+  if (role_ != Role::kServer || random.size != kRandomSize || (!handshake_ && !facts_))
+    return false;
+  const uint8_t* own =
+      handshake_ ? handshake_->hello_random().data() : facts_->client_random().data;
+  return std::memcmp(random.data, own, kRandomSize) == 0;
 }
 
 // Two ends that dial each other at once have both sent a ClientHello, from and to the same ports.
@@ -206,7 +207,13 @@ bool Session::is_beaten(Bytes random) {
   if (role_ != Role::kClient || state_ == SessionState::kClosed) return false;
   if (handshake_) return handshake_->beats(random);
   // A late repetition; another random is a peer that has restarted.
-  return std::memcmp(random.data, hello_random_.data(), kRandomSize) == 0;
+  return turned_away_ && std::memcmp(random.data, turned_away_->data(), kRandomSize) == 0;
+}
+
+void Session::keep_psk_identity(const Handshake& handshake) {
+  if (const std::vector<uint8_t>* identity = handshake.psk_identity()) {
+    psk_identity_ = std::make_unique<const std::vector<uint8_t>>(*identity);
+  }
 }
 
 }  // namespace dtls

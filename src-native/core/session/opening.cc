@@ -153,14 +153,15 @@ RecordOutcome Session::repeat_last_flight(double now) {
     outlet_.message(true, true, static_cast<uint8_t>(message.type), message.length);
   };
   for (const MessageName& message : flight->messages_in_clear()) tell(message);
-  tell(last.finished);
+  tell(last.flight.finished());
+  FlightLimits limits{last.mtu, max_fragment_};
   if (last.repetitions++ >= Flight::kInVain) {
-    if (const std::optional<uint32_t> smaller = flight->smaller_mtu(last.limits)) {
-      last.limits.mtu = *smaller;
+    if (const std::optional<uint32_t> smaller = flight->smaller_mtu(limits)) {
+      limits.mtu = last.mtu = *smaller;
       last.repetitions = 0;
     }
   }
-  for (const auto& datagram : flight->datagrams(last.limits, last.next_number)) {
+  for (const auto& datagram : flight->datagrams(limits, last.next_number)) {
     outlet_.transmit({datagram.data(), datagram.size()});
   }
   return RecordOutcome::kTaken;

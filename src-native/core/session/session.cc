@@ -7,10 +7,10 @@
 
 namespace dtls {
 
-Session::Session(Outlets& outlets, SessionId id, Role role, const PeerAddress& peer,
-                 std::shared_ptr<const SecureContext> context,
+Session::Session(Outlets& outlets, uint32_t slot, uint32_t generation, Role role,
+                 const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
                  std::shared_ptr<const SessionPolicy> policy, double now)
-    : outlet_(outlets, id, peer),
+    : outlet_(outlets, slot, generation, peer),
       role_(role),
       handshake_(
           std::make_unique<Handshake>(outlet_, role, std::move(context), std::move(policy), now)),
@@ -122,8 +122,7 @@ void Session::emit_close(const Failure& failure) {
   outlet_.append(RecordType::kClose, static_cast<uint32_t>(failure.kind), detail,
                  {reinterpret_cast<const uint8_t*>(text.data()), text.size()});
   if (handshake_) {
-    psk_identity_ = handshake_->psk_identity();
-    hello_random_ = handshake_->hello_random();
+    keep_psk_identity(*handshake_);
     mtu_ = handshake_->mtu();
   }
   handshake_.reset();
@@ -140,7 +139,7 @@ double Session::deadline() const {
   if (state_ == SessionState::kClosed) return kNever;
   if (handshake_) return handshake_->deadline();
   double next = rest_at_;
-  if (said_last_) next = std::min(next, said_last_->until);
+  if (said_last_) next = std::min(next, said_last_->flight.until());
   if (policy_->idle_timeout > 0) next = std::min(next, last_activity_ + policy_->idle_timeout);
   if (heartbeat_ && heartbeat_->in_flight) return std::min(next, heartbeat_->resend_at());
   return keep_alive_on() ? std::min(next, last_heard_ + policy_->heartbeat_interval) : next;
@@ -201,7 +200,8 @@ size_t Session::max_message_size() const {
 }
 
 std::shared_ptr<const SessionFacts> Session::facts() const {
-  if (!handshake_ || handshake_->ssl() == nullptr) return facts_;
+  // Shared with nobody: it costs no memory.
+  if (!handshake_ || handshake_->ssl() == nullptr) return {std::shared_ptr<void>(), facts_.get()};
   return std::make_shared<const SessionFacts>(handshake_->ssl(), handshake_->context()->alike());
 }
 

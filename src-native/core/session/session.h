@@ -1,9 +1,7 @@
 #ifndef DGRAM_DTLS_CORE_SESSION_SESSION_H_
 #define DGRAM_DTLS_CORE_SESSION_SESSION_H_
 
-#include <array>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "core/base/error.h"
@@ -45,7 +43,7 @@ enum class SendOutcome : uint32_t { kSent = 0, kNotOpen, kTooBig, kFailed, kEmpt
 class Session final {
  public:
   // `outlets`: its endpoint's, outlive the session.
-  Session(Outlets& outlets, SessionId id, Role role, const PeerAddress& peer,
+  Session(Outlets& outlets, uint32_t slot, uint32_t generation, Role role, const PeerAddress& peer,
           std::shared_ptr<const SecureContext> context, std::shared_ptr<const SessionPolicy> policy,
           double now);
   ~Session();
@@ -136,14 +134,15 @@ class Session final {
   // The handshake's, or that of records which keep it; null where there is none.
   SSL* ssl() const { return handshake_ ? handshake_->ssl() : records_ ? records_->ssl() : nullptr; }
   // What can be asked of the session: what its handshake has come to so far, until it is open.
-  // Null before there is an SSL, and after the session has closed.
+  // Null before there is an SSL, and after the session has closed. Until anything else is asked of
+  // the session, which owns the facts once it is open.
   std::shared_ptr<const SessionFacts> facts() const;
   // Whom this side trusts, and what it shows; null after the session has closed.
   X509_STORE* trusted() const;
   SSL_CTX* context() const;
-  // Nothing where no pre-shared key was asked for; an identity may be empty.
-  const std::optional<std::vector<uint8_t>>& psk_identity() const {
-    return handshake_ ? handshake_->psk_identity() : psk_identity_;
+  // Null where no pre-shared key was asked for; an identity may be empty.
+  const std::vector<uint8_t>* psk_identity() const {
+    return handshake_ ? handshake_->psk_identity() : psk_identity_.get();
   }
 
  private:
@@ -152,11 +151,9 @@ class Session final {
   // The last flight of the handshake, and how it leaves again.
   struct SaidLast {
     LastFlight flight;
-    MessageName finished;
-    double until;
-    FlightLimits limits;
     uint64_t next_number;  // of its records in clear
-    uint32_t repetitions;  // within these limits
+    uint32_t mtu;
+    uint32_t repetitions;  // within this MTU
   };
 
   // handover.cc
@@ -168,6 +165,7 @@ class Session final {
   void tell_secure();
   void replay(const HeldRecords::Held& held, bool counts_early, uint8_t* scratch, double now);
   bool is_beaten(Bytes random);
+  void keep_psk_identity(const Handshake& handshake);
 
   // session.cc
   bool seal(ContentType type, Bytes plaintext, uint32_t token = 0);
@@ -209,21 +207,22 @@ class Session final {
   Wear told_of_opening_ = Wear::kNone;  // of the peer's keys the consumer knows this
   Wear told_of_sealing_ = Wear::kNone;  // and of this side's
   FailureKind failure_ = FailureKind::kNone;
-  std::array<uint8_t, kRandomSize> hello_random_{};  // see Handshake
-  std::unique_ptr<Handshake> handshake_;             // until it is complete
+  uint32_t mtu_ = 0;
+  uint32_t max_fragment_ = kMaxPlaintext;  // that both sides agreed on
+  std::unique_ptr<Handshake> handshake_;   // until it is complete
   // These once it is open.
   std::shared_ptr<const SecureContext> context_;
   std::shared_ptr<const SessionPolicy> policy_;
   std::unique_ptr<Records> records_;
-  std::shared_ptr<const SessionFacts> facts_;
+  std::unique_ptr<const SessionFacts> facts_;
   std::unique_ptr<SaidLast> said_last_;   // while the peer may ask for it
   std::unique_ptr<Heartbeat> heartbeat_;  // null when switched off
-  uint32_t mtu_ = 0;
-  uint32_t max_fragment_ = kMaxPlaintext;  // that both sides agreed on
-  double rest_at_ = kNever;                // it looks whether it may rest
+  // Client: what was in the peer's hello that crossed ours and was turned away, if one did.
+  std::unique_ptr<const Handshake::Random> turned_away_;
+  std::unique_ptr<const std::vector<uint8_t>> psk_identity_;
+  double rest_at_ = kNever;  // it looks whether it may rest
   double last_activity_;
   double last_heard_;  // when an authentic record came
-  std::optional<std::vector<uint8_t>> psk_identity_;
 };
 
 }  // namespace dtls
