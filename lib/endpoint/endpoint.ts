@@ -6,8 +6,8 @@ import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
 import { readDrops } from '../diagnostics/drops';
-import { ioError, unsent, type DTLSError } from '../errors/errors';
-import { systemError } from '../errors/system-error';
+import { ioError, unsent } from '../errors/errors';
+import { systemError, systemErrorCode } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
@@ -107,7 +107,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   /**
    * The endpoint on a transport, of which `driver` makes a driver; `key` is what the user knows the transport by.
    *
-   * @throws {@link DTLSError} of category `io` when the transport cannot be started.
+   * @throws A DTLSError of category `io` when the transport cannot be started.
    */
   static over(driver: () => Driver, key?: object): Endpoint {
     const existing = key === undefined ? undefined : Endpoint.#byTransport.get(key);
@@ -353,7 +353,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
         : this.#sessions.filter(
             (handler) => handler?.peer.port === peer.port && handler.peer.address === peer.address,
           );
-    this.#countTransportError(typed, concerned.length > 0);
+    this.#countTransportError(typed.code, concerned.length > 0);
     const tell = (): void => {
       for (const handler of concerned) handler?.onTransportError(typed);
       if (peer === undefined) this.#handler?.onTransportError(typed);
@@ -480,16 +480,18 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     if (handler !== undefined) {
       const { peer } = handler;
       const error = ioError(systemError(errno, 'send', peer.address, peer.port), peer);
-      this.#countTransportError(error, true);
+      this.#countTransportError(error.code, true);
       handler.onTransportError(error);
       return;
     }
-    const error = ioError(systemError(errno, 'recvmsg'));
-    this.#countTransportError(error, false);
-    if (slot === NO_SLOT) this.#handler?.onTransportError(error);
+    const code = systemErrorCode(errno);
+    this.#countTransportError(code, false);
+    // Clients that have gone refuse a server's last words: many an error that no server hears of.
+    if (slot !== NO_SLOT || (this.#server !== undefined && OF_ICMP.includes(code))) return;
+    this.#handler?.onTransportError(ioError(systemError(errno, 'recvmsg')));
   }
 
-  #countTransportError({ code }: DTLSError, hasSession: boolean): void {
+  #countTransportError(code: string, hasSession: boolean): void {
     if (hasSession || !OF_ICMP.includes(code)) this.#transportErrors += 1;
   }
 

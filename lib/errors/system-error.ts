@@ -5,8 +5,10 @@ import { getSystemErrorMap, getSystemErrorName } from 'node:util';
 export const errnoOf = (code: string): number =>
   [...getSystemErrorMap()].find(([, [name]]) => name === code)?.[0] ?? 0;
 
+export const systemErrorCode = (errno: number): string => getSystemErrorName(errno < 0 ? errno : -errno);
+
 export function systemError(errno: number, syscall: string, address?: string, port?: number): Error {
-  const code = getSystemErrorName(errno < 0 ? errno : -errno);
+  const code = systemErrorCode(errno);
   const where = address === undefined ? '' : ` ${address}${port === undefined ? '' : `:${String(port)}`}`;
   return Object.assign(new Error(`${syscall} ${code}${where}`), {
     code,

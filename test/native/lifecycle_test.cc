@@ -294,9 +294,8 @@ TEST_CASE("endpoint: OpenSSL's error queue is clean after every call, and never 
   REQUIRE(link.server.secure());
   Endpoint& client = link.client().endpoint;
   const SessionId id = link.client().session;
-  clean([&] { client.send(id.slot, id.generation, view("x"), 0, link.now()); });
-  clean([&] { client.send(id.slot, 99, view("x"), 0, link.now()); });
-  clean([&] { client.send(id.slot, id.generation, {}, 0, link.now()); });
+  fill_error_queue();
+  CHECK(link.send(link.client(), view("x")) == SendOutcome::kSent);
   clean([&] { client.advance(link.now()); });
   clean([&] { client.answer_psk(id.slot, id.generation, true, {}, {}, link.now()); });
   clean([&] { client.answer_identity(id.slot, id.generation, true, link.now()); });
@@ -311,6 +310,40 @@ TEST_CASE("endpoint: OpenSSL's error queue is clean after every call, and never 
   clean([&] { client.release(id.slot, id.generation); });
   clean([&] { link.server.endpoint.set_context(link.server_context); });
   clean([&] { link.server.endpoint.stop_listening(); });
+}
+
+std::vector<unsigned long> take_error_queue() {
+  std::vector<unsigned long> errors;
+  while (const unsigned long error = ERR_get_error()) errors.push_back(error);
+  return errors;
+}
+
+TEST_CASE(
+    "endpoint: to send a message takes nothing from OpenSSL's error queue where no SSL does") {
+  fill_error_queue();
+  const std::vector<unsigned long> stale = take_error_queue();
+  REQUIRE_FALSE(stale.empty());
+  for (const char* suite : {"ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305",
+                            "ECDHE-ECDSA-AES128-CCM", "ECDHE-ECDSA-AES128-SHA256"}) {
+    CAPTURE(std::string(suite));
+    Link link;
+    REQUIRE_FALSE(link.client_context->set_ciphers(suite));
+    REQUIRE_FALSE(link.server_context->set_ciphers(suite));
+    REQUIRE(link.handshake());
+    const bool by_ssl = link.client().live()->ssl() != nullptr;
+    // The second one comes after a rest: what it is sealed with is made anew.
+    for (int i = 0; i < 2; ++i) {
+      fill_error_queue();
+      CHECK(link.send(link.client(), view("x")) == SendOutcome::kSent);
+      CHECK(take_error_queue() == (by_ssl ? std::vector<unsigned long>{} : stale));
+      link.pump();
+      Link::skip(Session::kRestAfter);
+      link.advance();
+      REQUIRE(link.client().live()->rests());
+    }
+    CHECK(link.server.messages() == std::vector<std::string>{"x", "x"});
+    CHECK(link.client().count(RecordType::kClose) == 0);
+  }
 }
 
 TEST_CASE("secure context: what is wrong is named, and nothing stays in the error queue") {

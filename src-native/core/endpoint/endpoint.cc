@@ -22,7 +22,10 @@ uint64_t random_seed() {
 }  // namespace
 
 Endpoint::Endpoint(Outbox& outbox, uint32_t id)
-    : outlets_{outbox, id}, hash_(random_seed()), hosts_(0, hash_), scratch_(kMaxPlaintext) {}
+    : outlets_{outbox, id, nullptr, {}},
+      hash_(random_seed()),
+      hosts_(0, hash_),
+      scratch_(new uint8_t[kMaxPlaintext]) {}
 
 void Endpoint::listen(ListenerConfig config, Bytes cookie_secret) {
   const ErrorQueueScope errors;
@@ -298,7 +301,7 @@ bool Endpoint::deliver(uint32_t slot, Bytes datagram, double now) {
   Session* session = slots_[slot].session.get();
   if (session == nullptr) return false;
   const bool was_open = session->state() == SessionState::kOpen;
-  session->receive(datagram, scratch_.data(), now);
+  session->receive(datagram, scratch_.get(), now);
   if (was_open && session->state() == SessionState::kOpen &&
       (unsettled_ == kNoSlot || unsettled_ == slot)) {
     unsettled_ = slot;
@@ -529,35 +532,35 @@ void Endpoint::close(uint32_t slot, uint32_t generation, bool notify) {
 
 void Endpoint::answer_hello(uint32_t slot, uint32_t generation, HelloAnswer answer, double now) {
   with(slot, generation,
-       [&](Session& session) { session.answer_hello(std::move(answer), scratch_.data(), now); });
+       [&](Session& session) { session.answer_hello(std::move(answer), scratch_.get(), now); });
 }
 
 void Endpoint::answer_session(uint32_t slot, uint32_t generation, Bytes stored, bool refused,
                               double now) {
   with(slot, generation,
-       [&](Session& session) { session.answer_session(stored, refused, scratch_.data(), now); });
+       [&](Session& session) { session.answer_session(stored, refused, scratch_.get(), now); });
 }
 
 void Endpoint::answer_new_session(uint32_t slot, uint32_t generation, double now) {
   with(slot, generation,
-       [&](Session& session) { session.answer_new_session(scratch_.data(), now); });
+       [&](Session& session) { session.answer_new_session(scratch_.get(), now); });
 }
 
 void Endpoint::answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
                           double now) {
   with(slot, generation,
-       [&](Session& session) { session.answer_psk(found, identity, key, scratch_.data(), now); });
+       [&](Session& session) { session.answer_psk(found, identity, key, scratch_.get(), now); });
 }
 
 void Endpoint::answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now) {
   with(slot, generation,
-       [&](Session& session) { session.answer_identity(accepted, scratch_.data(), now); });
+       [&](Session& session) { session.answer_identity(accepted, scratch_.get(), now); });
 }
 
 void Endpoint::answer_ocsp(uint32_t slot, uint32_t generation, bool refused, Bytes response,
                            double now) {
   with(slot, generation,
-       [&](Session& session) { session.answer_ocsp(refused, response, scratch_.data(), now); });
+       [&](Session& session) { session.answer_ocsp(refused, response, scratch_.get(), now); });
 }
 
 void Endpoint::release(uint32_t slot, uint32_t generation) {

@@ -183,7 +183,7 @@ class Endpoint {
   uint32_t active_ = 0;
   uint32_t pending_ = 0;
   EndpointStats stats_;
-  std::vector<uint8_t> scratch_;  // one plaintext at a time
+  std::unique_ptr<uint8_t[]> scratch_;  // one plaintext at a time
 };
 
 }  // namespace dtls

@@ -8,7 +8,6 @@ namespace dtls {
 HandshakeMessage::HandshakeMessage(uint16_t version, const FragmentView& fragment)
     : version_(version),
       bytes_(kHandshakeHeaderSize + fragment.message_length),
-      present_(fragment.message_length),
       missing_(fragment.message_length) {
   FragmentHeader header;
   header.type = fragment.type;
@@ -24,17 +23,29 @@ const char* HandshakeMessage::add(const FragmentView& fragment) {
     return "two fragments of one message name different types or lengths";
   }
   uint8_t* to = bytes_.data() + kHandshakeHeaderSize + fragment.offset;
-  for (size_t i = 0; i < fragment.body.size; ++i) {
-    if (present_[fragment.offset + i] && to[i] != fragment.body.data[i]) {
+  const uint8_t* from = fragment.body.data;
+  const size_t count = fragment.body.size;
+  const bool begins = missing_ == size();
+  // Most messages come in one piece.
+  if (begins && count == size()) {
+    std::copy_n(from, count, to);
+    missing_ = 0;
+    return nullptr;
+  }
+  if (begins) present_.resize(size());
+  const auto has = [&](size_t i) { return complete() || present_[fragment.offset + i]; };
+  for (size_t i = 0; i < count; ++i) {
+    if (has(i) && to[i] != from[i]) {
       return "two fragments of one message have different bytes for the same place";
     }
   }
-  for (size_t i = 0; i < fragment.body.size; ++i) {
-    if (present_[fragment.offset + i]) continue;
+  for (size_t i = 0; i < count; ++i) {
+    if (has(i)) continue;
     present_[fragment.offset + i] = true;
-    to[i] = fragment.body.data[i];
+    to[i] = from[i];
     --missing_;
   }
+  if (complete()) present_ = {};
   return nullptr;
 }
 

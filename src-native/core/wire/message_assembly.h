@@ -29,7 +29,7 @@ class HandshakeMessage {
     return static_cast<uint16_t>(read_u16(bytes_.data() + fragment_at::kMessageSequence));
   }
   uint16_t version() const { return version_; }
-  size_t size() const { return present_.size(); }
+  size_t size() const { return bytes_.size() - kHandshakeHeaderSize; }
   Bytes body() const { return {bytes_.data() + kHandshakeHeaderSize, size()}; }
 
   // The message from `offset` on, as one record in clear with this number, as if the peer had sent
@@ -39,7 +39,7 @@ class HandshakeMessage {
  private:
   uint16_t version_;
   std::vector<uint8_t> bytes_;  // the header of an unfragmented message, and the body
-  std::vector<bool> present_;   // by byte of the body
+  std::vector<bool> present_;   // by byte of the body, while some of them are missing and some not
   size_t missing_;
 };
 
