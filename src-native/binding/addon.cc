@@ -116,6 +116,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
 #define DTLS_STAT(name) #name,
   exports.Set("trafficCounters", names_of(env, {
 #include "core/outbox/stats.def"
+// And behind these:
 #include "core/outbox/seldom_stats.def"
                                                }));
   exports.Set("endpointCounters", names_of(env, {

@@ -40,8 +40,9 @@ Napi::Value to_numbers(Napi::Env env, const std::array<double, Count>& numbers) 
 // `out` has room for all of them; returns what is behind them.
 double* put_traffic(double* out, const TrafficStats& stats) {
 #define DTLS_STAT(name) *out++ = static_cast<double>(stats.name);
-#include "core/outbox/seldom_stats.def"
 #include "core/outbox/stats.def"
+// And behind these:
+#include "core/outbox/seldom_stats.def"
 #undef DTLS_STAT
   return out;
 }

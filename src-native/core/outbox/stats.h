@@ -11,8 +11,9 @@ namespace dtls {
 
 #define DTLS_STAT(name) +1
 constexpr size_t kTrafficStats = 0
-#include "core/outbox/seldom_stats.def"
 #include "core/outbox/stats.def"
+// And behind these:
+#include "core/outbox/seldom_stats.def"
     ;
 constexpr size_t kEndpointStats = 0
 #include "core/outbox/endpoint_stats.def"
