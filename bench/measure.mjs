@@ -53,8 +53,8 @@ export function row({
   };
 }
 
-/** Two lines of what was measured by the clock and by CPU time. The target is for the first. */
-export function rowsOfRates({ name, unit, ours, reference, versus, target = undefined }) {
+/** Two lines of what was measured by the clock and by CPU time, each with its target. */
+export function rowsOfRates({ name, unit, ours, reference, versus, target = undefined, cpuTarget = undefined }) {
   const by = (rates, which) => rates.map((each) => each[which]);
   return [
     row({
@@ -71,6 +71,7 @@ export function rowsOfRates({ name, unit, ours, reference, versus, target = unde
       ours: by(ours, 'cpu'),
       reference: by(reference, 'cpu'),
       versus,
+      target: cpuTarget,
     }),
   ];
 }

@@ -232,7 +232,7 @@ class Outbox implements EventSource {
       if (count === 0) return false;
     }
     const [start, end] = [this.#word(this.#end, RecordWord.Offset), this.#control[1] ?? 0];
-    this.#secrets.clear();
+    if (this.#secrets.size !== 0) this.#secrets.clear(); // an empty Map is cleared by making another one
     this.#kept.begin(start, end);
     this.#lent.begin(start, end);
     this.#next = this.#end;

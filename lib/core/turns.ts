@@ -113,7 +113,7 @@ export class Turns {
   #ready(here: boolean): boolean {
     for (;;) {
       if (this.#steps.length > 0 || this.#source.ready()) return true;
-      const call = here ? this.#afterwards.shift() : undefined;
+      const call = here && this.#afterwards.length > 0 ? this.#afterwards.shift() : undefined;
       if (call === undefined) return false;
       call();
     }
