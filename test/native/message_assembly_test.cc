@@ -262,7 +262,7 @@ bool hold(HeldRecords& held, const Datagram& datagram, Until until) {
   Bytes rest = view(datagram);
   RecordView record;
   REQUIRE(take_record(rest, record));
-  return held.hold(record, until);
+  return held.hold(record, until, 0);
 }
 
 std::vector<Datagram> bytes_of(const std::vector<HeldRecords::Held>& taken) {

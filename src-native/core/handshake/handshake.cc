@@ -234,6 +234,9 @@ Handshake::Handover Handshake::hand_over() {
   for (HeldRecords::Held& held : held_.take({true, true, true})) {
     handover.held.push_back(std::move(held));
   }
+  std::sort(
+      handover.held.begin(), handover.held.end(),
+      [](const HeldRecords::Held& a, const HeldRecords::Held& b) { return a.arrival < b.arrival; });
   handover.seen = std::move(replay_window_);
   handover.forged = forged_;
   handover.sealed = sealed_;

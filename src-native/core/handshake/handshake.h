@@ -353,8 +353,10 @@ class Handshake final : private DatagramPort {
   RecordMac incoming_mac_;    // ready where encrypt-then-MAC is in use
   bool counts_early_ = true;  // records that came before their keys count when they are dropped
   ReplayWindow replay_window_;
-  uint64_t heard_ = 0;   // what of the peer's records OpenSSL has told of: messages and alerts
-  uint64_t forged_ = 0;  // records that could not be authenticated under these keys
+  uint64_t heard_ = 0;     // what of the peer's records OpenSSL has told of: messages and alerts
+  uint64_t forged_ = 0;    // records that could not be authenticated under these keys
+  uint64_t arrivals_ = 0;  // records that came
+  uint64_t arrival_ = 0;   // which of them is being looked at
   HeldRecords held_;
   // What came before its time, and has its turn behind the end of the handshake.
   std::vector<HeldRecords::Held> left_over_;

@@ -25,6 +25,7 @@ bool holds_whole_fragments(const RecordView& record) {
 }  // namespace
 
 void Handshake::receive(const RecordView& record, double now) {
+  arrival_ = ++arrivals_;
   note_outcome(record, on_record(record, now));
   feed_held(now);
 }
@@ -43,8 +44,7 @@ RecordOutcome Handshake::on_record(const RecordView& record, double now) {
     case RecordKind::kOfHello:
       return on_hello_record(record, now);
     case RecordKind::kEarly:
-      return hold(record,
-                  record.type == ContentType::kApplicationData ? Until::kOpen : Until::kKeys);
+      return hold(record, record.type == ContentType::kHandshake ? Until::kKeys : Until::kOpen);
     case RecordKind::kDoubtfulAlert:
       attempt_->doubted_alert = record.fragment.data[1];
       attempt_->hellos->on_refused();
@@ -78,7 +78,7 @@ void Handshake::note_out_of_place(const RecordView& record) {
 }
 
 RecordOutcome Handshake::hold(const RecordView& record, Until until) {
-  return held_.hold(record, until) ? RecordOutcome::kHeld : RecordOutcome::kDiscarded;
+  return held_.hold(record, until, arrival_) ? RecordOutcome::kHeld : RecordOutcome::kDiscarded;
 }
 
 // While a question is open the peer may repeat itself, but what it has to say is bounded by a
@@ -138,6 +138,7 @@ void Handshake::replay(const HeldRecords::Held& held, double now) {
     drop();
   } else if (take_record(rest, record)) {
     attempt_->messages.begin_datagram();
+    arrival_ = held.arrival;
     note_outcome(record, on_record(record, now));
   }
   if (held.until != Until::kAnswer && !counts_early_) outlet_.uncount_drops(before);

@@ -87,17 +87,16 @@ bool Handshake::is_out_of_place(const RecordView& record) const {
   }
 }
 
-// OpenSSL reads protected records once it has the peer's ChangeCipherSpec, and shows messages only
-// when the handshake is over. What comes before its time waits here, and is judged when it is given
-// to OpenSSL; which would keep it, too, and not say what became of it.
+// OpenSSL reads protected records once it has the peer's ChangeCipherSpec, and what is no handshake
+// message in them only when the handshake is over: until then it would keep messages and alerts,
+// and not say what became of them. What comes before its time waits here.
 Handshake::RecordKind Handshake::classify(const RecordView& record) const {
   if (is_out_of_place(record)) return RecordKind::kOutOfPlace;
   if (parked()) return RecordKind::kWhileAsked;
   if (state_ == HandshakeState::kHello) return RecordKind::kOfHello;
   if (record.epoch != 0) {
-    return record.type == ContentType::kApplicationData || !reads_protected()
-               ? RecordKind::kEarly
-               : RecordKind::kForOpenSsl;
+    return record.type != ContentType::kHandshake || !reads_protected() ? RecordKind::kEarly
+                                                                        : RecordKind::kForOpenSsl;
   }
   if (is_mere_warning(record)) return RecordKind::kWarning;
   if (may_be_about_cookie(record)) return RecordKind::kDoubtfulAlert;

@@ -257,12 +257,14 @@ SslSessionPtr SessionFacts::session() const {
   return SslSessionPtr(size == 0 ? nullptr : d2i_SSL_SESSION(nullptr, &at, size));
 }
 
-void SessionFacts::forbid_resumption(SSL_CTX* context) const {
+void SessionFacts::forbid_resumption(SSL_CTX* context) {
+  may_be_resumed_ = false;
   if (session_) SSL_CTX_remove_session(context, session_.get());
 }
 
 SecretBytes SessionFacts::pack(const std::string& name) const {
   const ErrorQueueScope errors;
+  if (!may_be_resumed_) return {};
   if (server_) return session_ ? KeptSession::pack(session_.get()) : with_peer(session_der());
   const SslSessionPtr session = this->session();
   // RFC 7627 section 5.4: without the extended master secret it is not to be resumed.

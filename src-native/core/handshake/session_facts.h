@@ -45,8 +45,8 @@ class SessionFacts {
   // takes a fifth. Not where it is `kept`, whose owner has it anyway; null for none.
   void settle(const SSL_SESSION* kept);
   // RFC 5246 section 7.2.2: after a fatal alert nobody is to resume the session. That concerns the
-  // session that was kept, and its owner may offer again.
-  void forbid_resumption(SSL_CTX* context) const;
+  // session that was kept, and its owner may offer again, and what pack() gives from now on.
+  void forbid_resumption(SSL_CTX* context);
 
   bool server() const { return server_; }
   // The handshake is over: what follows is all known, and final.
@@ -146,6 +146,7 @@ class SessionFacts {
   bool complete_;
   bool reused_;
   bool extended_master_secret_;
+  bool may_be_resumed_ = true;
   uint8_t own_finished_size_ = 0;
   uint8_t peers_finished_size_ = 0;
   Finished own_finished_{};

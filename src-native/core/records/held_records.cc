@@ -17,7 +17,7 @@ bool HeldRecords::holds(const RecordView& record) const {
   });
 }
 
-bool HeldRecords::hold(const RecordView& record, Until until) {
+bool HeldRecords::hold(const RecordView& record, Until until, uint64_t arrival) {
   if (record.epoch == 0 && holds(record)) return true;
   size_t records = 0;
   size_t bytes = 0;
@@ -27,7 +27,7 @@ bool HeldRecords::hold(const RecordView& record, Until until) {
     bytes += held.bytes.size();
   }
   if (records >= kMaxRecords || bytes + record.whole.size > kMaxBytes) return false;
-  records_.push_back({until, {record.whole.data, record.whole.data + record.whole.size}});
+  records_.push_back({until, arrival, {record.whole.data, record.whole.data + record.whole.size}});
   return true;
 }
 

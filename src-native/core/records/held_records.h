@@ -10,8 +10,8 @@ namespace dtls {
 // What a record waits for.
 enum class Until : uint8_t {
   kAnswer,  // a question is open
-  kKeys,    // the peer's ChangeCipherSpec: it is protected
-  kOpen,    // the end of the handshake: it is a message of the application
+  kKeys,    // the peer's ChangeCipherSpec: it is protected, and of the handshake
+  kOpen,    // the end of the handshake: it is protected, a message or an alert
 };
 
 // Records that came before their time, in order, and no more of them than a peer has reason to
@@ -23,12 +23,14 @@ class HeldRecords {
 
   struct Held {
     Until until;
+    uint64_t arrival;
     std::vector<uint8_t> bytes;
   };
 
-  // False: there is no room. A record in clear that says what a held one says is its repetition,
-  // and takes none.
-  bool hold(const RecordView& record, Until until);
+  // `arrival`: a number that is higher for a record that came later; one that waits again has it
+  // still. False: there is no room. A record in clear that says what a held one says is its
+  // repetition, and takes none.
+  bool hold(const RecordView& record, Until until, uint64_t arrival);
 
   bool empty() const { return records_.empty(); }
 

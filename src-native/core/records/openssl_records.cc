@@ -10,7 +10,7 @@
 namespace dtls {
 
 // The SSL has another end of its wire from now on, and what it says comes here.
-OpensslRecords::OpensslRecords(Outlet& outlet, Start start)
+OpensslRecords::OpensslRecords(Outlet& outlet, uint32_t& mtu, Start start)
     : outlet_(outlet),
       ssl_(std::move(start.ssl)),
       encrypts_then_macs_(start.encrypts_then_macs),
@@ -19,7 +19,7 @@ OpensslRecords::OpensslRecords(Outlet& outlet, Start start)
       seen_(std::move(start.seen)),
       forged_(start.forged),
       integrity_limit_(integrity_limit(SSL_get_current_cipher(ssl_.get()))),
-      mtu_(start.mtu),
+      mtu_(mtu),
       max_fragment_(start.max_fragment),
       next_number_in_clear_(start.next_number_in_clear),
       answered_again_(start.answered_again) {
@@ -172,6 +172,7 @@ void OpensslRecords::send_last_flight() {
   const FlightLimits limits{mtu_, max_fragment_};
   if (answered_again_ >= Flight::kInVain) {
     mtu_ = flight.smaller_mtu(limits).value_or(mtu_);
+    SSL_set_mtu(ssl_.get(), static_cast<long>(mtu_));
   }
   for (const auto& datagram : flight.datagrams({mtu_, max_fragment_}, next_number_in_clear_)) {
     outlet_.transmit({datagram.data(), datagram.size()});

@@ -24,15 +24,16 @@ class OpensslRecords final : public Records, private DatagramPort {
     uint64_t forged = 0;
     bool encrypts_then_macs = false;  // RFC 7366
     RecordMac incoming_mac;           // perhaps ready, where that is in use
-    // Of the last flight: it leaves again within this MTU, its records in clear from this number
-    // on, and it has so often.
-    uint32_t mtu = 0;
+    // Of the last flight: its records in clear leave again from this number on, and it has so
+    // often.
     size_t max_fragment = kMaxPlaintext;
     uint64_t next_number_in_clear = 0;
     uint32_t answered_again = 0;
   };
 
-  OpensslRecords(Outlet& outlet, Start start);
+  // `mtu`: the session's, within which the last flight leaves again. It shrinks where that does not
+  // arrive.
+  OpensslRecords(Outlet& outlet, uint32_t& mtu, Start start);
   ~OpensslRecords() override;
   OpensslRecords(const OpensslRecords&) = delete;
   OpensslRecords& operator=(const OpensslRecords&) = delete;
@@ -81,7 +82,7 @@ class OpensslRecords final : public Records, private DatagramPort {
   size_t sealed_ = 0;
   size_t sealing_room_ = 0;
   std::vector<uint8_t> written_;  // of the last flight, until it leaves
-  uint32_t mtu_;
+  uint32_t& mtu_;
   const size_t max_fragment_;
   uint64_t next_number_in_clear_;
   uint32_t answered_again_;

@@ -117,7 +117,7 @@ bool Session::take_records(Handshake::Handover handover, double now) {
       said_last_ = std::make_unique<SaidLast>(
           SaidLast{LastFlight(std::move(*handover.last_flight), {finished.data(), finished.size()},
                               now + kLinger),
-                   handover.next_number_in_clear, mtu_, handover.repetitions});
+                   handover.next_number_in_clear, handover.repetitions});
     }
     AeadRecords::Start start;
     start.next_number = handover.sealed.next_number;
@@ -137,11 +137,10 @@ bool Session::take_records(Handshake::Handover handover, double now) {
   start.forged = handover.forged;
   start.encrypts_then_macs = encrypts_then_macs_;
   start.incoming_mac = std::move(handover.incoming_mac);
-  start.mtu = mtu_;
   start.max_fragment = max_fragment_;
   start.next_number_in_clear = handover.next_number_in_clear;
   start.answered_again = handover.answered_again;
-  auto records = std::make_unique<OpensslRecords>(outlet_, std::move(start));
+  auto records = std::make_unique<OpensslRecords>(outlet_, mtu_, std::move(start));
   const bool ready = records->ready();
   records_ = std::move(records);
   return ready;

@@ -20,10 +20,14 @@ void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
       handshake_->receive(record, now);
       conclude(scratch, now);
     } else {
-      note_outcome(on_record(record, scratch, now));
+      const RecordOutcome outcome = on_record(record, scratch, now);
+      note_outcome(outcome);
+      // Who forges one record forges the next one as well, and each is another attempt at the keys.
+      // With an SSL it may have been a message without content.
+      if (outcome == RecordOutcome::kForged && ssl() == nullptr) break;
     }
   }
-  if (datagram.size != 0) drop();  // no record, or behind the session's end
+  if (datagram.size != 0) drop();  // no record, behind the session's end, or behind a forgery
 }
 
 // Without renegotiation there is one epoch that is protected, and the handshake's is over.
@@ -80,6 +84,13 @@ void Session::on_forged_record() {
 }
 
 RecordOutcome Session::on_plaintext(ContentType type, Bytes plaintext, double now) {
+  // RFC 6066 section 4. It is authentic: the peer breaks what was agreed on, as OpenSSL has it.
+  if (plaintext.size > max_fragment_ && ssl() == nullptr) {
+    send_alert(SSL3_AL_FATAL, SSL_AD_RECORD_OVERFLOW);
+    ERR_raise(ERR_LIB_SSL, SSL_R_DATA_LENGTH_TOO_LONG);
+    fail_as_openssl_says(FailureKind::kProtocolError);
+    return RecordOutcome::kTaken;
+  }
   switch (type) {
     case ContentType::kApplicationData:
       last_activity_ = last_heard_ = now;
@@ -154,14 +165,13 @@ RecordOutcome Session::repeat_last_flight(double now) {
   };
   for (const MessageName& message : flight->messages_in_clear()) tell(message);
   tell(last.flight.finished());
-  FlightLimits limits{last.mtu, max_fragment_};
   if (last.repetitions++ >= Flight::kInVain) {
-    if (const std::optional<uint32_t> smaller = flight->smaller_mtu(limits)) {
-      limits.mtu = last.mtu = *smaller;
+    if (const std::optional<uint32_t> smaller = flight->smaller_mtu({mtu_, max_fragment_})) {
+      mtu_ = *smaller;
       last.repetitions = 0;
     }
   }
-  for (const auto& datagram : flight->datagrams(limits, last.next_number)) {
+  for (const auto& datagram : flight->datagrams({mtu_, max_fragment_}, last.next_number)) {
     outlet_.transmit({datagram.data(), datagram.size()});
   }
   return RecordOutcome::kTaken;

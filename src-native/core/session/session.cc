@@ -127,10 +127,8 @@ void Session::emit_close(const Failure& failure) {
   }
   handshake_.reset();
   records_.reset();
-  facts_.reset();
   said_last_.reset();
   heartbeat_.reset();
-  context_.reset();
 }
 
 // ---- time ----

@@ -30,8 +30,9 @@ namespace dtls {
 //                                    fatal alert, idle, replaced
 //
 // kHandshaking has a Handshake, kOpen has Records and facts. kClosed writes the session's last
-// record; the object stays, with neither, until the consumer releases it, so that its counters can
-// still be read.
+// record; the object stays, with facts where it was open, until the consumer releases it. That one
+// may have records before it that nobody has read yet, and who is told of an open session then asks
+// for its peer; the counters are read behind the end.
 enum class SessionState : uint8_t { kHandshaking, kOpen, kClosed };
 
 // kEmpty: there is no record of no bytes to be sent (one that a peer sent is delivered).
@@ -134,10 +135,10 @@ class Session final {
   // The handshake's, or that of records which keep it; null where there is none.
   SSL* ssl() const { return handshake_ ? handshake_->ssl() : records_ ? records_->ssl() : nullptr; }
   // What can be asked of the session: what its handshake has come to so far, until it is open.
-  // Null before there is an SSL, and after the session has closed. Until anything else is asked of
+  // Null before there is an SSL, and of a handshake that failed. Until anything else is asked of
   // the session, which owns the facts once it is open.
   std::shared_ptr<const SessionFacts> facts() const;
-  // Whom this side trusts, and what it shows; null after the session has closed.
+  // Whom this side trusts, and what it shows; null when the handshake has failed.
   X509_STORE* trusted() const;
   SSL_CTX* context() const;
   // Null where no pre-shared key was asked for; an identity may be empty.
@@ -152,8 +153,7 @@ class Session final {
   struct SaidLast {
     LastFlight flight;
     uint64_t next_number;  // of its records in clear
-    uint32_t mtu;
-    uint32_t repetitions;  // within this MTU
+    uint32_t repetitions;  // within the MTU
   };
 
   // handover.cc
@@ -214,7 +214,7 @@ class Session final {
   std::shared_ptr<const SecureContext> context_;
   std::shared_ptr<const SessionPolicy> policy_;
   std::unique_ptr<Records> records_;
-  std::unique_ptr<const SessionFacts> facts_;
+  std::unique_ptr<SessionFacts> facts_;
   std::unique_ptr<SaidLast> said_last_;   // while the peer may ask for it
   std::unique_ptr<Heartbeat> heartbeat_;  // null when switched off
   // Client: what was in the peer's hello that crossed ours and was turned away, if one did.
