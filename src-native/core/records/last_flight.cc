@@ -19,7 +19,10 @@ LastFlight::LastFlight(Flight flight, Bytes finished, double until) : until_(unt
 }
 
 MessageName LastFlight::finished() const {
-  return {HandshakeType::kFinished, read_u24(plain_finished().data + fragment_at::kMessageLength)};
+  Bytes rest = plain_finished();
+  FragmentView message;
+  take_fragment(rest, message);
+  return {HandshakeType::kFinished, message.message_length};
 }
 
 std::optional<Flight> LastFlight::repeat(Records& records, double now) {
