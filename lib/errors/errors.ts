@@ -50,6 +50,9 @@ const IO_HINTS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'The host name does not resolve: check its spelling and the resolver.',
 };
 
+/** What to do about an error of the system; undefined where nothing is known but its name. */
+export const ioHint = (code: string): string | undefined => IO_HINTS[code];
+
 /**
  * An error of this package as it was made. What its owner has given getters since, or a Proxy in front, is
  * somebody else's, and may throw wherever it is read.

@@ -5,7 +5,7 @@
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { expect } from 'chai';
-import { createServer, type ConnectOptions, type DTLSError } from '../../lib/index';
+import { createServer, generateCertificate, type ConnectOptions, type DTLSError } from '../../lib/index';
 import { hasNativeUdp } from '../../lib/transport/native-udp';
 import * as nodeDtls from '../../lib/node-dtls/index';
 import { bound, closeSockets, secure, track } from '../dgram/support';
@@ -108,6 +108,21 @@ describe('where to', () => {
         const [error] = (await within(told, 'peerError')) as [DTLSError];
         expect(error).to.include({ code: 'EINVAL', category: 'io' });
         expect(error.hint).to.match(/'udp6'/);
+      });
+
+      it("a port that is taken has a hint with createSocket's error, too", async () => {
+        const taken = await bound(secure());
+        const [error] = (await within(once(secure().bind(taken.address().port, '127.0.0.1'), 'error'), "'error'")) as [DTLSError];
+        expect(error.code).to.equal('EADDRINUSE');
+        expect(error.hint).to.match(/Another socket has this port/);
+      });
+
+      it('an address that the certificate does not have is told of as an address', async () => {
+        const { cert, key } = await generateCertificate({ altNames: ['localhost'] });
+        const server = await listen({ cert, key });
+        const error = await failing({ host: '127.0.0.1', port: portOf(server), ca: cert, psk: undefined, pskCallback: undefined });
+        expect(error.code).to.equal('ERR_TLS_CERT_ALTNAME_INVALID');
+        expect(error.hint).to.match(/is for no address: connect to a name that it has/);
       });
 
       it('its own address is no peer of a client, by localPort', async () => {
