@@ -41,6 +41,8 @@ const IO_HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: "Another socket has this port: choose another, or 'reusePort' for several servers on one.",
   ERR_ACCESS_DENIED: "Node's permission model keeps this process from the network: start it with '--allow-net'.",
   EACCES: 'This port or address needs a privilege that the process does not have.',
+  ERR_SOCKET_DGRAM_IS_CONNECTED:
+    'The dgram.Socket that carries the datagrams was connected to one peer after a session had begun on it: connect() it before, or not at all.',
   EEXIST: 'Somebody in this thread reads from that descriptor already: give each server one of its own.',
   EADDRNOTAVAIL: 'This machine does not have that address.',
   EBADF: 'The descriptor of the socket is not open, or not bound: close sockets only by their own close(), and bind one before it is used as a transport.',

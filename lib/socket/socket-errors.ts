@@ -90,6 +90,15 @@ export function closeError(
   });
 }
 
+/** The error of a client whose host answers, but by no DTLS. */
+export const notDtls = ({ code, category, peer }: DTLSError): DTLSError =>
+  new DTLSError('no response: what came back is no answer of a DTLS server', {
+    code,
+    category,
+    hint: 'Something answers on that port, and not in DTLS: check the port, and that the server speaks DTLS there, not plain UDP, QUIC or DTLS 1.3 alone.',
+    peer,
+  });
+
 export const notExported = (label: string): DTLSError =>
   usageError(
     'ERR_INVALID_ARG_VALUE',

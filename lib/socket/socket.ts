@@ -42,7 +42,7 @@ import { SessionReport } from './report';
 import { HeartbeatOutcome, SendOutcome } from '../core/outcomes';
 import { SendCallbacks } from './send-callbacks';
 import { SessionFacts, SessionInfo } from './session-info';
-import { aborted, asDtlsError, closeError, illegalConstructor, notOpen, queueFull } from './socket-errors';
+import { aborted, asDtlsError, closeError, illegalConstructor, notDtls, notOpen, queueFull } from './socket-errors';
 import { readAlert, readHandshake } from './socket-events';
 import type { Step } from '../core/turns';
 import { noMore } from '../checks/arguments';
@@ -91,6 +91,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   readonly #report: SessionReport = new SessionReport(this);
   readonly #early = new EarlyMessages();
   #offersKeyAlone = false;
+  #ownsTransport = false;
   readonly #sendCallbacks = new SendCallbacks<Parameters<SendCallback>>();
   #needDrain = false;
   #batch: Buffer[] = [];
@@ -342,7 +343,8 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   begin(options: ResolvedConnect): void {
     this.#offersKeyAlone = options.offersKeyAlone;
     this.#known.client = new ClientQuestions(this, options);
-    const { signal } = options;
+    const { signal, transport } = options;
+    this.#ownsTransport = typeof transport === 'string';
     if (signal !== undefined) {
       const abort = (): void => {
         this.#destroy(aborted(signal), NOTIFYING);
@@ -491,6 +493,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
       let error = this.#failure;
       if (error === undefined && !this.#destroyed && record.kind !== 0) {
         error = closeError(record, this.#known.peer, this.#cause, this.#offersKeyAlone);
+        if (error.code === 'ERR_DTLS_NO_RESPONSE' && this.#heardSomething) error = notDtls(error);
       }
       this.#finish(error, record.completedHandshake);
       return false;
@@ -512,6 +515,11 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   /** What a callback of the user's threw, or `checkServerIdentity` returned. */
   get #cause(): Error | undefined {
     return (this.#known.server ?? this.#known.client)?.cause;
+  }
+
+  /** Datagrams came in that were of no session. Over a socket of a client's own they are its peer's. */
+  get #heardSomething(): boolean {
+    return this.#ownsTransport && (this.#known.session?.endpoint.stats().datagramsReceived ?? 0) > 0;
   }
 
   #pings(): Heartbeats {

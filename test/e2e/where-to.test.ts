@@ -9,6 +9,7 @@ import { createServer, generateCertificate, type ConnectOptions, type DTLSError 
 import { hasNativeUdp } from '../../lib/transport/native-udp';
 import * as nodeDtls from '../../lib/node-dtls/index';
 import { bound, closeSockets, secure, track } from '../dgram/support';
+import { thrown } from '../helpers/thrown';
 import { closeEverything, dialTo, failure, listen, next, portOf, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 
 const transports = hasNativeUdp ? (['native', 'dgram'] as const) : (['dgram'] as const);
@@ -125,6 +126,34 @@ describe('where to', () => {
         expect(error.hint).to.match(/is for no address: connect to a name that it has/);
       });
 
+      it('a host that answers, and not in DTLS, is told from one that is silent', async () => {
+        const quick = { handshakeTimeout: 600, retransmission: { initial: 50, max: 100 } };
+        for (const answer of [(hello: Buffer) => hello, () => Buffer.from('hello'), () => Buffer.alloc(20)]) {
+          const other = await udp('udp4', '127.0.0.1');
+          other.on('message', (hello, { port, address }) => {
+            other.send(answer(hello), port, address);
+          });
+          const error = await failing({ ...quick, host: '127.0.0.1', port: other.address().port });
+          expect(error).to.include({ code: 'ERR_DTLS_NO_RESPONSE', category: 'timeout' });
+          expect(error.hint).to.match(/not in DTLS/);
+        }
+        const silent = await udp('udp4', '127.0.0.1');
+        const error = await failing({ ...quick, host: '127.0.0.1', port: silent.address().port });
+        expect(error.hint).to.match(/^Nothing ever came back/);
+      });
+
+      it('a socket of createSocket is no transport: it encrypts by itself', () => {
+        const transport = secure();
+        for (const call of [
+          () => createServer({ ...PSK_SERVER, transport }),
+          () => dialTo({ ...PSK_CLIENT, host: '127.0.0.1', port: 5684, transport }),
+        ]) {
+          const error = thrown(call);
+          expect(error.code).to.equal('ERR_INVALID_ARG_VALUE');
+          expect(error.hint).to.match(/plain dgram\.Socket/);
+        }
+      });
+
       it('its own address is no peer of a client, by localPort', async () => {
         const free = await udp('udp4', '127.0.0.1');
         const { port } = free.address();
@@ -174,6 +203,19 @@ describe('where to', () => {
       await next(client, 'secureConnect');
       expect(asked).to.deep.equal([family]);
     }
+  });
+
+  it('a socket that is connected carries sessions with that peer, and with no other', async () => {
+    const server = await listen(PSK_SERVER);
+    const other = await listen(PSK_SERVER);
+    const transport = track(dgram.createSocket('udp4'));
+    transport.connect(portOf(server), '127.0.0.1');
+    await within(once(transport, 'connect'), "'connect'");
+    const client = dialTo({ ...PSK_CLIENT, transport, host: '127.0.0.1', port: portOf(server) });
+    await next(client, 'secureConnect');
+    const error = await failing({ transport, host: '127.0.0.1', port: portOf(other) });
+    expect(error).to.include({ code: 'EISCONN', category: 'io' });
+    expect(error.hint).to.match(/disconnect\(\)/);
   });
 
   it('the own address of a socket of the user is no peer', async () => {
