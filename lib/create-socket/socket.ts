@@ -401,7 +401,7 @@ export class SecureDgramSocket extends BaseSocket {
       if (callback !== undefined) process.nextTick(callback, blocked, 0);
       return;
     }
-    const hint = familyHint(this.type, peer.address);
+    const hint = (this.type === 'udp6') === (peer.family === 'IPv6') ? undefined : familyHint(this.type, peer.address);
     if (hint !== undefined) {
       const unreachable = withHint(systemError(errnoOf('EINVAL'), 'send', peer.address, peer.port), hint);
       if (callback !== undefined) process.nextTick(callback, unreachable, 0);
