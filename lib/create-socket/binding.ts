@@ -1,5 +1,6 @@
 import { late } from '../base/late';
 import { hostMistake } from '../checks/host';
+import { ioHint } from '../errors/errors';
 
 const IN_A_CLUSTER =
   "Workers cannot share a port as they do with plain UDP, for a session lives in one process: give each worker a port of its own, or all of them 'reusePort' (Node 22.12 or later), by which the system keeps each peer with one worker.";
@@ -32,10 +33,10 @@ export class Binding {
     return typeof callback === 'function' ? [place, callback] : [place];
   }
 
-  /** What to do about an error of that `bind`, where more is known than it says. */
+  /** What to do about an error of that `bind`. */
   hint({ code }: Error & { code?: string }): string | undefined {
-    if (code === 'EADDRINUSE') return late.cluster.isWorker ? IN_A_CLUSTER : undefined;
-    return typeof this.#host === 'string' ? hostMistake(this.#host) : undefined;
+    if (code === 'EADDRINUSE' && late.cluster.isWorker) return IN_A_CLUSTER;
+    return (typeof this.#host === 'string' ? hostMistake(this.#host) : undefined) ?? (code === undefined ? undefined : ioHint(code));
   }
 
   /** Calls `then` at once where the socket is bound, or when {@link settle} is called. */

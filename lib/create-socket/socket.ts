@@ -17,6 +17,7 @@ import { noEndpointStats, type EndpointStats } from '../core/stats';
 import { errnoOf, systemError } from '../errors/system-error';
 import { hostMistake } from '../checks/host';
 import { familyHint, familyOf, spelling } from '../transport/addresses';
+import { encrypting } from '../transport/dgram';
 import type { NativeDriver } from '../transport/native-udp';
 import { destination, isLiteral, isManyfold } from './addresses';
 import { parseSend, type SendCallback } from './arguments';
@@ -99,6 +100,7 @@ export class SecureDgramSocket extends BaseSocket {
       { ...own, ...throughGate(gate, own.lookup) },
       listener as ((message: Buffer, info: dgram.RemoteInfo) => void) | undefined,
     );
+    encrypting.add(this);
     this.#gate = gate;
     this.#clearMulticast = resolved.clearMulticast;
     this.#lookups = new Lookups(own.lookup, this.type === 'udp6' ? 6 : 4);
@@ -399,7 +401,7 @@ export class SecureDgramSocket extends BaseSocket {
       if (callback !== undefined) process.nextTick(callback, blocked, 0);
       return;
     }
-    const hint = familyHint(this.type, peer.address);
+    const hint = (this.type === 'udp6') === (peer.family === 'IPv6') ? undefined : familyHint(this.type, peer.address);
     if (hint !== undefined) {
       const unreachable = withHint(systemError(errnoOf('EINVAL'), 'send', peer.address, peer.port), hint);
       if (callback !== undefined) process.nextTick(callback, unreachable, 0);

@@ -41,6 +41,8 @@ const IO_HINTS: Readonly<Record<string, string>> = {
   EADDRINUSE: "Another socket has this port: choose another, or 'reusePort' for several servers on one.",
   ERR_ACCESS_DENIED: "Node's permission model keeps this process from the network: start it with '--allow-net'.",
   EACCES: 'This port or address needs a privilege that the process does not have.',
+  ERR_SOCKET_DGRAM_IS_CONNECTED:
+    'The dgram.Socket that carries the datagrams was connected to one peer after a session had begun on it: connect() it before, or not at all.',
   EEXIST: 'Somebody in this thread reads from that descriptor already: give each server one of its own.',
   EADDRNOTAVAIL: 'This machine does not have that address.',
   EBADF: 'The descriptor of the socket is not open, or not bound: close sockets only by their own close(), and bind one before it is used as a transport.',
@@ -49,6 +51,9 @@ const IO_HINTS: Readonly<Record<string, string>> = {
   EHOSTUNREACH: 'There is no route to that host.',
   ENOTFOUND: 'The host name does not resolve: check its spelling and the resolver.',
 };
+
+/** What to do about an error of the system; undefined where nothing is known but its name. */
+export const ioHint = (code: string): string | undefined => IO_HINTS[code];
 
 /**
  * An error of this package as it was made. What its owner has given getters since, or a Proxy in front, is

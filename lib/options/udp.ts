@@ -2,7 +2,7 @@
 import type * as dgram from 'node:dgram';
 
 import { usageError, type DTLSError } from '../errors/errors';
-import { bindingOf } from '../transport/dgram';
+import { bindingOf, encrypting } from '../transport/dgram';
 import { hasNativeUdp } from '../transport/native-udp';
 import type { TransportOption, UdpSocketOptions } from './types';
 import { isDgramSocket, isTransport, type DatagramTransport } from '../transport/transport';
@@ -82,6 +82,13 @@ export function resolveUdp(options: UdpSocketOptions & { transport?: TransportOp
         "'auto', 'native', 'dgram', a dgram.Socket or a DatagramTransport",
         transport,
         attaches ? "A Link of dgram-dtls/lab is none, and makes them: pass what its attach(address, port) returns." : undefined,
+      );
+    }
+    if (!isTransport(transport) && encrypting.has(transport)) {
+      throw usageError(
+        'ERR_INVALID_ARG_VALUE',
+        "'transport' is a socket of createSocket(), which shakes hands and encrypts by itself",
+        'Use its send() and its events, or pass a plain dgram.Socket.',
       );
     }
     if (!isTransport(transport) && bindingOf(transport) === 'closed') throw closedTransport();

@@ -45,8 +45,22 @@ export function asDtlsError(thrown: unknown, peer: Peer | undefined): DTLSError 
 const KEY_ALONE =
   "The server took none of the pre-shared key suites, and others were not offered: this client has a key, and nothing to judge a certificate by. Give the server the key ('psk' or 'pskCallback'), or this client 'ca' for a server that has a certificate only; compare 'ciphers', and versions (DTLS 1.0 has other suites), too.";
 
+const ADDRESS_IS_NONE =
+  "The certificate is valid, and is for no address: connect to a name that it has, or pass that as 'servername', or issue one with this address among its alternative names ('altNames' of generateCertificate).";
+
 /** Codes of node:tls, and of OpenSSL as `dgram-dtls/node-dtls` has them, for a certificate of another host. */
 const OTHER_NAMES = ['ERR_TLS_CERT_ALTNAME_INVALID', 'HOSTNAME_MISMATCH', 'IP_ADDRESS_MISMATCH'];
+
+/** What to do about a name that was refused; tls ends its message with the names, or addresses, that there are. */
+function nameHint(code: string, message: string): string {
+  if (!OTHER_NAMES.includes(code)) {
+    return "'checkServerIdentity' refused the server for a reason of its own: see 'cause'; it accepts by returning undefined.";
+  }
+  if (message.endsWith("is not in the cert's list: ")) return ADDRESS_IS_NONE;
+  return message.endsWith(': ')
+    ? "The certificate is valid, and has no name that a server goes by: issue one with the host among its alternative names ('altNames' of generateCertificate)."
+    : "The certificate is valid, but for other names: connect to one of them, or pass it as 'servername'.";
+}
 
 /** The error of a session that ended badly. `cause`: what a callback of the user's threw or returned. */
 export function closeError(
@@ -66,12 +80,7 @@ export function closeError(
   return new DTLSError(message, {
     code,
     category: 'certificate',
-    hint:
-      OTHER_NAMES.includes(code)
-        ? message.endsWith(': ') // tls lists the names there are
-          ? "The certificate is valid, and has no name that a server goes by: issue one with the host among its alternative names ('altNames' of generateCertificate)."
-          : "The certificate is valid, but for other names: connect to one of them, or pass it as 'servername'."
-        : "'checkServerIdentity' refused the server for a reason of its own: see 'cause'; it accepts by returning undefined.",
+    hint: nameHint(code, message),
     reason: close.reason,
     library: close.library,
     openssl: close.openssl,
@@ -80,6 +89,15 @@ export function closeError(
     cause,
   });
 }
+
+/** The error of a client whose host answers, but by no DTLS. */
+export const notDtls = ({ code, category, peer }: DTLSError): DTLSError =>
+  new DTLSError('no response: what came back is no answer of a DTLS server', {
+    code,
+    category,
+    hint: 'Something answers on that port, and not in DTLS: check the port, and that the server speaks DTLS there, not plain UDP, QUIC or DTLS 1.3 alone.',
+    peer,
+  });
 
 export const notExported = (label: string): DTLSError =>
   usageError(

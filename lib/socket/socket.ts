@@ -53,7 +53,7 @@ import {
 import { HeartbeatOutcome, SendOutcome } from '../core/outcomes';
 import { SendCallbacks } from './send-callbacks';
 import { SessionFacts, SessionInfo } from './session-info';
-import { aborted, asDtlsError, closeError, illegalConstructor, notOpen, queueFull } from './socket-errors';
+import { aborted, asDtlsError, closeError, illegalConstructor, notDtls, notOpen, queueFull } from './socket-errors';
 import { readAlert, readHandshake, readKeyLimit } from './socket-events';
 import type { Step } from '../core/turns';
 import { noMore } from '../checks/arguments';
@@ -99,6 +99,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   // What close() and destroy() decided before the session's last record came.
   #failure: DTLSError | undefined;
   #offersKeyAlone = false;
+  #ownsTransport = false;
   #needDrain = false;
   #messages: 'shared' | 'copied' | 'borrowed' = 'shared';
   // What few sessions have a use for is made when it is needed: there may be a million of them.
@@ -354,7 +355,8 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   begin(options: ResolvedConnect): void {
     this.#offersKeyAlone = options.offersKeyAlone;
     this.#known.client = new ClientQuestions(this, options);
-    const { signal } = options;
+    const { signal, transport } = options;
+    this.#ownsTransport = typeof transport === 'string';
     if (signal !== undefined) {
       const abort = (): void => {
         this.#destroy(aborted(signal), NOTIFYING);
@@ -528,6 +530,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
       let error = this.#failure;
       if (error === undefined && !this.#destroyed && record.kind !== 0) {
         error = closeError(record, this.#known.peer, this.#cause, this.#offersKeyAlone);
+        if (error.code === 'ERR_DTLS_NO_RESPONSE' && this.#heardSomething) error = notDtls(error);
       }
       this.#finish(error, record.completedHandshake);
       return false;
@@ -555,6 +558,11 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   /** What a callback of the user's threw, or `checkServerIdentity` returned. */
   get #cause(): Error | undefined {
     return (this.#known.server ?? this.#known.client)?.cause;
+  }
+
+  /** Datagrams came in that were of no session. Over a socket of a client's own they are its peer's. */
+  get #heardSomething(): boolean {
+    return this.#ownsTransport && (this.#known.session?.endpoint.stats().datagramsReceived ?? 0) > 0;
   }
 
   #pings(): Heartbeats {

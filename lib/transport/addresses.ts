@@ -7,13 +7,17 @@ import type { Peer } from '../base/peer';
 import { DTLSError, ioError } from '../errors/errors';
 import { errnoOf, systemError } from '../errors/system-error';
 
-export const familyOf = (address: string): 'IPv4' | 'IPv6' => (late.net.isIPv4(address) ? 'IPv4' : 'IPv6');
+// Each message of createSocket asks: a module that has been loaded is not asked for again.
+let loaded: typeof late.net | undefined;
+const net = (): typeof late.net => (loaded ??= late.net);
+
+export const familyOf = (address: string): 'IPv4' | 'IPv6' => (net().isIPv4(address) ? 'IPv4' : 'IPv6');
 
 /** One spelling for each address, the one that the kernel's answers have. */
 function canonical(address: string): string {
-  if (late.net.isIPv4(address)) return address;
+  if (net().isIPv4(address)) return address;
   const [host = address, zone] = address.split('%', 2);
-  const spelt = new late.net.SocketAddress({ address: host, family: 'ipv6' }).address;
+  const spelt = new (net().SocketAddress)({ address: host, family: 'ipv6' }).address;
   return zone === undefined ? spelt : `${spelt}%${zone}`;
 }
 
@@ -21,7 +25,7 @@ function canonical(address: string): string {
 const known = new Map<string, string>();
 
 export function spelling(address: string): string {
-  if (late.net.isIPv4(address)) return address;
+  if (net().isIPv4(address)) return address;
   let spelt = known.get(address);
   if (spelt === undefined) {
     if (known.size > 10000) known.clear();
@@ -35,11 +39,11 @@ let loopback: BlockList | undefined;
 
 function isLoopback(address: string): boolean {
   if (loopback === undefined) {
-    loopback = new late.net.BlockList();
+    loopback = new (net().BlockList)();
     loopback.addSubnet('127.0.0.0', 8, 'ipv4');
     loopback.addAddress('::1', 'ipv6');
   }
-  return loopback.check(address, late.net.isIPv4(address) ? 'ipv4' : 'ipv6');
+  return loopback.check(address, net().isIPv4(address) ? 'ipv4' : 'ipv6');
 }
 
 /** Whether a socket that is bound to `local` would itself hear what it sends to `peer`. */
@@ -68,7 +72,7 @@ export const typeOf = (socket: dgram.Socket): dgram.SocketType => (socket as dgr
 
 /** What to do where a socket of this type cannot reach that address, for want of its family. */
 export function familyHint(type: dgram.SocketType, address: string): string | undefined {
-  if (late.net.isIP(address) === 0 || (type === 'udp6') === (familyOf(address) === 'IPv6')) return undefined;
+  if (net().isIP(address) === 0 || (type === 'udp6') === (familyOf(address) === 'IPv6')) return undefined;
   return type === 'udp6'
     ? `A socket of type 'udp6' sends to IPv6 addresses: use one of type 'udp4', or '::ffff:${address}' where the socket is not ipv6Only.`
     : "A socket of type 'udp4' sends to IPv4 addresses: use one of type 'udp6'.";

@@ -25,7 +25,7 @@ export class DgramTransport implements DatagramTransport {
   constructor(socket: dgram.Socket, owned: boolean, connectedTo?: Peer) {
     this.#socket = socket;
     this.#owned = owned;
-    this.#connectedTo = connectedTo;
+    this.#connectedTo = connectedTo ?? (owned ? undefined : remoteOf(socket));
   }
 
   start(receiver: DatagramReceiver): void {
@@ -126,6 +126,19 @@ function peerOf(error: Error): Peer | undefined {
   const { address, port } = error as Error & Partial<Peer>;
   if (address === undefined || port === undefined) return undefined;
   return { address, port, family: late.net.isIPv6(address) ? 'IPv6' : 'IPv4' };
+}
+
+/** Sockets of createSocket: what goes over them is encrypted by them. */
+export const encrypting = new WeakSet<dgram.Socket>();
+
+/** The one peer of a socket that its owner has connected. */
+export function remoteOf(socket: dgram.Socket): Peer | undefined {
+  try {
+    const { address, port } = socket.remoteAddress();
+    return { address, port, family: late.net.isIPv6(address) ? 'IPv6' : 'IPv4' };
+  } catch {
+    return undefined; // it is not connected, or closed, which its owner's next call says
+  }
 }
 
 /** How far a socket is with its bind, in words of dgram's own. It tells the first and the last of these only by what `address()` throws. */

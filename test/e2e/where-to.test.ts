@@ -5,10 +5,11 @@
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { expect } from 'chai';
-import { createServer, type ConnectOptions, type DTLSError } from '../../lib/index';
+import { createServer, generateCertificate, type ConnectOptions, type DTLSError } from '../../lib/index';
 import { hasNativeUdp } from '../../lib/transport/native-udp';
 import * as nodeDtls from '../../lib/node-dtls/index';
 import { bound, closeSockets, secure, track } from '../dgram/support';
+import { thrown } from '../helpers/thrown';
 import { closeEverything, dialTo, failure, listen, next, portOf, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 
 const transports = hasNativeUdp ? (['native', 'dgram'] as const) : (['dgram'] as const);
@@ -110,6 +111,49 @@ describe('where to', () => {
         expect(error.hint).to.match(/'udp6'/);
       });
 
+      it("a port that is taken has a hint with createSocket's error, too", async () => {
+        const taken = await bound(secure());
+        const [error] = (await within(once(secure().bind(taken.address().port, '127.0.0.1'), 'error'), "'error'")) as [DTLSError];
+        expect(error.code).to.equal('EADDRINUSE');
+        expect(error.hint).to.match(/Another socket has this port/);
+      });
+
+      it('an address that the certificate does not have is told of as an address', async () => {
+        const { cert, key } = await generateCertificate({ altNames: ['localhost'] });
+        const server = await listen({ cert, key });
+        const error = await failing({ host: '127.0.0.1', port: portOf(server), ca: cert, psk: undefined, pskCallback: undefined });
+        expect(error.code).to.equal('ERR_TLS_CERT_ALTNAME_INVALID');
+        expect(error.hint).to.match(/is for no address: connect to a name that it has/);
+      });
+
+      it('a host that answers, and not in DTLS, is told from one that is silent', async () => {
+        const quick = { handshakeTimeout: 600, retransmission: { initial: 50, max: 100 } };
+        for (const answer of [(hello: Buffer) => hello, () => Buffer.from('hello'), () => Buffer.alloc(20)]) {
+          const other = await udp('udp4', '127.0.0.1');
+          other.on('message', (hello, { port, address }) => {
+            other.send(answer(hello), port, address);
+          });
+          const error = await failing({ ...quick, host: '127.0.0.1', port: other.address().port });
+          expect(error).to.include({ code: 'ERR_DTLS_NO_RESPONSE', category: 'timeout' });
+          expect(error.hint).to.match(/not in DTLS/);
+        }
+        const silent = await udp('udp4', '127.0.0.1');
+        const error = await failing({ ...quick, host: '127.0.0.1', port: silent.address().port });
+        expect(error.hint).to.match(/^Nothing ever came back/);
+      });
+
+      it('a socket of createSocket is no transport: it encrypts by itself', () => {
+        const transport = secure();
+        for (const call of [
+          () => createServer({ ...PSK_SERVER, transport }),
+          () => dialTo({ ...PSK_CLIENT, host: '127.0.0.1', port: 5684, transport }),
+        ]) {
+          const error = thrown(call);
+          expect(error.code).to.equal('ERR_INVALID_ARG_VALUE');
+          expect(error.hint).to.match(/plain dgram\.Socket/);
+        }
+      });
+
       it('its own address is no peer of a client, by localPort', async () => {
         const free = await udp('udp4', '127.0.0.1');
         const { port } = free.address();
@@ -159,6 +203,19 @@ describe('where to', () => {
       await next(client, 'secureConnect');
       expect(asked).to.deep.equal([family]);
     }
+  });
+
+  it('a socket that is connected carries sessions with that peer, and with no other', async () => {
+    const server = await listen(PSK_SERVER);
+    const other = await listen(PSK_SERVER);
+    const transport = track(dgram.createSocket('udp4'));
+    transport.connect(portOf(server), '127.0.0.1');
+    await within(once(transport, 'connect'), "'connect'");
+    const client = dialTo({ ...PSK_CLIENT, transport, host: '127.0.0.1', port: portOf(server) });
+    await next(client, 'secureConnect');
+    const error = await failing({ transport, host: '127.0.0.1', port: portOf(other) });
+    expect(error).to.include({ code: 'EISCONN', category: 'io' });
+    expect(error.hint).to.match(/disconnect\(\)/);
   });
 
   it('the own address of a socket of the user is no peer', async () => {
