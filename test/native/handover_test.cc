@@ -112,6 +112,19 @@ struct Session12 : Link {
   const Kind kind_;
 };
 
+// How the newest session of a side ended; each end once.
+std::vector<FailureKind> ends_of(const Side& side) {
+  std::vector<FailureKind> ends;
+  for (const Event& event : side.events) {
+    if (event.type == RecordType::kClose && event.id.slot == side.session.slot &&
+        event.id.generation == side.session.generation) {
+      ends.push_back(static_cast<FailureKind>(event.a));
+    }
+  }
+  return ends;
+}
+const std::vector<FailureKind> kEndedWell{FailureKind::kNone};
+
 bool is_protected(const Packet& packet) {
   Bytes rest = view(packet.bytes);
   RecordView record;
@@ -323,9 +336,10 @@ TEST_CASE("handover: an alert that overtakes the last flight ends the session wh
         deliver(true);
         link.pump();
         CHECK(link.first_to_finish().secure());
-        CHECK(link.first_to_finish().count(RecordType::kClose) == 1);
-        CHECK(link.first_to_finish().close_kind() == FailureKind::kNone);
-        CHECK(link.first_to_finish().endpoint.traffic().badRecords == 0);
+        CHECK((ends_of(link.first_to_finish()) == kEndedWell));
+        // Who comes back from its own port is heard by its old session, too, which cannot open it.
+        const uint64_t bad = kind == Kind::kFull ? 0 : 1;
+        CHECK(link.first_to_finish().endpoint.traffic().badRecords <= bad);
         CHECK(link.first_to_finish().endpoint.session_count() == 0);
       }
     }
@@ -371,8 +385,7 @@ TEST_CASE("handover: what came before its time is read in the order in which it 
   link.pump();
   CHECK(link.server.secure());
   CHECK(link.server.messages() == std::vector<std::string>{"before", "behind"});
-  CHECK(link.server.count(RecordType::kClose) == 1);
-  CHECK(link.server.close_kind() == FailureKind::kNone);
+  CHECK((ends_of(link.server) == kEndedWell));
 }
 
 TEST_CASE("handover: what can be asked of a session stays until its end has been read") {
@@ -387,7 +400,7 @@ TEST_CASE("handover: what can be asked of a session stays until its end has been
       link.client().endpoint.close(id.slot, id.generation);
       link.pump();
       for (Side* side : {&link.client(), &link.server}) {
-        REQUIRE(side->count(RecordType::kClose) == 1);
+        REQUIRE((ends_of(*side) == kEndedWell));
         const auto facts = side->live()->facts();
         REQUIRE((facts != nullptr));
         CHECK(facts->cipher() != nullptr);

@@ -625,7 +625,7 @@ TEST_CASE("session facts: they are small") {
   }
 }
 
-TEST_CASE("session facts: of a session, from the moment that it is open until it closes") {
+TEST_CASE("session facts: of a session, from the moment that it is open until it is released") {
   Link link;
   link.listen();
   const Session& session = link.connect();
@@ -649,10 +649,23 @@ TEST_CASE("session facts: of a session, from the moment that it is open until it
   }
   const SessionId id = link.client().session;
   link.client().endpoint.close(id.slot, id.generation);
+  REQUIRE(session.facts().get() != nullptr);
+  CHECK(session.facts()->complete());
+  CHECK(session.trusted() != nullptr);
+  CHECK_FALSE(link.client().live()->set_mtu(600));
+  link.client().endpoint.release(id.slot, id.generation);
+  CHECK(link.client().live() == nullptr);
+}
+
+TEST_CASE("session facts: of a handshake that has failed there are none") {
+  Link link;
+  link.listen();
+  const Session& session = link.connect();
+  const SessionId id = link.client().session;
+  link.client().endpoint.close(id.slot, id.generation);
   CHECK(session.facts().get() == nullptr);
   CHECK(session.max_message_size() == 0);
   CHECK(session.trusted() == nullptr);
-  CHECK_FALSE(link.client().live()->set_mtu(600));
 }
 
 TEST_CASE("session facts: a kept session is forbidden by a fatal alert, and no other") {

@@ -275,10 +275,9 @@ void Endpoint::deliver_to_either(const RecordView& first, uint32_t current, uint
   if (knows && first_asked.drops() == before) return;
   const uint32_t next = finishes ? current : candidate;
   Session& other = *slots_[next].session;
-  // Messages of the application wait for the end of the handshake, also when there are keys.
-  const bool other_judges =
-      other.reads_protected() &&
-      (other.state() == SessionState::kOpen || first.type != ContentType::kApplicationData);
+  // What is no handshake message waits for the end of the handshake, also when there are keys.
+  const bool other_judges = other.reads_protected() && (other.state() == SessionState::kOpen ||
+                                                        first.type == ContentType::kHandshake);
   const Session::Drops others = other.drops();
   deliver(next, datagram, now);
   if (!knows) return;
