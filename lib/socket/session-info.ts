@@ -251,6 +251,7 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
    * The Buffers are the caller's: wipe them when they are not needed any more.
    */
   getSrtp(): SrtpKeys | null {
-    return (this.#known.session?.srtp() ?? null) as SrtpKeys | null;
+    const session = this.#known.state === 'open' ? this.#known.session : undefined;
+    return (session?.srtp() ?? null) as SrtpKeys | null;
   }
 }

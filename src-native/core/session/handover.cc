@@ -169,7 +169,12 @@ void Session::replay(const HeldRecords::Held& held, bool counts_early, uint8_t* 
   if (state_ == SessionState::kClosed) {
     drop();
   } else if (take_record(rest, record)) {
-    note_outcome(on_record(record, scratch, now));
+    // A Finished that came more than once while the first one waited was sent before this side's
+    // flight left: it does not ask for that again.
+    const bool asks_nothing =
+        said_last_ && record.epoch == 1 && record.type == ContentType::kHandshake;
+    size_t size = 0;
+    note_outcome(asks_nothing ? opened(record, scratch, size) : on_record(record, scratch, now));
   }
   if (held.until != Until::kAnswer && !counts_early) uncount_drops(before);
 }

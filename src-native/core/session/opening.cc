@@ -53,9 +53,15 @@ RecordOutcome Session::on_record(const RecordView& record, uint8_t* scratch, dou
   uint8_t* const room =
       message ? outlet_.room(std::min(record.whole.size, kMaxPlaintext), scratch) : scratch;
   size_t size = 0;
+  const RecordOutcome outcome = opened(record, room, size);
+  if (outcome != RecordOutcome::kTaken || state_ == SessionState::kClosed) return outcome;
+  return on_plaintext(record.type, {room, size}, now);
+}
+
+RecordOutcome Session::opened(const RecordView& record, uint8_t* room, size_t& size) {
   switch (records_->open(record, room, size)) {
     case Opened::kTaken:
-      return on_plaintext(record.type, {room, size}, now);
+      return RecordOutcome::kTaken;
     case Opened::kBad:
       return RecordOutcome::kBad;
     case Opened::kReplayed:

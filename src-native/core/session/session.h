@@ -180,6 +180,7 @@ class Session final {
 
   // opening.cc
   RecordOutcome on_record(const RecordView& record, uint8_t* scratch, double now);
+  RecordOutcome opened(const RecordView& record, uint8_t* room, size_t& size);
   void note_outcome(RecordOutcome outcome);
   void on_forged_record();
   RecordOutcome on_plaintext(ContentType type, Bytes plaintext, double now);
