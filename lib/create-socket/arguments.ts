@@ -69,7 +69,7 @@ export function parseSend(args: readonly unknown[], connected: boolean): SendArg
     }
   }
   const parts: Buffer[] = [];
-  for (const given of Array.isArray(message) ? (message as unknown[]) : [message]) {
+  for (const given of Array.isArray(message) ? Array.from(message as unknown[]) : [message]) {
     const part = partOf(given);
     if (part === undefined) {
       throw Array.isArray(message)

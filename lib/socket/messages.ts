@@ -10,9 +10,9 @@ import { bytes, integer, payload, wrongType } from '../checks/validate';
 export type Message = string | NodeJS.ArrayBufferView;
 export type SendCallback = (error: Error | null) => void;
 
-/** One message of several parts. */
+/** One message of several parts. All are read before any is looked at: to read one may take another's memory away. */
 const joined = (parts: readonly Message[]): Buffer =>
-  Buffer.concat(Array.from(parts, (part) => bytes('message', part)));
+  Buffer.concat(Array.from(parts).map((part) => bytes('message', part)));
 
 /** The message and the callback that the arguments of `send` mean. */
 export function readSend(

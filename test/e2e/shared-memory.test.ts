@@ -288,6 +288,20 @@ for (const side of ['client', 'server'] as const) {
 describe('what waits for the handshake', () => {
   afterEach(closeEverything);
 
+  it('may be detached by reading another part of the same message', async () => {
+    const { client, peer } = await openOn(await listen(PSK_SERVER), PSK_CLIENT);
+    const gone = Buffer.from(new ArrayBuffer(100)).fill('g');
+    const parts = Object.defineProperty([gone, 'x'], 1, {
+      get() {
+        structuredClone(gone.buffer, { transfer: [gone.buffer] });
+        return 'left';
+      },
+    });
+    const came = messages(peer, 1);
+    client.send(parts);
+    expect((await came).toString()).to.equal('left');
+  });
+
   it('may be detached, and may say that it is longer', async () => {
     const server = await listen(PSK_SERVER);
     const accepted = next(server, 'secureConnection');
