@@ -143,8 +143,11 @@ describe('endings', () => {
       expect((await arrived)[0]?.toString()).to.equal('still here');
     });
 
-    it('may have open sessions when the process exits', async () => {
-      expect(await run('workers-exit.ts')).to.include({ code: 5, signal: null, stderr: '' });
+    it('may have open sessions when the process exits', async function () {
+      // Its workers compile the whole package, each by itself, where nobody has done so before.
+      this.timeout(patience(30_000));
+      const outcome = await run('workers-exit.ts', [], [], { milliseconds: patience(25_000) });
+      expect(outcome).to.include({ code: 5, signal: null, stderr: '' });
     });
 
     it('may be terminated inside any native call, and the process lives on', async function () {
@@ -173,7 +176,8 @@ describe('endings', () => {
       rmSync(copy, { recursive: true, force: true });
     });
 
-    it('talk to each other', async () => {
+    it('talk to each other', async function () {
+      this.timeout(patience(30_000)); // the second one is compiled here
       // eslint-disable-next-line @typescript-eslint/no-require-imports -- its path is made here
       const other = require(path.join(copy, 'lib', 'index')) as typeof Package;
       expect(other.createServer).to.not.equal(createServer);
