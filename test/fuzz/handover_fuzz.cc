@@ -92,7 +92,17 @@ class Network {
     for (const Datagram& bytes : records_of(packet.bytes)) {
       Bytes rest = view(bytes);
       RecordView record;
-      if (!take_record(rest, record) || record.epoch == 0) continue;
+      if (!take_record(rest, record)) continue;
+      if (record.epoch == 0) {
+        // A client that gets no answer any more begins anew, with other keys.
+        Bytes fragments = record.fragment;
+        FragmentView hello;
+        if (record.type == ContentType::kHandshake && take_fragment(fragments, hello) &&
+            hello.type == HandshakeType::kClientHello && hello.message_sequence == 0) {
+          numbers_.clear();
+        }
+        continue;
+      }
       auto& seen = numbers_[packet.to_server][record.sequence];
       insist(seen.empty() || seen == bytes, "one record for each number");
       seen = bytes;
