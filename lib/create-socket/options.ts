@@ -2,6 +2,7 @@
 import type * as dgram from 'node:dgram';
 import type { BlockList } from 'node:net';
 
+import { kHasIdentity } from '../base/internals';
 import type { Peer } from '../base/peer';
 import { usageError, type DTLSError } from '../errors/errors';
 import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options/types';
@@ -140,7 +141,7 @@ export function resolveSocketOptions(options: SocketDtlsOptions): ResolvedSocket
   const bag = options as Bag;
   const pskCallback = keysOf(options);
   const canServe =
-    options.cert !== undefined || options.secureContext?.hasIdentity === true || pskCallback !== undefined ||
+    options.cert !== undefined || options.secureContext?.[kHasIdentity] === true || pskCallback !== undefined ||
     bag.pfx !== undefined || bag.SNICallback !== undefined;
   const role = options.role ?? (canServe ? 'both' : 'client');
   if (!(['client', 'server', 'both'] as string[]).includes(role)) {

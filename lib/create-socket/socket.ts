@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import * as dgram from 'node:dgram';
 
+import { kListenOn } from '../base/internals';
 import type { Peer } from '../base/peer';
 import { Endpoint } from '../endpoint/endpoint';
 import { asError } from '../errors/as-error';
@@ -455,7 +456,7 @@ export class SecureDgramSocket extends BaseSocket {
     if (udp === undefined) {
       server?.listen();
     } else if (server !== undefined) {
-      server.listenOn(udp, this.#wire);
+      server[kListenOn](udp, this.#wire);
     } else {
       const endpoint = Endpoint.over(() => udp, this.#wire);
       endpoint.stay(

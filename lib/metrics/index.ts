@@ -5,6 +5,7 @@
  */
 import { Counter, Gauge, Histogram, register as defaultRegister, type Registry } from 'prom-client';
 
+import { kRole } from '../base/internals';
 import { noMore } from '../checks/arguments';
 import { channels, type DiagnosticsChannelName, type DiagnosticsEvents, type TypedChannel } from '../diagnostics/channels';
 import { COUNTERS } from './counters';
@@ -98,20 +99,20 @@ export function metrics(...args: [Registry?, MetricsOptions?, ...unknown[]]): Me
       buckets: heartbeatBuckets,
     });
     on<'dgram-dtls.handshake.done'>(channels.handshakeDone, ({ socket, duration: ms, protocol, cipher }) => {
-      const { role } = socket;
+      const { [kRole]: role } = socket;
       completed.inc({ role, protocol, cipher, resumed: String(socket.isSessionReused()) });
       duration.observe({ role }, ms / 1000);
     });
-    on<'dgram-dtls.handshake.failed'>(channels.handshakeFailed, ({ socket: { role }, error: { code } }) => {
+    on<'dgram-dtls.handshake.failed'>(channels.handshakeFailed, ({ socket: { [kRole]: role }, error: { code } }) => {
       failed.inc({ role, code });
     });
-    on<'dgram-dtls.session.close'>(channels.sessionClose, ({ socket: { role }, error }) => {
+    on<'dgram-dtls.session.close'>(channels.sessionClose, ({ socket: { [kRole]: role }, error }) => {
       closed.inc({ role, code: error?.code ?? 'close' });
     });
-    on<'dgram-dtls.alert'>(channels.alert, ({ socket: { role }, direction, level, description }) => {
+    on<'dgram-dtls.alert'>(channels.alert, ({ socket: { [kRole]: role }, direction, level, description }) => {
       alerts.inc({ role, direction, level, description });
     });
-    on<'dgram-dtls.heartbeat'>(channels.heartbeat, ({ socket: { role }, rtt: ms }) => {
+    on<'dgram-dtls.heartbeat'>(channels.heartbeat, ({ socket: { [kRole]: role }, rtt: ms }) => {
       if (ms !== undefined) rtt.observe({ role }, ms / 1000);
     });
   } catch (error) {
