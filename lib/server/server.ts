@@ -46,7 +46,7 @@ import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '
 import type { ResumeSessionCallback } from '../handshake/resumption';
 import { createSecureContext, SecureContext } from '../identity/secure-context';
 import type { DTLSServerEvents } from './server-events';
-import { NamedRules, ServerNames } from '../handshake/server-names';
+import { checkServerName, NamedRules, ServerNames } from '../handshake/server-names';
 import { CoreSession } from '../endpoint/core-session';
 import { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
@@ -324,6 +324,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     if (hostname === '') {
       throw usageError('ERR_INVALID_ARG_VALUE', "'hostname' cannot be empty", "Use '*' wildcards.");
     }
+    checkServerName(hostname);
     this.#names.add(hostname, new NamedRules(resolveNamedOptions(context, this.#given, this.#options.ticketKeys)));
     this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
     this.#watchExpiry();
