@@ -22,7 +22,7 @@ import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
 import { readDrops } from '../diagnostics/drops';
-import { ioError, unsent } from '../errors/errors';
+import { ioError, unsent, type DTLSError } from '../errors/errors';
 import { systemError, systemErrorCode } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
@@ -103,7 +103,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   readonly #sessions: (SessionHandler | undefined)[] = [];
   readonly #generations: number[] = [];
   readonly #awaitingDrain = new Set<SessionHandler>();
-  readonly #sendCallbacks = new Map<number, (error: Error | null) => void>();
+  readonly #sendCallbacks = new Map<number, (error: DTLSError | null) => void>();
   #handler: TransportHandler | undefined;
   /** The handler, where it is a server's. */
   #server: ServerHandler | undefined;
@@ -240,7 +240,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     slot: number,
     generation: number,
     message: Uint8Array,
-    callback: ((error: Error | null) => void) | undefined,
+    callback: ((error: DTLSError | null) => void) | undefined,
   ): SendOutcome {
     if (callback === undefined && this.#driver.gathers) {
       sendBatch.add(this.#core, slot, generation, message);
@@ -426,7 +426,9 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       return;
     }
     try {
-      this.#driver.transmit?.(datagram, peer, callback);
+      // What carries the datagrams has errors of its own.
+      const done = callback && ((error: Error | null) => { callback(error === null ? null : ioError(error, peer)); });
+      this.#driver.transmit?.(datagram, peer, done);
     } catch (error) {
       // A transport of the user's may throw; the pass must go on for the others.
       const typed = ioError(error, peer);
@@ -549,7 +551,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 }
 
 /** The callback of a `send` has a turn of its own, as any event. */
-function reportSent(callback: (error: Error | null) => void, error: Error): void {
+function reportSent(callback: (error: DTLSError | null) => void, error: DTLSError): void {
   turns.add(() => {
     callback(error);
     return true;
