@@ -175,10 +175,10 @@ export class Peers {
   #refusal(peer: Peer): DTLSError | undefined {
     const { role, maxPeers, maxDialling } = this.#options;
     if (role === 'server') {
-      return new DTLSError('there is no session with this peer, and this socket begins none', {
+      return new DTLSError('there is no session with this peer, which may have left, and this socket begins none', {
         code: 'ERR_DTLS_NO_SESSION',
         category: 'usage',
-        hint: "Use role 'both' or 'client' to shake hands with peers.",
+        hint: "A client that has left misses its answer, as over UDP: nothing is to be done. Only a socket that is to shake hands with peers itself has another role, 'both' or 'client'.",
         peer,
       });
     }
