@@ -1,7 +1,7 @@
 /** The only loader of the native addon: the binary that was compiled here, else a prebuilt one. */
 import fs from 'node:fs';
 import path from 'node:path';
-import bindings from 'bindings';
+import type bindings from 'bindings';
 
 import { DTLSError } from './errors/dtls-error';
 import { page } from './errors/manual';
@@ -108,10 +108,10 @@ const packageRoot = (): string | undefined =>
  * loaded.
  */
 export function loadAddon(root = packageRoot()): unknown {
+  refuseOtherRuntimes(); // before anything asks for what they would have to be allowed
   // A build elsewhere (the sanitizer run makes one) is named by its path.
   const { DGRAM_DTLS_ADDON: named = '' } = process.env;
   const elsewhere = named === '' ? undefined : named;
-  refuseOtherRuntimes();
   try {
     if (elsewhere !== undefined) return open(path.resolve(elsewhere));
     const within = addonInExecutable(open);
@@ -126,7 +126,9 @@ export function loadAddon(root = packageRoot()): unknown {
     ];
     // Each place that is looked for in vain takes `require` longer than loading the binary does.
     const there = places.find((place) => fs.existsSync(path.join(root, ...place)));
-    return bindings({
+    // It reads the environment when it is loaded.
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    return (require('bindings') as typeof bindings)({
       bindings: NAME,
       module_root: root,
       try: (there === undefined ? places : [there]).map((place) => ['module_root', ...place]),

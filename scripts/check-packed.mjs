@@ -1,7 +1,7 @@
 // What package.json leads to has to be there before it is packed: node scripts/check-packed.mjs [folder]
 // npm packs what it finds of `files`, and says nothing of what is not there.
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fail, root } from './tools.mjs';
 
@@ -16,3 +16,9 @@ const missing = [...new Set(paths([main, types, bin, exports].filter(Boolean)))]
 );
 if (missing.length > 0)
   fail(`check-packed: ${missing.join(', ')} of package.json is not there: 'npm run build:ts' makes dist/`);
+
+// Without them the package loads nowhere until 'dgram-dtls build' has compiled one.
+const prebuilds = join(folder, 'prebuilds');
+const binaries = existsSync(prebuilds) ? readdirSync(prebuilds, { recursive: true }).filter((file) => String(file).endsWith('.node')) : [];
+if (binaries.length === 0)
+  fail("check-packed: there is no binary in prebuilds/: 'npm run build:binaries' makes them; 'npm pack --ignore-scripts' packs what there is, for those who compile it ('dgram-dtls build')");

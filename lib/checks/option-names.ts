@@ -195,6 +195,7 @@ const DOORS: readonly (readonly [door: string, names: readonly string[]])[] = [
   ['connect()', CONNECT_OPTIONS],
   ["'dtls' of createSocket()", SOCKET_OPTIONS],
   ["createSocket(), beside 'dtls'", DGRAM_OPTIONS],
+  ['createSocket()', ['dtls']],
 ];
 
 /** All options that there are. */

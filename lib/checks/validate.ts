@@ -92,8 +92,8 @@ const NO_OPTIONS: readonly [name: string, is: (value: object) => boolean][] = [
   ['a Buffer, TypedArray or DataView', (value) => ArrayBuffer.isView(value)],
 ];
 
-export function checkObject(name: string, value: unknown): asserts value is object {
-  if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object', value);
+export function checkObject(name: string, value: unknown, hint?: string): asserts value is object {
+  if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object', value, hint);
   const [other] = NO_OPTIONS.find(([, is]) => is(value)) ?? [];
   if (other === undefined) return;
   throw usageError(
@@ -115,8 +115,8 @@ export function abortSignal(name: string, value: unknown): AbortSignal | undefin
   return value;
 }
 
-export function text(name: string, value: string | undefined): string | undefined {
-  if (value !== undefined && typeof value !== 'string') throw wrongType(name, 'a string', value);
+export function text(name: string, value: string | undefined, hint?: string): string | undefined {
+  if (value !== undefined && typeof value !== 'string') throw wrongType(name, 'a string', value, hint);
   return value;
 }
 
@@ -162,12 +162,18 @@ export function integer(
 export const optionalInteger = (name: string, value: number | undefined): number | undefined =>
   value === undefined ? undefined : integer(name, value, 0, 1, 0xffffffff);
 
-/** A host in place of a port, as a rule. */
+/** A name, a URL, or an address of either version, with a port or without; what begins with digits is a port with something behind it. */
+const LIKE_A_HOST = /^[a-z][\w.+-]*(:|$)|^[\w-]+(\.[\w-]+)*\.[a-z]|^\d+(\.\d+){3}|^\[|^[\da-f]*:[\da-f:.]/i;
+
+/** What stands in place of a port: a host as a rule, or a path of net's. */
 function portHint(value: unknown, min: number): string {
-  if (typeof value === 'string' && /[a-z.:]/i.test(value) && Number.isNaN(Number(value))) {
+  if (typeof value === 'string' && /^\.{0,2}[\\/]/.test(value)) {
+    return 'It looks like a path, and there are no Unix datagram sockets in Node: pass a port, and an address behind it.';
+  }
+  if (typeof value === 'string' && LIKE_A_HOST.test(value)) {
     return 'It looks like a host: as arguments the port comes first and the host behind it, and as options they are apart.';
   }
-  return min === 0 ? 'A number, or a string of its digits; 0 is any port that is free.' : 'A number, or a string of its digits.';
+  return min === 0 ? 'A number, or a string that is one, as in node:net; 0 is any port that is free.' : 'A number, or a string that is one, as in node:net.';
 }
 
 export function port(name: string, value: unknown, min: number): number {
@@ -195,7 +201,7 @@ export function bytes(name: string, value: unknown): Buffer {
 }
 
 /** How to get bytes out of what was given in their place. */
-function hintForBytes(name: string, value: unknown): string | undefined {
+export function hintForBytes(name: string, value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return undefined;
   if (types.isPromise(value)) return 'Await it.';
   if (types.isAnyArrayBuffer(value)) return 'Buffer.from(it) makes a Buffer of it.';

@@ -14,10 +14,13 @@ export interface Address {
   readonly port: number;
 }
 
+const PORTS = 'A port is a whole number from 0 to 65535';
+
 /** What an address has too much or too little of. */
 function mistakeIn(text: string): string {
   if (text.includes('://')) return ` Leave out '${text.slice(0, text.indexOf('://') + 3)}'.`;
-  const [, address] = /^(.*):\d+$/.exec(text) ?? [];
+  const [, address, port] = /^(?:(.*):)?(\d+)$/.exec(text) ?? [];
+  if (Number(port) > 65535 && isIP(address ?? '') !== 6) return ` ${PORTS}, not ${port ?? ''}.`;
   if (isIP(text) === 6 || (address !== undefined && isIP(address) === 6)) return ' An IPv6 address stands in brackets.';
   return /^(?:[^:[\]]+:?|\[[^\]]*\]:?)$/.test(text) ? ' The port is missing.' : '';
 }

@@ -1,3 +1,4 @@
+import { kPeer } from '../base/internals';
 import { addressOf } from '../diagnostics/channels';
 import { generateCertificate } from '../identity/generate-certificate';
 import { createServer, type DTLSServer } from '../server/server';
@@ -60,7 +61,7 @@ export function listening(server: DTLSServer, { host, port }: Address): Promise<
 function serve(server: DTLSServer, { echo }: ListenFlags, output: Output, onlookers: Onlookers): void {
   const { dim, red, green } = output.errorColors;
   server.on('secureConnection', (socket) => {
-    const peer = addressOf(socket.peer);
+    const peer = addressOf(socket[kPeer]);
     const cipher = socket.getCipher()?.name ?? '';
     output.note(green(`${peer} connected`) + `: ${socket.getProtocol() ?? ''} ${cipher}`);
     output.data({ event: 'secure', peer, protocol: socket.getProtocol(), cipher, authorized: socket.authorized });
@@ -78,11 +79,11 @@ function serve(server: DTLSServer, { echo }: ListenFlags, output: Output, onlook
     });
   });
   server.on('dtlsClientError', (error, socket) => {
-    const peer = addressOf(socket.peer);
+    const peer = addressOf(socket[kPeer]);
     const described = describeError(error);
     output.data({ event: 'failed', peer, error: described });
     const left = error.alert === 'user_canceled';
-    if (onlookers.takes(socket.peer.address, error.code, left)) return;
+    if (onlookers.takes(socket[kPeer].address, error.code, left)) return;
     // The client has seen enough, as `scan` has: nothing is wrong, and there is nothing to be done about it.
     if (left) {
       output.note(dim(`${peer} left in its handshake (user_canceled)`));

@@ -38,7 +38,7 @@ Examples:
   $ dgram-dtls proxy --listen 5684 --target localhost:5683 --psk-file keys.txt
   $ dgram-dtls proxy --listen 6514 --target localhost:514 --syslog --cert cert.pem --key key.pem --metrics 9464
   $ dgram-dtls proxy --client --shared --syslog --listen 5514 --target logs.example:6514 --ca ca.pem
-  $ dgram-dtls proxy --client --listen 5683 --target coap.example:5684 --psk 0011aabb`,
+  $ dgram-dtls proxy --client --listen 5683 --target coap.example:5684 --psk 0011aabb --psk-identity lamp-7`,
     )
     .action(async (flags: ProxyFlags) => {
       const { runProxy } = await import('./proxy.js');

@@ -2,7 +2,7 @@
 const WORDS: readonly [option: RegExp, flag: string][] = [
   [/\('psk' or 'pskCallback'\)/g, '(--psk)'],
   [/, or one took a key in hexadecimal for text, as a string is taken: Buffer\.from\(key, 'hex'\)/g, '; --psk is in hexadecimal'],
-  [/^There is no key for this identity here \(.*\): see 'cause' if there is one, else check/, 'There is no key for this identity here: check --psk-identity (or the file of --psk-file), and'],
+  [/^There is no key for this identity here \(.*\): see 'cause' if there is one, else check/, 'There is no key for this identity here: check --psk-identity, which is Client_identity where it is not given (or the file of --psk-file), and'],
   [/pskCallback gave no identity and key: return \{ identity, psk \}/g, 'no key was given: --psk, with --psk-identity'],
   [/'requestCert' and 'rejectUnauthorized' ask/g, '--ca asks'],
   [/'ecdhCurve'/g, '--curves'],

@@ -13,7 +13,7 @@ const VERIFY_HINTS: Readonly<Record<string, string>> = {
   CERT_NOT_YET_VALID:
     "Check the clock of this machine, and the 'not before' date of the peer's certificate.",
   DEPTH_ZERO_SELF_SIGNED_CERT:
-    "The peer's certificate is self-signed: pass it as 'ca' when it is the one you expect.",
+    "The peer's certificate is self-signed, and is none of those in 'ca', where one of the same name is not enough: pass this very one as 'ca' when it is the one you expect.",
   SELF_SIGNED_CERT_IN_CHAIN:
     "The chain ends at an authority that is not trusted here: pass that authority as 'ca' when you trust it.",
   UNABLE_TO_GET_ISSUER_CERT:

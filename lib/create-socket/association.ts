@@ -1,6 +1,7 @@
 /** One peer of a socket: the session that is open, those in the making, and what waits for them. */
 import type tls from 'node:tls';
 
+import { kAsyncResource, kMessageLimit } from '../base/internals';
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { asError, wordsOf } from '../errors/as-error';
@@ -123,7 +124,7 @@ export class Association {
       this.#checkIdentity = verified?.check;
       this.#anyName = verified?.any ?? false;
       this.#flush(session);
-      turns.add(() => this.#owner.onSecure(session), session.asyncResource);
+      turns.add(() => this.#owner.onSecure(session), session[kAsyncResource]);
     });
     let identity: string | Buffer | null = null;
     session.on('message', (message) => {
@@ -205,11 +206,11 @@ export class Association {
     if (mismatch !== undefined) {
       this.#owner.later(mismatch, this.peer);
       if (callback !== undefined) process.nextTick(callback, mismatch, 0);
-    } else if (sizeOf(message) > session.messageLimit) {
+    } else if (sizeOf(message) > session[kMessageLimit]) {
       const length = sizeOf(message);
       // A limit that the peer has asked for is no error of this side's.
       if (this.#theirs && callback !== undefined) process.nextTick(callback, null, length);
-      this.#refuse(message, this.#theirs ? undefined : callback, tooBig(length, session.messageLimit));
+      this.#refuse(message, this.#theirs ? undefined : callback, tooBig(length, session[kMessageLimit]));
     } else if (callback === undefined) {
       session.send(message);
     } else {

@@ -1,3 +1,4 @@
+import { kOnPacket, kOnTransportClosed, kOnTransportError, kWantsPackets } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { TransportHandler } from '../endpoint/endpoint';
 
@@ -17,19 +18,19 @@ export class ClientsOnly implements TransportHandler {
     this.#host = host;
   }
 
-  get wantsPackets(): boolean {
+  get [kWantsPackets](): boolean {
     return this.#host.wantsPackets();
   }
 
-  onPacket(datagram: Buffer, peer: Peer): void {
+  [kOnPacket](datagram: Buffer, peer: Peer): void {
     this.#host.onPacket(datagram, peer);
   }
 
-  onTransportError(error: Error): void {
+  [kOnTransportError](error: Error): void {
     this.#host.onTransportError(error);
   }
 
-  onTransportClosed(): void {
+  [kOnTransportClosed](): void {
     return;
   }
 }

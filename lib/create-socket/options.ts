@@ -2,6 +2,7 @@
 import type * as dgram from 'node:dgram';
 import type { BlockList } from 'node:net';
 
+import { kHasIdentity } from '../base/internals';
 import type { Peer } from '../base/peer';
 import { usageError, type DTLSError } from '../errors/errors';
 import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options/types';
@@ -24,7 +25,7 @@ export type SocketPeerOptions = Omit<
 /** The `dtls` part of {@link SocketOptions}: the options of servers and clients, and these. */
 export interface SocketDtlsOptions
   extends SocketPeerOptions, Omit<ServerOptions, NotForSockets | keyof SocketPeerOptions> {
-  /** Default: `'both'` with a certificate or a pre-shared key, else `'client'`. */
+  /** Default: `'both'` with a certificate or a pre-shared key, else `'client'`; where `dtls` says nothing at all it has to be given. */
   role?: SocketRole | undefined;
   /** Peers that shake hands with this socket. Default: `psk`'s identity is known, and no other. */
   pskCallback?: ServerOptions['pskCallback'];
@@ -103,6 +104,28 @@ const CERTIFICATES = [
   'rejectUnauthorized', 'requestOCSP', 'SNICallback',
 ] as const;
 
+/** Options that make a server of a socket, or are to. */
+const CREDENTIALS = ['cert', 'key', 'pfx', 'psk', 'pskCallback', 'secureContext', 'SNICallback'] as const;
+
+/**
+ * `dtls` that was to have credentials: it is there and says nothing, as what a Promise leaves when it is spread, or it names
+ * some that are undefined, beside nothing by which a client would judge a server.
+ */
+const lostItsCredentials = (options: Bag): boolean => {
+  const given = Object.keys(options).filter((name) => options[name] !== undefined);
+  if (given.length === 0) return true;
+  const named = CREDENTIALS.filter((name) => name in options);
+  const lost = named.length > 0 && named.every((name) => options[name] === undefined);
+  return lost && options.peers === undefined && nothingButKeys(options);
+};
+
+const noCredentials = (): DTLSError =>
+  usageError(
+    'ERR_DTLS_NO_CREDENTIALS',
+    "'dtls' has no certificate and no key, and does not say that this socket is a client's",
+    "To serve, pass 'cert' and 'key', 'psk' or 'pskCallback'; those of generateCertificate() come with a Promise: await it. A client that trusts whom node:tls trusts leaves 'dtls' out, or says role: 'client'.",
+  );
+
 const nothingButKeys = (options: Bag): boolean => CERTIFICATES.every((name) => options[name] === undefined);
 
 const notOfAClient = (): DTLSError =>
@@ -134,14 +157,16 @@ export function checkSocketNames(options: object): void {
   }
 }
 
-export function resolveSocketOptions(options: SocketDtlsOptions): ResolvedSocket {
+/** `undefined`: none were given, and the socket is a client's. */
+export function resolveSocketOptions(options: SocketDtlsOptions = { role: 'client' }): ResolvedSocket {
   checkObject('dtls', options);
   checkNames(options, SOCKET_OPTIONS);
   const bag = options as Bag;
   const pskCallback = keysOf(options);
   const canServe =
-    options.cert !== undefined || options.secureContext?.hasIdentity === true || pskCallback !== undefined ||
+    options.cert !== undefined || options.secureContext?.[kHasIdentity] === true || pskCallback !== undefined ||
     bag.pfx !== undefined || bag.SNICallback !== undefined;
+  if (options.role === undefined && !canServe && lostItsCredentials(bag)) throw noCredentials();
   const role = options.role ?? (canServe ? 'both' : 'client');
   if (!(['client', 'server', 'both'] as string[]).includes(role)) {
     throw usageError(

@@ -1,5 +1,6 @@
 import type * as dgram from 'node:dgram';
 
+import { kPeer } from '../base/internals';
 import type { DTLSSocket } from '../socket/socket';
 
 /** dgram's `rinfo`, and who it is. */
@@ -13,7 +14,7 @@ export interface PeerInfo extends dgram.RemoteInfo {
 }
 
 export function infoOf(message: Buffer, session: DTLSSocket, pskIdentity: PeerInfo['pskIdentity']): PeerInfo {
-  const { address, family, port } = session.peer;
+  const { address, family, port } = session[kPeer];
   const info = {
     address,
     family,

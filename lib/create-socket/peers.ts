@@ -2,6 +2,7 @@
 import type { AsyncResource } from 'node:async_hooks';
 import type { AddressInfo } from 'node:net';
 
+import { kAsyncResource, kBegin, kOnPacket, kPeer, kSharedResource, kWantsPackets } from '../base/internals';
 import type { Peer } from '../base/peer';
 import { Endpoint } from '../endpoint/endpoint';
 import { asError } from '../errors/as-error';
@@ -53,19 +54,19 @@ class PeersServer extends DTLSServer {
     this.#host = host;
   }
 
-  override get asyncResource(): AsyncResource {
+  override get [kAsyncResource](): AsyncResource {
     return this.#host.asyncResource;
   }
 
-  protected override sharedResource(): AsyncResource {
-    return this.asyncResource;
+  protected override [kSharedResource](): AsyncResource {
+    return this[kAsyncResource];
   }
 
-  override get wantsPackets(): boolean {
+  override get [kWantsPackets](): boolean {
     return this.#host.wantsPackets();
   }
 
-  override onPacket(datagram: Buffer, peer: Peer): void {
+  override [kOnPacket](datagram: Buffer, peer: Peer): void {
     this.#host.onPacket(datagram, peer);
   }
 }
@@ -92,7 +93,7 @@ export class Peers {
       dial: this.#dial.bind(this),
       onMessage: host.onMessage.bind(host),
       onSecure: (session) => {
-        this.#remember(session.peer);
+        this.#remember(session[kPeer]);
         return host.onSecure(session);
       },
       onPeerError: host.onPeerError.bind(host),
@@ -174,10 +175,10 @@ export class Peers {
   #refusal(peer: Peer): DTLSError | undefined {
     const { role, maxPeers, maxDialling } = this.#options;
     if (role === 'server') {
-      return new DTLSError('there is no session with this peer, and this socket begins none', {
+      return new DTLSError('there is no session with this peer, which may have left, and this socket begins none', {
         code: 'ERR_DTLS_NO_SESSION',
         category: 'usage',
-        hint: "Use role 'both' or 'client' to shake hands with peers.",
+        hint: "A client that has left misses its answer, as over UDP: nothing is to be done. Only a socket that is to shake hands with peers itself has another role, 'both' or 'client'.",
         peer,
       });
     }
@@ -206,11 +207,11 @@ export class Peers {
   #serve(options: NonNullable<ResolvedSocket['server']>): DTLSServer {
     const server = new PeersServer({ ...options, transport: this.#wire }, this.#host);
     server.on('connection', (session) => {
-      const { address, port, family } = session.peer;
+      const { address, port, family } = session[kPeer];
       this.#associationWith({ address: spelling(address), port, family }).adopt(session);
     });
     server.on('dtlsClientError', (error, session) => {
-      const { address, port, family } = session.peer;
+      const { address, port, family } = session[kPeer];
       this.find({ address: spelling(address), port, family })?.lost(session, error);
     });
     server.on('keylog', this.#host.onKeylog);
@@ -278,7 +279,7 @@ export class Peers {
       transport: this.#wire,
     });
     const session = new DTLSSocket(CLIENT, undefined, undefined, this.#host.asyncResource);
-    session.begin(resolved);
+    session[kBegin](resolved);
     if (!this.#host.referenced()) session.unref();
     session.once('secureConnect', settled);
     session.once('error', settled);

@@ -1,6 +1,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import * as dgram from 'node:dgram';
 
+import { kListenOn } from '../base/internals';
 import type { Peer } from '../base/peer';
 import { Endpoint } from '../endpoint/endpoint';
 import { asError } from '../errors/as-error';
@@ -8,7 +9,7 @@ import { DTLSError, ioError, isReadable } from '../errors/errors';
 import { copyOf } from '../base/memory';
 import { automaticTransport } from '../options/udp';
 import { listenerAfterOptions } from '../checks/arguments';
-import { invalidArgType, invalidArgValue, plain } from '../errors/node-errors';
+import { plain } from '../errors/node-errors';
 import { turns } from '../core/outbox';
 import { inItsContext } from '../socket/messages';
 import { SendCallbacks } from '../socket/send-callbacks';
@@ -16,6 +17,7 @@ import type { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
 import { errnoOf, systemError } from '../errors/system-error';
 import { hostMistake } from '../checks/host';
+import { wrongType } from '../checks/validate';
 import { familyHint, familyOf, spelling } from '../transport/addresses';
 import { encrypting } from '../transport/dgram';
 import type { NativeDriver } from '../transport/native-udp';
@@ -93,7 +95,7 @@ export class SecureDgramSocket extends BaseSocket {
   constructor(options: SocketOptions, listener?: (message: Buffer, info: PeerInfo) => void) {
     checkOptions(options);
     automaticTransport(); // throws here what nobody could catch when the socket is bound
-    const { dtls = {}, ...own } = options;
+    const { dtls, ...own } = options;
     const resolved = resolveSocketOptions(dtls);
     const gate = { raw: false };
     super(
@@ -455,7 +457,7 @@ export class SecureDgramSocket extends BaseSocket {
     if (udp === undefined) {
       server?.listen();
     } else if (server !== undefined) {
-      server.listenOn(udp, this.#wire);
+      server[kListenOn](udp, this.#wire);
     } else {
       const endpoint = Endpoint.over(() => udp, this.#wire);
       endpoint.stay(
@@ -604,7 +606,6 @@ function checkOptions(options: unknown): void {
     checkSocketNames(options);
     return;
   }
-  throw typeof options === 'string'
-    ? invalidArgValue('options', "must be an object with 'type' and 'dtls'", options)
-    : invalidArgType('options', 'of type object', options);
+  const meant = typeof options === 'string' && options.startsWith('udp') ? options : 'udp4';
+  throw wrongType('options', "an object with 'type' and 'dtls'", options, `createSocket({ type: '${meant}', dtls: { … } }[, listener]).`);
 }

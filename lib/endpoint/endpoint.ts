@@ -1,12 +1,28 @@
 import type { AddressInfo, BlockList } from 'node:net';
 
 import type { DTLSSocket } from '../base/dtls-socket';
+import {
+  kBatchesMessages,
+  kBlockList,
+  kBorrowsMessages,
+  kMakeSession,
+  kOnDrain,
+  kOnMessage,
+  kOnMessages,
+  kOnPacket,
+  kOnRecord,
+  kOnTransportClosed,
+  kOnTransportError,
+  kPeer,
+  kSocket,
+  kWantsPackets,
+} from '../base/internals';
 import type { Peer } from '../base/peer';
 import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
 import { readDrops } from '../diagnostics/drops';
-import { ioError, unsent } from '../errors/errors';
+import { ioError, unsent, type DTLSError } from '../errors/errors';
 import { systemError, systemErrorCode } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
@@ -17,42 +33,42 @@ import { endpointStats, type EndpointStats } from '../core/stats';
 
 /** What a session's records are handed to: a DTLSSocket, seen from below. */
 export interface SessionHandler {
-  readonly peer: Peer;
+  readonly [kPeer]: Peer;
   /** Its messages need not outlive the handlers that they are given to. */
-  readonly borrowsMessages: boolean;
+  readonly [kBorrowsMessages]: boolean;
   /** Its messages wait for one event together. */
-  readonly batchesMessages: boolean;
+  readonly [kBatchesMessages]: boolean;
   /** One message. False: nobody's code has run. */
-  onMessage(message: Buffer): boolean;
+  [kOnMessage](message: Buffer): boolean;
   /** Messages that came behind one another, where they wait. Nobody's code runs. */
-  onMessages(messages: Buffer[]): void;
+  [kOnMessages](messages: Buffer[]): void;
   /**
    * Takes a record of the session: not MESSAGE, and not TRANSMIT, PACKET, SENT, TRANSPORT_ERROR and DROPPED, which the
    * endpoint deals with itself. After CLOSE nothing comes any more. False: nobody's code has run.
    */
-  onRecord(type: number, a: number, b: number, bytes: Buffer): boolean;
+  [kOnRecord](type: number, a: number, b: number, bytes: Buffer): boolean;
   /** The transport had an error that concerns this session's peer. */
-  onTransportError(error: Error): void;
-  onDrain(): boolean;
+  [kOnTransportError](error: Error): void;
+  [kOnDrain](): boolean;
   /** The socket that the session is of, for those who watch. */
-  readonly socket: DTLSSocket;
+  readonly [kSocket]: DTLSSocket;
 }
 
 /** Who is told what an endpoint has that is of no session. The endpoint stays while there is one. */
 export interface TransportHandler {
   /** Somebody listens for datagrams that are none of DTLS. */
-  readonly wantsPackets: boolean;
-  onPacket(datagram: Buffer, peer: Peer): void;
-  onTransportError(error: Error): void;
-  onTransportClosed(): void;
+  readonly [kWantsPackets]: boolean;
+  [kOnPacket](datagram: Buffer, peer: Peer): void;
+  [kOnTransportError](error: Error): void;
+  [kOnTransportClosed](): void;
 }
 
 /** What makes an endpoint a server's. */
 export interface ServerHandler extends TransportHandler {
   /** A cookie was verified. Makes the session's handler; no user code may run. */
-  makeSession(slot: number, generation: number, peer: Peer): SessionHandler;
+  [kMakeSession](slot: number, generation: number, peer: Peer): SessionHandler;
   /** Datagrams from these addresses are dropped before anything else is spent on them. */
-  readonly blockList?: BlockList | undefined;
+  readonly [kBlockList]?: BlockList | undefined;
 }
 
 /**
@@ -87,7 +103,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   readonly #sessions: (SessionHandler | undefined)[] = [];
   readonly #generations: number[] = [];
   readonly #awaitingDrain = new Set<SessionHandler>();
-  readonly #sendCallbacks = new Map<number, (error: Error | null) => void>();
+  readonly #sendCallbacks = new Map<number, (error: DTLSError | null) => void>();
   #handler: TransportHandler | undefined;
   /** The handler, where it is a server's. */
   #server: ServerHandler | undefined;
@@ -153,7 +169,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   }
 
   *sockets(): Iterable<DTLSSocket> {
-    for (const handler of this.#sessions) if (handler !== undefined) yield handler.socket;
+    for (const handler of this.#sessions) if (handler !== undefined) yield handler[kSocket];
   }
 
   /** Nothing is asked any more of a transport that is being closed. */
@@ -199,7 +215,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   listen(server: ServerHandler): boolean {
     if (!this.stay(server)) return false;
     this.#server = server;
-    const { blockList } = server;
+    const { [kBlockList]: blockList } = server;
     if (blockList !== undefined) this.#driver.block((address) => isBlocked(blockList, address));
     return true;
   }
@@ -210,7 +226,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     context: NativeSecureContext,
     policy: NativeSessionPolicy,
   ): [slot: number, generation: number] {
-    const { address, port } = handler.peer;
+    const { address, port } = handler[kPeer];
     const [slot, generation] = this.core.connect(address, port, context, policy);
     this.#add(slot, generation, handler);
     return [slot, generation];
@@ -224,7 +240,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     slot: number,
     generation: number,
     message: Uint8Array,
-    callback: ((error: Error | null) => void) | undefined,
+    callback: ((error: DTLSError | null) => void) | undefined,
   ): SendOutcome {
     if (callback === undefined && this.#driver.gathers) {
       sendBatch.add(this.#core, slot, generation, message);
@@ -332,7 +348,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       this.#reportsDrops = drops;
       this.core.reportDrops(drops);
     }
-    const packets = this.#handler?.wantsPackets === true;
+    const packets = this.#handler?.[kWantsPackets] === true;
     if (packets !== this.#reportsPackets) {
       this.#reportsPackets = packets;
       this.core.reportPackets(packets);
@@ -342,7 +358,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   drain(): void {
     const waiting = [...this.#awaitingDrain];
     this.#awaitingDrain.clear();
-    for (const handler of waiting) turns.add(() => handler.onDrain());
+    for (const handler of waiting) turns.add(() => handler[kOnDrain]());
   }
 
   transportFailed(error: Error, peer: Peer | undefined): void {
@@ -351,12 +367,12 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       peer === undefined
         ? []
         : this.#sessions.filter(
-            (handler) => handler?.peer.port === peer.port && handler.peer.address === peer.address,
+            (handler) => handler?.[kPeer].port === peer.port && handler[kPeer].address === peer.address,
           );
     this.#countTransportError(typed.code, concerned.length > 0);
     const tell = (): void => {
-      for (const handler of concerned) handler?.onTransportError(typed);
-      if (peer === undefined) this.#handler?.onTransportError(typed);
+      for (const handler of concerned) handler?.[kOnTransportError](typed);
+      if (peer === undefined) this.#handler?.[kOnTransportError](typed);
       this.flush();
     };
     if (peer !== undefined && OF_ICMP.includes(typed.code)) whenRead(tell);
@@ -365,11 +381,11 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 
   transportClosed(): void {
     for (const handler of [...this.#sessions]) {
-      handler?.onTransportError(
+      handler?.[kOnTransportError](
         ioError(Object.assign(new Error('the transport was closed'), { code: 'ERR_DTLS_TRANSPORT_CLOSED' })),
       );
     }
-    this.#handler?.onTransportClosed();
+    this.#handler?.[kOnTransportClosed]();
     this.flush();
   }
 
@@ -380,7 +396,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     if (peer === undefined || this.#server === undefined) return;
     // A transport may pass more than an address (dgram: the size of that datagram), or reuse the object.
     const { address, port, family } = peer;
-    const handler = this.#server.makeSession(slot, generation, { address, port, family });
+    const handler = this.#server[kMakeSession](slot, generation, { address, port, family });
     this.#add(slot, generation, handler);
   }
 
@@ -402,7 +418,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     token: number,
     datagram: Buffer,
   ): void {
-    const peer = slot === NO_SLOT ? this.#driver.peerAt(peerIndex) : this.#session(slot, generation)?.peer;
+    const peer = slot === NO_SLOT ? this.#driver.peerAt(peerIndex) : this.#session(slot, generation)?.[kPeer];
     const callback = token === 0 ? undefined : this.#sendCallbacks.get(token);
     if (callback !== undefined) this.#sendCallbacks.delete(token);
     if (peer === undefined) {
@@ -410,7 +426,9 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       return;
     }
     try {
-      this.#driver.transmit?.(datagram, peer, callback);
+      // What carries the datagrams has errors of its own.
+      const done = callback && ((error: Error | null) => { callback(error === null ? null : ioError(error, peer)); });
+      this.#driver.transmit?.(datagram, peer, done);
     } catch (error) {
       // A transport of the user's may throw; the pass must go on for the others.
       const typed = ioError(error, peer);
@@ -446,21 +464,21 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     }
     if (slot === NO_SLOT) {
       const peer = this.#driver.peerAt(a);
-      if (peer !== undefined) this.#handler?.onPacket(outbox.bytes(record), peer);
+      if (peer !== undefined) this.#handler?.[kOnPacket](outbox.bytes(record), peer);
       return true;
     }
     const handler = this.#session(slot, generation);
     if (handler === undefined) return false;
     if (type === RecordType.Message) {
-      const borrowed = handler.borrowsMessages;
-      if (!handler.batchesMessages) return handler.onMessage(borrowed ? outbox.borrow(record) : outbox.bytes(record));
-      handler.onMessages(outbox.run(record, borrowed));
+      const borrowed = handler[kBorrowsMessages];
+      if (!handler[kBatchesMessages]) return handler[kOnMessage](borrowed ? outbox.borrow(record) : outbox.bytes(record));
+      handler[kOnMessages](outbox.run(record, borrowed));
       return false;
     }
     // A Buffer each for those that have no bytes, and that there are a dozen of in a handshake, would take as long as the rest.
     const bare =
       type === RecordType.Handshake || type === RecordType.Alert || type === RecordType.KeyLimit;
-    return handler.onRecord(type, a, b, bare ? NOTHING : outbox.bytes(record));
+    return handler[kOnRecord](type, a, b, bare ? NOTHING : outbox.bytes(record));
   }
 
   #onDropped(slot: number, generation: number, index: number, length: number, bytes: Buffer): void {
@@ -468,7 +486,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     if (peer === undefined || !channels.dropped.hasSubscribers) return;
     const { address, port, family } = peer;
     channels.dropped.publish({
-      socket: this.#session(slot, generation)?.socket,
+      socket: this.#session(slot, generation)?.[kSocket],
       peer: { address, port, family },
       length,
       reasons: readDrops(bytes),
@@ -478,17 +496,17 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   #onTransportError(slot: number, generation: number, errno: number): void {
     const handler = this.#session(slot, generation);
     if (handler !== undefined) {
-      const { peer } = handler;
+      const { [kPeer]: peer } = handler;
       const error = ioError(systemError(errno, 'send', peer.address, peer.port), peer);
       this.#countTransportError(error.code, true);
-      handler.onTransportError(error);
+      handler[kOnTransportError](error);
       return;
     }
     const code = systemErrorCode(errno);
     this.#countTransportError(code, false);
     // Clients that have gone refuse a server's last words: many an error that no server hears of.
     if (slot !== NO_SLOT || (this.#server !== undefined && OF_ICMP.includes(code))) return;
-    this.#handler?.onTransportError(ioError(systemError(errno, 'recvmsg')));
+    this.#handler?.[kOnTransportError](ioError(systemError(errno, 'recvmsg')));
   }
 
   #countTransportError(code: string, hasSession: boolean): void {
@@ -533,7 +551,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 }
 
 /** The callback of a `send` has a turn of its own, as any event. */
-function reportSent(callback: (error: Error | null) => void, error: Error): void {
+function reportSent(callback: (error: DTLSError | null) => void, error: DTLSError): void {
   turns.add(() => {
     callback(error);
     return true;

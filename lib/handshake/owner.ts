@@ -1,4 +1,16 @@
 import type { DTLSSocket } from '../base/dtls-socket';
+import type {
+  kOnClientHello,
+  kOnClose,
+  kOnConnection,
+  kOnFailure,
+  kOnKeylog,
+  kOnNewSession,
+  kOnOcspRequest,
+  kOnSecure,
+  kOnStoredSession,
+  kSessionOptions,
+} from '../base/internals';
 import type { DTLSError } from '../errors/errors';
 import type { ClientHello, HelloAnswers } from './hello';
 import type { OcspQuestion } from './ocsp';
@@ -7,17 +19,17 @@ import type { ResumeSessionCallback } from './resumption';
 
 /** What a server's socket needs to know of the server that made it. */
 export interface SocketOwner {
-  readonly sessionOptions: ResolvedServer;
+  readonly [kSessionOptions]: ResolvedServer;
   // The socket's events that are the owner's, too. False: nobody listens.
-  onConnection(socket: DTLSSocket): boolean;
-  onSecure(socket: DTLSSocket): boolean;
-  onKeylog(line: Buffer, socket: DTLSSocket): boolean;
+  [kOnConnection](socket: DTLSSocket): boolean;
+  [kOnSecure](socket: DTLSSocket): boolean;
+  [kOnKeylog](line: Buffer, socket: DTLSSocket): boolean;
   /** True: it has heard of the failure, and the socket need not emit it. */
-  onFailure(socket: DTLSSocket, error: DTLSError, completedHandshake: boolean): boolean;
-  onClose(socket: DTLSSocket): void;
+  [kOnFailure](socket: DTLSSocket, error: DTLSError, completedHandshake: boolean): boolean;
+  [kOnClose](socket: DTLSSocket): void;
   // The questions of a handshake. False: nobody listens who could answer.
-  onClientHello(hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void;
-  onStoredSession(id: Buffer, callback: ResumeSessionCallback): boolean;
-  onNewSession(id: Buffer, session: Buffer, callback: () => void): boolean;
-  onOcspRequest(socket: DTLSSocket, question: OcspQuestion): void;
+  [kOnClientHello](hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void;
+  [kOnStoredSession](id: Buffer, callback: ResumeSessionCallback): boolean;
+  [kOnNewSession](id: Buffer, session: Buffer, callback: () => void): boolean;
+  [kOnOcspRequest](socket: DTLSSocket, question: OcspQuestion): void;
 }

@@ -2,6 +2,14 @@
 import type { PeerCertificate } from 'node:tls';
 
 import type { DTLSSocket } from '../base/dtls-socket';
+import {
+  kNative,
+  kOnClientHello,
+  kOnNewSession,
+  kOnOcspRequest,
+  kOnStoredSession,
+  kSessionOptions,
+} from '../base/internals';
 import { readClientHello } from './hello';
 import { askClientPsk, askPeerIdentity, askServerPsk, type Answers } from './lookups';
 import { askOcspVerdict } from './ocsp';
@@ -119,7 +127,7 @@ export class ServerQuestions {
   constructor(socket: DTLSSocket, owner: SocketOwner) {
     this.#socket = socket;
     this.#owner = owner;
-    this.#rules = owner.sessionOptions;
+    this.#rules = owner[kSessionOptions];
   }
 
   /** The server's options, or those for the name that the client asked for. */
@@ -136,7 +144,7 @@ export class ServerQuestions {
   }
   /** Nothing was answered that counts after the handshake. */
   get forgettable(): boolean {
-    return this.#servername === undefined && this.#rules === this.#owner.sessionOptions;
+    return this.#servername === undefined && this.#rules === this.#owner[kSessionOptions];
   }
 
   ask(session: CoreSession, kind: number, about: Buffer): void {
@@ -171,11 +179,11 @@ export class ServerQuestions {
   #onClientHello(session: CoreSession, about: Buffer): void {
     const hello = readClientHello(about);
     if (hello.servername !== '') this.#servername = hello.servername;
-    this.#owner.onClientHello(hello, this.#socket, {
+    this.#owner[kOnClientHello](hello, this.#socket, {
       accept: ({ rules, context, policy, protocols }) => {
         this.#rules = rules ?? this.#rules;
         answer(this.#socket, session, (core, slot, generation) => {
-          core.answerHello(slot, generation, context?.native, policy, protocols);
+          core.answerHello(slot, generation, context?.[kNative], policy, protocols);
         });
       },
       refuse: (what, cause) => {
@@ -196,7 +204,7 @@ export class ServerQuestions {
         core.answerSession(slot, generation, stored, refused);
       });
     };
-    askStore((done) => this.#owner.onStoredSession(Buffer.from(id), done), {
+    askStore((done) => this.#owner[kOnStoredSession](Buffer.from(id), done), {
       answer: (stored) => {
         found(stored, false);
       },
@@ -212,7 +220,7 @@ export class ServerQuestions {
 
   #onNewSession(session: CoreSession, about: Buffer): void {
     const made = readNewSession(about);
-    tellStore((done) => this.#owner.onNewSession(made.id, made.session, done), {
+    tellStore((done) => this.#owner[kOnNewSession](made.id, made.session, done), {
       answer: () => {
         answer(this.#socket, session, (core, slot, generation) => {
           core.answerNewSession(slot, generation);
@@ -230,7 +238,7 @@ export class ServerQuestions {
         core.answerOcsp(slot, generation, refused, response);
       });
     };
-    this.#owner.onOcspRequest(this.#socket, {
+    this.#owner[kOnOcspRequest](this.#socket, {
       certificate: () => session.certificate() ?? Buffer.alloc(0),
       issuer: () => session.certificateIssuer() ?? null,
       answer: (response) => {

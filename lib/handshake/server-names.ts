@@ -1,4 +1,8 @@
 /** Contexts and rules of a server for the names that clients ask for (SNI). */
+import { late } from '../base/late';
+import { hostMistake } from '../checks/host';
+import { shown } from '../errors/as-error';
+import { usageError } from '../errors/errors';
 import type { NativeSessionPolicy } from '../core/native';
 import type { ResolvedServer } from '../options/server';
 
@@ -16,6 +20,19 @@ export class NamedRules {
     if (policy === undefined) this.#policies.set(keylog, (policy = this.options.policy(keylog)));
     return policy;
   }
+}
+
+/** @throws For what no client can ask for: RFC 6066 section 3 has names of hosts only. */
+export function checkServerName(hostname: string): void {
+  const isAddress = late.net.isIP(hostname) !== 0;
+  if (!isAddress && !/[\s\0/\\:[\]]/.test(hostname)) return;
+  throw usageError(
+    'ERR_INVALID_ARG_VALUE',
+    `'hostname' is ${shown(hostname)}, which no client can ask for`,
+    isAddress
+      ? "Clients ask for names, and for no address (RFC 6066 section 3): who dials an address gets the server's own context."
+      : (hostMistake(hostname) ?? "Names look like 'coap.example' or '*.devices.example': without port, scheme, path or spaces."),
+  );
 }
 
 interface Entry {

@@ -1,6 +1,7 @@
 /** Says when a server's own certificates are about to expire: once for each. */
 import type { X509Certificate } from 'node:crypto';
 
+import { kNative } from '../base/internals';
 import { late } from '../base/late';
 import type { SecureContext } from './secure-context';
 
@@ -86,7 +87,7 @@ const parsed = new WeakMap<SecureContext, readonly X509Certificate[]>();
 function certificatesOf(context: SecureContext): readonly X509Certificate[] {
   const known = parsed.get(context);
   if (known !== undefined) return known;
-  const certificates = context.native.ownCertificates().map((der) => new late.crypto.X509Certificate(der));
+  const certificates = context[kNative].ownCertificates().map((der) => new late.crypto.X509Certificate(der));
   parsed.set(context, certificates);
   return certificates;
 }

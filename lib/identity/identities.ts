@@ -2,8 +2,8 @@
 import { usageError, withTypedErrors } from '../errors/errors';
 import { lend } from '../base/memory';
 import type { NativeSecureContext } from '../core/native';
-import { pemHint } from './pem-hints';
-import { bytes, text } from '../checks/validate';
+import { pemHint, pfxHint } from './pem-hints';
+import { bytes, hintForBytes, text, wrongType } from '../checks/validate';
 import type { Bytes, PfxObject, SecureContextOptions } from './types';
 
 export function list<T>(value: T | readonly T[] | undefined): readonly T[] {
@@ -33,6 +33,9 @@ function unlock(
 export function addPfx(context: NativeSecureContext, options: SecureContextOptions, withIdentity: boolean): void {
   for (const given of list(options.pfx)) {
     const { buf, passphrase }: PfxObject = isWrapped(given, 'buf') ? given : { buf: given };
+    if (!ArrayBuffer.isView(buf)) {
+      throw wrongType('pfx', 'a Buffer, TypedArray or DataView', buf, typeof buf === 'string' ? pfxHint(buf) : hintForBytes('pfx', buf));
+    }
     const pfx = bytes('pfx', buf);
     unlock('pfx.passphrase', [passphrase, options.passphrase], (secret) => {
       context.addPfx(pfx, secret, withIdentity);

@@ -29,6 +29,12 @@ const FROM_DER = {
   key: 'openssl pkey -inform DER -in FILE',
 } as const satisfies Record<PemOption, string>;
 
+/** What to say of a text in place of a PKCS #12 file, which is none. */
+export const pfxHint = (text: string): string =>
+  looksLikePath(text)
+    ? "'pfx' is the content of a file, and this looks like its name: pass fs.readFileSync(name)."
+    : "A PKCS #12 file is no text: pass fs.readFileSync(name) without an encoding, or Buffer.from(text, 'base64').";
+
 function withoutBlock(option: PemOption, text: string): string | undefined {
   if (DER.test(text)) {
     const pfx = option === 'crl' ? '' : " A PKCS #12 file is no PEM either, and goes to 'pfx'.";

@@ -1,5 +1,13 @@
 import type tls from 'node:tls';
 
+import {
+  kClientAuthorities,
+  kForKeyAlone,
+  kGiveTicketKeys,
+  kHasIdentity,
+  kNative,
+  kSessionTimeout,
+} from '../base/internals';
 import { late } from '../base/late';
 import { usageError, withTypedErrors } from '../errors/errors';
 import { addIdentities, addPfx, list } from './identities';
@@ -96,13 +104,13 @@ function sharedAuthorities(): NativeSecureContext {
  */
 export class SecureContext {
   /** @internal */
-  readonly native: NativeSecureContext;
+  readonly [kNative]: NativeSecureContext;
   /** @internal Seconds for which a session can be resumed. */
-  readonly sessionTimeout: number;
+  readonly [kSessionTimeout]: number;
   // Private: nobody who has the context can read its keys.
   readonly #ticketKeys: Buffer | undefined;
   /** @internal There is a certificate, or a raw public key, to show. */
-  readonly hasIdentity: boolean;
+  readonly [kHasIdentity]: boolean;
   readonly #trustsSomebody: boolean;
   // The options of a context that says nothing of certificates: there is no secret among them.
   readonly #plain: SecureContextOptions | undefined;
@@ -126,7 +134,7 @@ export class SecureContext {
     if (isForeignContext(options)) throw foreignContext('options', options);
     checkNames(options, CONTEXT_OPTIONS);
     const context = new native.SecureContext();
-    this.native = context;
+    this[kNative] = context;
     const minVersion = options.minVersion ?? 'DTLSv1.2';
     const maxVersion = options.maxVersion ?? 'DTLSv1.2';
     const min = versionNumber('minVersion', minVersion);
@@ -148,7 +156,7 @@ export class SecureContext {
     for (const [name, value] of Object.entries(strings)) {
       if (value !== undefined && typeof value !== 'string') throw wrongType(name, 'a string', value);
     }
-    this.sessionTimeout = integer('sessionTimeout', options.sessionTimeout, 300, 1, 604800);
+    this[kSessionTimeout] = integer('sessionTimeout', options.sessionTimeout, 300, 1, 604800);
     // A copy: the caller may wipe its own.
     this.#ticketKeys =
       options.ticketKeys === undefined ? undefined : secretCopy(checkTicketKeys('ticketKeys', options.ticketKeys));
@@ -163,7 +171,7 @@ export class SecureContext {
       if (strings.sessionIdContext !== undefined) {
         context.setSessionIdContext(Buffer.from(strings.sessionIdContext));
       }
-      context.setSessionTimeout(this.sessionTimeout);
+      context.setSessionTimeout(this[kSessionTimeout]);
       const secureOptions = options.secureOptions ?? 0;
       if (typeof secureOptions !== 'number') throw wrongType('secureOptions', 'a number', secureOptions);
       context.setOptions(secureOptions);
@@ -192,7 +200,7 @@ export class SecureContext {
       }
     });
     this.#trustsSomebody = options.ca !== undefined;
-    this.hasIdentity = options.cert !== undefined || options.pfx !== undefined || rawPublicKey;
+    this[kHasIdentity] = options.cert !== undefined || options.pfx !== undefined || rawPublicKey;
     const about = ABOUT_CERTIFICATES.some((name) => options[name] !== undefined);
     if (!about) this.#plain = Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'ticketKeys'));
     if (!this.#trustsSomebody && options.pfx !== undefined) {
@@ -206,13 +214,13 @@ export class SecureContext {
    * of certificates, unless the options speak of certificates, or name suites. A server that has both would take
    * a certificate, which nobody here could judge.
    */
-  forKeyAlone(): SecureContext {
+  [kForKeyAlone](): SecureContext {
     if (this.#plain === undefined) return this;
     return (this.#keyAlone ??= new SecureContext({ ...this.#plain, ciphers: KEY_CIPHERS }));
   }
 
   /** @internal Has tickets sealed with the `ticketKeys` of the options from now on, where those have any. */
-  giveTicketKeys(to: NativeTicketKeys): void {
+  [kGiveTicketKeys](to: NativeTicketKeys): void {
     if (this.#ticketKeys !== undefined) to.replace(this.#ticketKeys);
   }
 
@@ -220,7 +228,7 @@ export class SecureContext {
    * @internal Whom a client trusts when the options name nobody: the authorities of tls. Kept apart from
    * the context itself, which a server may share and must not trust more for it.
    */
-  clientAuthorities(): NativeSecureContext | undefined {
+  [kClientAuthorities](): NativeSecureContext | undefined {
     if (this.#trustsSomebody) return undefined;
     if (this.#crl.length === 0 && this.#fromPfx === undefined) return sharedAuthorities();
     if (this.#authorities === undefined) {

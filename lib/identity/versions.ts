@@ -78,10 +78,24 @@ function openSslName(name: string): string | undefined {
 
 /** A hint where a list has names of IANA's. */
 function openSslNames(names: readonly string[]): string | undefined {
-  const foreign = names.filter((name) => /^(TLS|SSL)_\w+$/i.test(name));
+  const isForeign = (name: string): boolean => /^(TLS|SSL)_\w+$/i.test(name);
+  const foreign = names.filter(isForeign);
   if (foreign.length === 0) return undefined;
-  const known = foreign.flatMap((name) => openSslName(name) ?? []);
-  return `'ciphers' takes OpenSSL's names, and these are IANA's${known.length === 0 ? ": 'features.ciphers' has what there is." : `: write '${known.join(':')}'.`}`;
+  const said = "'ciphers' takes OpenSSL's names, and these are IANA's";
+  if (foreign.every((name) => openSslName(name) === undefined)) return `${said}: 'features.ciphers' has what there is.`;
+  const list = names.flatMap((name) => (isForeign(name) ? (openSslName(name) ?? []) : [name])).join(':');
+  if (takes(list)) return `${said}: write '${list}'.`;
+  return `${said}: write '${list}:@SECLEVEL=0', as the security level permits these at 0 only.`;
+}
+
+/** Whether OpenSSL has such a list, and its security level permits something of it. */
+function takes(list: string): boolean {
+  try {
+    new native.SecureContext().setCiphers(list);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** So many letters of a suite's name may be wrong. */

@@ -11,6 +11,7 @@
  */
 import { isIPv6, type AddressInfo } from 'node:net';
 
+import { kCarry, kDetach } from '../base/internals';
 import type { Peer } from '../base/peer';
 import { checkNames, checkObject } from '../checks/validate';
 import { usageError } from '../errors/errors';
@@ -98,7 +99,7 @@ class LinkEnd implements DatagramTransport {
     peer: Peer,
     done?: (error: Error | null) => void,
   ): boolean {
-    for (const datagram of datagrams) this.#link.carry(datagram, this.seenAs, peer);
+    for (const datagram of datagrams) this.#link[kCarry](datagram, this.seenAs, peer);
     if (done !== undefined) process.nextTick(done, null);
     return true;
   }
@@ -109,7 +110,7 @@ class LinkEnd implements DatagramTransport {
 
   close(done: () => void): void {
     this.#receiver = undefined;
-    this.#link.detach(this.seenAs, this);
+    this.#link[kDetach](this.seenAs, this);
     process.nextTick(done);
   }
 
@@ -191,7 +192,7 @@ export class Link {
   }
 
   /** @internal A transport that closes calls this. */
-  detach(peer: Peer, end: DatagramTransport): void {
+  [kDetach](peer: Peer, end: DatagramTransport): void {
     if (this.#ends.get(nameOf(peer)) === end) this.#ends.delete(nameOf(peer));
   }
 
@@ -228,7 +229,7 @@ export class Link {
   }
 
   /** @internal A transport that sends calls this. */
-  carry(datagram: Uint8Array, from: Peer, to: Peer): void {
+  [kCarry](datagram: Uint8Array, from: Peer, to: Peer): void {
     const direction = this.#direction(from, to);
     const { counters } = direction.path;
     const transit = { datagram, from, to, index: counters.sent++ };

@@ -3,9 +3,13 @@
  *
  * @packageDocumentation
  */
-import { Counter, Gauge, Histogram, register as defaultRegister, type Registry } from 'prom-client';
+import type promClient from 'prom-client';
+import type { Registry } from 'prom-client';
 
+import { kRole } from '../base/internals';
 import { noMore } from '../checks/arguments';
+import { wordsOf, asError } from '../errors/as-error';
+import { DTLSError } from '../errors/errors';
 import { channels, type DiagnosticsChannelName, type DiagnosticsEvents, type TypedChannel } from '../diagnostics/channels';
 import { COUNTERS } from './counters';
 import { checkOptions, checkRegister, type MetricsOptions } from './options';
@@ -22,6 +26,23 @@ export interface Metrics {
 const HANDSHAKE_BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const HEARTBEAT_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
+/** Loaded when it is needed, as who has none is told so by an error of this package. */
+function promClientHere(): typeof promClient {
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    return require('prom-client') as typeof promClient;
+  } catch (error) {
+    const { code, message } = wordsOf(asError(error));
+    if (code !== 'MODULE_NOT_FOUND' || !message.includes("'prom-client'")) throw error;
+    throw new DTLSError('dgram-dtls/metrics needs prom-client, which is not installed', {
+      code,
+      category: 'usage',
+      hint: "'npm install prom-client' beside dgram-dtls: it is an optional peer dependency.",
+      cause: error,
+    });
+  }
+}
+
 /**
  * Registers metrics of all servers, clients and sockets of this thread: of those that are there and of those to
  * come. Names, labels and meanings are in docs/metrics.md. Nothing is counted for it before it is called.
@@ -33,6 +54,7 @@ const HEARTBEAT_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0
 export function metrics(register?: Registry, options?: MetricsOptions): Metrics;
 export function metrics(...args: [Registry?, MetricsOptions?, ...unknown[]]): Metrics {
   noMore('metrics', args, 2);
+  const { Counter, Gauge, Histogram, register: defaultRegister } = promClientHere();
   const [register = defaultRegister, options = {}] = args;
   checkRegister(register);
   checkOptions(options);
@@ -98,20 +120,20 @@ export function metrics(...args: [Registry?, MetricsOptions?, ...unknown[]]): Me
       buckets: heartbeatBuckets,
     });
     on<'dgram-dtls.handshake.done'>(channels.handshakeDone, ({ socket, duration: ms, protocol, cipher }) => {
-      const { role } = socket;
+      const { [kRole]: role } = socket;
       completed.inc({ role, protocol, cipher, resumed: String(socket.isSessionReused()) });
       duration.observe({ role }, ms / 1000);
     });
-    on<'dgram-dtls.handshake.failed'>(channels.handshakeFailed, ({ socket: { role }, error: { code } }) => {
+    on<'dgram-dtls.handshake.failed'>(channels.handshakeFailed, ({ socket: { [kRole]: role }, error: { code } }) => {
       failed.inc({ role, code });
     });
-    on<'dgram-dtls.session.close'>(channels.sessionClose, ({ socket: { role }, error }) => {
+    on<'dgram-dtls.session.close'>(channels.sessionClose, ({ socket: { [kRole]: role }, error }) => {
       closed.inc({ role, code: error?.code ?? 'close' });
     });
-    on<'dgram-dtls.alert'>(channels.alert, ({ socket: { role }, direction, level, description }) => {
+    on<'dgram-dtls.alert'>(channels.alert, ({ socket: { [kRole]: role }, direction, level, description }) => {
       alerts.inc({ role, direction, level, description });
     });
-    on<'dgram-dtls.heartbeat'>(channels.heartbeat, ({ socket: { role }, rtt: ms }) => {
+    on<'dgram-dtls.heartbeat'>(channels.heartbeat, ({ socket: { [kRole]: role }, rtt: ms }) => {
       if (ms !== undefined) rtt.observe({ role }, ms / 1000);
     });
   } catch (error) {

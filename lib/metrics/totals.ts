@@ -1,5 +1,6 @@
 /** Sums over the endpoints of this thread, those that have closed included: counters never go back. */
 import type { ReadyState } from '../base/dtls-socket';
+import { kRole } from '../base/internals';
 import { census, type CountedEndpoint } from '../endpoint/census';
 import type { SessionRole } from '../diagnostics/channels';
 import type { DTLSSocket } from '../socket/socket';
@@ -63,7 +64,7 @@ export function countSessions(
   callback: (role: SessionRole, state: Exclude<ReadyState, 'closed'>, count: number) => void,
 ): void {
   const counts: Record<string, number> = {};
-  const keyOf = ({ role, readyState }: DTLSSocket): string => `${role} ${readyState}`;
+  const keyOf = ({ [kRole]: role, readyState }: DTLSSocket): string => `${role} ${readyState}`;
   for (const endpoint of census.living) {
     for (const socket of endpoint.sockets()) {
       const key = keyOf(socket);

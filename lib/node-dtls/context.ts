@@ -293,7 +293,6 @@ const TOKEN = Symbol('made by createSecureContext');
 
 /** Credentials and settings to share. Made by {@link createSecureContext}. */
 export class DTLSSecureContext {
-  /** @internal */
   constructor(token: unknown, rules: ContextRules) {
     if (token !== TOKEN) throw illegalConstructor();
     rulesByContext.set(this, rules);

@@ -2,6 +2,16 @@
 import { BlockList, isIP, type AddressInfo } from 'node:net';
 import { X509Certificate } from 'node:crypto';
 
+import {
+  kBeginOn,
+  kConnecting,
+  kFreeze,
+  kHelloQuestions,
+  kListenOn,
+  kListening,
+  kMake,
+  kOnClientHello,
+} from '../base/internals';
 import { asError } from '../errors/as-error';
 import type { DTLSError } from '../errors/errors';
 import { Endpoint } from '../endpoint/endpoint';
@@ -102,11 +112,11 @@ class Server extends DTLSServer {
     this.#threw = threw;
   }
 
-  protected override helloQuestions(): number {
+  protected override [kHelloQuestions](): number {
     return this.#sni === undefined ? 0 : HelloQuestion.Always;
   }
 
-  override onClientHello(hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void {
+  override [kOnClientHello](hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void {
     const name = hello.servername === '' ? undefined : hello.servername;
     try {
       const context = this.#sni?.(name);
@@ -161,7 +171,7 @@ export class DTLSEndpoint {
   // ---- @internal: what makes it work ----
 
   /** @internal */
-  static listening(
+  static [kListening](
     onsession: OnSession,
     options: DTLSEndpointOptions,
     where: { host: string; port: number },
@@ -173,7 +183,7 @@ export class DTLSEndpoint {
   }
 
   /** @internal */
-  static connecting(
+  static [kConnecting](
     peer: { host: string; port: number },
     options: DTLSEndpointOptions,
     where: { host: string; port: number },
@@ -235,7 +245,7 @@ export class DTLSEndpoint {
     server.on('close', () => {
       this.#finish();
     });
-    server.listenOn(driver);
+    server[kListenOn](driver);
   }
 
   #connect(
@@ -295,12 +305,12 @@ export class DTLSEndpoint {
     );
     this.#client = { endpoint, session: control };
     this.#clientSessions += 1n;
-    socket.beginOn(resolved, { endpoint, peer: { address: peer.host, port: peer.port, family } });
+    socket[kBeginOn](resolved, { endpoint, peer: { address: peer.host, port: peer.port, family } });
     return control.session;
   }
 
   #control(socket: DTLSSocket, ended: () => void, client?: SessionShape['client']): SessionControl {
-    const control = DTLSSession.make({
+    const control = DTLSSession[kMake]({
       endpoint: this,
       socket,
       client,
@@ -388,7 +398,7 @@ export class DTLSEndpoint {
   #finish(): void {
     if (this.#destroyed) return;
     this.#destroyedAt = process.hrtime.bigint();
-    this.#stats.freeze();
+    this.#stats[kFreeze]();
     this.#destroyed = true;
     this.#closed.resolve(undefined);
   }

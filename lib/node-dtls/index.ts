@@ -5,6 +5,7 @@
  */
 import { isIP } from 'node:net';
 
+import { kConnecting, kListening } from '../base/internals';
 import { invalidArgType, invalidArgValue } from '../errors/node-errors';
 import {
   address,
@@ -110,7 +111,7 @@ export function listen(...args: [OnSession, DTLSListenOptions, ...unknown[]]): D
   const rules = contextRules(options, true);
   resolveEndpoint(options);
   const bindHost = address('options.host', 'Invalid address', host);
-  return DTLSEndpoint.listening(onsession, options, { host: bindHost, port }, rules);
+  return DTLSEndpoint[kListening](onsession, options, { host: bindHost, port }, rules);
 }
 
 /**
@@ -136,5 +137,5 @@ export function connect(...args: [string, number, DTLSConnectOptions?, ...unknow
   const where = { host: address('options.bindHost', 'Invalid address', bindHost), port: bindPort };
   const servername = optionalString('options.servername', options.servername);
   const peer = { host: destinationOf(address('host', 'Invalid remote address', host)), port };
-  return DTLSEndpoint.connecting(peer, own, where, rules, { servername, session: options.session });
+  return DTLSEndpoint[kConnecting](peer, own, where, rules, { servername, session: options.session });
 }

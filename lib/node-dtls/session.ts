@@ -2,6 +2,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 
+import { kAbandon, kCloseNow, kFreeze, kMake, kMessageLimit } from '../base/internals';
 import type { DTLSError } from '../errors/errors';
 import { bytesOf } from '../base/memory';
 import { invalidArgType, outOfRange } from '../errors/node-errors';
@@ -69,7 +70,6 @@ export class DTLSSession {
   #thrown: { value: unknown } | undefined;
   #certificate: X509Certificate | undefined;
 
-  /** @internal */
   constructor(token: unknown, shape: SessionShape, give: (control: SessionControl) => void) {
     if (token !== TOKEN) throw illegalConstructor();
     this.#endpoint = shape.endpoint;
@@ -93,7 +93,7 @@ export class DTLSSession {
   }
 
   /** @internal */
-  static make(shape: SessionShape): SessionControl {
+  static [kMake](shape: SessionShape): SessionControl {
     let control: SessionControl | undefined;
     new DTLSSession(TOKEN, shape, (given) => {
       control = given;
@@ -191,7 +191,7 @@ export class DTLSSession {
     }
     if (this.#socket.readyState !== 'open') throw invalidState('Session is destroyed');
     const bytes = typeof data === 'string' ? Buffer.from(data) : bytesOf(data);
-    const { messageLimit } = this.#socket;
+    const { [kMessageLimit]: messageLimit } = this.#socket;
     if (bytes.length > messageLimit) {
       const error = outOfRange('data', `<= ${String(messageLimit)}`, bytes.length);
       error.message =
@@ -210,7 +210,7 @@ export class DTLSSession {
     noCallback('close', surplus);
     if (!this.#destroyed) {
       this.#times.closingAt = process.hrtime.bigint();
-      this.#socket.closeNow();
+      this.#socket[kCloseNow]();
       this.#finish();
     }
     return this.#closed.promise;
@@ -351,7 +351,7 @@ export class DTLSSession {
       });
       this.#closed.reject(error);
     }
-    this.#socket.abandon();
+    this.#socket[kAbandon]();
     this.#finish();
   }
 
@@ -359,7 +359,7 @@ export class DTLSSession {
     if (this.#destroyed) return;
     this.#destroyed = true;
     this.#times.destroyedAt = process.hrtime.bigint();
-    this.#stats.freeze();
+    this.#stats[kFreeze]();
     this.#settleOpened(() => {
       this.#opened.reject(invalidState('Session was closed before the handshake completed'));
     });

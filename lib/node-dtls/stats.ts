@@ -1,5 +1,6 @@
 /** Statistics in the shape of `node:dtls`: live while what they count lives, then the last state of it. */
 import { inspect } from 'node:util';
+import { kCounter, kCounters, kFreeze } from '../base/internals';
 
 type Counters = Readonly<Record<string, bigint>>;
 
@@ -8,7 +9,6 @@ class Stats {
   #read: (() => Counters) | undefined;
   #last: Counters = {};
 
-  /** @internal */
   constructor(read: () => Counters) {
     this.#read = read;
   }
@@ -19,23 +19,23 @@ class Stats {
   }
 
   /** @internal */
-  freeze(): void {
-    this.#last = this.counters();
+  [kFreeze](): void {
+    this.#last = this[kCounters]();
     this.#read = undefined;
   }
 
   /** @internal */
-  protected counters(): Counters {
+  protected [kCounters](): Counters {
     return this.#read?.() ?? this.#last;
   }
 
   /** @internal */
-  protected counter(name: string): bigint {
-    return this.counters()[name] ?? 0n;
+  protected [kCounter](name: string): bigint {
+    return this[kCounters]()[name] ?? 0n;
   }
 
   toJSON(): Record<string, string | boolean> {
-    const texts = Object.entries(this.counters()).map(([name, value]) => [name, String(value)]);
+    const texts = Object.entries(this[kCounters]()).map(([name, value]) => [name, String(value)]);
     const json: Record<string, string | boolean> = {
       ...(Object.fromEntries(texts) as Record<string, string>),
       connected: this.isConnected,
@@ -48,77 +48,77 @@ class Stats {
   }
 
   [inspect.custom](): string {
-    return `${this.constructor.name} ${inspect({ ...this.counters(), connected: this.isConnected })}`;
+    return `${this.constructor.name} ${inspect({ ...this[kCounters](), connected: this.isConnected })}`;
   }
 }
 
 /** Times are of `process.hrtime.bigint()`; 0: has not come yet. */
 export class DTLSEndpointStats extends Stats {
   get createdAt(): bigint {
-    return this.counter('createdAt');
+    return this[kCounter]('createdAt');
   }
   get destroyedAt(): bigint {
-    return this.counter('destroyedAt');
+    return this[kCounter]('destroyedAt');
   }
   get bytesReceived(): bigint {
-    return this.counter('bytesReceived');
+    return this[kCounter]('bytesReceived');
   }
   get bytesSent(): bigint {
-    return this.counter('bytesSent');
+    return this[kCounter]('bytesSent');
   }
   get packetsReceived(): bigint {
-    return this.counter('packetsReceived');
+    return this[kCounter]('packetsReceived');
   }
   get packetsSent(): bigint {
-    return this.counter('packetsSent');
+    return this[kCounter]('packetsSent');
   }
   get serverSessions(): bigint {
-    return this.counter('serverSessions');
+    return this[kCounter]('serverSessions');
   }
   get clientSessions(): bigint {
-    return this.counter('clientSessions');
+    return this[kCounter]('clientSessions');
   }
   /** Handshakes that were turned away while `busy` was set. */
   get serverBusyCount(): bigint {
-    return this.counter('serverBusyCount');
+    return this[kCounter]('serverBusyCount');
   }
   /** Datagrams that could not begin a handshake. */
   get serverRejectedCount(): bigint {
-    return this.counter('serverRejectedCount');
+    return this[kCounter]('serverRejectedCount');
   }
   /** Handshakes that `maxSessions` or `maxSessionsPerHost` kept out. */
   get serverRefusedCount(): bigint {
-    return this.counter('serverRefusedCount');
+    return this[kCounter]('serverRefusedCount');
   }
 }
 
 /** Bytes and messages are the application's. */
 export class DTLSSessionStats extends Stats {
   get createdAt(): bigint {
-    return this.counter('createdAt');
+    return this[kCounter]('createdAt');
   }
   get destroyedAt(): bigint {
-    return this.counter('destroyedAt');
+    return this[kCounter]('destroyedAt');
   }
   get closingAt(): bigint {
-    return this.counter('closingAt');
+    return this[kCounter]('closingAt');
   }
   get handshakeCompletedAt(): bigint {
-    return this.counter('handshakeCompletedAt');
+    return this[kCounter]('handshakeCompletedAt');
   }
   get bytesReceived(): bigint {
-    return this.counter('bytesReceived');
+    return this[kCounter]('bytesReceived');
   }
   get bytesSent(): bigint {
-    return this.counter('bytesSent');
+    return this[kCounter]('bytesSent');
   }
   get messagesReceived(): bigint {
-    return this.counter('messagesReceived');
+    return this[kCounter]('messagesReceived');
   }
   get messagesSent(): bigint {
-    return this.counter('messagesSent');
+    return this[kCounter]('messagesSent');
   }
   get retransmitCount(): bigint {
-    return this.counter('retransmitCount');
+    return this[kCounter]('retransmitCount');
   }
 }

@@ -1,6 +1,7 @@
 /** Checks a client's options and fills in defaults, as server.ts does for a server. */
 import type { LookupFunction } from 'node:net';
 
+import { kForKeyAlone } from '../base/internals';
 import { late } from '../base/late';
 import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
@@ -61,7 +62,7 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
   const hasKey = pskCallback !== undefined;
   const keyAlone = hasKey && JUDGES.every((judge) => options[judge] === undefined) && options.rejectUnauthorized !== false;
   const given = resolveContext(options, 'client', hasKey);
-  const context = requireKeysFor(keyAlone ? given.forKeyAlone() : given, hasKey);
+  const context = requireKeysFor(keyAlone ? given[kForKeyAlone]() : given, hasKey);
   const verifiedName = servername === undefined || servername === '' ? host : servername;
   const sessionName = `${name} ${verifiedName}`;
   const session = readSession(options.session, sessionName);

@@ -1,4 +1,5 @@
 /** What options say of resumption: a server's ticket keys, and the session that a client has kept. */
+import { kGiveTicketKeys, kSessionTimeout } from '../base/internals';
 import { bytes, wrongType } from '../checks/validate';
 import { native, type NativeKeptSession, type NativeTicketKeys } from '../core/native';
 import { withTypedErrors } from '../errors/errors';
@@ -6,9 +7,9 @@ import type { SecureContext } from '../identity/secure-context';
 
 /** Each server has its own, also where several share a context: unless that was given keys. */
 export function makeTicketKeys(context: SecureContext): NativeTicketKeys {
-  const keys = new native.TicketKeys(context.sessionTimeout * 1000);
+  const keys = new native.TicketKeys(context[kSessionTimeout] * 1000);
   withTypedErrors(() => {
-    context.giveTicketKeys(keys);
+    context[kGiveTicketKeys](keys);
   });
   return keys;
 }

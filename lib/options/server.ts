@@ -41,11 +41,15 @@ export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
   readonly blockList: BlockList | undefined;
 }
 
+/** Whoever comes from net has no options, and a listener in their place. */
+const FORM =
+  "createServer(options[, secureConnectionListener]): a server needs 'cert' and 'key', or 'psk', or 'pskCallback' in its options, which stand in front.";
+
 export function resolveServerOptions(
   options: ServerOptions,
   sharedKeys?: NativeTicketKeys,
 ): ResolvedServer {
-  checkObject('options', options);
+  checkObject('options', options, FORM);
   checkNames(options, SERVER_OPTIONS);
   const pskCallback = oneOf(options.pskCallback, serverPsk(options.psk));
   const hint = text('pskIdentityHint', options.pskIdentityHint) ?? '';

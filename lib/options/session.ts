@@ -1,5 +1,6 @@
 /** What both ends of a session have: the context, and how a session behaves. */
 
+import { kClientAuthorities, kHasIdentity, kNative } from '../base/internals';
 import type { SecureContextOptions } from '../identity/types';
 import { encodeProtocols } from './alpn';
 import { shown } from '../errors/as-error';
@@ -35,7 +36,7 @@ export interface ResolvedHeartbeat {
 
 /** @throws Where a server would have nothing that a handshake could be made with. */
 export function requireCredentials(context: SecureContext, psk: boolean): void {
-  if (psk || context.hasIdentity) return;
+  if (psk || context[kHasIdentity]) return;
   throw usageError(
     'ERR_DTLS_NO_CREDENTIALS',
     'a server needs a certificate or pre-shared keys',
@@ -68,7 +69,7 @@ export interface SessionShape {
 
 /** @throws Where every handshake would fail for want of a key: OpenSSL leaves out suites without theirs. */
 export function requireKeysFor(context: SecureContext, psk: boolean): SecureContext {
-  if (psk || !context.native.needsPsk()) return context;
+  if (psk || !context[kNative].needsPsk()) return context;
   throw usageError(
     'ERR_DTLS_NO_CREDENTIALS',
     "'ciphers' names suites with a pre-shared key only, and no key is given",
@@ -213,7 +214,7 @@ export function resolveSession(
       policy.setPeerCertificate(shape.requestCert, rejectUnauthorized);
       if (shape.askPsk) policy.askPsk(shape.pskIdentityHint);
       if (askIdentity) policy.askIdentity();
-      const authorities = askIdentity ? context.clientAuthorities() : undefined;
+      const authorities = askIdentity ? context[kClientAuthorities]() : undefined;
       if (authorities !== undefined) policy.setAuthorities(authorities);
       if (keylog || keylogFile() !== undefined) policy.reportKeys();
       if (shape.serverName !== '') policy.setServerName(shape.serverName);

@@ -70,15 +70,17 @@ export function readListen(args: readonly unknown[], udp: ResolvedUdp): ListenAr
     return { ...readOptions(where, udp), listener };
   }
   const options: ListenOptions = { port: where as ListenOptions['port'] };
-  if (typeof rest[0] !== 'number') options.host = rest.shift() as ListenOptions['host'];
+  if (typeof rest[0] !== 'number') options.host = text('host', (rest.shift() ?? undefined) as string | undefined, FORMS);
   options.backlog = (rest.shift() ?? undefined) as ListenOptions['backlog'];
   if (rest.length > 0) throw noCallback(rest, listener);
   return { ...readOptions(options, udp), listener };
 }
 
+const FORMS = 'listen([port[, host]][, backlog][, callback]), or listen(options[, callback]).';
+
 /** What stands where the callback does, or behind it. */
 function noCallback(rest: readonly unknown[], listener: ListenArguments['listener']): Error {
-  const hint = 'listen([port[, host]][, backlog][, callback]), or listen(options[, callback]).';
+  const hint = FORMS;
   if (rest.length === 1 && listener === undefined) return wrongType('callback', 'a function', rest[0], hint);
   return usageError('ERR_INVALID_ARG_VALUE', 'listen() was given more arguments than it takes', hint);
 }

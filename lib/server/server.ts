@@ -3,8 +3,32 @@ import { EventEmitter } from 'node:events';
 import type { AddressInfo, BlockList } from 'node:net';
 
 import { isAborted, onAbort } from '../base/abort';
+import {
+  kAsyncResource,
+  kBlockList,
+  kGiveTicketKeys,
+  kHelloQuestions,
+  kListenOn,
+  kMakeSession,
+  kNative,
+  kOnClientHello,
+  kOnClose,
+  kOnConnection,
+  kOnFailure,
+  kOnKeylog,
+  kOnNewSession,
+  kOnOcspRequest,
+  kOnPacket,
+  kOnSecure,
+  kOnStoredSession,
+  kOnTransportClosed,
+  kOnTransportError,
+  kSessionOptions,
+  kSharedResource,
+  kWantsPackets,
+} from '../base/internals';
 import type { Peer } from '../base/peer';
-import { Endpoint, type ServerHandler, type SessionHandler } from '../endpoint/endpoint';
+import { Endpoint, type SessionHandler } from '../endpoint/endpoint';
 import { ioError, usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { ExpiryWatch } from '../identity/expiry';
 import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from '../handshake/hello';
@@ -22,9 +46,8 @@ import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '
 import type { ResumeSessionCallback } from '../handshake/resumption';
 import { createSecureContext, SecureContext } from '../identity/secure-context';
 import type { DTLSServerEvents } from './server-events';
-import { NamedRules, ServerNames } from '../handshake/server-names';
+import { checkServerName, NamedRules, ServerNames } from '../handshake/server-names';
 import { CoreSession } from '../endpoint/core-session';
-import type { SocketOwner } from '../handshake/owner';
 import { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
 import type { Driver } from '../transport/driver';
@@ -37,10 +60,8 @@ const notRunning = (): DTLSError =>
   usageError('ERR_SERVER_NOT_RUNNING', 'the server is not running', 'It has closed already, or listen() was never called.');
 
 /** A UDP port on which DTLS clients are served. Make it with {@link createServer}. */
-export class DTLSServer
-  extends EventEmitter<DTLSServerEvents>
-  implements ServerHandler, SocketOwner
-{
+// It is its endpoint's ServerHandler and its sockets' SocketOwner, by names that the published types leave out: so no `implements`.
+export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   readonly #given: ServerOptions;
   readonly #options: ResolvedServer;
   readonly #names = new ServerNames();
@@ -121,7 +142,7 @@ export class DTLSServer
   }
 
   /** @internal */
-  get sessionOptions(): ResolvedServer {
+  get [kSessionOptions](): ResolvedServer {
     return this.#options;
   }
 
@@ -180,7 +201,7 @@ export class DTLSServer
   }
 
   /** @internal Listens at once, on what is ready to send. */
-  listenOn(driver: Driver, key?: object): void {
+  [kListenOn](driver: Driver, key?: object): void {
     this.#renewContext();
     this.#state = 'binding';
     this.#start(() => driver, key);
@@ -231,10 +252,10 @@ export class DTLSServer
     const context = options instanceof SecureContext ? options : createSecureContext(options);
     if (this.#options.SNICallback === undefined) requireCredentials(context, this.#options.pskCallback !== undefined);
     this.#context = context;
-    this.#endpoint?.core.setContext(this.#context.native);
+    this.#endpoint?.core.setContext(this.#context[kNative]);
     this.#watchExpiry();
     withTypedErrors(() => {
-      this.#context.giveTicketKeys(this.#options.ticketKeys);
+      this.#context[kGiveTicketKeys](this.#options.ticketKeys);
     });
   }
 
@@ -303,6 +324,7 @@ export class DTLSServer
     if (hostname === '') {
       throw usageError('ERR_INVALID_ARG_VALUE', "'hostname' cannot be empty", "Use '*' wildcards.");
     }
+    checkServerName(hostname);
     this.#names.add(hostname, new NamedRules(resolveNamedOptions(context, this.#given, this.#options.ticketKeys)));
     this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
     this.#watchExpiry();
@@ -351,13 +373,13 @@ export class DTLSServer
 
   #policy(keylog: boolean): NativeSessionPolicy {
     const policy = this.#options.policy(keylog);
-    policy.setHelloQuestions(this.helloQuestions() | this.#storeQuestions);
+    policy.setHelloQuestions(this[kHelloQuestions]() | this.#storeQuestions);
     return policy;
   }
 
   /** Runs an event in the server's context: what calls here (a timer, a file, a socket that the user binds) has another's. */
   #inContext(event: () => boolean): boolean {
-    return this.asyncResource.runInAsyncScope(event);
+    return this[kAsyncResource].runInAsyncScope(event);
   }
 
   #onListenError(error: DTLSError): void {
@@ -372,7 +394,7 @@ export class DTLSServer
     const context = this.#asyncResource;
     this.#asyncResource = undefined; // a handler may listen again
     try {
-      (context ?? this.asyncResource).runInAsyncScope(() => this.emit('error', error));
+      (context ?? this[kAsyncResource]).runInAsyncScope(() => this.emit('error', error));
     } finally {
       context?.emitDestroy();
     }
@@ -390,7 +412,7 @@ export class DTLSServer
       } finally {
         this.#endContext();
       }
-    }, this.asyncResource);
+    }, this[kAsyncResource]);
   };
 
   #start(make: () => Driver, key?: object): void {
@@ -422,7 +444,7 @@ export class DTLSServer
     const options = this.#options;
     const begin = (cookieSecret: Buffer | undefined): void => {
       endpoint.core.listen(
-        this.#context.native,
+        this.#context[kNative],
         this.#policy(this.listenerCount('keylog') > 0),
         options.cookieExchange,
         options.cookieLifetime,
@@ -455,23 +477,23 @@ export class DTLSServer
   // ---- @internal: what the endpoint and the sockets bring ----
 
   /** @internal */
-  makeSession(slot: number, generation: number, peer: Peer): SessionHandler {
+  [kMakeSession](slot: number, generation: number, peer: Peer): SessionHandler {
     const endpoint = this.#endpoint;
     if (endpoint === undefined) throw new Error('a session before the server listens');
     const session = new CoreSession(endpoint, slot, generation);
-    const shared = this.sharedResource();
-    const socket = this.asyncResource.runInAsyncScope(() => new DTLSSocket(this, session, peer, shared));
+    const shared = this[kSharedResource]();
+    const socket = this[kAsyncResource].runInAsyncScope(() => new DTLSSocket(this, session, peer, shared));
     this.#sockets.add(socket);
     return socket;
   }
 
   /** @internal The context (AsyncLocalStorage) of events that are of no session: that in which `listen` was called. */
-  get asyncResource(): AsyncResource {
+  get [kAsyncResource](): AsyncResource {
     return (this.#asyncResource ??= new AsyncResource('DGRAM_DTLS_SERVER'));
   }
 
   /** @internal What the sessions share; undefined: each has its own, so that what its handlers enter is nobody else's. */
-  protected sharedResource(): AsyncResource | undefined {
+  protected [kSharedResource](): AsyncResource | undefined {
     return undefined;
   }
 
@@ -488,12 +510,12 @@ export class DTLSServer
   }
 
   /** @internal */
-  protected helloQuestions(): number {
+  protected [kHelloQuestions](): number {
     return helloQuestions(this.#options, this.#names);
   }
 
   /** @internal */
-  onClientHello(hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void {
+  [kOnClientHello](hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void {
     const keylog = this.listenerCount('keylog') > 0;
     askHello({ options: this.#options, names: this.#names, keylog }, hello, socket, {
       ...answers,
@@ -505,17 +527,17 @@ export class DTLSServer
   }
 
   /** @internal */
-  onStoredSession(id: Buffer, callback: ResumeSessionCallback): boolean {
+  [kOnStoredSession](id: Buffer, callback: ResumeSessionCallback): boolean {
     return this.emit('resumeSession', id, callback);
   }
 
   /** @internal */
-  onNewSession(id: Buffer, session: Buffer, callback: () => void): boolean {
+  [kOnNewSession](id: Buffer, session: Buffer, callback: () => void): boolean {
     return this.emit('newSession', id, session, callback);
   }
 
   /** @internal */
-  onOcspRequest(socket: DTLSSocket, question: OcspQuestion): void {
+  [kOnOcspRequest](socket: DTLSSocket, question: OcspQuestion): void {
     if (this.listenerCount('OCSPRequest') === 0) {
       question.answer(undefined);
       return;
@@ -526,45 +548,45 @@ export class DTLSServer
   }
 
   /** @internal */
-  get blockList(): BlockList | undefined {
+  get [kBlockList](): BlockList | undefined {
     return this.#options.blockList;
   }
 
   /** @internal */
-  get wantsPackets(): boolean {
+  get [kWantsPackets](): boolean {
     return this.listenerCount('packet') > 0;
   }
 
   /** @internal */
-  onPacket(datagram: Buffer, peer: Peer): void {
+  [kOnPacket](datagram: Buffer, peer: Peer): void {
     this.#inContext(() => this.emit('packet', datagram, peer));
   }
 
   /** @internal Counted by the endpoint: one peer that cannot be reached is not the server's error. */
-  onTransportError(error: Error): void {
+  [kOnTransportError](error: Error): void {
     if (!('code' in error) || error.code !== 'EBADF') return;
     this.#inContext(() => this.emit('error', ioError(error)));
   }
 
   /** @internal */
-  onTransportClosed(): void {
+  [kOnTransportClosed](): void {
     this.close();
   }
 
   /** @internal */
-  onFailure(socket: DTLSSocket, error: DTLSError, completedHandshake: boolean): boolean {
+  [kOnFailure](socket: DTLSSocket, error: DTLSError, completedHandshake: boolean): boolean {
     if (completedHandshake && socket.listenerCount('error') > 0) return false;
     this.emit('dtlsClientError', error, socket);
     return true;
   }
 
   /** @internal */
-  onSecure(socket: DTLSSocket): boolean {
+  [kOnSecure](socket: DTLSSocket): boolean {
     return this.emit('secureConnection', socket);
   }
 
   /** @internal */
-  onClose(socket: DTLSSocket): void {
+  [kOnClose](socket: DTLSSocket): void {
     this.#sockets.delete(socket);
     if (this.#state !== 'closing') return;
     // Its last datagram is on its way by now; the slot is released after this returns.
@@ -574,12 +596,12 @@ export class DTLSServer
   }
 
   /** @internal */
-  onKeylog(line: Buffer, socket: DTLSSocket): boolean {
+  [kOnKeylog](line: Buffer, socket: DTLSSocket): boolean {
     return this.emit('keylog', line, socket);
   }
 
   /** @internal */
-  onConnection(socket: DTLSSocket): boolean {
+  [kOnConnection](socket: DTLSSocket): boolean {
     return this.emit('connection', socket);
   }
 }

@@ -1,3 +1,4 @@
+import { kBegin } from '../base/internals';
 import type { ConnectOptions } from '../options/types';
 import { resolveConnectOptions } from '../options/connect';
 import { readConnect } from '../options/connect-arguments';
@@ -28,6 +29,6 @@ export function connect(...args: unknown[]): DTLSSocket {
   const resolved = resolveConnectOptions(options);
   const socket = new DTLSSocket(CLIENT);
   if (listener !== undefined) socket.once('secureConnect', listener);
-  socket.begin(resolved);
+  socket[kBegin](resolved);
   return socket;
 }

@@ -8,7 +8,7 @@ import { noMore } from '../checks/arguments';
 import { bytes, integer, payload, wrongType } from '../checks/validate';
 
 export type Message = string | NodeJS.ArrayBufferView;
-export type SendCallback = (error: Error | null) => void;
+export type SendCallback = (error: DTLSError | null) => void;
 
 /** One message of several parts. All are read before any is looked at: to read one may take another's memory away. */
 const joined = (parts: readonly Message[]): Buffer =>
@@ -101,7 +101,7 @@ export function ownCopy(message: Buffer): Buffer {
 /** Makes a function that is to be called `count` times; the last call calls `callback`, with the first error. */
 export function afterAll(count: number, callback: SendCallback): SendCallback {
   let left = count;
-  let failure: Error | null = null;
+  let failure: DTLSError | null = null;
   return (error) => {
     failure ??= error;
     left -= 1;

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 
 import type { ReadyState } from '../base/dtls-socket';
+import { kMessageLimit, kPeer, kRole, kSessionOptions } from '../base/internals';
 import { late } from '../base/late';
 import { listenSparingly } from '../base/listeners';
 import type { Peer } from '../base/peer';
@@ -53,7 +54,7 @@ export class SessionFacts {
 
   /** A server's options, or those for the name that the client asked for. */
   get rules(): ResolvedServer | undefined {
-    return this.server?.options ?? this.owner?.sessionOptions;
+    return this.server?.options ?? this.owner?.[kSessionOptions];
   }
 
   get localAddress(): AddressInfo | undefined {
@@ -65,7 +66,6 @@ export class SessionFacts {
 export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
   readonly #known: SessionFacts;
 
-  /** @internal */
   protected constructor(known: SessionFacts) {
     super();
     listenSparingly(this);
@@ -136,10 +136,10 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
    * the peers agreed on (RFC 6066 section 4); 0 before the handshake.
    */
   get maxMessageSize(): number {
-    return Math.min(this.#known.session?.maxMessageSize() ?? 0, this.messageLimit);
+    return Math.min(this.#known.session?.maxMessageSize() ?? 0, this[kMessageLimit]);
   }
   /** @internal What `send` takes, as far as that is known. */
-  get messageLimit(): number {
+  get [kMessageLimit](): number {
     return this.#known.result?.maxFragment ?? MAX_MESSAGE;
   }
   /** Counters from the beginning of the session. They stay readable after it. */
@@ -147,11 +147,11 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
     return trafficStats(this.#known.last?.counters ?? this.#known.session?.counters());
   }
   /** @internal */
-  get role(): SessionRole {
+  get [kRole](): SessionRole {
     return this.#known.owner === undefined ? 'client' : 'server';
   }
   /** @internal */
-  get peer(): Peer {
+  get [kPeer](): Peer {
     if (this.#known.peer === undefined) throw new Error('the peer is not known yet');
     return this.#known.peer;
   }

@@ -1,12 +1,35 @@
 import { AsyncResource } from 'node:async_hooks';
 
+import {
+  kAbandon,
+  kAsyncResource,
+  kBatchesMessages,
+  kBegin,
+  kBeginOn,
+  kBorrowsMessages,
+  kCloseNow,
+  kMessageLimit,
+  kNative,
+  kOnClose,
+  kOnConnection,
+  kOnDrain,
+  kOnFailure,
+  kOnKeylog,
+  kOnMessage,
+  kOnMessages,
+  kOnRecord,
+  kOnSecure,
+  kOnTransportError,
+  kPeer,
+  kSessionOptions,
+  kSocket,
+} from '../base/internals';
 import { late } from '../base/late';
 import { isAborted, onAbort } from '../base/abort';
 import { sizeOf } from '../base/memory';
 import type { Peer } from '../base/peer';
 import { readCloseRecord, type CloseRecord } from '../core/failures';
 import { dial, type Dialled } from './dial';
-import type { SessionHandler } from '../endpoint/endpoint';
 import { unsent, type DTLSError } from '../errors/errors';
 import {
   heartbeatEvent,
@@ -78,7 +101,7 @@ const REFUSING_STAPLE: Farewell = (session) => {
   session.refuseStaple();
 };
 
-/** @internal In place of the server that a socket is of. */
+/** In place of the server that a socket is of. */
 export const CLIENT = Symbol('client');
 
 /** Bytes of messages that may wait for a `for await` loop. */
@@ -89,9 +112,10 @@ const ITERATION_LIMIT = 1024 * 1024;
  * `connection` and `secureConnection`. One message is one datagram; messages may be lost, repeated by
  * nobody, and overtake one another on the way, as datagrams do.
  */
-export class DTLSSocket extends SessionInfo implements SessionHandler {
+// It is its endpoint's SessionHandler, by names that the published types leave out: so no `implements`.
+export class DTLSSocket extends SessionInfo {
   /** @internal Where its events belong (AsyncLocalStorage), as those of Node's sockets belong to their handles. */
-  readonly asyncResource: AsyncResource;
+  readonly [kAsyncResource]: AsyncResource;
   readonly #ownsResource: boolean;
   readonly #known: SessionFacts;
   #destroyed = false;
@@ -111,7 +135,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   #referenced = true;
 
   /**
-   * @internal Made by {@link connect}, which passes CLIENT, and by servers for their sessions. `shared`: where the events of
+   * Made by {@link connect}, which passes CLIENT, and by servers for their sessions. `shared`: where the events of
    * several sockets belong.
    */
   constructor(from: SocketOwner | typeof CLIENT, session?: CoreSession, peer?: Peer, shared?: AsyncResource) {
@@ -120,7 +144,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     const known = new SessionFacts(owner, session, peer);
     super(known);
     this.#known = known;
-    this.asyncResource = shared ?? new AsyncResource('DGRAM_DTLS_SOCKET');
+    this[kAsyncResource] = shared ?? new AsyncResource('DGRAM_DTLS_SOCKET');
     this.#ownsResource = shared === undefined;
   }
 
@@ -132,15 +156,15 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     return this.#needDrain;
   }
   /** @internal */
-  get socket(): this {
+  get [kSocket](): this {
     return this;
   }
   /** @internal */
-  get borrowsMessages(): boolean {
+  get [kBorrowsMessages](): boolean {
     return this.#messages === 'borrowed';
   }
   /** @internal */
-  get batchesMessages(): boolean {
+  get [kBatchesMessages](): boolean {
     return this.listenerCount('messages') !== 0;
   }
 
@@ -165,7 +189,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     callback?: SendCallback,
   ): boolean {
     const [given, done] = readSend(message, offsetOrCallback, length, callback);
-    checkSize(given, this.messageLimit);
+    checkSize(given, this[kMessageLimit]);
     return this.#send(given, this.#expect(done));
   }
 
@@ -182,7 +206,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     const [messages, callback] = args;
     if (!Array.isArray(messages)) throw wrongType('messages', 'an array', messages);
     const all = Array.from(messages, (message: Message) => payload('message', message));
-    for (const message of all) checkSize(message, this.messageLimit);
+    for (const message of all) checkSize(message, this[kMessageLimit]);
     checkCallback(callback);
     const told = this.#expect(callback);
     if (all.length === 0) {
@@ -232,7 +256,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     }
     if (this.#known.state === 'closed') return this;
     this.#idle ??= new IdleTimer(() => {
-      this.asyncResource.runInAsyncScope(() => this.emit('timeout'));
+      this[kAsyncResource].runInAsyncScope(() => this.emit('timeout'));
     }, this.#referenced);
     this.#idle.set(ms);
     return this;
@@ -283,7 +307,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     const { endpoint } = this.#known.session ?? {};
     endpoint?.setDontFragment(true);
     try {
-      const found = await searchMtu(pings, overhead, this.messageLimit, this.remoteFamily === 'IPv6', options);
+      const found = await searchMtu(pings, overhead, this[kMessageLimit], this.remoteFamily === 'IPv6', options);
       this.setMtu(found);
       return found;
     } finally {
@@ -331,28 +355,28 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   }
 
   /** @internal Closes, with the close_notify on its way when the call returns. */
-  closeNow(): this {
+  [kCloseNow](): this {
     this.close();
     this.#known.session?.endpoint.transmitNow();
     return this;
   }
 
   /** @internal Destroys, without a word to the peer. */
-  abandon(error?: Error): this {
+  [kAbandon](error?: Error): this {
     return this.#destroy(error, SILENTLY);
   }
 
   // ---- @internal: the client's beginning ----
 
   /** @internal Begins at once: the ClientHello has left when the call returns. */
-  beginOn(options: ResolvedConnect, dialled: Dialled): void {
+  [kBeginOn](options: ResolvedConnect, dialled: Dialled): void {
     this.#offersKeyAlone = options.offersKeyAlone;
     this.#known.client = new ClientQuestions(this, options);
     this.#start(options, dialled);
   }
 
   /** @internal */
-  begin(options: ResolvedConnect): void {
+  [kBegin](options: ResolvedConnect): void {
     this.#offersKeyAlone = options.offersKeyAlone;
     this.#known.client = new ClientQuestions(this, options);
     const { signal, transport } = options;
@@ -378,7 +402,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     this.#known.peer = peer;
     try {
       const policy = options.policy(this.listenerCount('keylog') > 0);
-      const [slot, generation] = endpoint.connect(this, options.context.native, policy);
+      const [slot, generation] = endpoint.connect(this, options.context[kNative], policy);
       this.#known.session = new CoreSession(endpoint, slot, generation);
       this.#reportStart('client', options.qlogDir);
     } catch (error) {
@@ -393,32 +417,32 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   // ---- @internal: what the endpoint brings ----
 
   /** @internal */
-  onMessage(message: Buffer): boolean {
+  [kOnMessage](message: Buffer): boolean {
     if (this.#destroyed) return false;
     this.#idle?.touch();
     const given = this.#messages === 'copied' ? ownCopy(message) : message;
-    return this.asyncResource.runInAsyncScope(this.#emitMessage, this, given);
+    return this[kAsyncResource].runInAsyncScope(this.#emitMessage, this, given);
   }
 
   /** @internal What is kept for a batch needs no context. */
-  onMessages(messages: Buffer[]): void {
+  [kOnMessages](messages: Buffer[]): void {
     if (this.#destroyed) return;
     this.#idle?.touch();
     const given = this.#messages === 'copied' ? messages.map(ownCopy) : messages;
     if (this.#batch === undefined) {
       this.#batch = given;
-      outbox.afterPass(() => this.asyncResource.runInAsyncScope(this.#deliverBatch, this));
+      outbox.afterPass(() => this[kAsyncResource].runInAsyncScope(this.#deliverBatch, this));
     } else {
       this.#batch.push(...given);
     }
   }
 
   /** @internal */
-  onRecord(type: number, a: number, b: number, data: Buffer): boolean {
+  [kOnRecord](type: number, a: number, b: number, data: Buffer): boolean {
     // There are a dozen of these in a handshake, and hardly anybody wants to know.
     if (type === RecordType.Handshake && this.listenerCount('handshake') === 0 && !watchesHandshakeMessages()) return false;
     if (type === RecordType.Alert && this.listenerCount('alert') === 0 && !channels.alert.hasSubscribers) return false;
-    return this.asyncResource.runInAsyncScope(this.#onRecord, this, type, a, b, data);
+    return this[kAsyncResource].runInAsyncScope(this.#onRecord, this, type, a, b, data);
   }
 
   #onRecord(type: number, a: number, b: number, data: Buffer): boolean {
@@ -429,8 +453,8 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     if (this.#destroyed) return false;
     switch (type) {
       case RecordType.Begin:
-        this.#reportStart('server', this.#known.owner?.sessionOptions.qlogDir);
-        return this.#known.owner?.onConnection(this) ?? false;
+        this.#reportStart('server', this.#known.owner?.[kSessionOptions].qlogDir);
+        return this.#known.owner?.[kOnConnection](this) ?? false;
       case RecordType.Handshake: {
         const event = readHandshake(a, b);
         reportHandshakeMessage(this, event);
@@ -468,7 +492,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
       case RecordType.Keylog: {
         const line = Buffer.concat([data, Buffer.from('\n')]);
         logKeys(line);
-        this.#turn(() => this.#known.owner?.onKeylog(line, this) ?? false);
+        this.#turn(() => this.#known.owner?.[kOnKeylog](line, this) ?? false);
         return this.emit('keylog', line);
       }
       default:
@@ -477,7 +501,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   }
 
   /** @internal */
-  onTransportError(error: Error): void {
+  [kOnTransportError](error: Error): void {
     // RFC 5927: off-path attackers can forge ICMP, so it ends a client's handshake but no session that has keys; and
     // no server's handshake, which would lose what it has to say of a client that has given up.
     const dialling = this.#known.state === 'opening' && this.#known.owner === undefined;
@@ -489,10 +513,10 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   }
 
   /** @internal */
-  onDrain(): boolean {
+  [kOnDrain](): boolean {
     if (!this.#needDrain || this.#known.state !== 'open') return false;
     this.#needDrain = false;
-    return this.asyncResource.runInAsyncScope(() => this.emit('drain'));
+    return this[kAsyncResource].runInAsyncScope(() => this.emit('drain'));
   }
 
   #onSecure(what: number, verifyResult: number, alpnProtocol: Buffer): void {
@@ -509,7 +533,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
     if (session !== undefined) {
       for (const { message, callback } of this.#takeEarly()) {
         // Nobody knew when it was sent.
-        if (message.length > this.messageLimit) this.#refuse(tooBig(message.length, this.messageLimit), callback);
+        if (message.length > this[kMessageLimit]) this.#refuse(tooBig(message.length, this[kMessageLimit]), callback);
         else this.#write(session, message, callback);
       }
     }
@@ -518,8 +542,8 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
       this.#turn(() => this.#known.state === 'open' && step());
     };
     whileOpen(() => this.emit('secureConnect'));
-    whileOpen(() => this.#known.owner?.onSecure(this) ?? false);
-    whileOpen(() => session?.endpoint.congested === false && this.onDrain());
+    whileOpen(() => this.#known.owner?.[kOnSecure](this) ?? false);
+    whileOpen(() => session?.endpoint.congested === false && this[kOnDrain]());
   }
 
   #onClose(record: CloseRecord): void {
@@ -538,13 +562,13 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   }
 
   #emitMessage(message: Buffer): boolean {
-    return this.emit('message', message, this.peer);
+    return this.emit('message', message, this[kPeer]);
   }
 
   #deliverBatch(): boolean {
     const messages = this.#batch;
     this.#batch = undefined;
-    return messages !== undefined && !this.#destroyed && this.emit('messages', messages, this.peer);
+    return messages !== undefined && !this.#destroyed && this.emit('messages', messages, this[kPeer]);
   }
 
   /** A question of the handshake. */
@@ -578,7 +602,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
 
   #reportStart(role: SessionRole, qlogDir: string | undefined): void {
     this.#known.startedAt = performance.now();
-    reportStart(this, role, this.peer, qlogDir);
+    reportStart(this, role, this[kPeer], qlogDir);
   }
 
   /** What is to be called in place of `callback`. */
@@ -606,7 +630,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
   #write(session: CoreSession, message: Uint8Array, callback: SendCallback | undefined): boolean {
     const outcome = session.endpoint.send(session.slot, session.generation, message, callback);
     if (outcome !== SendOutcome.Sent) {
-      const error = outcome === SendOutcome.TooBig ? tooBig(sizeOf(message), this.messageLimit) : notOpen('send');
+      const error = outcome === SendOutcome.TooBig ? tooBig(sizeOf(message), this[kMessageLimit]) : notOpen('send');
       return this.#refuse(error, callback);
     }
     this.#idle?.touch();
@@ -666,12 +690,12 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
       if (error !== undefined) this.#turn(() => this.#tell(error, completedHandshake));
       this.#turn(() => {
         this.#destroyed = this.#gone = true;
-        this.#known.owner?.onClose(this);
+        this.#known.owner?.[kOnClose](this);
         try {
           return this.emit('close', error !== undefined);
         } finally {
           session?.release();
-          if (this.#ownsResource) this.asyncResource.emitDestroy();
+          if (this.#ownsResource) this[kAsyncResource].emitDestroy();
         }
       });
     };
@@ -681,7 +705,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
 
   /** An event of its own. */
   #turn(step: Step): void {
-    turns.add(step, this.asyncResource);
+    turns.add(step, this[kAsyncResource]);
   }
 
   /**
@@ -690,7 +714,7 @@ export class DTLSSocket extends SessionInfo implements SessionHandler {
    */
   #tell(error: DTLSError, completedHandshake: boolean): boolean {
     if (error.code === 'ERR_DTLS_REPLACED' && this.listenerCount('error') === 0) return false;
-    if (this.#known.owner?.onFailure(this, error, completedHandshake) === true) return true;
+    if (this.#known.owner?.[kOnFailure](this, error, completedHandshake) === true) return true;
     return this.emit('error', error);
   }
 }

@@ -2,6 +2,7 @@
 import type { ReadableStream, WritableStream } from 'node:stream/web';
 
 import type { DTLSSocket } from '../base/dtls-socket';
+import { kBorrowsMessages } from '../base/internals';
 import { late } from '../base/late';
 import { isA } from '../errors/as-error';
 import type { DTLSError } from '../errors/errors';
@@ -52,7 +53,7 @@ export function readableOf(
       start(controller) {
         const onMessage = (message: Buffer): void => {
           if ((controller.desiredSize ?? 0) <= 0) dropped += 1;
-          else controller.enqueue(socket.borrowsMessages ? ownCopy(message) : message);
+          else controller.enqueue(socket[kBorrowsMessages] ? ownCopy(message) : message);
         };
         const onError = (error: DTLSError): void => {
           stop();

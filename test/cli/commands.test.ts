@@ -62,6 +62,10 @@ describe('dgram-dtls', function () {
       for (const [args, complaint] of [
         [['connect', 'localhost:1', '--ca', file], /--ca: there is no certificate in .*no-pem/],
         [['connect', 'localhost:1', '--cert', file, '--key', file], /--cert: there is no certificate in .*no-pem/],
+        [['listen', '70000'], /A port is a whole number from 0 to 65535, not 70000\.$/m],
+        [['listen', '127.0.0.1:123456'], /from 0 to 65535, not 123456\.$/m],
+        [['connect', '[::1]:70000'], /from 0 to 65535, not 70000\.$/m],
+        [['proxy', '--listen', '0', ...target, '--psk', '00', '--metrics', '99999'], /from 0 to 65535, not 99999\.$/m],
         [['connect', 'localhost:1', '--curves', 'nope'], /hint: .*--curves/],
         [['connect', 'localhost:1', '--psk-identity', 'lamp-7'], /--psk-identity is the name of a key, and --psk is not given/],
         [['listen', '0', '--psk-identity', 'lamp-7'], /--psk-identity is the name of a key/],
@@ -371,6 +375,12 @@ describe('dgram-dtls', function () {
       const { process: server, port } = await startListen(cleanup, PSK);
       await cli(['connect', `127.0.0.1:${port}`, '--psk', '00', '--psk-identity', 'nobody']);
       await server.sees(/failed: .*\[ERR_DTLS_PSK_IDENTITY_UNKNOWN\]\n.*hint/);
+    });
+
+    it('a key without an identity: the client is told which one was sent', async () => {
+      const { port } = await startListen(cleanup, PSK);
+      const { stderr } = await cli(['connect', `127.0.0.1:${port}`, '--psk', '00']);
+      expect(stderr).to.match(/ERR_DTLS_ALERT_UNKNOWN_PSK_IDENTITY[^]*hint: .*--psk-identity.*'Client_identity'/);
     });
 
     it('has one line for a client that only looked, as scan does', async () => {

@@ -22,6 +22,10 @@ describe('createSocket: peers', () => {
       const server = await bound(secure({ ...PSK, role: 'server' }));
       const client = await bound(secure());
       const failed = peerErrorOf(server);
+      server.once('peerError', ({ message, hint }) => {
+        expect(message).to.include('may have left');
+        expect(hint).to.include('nothing is to be done').and.include("'client'");
+      });
       // UDP would lose it without a word, and a server's clients may have left at any time.
       expect(await sent(server, 'hello', client)).to.deep.equal({ bytes: 5 });
       expect(await failed).to.equal('ERR_DTLS_NO_SESSION');

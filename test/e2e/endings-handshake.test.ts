@@ -2,6 +2,7 @@
 // an open session by then: a client's of one that is resumed, a server's whose client leaves behind its Finished.
 import { expect } from 'chai';
 import { setTimeout } from 'node:timers/promises';
+import { kAbandon } from '../../lib/base/internals';
 import type { ConnectOptions, DTLSServer, DTLSSocket, ServerOptions } from '../../lib/index';
 import { CHANGE_CIPHER_SPEC, readRecords } from '../fault/support';
 import { Capture } from '../helpers/capture';
@@ -139,7 +140,7 @@ describe('a side that ends a session before its handshake is over', () => {
     const ended = ending(client);
     client.close();
     await ended;
-    const banned = banning(server, (socket) => socket.abandon());
+    const banned = banning(server, (socket) => socket[kAbandon]());
     const again = await dial(server, { session });
     await next(again, 'secureConnect');
     await banned;

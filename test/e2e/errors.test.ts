@@ -9,6 +9,7 @@ import { expect } from 'chai';
 import {
   createServer,
   DTLSError,
+  generateCertificate,
   type ConnectOptions,
   type DTLSErrorCategory,
   type DTLSSocket,
@@ -327,6 +328,14 @@ describe('errors', () => {
           () => certificate({ clientAuth: true }),
         ],
       ];
+    it("that is self-signed, beside a 'ca' of the same name and another key", async () => {
+      const subject = { altNames: ['localhost', '127.0.0.1'] };
+      const [own, other] = await Promise.all([generateCertificate(subject), generateCertificate(subject)]);
+      const { client } = await failing(own, { ca: other.cert });
+      expectError(client, 'DEPTH_ZERO_SELF_SIGNED_CERT', 'certificate', 'unknown_ca');
+      expect(client.hint).to.include("none of those in 'ca'").and.include('same name');
+    });
+
     for (const [what, code, alert, make] of cases) {
       it(what, async () => {
         const { cert, key } = await make();

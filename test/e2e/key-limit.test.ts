@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
+import { kOnRecord } from '../../lib/base/internals';
 import { KeyLimit, RecordType } from '../../lib/core/outbox';
 import type { DTLSSocket, KeyLimitEvent } from '../../lib/index';
 import { converse } from '../helpers/exchange';
@@ -15,7 +16,7 @@ const OUT = 1;
 
 /** As the endpoint does with a record of the core. */
 const tell = (socket: DTLSSocket, out: number, limit: number): boolean =>
-  socket.onRecord(RecordType.KeyLimit, out, limit, Buffer.alloc(0));
+  socket[kOnRecord](RecordType.KeyLimit, out, limit, Buffer.alloc(0));
 
 describe('keyLimit', () => {
   afterEach(closeEverything);

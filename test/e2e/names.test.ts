@@ -290,6 +290,7 @@ describe('addContext', () => {
     for (const [hostname, context, code] of [
       [undefined, good, 'ERR_INVALID_ARG_TYPE'],
       ['', good, 'ERR_INVALID_ARG_VALUE'],
+      ...['https://a.b', 'a.b:5684', '10.0.0.1', '::1', '[::1]', 'a b', 'a/b'].map((name) => [name, good, 'ERR_INVALID_ARG_VALUE'] as const),
       ['a', undefined, 'ERR_INVALID_ARG_TYPE'],
       ['a', {}, 'ERR_DTLS_NO_CREDENTIALS'],
       ['a', { ...good, mtu: 500 }, 'ERR_DTLS_UNKNOWN_OPTION'],

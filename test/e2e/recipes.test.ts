@@ -224,7 +224,7 @@ describe('docs/recipes.md', function () {
     it('later is replaced: all of them begin anew', async () => {
       const port = await freePort();
       const fleet = node('processes.mjs', { PORT: String(port) });
-      await fleet.prints(/^1 processes/m);
+      await fleet.prints(/^processes: 1/m);
       const ask = async (): Promise<string> => {
         const client = dialTo({ host: '127.0.0.1', port, psk, ...QUICK });
         await next(client, 'secureConnect');
@@ -236,10 +236,10 @@ describe('docs/recipes.md', function () {
       };
       const pid = await ask();
       process.kill(Number(pid), 'SIGKILL');
-      await fleet.prints(/^process \d+ ended by itself \(SIGKILL\)$[^]*^1 processes/m);
+      await fleet.prints(/^process \d+ ended by itself \(SIGKILL\)$[^]*^processes: 1/m);
       expect(await ask()).not.to.equal(pid);
       fleet.child.kill('SIGUSR2');
-      await fleet.prints(/^2 processes/m);
+      await fleet.prints(/^processes: 2/m);
       fleet.child.kill('SIGTERM');
       expect(await fleet.ended).to.equal(0);
     });
@@ -262,7 +262,7 @@ describe('docs/recipes.md', function () {
     const { stayConnected } = (await load('stay-connected.mjs')) as { stayConnected: StayConnected };
     const port = await freePort();
     const fleet = node('processes.mjs', { PORT: String(port) });
-    await fleet.prints(/^1 processes/m);
+    await fleet.prints(/^processes: 1/m);
     const ending = new AbortController();
     const answers: string[] = [];
     let reused = 0;
@@ -288,10 +288,10 @@ describe('docs/recipes.md', function () {
     };
     expect(await served()).to.equal(1);
     fleet.child.kill('SIGUSR2');
-    await fleet.prints(/^2 processes/m);
+    await fleet.prints(/^processes: 2/m);
     expect(await served()).to.be.within(1, 2);
     fleet.child.kill('SIGHUP');
-    await fleet.prints(/^1 processes/m);
+    await fleet.prints(/^processes: 1/m);
     expect(await served()).to.equal(1);
     expect(reused).to.be.above(0);
     ending.abort();

@@ -5,6 +5,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, unlinkSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect } from 'chai';
+import { kNative } from '../../lib/base/internals';
 import {
   createSecureContext,
   DTLSError,
@@ -369,7 +370,7 @@ describe('certificateExpiring', () => {
     const made = await soon(DAY_MS);
     const context = createSecureContext({ cert: made.cert, key: made.key });
     let parsed = 0;
-    const { native } = context;
+    const { [kNative]: native } = context;
     const ownCertificates = native.ownCertificates.bind(native);
     Object.defineProperty(native, 'ownCertificates', {
       value: () => {

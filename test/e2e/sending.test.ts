@@ -82,6 +82,20 @@ describe('data', () => {
     });
   });
 
+  it('callbacks get errors of this package alone: with a code, whatever a transport says', async () => {
+    const server = await listen(PSK_SERVER);
+    const link = await Link.bound();
+    const { client } = await openOn(server, { ...PSK_CLIENT, transport: link });
+    const failure = Object.assign(new Error('no room'), { code: 'ENOBUFS' });
+    link.send = (_datagrams, _peer, done) => {
+      if (done !== undefined) process.nextTick(done, failure);
+      return true;
+    };
+    const error = await sent(client, 'lost');
+    expect(error).to.be.instanceOf(DTLSError);
+    expect(error).to.include({ code: 'ENOBUFS', category: 'io', cause: failure });
+  });
+
   describe('backpressure', () => {
     it('over UDP: a burst is taken whole, and drain follows each false', async () => {
       const { client } = await openPsk();

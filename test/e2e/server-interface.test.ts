@@ -7,7 +7,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
-import { connect, createServer, DTLSError, type DTLSServer, type DTLSSocket } from '../../lib/index';
+import { connect, createServer, DTLSError, DTLSServer, type DTLSSocket } from '../../lib/index';
 import {
   closeEverything,
   dial,
@@ -165,6 +165,56 @@ describe('sessions and getConnections', () => {
     await closed;
     expect([...server.sessions]).to.deep.equal([pending]);
     expect(await count(server)).to.equal(1);
+  });
+});
+
+describe('a class that extends DTLSServer', () => {
+  it('may have methods of its own by any name', async () => {
+    const called: string[] = [];
+    class Echo extends DTLSServer {
+      readonly native = 'its own';
+      constructor() {
+        super(PSK_SERVER);
+        this.on('secureConnection', (socket) => { this.onConnection(socket); });
+      }
+      onConnection(socket: DTLSSocket): void {
+        socket.on('message', (message) => { socket.send(message); });
+        called.push('onConnection');
+      }
+      onSecure(): void { called.push('onSecure'); }
+      onClose(): void { called.push('onClose'); }
+      onFailure(): void { called.push('onFailure'); }
+      onKeylog(): void { called.push('onKeylog'); }
+      onPacket(): void { called.push('onPacket'); }
+      onTransportClosed(): void { called.push('onTransportClosed'); }
+      onClientHello(): void { called.push('onClientHello'); }
+      makeSession(): void { called.push('makeSession'); }
+      listenOn(): void { called.push('listenOn'); }
+      helloQuestions(): void { called.push('helloQuestions'); }
+    }
+    const server = new Echo();
+    server.listen(0, '127.0.0.1');
+    await next(server, 'listening');
+    const socket = client(portOf(server));
+    await next(socket, 'secureConnect');
+    const echoes: string[] = [];
+    socket.on('message', (message) => { echoes.push(String(message)); });
+    socket.send('one');
+    socket.send('two');
+    await until(() => echoes.includes('two'), 'the echo');
+    socket.close();
+    server.close();
+    await within(once(server, 'close'), 'close of the server');
+    expect(echoes).to.deep.equal(['one', 'two']);
+    expect(called).to.deep.equal(['onConnection']);
+  });
+
+  it('shares no name with what the classes call of one another', () => {
+    const socket = client(1);
+    socket.on('error', () => undefined);
+    // A getter without a setter would throw.
+    Object.assign(socket, { peer: 1, role: 'admin', asyncResource: 2, socket: 3, begin: 4, abandon: 5 });
+    socket.destroy();
   });
 });
 

@@ -91,7 +91,8 @@ export async function calls(socket: DTLSSocket, server: DTLSServer): Promise<voi
   expectType<boolean>()(socket.send('text'));
   socket.send(['a', Buffer.from('b'), new Uint8Array(1), new DataView(new ArrayBuffer(1))]);
   socket.send(Buffer.alloc(8), 1, 2, (error) => {
-    expectType<Error | null>()(error);
+    expectType<DTLSError | null>()(error);
+    expectType<string | undefined>()(error?.code);
   });
   // @ts-expect-error -- a number is no message
   socket.send(5);

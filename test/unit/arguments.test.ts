@@ -7,6 +7,7 @@ import {
   connect,
   createSecureContext,
   createServer,
+  createSocket,
   DTLSError,
   DTLSServer,
   DTLSSocket,
@@ -71,10 +72,36 @@ describe('arguments', () => {
       [() => (connect as Untyped)({ port: '::1', psk }), port],
       [() => createServer({ psk }).listen('127.0.0.1'), port],
       [() => (connect as Untyped)(new URL('coaps://localhost:5684')), /url\.hostname/],
-      [() => (connect as Untyped)('0x', 'localhost'), port],
-      [() => (connect as Untyped)('', 'localhost'), /string of its digits/],
+      [() => (connect as Untyped)('coap.example'), port],
+      [() => (connect as Untyped)('[::1]:5684'), port],
+      [() => (connect as Untyped)('0x', 'localhost'), /^A number, or a string/],
+      [() => (connect as Untyped)('', 'localhost'), /^A number, or a string/],
+      [() => (connect as Untyped)({ port: '5684/udp', psk }), /^A number, or a string/],
+      [() => createServer({ psk }).listen({ port: '12a' }), /^A number, or a string/],
+      [() => createServer({ psk }).listen('/tmp/sock'), /looks like a path, .*Unix datagram sockets/],
     ] as const) {
       expect(thrown(call).hint).to.match(hint);
+    }
+  });
+
+  it('a port may be a string that is a number, as in node:net', () => {
+    for (const port of ['5684', '5684 ', '0x1634']) expect(thrown(() => (connect as Untyped)(port, 'localhost', { pks: 1 })).code).to.equal('ERR_DTLS_UNKNOWN_OPTION');
+  });
+
+  it('a listener in place of options, and options in place of a host, are told the form', () => {
+    for (const [call, hint] of [
+      [() => (createServer as Untyped)(callback), /^createServer\(options.*'cert'/],
+      [() => (createServer as Untyped)(), /^createServer\(options/],
+      [() => (server.listen as Untyped).call(createServer({ psk }), 0, callback, callback), /^listen\(\[port/],
+      [() => (server.listen as Untyped).call(createServer({ psk }), 0, { host: '::1' }), /^listen\(\[port/],
+      [() => (createSocket as Untyped)('udp6'), /^createSocket\(\{ type: 'udp6', dtls/],
+      [() => (createSocket as Untyped)(), /^createSocket\(\{ type/],
+    ] as const) {
+      const error = thrown(call);
+      expect(error).to.be.instanceOf(DTLSError);
+      expect(error.code).to.equal('ERR_INVALID_ARG_TYPE');
+      expect(error.category).to.equal('usage');
+      expect(error.hint).to.match(hint);
     }
   });
 

@@ -21,9 +21,15 @@ describe('declarations', function () {
       const program = join(folder, 'program.cts');
       writeFileSync(
         program,
-        `import { createServer, type SecureDgramSocket, type DatagramTransport } from './dist/index.js';
+        `import { createServer, DTLSServer, type SecureDgramSocket, type DatagramTransport } from './dist/index.js';
          import { Link } from './dist/lab/index.js';
          export const server = createServer({ pskCallback: () => null });
+         // Methods of its own, by names that are nobody else's.
+         export class Own extends DTLSServer {
+           onConnection = 1;
+           onClose(): string { return ''; }
+           helloQuestions(): void { return; }
+         }
          export type All = [SecureDgramSocket, DatagramTransport, Link];`,
       );
       const said = compile(

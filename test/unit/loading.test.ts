@@ -255,12 +255,36 @@ describe('loading', () => {
         writeFileSync(
           pretend,
           `Object.defineProperty(process, 'versions', { value: { ...process.versions, ${name}: '1.0.0' } });
+           process.env = new Proxy(process.env, {
+             get(env, key) {
+               if (/^NODE_BINDINGS|^DGRAM_DTLS/.test(String(key))) throw new Error('Requires env access to ' + String(key));
+               return env[key];
+             },
+           });
            process.dlopen = () => console.log('dlopen');`,
         );
         const { stdout, stderr } = load('--require', pretend);
         expect(stdout, stderr).to.match(new RegExp(`^ERR_DTLS_ADDON dgram-dtls does not run on ${runtime}`));
       });
     }
+  });
+
+  it('metrics without prom-client is imported, and says what to install when it is called', () => {
+    const folder = join(empty, 'without-prom-client');
+    const installed = join(folder, 'node_modules/dgram-dtls');
+    mkdirSync(installed, { recursive: true });
+    cpSync(join(root, 'dist'), join(installed, 'dist'), { recursive: true });
+    cpSync(join(root, 'package.json'), join(installed, 'package.json'));
+    symlinkSync(join(root, 'node_modules/bindings'), join(folder, 'node_modules/bindings'));
+    const program = `import('dgram-dtls/metrics').then(({ metrics }) => {
+      try { metrics(); } catch ({ name, code, category, hint }) { console.log([name, code, category, hint].join(' ')); }
+    });`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', program], {
+      cwd: folder,
+      encoding: 'utf8',
+      env: { ...process.env, DGRAM_DTLS_ADDON: join(root, 'build/Release/dgram_dtls.node') },
+    });
+    expect(stdout, stderr).to.match(/^DTLSError MODULE_NOT_FOUND usage .*npm install prom-client/);
   });
 
   it('hints name the pages of this version by URL', () => {

@@ -95,6 +95,8 @@ describe('options', () => {
       ['createServer', ofServer, { checkServerIdentity: () => undefined }, ['connect()']],
       ['connect', ofClient, { requestCert: true }, ['createServer()']],
       ['connect', ofClient, { peers: () => null }, ["'dtls' of createSocket()"]],
+      ['createServer', ofServer, { dtls: { psk: PSK } }, ['createSocket()']],
+      ['connect', ofClient, { dtls: { psk: PSK } }, ['createSocket()']],
       ['createSecureContext', ofContext, { psk: PSK }, ['createServer(), connect() and', "'dtls' of createSocket()"]],
       ['createSecureContext', ofContext, { rejectUnauthorized: false }, ['createServer(), connect() and']],
       ['listen', ofListen, { cert: 'x' }, ['createSecureContext(), createServer()']],
@@ -138,7 +140,7 @@ describe('options', () => {
     });
 
     it('of createSocket are left out, as dgram does, unless they are ours', () => {
-      createSocket({ type: 'udp4', dtls: {}, somethingElse: 1 } as never).close();
+      createSocket({ type: 'udp4', dtls: { psk: PSK }, somethingElse: 1 } as never).close();
       const error = thrown(() => createSocket({ type: 'udp4', tls: {} } as never));
       expectUsage(error, 'ERR_DTLS_UNKNOWN_OPTION', 'tls');
       expect(error.hint).to.equal("Did you mean 'dtls'?");
@@ -470,6 +472,17 @@ describe('options', () => {
       }
     });
 
+    it('a pfx that is a name, or another text, or nothing of the kind', () => {
+      for (const [pfx, hint] of [['x.pfx', 'readFileSync'], ['/etc/own.p12', 'readFileSync'], ['MIIKbase64', "'base64'"]] as const) {
+        for (const given of [pfx, { buf: pfx }, [pfx]]) {
+          const error = ofContext({ pfx: given, passphrase: 'pf' });
+          expectUsage(error, 'ERR_INVALID_ARG_TYPE', 'pfx');
+          expect(error.hint).to.include(hint);
+        }
+      }
+      expect(ofContext({ pfx: 5 }).message).to.equal("'pfx' must be a Buffer, TypedArray or DataView, not number");
+    });
+
     it('PEM whose line breaks are two characters, DER, base64 alone, a public key, a request', () => {
       const { cert, key } = own;
       const flat = (pem: string): string => pem.replaceAll('\n', '\\n');
@@ -533,6 +546,14 @@ describe('options', () => {
         else expect(ofContext({ ciphers: iana }).hint).to.include(`write '${name}'`);
       }
       expect(ofContext({ ciphers: 'TLS_NOTHING_AT_ALL' }).hint).to.include('features.ciphers');
+    });
+
+    it("IANA's names of suites that the security level does not permit get a list that works", () => {
+      // OpenSSL 3.0 permits them, and knows no such names.
+      const { hint = '' } = ofContext({ ciphers: 'TLS_PSK_WITH_AES_128_CCM_8:TLS_PSK_WITH_AES_256_CCM_8' });
+      const [, list = ''] = /write '([^']+)'/.exec(hint) ?? [];
+      expect(list).to.match(/^PSK-AES128-CCM8:PSK-AES256-CCM8/);
+      createSecureContext({ ciphers: list });
     });
 
     it('only versions that there are are named', () => {
@@ -721,6 +742,22 @@ describe('options', () => {
           else make();
         }
         createSecureContext({ ciphers: `${suite}:@SECLEVEL=0` });
+      }
+    });
+
+    it('a socket of createSocket that was to serve, and whose credentials are undefined', () => {
+      const { cert, key } = Promise.resolve(own) as unknown as { cert: undefined; key: undefined };
+      const lost = [{ cert, key }, { psk: undefined }, { pskCallback: undefined, maxSessions: 5 }, {}, { ...(Promise.resolve(own) as object) }];
+      for (const dtls of lost) {
+        const error = thrown(() => createSocket({ type: 'udp4', dtls }));
+        expect(error, inspect(dtls)).to.include({ code: 'ERR_DTLS_NO_CREDENTIALS', category: 'usage' });
+        expect(error.hint).to.include('await it').and.include("role: 'client'");
+        createSocket({ type: 'udp4', dtls: { ...dtls, role: 'client' } }).close();
+      }
+      // What a client may have: these say so themselves.
+      createSocket({ type: 'udp4' }).close();
+      for (const dtls of [{ ca: own.cert, psk: undefined }, { rejectUnauthorized: false, cert, key }, { peers: () => null, psk: undefined }, { mtu: 500 }, { psk: () => null, cert, key }]) {
+        createSocket({ type: 'udp4', dtls }).close();
       }
     });
 

@@ -2,7 +2,7 @@
 // these must not be named as one; and the documents name scripts that are there.
 import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -51,6 +51,11 @@ describe('scripts of package.json', () => {
       expect(status).to.equal(1);
       expect(text).to.match(/\.\/b\.mjs.*npm run build:ts/).and.not.include('a.js');
       writeFileSync(join(folder, 'b.mjs'), '');
+      const [without, advice] = check();
+      expect(without).to.equal(1);
+      expect(advice).to.match(/no binary in prebuilds.*npm run build:binaries.*--ignore-scripts/);
+      mkdirSync(join(folder, 'prebuilds', 'linux-x64'), { recursive: true });
+      writeFileSync(join(folder, 'prebuilds', 'linux-x64', 'dgram-dtls.glibc.node'), '');
       expect(check()).to.deep.equal([0, '']);
     } finally {
       rmSync(folder, { recursive: true, force: true });

@@ -1,4 +1,5 @@
 /** One session of a proxy: DTLS on one side, plain datagrams on the other. Copies, counts, and drops as UDP does. */
+import { kMessageLimit } from '../../base/internals';
 import type { Peer } from '../../base/peer';
 import type { DTLSSocket } from '../../socket/socket';
 import { frame, unframe } from './syslog';
@@ -126,7 +127,7 @@ export class RelaySession {
     }
     const message = syslog && datagram.length > 0 ? frame(datagram) : datagram;
     if (message.length === 0) this.drop('empty');
-    else if (message.length > this.socket.messageLimit) this.drop('too_big');
+    else if (message.length > this.socket[kMessageLimit]) this.drop('too_big');
     else if (this.#closed || this.socket.readyState === 'closing') this.drop('not_ready');
     // send() would keep it in memory; on UDP what cannot leave is lost.
     else if (this.socket.writableNeedDrain) this.drop('congested');

@@ -1,6 +1,7 @@
 /** DTLS in, plain UDP out: each session has a socket of its own to the target. */
 import type { AddressInfo } from 'node:net';
 
+import { kPeer } from '../../base/internals';
 import type { Peer } from '../../base/peer';
 import type { ServerOptions } from '../../options/types';
 import type { SecureContext } from '../../identity/secure-context';
@@ -34,7 +35,7 @@ export class Terminator extends Relay {
       this.#accept(socket);
     });
     this.#server.on('dtlsClientError', (error, socket) => {
-      this.failed(socket.peer, error);
+      this.failed(socket[kPeer], error);
     });
   }
 
@@ -70,7 +71,7 @@ export class Terminator extends Relay {
     const target = this.#target;
     // Nothing in syslog is answered.
     const passage = { decrypts: true, syslog: this.#syslog, answers: !this.#syslog };
-    const session = this.nextSession(socket.peer, socket, passage);
+    const session = this.nextSession(socket[kPeer], socket, passage);
     this.opened(session);
     bindDgram(udpOptions(target), target, (error, transport) => {
       if (transport === undefined) {
