@@ -2,6 +2,7 @@
 // npm run fuzz [-- --seconds N]   (for all targets together; default 60)
 // What libFuzzer finds stays in build/fuzz; the corpus of the repository is only read.
 
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -47,8 +48,17 @@ const compiled = await parallel(
 );
 if (!compiled) fail('0 passed, 1 failed, 0 skipped');
 
+/** What a target said of a fault: from the first line of it on, and where its input is. */
+const report = (said) => {
+  const lines = said.trimEnd().split('\n');
+  const first = lines.findIndex((line) => /^broken: |ERROR: |runtime error: /.test(line));
+  return first < 0
+    ? lines.slice(-20).join('\n')
+    : [...lines.slice(first, first + 30), ...lines.slice(-5)].join('\n');
+};
+
 let passed = 0;
-let failed = 0;
+const reports = [];
 for (const target of targets) {
   const name = basename(target, '_fuzz.cc');
   const program = `${BUILD}/${name}`;
@@ -60,27 +70,39 @@ for (const target of targets) {
     ...['-o', program],
     ...libraries,
   ]);
+  if (linked !== 0) {
+    reports.push(`${name} does not link.`);
+    continue;
+  }
   const found = `${BUILD}/corpus-${name}`;
   mkdirSync(join(root, found), { recursive: true });
   const corpus = `test/fuzz/corpus/${name}`;
-  const ran =
-    linked === 0 &&
-    status(
-      join(root, program),
-      [
-        `-max_total_time=${Math.max(1, Math.floor(seconds / targets.length))}`,
-        '-max_len=4096',
-        '-timeout=10',
-        '-print_final_stats=1',
-        `-artifact_prefix=${BUILD}/${name}-`,
-        found,
-        ...(existsSync(join(root, corpus)) ? [corpus] : []),
-      ],
-      { env: { UBSAN_OPTIONS: 'print_stacktrace=1', ...process.env } },
-    ) === 0;
-  if (ran) ++passed;
-  else ++failed;
+  const ran = spawnSync(
+    join(root, program),
+    [
+      `-max_total_time=${Math.max(1, Math.floor(seconds / targets.length))}`,
+      '-max_len=4096',
+      '-timeout=10',
+      '-print_final_stats=1',
+      `-artifact_prefix=${BUILD}/${name}-`,
+      found,
+      ...(existsSync(join(root, corpus)) ? [corpus] : []),
+    ],
+    {
+      cwd: root,
+      encoding: 'utf8',
+      maxBuffer: Infinity,
+      stdio: ['ignore', 'inherit', 'pipe'],
+      env: { UBSAN_OPTIONS: 'print_stacktrace=1', ...process.env },
+    },
+  );
+  if (ran.error) fail(`${program}: ${ran.error.message}`);
+  process.stderr.write(ran.stderr);
+  if (ran.status === 0) ++passed;
+  else reports.push(`--- ${name}: ${ran.signal ?? ran.status}\n${report(ran.stderr)}`);
 }
-if (passed + failed === 0) console.error('No fuzz target was found.');
-console.log(`${passed} passed, ${failed} failed, 0 skipped`);
-process.exit(failed > 0 || passed === 0 ? 1 : 0);
+if (targets.length === 0) console.error('No fuzz target was found.');
+// Once more at the end, which is what is read first of a long log.
+for (const text of reports) console.log(text);
+console.log(`${passed} passed, ${reports.length} failed, 0 skipped`);
+process.exit(reports.length > 0 || passed === 0 ? 1 : 0);
