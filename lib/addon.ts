@@ -36,30 +36,41 @@ const prebuilt = (): string =>
 const more = `More: ${page('installing')}`;
 
 /** Node 20 has the permission model under another name. */
-const permission = (): string =>
+const permissionFlag = (): string =>
   process.allowedNodeEnvironmentFlags.has('--permission') ? '--permission' : '--experimental-permission';
+
+/** Node says the same for both reasons: its permission model, and `--no-addons`, in the flags or in NODE_OPTIONS. */
+function withAddons(): string {
+  const { permission } = process as { permission?: object };
+  if (permission === undefined) return "start it without '--no-addons', which NODE_OPTIONS may have, too";
+  const { NODE_OPTIONS = '' } = process.env;
+  const refused = [...process.execArgv, ...NODE_OPTIONS.split(/\s+/)].includes('--no-addons');
+  return `start it with '--allow-addons' beside '${permissionFlag()}'${refused ? ", and without '--no-addons'" : ''}`;
+}
 
 /** The loader's words on a file system from which nothing may be run (noexec). */
 const mayNotBeRun = (message: string): boolean => message.includes('failed to map segment');
 
+/** The binary in the package: the one that came with it, or the one that was compiled there, which counts. */
+const binary = `'prebuilds/${platform}/${prebuilt()}', or 'build/Release/${NAME}' where one was compiled`;
+
 /** In a bundle the package's folder is not around its code. */
-const forBundles = `In a bundle, keep 'dgram-dtls' external, or set DGRAM_DTLS_ADDON to the path of the package's 'prebuilds/${platform}/${prebuilt()}'.`;
+const forBundles = `In a bundle, keep 'dgram-dtls' external and what is imported as 'dgram-dtls/…', or set DGRAM_DTLS_ADDON to the path of the package's ${binary}.`;
 
 /** The hint in a single executable, where nothing that could be compiled is looked for. */
 function hintForExecutable(message: string, error: unknown): string {
-  const file = `prebuilds/${platform}/${prebuilt()}`;
   if (mayNotBeRun(message) || (error instanceof Error && 'syscall' in error)) {
     return `The asset of a single executable is written to a folder for the moment in which it is loaded, here in '${late.os.tmpdir()}': set TMPDIR to one from which files may be written and loaded, or put '${NAME}' beside the executable. ${more}`;
   }
   if (error instanceof Error && 'code' in error && error.code === 'ERR_DLOPEN_FAILED') {
-    return `The binary of this single executable does not fit this system: its asset '${NAME}', or the file of that name beside it, has to be the package's '${file}'. ${more}`;
+    return `The binary of this single executable does not fit this system: its asset '${NAME}', or the file of that name beside it, has to be the package's ${binary}. ${more}`;
   }
-  return `This single executable has no binary: give it the package's '${file}' as the asset '${NAME}', or as a file of that name beside it. ${more}`;
+  return `This single executable has no binary: give it the package's ${binary}, as the asset '${NAME}' or as a file of that name beside it. ${more}`;
 }
 
 function hintFor(message: string, error: unknown, elsewhere: string | undefined): string {
   if (error instanceof Error && 'code' in error && error.code === 'ERR_DLOPEN_DISABLED') {
-    return `Node was told to load no addons: start it with '--allow-addons' beside '${permission()}', and without '--no-addons'. ${more}`;
+    return `Node was told to load no addons: ${withAddons()}. ${more}`;
   }
   const { electron } = process.versions;
   if (electron !== undefined || /undefined symbol|procedure could not be found/.test(message)) {

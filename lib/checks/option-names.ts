@@ -137,8 +137,37 @@ export const SOCKET_OPTIONS: readonly string[] = [
 
 /** Names that other APIs have for options of ours; the first of them that is known at a place is meant there. */
 const OTHER_NAMES: ReadonlyMap<string, readonly string[]> = new Map([
-  ['hostname', ['host']],
-  ['address', ['host']],
+  ['hostname', ['host', 'altNames']],
+  ['address', ['host', 'altNames']],
+  ['host', ['altNames']],
+  ['hosts', ['altNames']],
+  ['hostnames', ['altNames']],
+  ['addresses', ['altNames']],
+  ['names', ['altNames']],
+  ['domains', ['altNames']],
+  ['san', ['altNames']],
+  ['subjectAltName', ['altNames']],
+  ['subjectAltNames', ['altNames']],
+  ['servername', ['altNames']],
+  ['commonName', ['subject']],
+  ['cn', ['subject']],
+  ['validity', ['days']],
+  ['identity', ['psk']],
+  ['pskIdentity', ['psk']],
+  ['pskKey', ['psk']],
+  ['preSharedKey', ['psk']],
+  ['sharedKey', ['psk']],
+  ['preSharedKeys', ['pskCallback', 'psk']],
+  ['certificate', ['cert']],
+  ['certificates', ['cert']],
+  ['privateKey', ['key']],
+  ['caCert', ['ca']],
+  ['caCerts', ['ca']],
+  ['caCertificate', ['ca']],
+  ['rootCerts', ['ca']],
+  ['rootCertificates', ['ca']],
+  ['authorities', ['ca']],
+  ['context', ['secureContext']],
   ['timeout', ['handshakeTimeout', 'idleTimeout']],
   ['connectTimeout', ['handshakeTimeout']],
   ['alpn', ['ALPNProtocols']],
@@ -164,8 +193,14 @@ const OTHER_NAMES: ReadonlyMap<string, readonly string[]> = new Map([
   ['pfxFile', ['pfx']],
 ]);
 
-const namesFor = (name: string): readonly string[] =>
-  OTHER_NAMES.get(name) ?? OTHER_NAMES.get(name.toLowerCase()) ?? [];
+/** Without what styles differ in: `psk_identity`, `PSK-Identity`. */
+const plainName = (name: string): string => name.replace(/[-_]/g, '').toLowerCase();
+
+const BY_PLAIN_NAME: ReadonlyMap<string, readonly string[]> = new Map(
+  [...OTHER_NAMES].map(([name, ours]) => [plainName(name), ours]),
+);
+
+const namesFor = (name: string): readonly string[] => BY_PLAIN_NAME.get(plainName(name)) ?? [];
 
 /** What a name of another API's is called among the known names. */
 export const oursFor = (name: string, known: readonly string[]): string[] =>
@@ -173,7 +208,7 @@ export const oursFor = (name: string, known: readonly string[]): string[] =>
 
 /** The one name that another API's has here, wherever it belongs. */
 export const onlyNameFor = (name: string): string | undefined => {
-  const [ours, ...more] = namesFor(name);
+  const [ours, ...more] = namesFor(name).filter((one) => ALL_OPTIONS.includes(one));
   return more.length === 0 ? ours : undefined;
 };
 
@@ -200,6 +235,13 @@ const DOORS: readonly (readonly [door: string, names: readonly string[]])[] = [
 
 /** All options that there are. */
 export const ALL_OPTIONS: readonly string[] = [...new Set(DOORS.flatMap(([, names]) => names))];
+
+/**
+ * The known names are those of sessions, servers, clients, sockets, contexts: who makes one of them may have meant an
+ * option of another. Functions with a few options of their own are none of these.
+ */
+export const isDoor = (known: readonly string[]): boolean =>
+  known === NAMED_OPTIONS || DOORS.some(([, names]) => names === known);
 
 /** Who takes an option of this name. */
 export const doorsOf = (name: string): string[] =>

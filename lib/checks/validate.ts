@@ -5,8 +5,9 @@ import { types } from 'node:util';
 import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { isAbortSignal } from '../base/abort';
+import { kNative } from '../base/internals';
 import { bytesOf, isByteArray } from '../base/memory';
-import { ALL_OPTIONS, doorsOf, NOT_HERE, onlyNameFor, oursFor } from './option-names';
+import { ALL_OPTIONS, doorsOf, isDoor, NOT_HERE, onlyNameFor, oursFor } from './option-names';
 
 export function wrongType(name: string, expected: string, value: unknown, hint?: string): Error {
   const received = value === null ? 'null' : typeof value;
@@ -53,8 +54,10 @@ export const misplaced = (name: string): Error =>
 function adviceOn(name: string, known: readonly string[]): string {
   const advice = NOT_HERE.get(name);
   if (advice !== undefined) return advice;
+  const list = `The options here are ${known.join(', ')}.`;
+  if (!isDoor(known)) return list;
   const elsewhere = onlyNameFor(name) ?? (({ candidate, distance }) => (distance <= 1 ? candidate : undefined))(nearest(name, ALL_OPTIONS));
-  if (elsewhere === undefined) return `The options here are ${known.join(', ')}.`;
+  if (elsewhere === undefined) return list;
   return `Did you mean '${elsewhere}'? It belongs to ${inWords(doorsOf(elsewhere))}.`;
 }
 
@@ -64,7 +67,7 @@ export function checkNames(options: object, known: readonly string[]): void {
     if (known.includes(name)) continue;
     const ours = oursFor(name, known);
     if (ours.length > 0) {
-      throw usageError('ERR_DTLS_UNKNOWN_OPTION', `unknown option '${name}'`, `Here it is '${ours.join("' or '")}'.`);
+      throw usageError('ERR_DTLS_UNKNOWN_OPTION', `unknown option '${name}'`, `Here it is '${ours.join("' or '")}'${ours.includes('psk') ? ": psk: { identity, psk }, the name of the key and the key" : ''}.`);
     }
     if (doorsOf(name).length > 0) throw misplaced(name);
     const { candidate, distance } = nearest(name, known);
@@ -77,8 +80,21 @@ export function checkNames(options: object, known: readonly string[]): void {
   }
 }
 
+/** A SecureContext: of this copy of the package, also of a class that extends it; else one of another copy, or of node:tls. */
+function isContext(value: object): boolean {
+  return kNative in value || (value.constructor as { name?: unknown } | undefined)?.name === 'SecureContext';
+}
+
+/** What to do with what was given in place of options. */
+const INSTEAD: Readonly<Record<string, string>> = {
+  'a SecureContext': 'A context is an option of connect(), createServer() and of dtls in createSocket(): { secureContext }. It has to be one that createSecureContext() of this package has made.',
+  'a Promise': 'Await it.',
+  'a URL': 'Pass { host: url.hostname, port: url.port }; of an IPv6 address without its brackets.',
+};
+
 /** What has no options in it, and would be taken for an object without any. */
 const NO_OPTIONS: readonly [name: string, is: (value: object) => boolean][] = [
+  ['a SecureContext', isContext],
   ['an array', Array.isArray],
   ['a Promise', types.isPromise],
   ['a Date', types.isDate],
@@ -99,7 +115,7 @@ export function checkObject(name: string, value: unknown, hint?: string): assert
   throw usageError(
     'ERR_INVALID_ARG_TYPE',
     `'${name}' must be an object with options, not ${other}`,
-    other === 'a Promise' ? 'Await it.' : other === 'a URL' ? 'Pass { host: url.hostname, port: url.port }; of an IPv6 address without its brackets.' : undefined,
+    INSTEAD[other],
   );
 }
 

@@ -59,6 +59,12 @@ export const numberFrom =
   };
 
 function parseKey(text: string): Buffer {
+  if (/^[0-9a-f]+$/i.test(text) && text.length % 2 !== 0) {
+    const { length } = text;
+    throw new InvalidArgumentError(
+      `A pre-shared key has two hexadecimal digits for each byte, and this has ${length === 1 ? 'one digit' : `${String(length)} digits`}: an even number is needed.`,
+    );
+  }
   if (!/^([0-9a-f]{2})+$/i.test(text)) {
     throw new InvalidArgumentError('A pre-shared key is written in hexadecimal, such as 0011aabb.');
   }

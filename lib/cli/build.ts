@@ -17,17 +17,24 @@ export interface BuildFlags {
 const root = join(__dirname, '..', '..');
 const windows = process.platform === 'win32';
 
-/** The package in a process of its own, which may end there: why it cannot be loaded, or undefined. */
-function whyNotLoaded(): string | undefined {
-  const program = `try { require(${JSON.stringify(root)}); } catch (error) { console.error(error.message); process.exitCode = 1; }`;
-  const { status, signal, stderr } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' });
-  return status === 0 ? undefined : stderr.trim() || `loading it ended with ${signal ?? String(status)}`;
+/** The binary that was loaded, or why there is none. */
+type Loaded = { readonly file: string } | { readonly why: string };
+
+/** Loads the package in a process of its own, which may end there. */
+function load(): Loaded {
+  const program = `try {
+    require(${JSON.stringify(root)});
+    console.log(process.env.DGRAM_DTLS_ADDON || Object.keys(require.cache).find((file) => file.endsWith('.node')));
+  } catch (error) { console.error(error.message); process.exitCode = 1; }`;
+  const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['-e', program], { encoding: 'utf8' });
+  if (status === 0) return { file: stdout.trim() };
+  return { why: stderr.trim() || `loading it ended with ${signal ?? String(status)}` };
 }
 
-/** Why something is compiled; undefined: nothing has to be. */
-function whyCompile(force: boolean): string | undefined {
-  if ((process.env.OPENSSL_ROOT ?? '') !== '') return 'OPENSSL_ROOT asks for an OpenSSL of its own';
-  return force ? '--force asks for it' : whyNotLoaded();
+/** Why something is compiled, or what need not be. */
+function whyCompile(force: boolean): Loaded {
+  if ((process.env.OPENSSL_ROOT ?? '') !== '') return { why: 'OPENSSL_ROOT asks for an OpenSSL of its own' };
+  return force ? { why: '--force asks for it' } : load();
 }
 
 const runs = (command: string, ...args: string[]): boolean =>
@@ -45,6 +52,18 @@ function nodeGyp(): [command: string, ...args: string[]] | undefined {
   const script = places.find((place) => place !== undefined && existsSync(place));
   if (script !== undefined) return [process.execPath, script];
   return runs('node-gyp') ? ['node-gyp'] : undefined;
+}
+
+/** The OpenSSL that is asked for, and what it lacks. Whoever compiles asks the same program. */
+function ownOpenssl(): [what: string, there: boolean][] {
+  const { OPENSSL_ROOT: prefix = '' } = process.env;
+  if (prefix === '') return [];
+  for (const part of ['include', 'libraries']) {
+    const program = [join(root, 'scripts', 'openssl-root.cjs'), part];
+    const { status, stderr } = spawnSync(process.execPath, program, { cwd: root, encoding: 'utf8' });
+    if (status !== 0) return [[stderr.trim(), false]];
+  }
+  return [[`headers and static libraries of OpenSSL 3.0 or later: OPENSSL_ROOT=${prefix}`, true]];
 }
 
 /** Each thing that compiling needs, and whether it is here. node-gyp knows more about Windows. */
@@ -67,6 +86,7 @@ function needs(): [what: string, there: boolean][] {
     ['Python 3', pythons.some((one) => runs(one))],
     ['node-gyp, which comes with npm', nodeGyp() !== undefined],
     ["Node's headers (node-gyp downloads them; npm_config_nodedir=PREFIX names those of a Node that is there)", true],
+    ...ownOpenssl(),
   ];
 }
 
@@ -93,15 +113,17 @@ function compile(): boolean {
 
 export function runBuild(flags: BuildFlags): number {
   const output = new Output(flags.json === true);
-  const reason = whyCompile(flags.force === true);
-  if (reason === undefined) {
-    output.line('nothing was compiled: there is a binary that fits (--force compiles nevertheless)');
-    output.data({ compiled: false });
+  const found = whyCompile(flags.force === true);
+  if ('file' in found) {
+    const { file } = found;
+    output.line(`nothing was compiled, as ${file} fits (--force compiles nevertheless)`);
+    output.data({ compiled: false, file });
     return ExitCode.Ok;
   }
+  const { why: reason } = found;
   output.note(`compiling, because ${reason}`);
-  const why = compile() ? whyNotLoaded() : 'it did not compile';
-  if (why === undefined) {
+  const outcome = compile() ? load() : { why: 'it did not compile' };
+  if ('file' in outcome) {
     const file = join(root, 'build', 'Release', 'dgram_dtls.node');
     output.line(`compiled ${file}`);
     output.data({ compiled: true, reason, file });
@@ -109,7 +131,7 @@ export function runBuild(flags: BuildFlags): number {
   }
   const list = needs().map(([what, there]) => `  ${there ? '-' : '- MISSING:'} ${what}`);
   output.failure(
-    Object.assign(new Error(`no addon for ${process.platform}-${process.arch}, Node ${process.versions.node}: ${why}`), {
+    Object.assign(new Error(`no addon for ${process.platform}-${process.arch}, Node ${process.versions.node}: ${outcome.why}`), {
       code: 'ERR_DTLS_ADDON',
       hint: `Compiling needs:\n${list.join('\n')}\nMore: ${join(root, 'docs', 'installing.md')}`,
     }),

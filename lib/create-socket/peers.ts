@@ -298,6 +298,7 @@ const notWanted = (peer: Peer): DTLSError =>
   new DTLSError('peers() wants no session with this peer', {
     code: 'ERR_DTLS_NO_SESSION',
     category: 'usage',
+    hint: "Nothing was sent: that is what 'peers' says by null. For a session with this peer it returns options, or undefined.",
     peer,
   });
 

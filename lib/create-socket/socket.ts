@@ -17,7 +17,7 @@ import type { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
 import { errnoOf, systemError } from '../errors/system-error';
 import { hostMistake } from '../checks/host';
-import { wrongType } from '../checks/validate';
+import { checkObject, wrongType } from '../checks/validate';
 import { familyHint, familyOf, spelling } from '../transport/addresses';
 import { encrypting } from '../transport/dgram';
 import type { NativeDriver } from '../transport/native-udp';
@@ -92,10 +92,9 @@ export class SecureDgramSocket extends BaseSocket {
    *
    * @throws As `createSocket`.
    */
-  constructor(options: SocketOptions, listener?: (message: Buffer, info: PeerInfo) => void) {
-    checkOptions(options);
+  constructor(options: SocketOptions | dgram.SocketType, listener?: (message: Buffer, info: PeerInfo) => void) {
+    const { dtls, ...own } = checkedOptions(options);
     automaticTransport(); // throws here what nobody could catch when the socket is bound
-    const { dtls, ...own } = options;
     const resolved = resolveSocketOptions(dtls);
     const gate = { raw: false };
     super(
@@ -573,17 +572,16 @@ export class SecureDgramSocket extends BaseSocket {
 /**
  * Makes a `dgram.Socket` that encrypts, for code that was written over `node:dgram`.
  *
- * @param options - dgram's options, and `dtls`.
+ * @param options - dgram's options, and `dtls`. The type alone is `{ type }`: a client that trusts whom `node:tls` trusts.
  * @param listener - Added to `message`.
  * @throws dgram's errors for its options; {@link DTLSError} of category `usage` for those under `dtls`.
  */
 export function createSocket(
-  options: SocketOptions,
+  options: SocketOptions | dgram.SocketType,
   listener?: (message: Buffer, info: PeerInfo) => void,
 ): SecureDgramSocket;
-export function createSocket(...args: [SocketOptions, ...unknown[]]): SecureDgramSocket {
-  const [options] = args;
-  checkOptions(options);
+export function createSocket(...args: [SocketOptions | dgram.SocketType, ...unknown[]]): SecureDgramSocket {
+  const options = checkedOptions(args[0]);
   const listener = listenerAfterOptions(args, 'listener');
   return new SecureDgramSocket(options, listener as ((message: Buffer, info: PeerInfo) => void) | undefined);
 }
@@ -601,11 +599,14 @@ const notUnicast = (peer: Peer): DTLSError =>
     peer,
   });
 
-function checkOptions(options: unknown): void {
-  if (typeof options === 'object' && options !== null) {
-    checkSocketNames(options);
-    return;
+/** As dgram has it a type may stand in place of the options. What types there are dgram says itself. */
+function checkedOptions(given: SocketOptions | dgram.SocketType): SocketOptions {
+  if (typeof given === 'string') return { type: given };
+  if (typeof given !== 'object' || (given as unknown) === null) {
+    const form = "createSocket({ type: 'udp4', dtls: { … } }[, listener]), or createSocket(type[, listener]).";
+    throw wrongType('options', "an object with 'type' and 'dtls', or a type", given, form);
   }
-  const meant = typeof options === 'string' && options.startsWith('udp') ? options : 'udp4';
-  throw wrongType('options', "an object with 'type' and 'dtls'", options, `createSocket({ type: '${meant}', dtls: { … } }[, listener]).`);
+  checkObject('options', given);
+  checkSocketNames(given);
+  return given;
 }

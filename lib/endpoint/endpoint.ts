@@ -540,13 +540,14 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   /** What has come is read first: a loop that was held up has datagrams to read that came in time. */
   readonly #onTimer = (): void => {
     this.#timer = undefined;
-    const read = setImmediate(() => {
+    // Counts for the loop also where the endpoint does not: the loop sleeps over an immediate that does not count, until
+    // something else wakes it. It is of this turn, and keeps no process that the timer has not found alive.
+    setImmediate(() => {
       this.#timerAt = Infinity;
       if (this.#closing) return;
       this.core.advance();
       this.flush();
     });
-    if (!this.#referenced) read.unref();
   };
 }
 

@@ -15,6 +15,8 @@ export interface Answers {
   /** Gives the key; without one the identity is refused. A server passes no identity. */
   psk(identity: Buffer | undefined, key: Buffer | undefined): void;
   identity(accepted: boolean): void;
+  /** A server has no key for this identity, and nothing was thrown. */
+  unknown(identity: string | Buffer): void;
   /** What a callback of the user's threw or returned: the cause of the failure to come. */
   because(cause: Error): void;
 }
@@ -36,13 +38,15 @@ export function askServerPsk(
   identity: Buffer,
   answers: Answers,
 ): void {
+  const readable = readableIdentity(identity);
   settle(
-    () => callback?.(socket, readableIdentity(identity)),
+    () => callback?.(socket, readable),
     (key) => {
       const checked =
         key === null || key === undefined
           ? undefined
           : sized('the key from pskCallback', key, MAX_PSK);
+      if (checked === undefined) answers.unknown(readable);
       answers.psk(undefined, checked);
       wipeIfOurs(key, checked);
     },

@@ -14,6 +14,7 @@ import { readClientHello } from './hello';
 import { askClientPsk, askPeerIdentity, askServerPsk, type Answers } from './lookups';
 import { askOcspVerdict } from './ocsp';
 import { LookupKind } from '../core/outbox';
+import { shown } from '../errors/as-error';
 import type { ResolvedConnect } from '../options/connect';
 import type { ResolvedServer } from '../options/server';
 import { askStore, readNewSession, storeError, tellStore } from './resumption';
@@ -31,6 +32,7 @@ const answersOf = (
   socket: DTLSSocket,
   session: CoreSession,
   because: (cause: Error) => void,
+  unknown: (identity: string | Buffer) => void = () => undefined,
 ): Answers => ({
   psk: (identity, key) => {
     answer(socket, session, (core, slot, generation) => {
@@ -43,6 +45,7 @@ const answersOf = (
     });
   },
   because,
+  unknown,
 });
 
 /**
@@ -123,6 +126,7 @@ export class ServerQuestions {
   #rules: ResolvedServer;
   #servername: string | undefined;
   #cause: Error | undefined;
+  #unknownIdentity: string | undefined;
 
   constructor(socket: DTLSSocket, owner: SocketOwner) {
     this.#socket = socket;
@@ -141,6 +145,10 @@ export class ServerQuestions {
   /** What a callback threw: the cause of the failure to come. */
   get cause(): Error | undefined {
     return this.#cause;
+  }
+  /** The identity for which there was no key, in words: quoted, with what would not be seen in it escaped. */
+  get unknownIdentity(): string | undefined {
+    return this.#unknownIdentity;
   }
   /** Nothing was answered that counts after the handshake. */
   get forgettable(): boolean {
@@ -166,9 +174,16 @@ export class ServerQuestions {
           this.#rules.pskCallback,
           this.#socket,
           about,
-          answersOf(this.#socket, session, (cause) => {
-            this.#cause = cause;
-          }),
+          answersOf(
+            this.#socket,
+            session,
+            (cause) => {
+              this.#cause = cause;
+            },
+            (identity) => {
+              this.#unknownIdentity = shown(identity);
+            },
+          ),
         );
         return;
       default:

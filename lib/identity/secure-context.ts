@@ -130,8 +130,8 @@ export class SecureContext {
   // eslint-disable-next-line @typescript-eslint/unified-signatures -- the declarations of the package show the one above alone
   constructor(options: SecureContextOptions, trusted: readonly string[] | undefined);
   constructor(options: SecureContextOptions = {}, trusted?: readonly string[]) {
-    checkObject('options', options);
     if (isForeignContext(options)) throw foreignContext('options', options);
+    checkObject('options', options);
     checkNames(options, CONTEXT_OPTIONS);
     const context = new native.SecureContext();
     this[kNative] = context;

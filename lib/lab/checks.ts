@@ -41,8 +41,8 @@ function checkDelay(delay: LinkConditions['delay']): void {
   }
 }
 
-/** Returns the conditions, of which each value means something. */
-export function checkConditions(conditions: LinkConditions): LinkConditions {
+/** Each value of the conditions means something. */
+function checkConditions(conditions: LinkConditions): void {
   checkObject('conditions', conditions);
   checkNames(conditions, CONDITIONS);
   for (const name of ['loss', 'duplicate', 'reorder', 'truncate', 'corrupt'] as const) {
@@ -52,7 +52,44 @@ export function checkConditions(conditions: LinkConditions): LinkConditions {
   checkDelay(conditions.delay);
   milliseconds('jitter', conditions.jitter);
   integer('mtu', conditions.mtu, 1, 1, 0xffff);
-  return conditions;
+}
+
+/**
+ * An object that refuses values, and names, as they are set: an assignment to a property of a plain one says nothing. `kept`:
+ * what is kept of a value.
+ */
+const watched = <T extends object>(
+  own: T,
+  check: (next: T) => void,
+  kept: (name: string | symbol, value: unknown) => unknown = (_name, value) => value,
+): T =>
+  new Proxy(own, {
+    set(target, name, value) {
+      const next = (Array.isArray(target) ? [...(target as unknown[])] : { ...target }) as T;
+      Reflect.set(next, name, value);
+      check(next);
+      return Reflect.set(target, name, kept(name, value));
+    },
+  });
+
+/** A condition that has parts, as a copy that watches these. */
+function withParts(name: string | symbol, value: unknown): unknown {
+  if (name === 'burst' && value !== undefined) return watched({ ...(value as BurstLoss) }, checkBurst);
+  if (name === 'delay' && Array.isArray(value)) return watched([...(value as [number, number])] as const, checkDelay);
+  return value;
+}
+
+/**
+ * A copy of the conditions, and what is shown of it: what is set there counts from then on, and is checked.
+ *
+ * @throws {@link DTLSError} for a condition that is unknown, of a wrong type or out of range.
+ */
+export function settable(conditions: LinkConditions): [own: LinkConditions, shown: LinkConditions] {
+  checkConditions(conditions);
+  const own: LinkConditions = Object.fromEntries(
+    Object.entries(conditions).map(([name, value]) => [name, withParts(name, value)]),
+  );
+  return [own, watched(own, checkConditions, withParts)];
 }
 
 /** The port, as a number. */

@@ -16,7 +16,7 @@ import type { Peer } from '../base/peer';
 import { checkNames, checkObject } from '../checks/validate';
 import { usageError } from '../errors/errors';
 import type { DatagramReceiver, DatagramTransport } from '../transport/transport';
-import { checkConditions, checkPlace } from './checks';
+import { checkPlace, settable } from './checks';
 import { realClock, type Clock } from './clock';
 import { noCounters, Path, type LinkConditions, type LinkCounters } from './path';
 import { checkSeed } from './random';
@@ -130,6 +130,7 @@ export class Link {
   observe: ((transit: Transit, copies: number) => void) | undefined;
 
   #conditions: LinkConditions;
+  #shown: LinkConditions;
   readonly #seed: string;
   readonly #clock: Clock;
   readonly #ends = new Map<string, LinkEnd>();
@@ -142,17 +143,17 @@ export class Link {
    */
   constructor(seed: string, conditions: LinkConditions = {}, clock: Clock = realClock) {
     this.#seed = checkSeed(seed);
-    this.#conditions = checkConditions(conditions);
+    [this.#conditions, this.#shown] = settable(conditions);
     this.#clock = clock;
   }
 
-  /** May be changed at any time, by others in their place: what is set is checked. */
+  /** May be changed at any time, one by one or by others in their place: what is set is checked. */
   get conditions(): LinkConditions {
-    return this.#conditions;
+    return this.#shown;
   }
 
   set conditions(conditions: LinkConditions) {
-    this.#conditions = checkConditions(conditions);
+    [this.#conditions, this.#shown] = settable(conditions);
   }
 
   /**

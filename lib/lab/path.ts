@@ -4,31 +4,31 @@ import { normal, seededRandom } from './random';
 /** Losses that come in bursts: a link that is good or bad, by the model of Gilbert and Elliott. */
 export interface BurstLoss {
   /** Probability, for each datagram, that a good link turns bad. */
-  readonly enter: number;
+  enter: number;
   /** Probability, for each datagram, that a bad link turns good: bursts last `1 / leave` on average. */
-  readonly leave: number;
+  leave: number;
   /** Probability of a loss while the link is bad. Default 1. */
-  readonly loss?: number;
+  loss?: number;
 }
 
 /** What the link does to datagrams. Probabilities are 0 to 1; what is left out does not happen. */
 export interface LinkConditions {
-  readonly loss?: number;
+  loss?: number;
   /** Losses in a row, in addition to `loss`. */
-  readonly burst?: BurstLoss;
-  readonly duplicate?: number;
+  burst?: BurstLoss;
+  duplicate?: number;
   /** Held back until one to eight others have overtaken it, or 5 ms have passed. */
-  readonly reorder?: number;
+  reorder?: number;
   /** Milliseconds: a fixed number, or from the first to the second. */
-  readonly delay?: number | readonly [least: number, most: number];
+  delay?: number | readonly [least: number, most: number];
   /** Milliseconds: the standard deviation of what is added to `delay`, which never falls below 0. */
-  readonly jitter?: number;
+  jitter?: number;
   /** Cut to a random length of one byte or more. */
-  readonly truncate?: number;
+  truncate?: number;
   /** One bit of it flipped. */
-  readonly corrupt?: number;
+  corrupt?: number;
   /** Longer datagrams vanish, as on a path that drops what it would have to fragment. */
-  readonly mtu?: number;
+  mtu?: number;
 }
 
 /**

@@ -14,11 +14,14 @@ type Plain = (() => void) | undefined;
 
 const LISTENER = 'secureConnectListener';
 
+const FORMS =
+  `connect(options[, ${LISTENER}]), or connect(port[, host][, options][, ${LISTENER}]): the options are an object with 'port', and 'host', 'ca' or 'psk' as a rule.`;
+
 /** connect(options[, listener]) or connect(port[, host][, options][, listener]) */
 export function readConnect(args: readonly unknown[]): ConnectArguments {
   const [first] = args;
   if (typeof first !== 'number' && typeof first !== 'string') {
-    checkObject('options', first);
+    checkObject('options', first, FORMS);
     return { options: first as ConnectOptions, listener: listenerAfterOptions(args, LISTENER) };
   }
   const { rest, listener } = splitListener(args, LISTENER);
@@ -26,7 +29,7 @@ export function readConnect(args: readonly unknown[]): ConnectArguments {
   const behind = rest.slice(1);
   const host = typeof behind[0] === 'object' && behind[0] !== null ? undefined : text('host', (behind.shift() ?? undefined) as string);
   const [options = {}, ...surplus] = behind;
-  checkObject('options', options);
+  checkObject('options', options, FORMS);
   if (surplus.length > 0) throw wrongType(LISTENER, 'a function', surplus[0]);
   const given: Partial<ConnectOptions> = options;
   if (given.port !== undefined && checkPort('port', given.port, 1) !== port) throw contradiction('port', port, given.port);

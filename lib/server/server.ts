@@ -54,7 +54,7 @@ import type { Driver } from '../transport/driver';
 import { isTransport } from '../transport/transport';
 import { TransportDriver } from '../transport/transport-driver';
 import { listenerAfterOptions, noMore } from '../checks/arguments';
-import { callable, checkObject, flag, wrongType } from '../checks/validate';
+import { callable, flag, wrongType } from '../checks/validate';
 
 const notRunning = (): DTLSError =>
   usageError('ERR_SERVER_NOT_RUNNING', 'the server is not running', 'It has closed already, or listen() was never called.');
@@ -88,8 +88,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   constructor(...args: [ServerOptions, ...unknown[]]) {
     super();
     const [options] = args;
+    this.#options = resolveServerOptions(options); // first: what is not in its place is told so by what stands in front
     const listener = listenerAfterOptions(args, 'secureConnectionListener');
-    this.#options = resolveServerOptions(options);
     if (listener !== undefined) this.on('secureConnection', listener as (socket: DTLSSocket) => void);
     this.#given = { ...options };
     this.#context = this.#options.context;
@@ -154,8 +154,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
    * `ERR_SOCKET_BAD_PORT`, `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_FD_TYPE`, …), or `ERR_SERVER_ALREADY_LISTEN`.
    */
   listen(port?: ListenOptions['port'], host?: string | null, callback?: () => void): this;
-  listen(port: ListenOptions['port'], host: string | null | undefined, backlog: number, callback?: () => void): this;
-  listen(port: ListenOptions['port'], backlog: number, callback?: () => void): this;
+  listen(port: ListenOptions['port'], host: string | null | undefined, backlog: number | undefined, callback?: () => void): this;
+  listen(port: ListenOptions['port'], backlog: number | undefined, callback?: () => void): this;
   listen(port: ListenOptions['port'], callback: () => void): this;
   listen(options: ListenOptions, callback?: () => void): this;
   listen(callback: () => void): this;
@@ -248,7 +248,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   setSecureContext(...args: [SecureContextOptions | SecureContext, ...unknown[]]): void {
     noMore('setSecureContext', args, 1);
     const [options] = args;
-    checkObject('options', options);
+    if ((options as unknown) === undefined) throw wrongType('options', 'an object', options);
     const context = options instanceof SecureContext ? options : createSecureContext(options);
     if (this.#options.SNICallback === undefined) requireCredentials(context, this.#options.pskCallback !== undefined);
     this.#context = context;

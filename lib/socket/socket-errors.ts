@@ -62,14 +62,26 @@ function nameHint(code: string, message: string): string {
     : "The certificate is valid, but for other names: connect to one of them, or pass it as 'servername'.";
 }
 
-/** The error of a session that ended badly. `cause`: what a callback of the user's threw or returned. */
+/** What is known of a handshake beside what its end says. */
+export interface CloseFacts {
+  /** What a callback of the user's threw or returned. */
+  readonly cause: Error | undefined;
+  readonly offersKeyAlone: boolean;
+  /** In words, the identity for which a server has no key. */
+  readonly unknownIdentity: string | undefined;
+}
+
+/** The error of a session that ended badly. */
 export function closeError(
   record: CloseRecord,
   peer: Peer | undefined,
-  cause: Error | undefined,
-  offersKeyAlone: boolean,
+  { cause, offersKeyAlone, unknownIdentity }: CloseFacts,
 ): DTLSError {
   const close = errorFromClose(record, peer, cause);
+  if (unknownIdentity !== undefined && close.code === 'ERR_DTLS_PSK_IDENTITY_UNKNOWN') {
+    const { code, category, hint, reason, library, openssl, alert } = close;
+    return new DTLSError(`no key for the PSK identity ${unknownIdentity}`, { code, category, hint, reason, library, openssl, alert, peer, cause });
+  }
   if (offersKeyAlone && close.code === 'ERR_DTLS_ALERT_HANDSHAKE_FAILURE') {
     const { code, category, reason, library, openssl, alert } = close;
     return new DTLSError(close.message, { code, category, hint: KEY_ALONE, reason, library, openssl, alert, peer, cause });

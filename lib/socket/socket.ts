@@ -553,7 +553,11 @@ export class DTLSSocket extends SessionInfo {
       this.#known.last = { mtu: this.mtu, counters: this.#known.session?.counters() };
       let error = this.#failure;
       if (error === undefined && !this.#destroyed && record.kind !== 0) {
-        error = closeError(record, this.#known.peer, this.#cause, this.#offersKeyAlone);
+        error = closeError(record, this.#known.peer, {
+          cause: this.#cause,
+          offersKeyAlone: this.#offersKeyAlone,
+          unknownIdentity: this.#known.server?.unknownIdentity,
+        });
         if (error.code === 'ERR_DTLS_NO_RESPONSE' && this.#heardSomething) error = notDtls(error);
       }
       this.#finish(error, record.completedHandshake);

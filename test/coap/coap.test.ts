@@ -9,7 +9,11 @@ import { createAuthority } from '../helpers/certificates';
 import * as coap from 'coap';
 import type { IncomingMessage, OutgoingMessage } from 'coap';
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { programsOf, removePrograms } from '../helpers/pages';
 import { certificate, within } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 import { cleanupAfterEach, freePort, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { bound, closeSockets, QUICK, secure } from '../dgram/support';
 import { agentOver, ask, BIG, CCM8, observe, SECRET, serve } from './support';
@@ -83,6 +87,38 @@ describe('node-coap over createSocket', function () {
       (error: unknown) => error as { code?: string },
     );
     expect(failed?.code).to.match(/^ERR_DTLS_/);
+  });
+
+  describe('client.mjs of docs/coap.md comes to its end', () => {
+    const KEY = Buffer.from('0123456789abcdef0123456789abcdef', 'hex');
+    let folder = '';
+    before(() => {
+      folder = programsOf('docs/coap.md');
+    });
+    after(() => {
+      removePrograms(folder);
+    });
+
+    for (const [when, theirs, says] of [
+      ['with its answer', { identity: 'lamp-7', psk: KEY }, /^world\n$/],
+      ['when its handshake is refused', { identity: 'another', psk: KEY }, /^ERR_DTLS_ALERT_UNKNOWN_PSK_IDENTITY\n$/],
+      // Two of its repetitions wait for one handshake.
+      ['when several of its repetitions are refused together', { identity: 'lamp-7', psk: Buffer.from('another') }, /^(ERR_DTLS_PSK_MISMATCH\n){2}$/],
+    ] as const) {
+      it(when, async function () {
+        this.timeout(patience(20_000));
+        const { port } = await serve({ role: 'server', psk: theirs });
+        const text = readFileSync(join(folder, 'client.mjs'), 'utf8')
+          .replace("pathname: '/temperature'", "pathname: '/hello'")
+          .replace("'localhost', port: 5684", `'127.0.0.1', port: ${String(port)}`)
+          .replace("role: 'client', psk", "role: 'client', psk, handshakeTimeout: 4500");
+        const file = join(folder, `client-${String(port)}.mjs`);
+        writeFileSync(file, text);
+        const client = cleanup.start(process.execPath, [file]);
+        expect(await client.ends()).to.equal(0);
+        expect(client.output).to.match(says);
+      });
+    }
   });
 
   for (const role of ['server', 'both'] as const) {

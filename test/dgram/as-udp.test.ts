@@ -8,9 +8,9 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { getSystemErrorName } from 'node:util';
-import { DTLSError, SecureDgramSocket, type DTLSSocket, type PeerInfo, type SocketDtlsOptions } from '../../lib/index';
+import { createSocket, DTLSError, SecureDgramSocket, type DTLSSocket, type PeerInfo, type SocketDtlsOptions } from '../../lib/index';
 import { run } from '../helpers/child';
-import { within } from '../helpers/pair';
+import { certificate, within } from '../helpers/pair';
 import { skip } from '../helpers/peers';
 import { thrown } from '../helpers/thrown';
 import { both, same } from './both';
@@ -251,6 +251,23 @@ describe('createSocket: as dgram does', () => {
     });
   }
 
+  it('a type in place of the options makes a socket of that type, with a listener, also by new', async () => {
+    const listener = (): void => undefined;
+    for (const type of ['udp4', 'udp6'] as const) {
+      for (const socket of [createSocket(type, listener), new SecureDgramSocket(type, listener)].map(track)) {
+        expect(socket).to.be.instanceOf(dgram.Socket).and.have.property('type', type);
+        expect(socket.listeners('message')).to.deep.equal([listener]);
+      }
+    }
+    // A client, which trusts whom node:tls trusts.
+    const server = await bound(secure({ ...(await certificate()), role: 'server' }));
+    const client = track(createSocket('udp4'));
+    expect(codeOf(await sent(client, 'x', server))).to.equal('SELF_SIGNED_CERT_IN_CHAIN');
+    for (const make of [dgram.createSocket, createSocket]) {
+      expect(() => make('udp5' as 'udp4')).to.throw().with.property('code', 'ERR_SOCKET_BAD_TYPE');
+    }
+  });
+
   it('lookup is asked about addresses, too, with the same arguments, and may refuse them', () =>
     same(async (make) => {
       const asked: unknown[][] = [];
@@ -389,7 +406,7 @@ describe('createSocket: as dgram does', () => {
     counting.close();
     expect(counting.heard).to.equal(-1);
     expect(() => new Counting({ role: 'server' })).to.throw().with.property('code', 'ERR_DTLS_NO_CREDENTIALS');
-    for (const options of ['udp4', undefined, null] as never[]) {
+    for (const options of [undefined, null, 5] as never[]) {
       expect(() => new SecureDgramSocket(options)).to.throw(DTLSError).with.property('code', 'ERR_INVALID_ARG_TYPE');
     }
   });

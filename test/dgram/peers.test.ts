@@ -161,6 +161,9 @@ describe('createSocket: peers', () => {
       const server = await bound(secure());
       expect(codeOf(await sent(client, 'hello', server))).to.equal('ERR_DTLS_NO_SESSION');
       expect(server.stats.datagramsReceived).to.equal(0);
+      const told = once(client, 'peerError') as Promise<[DTLSError]>;
+      client.send('hello', server.address().port, '127.0.0.1');
+      expect((await told)[0].hint).to.match(/'peers' says by null/);
     });
 
     it('what it throws is the error of the callback', async () => {

@@ -2,6 +2,7 @@
  * Protects: that processes and threads end when everything is closed, and not before; that they may end at any point; and
  * that the addon is loaded by several of them, and by several copies of the package, at once.
  */
+import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -76,6 +77,25 @@ describe('endings', () => {
         stderr: '',
       });
     });
+
+    for (const [kind, whose, [least, most]] of [
+      ['socket', 'a socket of createSocket whose message waits for a handshake', [1650, 3500]],
+      ['client', 'a client', [1650, 3500]],
+      ['server', "a server's session", [1450, 3500]],
+    ] as const) {
+      it(`that sleeps is woken by the timers of what was unreferenced: ${whose}`, async () => {
+        const silent = dgram.createSocket('udp4').bind(0, '127.0.0.1');
+        let hellos = 0;
+        silent.on('message', () => (hellos += 1));
+        await once(silent, 'listening');
+        const { code, stdout, stderr } = await run('unref-timers.ts', [kind, String(silent.address().port)]);
+        silent.close();
+        expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' });
+        expect(Number(stdout)).to.be.within(least, patience(most));
+        // RFC 6347 section 4.2.4.1: again after a second.
+        if (kind !== 'server') expect(hellos).to.equal(2);
+      });
+    }
 
     it('may exit while sessions are open', async () => {
       expect(await run('exit.ts', ['exit'])).to.include({

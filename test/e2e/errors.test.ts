@@ -107,12 +107,24 @@ describe('errors', () => {
         pskCallback: () => ({ ...PSK, identity: 'nobody' }),
       });
       expectError(server, 'ERR_DTLS_PSK_IDENTITY_UNKNOWN', 'protocol', 'unknown_psk_identity');
+      expect(server.message).to.equal("no key for the PSK identity 'nobody'");
+      expect(server.cause).to.equal(undefined);
       expectError(
         client,
         'ERR_DTLS_ALERT_UNKNOWN_PSK_IDENTITY',
         'alert',
         'unknown_psk_identity',
       );
+    });
+
+    it('whose identity a pskCallback with swapped arguments does not find: the message names it, the hint the order', async () => {
+      const keys: Record<string, Buffer> = { device: PSK.psk };
+      const swapped = (identity: unknown): Buffer | undefined => keys[String(identity)];
+      const identity = 'dev\nice';
+      const { server } = await failing({ pskCallback: swapped }, { psk: { ...PSK, identity } });
+      expectError(server, 'ERR_DTLS_PSK_IDENTITY_UNKNOWN', 'protocol', 'unknown_psk_identity');
+      expect(server.message, 'escaped').to.equal("no key for the PSK identity 'dev\\nice'");
+      expect(server.hint).to.include('(socket, identity)');
     });
 
     it('that is not the one of a server with psk, whose hint names that option', async () => {

@@ -6,7 +6,9 @@ import {
   connect,
   createSecureContext,
   createServer,
+  createSocket,
   DTLSError,
+  SecureDgramSocket,
   type AlertEvent,
   type ConnectOptions,
   type DatagramTransport,
@@ -110,6 +112,16 @@ export async function calls(socket: DTLSSocket, server: DTLSServer): Promise<voi
   server.listen(5684);
   server.listen(5684, () => undefined);
   server.listen(5684, '::1', () => undefined);
+  server.listen(0, undefined, undefined, () => undefined);
+  server.listen(0, null, 5, () => undefined);
+  server.listen(0, undefined, () => undefined);
+  createSocket('udp4').on('message', (message) => {
+    expectType<Buffer>()(message);
+  });
+  createSocket('udp6', (_message, info) => {
+    expectType<boolean>()(info.authorized);
+  });
+  new SecureDgramSocket('udp4').close();
   server.listen({ port: 5684, host: '::1' }, () => undefined);
   server.listen(() => undefined);
   server.close((error) => {

@@ -2,6 +2,7 @@
  * Protects whoever passes one argument too many, a callback where a Promise is returned as a rule: it is refused, where it
  * would be left out in silence. And whoever calls `new`: it does what the function does, or says that it makes nothing.
  */
+import tls from 'node:tls';
 import { expect } from 'chai';
 import {
   connect,
@@ -94,8 +95,12 @@ describe('arguments', () => {
       [() => (createServer as Untyped)(), /^createServer\(options/],
       [() => (server.listen as Untyped).call(createServer({ psk }), 0, callback, callback), /^listen\(\[port/],
       [() => (server.listen as Untyped).call(createServer({ psk }), 0, { host: '::1' }), /^listen\(\[port/],
-      [() => (createSocket as Untyped)('udp6'), /^createSocket\(\{ type: 'udp6', dtls/],
+      [() => (createServer as Untyped)(callback, { psk }), /^createServer\(options.*stand in front/],
+      [() => (connect as Untyped)(), /^connect\(options.*connect\(port/],
+      [() => (connect as Untyped)(callback, { psk, port: 1 }), /^connect\(options.*connect\(port/],
+      [() => (connect as Untyped)(5684, '::1', 'no options'), /^connect\(options.*connect\(port/],
       [() => (createSocket as Untyped)(), /^createSocket\(\{ type/],
+      [() => (createSocket as Untyped)(callback, { type: 'udp4' }), /^createSocket\(\{ type/],
     ] as const) {
       const error = thrown(call);
       expect(error).to.be.instanceOf(DTLSError);
@@ -103,6 +108,28 @@ describe('arguments', () => {
       expect(error.category).to.equal('usage');
       expect(error.hint).to.match(hint);
     }
+  });
+
+  it('a SecureContext in place of options is refused, and told the option', () => {
+    class Own extends SecureContext {}
+    for (const context of [createSecureContext(), new Own(), tls.createSecureContext()]) {
+      for (const call of [
+        () => (connect as Untyped)(context),
+        () => (connect as Untyped)(5684, context),
+        () => (connect as Untyped)(5684, '::1', context),
+        () => (createServer as Untyped)(context),
+        () => (createSocket as Untyped)(context),
+        () => (createSocket as Untyped)({ type: 'udp4', dtls: context }),
+      ]) {
+        const error = thrown(call);
+        expect(error.code).to.equal('ERR_INVALID_ARG_TYPE');
+        expect(error.message).to.include('not a SecureContext');
+        expect(error.hint).to.include('{ secureContext }');
+      }
+    }
+    server.setSecureContext(new Own());
+    server.addContext('a.example', { secureContext: new Own(), psk });
+    expect(thrown(onServer('setSecureContext', tls.createSecureContext())[1]).hint).to.include('another copy');
   });
 
   it('generateCertificate rejects where it is given a callback', async () => {

@@ -143,6 +143,20 @@ describe('generateCertificate', () => {
     });
   }
 
+  it('names that others have for its options are told ours, and no other function takes them', async () => {
+    for (const [given, hint] of [
+      ...['hosts', 'hostname', 'host', 'names', 'san', 'subjectAltNames', 'servername'].map((name) => [{ [name]: ['x'] }, /^Here it is 'altNames'\.$/] as const),
+      [{ commonName: 'x' }, /^Here it is 'subject'\.$/],
+      [{ validity: 5 }, /^Here it is 'days'\.$/],
+      [{ altName: ['x'] }, /^Did you mean 'altNames'\?$/],
+      [{ pks: 'x' }, /^The options here are .*altNames/],
+    ] as const) {
+      const error = await refusal(given);
+      expect(error.code).to.equal('ERR_DTLS_UNKNOWN_OPTION');
+      expect(error.hint).to.match(hint);
+    }
+  });
+
   it('cert is the whole chain without its root, however long', async () => {
     const root = await generateCertificate({ ca: true, subject: 'root' });
     const upper = await generateCertificate({ ca: true, subject: 'upper', issuer: root });

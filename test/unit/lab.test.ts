@@ -2,7 +2,7 @@
 // seed does the same again, and a NAT that forgets an end moves it without the end's noticing.
 import { expect } from 'chai';
 import { connect, type ConnectOptions, type DatagramReceiver, type DatagramTransport, type Peer } from '../../lib/index';
-import { Link, peerOf, seededRandom, type LinkConditions } from '../../lib/lab/index';
+import { Link, peerOf, seededRandom, type BurstLoss, type LinkConditions } from '../../lib/lab/index';
 import { closeEverything, dialTo, listen, messages, next, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
 
 const FROM = peerOf('10.0.0.2', 2);
@@ -74,6 +74,39 @@ describe('dgram-dtls/lab', () => {
     }
     expect(() => new Link(1 as unknown as string)).to.throw(/'seed' must be a string/);
     expect(() => seededRandom(1 as unknown as string)).to.throw(/'seed' must be a string/);
+  });
+
+  it('conditions are checked where they are set one by one, and count from then on', async () => {
+    const given = { burst: { enter: 0, leave: 1 }, delay: [1, 2] as [number, number] };
+    const link = new Link('s', given);
+    const before = structuredClone(given);
+    for (const [set, code, words] of [
+      [(c) => { c.loss = 50; }, 'ERR_OUT_OF_RANGE', /'loss'/],
+      [(c) => { c.loss = 'all' as unknown as number; }, 'ERR_INVALID_ARG_TYPE', /'loss'/],
+      [(c) => { (c as { lose: number }).lose = 1; }, 'ERR_DTLS_UNKNOWN_OPTION', /'lose'/],
+      [(c) => { Object.assign(c, { jitter: -1 }); }, 'ERR_OUT_OF_RANGE', /'jitter'/],
+      [(c) => { if (c.burst !== undefined) c.burst.enter = 2; }, 'ERR_OUT_OF_RANGE', /'burst\.enter'/],
+      [(c) => { (c.delay as unknown as number[])[0] = 3; }, 'ERR_OUT_OF_RANGE', /'delay'/],
+      [(c) => { c.burst = { enter: 1 } as unknown as BurstLoss; }, 'ERR_INVALID_ARG_TYPE', /'burst\.leave'/],
+    ] as [(conditions: LinkConditions) => void, string, RegExp][]) {
+      expect(() => { set(link.conditions); }, String(words)).to.throw(words).with.property('code', code);
+      expect(link.conditions).to.deep.equal(before);
+    }
+    link.conditions.burst = { enter: 0, leave: 1 };
+    expect(() => { if (link.conditions.burst !== undefined) link.conditions.burst.leave = 2; }).to.throw(/'burst\.leave'/);
+    expect(given).to.deep.equal(before);
+    const [from, to] = [link.attach('10.0.0.1'), link.attach('10.0.0.2', 5)];
+    let arrived = 0;
+    to.start({ receive: () => (arrived += 1), error: () => undefined, drain: () => undefined, closed: () => undefined });
+    const send = (): unknown => from.send([Buffer.of(1)], { address: '10.0.0.2', port: 5, family: 'IPv4' });
+    link.conditions.loss = 1;
+    send();
+    expect(link.totals.lost).to.equal(1);
+    link.conditions.loss = 0;
+    link.conditions.delay = 0;
+    send();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect([link.totals.lost, arrived]).to.deep.equal([1, 1]);
   });
 
   it('an end has an IP address and a port', () => {

@@ -131,6 +131,21 @@ describe('loading', () => {
     expect(run(undefined)).to.match(/ERR_DTLS_ADDON/).and.match(/set DGRAM_DTLS_ADDON/);
   });
 
+  it("docs/installing.md: webpack's externals have the package and all that it exports, and nothing else", () => {
+    const [, config = ''] = /```js\n(\/\/ webpack\.config\.js\n.*?)```/s.exec(readFileSync(join(root, 'docs/installing.md'), 'utf8')) ?? [];
+    const script = join(empty, 'webpack.config.cjs');
+    writeFileSync(script, `${config}
+      const [external] = module.exports.externals;
+      for (const request of JSON.parse(process.argv[2])) external({ request }, (error, as) => console.log(as ?? 'in the bundle'));`);
+    const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports: Record<string, unknown> };
+    const ours = Object.keys(exports).map((path) => `dgram-dtls${path.slice(1)}`);
+    expect(ours).to.include.members(['dgram-dtls', 'dgram-dtls/metrics']);
+    const requests = [...ours, './dgram-dtls', 'dgram-dtls-more', 'ws'];
+    const { stdout, stderr } = spawnSync(process.execPath, [script, JSON.stringify(requests)], { encoding: 'utf8' });
+    expect(stderr).to.equal('');
+    expect(stdout.trim().split('\n')).to.deep.equal([...ours.map((name) => `commonjs ${name}`), ...Array<string>(3).fill('in the bundle')]);
+  });
+
   describe('without a binary', () => {
     const failure = (folder: string): DTLSError => {
       const given = process.env.DGRAM_DTLS_ADDON;
@@ -155,6 +170,7 @@ describe('loading', () => {
 
     it('the error does not say of a bundle that its platform has no binary', () => {
       expect(failure(empty).hint).to.match(/Where it lies in its package none was prebuilt.*In a bundle, keep/);
+      expect(failure(empty).hint, 'of its exports, and of what was compiled').to.match(/'dgram-dtls\/…'.*build\/Release\/dgram_dtls\.node/);
     });
 
     it('an empty DGRAM_DTLS_ADDON counts as none', () => {
@@ -238,12 +254,14 @@ describe('loading', () => {
       process.allowedNodeEnvironmentFlags.has(flag),
     );
 
-    it('without addons, the hint names --allow-addons', function () {
+    it('without addons, the hint names the flag that is there, or --allow-addons, which is not', function () {
       const { stdout, stderr } = load('--no-addons');
-      expect(stdout, stderr).to.match(/^ERR_DTLS_ADDON .*--allow-addons/);
+      expect(stdout, stderr).to.match(/^ERR_DTLS_ADDON .*without '--no-addons'/).and.not.match(/--allow-addons|permission/);
       if (permission === undefined) skip(this, 'this Node has no permission model');
       const limited = load(permission, '--allow-fs-read=*');
-      expect(limited.stdout, limited.stderr).to.match(/^ERR_DTLS_ADDON .*--allow-addons/);
+      expect(limited.stdout, limited.stderr).to.match(/^ERR_DTLS_ADDON .*--allow-addons/).and.not.match(/--no-addons/);
+      const neither = load(permission, '--allow-fs-read=*', '--no-addons');
+      expect(neither.stdout, neither.stderr).to.match(/^ERR_DTLS_ADDON .*--allow-addons.*without '--no-addons'/);
     });
 
     for (const [name, runtime] of [
@@ -317,8 +335,24 @@ describe('loading', () => {
 
     it('compiles nothing where a binary loads', () => {
       const { status, stdout, stderr } = build(root, {}, '--json');
-      expect(stdout + stderr).to.equal('{"compiled":false}\n');
+      const { file, ...rest } = JSON.parse(stdout) as { file: string };
+      expect({ ...rest, stderr }).to.deep.equal({ compiled: false, stderr: '' });
+      expect(file).to.match(/[\\/](build|prebuilds)[\\/].*\.node$/);
+      expect(readFileSync(file).length).to.be.above(1000);
       expect(status).to.equal(0);
+      expect(build(root, { DGRAM_DTLS_ADDON: file }).stdout).to.equal(`nothing was compiled, as ${file} fits (--force compiles nevertheless)\n`);
+    });
+
+    it('says at its end what the folder of OPENSSL_ROOT lacks, and compiles nothing', () => {
+      const folder = join(empty, 'with-scripts');
+      for (const part of ['package.json', 'dist', 'docs', 'scripts/openssl-root.cjs'])
+        cpSync(join(root, part), join(folder, part), { recursive: true });
+      symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'), 'junction');
+      const prefix = join(empty, 'nothing-here');
+      const { status, stderr } = build(folder, { OPENSSL_ROOT: prefix });
+      expect(status).to.equal(1);
+      expect(stderr.slice(stderr.indexOf('hint'))).to.include(`MISSING: OPENSSL_ROOT=${prefix}: no OpenSSL headers in ${join(prefix, 'include')}`);
+      expect(stderr).not.to.match(/gyp (ERR|info)/);
     });
 
     it('says what compiling needs, and what of it is missing', function () {
