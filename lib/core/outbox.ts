@@ -226,8 +226,9 @@ class Outbox implements EventSource {
   #beginPass(): boolean {
     let count = this.#control[0] ?? 0;
     if (count === this.#end) {
+      // All at once: whose call this is may be ended within the next one, and nobody may be found behind the last record.
+      this.#next = this.#end = this.#prepared = this.#control[0] = 0;
       this.native.reset();
-      this.#next = this.#end = this.#prepared = 0;
       count = this.#control[0] ?? 0;
       if (count === 0) return false;
     }
