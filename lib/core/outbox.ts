@@ -127,7 +127,9 @@ class Outbox implements EventSource {
 
   unregister(id: number): void {
     this.#sinks.delete(id);
-    if (id === this.#sinkId) this.#sinkId = 0;
+    if (id !== this.#sinkId) return;
+    this.#sinkId = 0;
+    this.#sinkFound = undefined; // whoever has closed is nobody's any more, and can be collected
   }
 
   #sink(id: number): RecordSink | undefined {
