@@ -176,6 +176,28 @@ linux('a secret that its owner has wiped is nowhere in memory (what shows it is 
     });
   }
 
+  for (const transport of hasNativeUdp ? (['native', 'dgram'] as const) : (['dgram'] as const)) {
+    it(`a server that has closed is collected, over ${transport}`, async () => {
+      const closedServer = async (): Promise<WeakRef<object>> => {
+        const server = createServer({ ...PSK_SERVER, transport });
+        server.listen(0, '127.0.0.1');
+        await next(server, 'listening');
+        const { client } = await openOn(server, PSK_CLIENT);
+        const ends = [next(client, 'close'), next(server, 'close')];
+        client.close();
+        server.close();
+        await Promise.all(ends);
+        return new WeakRef(server);
+      };
+      const server = await closedServer();
+      for (let i = 0; i < 50 && server.deref() !== undefined; ++i) {
+        await sleep(5);
+        collect();
+      }
+      expect(server.deref()).to.equal(undefined);
+    });
+  }
+
   /** What makes use of a secret, and is let go of; and which part of it is looked for. */
   const owners: readonly [what: string, size: number, make: (secret: Buffer) => unknown][] = [
     ['ticket keys of a context', 48, (ticketKeys) => createSecureContext({ ticketKeys })],
