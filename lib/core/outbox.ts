@@ -226,10 +226,11 @@ class Outbox implements EventSource {
 
   /** Takes the new records. False: nothing is left. */
   #beginPass(): boolean {
-    let count = this.#control[0] ?? 0;
+    const control = this.#control;
+    let count = control[0] ?? 0;
     if (count === this.#end) {
       // All at once: whose call this is may be ended within the next one, and nobody may be found behind the last record.
-      this.#next = this.#end = this.#prepared = this.#control[0] = 0;
+      this.#next = this.#end = this.#prepared = control[0] = 0;
       this.native.reset();
       count = this.#control[0] ?? 0;
       if (count === 0) return false;

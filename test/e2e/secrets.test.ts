@@ -266,7 +266,7 @@ linux('a secret that its owner has wiped is nowhere in memory (what shows it is 
 let PEM: { cert?: string; key?: string } = {};
 async function pem(): Promise<typeof PEM> {
   const { cert, key } = await certificate();
-  return { cert: String(cert), key: String(key) };
+  return { cert, key };
 }
 
 async function certificateOptions(): Promise<ServerOptions> {

@@ -229,8 +229,8 @@ describe('node-dtls: arguments', () => {
           const calls = [
             () => dtls.createSecureContext({ [name]: form, isServer: true }),
             () => dtls.createSecureContext({ [name]: form }),
-            () => dtls.listen(() => undefined, { port: 0, host: HOST, psk, [name]: form } as never),
-            () => dtls.connect(HOST, 5684, { psk: { identity: 'x', key: KEY }, [name]: form } as never),
+            () => dtls.listen(() => undefined, { port: 0, host: HOST, psk, [name]: form }),
+            () => dtls.connect(HOST, 5684, { psk: { identity: 'x', key: KEY }, [name]: form }),
           ];
           for (const call of calls) {
             try {

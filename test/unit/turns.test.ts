@@ -136,7 +136,7 @@ describe('turns', () => {
     const events = new Endless();
     const turns = new Turns(events);
     events.put('a');
-    expect(() => vm.runInNewContext('turns.soon()', { turns }, { timeout: 20 })).to.throw(/timed out/);
+    expect(() => { vm.runInNewContext('turns.soon()', { turns }, { timeout: 20 }); }).to.throw(/timed out/);
     events.put('b');
     turns.soon();
     await immediate();
