@@ -91,16 +91,26 @@ export function secretCopy(bytes: Uint8Array): Buffer {
   return copy;
 }
 
+/** What has been kept is wiped through another view of its memory: a view that is to be collected cannot be held for that. */
+const forgotten = new FinalizationRegistry<Uint8Array>((bytes) => bytes.fill(0));
+
+/** As {@link secretCopy}, for as long as somebody has it: when it is collected it is wiped. Nobody may keep a part of it alone. */
+export function keptSecret(bytes: Uint8Array): Buffer {
+  const copy = secretCopy(bytes);
+  forgotten.register(copy, new Uint8Array(copy.buffer));
+  return copy;
+}
+
 /** V8 makes short arrays on its heap, and moves them about there: each place before would keep what was in them. */
 const unmovedMemory = (size: number): ArrayBuffer => new ArrayBuffer(size);
 
-/** A secret on its way to native code. Nothing that looks at objects shows it. */
+/** A secret on its way to native code, to which it may never come. Nothing that looks at objects shows it. */
 export class Secret {
   readonly #bytes: Buffer;
 
   /** Copies them: their owner may wipe them at once. */
   constructor(bytes: Uint8Array) {
-    this.#bytes = secretCopy(bytes);
+    this.#bytes = keptSecret(bytes);
   }
 
   /** Native code has a copy of its own when `give` returns, and this one is wiped. */
@@ -110,16 +120,22 @@ export class Secret {
   }
 }
 
+/** The bytes of a text that may be a secret: not in Node's pool, as those of `Buffer.from` are. */
+export function encoded(text: string): Buffer {
+  const bytes = Buffer.from(unmovedMemory(Buffer.byteLength(text)));
+  bytes.write(text);
+  return bytes;
+}
+
 /**
  * Lends a secret as bytes. Those that are made of a string for that are wiped afterwards; a string itself cannot be.
  */
 export function lend<T>(given: string | Uint8Array, use: (bytes: Uint8Array) => T): T {
   if (typeof given !== 'string') return use(given);
-  const encoded = Buffer.from(unmovedMemory(Buffer.byteLength(given)));
-  encoded.write(given);
+  const bytes = encoded(given);
   try {
-    return use(encoded);
+    return use(bytes);
   } finally {
-    encoded.fill(0);
+    bytes.fill(0);
   }
 }

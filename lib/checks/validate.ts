@@ -6,7 +6,7 @@ import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { isAbortSignal } from '../base/abort';
 import { kNative } from '../base/internals';
-import { bytesOf, isByteArray } from '../base/memory';
+import { bytesOf, encoded, isByteArray, lend } from '../base/memory';
 import { ALL_OPTIONS, doorsOf, isDoor, NOT_HERE, onlyNameFor, oursFor } from './option-names';
 
 export function wrongType(name: string, expected: string, value: unknown, hint?: string): Error {
@@ -209,9 +209,9 @@ export function port(name: string, value: unknown, min: number): number {
   return number;
 }
 
-/** The bytes that were given, not copied; their `length` can be believed. */
+/** The bytes that were given, not copied; their `length` can be believed. Those of a string are in memory of their own. */
 export function bytes(name: string, value: unknown): Buffer {
-  if (typeof value === 'string') return Buffer.from(value, 'utf8');
+  if (typeof value === 'string') return encoded(value);
   if (ArrayBuffer.isView(value)) return bytesOf(value);
   throw wrongType(name, 'a string, Buffer, TypedArray or DataView', value, hintForBytes(name, value));
 }
@@ -228,7 +228,15 @@ export function hintForBytes(name: string, value: unknown): string | undefined {
   return undefined;
 }
 
-/** The same for whoever asks `sizeOf` alone: a view of bytes is taken as it is, since another one costs some time. */
+/** Lends what was given as a secret. Bytes that are made of a string for that are wiped afterwards. */
+export const lendBytes = <T>(name: string, value: unknown, use: (bytes: Uint8Array) => T): T =>
+  lend(typeof value === 'string' ? value : bytes(name, value), use);
+
+/**
+ * The same for messages, and for whoever asks `sizeOf` alone: a view of bytes is taken as it is, since another one costs
+ * some time, as memory of its own for a string does.
+ */
 export function payload(name: string, value: unknown): Uint8Array {
+  if (typeof value === 'string') return Buffer.from(value, 'utf8');
   return ArrayBuffer.isView(value) && isByteArray(value) ? value : bytes(name, value);
 }

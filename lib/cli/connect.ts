@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline';
 import type { DTLSSocket } from '../socket/socket';
 import { clientOptions, readNamed, type Address, type ClientFlags } from './arguments';
 import { ExitCode, fileError, interruption } from './exit';
-import { Output, printable } from './output';
+import { Output, printableLine } from './output';
 import { describeHandshake, explain, shakeHands } from './session';
 
 export interface ConnectFlags extends ClientFlags {
@@ -96,7 +96,7 @@ function talk(
       if (socket.readyState === 'open') waitForMore();
     });
     socket.on('message', (message) => {
-      output.line(printable(message.toString()));
+      output.line(printableLine(message));
       output.data({ event: 'message', length: message.length, data: message.toString('base64'), text: message.toString() });
       if (ended) waitForMore();
     });

@@ -6,7 +6,7 @@ import { serverOptions, type Address, type SecurityFlags } from './arguments';
 import { ExitCode, interruption } from './exit';
 import { keylogWriter } from './keylog';
 import { Onlookers } from './onlookers';
-import { describeError, Output, printable } from './output';
+import { describeError, Output, printable, printableLine } from './output';
 
 export interface ListenFlags extends SecurityFlags {
   readonly json?: boolean;
@@ -66,7 +66,7 @@ function serve(server: DTLSServer, { echo }: ListenFlags, output: Output, onlook
     output.note(green(`${peer} connected`) + `: ${socket.getProtocol() ?? ''} ${cipher}`);
     output.data({ event: 'secure', peer, protocol: socket.getProtocol(), cipher, authorized: socket.authorized });
     socket.on('message', (message) => {
-      output.line(`${output.colors.dim(`${peer}:`)} ${printable(message.toString())}`);
+      output.line(`${output.colors.dim(`${peer}:`)} ${printableLine(message)}`);
       output.data({ event: 'message', peer, length: message.length, data: message.toString('base64'), text: message.toString() });
       if (echo === true && message.length > 0) socket.send(message);
     });

@@ -20,12 +20,18 @@ export interface Progress {
   done(): void;
 }
 
-/** Terminals may be told by what comes from the network to do other things than to show it. */
+/**
+ * Terminals may be told by what comes from the network to do other things than to show it, and to show it as something
+ * else: to turn the rest of a line about, or to begin another one, which would look like a line of somebody else's.
+ */
 export const printable = (text: string): string =>
-  // eslint-disable-next-line no-control-regex -- those are what is looked for
-  text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, (character) =>
-    `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`,
-  );
+  text.replace(/(?!\t)[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, (character) => {
+    const number = character.charCodeAt(0).toString(16);
+    return number.length > 2 ? `\\u${number.padStart(4, '0')}` : `\\x${number.padStart(2, '0')}`;
+  });
+
+/** A peer's message as one line. Many end with a line feed of their own, which says nothing. */
+export const printableLine = (message: Uint8Array): string => printable(message.toString().replace(/\r?\n$/, ''));
 
 export class Output {
   readonly json: boolean;

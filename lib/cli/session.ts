@@ -6,7 +6,7 @@ import type { ConnectOptions } from '../options/types';
 import type { DTLSSocket } from '../socket/socket';
 import { keylogWriter } from './keylog';
 import { drawHead, drawRung, type Rung } from './ladder';
-import { describeError, type ErrorDescription, type Output } from './output';
+import { describeError, printable, type ErrorDescription, type Output } from './output';
 
 interface WatchOptions {
   readonly draw: boolean;
@@ -172,8 +172,9 @@ export function describeHandshake(report: HandshakeReport, output: Output): void
   );
   if (report.certificate !== null) {
     const { subject, names, validTo } = report.certificate;
-    output.note(`certificate: ${subject.replaceAll('\n', ', ')}${names === null ? '' : ` (${names})`}, until ${validTo}`);
+    const named = `${subject.replaceAll('\n', ', ')}${names === null ? '' : ` (${names})`}`;
+    output.note(`certificate: ${printable(named)}, until ${validTo}`);
   }
-  if (report.alpn !== null) output.note(`application protocol: ${report.alpn}`);
+  if (report.alpn !== null) output.note(`application protocol: ${printable(report.alpn)}`);
   if (report.srtp !== null) output.note(`SRTP profile: ${report.srtp}`);
 }

@@ -127,7 +127,9 @@ class Outbox implements EventSource {
 
   unregister(id: number): void {
     this.#sinks.delete(id);
-    if (id === this.#sinkId) this.#sinkId = 0;
+    if (id !== this.#sinkId) return;
+    this.#sinkId = 0;
+    this.#sinkFound = undefined; // whoever has closed is nobody's any more, and can be collected
   }
 
   #sink(id: number): RecordSink | undefined {
@@ -224,10 +226,12 @@ class Outbox implements EventSource {
 
   /** Takes the new records. False: nothing is left. */
   #beginPass(): boolean {
-    let count = this.#control[0] ?? 0;
+    const control = this.#control;
+    let count = control[0] ?? 0;
     if (count === this.#end) {
+      // All at once: whose call this is may be ended within the next one, and nobody may be found behind the last record.
+      this.#next = this.#end = this.#prepared = control[0] = 0;
       this.native.reset();
-      this.#next = this.#end = this.#prepared = 0;
       count = this.#control[0] ?? 0;
       if (count === 0) return false;
     }

@@ -25,6 +25,9 @@ export type Step = () => boolean;
  * ({@link wake}); from anywhere else events come in a tick of their own ({@link soon}), and never before the caller
  * has returned.
  *
+ * A caller may be ended in the middle of a call, by a timeout of `node:vm`: then no `finally` runs. What is called from
+ * user code therefore notes nothing that it would have to take back, and has a tick scheduled before it notes that it has.
+ *
  * The contexts (AsyncLocalStorage) of all these callers mean nothing to an event: each has that of the socket or server
  * that it is of, as an event of Node's has that of its handle.
  */
@@ -49,14 +52,15 @@ export class Turns {
 
   /** Delivers all there is, now. For callbacks from native code only. */
   wake(): void {
-    this.#deliver(true);
+    this.#deliver();
   }
 
   /** Does now what runs nobody's code, and delivers events when the caller has returned. */
   soon(): void {
     this.#source.prepare();
-    if (this.#running || this.#hopping || this.#source.waiting === 0) return;
-    this.#deliver(false);
+    if (this.#running || this.#hopping || (this.#source.waiting === 0 && this.#steps.length === 0)) return;
+    if (this.#ready(false)) this.#hop();
+    else this.#underWay = this.#ran = false;
   }
 
   /**
@@ -80,13 +84,12 @@ export class Turns {
     else process.nextTick(call);
   }
 
-  #deliver(here: boolean): void {
+  #deliver(): void {
     if (this.#running) return;
     this.#running = true;
     let over = false;
     try {
-      while (this.#ready(here)) {
-        if (!here) return;
+      while (this.#ready(true)) {
         this.#underWay = true;
         if (this.#ran) {
           if (!this.#ticks.run()) return;
@@ -110,6 +113,7 @@ export class Turns {
     }
   }
 
+  /** `here`: whether what waits for the end of the events may be called. */
   #ready(here: boolean): boolean {
     for (;;) {
       if (this.#steps.length > 0 || this.#source.ready()) return true;
@@ -126,8 +130,8 @@ export class Turns {
       // Whoever has caused this may have more ticks and promise jobs under way.
       this.#ran = true;
       if (this.#hopping) return;
-      this.#hopping = true;
       process.nextTick(this.#goOn);
+      this.#hopping = true;
       return;
     }
     const wanted = this.#steps.length + this.#source.waiting + 1;
@@ -136,12 +140,12 @@ export class Turns {
 
   readonly #goOn = (): void => {
     this.#hopping = false;
-    this.#deliver(true);
+    this.#deliver();
   };
 
   readonly #goOnAlone = (): void => {
     this.#immediates -= 1;
     this.#ran = false;
-    this.#deliver(true);
+    this.#deliver();
   };
 }

@@ -4,6 +4,7 @@ import type { BlockList } from 'node:net';
 
 import { kHasIdentity } from '../base/internals';
 import type { Peer } from '../base/peer';
+import { shown } from '../errors/as-error';
 import { usageError, type DTLSError } from '../errors/errors';
 import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options/types';
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
@@ -171,7 +172,7 @@ export function resolveSocketOptions(options: SocketDtlsOptions = { role: 'clien
   if (!(['client', 'server', 'both'] as string[]).includes(role)) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
-      `'dtls.role' cannot be '${role}'`,
+      `'dtls.role' cannot be ${shown(role)}`,
       "Use 'client', 'server' or 'both'.",
     );
   }

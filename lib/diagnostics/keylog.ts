@@ -36,6 +36,14 @@ function warnOnce({ file, by }: Target, message: string): void {
   });
 }
 
+/** A line of a key log, in memory of its own: whoever is given it may wipe it. */
+export function secretLine(text: Uint8Array): Buffer {
+  const line = Buffer.from(new ArrayBuffer(text.length + 1));
+  line.set(text);
+  line[text.length] = 0x0a;
+  return line;
+}
+
 /** Appends a line where somebody asks for it. A file that cannot be written stops no handshake. */
 export function logKeys(line: Buffer): void {
   const to = target();

@@ -530,11 +530,14 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     const at = this.#deadline[0] ?? Infinity;
     // A timer that fires early finds nothing due and is set again: cheaper than moving it each time.
     if (at >= this.#timerAt || this.#closing) return;
+    // Who calls may be ended within any of these calls, by a timeout of node:vm: a timer is noted once there is one.
+    this.#timerAt = Infinity;
     clearTimeout(this.#timer);
-    this.#timerAt = at;
     const delay = Math.min(Math.max(Math.ceil(at - native.now()), 0), MAX_TIMEOUT);
-    this.#timer = setTimeout(this.#onTimer, delay);
-    if (!this.#referenced) this.#timer.unref();
+    const timer = setTimeout(this.#onTimer, delay);
+    if (!this.#referenced) timer.unref();
+    this.#timer = timer;
+    this.#timerAt = at;
   }
 
   /** What has come is read first: a loop that was held up has datagrams to read that came in time. */

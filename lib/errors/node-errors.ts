@@ -8,7 +8,10 @@ export interface NodeError extends Error {
 
 const coded = (error: Error, code: string): NodeError => Object.assign(error, { code });
 
-function received(value: unknown): string {
+/** What is given for these is a secret, or has one in it: whoever gives it in a wrong form is told of which type it is, and no more. */
+const SECRETS = /^options\.(ca|cert|key|passphrase|psk|secureContext|session|sni|ticketKeys)\b/;
+
+function received(name: string, value: unknown): string {
   if (value === null || value === undefined) return ` Received ${String(value)}`;
   if (typeof value === 'function') {
     return ` Received function ${value.name}`;
@@ -19,7 +22,7 @@ function received(value: unknown): string {
       ? ` Received an instance of ${name}`
       : ' Received [Object: null prototype] {}';
   }
-  return ` Received type ${typeof value} (${shown(value)})`;
+  return ` Received type ${typeof value}${SECRETS.test(name) ? '' : ` (${shown(value)})`}`;
 }
 
 const named = (name: string): string =>
@@ -30,13 +33,13 @@ const named = (name: string): string =>
 /** `expected` begins with "of type" or "an instance of". */
 export const invalidArgType = (name: string, expected: string, value: unknown): NodeError =>
   coded(
-    new TypeError(`${named(name)} must be ${expected}.${received(value)}`),
+    new TypeError(`${named(name)} must be ${expected}.${received(name, value)}`),
     'ERR_INVALID_ARG_TYPE',
   );
 
 export const invalidArgValue = (name: string, reason: string, value: unknown): NodeError =>
   coded(
-    new TypeError(`${named(name)} ${reason}.${received(value)}`),
+    new TypeError(`${named(name)} ${reason}.${received(name, value)}`),
     'ERR_INVALID_ARG_VALUE',
   );
 
@@ -48,7 +51,7 @@ export const outOfRange = (name: string, range: string, value: unknown): NodeErr
 
 export const badPort = (name: string, value: unknown): NodeError =>
   coded(
-    new RangeError(`${name} should be > 0 and < 65536.${received(value)}.`),
+    new RangeError(`${name} should be > 0 and < 65536.${received(name, value)}.`),
     'ERR_SOCKET_BAD_PORT',
   );
 

@@ -5,11 +5,12 @@ import { domainToASCII } from 'node:url';
 import { promisify } from 'node:util';
 
 import { late } from '../base/late';
+import { bytesOf, lend } from '../base/memory';
 import { asError, shown } from '../errors/as-error';
 import { usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { native } from '../core/native';
 import { noMore } from '../checks/arguments';
-import { bytes, checkNames, checkObject, flag, integer, wrongType } from '../checks/validate';
+import { bytes, checkNames, checkObject, flag, integer, lendBytes, wrongType } from '../checks/validate';
 
 /** Whom a certificate is about, by the short names of X.500 as `X509Certificate.subject` prints them. */
 export interface CertificateSubject {
@@ -101,19 +102,21 @@ export async function generateCertificate(...args: [GenerateCertificateOptions?,
   const { privateKey } = await makeKey(keyType);
   const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   const now = Math.floor(Date.now() / 1000);
-  const der = withTypedErrors(() =>
-    native.makeCertificate({
-      subject,
-      dnsNames: names.filter((name) => isIP(name) === 0),
-      ipAddresses: names.filter((name) => isIP(name) !== 0),
-      notBefore: now - DAY_S / 24,
-      notAfter: now + days * DAY_S,
-      usage,
-      key: Buffer.from(key),
-      issuerCertificate: issuer?.certificate,
-      issuerKey: issuer?.key,
-    }),
-  );
+  const make = (own: Uint8Array, issuerKey?: Uint8Array): Buffer =>
+    withTypedErrors(() =>
+      native.makeCertificate({
+        subject,
+        dnsNames: names.filter((name) => isIP(name) === 0),
+        ipAddresses: names.filter((name) => isIP(name) !== 0),
+        notBefore: now - DAY_S / 24,
+        notAfter: now + days * DAY_S,
+        usage,
+        key: own,
+        issuerCertificate: issuer?.certificate,
+        issuerKey,
+      }),
+    );
+  const der = lend(key, (own) => (issuer === undefined ? make(own) : lend(issuer.key, (theirs) => make(own, theirs))));
   return { cert: new late.crypto.X509Certificate(der).toString() + (issuer?.chain ?? ''), key };
 }
 
@@ -237,7 +240,8 @@ function attributeText(attribute: string, text: string): string {
 
 interface Issuer {
   readonly certificate: Buffer;
-  readonly key: Buffer;
+  /** PEM. */
+  readonly key: string;
   /** PEM, to follow what it signs; a root is known to whoever trusts it (RFC 5246 section 7.4.2). */
   readonly chain: string;
 }
@@ -256,7 +260,7 @@ function resolveIssuer(given: CertificateIssuer): Issuer {
   const key = read('key', 'ERR_DTLS_INVALID_KEY', () => privateKey(given));
   return {
     certificate: Buffer.from(certificate.toString()),
-    key: Buffer.from(key.export({ type: 'pkcs8', format: 'pem' })),
+    key: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
     chain: [certificate, ...above]
       .filter((one) => !one.checkIssued(one))
       .map(String)
@@ -276,7 +280,8 @@ function privateKey({ key, passphrase }: CertificateIssuer): KeyObject {
     if (key.type === 'private') return key;
     throw wrongType('issuer.key', 'a private key', key);
   }
-  return late.crypto.createPrivateKey({ key: bytes('issuer.key', key), ...(passphrase === undefined ? {} : { passphrase }) });
+  return lendBytes('issuer.key', key, (pem) =>
+    late.crypto.createPrivateKey({ key: bytesOf(pem), ...(passphrase === undefined ? {} : { passphrase }) }));
 }
 
 function read<T>(what: 'cert' | 'key', code: string, parse: () => T): T {

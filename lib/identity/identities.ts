@@ -3,7 +3,7 @@ import { usageError, withTypedErrors } from '../errors/errors';
 import { lend } from '../base/memory';
 import type { NativeSecureContext } from '../core/native';
 import { pemHint, pfxHint } from './pem-hints';
-import { bytes, hintForBytes, text, wrongType } from '../checks/validate';
+import { bytes, hintForBytes, lendBytes, text, wrongType } from '../checks/validate';
 import type { Bytes, PfxObject, SecureContextOptions } from './types';
 
 export function list<T>(value: T | readonly T[] | undefined): readonly T[] {
@@ -67,7 +67,7 @@ export function addIdentities(context: NativeSecureContext, options: SecureConte
   for (const given of keys) {
     const { pem, passphrase } = isWrapped(given, 'pem') ? given : { pem: given, passphrase: undefined };
     unlock('key.passphrase', [passphrase, options.passphrase], (secret) => {
-      lend(typeof pem === 'string' ? pem : bytes('key', pem), (key) => {
+      lendBytes('key', pem, (key) => {
         withTypedErrors(
           () => { context.addKey(key, secret); },
           () => pemHint('key', pem),

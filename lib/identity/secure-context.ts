@@ -11,7 +11,7 @@ import {
 import { late } from '../base/late';
 import { usageError, withTypedErrors } from '../errors/errors';
 import { addIdentities, addPfx, list } from './identities';
-import { secretCopy } from '../base/memory';
+import { keptSecret } from '../base/memory';
 import { native, type NativeSecureContext, type NativeTicketKeys } from '../core/native';
 import { pemHint } from './pem-hints';
 import { requireRawPublicKeys } from './raw-public-keys';
@@ -159,7 +159,7 @@ export class SecureContext {
     this[kSessionTimeout] = integer('sessionTimeout', options.sessionTimeout, 300, 1, 604800);
     // A copy: the caller may wipe its own.
     this.#ticketKeys =
-      options.ticketKeys === undefined ? undefined : secretCopy(checkTicketKeys('ticketKeys', options.ticketKeys));
+      options.ticketKeys === undefined ? undefined : keptSecret(checkTicketKeys('ticketKeys', options.ticketKeys));
     const rawPublicKey = flag('rawPublicKey', options.rawPublicKey, false);
     if (rawPublicKey) requireRawPublicKeys('rawPublicKey');
     // Copies: the caller may change its memory before a client needs them.

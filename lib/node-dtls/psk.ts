@@ -1,8 +1,8 @@
 /** Pre-shared keys as `node:dtls` takes them: a map or a function on a server, one key or a function on a client. */
-import { bytesOf } from '../base/memory';
+import { bytesOf, keptSecret } from '../base/memory';
 import { invalidArgType, invalidArgValue, outOfRange, typeError } from '../errors/node-errors';
 import { MAX_PSK, MAX_PSK_IDENTITY } from '../options/types';
-import { checkObject, copyOf, isView, type View } from './checks';
+import { checkObject, isView, type View } from './checks';
 
 export interface ClientPsk {
   identity: string;
@@ -21,7 +21,7 @@ function sizedKey(name: string, key: View): Buffer {
   const { length } = bytesOf(key);
   if (length === 0) throw invalidArgValue(name, 'must not be empty', key);
   if (length > MAX_PSK) throw typeError('ERR_INVALID_ARG_VALUE', `${name}: the key is too long`);
-  return copyOf(key);
+  return keptSecret(bytesOf(key));
 }
 
 function returnedKey(key: unknown): Buffer | undefined {
@@ -34,7 +34,7 @@ function returnedKey(key: unknown): Buffer | undefined {
   }
   const { length } = bytesOf(key);
   if (length > MAX_PSK) throw typeError('ERR_INVALID_RETURN_VALUE', 'key is too long');
-  return length === 0 ? undefined : copyOf(key);
+  return length === 0 ? undefined : keptSecret(bytesOf(key));
 }
 
 export function serverPsk(option: unknown): ServerPskLookup {
@@ -71,7 +71,7 @@ function returnedPair(pair: unknown): { identity: string; psk: Buffer } {
     throw typeError('ERR_INVALID_RETURN_VALUE', 'identity is too long');
   }
   if (bytesOf(key).length > MAX_PSK) throw typeError('ERR_INVALID_RETURN_VALUE', 'key is too long');
-  return { identity, psk: copyOf(key) };
+  return { identity, psk: keptSecret(bytesOf(key)) };
 }
 
 export function clientPsk(option: unknown): ClientPskLookup {

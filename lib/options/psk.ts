@@ -1,7 +1,8 @@
 /** The option `psk`: who this side is, in place of a `pskCallback`. */
 import { usageError } from '../errors/errors';
 import { MAX_PSK, MAX_PSK_IDENTITY, NO_KEY, type ClientPskCallback, type PskCredentials, type ServerPskCallback } from './types';
-import { bytes, callable, wrongType } from '../checks/validate';
+import { keptSecret } from '../base/memory';
+import { bytes, callable, lendBytes, wrongType } from '../checks/validate';
 
 interface Credentials {
   readonly identity: Buffer;
@@ -31,7 +32,9 @@ function checkCredentials(given: PskCredentials, expected: string): Credentials 
       BOTH,
     );
   }
-  const [identity, psk] = [bytes('psk.identity', given.identity), bytes('psk.psk', given.psk)];
+  // Copies: the caller may wipe or reuse its own.
+  const identity = Buffer.from(bytes('psk.identity', given.identity));
+  const psk = lendBytes('psk.psk', given.psk, keptSecret);
   if (identity.length > MAX_PSK_IDENTITY) throw outOfRange('psk.identity', identity.length, 0, MAX_PSK_IDENTITY);
   if (psk.length === 0 || psk.length > MAX_PSK) throw outOfRange('psk.psk', psk.length, 1, MAX_PSK);
   if (!identity.includes(0)) return { identity, psk };

@@ -6,7 +6,7 @@ import type { BlockList } from 'node:net';
 
 import { late } from '../base/late';
 import { usageError } from '../errors/errors';
-import { Secret } from '../base/memory';
+import { Secret, sizeOf } from '../base/memory';
 import type { NativeTicketKeys } from '../core/native';
 import { makeTicketKeys } from './resumption';
 import {
@@ -18,7 +18,7 @@ import {
   type SNICallback,
 } from './types';
 import { SecureContext } from '../identity/secure-context';
-import { bytes, callable, checkNames, checkObject, flag, inRange, integer, text, wrongType } from '../checks/validate';
+import { callable, checkNames, checkObject, flag, inRange, integer, lendBytes, text, wrongType } from '../checks/validate';
 import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../checks/option-names';
 import { oneOf, serverPsk } from './psk';
 import { requireCredentials, requireKeysFor, resolveContext, resolveSession, type ResolvedSession } from './session';
@@ -45,6 +45,16 @@ export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
 const FORM =
   "createServer(options[, secureConnectionListener]): a server needs 'cert' and 'key', or 'psk', or 'pskCallback' in its options, which stand in front.";
 
+function checkCookieSecret(given: Uint8Array): Secret {
+  const size = sizeOf(given);
+  if (size >= 32) return new Secret(given);
+  throw usageError(
+    'ERR_OUT_OF_RANGE',
+    `'cookieSecret' has ${String(size)} bytes and needs 32 or more`,
+    'Make one with crypto.randomBytes(32) and give it to every server of the fleet.',
+  );
+}
+
 export function resolveServerOptions(
   options: ServerOptions,
   sharedKeys?: NativeTicketKeys,
@@ -59,15 +69,8 @@ export function resolveServerOptions(
       `'pskIdentityHint' has at most ${String(MAX_PSK_IDENTITY)} bytes and no NUL`,
     );
   }
-  const secret =
-    options.cookieSecret === undefined ? undefined : bytes('cookieSecret', options.cookieSecret);
-  if (secret !== undefined && secret.length < 32) {
-    throw usageError(
-      'ERR_OUT_OF_RANGE',
-      `'cookieSecret' has ${String(secret.length)} bytes and needs 32 or more`,
-      'Make one with crypto.randomBytes(32) and give it to every server of the fleet.',
-    );
-  }
+  const { cookieSecret } = options;
+  const secret = cookieSecret === undefined ? undefined : lendBytes('cookieSecret', cookieSecret, checkCookieSecret);
   const expected = (['peerFingerprints', 'peerPublicKeys'] as const).find(
     (name) => options[name] !== undefined,
   );
@@ -132,7 +135,7 @@ export function resolveServerOptions(
     pskCallback,
     cookieExchange: flag('cookieExchange', options.cookieExchange, true),
     cookieLifetime: inRange('cookieLifetime', options.cookieLifetime, 30000, 100, 86400000),
-    cookieSecret: secret === undefined ? undefined : new Secret(secret),
+    cookieSecret: secret,
     maxSessions,
     maxPendingHandshakes,
     maxSessionsPerHost: integer(

@@ -12,7 +12,7 @@ export type SendCallback = (error: DTLSError | null) => void;
 
 /** One message of several parts. All are read before any is looked at: to read one may take another's memory away. */
 const joined = (parts: readonly Message[]): Buffer =>
-  Buffer.concat(Array.from(parts).map((part) => bytes('message', part)));
+  Buffer.concat(Array.from(parts).map((part) => (typeof part === 'string' ? Buffer.from(part) : bytes('message', part))));
 
 /** The message and the callback that the arguments of `send` mean. */
 export function readSend(

@@ -41,7 +41,7 @@ import {
   type HeartbeatResult,
 } from './heartbeat';
 import { channels, type SessionRole } from '../diagnostics/channels';
-import { logKeys } from '../diagnostics/keylog';
+import { logKeys, secretLine } from '../diagnostics/keylog';
 import { MAX_MESSAGE, MIN_MTU } from '../options/types';
 import { outbox, RecordType, turns } from '../core/outbox';
 import type { ResolvedConnect } from '../options/connect';
@@ -490,9 +490,15 @@ export class DTLSSocket extends SessionInfo {
         return this.emit('keyLimit', event);
       }
       case RecordType.Keylog: {
-        const line = Buffer.concat([data, Buffer.from('\n')]);
+        const line = secretLine(data);
+        data.fill(0);
         logKeys(line);
-        this.#turn(() => this.#known.owner?.[kOnKeylog](line, this) ?? false);
+        const heard = this.listenerCount('keylog') > 0;
+        this.#turn(() => {
+          const told = this.#known.owner?.[kOnKeylog](line, this) ?? false;
+          if (!told && !heard) line.fill(0); // nobody has been given it
+          return told;
+        });
         return this.emit('keylog', line);
       }
       default:

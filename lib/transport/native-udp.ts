@@ -182,8 +182,8 @@ export class NativeDriver implements Driver {
   sendSoon(): void {
     if (this.congested) this.#host?.flush();
     if (this.#sendScheduled || this.#idle) return;
-    this.#sendScheduled = true;
     turns.later(this.#sendScheduledNow);
+    this.#sendScheduled = true; // and not before: a timeout of node:vm may end this call in the middle
   }
 
   readonly #sendScheduledNow = (): void => {

@@ -14,8 +14,9 @@ import {
   type Foreign,
 } from '../interop/foreign';
 import { anonymousServer, OPEN_MINDED, pickyServer } from '../helpers/anonymous';
+import { generateCertificate } from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
-import { closeEverything, listen, portOf } from '../helpers/pair';
+import { closeEverything, dialTo, listen, next, portOf } from '../helpers/pair';
 import { cleanupAfterEach, freePort, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { cli, startCli, startListen } from './run';
 
@@ -170,7 +171,7 @@ describe('dgram-dtls', function () {
       peer.write('and an answer\n');
       const { code, stdout, stderr } = await running;
       expect(code).to.equal(0);
-      expect(stdout).to.equal('and an answer\n\n');
+      expect(stdout).to.equal('and an answer\n');
       expect(stderr).to.match(/ms \|-- client_hello \d+ -+>\|/);
       expect(stderr).to.match(/ms \|<-- server_hello_done 0 -+\|/);
       expect(stderr).to.match(/DTLSv1\.2 ECDHE-ECDSA-\S+, \S+ with 127\.0\.0\.1:\d+ in .* ms, peer verified/);
@@ -341,6 +342,52 @@ describe('dgram-dtls', function () {
         input: 'red \u001b[31m bell \u0007\n',
       });
       expect(stdout).to.equal('red \\x1b[31m bell \\x07\n');
+    });
+  });
+
+  describe('what a peer says', () => {
+    const forgery = 'hi\n10.9.8.7:1234: \u202eforged\u2028 text\u0007\n';
+    const shown = 'hi\\x0a10.9.8.7:1234: \\u202eforged\\u2028 text\\x07\n';
+
+    it('is a line of its own in the output of listen: nobody writes lines of others, nor turns one about', async () => {
+      const { process: server, port } = await startListen(cleanup, PSK);
+      const client = dialTo({ host: '127.0.0.1', port, psk: { identity: PSK_IDENTITY, psk: PSK_KEY } });
+      await next(client, 'secureConnect');
+      client.send(forgery);
+      await server.sees(/127\.0\.0\.1:\d+: hi/);
+      client.close();
+      await server.sees(/127\.0\.0\.1:\d+ closed/);
+      expect(server.output).to.include(`: ${shown}`).and.not.match(/^10\.9/m);
+    });
+
+    it('is a line of its own in the output of connect', async () => {
+      const server = await listen({ psk: { identity: PSK_IDENTITY, psk: PSK_KEY } });
+      server.on('secureConnection', (socket) => {
+        socket.send(forgery, () => {
+          socket.close();
+        });
+      });
+      const { stdout } = await cli(['connect', `127.0.0.1:${portOf(server)}`, ...PSK, '--quiet']);
+      expect(stdout).to.equal(shown);
+    });
+
+    it('in its certificate or as its identity is within one line of the log of a proxy', async () => {
+      const [ca, cert, key] = ['ca.pem', 'cert.pem', 'key.pem'].map((name) => join(folder, `named-${name}`));
+      const issuer = await generateCertificate({ ca: true, subject: 'authority' });
+      const own = await generateCertificate({ altNames: ['localhost'], issuer });
+      const named = await generateCertificate({ subject: { CN: 'lamp\u202e', O: '#9 10.0.0.1:99 opened' }, usage: 'client', issuer });
+      if (ca === undefined || cert === undefined || key === undefined) throw new Error('no names');
+      writeFileSync(ca, issuer.cert);
+      writeFileSync(cert, own.cert);
+      writeFileSync(key, own.key);
+      const args = ['proxy', '--listen', '127.0.0.1:0', '--target', '127.0.0.1:9', '--cert', cert, '--key', key];
+      const asking = startCli(cleanup, [...args, '--ca', ca]);
+      const [, port] = await asking.sees(/port (\d+)/);
+      const client = dialTo({ port: Number(port), host: '127.0.0.1', ca: issuer.cert, servername: 'localhost', ...named });
+      await asking.sees(/opened: .*lamp/);
+      client.destroy();
+      expect(asking.output).to.match(/^#1 127\.0\.0\.1:\d+ opened: .*#9 10\.0\.0\.1:99 opened/m);
+      expect(asking.output).to.include('CN=lamp\\u202e').and.not.match(/^(O=.*)?#9/m);
     });
   });
 

@@ -3,10 +3,16 @@
  * OpenSSL works with them; and `util.inspect`, `JSON.stringify` and a spread show none of them.
  */
 import { constants, randomFillSync } from 'node:crypto';
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { inspect } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect } from 'chai';
 import {
+  connect,
   createSecureContext,
   createServer,
   createSocket,
@@ -15,9 +21,15 @@ import {
   type ServerOptions,
 } from '../../lib/index';
 import { native } from '../../lib/core/native';
+import { generateCertificate } from '../../lib/index';
+import { hasNativeUdp } from '../../lib/transport/native-udp';
 import * as nodeDtls from '../../lib/node-dtls/index';
 import { certificate, closeEverything, listen, messages, next, open, openOn, openPsk, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
 import { skip } from '../helpers/peers';
+
+setFlagsFromString('--expose-gc');
+/** Has V8 collect what nobody has any more. */
+const collect = runInNewContext('gc') as () => void;
 
 // Not in a string, nor on the heap of V8, which moves what is short.
 const own = (bytes: Uint8Array): Uint8Array => {
@@ -151,6 +163,67 @@ linux('a secret that its owner has wiped is nowhere in memory (what shows it is 
     expect(sought.count()).to.equal(2);
   });
 
+  for (const transport of hasNativeUdp ? (['native', 'dgram'] as const) : (['dgram'] as const)) {
+    it(`the cookie secret of a server that has closed, over ${transport}`, async () => {
+      const cookieSecret = randomBytes(96);
+      const sought = new Sought(cookieSecret);
+      const server = await listen({ ...PSK_SERVER, cookieSecret, transport });
+      cookieSecret.fill(0);
+      const closed = next(server, 'close');
+      server.close();
+      await closed;
+      expect(sought.count()).to.equal(0);
+    });
+  }
+
+  for (const transport of hasNativeUdp ? (['native', 'dgram'] as const) : (['dgram'] as const)) {
+    it(`a server that has closed is collected, over ${transport}`, async () => {
+      const closedServer = async (): Promise<WeakRef<object>> => {
+        const server = createServer({ ...PSK_SERVER, transport });
+        server.listen(0, '127.0.0.1');
+        await next(server, 'listening');
+        const { client } = await openOn(server, PSK_CLIENT);
+        const ends = [next(client, 'close'), next(server, 'close')];
+        client.close();
+        server.close();
+        await Promise.all(ends);
+        return new WeakRef(server);
+      };
+      const server = await closedServer();
+      for (let i = 0; i < 50 && server.deref() !== undefined; ++i) {
+        await sleep(5);
+        collect();
+      }
+      expect(server.deref()).to.equal(undefined);
+    });
+  }
+
+  /** What makes use of a secret, and is let go of; and which part of it is looked for. */
+  const owners: readonly [what: string, size: number, make: (secret: Buffer) => unknown][] = [
+    ['ticket keys of a context', 48, (ticketKeys) => createSecureContext({ ticketKeys })],
+    ['the cookie secret of a server that never listened', 96, (cookieSecret) => createServer({ ...PSK_SERVER, cookieSecret })],
+    ['the pre-shared key of a server', 64, (psk) => createServer({ psk: { identity: 'x', psk } })],
+    ['the pre-shared key of a socket', 64, (psk) => createSocket({ type: 'udp4', dtls: { psk: { identity: 'x', psk } } }).close()],
+    ['ticket keys of a context of node-dtls', 80, (ticketKeys) => nodeDtls.createSecureContext({ ...PEM, isServer: true, ticketKeys })],
+    ['a pre-shared key of a context of node-dtls', 64, (psk) => nodeDtls.createSecureContext({ isServer: true, psk: { x: psk } })],
+  ];
+  for (const [what, size, make] of owners) {
+    it(`${what}, when nobody has that any more`, async () => {
+      if (what.includes('ticket keys of a context of node')) PEM = await pem();
+      const secret = randomBytes(size);
+      const sought = new Sought(secret);
+      (() => { make(secret); })();
+      secret.fill(0);
+      for (let i = 0; i < 10 && sought.count() > 0; ++i) {
+        for (let j = 0; j < 5; ++j) {
+          collect();
+          await sleep(2);
+        }
+      }
+      expect(sought.count()).to.equal(0);
+    });
+  }
+
   it('a session that was stored', async () => {
     const server = await listen(await certificateOptions());
     const stored: Buffer[] = [];
@@ -190,6 +263,12 @@ linux('a secret that its owner has wiped is nowhere in memory (what shows it is 
   });
 });
 
+let PEM: { cert?: string; key?: string } = {};
+async function pem(): Promise<typeof PEM> {
+  const { cert, key } = await certificate();
+  return { cert, key };
+}
+
 async function certificateOptions(): Promise<ServerOptions> {
   const { cert, key } = await certificate();
   // Only sessions without tickets go to a store.
@@ -198,6 +277,89 @@ async function certificateOptions(): Promise<ServerOptions> {
 
 describe('a secret lies in no memory that messages share', () => {
   afterEach(closeEverything);
+
+  /** Whether the secret, a string, comes into Node's pool for Buffers by that call. */
+  async function poolHas(secret: string, call: () => unknown): Promise<boolean> {
+    const pools = new Set<ArrayBufferLike>();
+    // Each pool is 8 KiB, and a new one is made when the last one is full: the call may begin one.
+    const note = (): void => {
+      pools.add(Buffer.from('x').buffer);
+    };
+    note();
+    const watch = setInterval(note, 1);
+    await call();
+    clearInterval(watch);
+    note();
+    return [...pools].some((pool) => Buffer.from(pool).includes(secret, 0, 'latin1'));
+  }
+
+  const text = (): string => randomBytes(24).toString('hex');
+  const strings: readonly [what: string, make: (secret: string) => unknown][] = [
+    ['the pre-shared key of a server', (psk) => createServer({ psk: { identity: 'x', psk } })],
+    ['the pre-shared key of a client', (psk) => {
+      const client = connect({ host: '127.0.0.1', port: 9, psk: { identity: 'x', psk } });
+      client.on('error', () => undefined);
+      client.destroy();
+    }],
+    ['the pre-shared key of a socket', (psk) => { createSocket({ type: 'udp4', dtls: { psk: { identity: 'x', psk } } }).close(); }],
+    ['the cookie secret of a server', (cookieSecret) => createServer({ ...PSK_SERVER, cookieSecret })],
+    ['the pre-shared key that a pskCallback returns', async (psk) => {
+      const { client } = await openOn(await listen({ pskCallback: () => psk }), { pskCallback: () => ({ identity: 'x', psk }) });
+      client.destroy();
+    }],
+  ];
+  for (const [what, make] of strings) {
+    it(`${what}, given as a string, is not in Node's pool for Buffers`, async () => {
+      const secret = text();
+      expect(await poolHas(secret, () => make(secret))).to.equal(false);
+    });
+  }
+
+  it("keys of generateCertificate, and its issuer's, are not in Node's pool for Buffers", async () => {
+    const lines = 'MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQg'; // the same in all keys of that kind
+    const issuer = await generateCertificate({ ca: true, subject: 'authority' });
+    expect(issuer.key).to.include(lines);
+    // What was there before is none of its own.
+    let pool = Buffer.from('x').buffer;
+    const before = pool;
+    while (pool === before) pool = Buffer.from('x'.repeat(500)).buffer;
+    new Uint8Array(pool).fill(0);
+    expect(await poolHas(lines, () => generateCertificate({ subject: 'x', issuer }))).to.equal(false);
+  });
+
+  for (const asked of ['by a listener', 'by SSLKEYLOGFILE alone']) {
+    it(`a line of the key log that is asked for ${asked} is not in Node's pool for Buffers, and is left nowhere`, async () => {
+      const folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-secrets-'));
+      const file = join(folder, 'keys');
+      const lines: Buffer[] = [];
+      const server = await listen(PSK_SERVER);
+      const logs = process.env.SSLKEYLOGFILE;
+      try {
+        if (asked === 'by a listener') server.on('keylog', (line) => lines.push(line));
+        else process.env.SSLKEYLOGFILE = file;
+        const pools = new Set<ArrayBufferLike>();
+        const watch = setInterval(() => pools.add(Buffer.from('x').buffer), 1);
+        const { client } = await openOn(server, PSK_CLIENT);
+        clearInterval(watch);
+        pools.add(Buffer.from('x').buffer);
+        for (const line of lines) expect(line.buffer.byteLength).to.equal(line.length);
+        const written = asked === 'by a listener' ? undefined : readFileSync(file);
+        const [line = Buffer.from(own(written?.subarray(0, written.indexOf(0x0a)) ?? Buffer.alloc(0)).buffer)] = lines;
+        written?.fill(0);
+        expect(line.length).to.be.above(100);
+        // The secret, after the client's random number.
+        expect([...pools].some((pool) => Buffer.from(pool).includes(line.subarray(90, 130)))).to.equal(false);
+        const sought = process.platform === 'linux' ? wiped(line, 90, 150) : undefined;
+        for (const one of lines) one.fill(0);
+        client.destroy();
+        expect(sought?.count() ?? 0).to.equal(0);
+      } finally {
+        if (logs === undefined) delete process.env.SSLKEYLOGFILE;
+        else process.env.SSLKEYLOGFILE = logs;
+        rmSync(folder, { recursive: true });
+      }
+    });
+  }
 
   it('a line of the key log', async () => {
     const server = await listen(PSK_SERVER);

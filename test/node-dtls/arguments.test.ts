@@ -1,6 +1,7 @@
 // Protects what code written for `node:dtls` relies on: which arguments are refused, with which code, in which
 // order, and that it happens before the call returns.
 import { createPrivateKey } from 'node:crypto';
+import { inspect } from 'node:util';
 import { expect } from 'chai';
 import type { DTLSConnectOptions, DTLSListenOptions } from '../../lib/node-dtls/index';
 import { selfSigned } from '../helpers/certificates';
@@ -216,6 +217,34 @@ describe('node-dtls: arguments', () => {
       dtls.createSecureContext({ isServer: true, cert, key: encrypted, passphrase: 'right' });
       expect(context({ cert, key: encrypted, passphrase: 'wrong' })).to.equal('ERR_OSSL_BAD_DECRYPT');
       expect(context({ cert, key: other })).to.equal('ERR_OSSL_X509_KEY_VALUES_MISMATCH');
+    });
+
+    it('no message shows a secret that was given in a wrong form', () => {
+      const secret = 'a secret that nobody prints';
+      const forms: unknown[] = [secret, [secret], { psk: secret }, { identity: 'x', key: secret }, { key: secret }, { x: secret }];
+      const names = ['psk', 'key', 'cert', 'ca', 'passphrase', 'ticketKeys', 'session', 'secureContext', 'sni'];
+      const shown: string[] = [];
+      for (const name of names) {
+        for (const form of forms) {
+          const calls = [
+            () => dtls.createSecureContext({ [name]: form, isServer: true }),
+            () => dtls.createSecureContext({ [name]: form }),
+            () => dtls.listen(() => undefined, { port: 0, host: HOST, psk, [name]: form }),
+            () => dtls.connect(HOST, 5684, { psk: { identity: 'x', key: KEY }, [name]: form }),
+          ];
+          for (const call of calls) {
+            try {
+              const made = call() as { closed?: Promise<unknown>; opened?: Promise<unknown>; destroy?(): void };
+              made.opened?.catch(() => undefined);
+              made.closed?.catch(() => undefined);
+              made.destroy?.();
+            } catch (error) {
+              if (inspect(error, { showHidden: true }).includes(secret)) shown.push(`${name}: ${String(error)}`);
+            }
+          }
+        }
+      }
+      expect(shown).to.deep.equal([]);
     });
 
     it('passphrase is a string; null and undefined are ignored', async () => {

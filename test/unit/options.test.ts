@@ -439,6 +439,9 @@ describe('options', () => {
         client.on('error', () => undefined);
         client.destroy();
       }],
+      ['a socket', ['role', ...SERVER_OPTIONS, ...CONNECT_OPTIONS], (options) => {
+        createSocket({ type: 'udp4', dtls: { role: 'client', ...options } as never }).close();
+      }],
     ];
     for (const [side, names, make] of sides) {
       it(`are taken or refused by ${side}, always with a typed error`, () => {

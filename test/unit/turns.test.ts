@@ -3,6 +3,7 @@
  * delivery goes on, and that the function which runs ticks is believed in only after it has been seen to.
  */
 import { setImmediate as immediate } from 'node:timers/promises';
+import vm from 'node:vm';
 import { expect } from 'chai';
 import { Ticks } from '../../lib/base/ticks';
 import { Turns, type EventSource } from '../../lib/core/turns';
@@ -120,6 +121,26 @@ describe('turns', () => {
     events.log.push('returned');
     await immediate();
     expect(events.log).to.deep.equal(['returned', 'later']);
+  });
+
+  it('a caller that is ended in the middle (a timeout of node:vm) holds up nobody', async () => {
+    /** Its first search for an event never ends. */
+    class Endless extends Events {
+      #searches = 0;
+      override ready(): boolean {
+        this.#searches += 1;
+        while (this.#searches === 1);
+        return super.ready();
+      }
+    }
+    const events = new Endless();
+    const turns = new Turns(events);
+    events.put('a');
+    expect(() => { vm.runInNewContext('turns.soon()', { turns }, { timeout: 20 }); }).to.throw(/timed out/);
+    events.put('b');
+    turns.soon();
+    await immediate();
+    expect(events.log.filter((one) => one !== 'prepare')).to.deep.equal(all('a', 'b'));
   });
 
   it('what nobody listens to needs no turn', async () => {

@@ -60,7 +60,7 @@ export class ProxyLog {
 
   #opened(session: RelaySession): void {
     const { id, peer, socket } = session;
-    const identity = socket.pskIdentity ?? socket.getPeerX509Certificate()?.subject ?? null;
+    const identity = socket.pskIdentity ?? socket.getPeerX509Certificate()?.subject.replaceAll('\n', ', ') ?? null;
     const name = typeof identity === 'string' ? identity : (identity?.toString('hex') ?? null);
     const protocol = socket.getProtocol();
     const cipher = socket.getCipher()?.name ?? null;

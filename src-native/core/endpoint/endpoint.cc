@@ -50,6 +50,7 @@ void Endpoint::set_policy(std::shared_ptr<const SessionPolicy> policy) {
 void Endpoint::stop_listening() {
   const ErrorQueueScope errors;
   listener_.reset();
+  cookies_.reset();  // and their secret
 }
 
 Session* Endpoint::find(uint32_t slot, uint32_t generation) {
