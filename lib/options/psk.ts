@@ -1,6 +1,7 @@
 /** The option `psk`: who this side is, in place of a `pskCallback`. */
 import { usageError } from '../errors/errors';
 import { MAX_PSK, MAX_PSK_IDENTITY, NO_KEY, type ClientPskCallback, type PskCredentials, type ServerPskCallback } from './types';
+import { secretCopy } from '../base/memory';
 import { bytes, callable, wrongType } from '../checks/validate';
 
 interface Credentials {
@@ -34,7 +35,8 @@ function checkCredentials(given: PskCredentials, expected: string): Credentials 
   const [identity, psk] = [bytes('psk.identity', given.identity), bytes('psk.psk', given.psk)];
   if (identity.length > MAX_PSK_IDENTITY) throw outOfRange('psk.identity', identity.length, 0, MAX_PSK_IDENTITY);
   if (psk.length === 0 || psk.length > MAX_PSK) throw outOfRange('psk.psk', psk.length, 1, MAX_PSK);
-  if (!identity.includes(0)) return { identity, psk };
+  // Copies: the caller may wipe or reuse its own.
+  if (!identity.includes(0)) return { identity: Buffer.from(identity), psk: secretCopy(psk) };
   throw usageError(
     'ERR_DTLS_PSK_IDENTITY_INVALID',
     "'psk.identity' has a NUL byte and cannot be sent: OpenSSL would cut it",
