@@ -24,6 +24,8 @@ interface Waiting {
 /** What an association asks of its socket. */
 export interface AssociationOwner {
   readonly maxQueueSize: number;
+  /** This side would begin with a pre-shared key: it then has no names to go by. */
+  readonly dialsWithKey: boolean;
   /** Each message that waits takes hold of it. */
   readonly hold: Hold;
   /** Begins a handshake; the session, or why there is none, comes later or at once. */
@@ -230,12 +232,15 @@ export class Association {
    * that can prove that name.
    */
   #nameMismatch(session: DTLSSocket, hostname: string): Error | undefined {
-    if (this.#anyName || this.#names.has(hostname) || session.pskIdentity !== null) return undefined;
+    if (this.#anyName || this.#names.has(hostname)) return undefined;
+    // With a pre-shared key there are no names; but a peer that began with one is not whom this side would have
+    // asked for a certificate.
+    if (session.pskIdentity !== null && (!this.#theirs || this.#owner.dialsWithKey)) return undefined;
     const certificate = session.getPeerCertificate();
     const refusal =
       'subject' in certificate
         ? this.#judge(hostname, certificate as tls.PeerCertificate)
-        : new Error(`the peer of this session has no certificate, and '${hostname}' was meant`);
+        : new Error(`the peer of this session has shown no certificate, and '${hostname}' was meant`);
     if (refusal === undefined) {
       this.#names.add(hostname);
       return undefined;

@@ -8,6 +8,7 @@ import { shown } from '../errors/as-error';
 import { usageError, type DTLSError } from '../errors/errors';
 import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options/types';
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
+import { OF_BYTES, withOwnBytes } from '../options/own-bytes';
 import { clientPsk, serverPsk } from '../options/psk';
 import { requireSecureContext, SecureContext } from '../identity/secure-context';
 import { callable, checkNames, checkObject, flag, integer, misplaced, nearest } from '../checks/validate';
@@ -69,6 +70,8 @@ export interface ResolvedSocket {
   readonly server: ServerOptions | undefined;
   /** What `connect` is to be called with for a peer; throws as `connect` does. */
   dialling(options: SocketPeerOptions | undefined): Dialling;
+  /** Handshakes that this side begins have a pre-shared key, where `peers` gives none for a peer. */
+  readonly dialsWithKey: boolean;
   readonly peers: SocketDtlsOptions['peers'];
   readonly maxQueueSize: number;
   readonly maxPeers: number;
@@ -159,9 +162,11 @@ export function checkSocketNames(options: object): void {
 }
 
 /** `undefined`: none were given, and the socket is a client's. */
-export function resolveSocketOptions(options: SocketDtlsOptions = { role: 'client' }): ResolvedSocket {
-  checkObject('dtls', options);
-  checkNames(options, SOCKET_OPTIONS);
+export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client' }): ResolvedSocket {
+  checkObject('dtls', given);
+  checkNames(given, SOCKET_OPTIONS);
+  // Some are read again for each peer that it begins with, and those of the context where `peers` gives others.
+  const options = withOwnBytes(given, given.peers === undefined ? OF_BYTES : [...OF_BYTES, ...CONTEXT_OPTIONS]);
   const bag = options as Bag;
   const pskCallback = keysOf(options);
   const canServe =
@@ -237,6 +242,7 @@ export function resolveSocketOptions(options: SocketDtlsOptions = { role: 'clien
         ...(psk === undefined ? {} : { pskCallback: psk }),
       };
     },
+    dialsWithKey: own !== undefined,
     peers: callable('peers', options.peers),
     maxQueueSize: integer('maxQueueSize', options.maxQueueSize, 65536, 0, 0xffffffff),
     maxPeers: integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff),

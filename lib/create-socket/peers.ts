@@ -89,6 +89,7 @@ export class Peers {
     this.#wire = wire;
     this.#owner = {
       maxQueueSize: options.maxQueueSize,
+      dialsWithKey: options.dialsWithKey,
       hold: host.hold,
       dial: this.#dial.bind(this),
       onMessage: host.onMessage.bind(host),

@@ -112,7 +112,8 @@ export class SecureContext {
   /** @internal There is a certificate, or a raw public key, to show. */
   readonly [kHasIdentity]: boolean;
   readonly #trustsSomebody: boolean;
-  // The options of a context that says nothing of certificates: there is no secret among them.
+  // The options of a context that says nothing of certificates: there is no secret among them, and nothing that its
+  // owner could change. Diffie-Hellman's parameters are a server's.
   readonly #plain: SecureContextOptions | undefined;
   #keyAlone: SecureContext | undefined;
   readonly #crl: readonly Buffer[];
@@ -202,7 +203,9 @@ export class SecureContext {
     this.#trustsSomebody = options.ca !== undefined;
     this[kHasIdentity] = options.cert !== undefined || options.pfx !== undefined || rawPublicKey;
     const about = ABOUT_CERTIFICATES.some((name) => options[name] !== undefined);
-    if (!about) this.#plain = Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'ticketKeys'));
+    if (!about) {
+      this.#plain = Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'ticketKeys' && name !== 'dhparam'));
+    }
     if (!this.#trustsSomebody && options.pfx !== undefined) {
       this.#fromPfx = new native.SecureContext();
       addPfx(this.#fromPfx, options, false);

@@ -156,7 +156,14 @@ export function resolveServerOptions(
   };
 }
 
-/** A name of a server's that was made with `server`: what it does not say is as there, but no credentials. */
+/** What names of a server have from it where they do not say otherwise. */
+export function inheritable(server: ServerOptions): ServerOptions {
+  // Names have credentials of their own, and the secret has been handed down.
+  const own: readonly string[] = [...CONTEXT_OPTIONS, 'secureContext', 'cookieSecret'];
+  return Object.fromEntries(Object.entries(server).filter(([name]) => !own.includes(name)));
+}
+
+/** A name of a server's with these `inheritable` options: what it does not say is as there, but no credentials. */
 export function resolveNamedOptions(
   options: NamedServerOptions | SecureContext,
   server: ServerOptions,
@@ -165,8 +172,7 @@ export function resolveNamedOptions(
   const own = options instanceof SecureContext ? { secureContext: options } : options;
   checkObject('context', own);
   checkNames(own, NAMED_OPTIONS);
-  // The secret has been handed down, and its owner may have wiped it.
-  const replaced: string[] = [...CONTEXT_OPTIONS, 'secureContext', 'cookieSecret'];
+  const replaced: string[] = [];
   if (own.ALPNProtocols !== undefined || own.ALPNCallback !== undefined) {
     replaced.push('ALPNProtocols', 'ALPNCallback');
   }

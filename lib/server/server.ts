@@ -42,7 +42,8 @@ import type { NamedServerOptions, ServerOptions } from '../options/types';
 import { turns } from '../core/outbox';
 import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from '../identity/reload';
 import { requireCredentials } from '../options/session';
-import { resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
+import { OF_BYTES, withOwnBytes } from '../options/own-bytes';
+import { inheritable, resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
 import type { ResumeSessionCallback } from '../handshake/resumption';
 import { createSecureContext, SecureContext } from '../identity/secure-context';
 import type { DTLSServerEvents } from './server-events';
@@ -91,7 +92,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     this.#options = resolveServerOptions(options); // first: what is not in its place is told so by what stands in front
     const listener = listenerAfterOptions(args, 'secureConnectionListener');
     if (listener !== undefined) this.on('secureConnection', listener as (socket: DTLSSocket) => void);
-    this.#given = { ...options };
+    this.#given = withOwnBytes(inheritable(options), OF_BYTES);
     this.#context = this.#options.context;
     this.#expiry = new ExpiryWatch(this.#options.certificateExpiryNotice, (certificate, left) => {
       this.#inContext(() => this.emit('certificateExpiring', certificate, left));

@@ -209,6 +209,27 @@ describe('createSocket: peers', () => {
       expect(await sent(client, 'hello', { port, address: 'localhost' })).to.deep.equal({ bytes: 5 });
     });
 
+    it('a name is not sent to over a session that a peer began with a pre-shared key, where this side would ask for a certificate', async () => {
+      const { certificatePem: ca } = await createAuthority();
+      const pskCallback = (_: unknown, identity: string | Buffer): Buffer | null => (identity === 'device' ? KEY : null);
+      const peer = await bound(secure({ ...PSK, role: 'client' }));
+      const { port } = peer.address();
+      for (const [dtls, outcome] of [
+        [{ ...(await certificate()), ca, pskCallback }, 'ERR_DTLS_PEER_IDENTITY'],
+        [{ ...(await certificate()), ca, pskCallback, ...PSK }, undefined], // it has no names itself
+      ] as const) {
+        const socket = await bound(secure(dtls));
+        const arrival = received(socket);
+        await sent(peer, 'hello', socket);
+        await arrival;
+        const named = await sent(socket, 'to a name', { port, address: 'localhost' });
+        expect('error' in named ? codeOf(named) : undefined).to.equal(outcome);
+        const answer = received(peer);
+        expect(await sent(socket, 'to an address', { port, address: '127.0.0.1' })).to.have.property('bytes');
+        await answer;
+      }
+    });
+
     it('a check of names that throws refuses that name, and nothing else that waits', async () => {
       const { certificatePem: ca } = await createAuthority();
       const server = await bound(secure({ ...(await certificate()), role: 'server' }));

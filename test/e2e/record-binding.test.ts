@@ -170,6 +170,20 @@ describe('extended master secret', () => {
     expect(server.stats.failures).to.deep.equal({ ERR_DTLS_EXTENDED_MASTER_SECRET: 1 });
   });
 
+  it('a server that requires it, and has it switched off itself, refuses everybody', async () => {
+    const server = await listen({ ...PSK_SERVER, ...required, ...without });
+    const refused = clientFailure(server);
+    const client = await dial(server, PSK_CLIENT);
+    expect((await failure(client)).code).to.equal('ERR_DTLS_ALERT_HANDSHAKE_FAILURE');
+    expect((await refused).code).to.equal('ERR_DTLS_EXTENDED_MASTER_SECRET');
+  });
+
+  it('a server that has it switched off itself gives no ticket', async () => {
+    const { client } = await openPsk(without);
+    expect(client.getTLSTicket()).to.equal(undefined);
+    expect(client.getSession()).to.equal(undefined);
+  });
+
   it('a client that requires it refuses a server without', async () => {
     const server = await listen({ ...PSK_SERVER, ...without });
     const refused = clientFailure(server);

@@ -8,6 +8,7 @@ import { constants, randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import {
   connect,
+  DEFAULT_CIPHERS,
   createSecureContext,
   createServer,
   type ConnectOptions,
@@ -531,8 +532,72 @@ describe('resumption', () => {
     });
   });
 
+  describe('skips no check of the client: of the pre-shared key', () => {
+    const suites = { ciphers: 'PSK-AES128-GCM-SHA256' };
+    const offered = async (now: Partial<ConnectOptions>): Promise<boolean> => {
+      const known: Record<string, Buffer> = { [PSK.identity]: PSK.psk, 'device-2': PSK.psk };
+      const server = await listen({ pskCallback: (_, identity) => known[String(identity)] ?? null, pskIdentityHint: 'who' });
+      const session = await kept(server, { ...suites, ...PSK_CLIENT });
+      const client = await dial(server, { ...suites, ...now, session, handshakeTimeout: 1000 });
+      const outcome = await new Promise<boolean>((resolve) => {
+        client.once('secureConnect', () => { resolve(client.isSessionReused()); });
+        client.once('error', () => { resolve(false); });
+      });
+      client.destroy();
+      return outcome;
+    };
+
+    it('a session whose identity has another key now is not offered, to a server that knows the old one', async () => {
+      expect(await offered({ psk: { identity: PSK.identity, psk: Buffer.from('another key') } })).to.equal(false);
+      expect(await offered({ pskCallback: () => Promise.resolve({ ...PSK, psk: Buffer.from('another key') }) })).to.equal(false);
+    });
+
+    it('nor one of another identity, or where there is no key any more', async () => {
+      expect(await offered({ psk: { identity: 'device-2', psk: PSK.psk } })).to.equal(false);
+      expect(await offered({ pskCallback: () => null })).to.equal(false);
+    });
+
+    it('one with the same key is offered, and the key is asked for with the hint of then', async () => {
+      const hints: (string | null)[] = [];
+      const pskCallback = (hint: string | null): Promise<typeof PSK> => {
+        hints.push(hint);
+        return Promise.resolve(PSK);
+      };
+      expect(await offered({ pskCallback })).to.equal(true);
+      expect(hints).to.deep.equal(['who']);
+    });
+  });
+
+  it('skips no check of the client: of the security level and the algorithms of signatures and groups', async () => {
+    const server = await listen(await withCertificate());
+    const session = await kept(server);
+    for (const now of [
+      { ciphers: `${DEFAULT_CIPHERS}:@SECLEVEL=0` },
+      { sigalgs: 'ECDSA+SHA256:ECDSA+SHA384' },
+      { ecdhCurve: 'P-256' },
+    ]) {
+      expect(reused(await openOn(server, { ...now, session }))).to.deep.equal(NEITHER);
+      const again = await kept(server, now);
+      expect(reused(await openOn(server, { ...now, session: again }))).to.deep.equal(BOTH);
+    }
+  });
+
   describe('skips no check of the server', () => {
     const ticketKeys = randomBytes(48);
+
+    it('of the security level, and the algorithms of signatures and groups', async () => {
+      for (const strict of [
+        { ciphers: `${DEFAULT_CIPHERS}:@SECLEVEL=0` },
+        { sigalgs: 'ECDSA+SHA256:ECDSA+SHA384' },
+        { ecdhCurve: 'P-256' },
+      ]) {
+        const [one, other] = (await strictAndLax(strict)) as [DTLSServer, DTLSServer];
+        const session = await kept(other);
+        expect(reused(await openOn(one, { session }))).to.deep.equal(NEITHER);
+        const again = await kept(one);
+        expect(reused(await openOn(one, { session: again }))).to.deep.equal(BOTH);
+      }
+    });
 
     async function strictAndLax(strict: ServerOptions, lax: ServerOptions = {}): Promise<DTLSServer[]> {
       const common = await withCertificate({ ticketKeys });

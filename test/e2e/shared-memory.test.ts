@@ -12,6 +12,7 @@ import { MessageChannel, Worker } from 'node:worker_threads';
 import { copyTo } from '../../lib/base/memory';
 import { connect, createSocket, type ConnectOptions, type DTLSError, type DTLSSocket, type ServerOptions } from '../../lib/index';
 import {
+  certificate,
   closeEverything,
   dial,
   failure,
@@ -379,6 +380,56 @@ describe('what answers a question of a handshake', () => {
     // The server goes on.
     const again = await dial(server, PSK_CLIENT);
     expect((await failure(again)).code).to.equal(error.code);
+  });
+});
+
+describe('the bytes of options', () => {
+  afterEach(closeEverything);
+
+  const wiped = (): { given: typeof PSK; wipe: () => void } => {
+    const given = { identity: PSK.identity, psk: Buffer.from(PSK.psk) };
+    return { given, wipe: () => given.psk.fill(0) };
+  };
+
+  it('may be wiped when the call has returned: the key of a server', async () => {
+    const { given, wipe } = wiped();
+    const server = await listen({ psk: given });
+    server.addContext('named.example', await certificate());
+    wipe();
+    expect((await openOn(server, { psk: PSK })).client.pskIdentity).to.equal(PSK.identity);
+    const psk = { identity: PSK.identity, psk: Buffer.alloc(PSK.psk.length) };
+    await failure(await dial(server, { psk, handshakeTimeout: 1000 }));
+  });
+
+  it('may be wiped when the call has returned: the key of a server, for a name that is added later', async () => {
+    const { given, wipe } = wiped();
+    const server = await listen({ psk: given, ALPNProtocols: ['coap'] });
+    wipe();
+    server.addContext('named.example', await certificate());
+    const { client } = await openOn(server, { psk: PSK, servername: 'named.example', ciphers: 'PSK-AES128-GCM-SHA256' });
+    expect(client.pskIdentity).to.equal(PSK.identity);
+  });
+
+  it('may be wiped when the call has returned: the key of a client', async () => {
+    const server = await listen(PSK_SERVER);
+    const { given, wipe } = wiped();
+    const client = connect({ host: '127.0.0.1', port: server.address()?.port ?? 0, psk: given });
+    wipe();
+    await next(client, 'secureConnect');
+    client.close();
+  });
+
+  it('may be wiped when the call has returned: the key and the protocols of a socket of createSocket', async () => {
+    const server = await listen({ ...PSK_SERVER, ALPNProtocols: ['coap'] });
+    const { given, wipe } = wiped();
+    const ALPNProtocols = Buffer.from('\u0004coap');
+    const socket = createSocket({ type: 'udp4', dtls: { role: 'client', psk: given, ALPNProtocols } });
+    wipe();
+    ALPNProtocols.fill(0);
+    const opened = next(server, 'secureConnection');
+    socket.send('hello', server.address()?.port ?? 0, '127.0.0.1');
+    expect((await opened)[0].alpnProtocol).to.equal('coap');
+    socket.close();
   });
 });
 

@@ -257,6 +257,41 @@ TEST_CASE("message assembly: what is ahead is bounded, and the next message alwa
   CHECK(assembly.complaint() == nullptr);  // honest peers send such too
 }
 
+TEST_CASE("message assembly: room for a message grows with what has come of it") {
+  const std::vector<uint8_t> large = numbers(MessageAssembly::kMaxMessage);
+  const std::vector<uint8_t> ahead = numbers(MessageAssembly::kMaxAheadBytes);
+  MessageAssembly assembly;
+  const size_t before = allocated_bytes();
+  CHECK(assembly.add(kVersion, piece(large, large.size() - 1, 1, 0)) == Outcome::kIncomplete);
+  CHECK(assembly.add(kVersion, piece(ahead, 0, 1, 1, type_of(1))) == Outcome::kIncomplete);
+  CHECK(allocated_bytes() < before + 1024);
+  // Every other byte: the parts are bounded, and with them what each of them costs.
+  for (size_t at = 0; at + 1 < large.size(); at += 2) {
+    assembly.begin_datagram();
+    assembly.add(kVersion, piece(large, at, 1, 0));
+  }
+  CHECK(allocated_bytes() < before + 128 * HandshakeMessage::kMaxParts);
+  CHECK(assembly.complaint() != nullptr);
+}
+
+TEST_CASE("handshake message: the longest, in the shortest datagrams and any order") {
+  const std::vector<uint8_t> body = numbers(MessageAssembly::kMaxMessage);
+  constexpr size_t kShort = 215;
+  std::vector<size_t> places;
+  for (size_t at = 0; at < body.size(); at += kShort) places.push_back(at);
+  std::mt19937 random(6);
+  for (int round = 0; round < 20; ++round) {
+    if (round == 0) std::reverse(places.begin(), places.end());
+    if (round != 0) std::shuffle(places.begin(), places.end(), random);
+    const auto part = [&](size_t at) {
+      return piece(body, at, std::min(kShort, body.size() - at));
+    };
+    HandshakeMessage message(kVersion, part(places[0]));
+    for (const size_t at : places) CHECK(message.add(part(at)) == nullptr);
+    check_whole(message, body);
+  }
+}
+
 // Takes the datagram's one record, and holds it.
 bool hold(HeldRecords& held, const Datagram& datagram, Until until) {
   Bytes rest = view(datagram);

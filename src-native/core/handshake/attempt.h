@@ -25,7 +25,9 @@ namespace dtls {
 struct HandshakeAttempt {
   enum class PeerIdentity : uint8_t { kUnasked, kAsked, kAccepted, kRejected };
   enum class Psk : uint8_t { kUnasked, kAsked, kMissing, kFound };
-  // Whether the identity of the session to be resumed has the key still that it was made with.
+  // Whether the identity of the session to be resumed has the key still that it was made with. On a
+  // client kConfirmed says that this was answered: a session whose key is another one is not
+  // offered.
   enum class SessionPsk : uint8_t { kUnasked, kAsked, kConfirmed };
   // Client: about what the server stapled.
   enum class OcspVerdict : uint8_t { kUnasked, kAsked, kAccepted, kRefused };
@@ -92,11 +94,12 @@ struct HandshakeAttempt {
   HeartbeatMode peer_heartbeat = HeartbeatMode::kOff;
   std::optional<uint8_t> doubted_alert;  // client: may_be_about_cookie
   bool change_cipher_spec_received = false;
-  bool hello_taken = false;           // client: by the server, as its ServerHello says
-  bool name_used = false;             // server: it has chosen the context
-  bool unproving_refused = false;     // a suite that would have been used proves nothing
-  bool certificate_withheld = false;  // client: it was asked for one, and sent none
-  bool session_asked = false;         // whether somebody knows the client's session id
+  bool hello_taken = false;            // client: by the server, as its ServerHello says
+  bool name_used = false;              // server: it has chosen the context
+  bool unproving_refused = false;      // a suite that would have been used proves nothing
+  bool certificate_withheld = false;   // client: it was asked for one, and sent none
+  bool certificate_requested = false;  // server: of the client
+  bool session_asked = false;          // whether somebody knows the client's session id
   bool new_session_told = false;
   bool ticket_received = false;
 

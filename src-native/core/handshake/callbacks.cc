@@ -88,6 +88,7 @@ void Handshake::on_handshake_message(bool out, Bytes message) {
     if (type == HandshakeType::kCertificate && length == 3 && role_ == Role::kClient) {
       attempt_->certificate_withheld = true;
     }
+    if (type == HandshakeType::kCertificateRequest) attempt_->certificate_requested = true;
   } else {
     if (type == HandshakeType::kNewSessionTicket) attempt_->ticket_received = true;
     attempt_->peers_turn_since = now_;  // OpenSSL takes each message once
@@ -271,6 +272,8 @@ unsigned Handshake::psk_client_callback(SSL* ssl, const char* /*hint*/, char* id
   }
   // OpenSSL's buffer is zeroed, and has a byte more than it says for the NUL.
   std::copy(offered.begin(), offered.end(), identity);
+  // A session that cannot tell its key later is not offered.
+  bind_to_psk(SSL_get_session(ssl), {offered.data(), offered.size()}, key);
   std::memcpy(psk, key.data, key.size);
   return static_cast<unsigned>(key.size);
 }

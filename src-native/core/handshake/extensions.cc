@@ -38,9 +38,15 @@ bool Handshake::has_right_mac(const RecordView& record) {
 
 // ---- extended master secret ----
 
+// RFC 7627 section 5.1: offered by both.
+bool Handshake::extends_master_secret() const {
+  return peer_extends_master_secret_ &&
+         (SSL_get_options(ssl_.get()) & SSL_OP_NO_EXTENDED_MASTER_SECRET) == 0;
+}
+
 // RFC 7627 section 5.2. A server has OpenSSL say so, from its callback for the ClientHello.
 bool Handshake::lacks_required_master_secret() const {
-  return policy_->require_extended_master_secret && !peer_extends_master_secret_ &&
+  return policy_->require_extended_master_secret && !extends_master_secret() &&
          (role_ == Role::kServer || SSL_get_pending_cipher(ssl_.get()) != nullptr);
 }
 

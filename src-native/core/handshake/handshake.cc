@@ -65,6 +65,7 @@ bool Handshake::configure_client() {
   SSL* ssl = ssl_.get();
   // The client asks for the server's certificate by choosing a suite, and always judges it.
   SSL_set_verify(ssl, SSL_VERIFY_PEER, nullptr);
+  if (!bind_sessions()) return false;
   if (policy_->authorities &&
       SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(policy_->authorities->get())) != 1) {
     return false;
@@ -96,6 +97,7 @@ bool Handshake::configure_server() {
     if (policy_->reject_unauthorized) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
   }
   SSL_set_verify(ssl, mode, nullptr);
+  if (!policy_->ticket_keys) SSL_set_options(ssl, SSL_OP_NO_TICKET);
   if (!bind_sessions()) return false;
   if (policy_->ask_psk) {
     SSL_set_psk_server_callback(ssl, psk_server_callback);

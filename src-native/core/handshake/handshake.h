@@ -207,6 +207,7 @@ class Handshake final : private DatagramPort {
   // messages.cc
   bool may_begin_hello_anew(const FragmentView& fragment) const;
   RecordOutcome on_hello_record(const RecordView& record, double now);
+  bool is_unasked(const FragmentView& fragment) const;
   RecordOutcome on_messages(const RecordView& record, double now);
   void feed_messages(double now);
   bool question_comes_first(const HandshakeMessage& message);
@@ -234,6 +235,9 @@ class Handshake final : private DatagramPort {
   void provoke_alert();
 
   // resumption.cc
+  std::string algorithm_rules() const;
+  std::string client_rules() const;
+  std::vector<uint8_t> rules_digest() const;
   bool bind_sessions();
   bool verify_chain(X509_STORE_CTX* store);
   void consider_session(double now);
@@ -246,6 +250,8 @@ class Handshake final : private DatagramPort {
                                                   const unsigned char* name, size_t name_size,
                                                   SSL_TICKET_STATUS status, void* arg);
   bool offer_session(double now);
+  bool offer_verified_session();
+  void answer_session_psk(bool found, Bytes identity, Bytes key, double now);
   void withdraw_session();
   long verify_result_today(const KeptSession& session);
   void note_psk_identity();
@@ -258,6 +264,7 @@ class Handshake final : private DatagramPort {
   static void extension_callback(SSL* ssl, int from_server, int type, const unsigned char* data,
                                  int size, void* arg);
   bool has_right_mac(const RecordView& record);
+  bool extends_master_secret() const;
   bool lacks_required_master_secret() const;
   void refuse_master_secret();
   static int heartbeat_add_callback(SSL* ssl, unsigned type, unsigned context,

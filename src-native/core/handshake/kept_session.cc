@@ -2,22 +2,41 @@
 
 #include <vector>
 
+#include "core/handshake/psk_binding.h"
 #include "core/wire/wire.h"
 
 namespace dtls {
 
 namespace {
 
-// Application data: this format's number; the name behind two bytes of length; the certificates
+// Application data: this format's number; behind two bytes of length each the name, and how the
+// session knows its pre-shared key (psk_binding.h), which is empty without one; the certificates
 // that came with the server's own, each behind three.
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormat = 3;
+
+void append(std::vector<uint8_t>& data, Bytes part) {
+  data.push_back(static_cast<uint8_t>(part.size >> 8));
+  data.push_back(static_cast<uint8_t>(part.size));
+  data.insert(data.end(), part.data, part.data + part.size);
+}
+
+// Takes what append() has put there off the front.
+bool take(Bytes& data, Bytes& part) {
+  if (data.size < 2) return false;
+  const size_t size = read_u16(data.data);
+  if (data.size - 2 < size) return false;
+  part = data.from(2).first(size);
+  data = data.from(2 + size);
+  return true;
+}
 
 }  // namespace
 
 bool KeptSession::note(SSL_SESSION* session, const std::string& name, Bytes certificates) {
-  std::vector<uint8_t> data{kFormat, static_cast<uint8_t>(name.size() >> 8),
-                            static_cast<uint8_t>(name.size())};
-  data.insert(data.end(), name.begin(), name.end());
+  const std::vector<uint8_t> psk = psk_binding(session);
+  std::vector<uint8_t> data{kFormat};
+  append(data, {reinterpret_cast<const uint8_t*>(name.data()), name.size()});
+  append(data, {psk.data(), psk.size()});
   data.insert(data.end(), certificates.data, certificates.data + certificates.size);
   return SSL_SESSION_set1_ticket_appdata(session, data.data(), data.size()) == 1;
 }
@@ -47,13 +66,21 @@ bool KeptSession::read_application_data() {
   size_t size = 0;
   if (SSL_SESSION_get0_ticket_appdata(session_.get(), &data, &size) != 1) return false;
   Bytes rest{static_cast<const uint8_t*>(data), size};
-  if (rest.size < 3 || rest.data[0] != kFormat) return false;
-  const size_t name_size = read_u16(rest.data + 1);
-  rest = rest.from(3);
-  if (rest.size < name_size) return false;
-  name_.assign(reinterpret_cast<const char*>(rest.data), name_size);
-  chain_ = parse_certificates(rest.from(name_size));
+  if (rest.size == 0 || rest.data[0] != kFormat) return false;
+  rest = rest.from(1);
+  Bytes name;
+  Bytes psk;
+  if (!take(rest, name) || !take(rest, psk)) return false;
+  name_.assign(reinterpret_cast<const char*>(name.data), name.size);
+  psk_ = read_psk_binding(psk);
+  chain_ = parse_certificates(rest);
   return chain_ != nullptr;
+}
+
+std::vector<uint8_t> KeptSession::rules() const {
+  unsigned size = 0;
+  const unsigned char* digest = SSL_SESSION_get0_id_context(session_.get(), &size);
+  return {digest, digest + size};
 }
 
 bool KeptSession::expired(double now) const {

@@ -45,6 +45,13 @@ RecordOutcome Handshake::on_hello_record(const RecordView& record, double now) {
   return taken ? RecordOutcome::kTaken : RecordOutcome::kDiscarded;
 }
 
+// RFC 5246 section 7.4.6: a client sends its certificate only where it is asked to. It is the
+// longest of messages, and OpenSSL would end the handshake for it, whoever sent it.
+bool Handshake::is_unasked(const FragmentView& fragment) const {
+  return role_ == Role::kServer && fragment.type == HandshakeType::kCertificate &&
+         !attempt_->certificate_requested;
+}
+
 RecordOutcome Handshake::on_messages(const RecordView& record, double now) {
   using Outcome = MessageAssembly::Outcome;
   // Behind the peer's ChangeCipherSpec it has nothing new to say in clear.
@@ -70,6 +77,8 @@ RecordOutcome Handshake::on_messages(const RecordView& record, double now) {
     Outcome outcome = Outcome::kRefused;
     if (answer && !hellos->has_sent(fragment.message_sequence)) {
       attempt_->messages.refuse("a ServerHello answers no ClientHello that was sent");
+    } else if (!over && is_unasked(fragment)) {
+      attempt_->messages.refuse("a Certificate comes that was not asked for");
     } else if (!over) {
       outcome = attempt_->messages.add(record.version, fragment);
     } else if (attempt_->messages.was_taken(fragment.message_sequence)) {

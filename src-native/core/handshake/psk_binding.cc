@@ -9,7 +9,8 @@ namespace dtls {
 
 namespace {
 
-// Application data: this format's number (a client's has another), a salt, the HMAC, the identity.
+// Application data: this format's number (what a client keeps has another), a salt, the HMAC, the
+// identity.
 constexpr uint8_t kFormat = 2;
 constexpr size_t kSalt = 16;
 constexpr size_t kMac = 32;
@@ -44,9 +45,12 @@ std::vector<uint8_t> psk_binding(const SSL_SESSION* session) {
   // OpenSSL reads only, through a pointer without const.
   auto* readable = const_cast<SSL_SESSION*>(session);
   if (SSL_SESSION_get0_ticket_appdata(readable, &data, &size) != 1) return {};
-  const auto* bytes = static_cast<const uint8_t*>(data);
-  if (size < kIdentityAt || bytes[0] != kFormat) return {};
-  return {bytes, bytes + size};
+  return read_psk_binding({static_cast<const uint8_t*>(data), size});
+}
+
+std::vector<uint8_t> read_psk_binding(Bytes data) {
+  if (data.size < kIdentityAt || data.data[0] != kFormat) return {};
+  return {data.data, data.data + data.size};
 }
 
 Bytes bound_identity(const std::vector<uint8_t>& binding) {

@@ -6,9 +6,9 @@
 #include "core/base/bytes.h"
 #include "core/base/openssl_ptr.h"
 
-// What a server's session remembers of the pre-shared key that it was made with, so that it can be
-// resumed only while its identity has that key: in the session's application data, the identity and
-// an HMAC of the key.
+// What a session remembers of the pre-shared key that it was made with, so that it can be resumed
+// only while its identity has that key: in the session's application data, the identity and an HMAC
+// of the key. A client's is part of what is kept with the session (kept_session.h).
 namespace dtls {
 
 void bind_to_psk(SSL_SESSION* session, Bytes identity, Bytes key);
@@ -16,7 +16,10 @@ void bind_to_psk(SSL_SESSION* session, Bytes identity, Bytes key);
 // Empty when the session has none.
 std::vector<uint8_t> psk_binding(const SSL_SESSION* session);
 
-// Both take what psk_binding returned.
+// The same of application data, or a part of it.
+std::vector<uint8_t> read_psk_binding(Bytes data);
+
+// Both take what those two returned.
 Bytes bound_identity(const std::vector<uint8_t>& binding);
 bool is_bound_to(const std::vector<uint8_t>& binding, Bytes key);
 

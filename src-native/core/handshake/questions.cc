@@ -77,6 +77,10 @@ void Handshake::answer_psk(bool found, Bytes identity, Bytes key, double now) {
     consider_session(now);
     return;
   }
+  if (role_ == Role::kClient && attempt_->session_psk_state == SessionPsk::kAsked) {
+    answer_session_psk(found, identity, key, now);
+    return;
+  }
   attempt_->psk = found ? Psk::kFound : Psk::kMissing;
   attempt_->psk_key = SecretBytes(key);
   if (role_ == Role::kClient) {

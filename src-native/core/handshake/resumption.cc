@@ -38,20 +38,51 @@ bool offers_suite(SSL* ssl, const SSL_CIPHER* suite) {
 
 }  // namespace
 
-// ---- server ----
+// ---- both: what sessions are bound to ----
+
+// What certificates, their signatures, key exchanges and suites are judged by, on either side.
+std::string Handshake::algorithm_rules() const {
+  std::string rules(1, static_cast<char>(SSL_get_security_level(ssl_.get())));
+  for (const std::string* list : {&context_->groups(), &context_->sigalgs()}) {
+    rules += std::to_string(list->size()) + ' ' + *list;
+  }
+  return rules;
+}
 
 // OpenSSL resumes a session only under the session id context that it was made under, whether it
-// comes in a ticket or by its id: so all that a client was judged by goes into it.
+// comes in a ticket or by its id: so all that its peer was judged by goes into it. A client has its
+// own, which its server never sees.
 bool Handshake::bind_sessions() {
+  const std::vector<uint8_t> digest = rules_digest();
+  return !digest.empty() && SSL_set_session_id_context(ssl_.get(), digest.data(),
+                                                       static_cast<unsigned>(digest.size())) == 1;
+}
+
+// Empty when OpenSSL fails.
+std::vector<uint8_t> Handshake::rules_digest() const {
+  std::string rules = "dgram-dtls 2" + algorithm_rules();
+  if (role_ == Role::kServer) rules += client_rules();
+  std::vector<uint8_t> digest(SSL_MAX_SID_CTX_LENGTH);
+  if (EVP_Digest(rules.data(), rules.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1) {
+    return {};
+  }
+  return digest;
+}
+
+// ---- server ----
+
+// What a client is judged by besides.
+std::string Handshake::client_rules() const {
   const SessionPolicy& policy = *policy_;
-  if (!policy.ticket_keys) SSL_set_options(ssl_.get(), SSL_OP_NO_TICKET);
-  std::string rules = "dgram-dtls 1";
+  std::string rules;
   const std::string& context = context_->session_id_context();
   rules += static_cast<char>(context.size());
   rules += context;
   rules += static_cast<char>((policy.request_certificate ? 1 : 0) |
                              (policy.reject_unauthorized ? 2 : 0) | (policy.ask_psk ? 4 : 0) |
                              (context_->partial_chain_allowed() ? 8 : 0));
+  // RFC 7627 section 5.3: without the extension a session that was made with it ends the handshake.
+  rules += (SSL_get_options(ssl_.get()) & SSL_OP_NO_EXTENDED_MASTER_SECRET) != 0 ? '0' : '1';
   // RFC 6066 section 3: a session is not resumed for another name. At most 255 bytes.
   rules += static_cast<char>(attempt_->server_name.size());
   rules += attempt_->server_name;
@@ -67,10 +98,7 @@ bool Handshake::bind_sessions() {
       rules.append(key.begin(), key.end());
     }
   }
-  std::array<uint8_t, SSL_MAX_SID_CTX_LENGTH> digest{};
-  return EVP_Digest(rules.data(), rules.size(), digest.data(), nullptr, EVP_sha256(), nullptr) ==
-             1 &&
-         SSL_set_session_id_context(ssl_.get(), digest.data(), digest.size()) == 1;
+  return rules;
 }
 
 // OpenSSL puts the client's certificate into the ticket, which has 16 bits for its length, and ends
@@ -226,7 +254,7 @@ int Handshake::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char*
   TicketKeys* keys = handshake != nullptr ? handshake->policy_->ticket_keys.get() : nullptr;
   if (keys == nullptr) return sealing != 0 ? -1 : 0;
   // RFC 7627 section 5.4: a session without the extended master secret is not to be resumed.
-  if (sealing != 0 && !handshake->peer_extends_master_secret_) return 0;
+  if (sealing != 0 && !handshake->extends_master_secret()) return 0;
   // A client that came with a longer one would have a longer ClientHello than is put together.
   constexpr int kLongest = 15'000;
   if (sealing != 0 && i2d_SSL_SESSION(SSL_get_session(ssl), nullptr) > kLongest) return 0;
@@ -237,8 +265,9 @@ int Handshake::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char*
 
 // ---- client ----
 
-// True when the handshake waits for the consumer to say whether the session's server is the host
-// that was meant. A session that does not pass is not offered: the full handshake then judges.
+// True when the handshake waits for the consumer to say what the key of the session's identity is
+// now, or whether the session's server is the host that was meant. A session that does not pass is
+// not offered: the full handshake then judges.
 bool Handshake::offer_session(double now) {
   const ErrorQueueScope errors;
   SSL* ssl = ssl_.get();
@@ -247,12 +276,44 @@ bool Handshake::offer_session(double now) {
   // A server refuses to resume a session under another max_fragment_length (RFC 6066 section 4).
   const uint8_t code = SSL_SESSION_get_max_fragment_length(session.get());
   const uint8_t own = max_fragment_code(policy_->max_fragment_length);
+  const bool by_key = is_psk_suite(suite);
   if (session.expired(now) || !offers_suite(ssl, suite) || (code <= 4 ? code : 0) != own ||
-      (session.leaf() == nullptr && !is_psk_suite(suite)) ||
+      session.rules() != rules_digest() || (by_key ? session.psk().empty() : !session.leaf()) ||
       SSL_set_session(ssl, session.get()) != 1) {
     return false;
   }
-  if (session.leaf() == nullptr) return false;
+  if (!by_key) return offer_verified_session();
+  attempt_->session_psk_state = SessionPsk::kAsked;
+  const char* hint = SSL_get_psk_identity_hint(ssl);  // that of the session's own handshake
+  const size_t size = hint == nullptr ? 0 : std::strlen(hint);
+  park(LookupKind::kPskClient, {reinterpret_cast<const uint8_t*>(hint), size});
+  return true;
+}
+
+// The same identity must have the same key still: the server has proved no more than that it knows
+// that one.
+void Handshake::answer_session_psk(bool found, Bytes identity, Bytes key, double now) {
+  attempt_->question.reset();
+  attempt_->session_psk_state = SessionPsk::kConfirmed;
+  const std::vector<uint8_t>& binding = policy_->session->psk();
+  const Bytes bound = bound_identity(binding);
+  const bool same = found &&
+                    std::equal(identity.data, identity.data + identity.size, bound.data,
+                               bound.data + bound.size) &&
+                    is_bound_to(binding, key);
+  if (!same) {
+    withdraw_session();
+  } else if (policy_->session->leaf() != nullptr && offer_verified_session()) {
+    return;
+  }
+  resume(now);
+}
+
+// The certificate of the session's server, again.
+bool Handshake::offer_verified_session() {
+  const ErrorQueueScope errors;
+  SSL* ssl = ssl_.get();
+  const KeptSession& session = *policy_->session;
   // What is known of the session's server now must be what OpenSSL will say of it afterwards. A
   // name is judged where the chain is good, as in a full attempt.
   const long then = SSL_get_verify_result(ssl);

@@ -91,6 +91,7 @@ Failure SecureContext::set_groups(const char* list) {
   if (SSL_CTX_set1_groups_list(ctx_.get(), list) != 1) {
     return failure_from_openssl(FailureKind::kInvalidCurves);
   }
+  groups_ = list;
   return {};
 }
 
@@ -99,6 +100,7 @@ Failure SecureContext::set_sigalgs(const char* list) {
   if (SSL_CTX_set1_sigalgs_list(ctx_.get(), list) != 1) {
     return failure_from_openssl(FailureKind::kInvalidSigalgs);
   }
+  sigalgs_ = list;
   return {};
 }
 

@@ -70,6 +70,9 @@ class SecureContext {
 
   // What sessions are bound to: the consumer's word for it, and whom this context trusts.
   const std::string& session_id_context() const { return session_id_context_; }
+  // And the lists that were given; empty for OpenSSL's.
+  const std::string& groups() const { return groups_; }
+  const std::string& sigalgs() const { return sigalgs_; }
   const Trust& trust() const;
 
   // What many sessions of this context have alike: their peers' certificates, say.
@@ -83,6 +86,8 @@ class SecureContext {
   bool shows_raw_key_ = false;
   bool has_dhparam_ = false;
   std::string session_id_context_;
+  std::string groups_;
+  std::string sigalgs_;
   mutable std::optional<Trust> trust_;  // found out when first asked for
   mutable Distinct<std::vector<uint8_t>> alike_;
   std::vector<X509Ptr> leaves_;  // the own certificates

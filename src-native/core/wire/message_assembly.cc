@@ -6,14 +6,10 @@
 namespace dtls {
 
 HandshakeMessage::HandshakeMessage(uint16_t version, const FragmentView& fragment)
-    : version_(version),
-      bytes_(kHandshakeHeaderSize + fragment.message_length),
-      missing_(fragment.message_length) {
-  FragmentHeader header;
-  header.type = fragment.type;
-  header.message_length = header.length = fragment.message_length;
-  header.message_sequence = fragment.message_sequence;
-  write_fragment_header(bytes_.data(), header);
+    : type_(fragment.type),
+      sequence_(fragment.message_sequence),
+      version_(version),
+      size_(fragment.message_length) {
   add(fragment);
 }
 
@@ -22,31 +18,78 @@ const char* HandshakeMessage::add(const FragmentView& fragment) {
       fragment.message_sequence != sequence()) {
     return "two fragments of one message name different types or lengths";
   }
-  uint8_t* to = bytes_.data() + kHandshakeHeaderSize + fragment.offset;
-  const uint8_t* from = fragment.body.data;
-  const size_t count = fragment.body.size;
-  const bool begins = missing_ == size();
+  if (const char* complaint = compare(fragment)) return complaint;
+  if (complete()) return nullptr;
+  if (!fits(fragment)) return "a message comes in too many parts, with gaps between them";
   // Most messages come in one piece.
-  if (begins && count == size()) {
-    std::copy_n(from, count, to);
-    missing_ = 0;
+  if (fragment.body.size == size()) {
+    put_together(fragment.body);
     return nullptr;
   }
-  if (begins) present_.resize(size());
-  const auto has = [&](size_t i) { return complete() || present_[fragment.offset + i]; };
-  for (size_t i = 0; i < count; ++i) {
-    if (has(i) && to[i] != from[i]) {
-      return "two fragments of one message have different bytes for the same place";
-    }
+  take(fragment.offset, fragment.body);
+  if (parts_.size() == 1 && parts_[0].bytes.size() == size()) {
+    put_together({parts_[0].bytes.data(), size()});
   }
-  for (size_t i = 0; i < count; ++i) {
-    if (has(i)) continue;
-    present_[fragment.offset + i] = true;
-    to[i] = from[i];
-    --missing_;
-  }
-  if (complete()) present_ = {};
   return nullptr;
+}
+
+// What is wrong with bytes for places that have some.
+const char* HandshakeMessage::compare(const FragmentView& fragment) const {
+  const size_t begin = fragment.offset;
+  const size_t end = begin + fragment.body.size;
+  const auto differs = [&](size_t offset, const uint8_t* bytes, size_t size) {
+    const size_t from = std::max(begin, offset);
+    const size_t to = std::min(end, offset + size);
+    return from < to && !std::equal(bytes + (from - offset), bytes + (to - offset),
+                                    fragment.body.data + (from - begin));
+  };
+  const bool differ = complete()
+                          ? differs(0, body().data, size())
+                          : std::any_of(parts_.begin(), parts_.end(), [&](const Part& part) {
+                              return differs(part.offset, part.bytes.data(), part.bytes.size());
+                            });
+  return differ ? "two fragments of one message have different bytes for the same place" : nullptr;
+}
+
+// Each part costs memory of its own: who sends every other byte is not to have much of it.
+bool HandshakeMessage::fits(const FragmentView& fragment) const {
+  const size_t begin = fragment.offset;
+  const size_t end = begin + fragment.body.size;
+  return parts_.size() < kMaxParts ||
+         std::any_of(parts_.begin(), parts_.end(),
+                     [&](const Part& part) { return begin <= part.end() && end >= part.offset; });
+}
+
+// The parts that the bytes touch become one with them. What is there is the same as what comes.
+void HandshakeMessage::take(size_t offset, Bytes bytes) {
+  if (bytes.size == 0) return;
+  const size_t end = offset + bytes.size;
+  auto part = std::lower_bound(parts_.begin(), parts_.end(), offset,
+                               [](const Part& one, size_t place) { return one.end() < place; });
+  if (part == parts_.end() || part->offset > offset) {
+    part = parts_.insert(part, Part{offset, {}});
+  }
+  const auto add_to_part = [&](Bytes more) {
+    part->bytes.insert(part->bytes.end(), more.data, more.data + more.size);
+  };
+  if (end > part->end()) add_to_part(bytes.from(part->end() - offset));
+  auto next = part + 1;
+  for (; next != parts_.end() && next->offset <= part->end(); ++next) {
+    const Bytes theirs{next->bytes.data(), next->bytes.size()};
+    if (next->end() > part->end()) add_to_part(theirs.from(part->end() - next->offset));
+  }
+  parts_.erase(part + 1, next);
+}
+
+void HandshakeMessage::put_together(Bytes body) {
+  whole_.resize(kHandshakeHeaderSize + size());
+  FragmentHeader header;
+  header.type = type();
+  header.message_length = header.length = static_cast<uint32_t>(size());
+  header.message_sequence = sequence();
+  write_fragment_header(whole_.data(), header);
+  std::copy_n(body.data, body.size, whole_.begin() + kHandshakeHeaderSize);
+  parts_ = {};
 }
 
 std::vector<uint8_t> HandshakeMessage::record(size_t& offset, uint64_t number, size_t most) const {

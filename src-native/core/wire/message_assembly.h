@@ -18,29 +18,49 @@ class HandshakeMessage {
   // Begins with one of its fragments. `version`: that of the record it came in.
   HandshakeMessage(uint16_t version, const FragmentView& fragment);
 
-  // What is wrong with a fragment of another message, or with bytes that differ from those that are
-  // there: nothing of such a fragment is taken. Null when all is well.
+  // An honest peer's flight, in the shortest fragments and in any order, leaves half as many.
+  static constexpr size_t kMaxParts = 256;
+
+  // What is wrong with a fragment of another message, with bytes that differ from those that are
+  // there, or with one more part than is kept: nothing of such a fragment is taken. Null when all
+  // is well.
   const char* add(const FragmentView& fragment);
 
-  bool complete() const { return missing_ == 0; }
-  bool says_what(const HandshakeMessage& other) const { return bytes_ == other.bytes_; }
-  HandshakeType type() const { return static_cast<HandshakeType>(bytes_[0]); }
-  uint16_t sequence() const {
-    return static_cast<uint16_t>(read_u16(bytes_.data() + fragment_at::kMessageSequence));
+  bool complete() const { return !whole_.empty(); }
+  bool says_what(const HandshakeMessage& other) const {
+    return complete() && whole_ == other.whole_;
   }
+  HandshakeType type() const { return type_; }
+  uint16_t sequence() const { return sequence_; }
   uint16_t version() const { return version_; }
-  size_t size() const { return bytes_.size() - kHandshakeHeaderSize; }
-  Bytes body() const { return {bytes_.data() + kHandshakeHeaderSize, size()}; }
+  // As its fragments announce it: so much room is taken only when all of it has come.
+  size_t size() const { return size_; }
+  // Of a complete message.
+  Bytes body() const { return {whole_.data() + kHandshakeHeaderSize, size()}; }
 
   // The message from `offset` on, as one record in clear with this number, as if the peer had sent
   // it so: as much as goes into `most` bytes. `offset` moves behind it.
   std::vector<uint8_t> record(size_t& offset, uint64_t number, size_t most = kMaxPlaintext) const;
 
  private:
+  // A part of the body without a gap in it.
+  struct Part {
+    size_t offset;
+    std::vector<uint8_t> bytes;
+    size_t end() const { return offset + bytes.size(); }
+  };
+
+  const char* compare(const FragmentView& fragment) const;
+  bool fits(const FragmentView& fragment) const;
+  void take(size_t offset, Bytes bytes);
+  void put_together(Bytes body);
+
+  HandshakeType type_;
+  uint16_t sequence_;
   uint16_t version_;
-  std::vector<uint8_t> bytes_;  // the header of an unfragmented message, and the body
-  std::vector<bool> present_;   // by byte of the body, while some of them are missing and some not
-  size_t missing_;
+  size_t size_;
+  std::vector<Part> parts_;     // what has come, in order and with gaps between, until all has come
+  std::vector<uint8_t> whole_;  // then the header of an unfragmented message, and the body
 };
 
 // The messages that a peer sends in clear, each handed on once, whole and in order.
@@ -69,8 +89,8 @@ class MessageAssembly {
   // What is added from now on came in another datagram.
   void begin_datagram() { begun_anew_ = 0; }
   // Whether this message may be begun anew, which this call takes for done. Once for each datagram:
-  // memory for a whole message is made for that, and a datagram has room for hundreds of fragments
-  // that contradict one another.
+  // all that has come of a message is let go of for that, and a datagram has room for hundreds of
+  // fragments that contradict one another.
   bool begins_anew(uint16_t sequence);
 
   // The next message in order, or null while it is not whole. Valid until the next call.
