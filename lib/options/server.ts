@@ -18,6 +18,7 @@ import {
   type SNICallback,
 } from './types';
 import { SecureContext } from '../identity/secure-context';
+import { holdBlockLists } from '../transport/block-list';
 import { bytes, callable, checkNames, checkObject, flag, inRange, integer, text, wrongType } from '../checks/validate';
 import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../checks/option-names';
 import { oneOf, serverPsk } from './psk';
@@ -90,6 +91,7 @@ export function resolveServerOptions(
   if (options.blockList !== undefined && !(options.blockList instanceof late.net.BlockList)) {
     throw wrongType('blockList', 'a BlockList of node:net', options.blockList);
   }
+  if (options.blockList !== undefined) holdBlockLists();
   const maxSessions = integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff);
   const maxPendingHandshakes = integer(
     'maxPendingHandshakes',
