@@ -43,6 +43,7 @@ export const kOnSecure = Symbol('onSecure');
 export const kOnStoredSession = Symbol('onStoredSession');
 export const kOnTransportClosed = Symbol('onTransportClosed');
 export const kOnTransportError = Symbol('onTransportError');
+export const kOverUdp = Symbol('overUdp');
 export const kPeer = Symbol('peer');
 /** Registered, as metrics hear of sockets of another copy of this package, too. */
 export const kRole = Symbol.for('dgram-dtls.role');

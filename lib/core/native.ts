@@ -160,8 +160,8 @@ export interface NativeEndpoint {
   /** Sets whether there are PACKET records. */
   reportPackets(report: boolean): void;
   receive(datagram: Uint8Array, address: string, port: number, peerIndex: number): void;
-  /** Counts it as one from a peer on a block list. */
-  dropBlocked(datagram: Uint8Array, address: string, port: number, peerIndex: number): void;
+  /** Counts it as one from a peer on a block list, or from one that has no port to answer to. */
+  drop(datagram: Uint8Array, address: string, port: number, peerIndex: number, blocked: boolean): void;
   connect(
     address: string,
     port: number,
@@ -266,7 +266,8 @@ export interface NativeUdpSocket {
    */
   attach(endpoint: NativeEndpoint, outbox: NativeOutbox, begin: () => void, wake: () => void): void;
   /** Asked about each sender; no code of the user's may run in it. */
-  block(isBlocked: ((address: string) => boolean) | undefined): void;
+  /** Asked for some addresses at once: returns a bit for each, the first is the lowest, set for those that are blocked. */
+  block(whichBlocked: ((...addresses: string[]) => number) | undefined): void;
   /** An error number, or 0. */
   connect(address: string, port: number): number;
   /** An error number, or 0. */

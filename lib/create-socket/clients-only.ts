@@ -7,7 +7,7 @@ interface ClientsOnlyHost {
   wantsPackets(): boolean;
   onPacket(datagram: Buffer, peer: Peer): void;
   /** The transport failed, and no session is concerned. */
-  onTransportError(error: Error): void;
+  onTransportError(error: Error, broke: boolean): void;
 }
 
 /** An endpoint stays for the sessions to come while it has a handler: this one is for sockets that serve nobody. */
@@ -26,8 +26,8 @@ export class ClientsOnly implements TransportHandler {
     this.#host.onPacket(datagram, peer);
   }
 
-  [kOnTransportError](error: Error): void {
-    this.#host.onTransportError(error);
+  [kOnTransportError](error: Error, broke = false): void {
+    this.#host.onTransportError(error, broke);
   }
 
   [kOnTransportClosed](): void {

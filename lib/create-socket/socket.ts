@@ -2,6 +2,7 @@ import { AsyncResource } from 'node:async_hooks';
 import * as dgram from 'node:dgram';
 
 import { kListenOn } from '../base/internals';
+import { listenersOf } from '../base/untouched';
 import type { Peer } from '../base/peer';
 import { Endpoint } from '../endpoint/endpoint';
 import { asError } from '../errors/as-error';
@@ -464,8 +465,8 @@ export class SecureDgramSocket extends BaseSocket {
           wantsPackets: this.#wantsPackets.bind(this),
           onPacket: this.#onPacket.bind(this),
           // Only a connected socket hears of such, as dgram's does.
-          onTransportError: (error) => {
-            if (this.#connectedTo !== undefined) this.#emit('error', error);
+          onTransportError: (error, broke) => {
+            if (broke || this.#connectedTo !== undefined) this.#emit('error', error);
           },
         }),
       );
@@ -474,7 +475,7 @@ export class SecureDgramSocket extends BaseSocket {
   }
 
   #wantsPackets(): boolean {
-    return this.listenerCount('packet') > 0;
+    return listenersOf(this, 'packet') > 0;
   }
 
   #onPacket(datagram: Buffer, { address, port, family }: Peer): void {

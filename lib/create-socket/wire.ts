@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 
+import { kOverUdp } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { DatagramReceiver, DatagramTransport } from '../transport/transport';
 
@@ -11,6 +12,7 @@ interface RawSocket {
 
 /** The transport under such a socket. The socket is the user's to close. */
 export class Wire implements DatagramTransport {
+  readonly [kOverUdp] = true;
   readonly #raw: RawSocket;
   receiver: DatagramReceiver | undefined;
 

@@ -59,7 +59,8 @@ export interface TransportHandler {
   /** Somebody listens for datagrams that are none of DTLS. */
   readonly [kWantsPackets]: boolean;
   [kOnPacket](datagram: Buffer, peer: Peer): void;
-  [kOnTransportError](error: Error): void;
+  /** `broke`: the transport is of no use any more. */
+  [kOnTransportError](error: Error, broke?: boolean): void;
   [kOnTransportClosed](): void;
 }
 
@@ -75,7 +76,19 @@ export interface ServerHandler extends TransportHandler {
  * What ICMP brings about a datagram that has left. Of an address without a session it says nothing that counts: a peer
  * that closes does not wait for the answer to its close_notify, and an address may have been forged.
  */
-const OF_ICMP = ['ECONNREFUSED', 'ECONNRESET', 'EHOSTUNREACH', 'ENETUNREACH', 'EHOSTDOWN', 'ENOPROTOOPT', 'EPROTO'];
+const OF_ICMP = [
+  'EACCES',
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EHOSTDOWN',
+  'EHOSTUNREACH',
+  'EMSGSIZE',
+  'ENETUNREACH',
+  'ENONET',
+  'ENOPROTOOPT',
+  'ENOTSUP',
+  'EPROTO',
+];
 
 const NOTHING = Buffer.alloc(0);
 
@@ -298,7 +311,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   transmitFirst(slot: number, generation: number): void {
     this.transmitNow();
     const errno = outbox.takeTransportError(this.#id, slot, generation);
-    if (errno !== 0) this.#onTransportError(slot, generation, errno);
+    if (errno !== 0) this.#onTransportError(slot, generation, errno, false);
   }
 
   /** No new sessions from now on. Those that are open live on; the last to go takes the transport along. */
@@ -455,7 +468,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       return true;
     }
     if (type === RecordType.TransportError) {
-      this.#onTransportError(slot, generation, a);
+      this.#onTransportError(slot, generation, a, b !== 0);
       return true;
     }
     if (type === RecordType.Dropped) {
@@ -493,7 +506,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     });
   }
 
-  #onTransportError(slot: number, generation: number, errno: number): void {
+  #onTransportError(slot: number, generation: number, errno: number, broke: boolean): void {
     const handler = this.#session(slot, generation);
     if (handler !== undefined) {
       const { [kPeer]: peer } = handler;
@@ -506,7 +519,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     this.#countTransportError(code, false);
     // Clients that have gone refuse a server's last words: many an error that no server hears of.
     if (slot !== NO_SLOT || (this.#server !== undefined && OF_ICMP.includes(code))) return;
-    this.#handler?.[kOnTransportError](ioError(systemError(errno, 'recvmsg')));
+    this.#handler?.[kOnTransportError](ioError(systemError(errno, 'recvmsg')), broke);
   }
 
   #countTransportError(code: string, hasSession: boolean): void {

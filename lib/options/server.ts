@@ -18,6 +18,7 @@ import {
   type SNICallback,
 } from './types';
 import { SecureContext } from '../identity/secure-context';
+import { holdBlockLists } from '../transport/block-list';
 import { callable, checkNames, checkObject, flag, inRange, integer, lendBytes, text, wrongType } from '../checks/validate';
 import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../checks/option-names';
 import { oneOf, serverPsk } from './psk';
@@ -93,6 +94,7 @@ export function resolveServerOptions(
   if (options.blockList !== undefined && !(options.blockList instanceof late.net.BlockList)) {
     throw wrongType('blockList', 'a BlockList of node:net', options.blockList);
   }
+  if (options.blockList !== undefined) holdBlockLists();
   const maxSessions = integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff);
   const maxPendingHandshakes = integer(
     'maxPendingHandshakes',

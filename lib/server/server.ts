@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import type { AddressInfo, BlockList } from 'node:net';
 
 import { isAborted, onAbort } from '../base/abort';
+import { listenersOf } from '../base/untouched';
 import {
   kAsyncResource,
   kBlockList,
@@ -555,7 +556,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
 
   /** @internal */
   get [kWantsPackets](): boolean {
-    return this.listenerCount('packet') > 0;
+    return listenersOf(this, 'packet') > 0;
   }
 
   /** @internal */
@@ -564,8 +565,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   }
 
   /** @internal Counted by the endpoint: one peer that cannot be reached is not the server's error. */
-  [kOnTransportError](error: Error): void {
-    if (!('code' in error) || error.code !== 'EBADF') return;
+  [kOnTransportError](error: Error, broke = false): void {
+    if (!broke && (!('code' in error) || error.code !== 'EBADF')) return;
     this.#inContext(() => this.emit('error', ioError(error)));
   }
 

@@ -2,6 +2,7 @@
 import type * as dgram from 'node:dgram';
 import type { AddressInfo } from 'node:net';
 
+import { kOverUdp } from '../base/internals';
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { native } from '../core/native';
@@ -16,6 +17,7 @@ const HIGH_WATER_MARK = 256 * 1024;
  * is only let go.
  */
 export class DgramTransport implements DatagramTransport {
+  readonly [kOverUdp] = true;
   readonly #socket: dgram.Socket;
   readonly #owned: boolean;
   readonly #connectedTo: Peer | undefined;

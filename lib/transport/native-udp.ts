@@ -129,7 +129,15 @@ export class NativeDriver implements Driver {
   }
 
   block(isBlocked: ((address: string) => boolean) | undefined): void {
-    if (!this.#closed) this.#socket.block(isBlocked);
+    if (this.#closed) return;
+    this.#socket.block(
+      isBlocked &&
+        ((...addresses) => {
+          let which = 0;
+          for (let at = 0; at < addresses.length; ++at) if (isBlocked(addresses[at] ?? '')) which |= 1 << at;
+          return which;
+        }),
+    );
   }
 
   peerAt(index: number): Peer | undefined {

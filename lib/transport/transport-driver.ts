@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 
+import { kOverUdp } from '../base/internals';
 import type { Peer } from '../base/peer';
 import { ioError } from '../errors/errors';
 import { outbox } from '../core/outbox';
@@ -10,7 +11,7 @@ import type { DatagramReceiver, DatagramTransport } from './transport';
 export class TransportDriver implements Driver, DatagramReceiver {
   readonly gathers = false;
   readonly answersWhileClosing = false;
-  readonly #transport: DatagramTransport;
+  readonly #transport: DatagramTransport & { readonly [kOverUdp]?: boolean };
   #host: DriverHost | undefined;
   #isBlocked: ((address: string) => boolean) | undefined;
   #congested = false;
@@ -84,8 +85,10 @@ export class TransportDriver implements Driver, DatagramReceiver {
     if (outbox.idle) this.#peers.length = 0;
     const index = this.#peers.push(peer) - 1;
     host.noticeListeners();
-    if (this.#isBlocked?.(peer.address) === true) {
-      host.core.dropBlocked(datagram, peer.address, peer.port, index);
+    const blocked = this.#isBlocked?.(peer.address) === true;
+    // A transport of the user's may number its peers as it likes; over UDP nobody can answer to port 0.
+    if (blocked || (peer.port === 0 && this.#transport[kOverUdp] === true)) {
+      host.core.drop(datagram, peer.address, peer.port, index, blocked);
     } else {
       host.core.receive(datagram, peer.address, peer.port, index);
     }

@@ -62,7 +62,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::report_drops>("reportDrops"),
           InstanceMethod<&EndpointWrap::report_packets>("reportPackets"),
           InstanceMethod<&EndpointWrap::receive>("receive"),
-          InstanceMethod<&EndpointWrap::drop_blocked>("dropBlocked"),
+          InstanceMethod<&EndpointWrap::drop>("drop"),
           InstanceMethod<&EndpointWrap::connect>("connect"),
           InstanceMethod<&EndpointWrap::send>("send"),
           InstanceMethod<&EndpointWrap::send_batch>("sendBatch"),
@@ -179,11 +179,13 @@ void EndpointWrap::receive(const Napi::CallbackInfo& info) {
   publish_deadline();
 }
 
-void EndpointWrap::drop_blocked(const Napi::CallbackInfo& info) {
+void EndpointWrap::drop(const Napi::CallbackInfo& info) {
   PeerAddress peer;
   if (!peer_of(info[1], info[2], peer)) return;
   const Bytes datagram = bytes_of(info[0]);
-  endpoint_->drop_blocked(datagram, datagram.size, peer, u32_of(info[3]));
+  endpoint_->drop(
+      datagram, datagram.size, peer, u32_of(info[3]),
+      flag_of(info[4]) ? Endpoint::Unheard::kBlocked : Endpoint::Unheard::kUnanswerable);
 }
 
 Napi::Value EndpointWrap::connect(const Napi::CallbackInfo& info) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "binding/environment.h"
 
@@ -188,7 +189,7 @@ void UdpWrap::stop() {
   // These functions know this socket: while it holds them, neither would ever be collected.
   begin_.Reset();
   wake_.Reset();
-  is_blocked_.Reset();
+  which_blocked_.Reset();
   endpoint_object_.Reset();
   outbox_object_.Reset();
 }
@@ -205,8 +206,11 @@ void UdpWrap::poll() {
 void UdpWrap::on_poll(int status, int events) {
   const Napi::Env env = Env();
   const Napi::HandleScope scope(env);
-  // A handler may close this socket and forget it: it lives on in this scope.
+  // Whatever JavaScript is called may close this socket and forget it: it lives on in this scope,
+  // as do those that it knows.
   static_cast<void>(Value());
+  static_cast<void>(endpoint_object_.Value());
+  static_cast<void>(outbox_object_.Value());
   if (outbox_->outbox().empty()) peers_.clear();
   if (status < 0) {
     // libuv stops polling at an error on the socket: an ICMP message, as a rule.
@@ -214,8 +218,8 @@ void UdpWrap::on_poll(int status, int events) {
     poll();
   }
   if (status < 0 || (events & UV_READABLE) != 0) {
-    begin_.Call({});
-    receive_some();
+    ask(begin_, {});
+    if (socket_) receive_some();
   }
   if (socket_) send_queued();
   endpoint_->publish_deadline();
@@ -242,7 +246,10 @@ void UdpWrap::receive_some() {
   for (int call = 0; call < kReceiveCalls; ++call) {
     int error = 0;
     batch_time_ = now();
-    switch (socket_->receive(outbox_->buffers(), *this, error)) {
+    const io::UdpSocket::Received received = socket_->receive(outbox_->buffers(), *this, error);
+    if (!came_.empty()) take_those_not_blocked();
+    if (!socket_) return;
+    switch (received) {
       case io::UdpSocket::Received::kNothing:
       case io::UdpSocket::Received::kAll:
         return;
@@ -250,38 +257,114 @@ void UdpWrap::receive_some() {
         if (now() - batch_time_ > kReceiveTime) return;
         continue;
       case io::UdpSocket::Received::kFailed:
-        endpoint_->endpoint().transport_error(PeerAddress(), error);
+        endpoint_->endpoint().transport_broke(error);
         uv_poll_stop(&handles_->poll);
         return;
     }
   }
 }
 
+// Where there is a block list, what came waits until the list has been asked: JavaScript runs only
+// when the socket is done, which it may close.
 void UdpWrap::on_datagrams(Bytes datagrams, size_t segment, const io::SocketAddress& from,
                            const PeerAddress& peer) {
+  if (which_blocked_.IsEmpty()) {
+    take(datagrams, segment, from, peer, false);
+  } else {
+    came_.push_back({datagrams, segment, from, peer});
+  }
+}
+
+void UdpWrap::take(Bytes datagrams, size_t segment, const io::SocketAddress& from,
+                   const PeerAddress& peer, bool blocked) {
   // A session names its peer itself; only records without one need this.
   peers_.push_back(from);
   const size_t before = outbox_->outbox().named_peers();
   const auto index = static_cast<uint32_t>(peers_.size() - 1);
-  if (is_blocked(from)) {
-    endpoint_->endpoint().drop_blocked(datagrams, segment, peer, index);
+  Endpoint& endpoint = endpoint_->endpoint();
+  if (blocked) {
+    endpoint.drop(datagrams, segment, peer, index, Endpoint::Unheard::kBlocked);
+  } else if (from.port() == 0) {
+    endpoint.drop(datagrams, segment, peer, index, Endpoint::Unheard::kUnanswerable);
   } else {
-    endpoint_->endpoint().receive_merged(datagrams, segment, peer, index, batch_time_);
+    endpoint.receive_merged(datagrams, segment, peer, index, batch_time_);
   }
   if (outbox_->outbox().named_peers() == before) peers_.pop_back();
 }
 
 // Asks Node's own BlockList, which may change at any time, and can be asked in JavaScript only.
-// Once for datagrams that came merged; no code of the user's runs in it.
-bool UdpWrap::is_blocked(const io::SocketAddress& from) {
-  if (is_blocked_.IsEmpty()) return false;
+// Once for datagrams that came merged, and for all of them that one system call brought. When it
+// cannot be asked nobody is heard.
+void UdpWrap::take_those_not_blocked() {
+  static_assert(io::ReceiveBuffers::kMessages < 32, "each has a bit in a number of JavaScript's");
   const Napi::HandleScope scope(Env());
-  const Napi::Value answer = is_blocked_.Call({Napi::String::New(Env(), from.host())});
-  return !answer.IsEmpty() && answer.ToBoolean().Value();
+  const std::vector<Came> came = std::exchange(came_, {});
+  const std::vector<std::pair<PeerAddress, int>> errors = std::exchange(errors_, {});
+  std::vector<napi_value> addresses;
+  for (const Came& one : came) addresses.push_back(Napi::String::New(Env(), one.from.host()));
+  napi_value answer = ask(which_blocked_, addresses);
+  uint32_t blocked = UINT32_MAX;
+  if (answer == nullptr || napi_get_value_uint32(Env(), answer, &blocked) != napi_ok) {
+    blocked = UINT32_MAX;
+  }
+  if (!socket_) return;
+  for (size_t at = 0; at < came.size(); ++at) {
+    const Came& one = came[at];
+    take(one.datagrams, one.segment, one.from, one.peer, (blocked >> at & 1) != 0);
+  }
+  for (const auto& [peer, error] : errors) on_error(peer, error);
 }
 
+// Calls a function that ours or a user's code may hide behind, and that may close this socket. Null
+// when it threw, which Node then reports, or when the environment is being ended: nothing of
+// node-addon-api is used that would end the process for it.
+napi_value UdpWrap::ask(const Napi::FunctionReference& function,
+                        const std::vector<napi_value>& arguments) {
+  const Napi::Env env = Env();
+  napi_value nobody = nullptr;
+  napi_value callee = nullptr;
+  napi_value answer = nullptr;
+  if (napi_get_undefined(env, &nobody) != napi_ok ||
+      napi_get_reference_value(env, function, &callee) != napi_ok || callee == nullptr) {
+    return nullptr;
+  }
+  if (napi_call_function(env, nobody, callee, arguments.size(), arguments.data(), &answer) ==
+      napi_ok) {
+    return answer;
+  }
+  bool threw = false;
+  napi_value thrown = nullptr;
+  if (napi_is_exception_pending(env, &threw) != napi_ok || !threw ||
+      napi_get_and_clear_last_exception(env, &thrown) != napi_ok) {
+    return nullptr;
+  }
+  report(env, thrown);
+  return nullptr;
+}
+
+// In a callback's scope of its own, see wake_up().
+void UdpWrap::report(napi_env env, napi_value thrown) {
+  napi_value name = nullptr;
+  napi_async_context context = nullptr;
+  napi_callback_scope scope = nullptr;
+  if (napi_create_string_utf8(env, "DGRAM_DTLS_UDP", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_async_init(env, nullptr, name, &context) != napi_ok) {
+    return;
+  }
+  if (napi_open_callback_scope(env, nullptr, context, &scope) == napi_ok) {
+    napi_fatal_exception(env, thrown);
+    napi_close_callback_scope(env, scope);
+  }
+  napi_async_destroy(env, context);
+}
+
+// It comes after the datagrams that came before it.
 void UdpWrap::on_error(const PeerAddress& peer, int error) {
-  endpoint_->endpoint().transport_error(peer, error);
+  if (came_.empty()) {
+    endpoint_->endpoint().transport_error(peer, error);
+  } else {
+    errors_.emplace_back(peer, error);
+  }
 }
 
 void UdpWrap::on_sent(SessionId from, uint32_t token, int error) {
@@ -303,7 +386,7 @@ void UdpWrap::transmit(const PeerAddress& to, SessionId from, uint32_t token, By
 void UdpWrap::send_queued() {
   const io::UdpSocket::Flushed flushed = socket_->flush(*this);
   publish_queued();
-  if (flushed == io::UdpSocket::Flushed::kNoBuffers) {
+  if (flushed == io::UdpSocket::Flushed::kLater) {
     retry_later();
   } else {
     retry_delay_ = 0;
@@ -342,9 +425,9 @@ void UdpWrap::flush(const Napi::CallbackInfo& /*info*/) {
 }
 
 void UdpWrap::block(const Napi::CallbackInfo& info) {
-  is_blocked_.Reset();
+  which_blocked_.Reset();
   if (socket_ && info[0].IsFunction()) {
-    is_blocked_ = Napi::Persistent(info[0].As<Napi::Function>());
+    which_blocked_ = Napi::Persistent(info[0].As<Napi::Function>());
   }
 }
 

@@ -7,6 +7,7 @@
 #include <uv.h>
 
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "binding/wraps.h"
@@ -17,8 +18,10 @@ namespace dtls::binding {
 
 // A UDP socket that is polled by the environment's own event loop, and the endpoint that it brings
 // datagrams to. JavaScript runs once before the datagrams of a wake-up are read (`begin_`), and
-// once for all that came of them (`wake_`). For a datagram it runs where there is a block list
-// alone (`is_blocked_`), and never a user's code.
+// once for all that came of them (`wake_`). Where there is a block list it is asked about those
+// that one system call brought (`which_blocked_`), when the call is over. No code of a user's is
+// meant to run in the first and the last of these, and none that does can do harm: after each of
+// them this socket may be closed.
 class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io::UdpListener {
  public:
   static Napi::Function define(Napi::Env env);
@@ -63,7 +66,18 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   void on_sent(SessionId from, uint32_t token, int error) override;
 
   bool open_handles(Napi::Env env, int descriptor);
-  bool is_blocked(const io::SocketAddress& from);
+  // Datagrams that one system call brought, in the buffers of the outbox.
+  struct Came {
+    Bytes datagrams;
+    size_t segment;
+    io::SocketAddress from;
+    PeerAddress peer;
+  };
+  void take(Bytes datagrams, size_t segment, const io::SocketAddress& from, const PeerAddress& peer,
+            bool blocked);
+  void take_those_not_blocked();
+  napi_value ask(const Napi::FunctionReference& function, const std::vector<napi_value>& arguments);
+  static void report(napi_env env, napi_value thrown);
   void share_queued(const Napi::Value& value);
   void publish_queued();
   void on_poll(int status, int events);
@@ -89,7 +103,9 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   uint32_t* queued_ = nullptr;  // the queue for JavaScript to see: bytes, datagrams
   Napi::FunctionReference begin_;
   Napi::FunctionReference wake_;
-  Napi::FunctionReference is_blocked_;  // empty: nobody is
+  Napi::FunctionReference which_blocked_;            // empty: nobody is
+  std::vector<Came> came_;                           // waits for what it says
+  std::vector<std::pair<PeerAddress, int>> errors_;  // and what ICMP said since
   std::unique_ptr<Napi::AsyncContext> context_;
   // The senders of the datagrams whose records JavaScript has not taken yet.
   std::vector<io::SocketAddress> peers_;

@@ -146,7 +146,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   void report_drops(const Napi::CallbackInfo& info);
   void report_packets(const Napi::CallbackInfo& info);
   void receive(const Napi::CallbackInfo& info);
-  void drop_blocked(const Napi::CallbackInfo& info);
+  void drop(const Napi::CallbackInfo& info);
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value send(const Napi::CallbackInfo& info);
   void send_batch(const Napi::CallbackInfo& info);

@@ -34,6 +34,9 @@ constexpr size_t kMostQueued = size_t{32} << 20;
 // that goes on sending cannot keep others from hearing that theirs has gone.
 constexpr size_t kMostKept = 256;
 constexpr int kReadsWithKept = 64;
+// So many peers are remembered to whom merged messages were refused. Another one may take the place
+// of any: then its datagrams are offered merged once more.
+constexpr size_t kMostRefusals = 256;
 
 bool set(int descriptor, int level, int option, int value) {
   return setsockopt(descriptor, level, option, &value, sizeof value) == 0;
@@ -47,10 +50,30 @@ bool is_any(const SocketAddress& address) {
       &reinterpret_cast<const sockaddr_in6*>(&address.storage)->sin6_addr);
 }
 
-// Errors that an earlier datagram caused and that this call only reports.
-bool is_pending_error(int error) {
-  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
-         error == EHOSTDOWN || error == ENOPROTOOPT || error == EPROTO;
+// So often a datagram is offered again to a system that reports errors of earlier ones instead. A
+// report that nothing in the error queue bears out counts for several: it is the datagram's own,
+// or there was no room in the queue.
+constexpr int kMostOffers = 64;
+constexpr int kOffersWithoutProof = 8;
+
+// Errors of the descriptor, or of the call itself: the next one will fail in the same way. Every
+// other error may be one that an earlier datagram caused and that a call only reports: anybody can
+// have ICMP cause it (RFC 5927), and it says nothing of this socket.
+bool is_lasting(int error) {
+  return error == EBADF || error == ENOTSOCK || error == EFAULT || error == EINVAL ||
+         error == ENOSYS || error == EPERM;
+}
+
+// What Linux makes of ICMP and never of a datagram that it is given.
+bool is_only_of_icmp(int error) {
+  return error == ECONNREFUSED || error == ENOPROTOOPT || error == EPROTO || error == EOPNOTSUPP ||
+         error == ENONET || error == EHOSTDOWN;
+}
+
+// Either of ICMP, or of a datagram: it has no route, or is too large for it, or may not go there.
+bool is_perhaps_of_icmp(int error) {
+  return is_only_of_icmp(error) || error == EHOSTUNREACH || error == ENETUNREACH ||
+         error == EMSGSIZE || error == EACCES;
 }
 
 bool is_full(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
@@ -226,9 +249,7 @@ UdpSocket::Received UdpSocket::read_datagrams(ReceiveBuffers& buffers, UdpListen
   if (received < 0) {
     error = errno;
     if (error == EINTR || is_full(error)) return Received::kNothing;
-    if (!is_pending_error(error) && error != EMSGSIZE && error != ENOBUFS) {
-      return Received::kFailed;
-    }
+    if (is_lasting(error)) return Received::kFailed;
     keep_errors(listener);
     return Received::kSome;  // what the call would have brought is still there
   }
@@ -264,11 +285,12 @@ UdpSocket::Received UdpSocket::read_datagrams(ReceiveBuffers& buffers, UdpListen
   return static_cast<size_t>(received) < messages.size() ? Received::kAll : Received::kSome;
 }
 
-void UdpSocket::keep_errors(UdpListener& listener) {
+bool UdpSocket::keep_errors(UdpListener& listener) {
   constexpr int kMost = 64;
   if (kept_.size() > kMostKept - kMost) tell_errors(listener);
   if (kept_.empty()) reads_with_kept_ = 0;
-  for (int i = 0; i < kMost; ++i) {
+  int taken = 0;
+  for (; taken < kMost; ++taken) {
     std::array<uint8_t, 1> nothing{};
     alignas(cmsghdr) std::array<uint8_t, 512> control{};
     SocketAddress to;
@@ -295,12 +317,13 @@ void UdpSocket::keep_errors(UdpListener& listener) {
   int pending = 0;
   socklen_t size = sizeof pending;
   ::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &pending, &size);
+  return taken != 0;
 }
 
 // ---- out ----
 
 uint8_t* UdpSocket::room(const PeerAddress& to, size_t size) {
-  return queue_.room(to, size, gso_ ? largest_segment_ : 0);
+  return queue_.room(to, size, gso_ ? SIZE_MAX : 0);
 }
 
 bool UdpSocket::queue(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram) {
@@ -308,7 +331,7 @@ bool UdpSocket::queue(const PeerAddress& to, SessionId from, uint32_t token, Byt
     ++stats_.sendErrors;
     return false;
   }
-  queue_.push(to, from, token, datagram, gso_ ? largest_segment_ : 0);
+  queue_.push(to, from, token, datagram, gso_ ? SIZE_MAX : 0);
   return true;
 }
 
@@ -320,14 +343,22 @@ void UdpSocket::settle(size_t count, int error, UdpListener& listener) {
   }
 }
 
+// Only this peer pays for what the way to it does not take: anybody may have said so of it.
 void UdpSocket::split(int error) {
   SendQueue::Run& run = queue_.run(0);
   run.split = true;
-  if (error == EIO) {
-    gso_ = false;
-  } else {
-    largest_segment_ = std::min(largest_segment_, run.segment - 1);
-  }
+  if (refusals_.empty()) refusals_.resize(kMostRefusals);
+  Refusal& place = refusals_[hash_(run.to) % kMostRefusals];
+  // Without checksum offload on the device (EIO) no size will do.
+  const size_t refused = error == EIO ? 0 : run.segment;
+  place = {run.to, place.to == run.to ? std::min(place.segment, refused) : refused};
+}
+
+bool UdpSocket::may_merge(const SendQueue::Run& run) const {
+  if (!gso_ || run.split) return false;
+  if (refusals_.empty()) return true;
+  const Refusal& place = refusals_[hash_(run.to) % kMostRefusals];
+  return run.segment < place.segment || !(place.to == run.to);
 }
 
 // What one sendmmsg is given.
@@ -383,22 +414,26 @@ void UdpSocket::fill(Batch& batch) {
   }
 }
 
-void UdpSocket::on_send_error(size_t count, int error, bool& asked_again, UdpListener& listener) {
+// False when there is no end of errors that are not of what is sent.
+bool UdpSocket::on_send_error(size_t count, int error, int& offers, UdpListener& listener) {
   if (count > 1 && is_merge_refused(error)) {
     split(error);
-  } else if (is_pending_error(error) && !asked_again) {
-    asked_again = true;
-    keep_errors(listener);
-  } else {
-    asked_again = false;
-    settle(count, error, listener);
+    return true;
   }
+  if (is_perhaps_of_icmp(error)) {
+    offers += keep_errors(listener) ? 1 : kOffersWithoutProof;
+    if (offers < kMostOffers) return true;
+  }
+  offers = 0;
+  if (is_only_of_icmp(error)) return false;
+  settle(count, error, listener);
+  return true;
 }
 
 UdpSocket::Flushed UdpSocket::flush(UdpListener& listener) {
   // The batch is not initialised as a whole: it is large, and mostly one message is sent.
   Batch batch;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  bool asked_again = false;
+  int offers = 0;
   while (!queue_.empty()) {
     fill(batch);
     if (batch.unreachable) {
@@ -411,12 +446,12 @@ UdpSocket::Flushed UdpSocket::flush(UdpListener& listener) {
       const int error = errno;
       if (error == EINTR) continue;
       if (is_full(error)) return Flushed::kFull;
-      if (error == ENOBUFS) return Flushed::kNoBuffers;
-      on_send_error(batch.datagrams[0], error, asked_again, listener);
+      if (error == ENOBUFS) return Flushed::kLater;
+      if (!on_send_error(batch.datagrams[0], error, offers, listener)) return Flushed::kLater;
       continue;
     }
     ++stats_.sendCalls;
-    asked_again = false;
+    offers = 0;
     for (size_t i = 0; i < static_cast<size_t>(sent); ++i) {
       if (batch.datagrams[i] > 1) stats_.sentMerged += batch.datagrams[i];
       settle(batch.datagrams[i], 0, listener);

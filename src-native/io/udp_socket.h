@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/bytes.h"
+#include "core/base/peer_address_hash.h"
 #include "core/outbox/outbox.h"
 #include "io/send_queue.h"
 #include "io/socket_address.h"
@@ -96,8 +97,8 @@ class UdpSocket {
   Received receive(ReceiveBuffers& buffers, UdpListener& listener, int& error);
   // What ICMP said is taken from the system, and kept: the system tells it ahead of datagrams that
   // came before it, and an alert among them says more. receive() tells it when all that has come
-  // has been read, or when it has read much.
-  void keep_errors(UdpListener& listener);
+  // has been read, or when it has read much. False: there was nothing.
+  bool keep_errors(UdpListener& listener);
   // Somebody has to call receive(), also where no datagram comes.
   bool keeps_errors() const { return !kept_.empty(); }
 
@@ -106,8 +107,9 @@ class UdpSocket {
   // Kept until flush(). The caller's bytes are copied. False: too much waits already.
   bool queue(const PeerAddress& to, SessionId from, uint32_t token, Bytes datagram);
   // Sends what is queued. What is not sent stays queued: until the socket is writable (kFull), or
-  // for a while (kNoBuffers: a queue further down is full, which the socket does not know of).
-  enum class Flushed { kAll, kFull, kNoBuffers };
+  // for a while (kLater: a queue further down is full, which the socket does not know of, or ICMP
+  // about other datagrams comes faster than the system can be asked).
+  enum class Flushed { kAll, kFull, kLater };
   Flushed flush(UdpListener& listener);
   // Gives up what is queued.
   void abandon(UdpListener& listener);
@@ -124,18 +126,21 @@ class UdpSocket {
     PeerAddress peer;
     int error;
   };
+  // Datagrams of so many bytes and more were refused in a merged message to this peer.
+  struct Refusal {
+    PeerAddress to;
+    size_t segment = SIZE_MAX;
+  };
 
   UdpSocket(int descriptor, const SocketAddress& address);
   void prepare();
   void fill(Batch& batch);
-  bool may_merge(const SendQueue::Run& run) const {
-    return gso_ && !run.split && run.segment <= largest_segment_;
-  }
+  bool may_merge(const SendQueue::Run& run) const;
   Received read_datagrams(ReceiveBuffers& buffers, UdpListener& listener, int& error);
   void tell_errors(UdpListener& listener);
   void settle(size_t count, int error, UdpListener& listener);
-  void on_send_error(size_t count, int error, bool& asked_again, UdpListener& listener);
-  // The first run leaves datagram by datagram.
+  bool on_send_error(size_t count, int error, int& offers, UdpListener& listener);
+  // The first run leaves datagram by datagram, as will those like it to its peer.
   void split(int error);
 
   int descriptor_;
@@ -144,7 +149,8 @@ class UdpSocket {
   bool any_address_;  // bound to all addresses: which one a datagram came to is kept
   bool gso_ = true;
   bool gro_ = false;
-  size_t largest_segment_ = SIZE_MAX;  // larger ones were refused in a merged message
+  PeerAddressHash hash_;
+  std::vector<Refusal> refusals_;  // by hash; empty until there is one
   SendQueue queue_;
   std::vector<Kept> kept_;   // errors that nobody has heard of yet
   int reads_with_kept_ = 0;  // calls of receive() since the first of them

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { BlockList } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import type { DiagnosticsEvents, DTLSServer } from '../../lib/index';
+import { run } from '../helpers/child';
 import { Link } from '../helpers/link';
 import { closeEverything, dialTo, failure, listen, messages, next, portOf, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
 import { patience } from '../helpers/patience';
@@ -110,6 +111,38 @@ for (const transport of transports) {
       const server = await listen({ ...PSK_SERVER, transport, blockList });
       expect((await failure(client(server, '127.0.0.2'))).code).to.equal('ERR_DTLS_NO_RESPONSE');
       await next(client(server, '127.0.0.3'), 'secureConnect');
+    });
+  });
+}
+
+for (const transport of transports) {
+  describe(`code of the user's where a socket asks while it receives, over ${transport}`, function () {
+    this.timeout(patience(45_000));
+
+    // Node's own functions are asked as they were, and so is an emitter that counts its listeners in its own way.
+    for (const place of ['isIP', 'check', 'split', 'listenerCount', 'socket']) {
+      it(`is not called, by ${place}`, async () => {
+        const { stdout, stderr } = await run('in-the-way.ts', [place, 'throw', transport]);
+        expect(JSON.parse(stdout || '{}'), stderr).to.deep.equal({ ran: false, uncaught: [], lived: true });
+      });
+    }
+
+    // What JavaScript itself calls cannot be kept out.
+    for (const place of ['proxy', 'hasSubscribers']) {
+      for (const act of ['close', 'throw']) {
+        it(`does no harm by ${place} when it is to ${act}`, async () => {
+          const { stdout, stderr } = await run('in-the-way.ts', [place, act, transport]);
+          const uncaught = act === 'throw' ? ['on purpose'] : [];
+          expect(JSON.parse(stdout || '{}'), stderr).to.deep.equal({ ran: true, uncaught, lived: true });
+        });
+      }
+    }
+
+    it('a worker that is terminated while its block list is asked takes no other along', async () => {
+      const { code, signal, stdout, stderr } = await run('terminated-server.ts', [transport, '5'], [], {
+        milliseconds: patience(40_000),
+      });
+      expect({ code, signal, stdout }, stderr).to.deep.equal({ code: 0, signal: null, stdout: 'ended 5' });
     });
   });
 }

@@ -3,8 +3,13 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
+#include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
+#include "core/base/peer_address_hash.h"
 #include "io/socket_address.h"
 
 namespace dtls::test {
@@ -45,6 +50,57 @@ TEST_CASE("peer address: a name of a transport's own is one host as a whole") {
   CHECK_FALSE(opaque("sensor-node-0001", 1) == opaque("sensor-node-0002", 1));
   CHECK_FALSE(opaque("", 1) == opaque("a", 1));
   CHECK(PeerAddress{}.host() == PeerAddress{}.host());
+}
+
+// Whoever owns a network may choose from it as they like.
+TEST_CASE(
+    "peer address: how the hashes of two addresses differ tells nobody how those of others do") {
+  const auto peer_of = [](const std::string& address, uint16_t port) {
+    io::SocketAddress parsed;
+    REQUIRE(io::parse_address(address, port, parsed));
+    return io::to_peer(parsed);
+  };
+  const std::vector<std::pair<PeerAddress, PeerAddress>> pairs = {
+      {peer_of("2001:db8::1", 1), peer_of("2001:db8::2", 1)},
+      {peer_of("2001:db8::1", 1), peer_of("2001:db8::1", 2)},
+      {peer_of("2001:db8::1:0:0:1", 1), peer_of("2001:db8::2:0:0:1", 1)},
+      {peer_of("192.0.2.1", 1), peer_of("192.0.2.2", 1)},
+      {peer_of("192.0.2.1", 1), peer_of("192.0.2.1", 257)},
+  };
+  constexpr size_t kDrawn = 4000;
+  std::vector<std::set<uint32_t>> differences(pairs.size());
+  std::vector<size_t> alike(pairs.size());
+  for (size_t drawn = 0; drawn < kDrawn; ++drawn) {
+    const PeerAddressHash hash;
+    for (size_t i = 0; i < pairs.size(); ++i) {
+      const auto one = static_cast<uint32_t>(hash(pairs[i].first));
+      const auto other = static_cast<uint32_t>(hash(pairs[i].second));
+      differences[i].insert(one - other);
+      alike[i] += ((one ^ other) & 0xff) == 0 ? 1 : 0;
+    }
+  }
+  for (size_t i = 0; i < pairs.size(); ++i) {
+    CAPTURE(i);
+    CHECK(differences[i].size() > kDrawn - 40);
+    // One of 256, give or take six standard deviations.
+    CHECK(alike[i] < 40);
+  }
+}
+
+TEST_CASE("peer address: a hash is of the host and the port, whatever the length") {
+  const PeerAddressHash hash;
+  std::set<size_t> all;
+  for (size_t size = 0; size <= PeerAddress::kMaxHost; ++size) {
+    const std::string zeros(size, '\0');
+    PeerAddress peer;
+    REQUIRE(peer.assign({reinterpret_cast<const uint8_t*>(zeros.data()), zeros.size()}, 0));
+    all.insert(hash(peer));
+    PeerAddress same = peer;
+    const std::array<uint8_t, 4> local{1, 2, 3, 4};
+    REQUIRE(same.set_local({local.data(), local.size()}));
+    CHECK(hash(same) == hash(peer));
+  }
+  CHECK(all.size() == PeerAddress::kMaxHost + 1);
 }
 
 }  // namespace

@@ -7,13 +7,18 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <netinet/ip.h>
+#include <netinet/ip_icmp.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <optional>
 #include <thread>
@@ -138,7 +143,79 @@ void add_wire() {
   REQUIRE(run("ip link set v0 up && ip link set v1 up"));
 }
 
+// Sends a socket of this namespace ICMP that it has not deserved: anybody on the way could.
+class Forger {
+ public:
+  explicit Forger(const PeerAddress& about) : socket_(::socket(AF_INET, SOCK_RAW, IPPROTO_ICMP)) {
+    REQUIRE(socket_ >= 0);
+    const Bytes bytes = about.bytes();
+    std::memcpy(&port_, bytes.data + bytes.size - sizeof port_, sizeof port_);
+  }
+  ~Forger() { ::close(socket_); }
+  Forger(const Forger&) = delete;
+  Forger& operator=(const Forger&) = delete;
+
+  // "Destination unreachable", of a datagram to 127.0.0.77 that was never sent.
+  void unreachable(uint8_t code) const {
+    struct {
+      icmphdr icmp;
+      iphdr ip;
+      udphdr udp;
+    } message{};
+    message.icmp.type = ICMP_DEST_UNREACH;
+    message.icmp.code = code;
+    message.icmp.un.frag.mtu = htons(1000);
+    message.ip.version = 4;
+    message.ip.ihl = 5;
+    message.ip.ttl = 64;
+    message.ip.tot_len = htons(100);
+    message.ip.frag_off = htons(0x4000);
+    message.ip.protocol = IPPROTO_UDP;
+    message.ip.saddr = htonl(INADDR_LOOPBACK);
+    message.ip.daddr = htonl(0x7f00004d);
+    message.udp.source = port_;
+    message.udp.dest = htons(4444);
+    message.udp.len = htons(80);
+    std::array<uint16_t, sizeof message / 2> words{};
+    std::memcpy(words.data(), &message, sizeof message);
+    uint32_t sum = 0;
+    for (const uint16_t word : words) sum += word;
+    while (sum > 0xffff) sum = (sum >> 16) + (sum & 0xffff);
+    message.icmp.checksum = static_cast<uint16_t>(~sum);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ::sendto(socket_, &message, sizeof message, 0, reinterpret_cast<const sockaddr*>(&to),
+             sizeof to);
+  }
+
+ private:
+  int socket_;
+  uint16_t port_ = 0;  // network byte order
+};
+
+constexpr uint8_t kLastUnreachable = 15;
+
 // ---- in ----
+
+TEST_CASE("udp: no code of ICMP's makes a socket deaf") {
+  in_own_network([] {
+    Socket from;
+    for (uint8_t code = 0; code <= kLastUnreachable; ++code) {
+      CAPTURE(code);
+      Socket to;
+      const Forger forger(to.address());
+      forger.unreachable(code);
+      // Not polled: the error comes between that and the call, which then only reports it.
+      int error = 0;
+      CHECK(to.udp->receive(to.buffers, to.ear, error) != Received::kFailed);
+      from.queue(to.address(), numbered(100, 1));
+      CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+      to.hear(1);
+      CHECK(to.ear.datagrams.size() == 1);
+    }
+  });
+}
 
 TEST_CASE("udp: merged datagrams come apart as they were, the last one smaller") {
   Socket from;
@@ -268,6 +345,32 @@ TEST_CASE("udp: datagrams above the MTU leave in fragments, those below it merge
   });
 }
 
+TEST_CASE("udp: merging that the way to one peer refuses goes on with all others") {
+  in_own_network([] {
+    // As if ICMP had said that it takes no more.
+    REQUIRE(run("ip route replace local 127.0.0.66 dev lo table local mtu 600"));
+    Socket from;
+    Socket to;
+    const auto merged = [&](const PeerAddress& peer, uint32_t count) {
+      const uint64_t before = from.udp->stats().sentMerged;
+      for (uint32_t i = 0; i < count; ++i) from.queue(peer, numbered(1000, i));
+      CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+      return from.udp->stats().sentMerged - before;
+    };
+    if (!from.udp->gso()) return;
+    CHECK(merged(to.address(), 20) == 20);
+    CHECK(merged(peer_of("127.0.0.66", 9), 20) == 0);
+    CHECK(merged(to.address(), 20) == 20);
+    // The system sends nothing to port 0, which is where a forged datagram may seem to come from.
+    CHECK(merged(peer_of("127.0.0.1", 0), 20) == 0);
+    CHECK(merged(to.address(), 20) == 20);
+    // And remembers the one to whom it was refused: its datagrams are not offered merged any more.
+    const uint64_t calls = from.udp->stats().sendCalls;
+    CHECK(merged(peer_of("127.0.0.66", 9), 2) == 0);
+    CHECK(from.udp->stats().sendCalls == calls + 1);
+  });
+}
+
 TEST_CASE("udp: EMSGSIZE is for the datagram that is too large, the others leave") {
   Socket from;
   Socket to;
@@ -333,6 +436,33 @@ TEST_CASE("udp: ECONNREFUSED names its peer, and takes no other datagram along")
     CHECK(from.ear.errors[0].first == gone);
     CHECK(from.ear.errors[0].second == ECONNREFUSED);
   }
+}
+
+TEST_CASE("udp: ICMP about one peer takes no datagram to another along, however much of it comes") {
+  in_own_network([] {
+    for (uint8_t code = 0; code <= kLastUnreachable; ++code) {
+      CAPTURE(code);
+      Socket from;
+      Socket to;
+      const PeerAddress self = from.address();
+      std::atomic<bool> enough{false};
+      std::thread storm([&] {
+        const Forger forger(self);
+        while (!enough) forger.unreachable(code);
+      });
+      constexpr uint32_t kCount = 500;
+      for (uint32_t i = 0; i < kCount; ++i) {
+        from.queue(to.address(), numbered(100 + i % 2, i), i + 1);
+        for (int turn = 0; turn < 1000 && from.udp->flush(from.ear) != Flushed::kAll; ++turn) {
+          ::usleep(1000);
+        }
+      }
+      enough = true;
+      storm.join();
+      CHECK(from.sent_with(0) == kCount);
+      CHECK(from.udp->stats().sendErrors == 0);
+    }
+  });
 }
 
 TEST_CASE("udp: what a peer has said is heard before the refusal that came after it") {
@@ -430,11 +560,11 @@ TEST_CASE("udp: a full queue of the device is ENOBUFS, and what it refuses leave
     from.queue(peer, numbered(100, 1), 1);
     from.queue(peer, numbered(1000, 2), 2);
     from.queue(peer, numbered(100, 3), 3);
-    CHECK(from.udp->flush(from.ear) == Flushed::kNoBuffers);
+    CHECK(from.udp->flush(from.ear) == Flushed::kLater);
     // The socket itself has room: to wait for that would be to ask over and over.
     CHECK(from.wait(POLLOUT, 0));
     CHECK(from.sent_with(0) == 1);
-    CHECK(from.udp->flush(from.ear) == Flushed::kNoBuffers);
+    CHECK(from.udp->flush(from.ear) == Flushed::kLater);
     REQUIRE(run("tc qdisc replace dev v0 root bfifo limit 100000"));
     CHECK(from.udp->flush(from.ear) == Flushed::kAll);
     REQUIRE(from.ear.sent.size() == 3);

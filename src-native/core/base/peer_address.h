@@ -19,7 +19,8 @@ namespace dtls {
 class PeerAddress {
  public:
   static constexpr size_t kMaxHost = 61;
-  static constexpr size_t kMaxLocal = 20;  // an IPv6 address and an interface
+  static constexpr size_t kMaxSize = kMaxHost + 2;  // with the port
+  static constexpr size_t kMaxLocal = 20;           // an IPv6 address and an interface
 
   PeerAddress() : size_(0), ipv6_(false), local_size_(0) {}
   PeerAddress(const PeerAddress& other)
@@ -131,22 +132,6 @@ class PeerAddress {
   uint8_t local_size_;
   std::array<uint8_t, kHere> here_{};
   std::unique_ptr<Long> elsewhere_;
-};
-
-// FNV-1a from a random start, so that nobody can choose addresses that fall into one bucket.
-class PeerAddressHash {
- public:
-  explicit PeerAddressHash(uint64_t seed = 0) : seed_(seed) {}
-
-  size_t operator()(const PeerAddress& peer) const {
-    uint64_t hash = seed_ ^ 0xcbf29ce484222325U;
-    const Bytes bytes = peer.bytes();
-    for (size_t i = 0; i < bytes.size; ++i) hash = (hash ^ bytes.data[i]) * 0x100000001b3U;
-    return static_cast<size_t>(hash ^ (hash >> 29));
-  }
-
- private:
-  uint64_t seed_;
 };
 
 }  // namespace dtls

@@ -1,7 +1,5 @@
 #include "core/endpoint/endpoint.h"
 
-#include <openssl/rand.h>
-
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -10,22 +8,8 @@ namespace dtls {
 
 static_assert(PeerTable::kNone == kNoSlot, "a peer without a session has no slot");
 
-namespace {
-
-uint64_t random_seed() {
-  uint64_t seed = 0;
-  // Without randomness no handshake will succeed either; the table then works, only predictably.
-  if (RAND_bytes(reinterpret_cast<unsigned char*>(&seed), sizeof seed) != 1) ERR_clear_error();
-  return seed;
-}
-
-}  // namespace
-
 Endpoint::Endpoint(Outbox& outbox, uint32_t id)
-    : outlets_{outbox, id, nullptr, {}},
-      hash_(random_seed()),
-      hosts_(0, hash_),
-      scratch_(new uint8_t[kMaxPlaintext]) {}
+    : outlets_{outbox, id, nullptr, {}}, hosts_(0, hash_), scratch_(new uint8_t[kMaxPlaintext]) {}
 
 void Endpoint::listen(ListenerConfig config, Bytes cookie_secret) {
   const ErrorQueueScope errors;
@@ -194,15 +178,15 @@ bool Endpoint::receive_one(Bytes datagram, const PeerAddress& peer, uint32_t pee
   return false;
 }
 
-void Endpoint::drop_blocked(Bytes datagrams, size_t segment, const PeerAddress& peer,
-                            uint32_t peer_index) {
+void Endpoint::drop(Bytes datagrams, size_t segment, const PeerAddress& peer, uint32_t peer_index,
+                    Unheard why) {
   do {  // an empty datagram is one, too
     const Bytes datagram = datagrams.first(segment);
     datagrams = datagrams.from(segment);
     const DropCounts before = drop_counts(outlets_.totals, stats_);
     ++outlets_.totals.datagramsReceived;
     outlets_.totals.bytesReceived += datagram.size;
-    ++stats_.blockedDatagrams;
+    ++(why == Unheard::kBlocked ? stats_.blockedDatagrams : stats_.malformedDatagrams);
     if (report_drops_) tell_drops(before, datagram, peer, peer_index);
   } while (datagrams.size != 0);
 }
@@ -295,6 +279,11 @@ void Endpoint::transport_error(const PeerAddress& peer, int error) {
   const uint32_t known = slot_of(peer);
   if (known != kNoSlot) about = slots_[known].session->id();
   outlets_.outbox.append(RecordType::kTransportError, about, static_cast<uint32_t>(error), 0);
+}
+
+void Endpoint::transport_broke(int error) {
+  outlets_.outbox.append(RecordType::kTransportError, {outlets_.endpoint, kNoSlot, 0},
+                         static_cast<uint32_t>(error), 1);
 }
 
 bool Endpoint::deliver(uint32_t slot, Bytes datagram, double now) {

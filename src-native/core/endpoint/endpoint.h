@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/peer_address.h"
+#include "core/base/peer_address_hash.h"
 #include "core/base/timer_queue.h"
 #include "core/endpoint/peer_table.h"
 #include "core/endpoint/slot_queue.h"
@@ -71,11 +72,16 @@ class Endpoint {
   // fewer.
   void receive_merged(Bytes datagrams, size_t segment, const PeerAddress& peer, uint32_t peer_index,
                       double now);
-  // The same of a peer whom nobody wants to hear: they are counted, and nothing else.
-  void drop_blocked(Bytes datagrams, size_t segment, const PeerAddress& peer, uint32_t peer_index);
+  // The same of a peer whom nobody wants to hear, or who has no port to answer to (RFC 768): they
+  // are counted, and nothing else.
+  enum class Unheard { kBlocked, kUnanswerable };
+  void drop(Bytes datagrams, size_t segment, const PeerAddress& peer, uint32_t peer_index,
+            Unheard why);
 
   // The way to `peer` has failed, by a system's error number: a record for the peer's session.
   void transport_error(const PeerAddress& peer, int error);
+  // The transport itself is of no use any more.
+  void transport_broke(int error);
 
   // Returns the new session. Its slot stays taken until release().
   Session& connect(const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
