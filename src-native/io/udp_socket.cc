@@ -51,10 +51,10 @@ bool is_any(const SocketAddress& address) {
 }
 
 // So often a datagram is offered again to a system that reports errors of earlier ones instead. A
-// report that nothing in the error queue bears out counts for several: it is the datagram's own,
-// or there was no room in the queue.
+// report that nothing in the error queue bears out may be the datagram's own, and is when it comes
+// again and again.
 constexpr int kMostOffers = 64;
-constexpr int kOffersWithoutProof = 8;
+constexpr int kMostUnproven = 16;
 
 // Errors of the descriptor, or of the call itself: the next one will fail in the same way. Every
 // other error may be one that an earlier datagram caused and that a call only reports: anybody can
@@ -289,8 +289,8 @@ bool UdpSocket::keep_errors(UdpListener& listener) {
   constexpr int kMost = 64;
   if (kept_.size() > kMostKept - kMost) tell_errors(listener);
   if (kept_.empty()) reads_with_kept_ = 0;
-  int taken = 0;
-  for (; taken < kMost; ++taken) {
+  bool proof = false;
+  for (int i = 0; i < kMost; ++i) {
     std::array<uint8_t, 1> nothing{};
     alignas(cmsghdr) std::array<uint8_t, 512> control{};
     SocketAddress to;
@@ -310,6 +310,8 @@ bool UdpSocket::keep_errors(UdpListener& listener) {
       if (!is_error || to.size == 0) continue;
       sock_extended_err what{};
       std::memcpy(&what, CMSG_DATA(one), sizeof what);
+      // What is too large for its way is told here, too, by this system itself.
+      proof = proof || what.ee_origin != SO_EE_ORIGIN_LOCAL;
       kept_.push_back({to_peer(to), static_cast<int>(what.ee_errno)});
     }
   }
@@ -317,7 +319,7 @@ bool UdpSocket::keep_errors(UdpListener& listener) {
   int pending = 0;
   socklen_t size = sizeof pending;
   ::getsockopt(descriptor_, SOL_SOCKET, SO_ERROR, &pending, &size);
-  return taken != 0;
+  return proof;
 }
 
 // ---- out ----
@@ -415,17 +417,19 @@ void UdpSocket::fill(Batch& batch) {
 }
 
 // False when there is no end of errors that are not of what is sent.
-bool UdpSocket::on_send_error(size_t count, int error, int& offers, UdpListener& listener) {
+bool UdpSocket::on_send_error(size_t count, int error, Offers& offers, UdpListener& listener) {
   if (count > 1 && is_merge_refused(error)) {
     split(error);
     return true;
   }
   if (is_perhaps_of_icmp(error)) {
-    offers += keep_errors(listener) ? 1 : kOffersWithoutProof;
-    if (offers < kMostOffers) return true;
+    ++offers.made;
+    if (!keep_errors(listener)) ++offers.unproven;
+    if (offers.unproven < kMostUnproven && offers.made < kMostOffers) return true;
   }
-  offers = 0;
-  if (is_only_of_icmp(error)) return false;
+  const bool own = !is_only_of_icmp(error) && offers.made < kMostOffers;
+  offers = {};
+  if (!own) return false;
   settle(count, error, listener);
   return true;
 }
@@ -433,7 +437,7 @@ bool UdpSocket::on_send_error(size_t count, int error, int& offers, UdpListener&
 UdpSocket::Flushed UdpSocket::flush(UdpListener& listener) {
   // The batch is not initialised as a whole: it is large, and mostly one message is sent.
   Batch batch;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  int offers = 0;
+  Offers offers;
   while (!queue_.empty()) {
     fill(batch);
     if (batch.unreachable) {
@@ -451,7 +455,7 @@ UdpSocket::Flushed UdpSocket::flush(UdpListener& listener) {
       continue;
     }
     ++stats_.sendCalls;
-    offers = 0;
+    offers = {};
     for (size_t i = 0; i < static_cast<size_t>(sent); ++i) {
       if (batch.datagrams[i] > 1) stats_.sentMerged += batch.datagrams[i];
       settle(batch.datagrams[i], 0, listener);

@@ -97,7 +97,7 @@ class UdpSocket {
   Received receive(ReceiveBuffers& buffers, UdpListener& listener, int& error);
   // What ICMP said is taken from the system, and kept: the system tells it ahead of datagrams that
   // came before it, and an alert among them says more. receive() tells it when all that has come
-  // has been read, or when it has read much. False: there was nothing.
+  // has been read, or when it has read much. False: ICMP said nothing.
   bool keep_errors(UdpListener& listener);
   // Somebody has to call receive(), also where no datagram comes.
   bool keeps_errors() const { return !kept_.empty(); }
@@ -122,6 +122,11 @@ class UdpSocket {
 
  private:
   struct Batch;
+  // Of the first datagram that waits.
+  struct Offers {
+    int made = 0;
+    int unproven = 0;
+  };
   struct Kept {
     PeerAddress peer;
     int error;
@@ -139,7 +144,7 @@ class UdpSocket {
   Received read_datagrams(ReceiveBuffers& buffers, UdpListener& listener, int& error);
   void tell_errors(UdpListener& listener);
   void settle(size_t count, int error, UdpListener& listener);
-  bool on_send_error(size_t count, int error, int& offers, UdpListener& listener);
+  bool on_send_error(size_t count, int error, Offers& offers, UdpListener& listener);
   // The first run leaves datagram by datagram, as will those like it to its peer.
   void split(int error);
 

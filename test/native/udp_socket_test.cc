@@ -364,10 +364,7 @@ TEST_CASE("udp: merging that the way to one peer refuses goes on with all others
     // The system sends nothing to port 0, which is where a forged datagram may seem to come from.
     CHECK(merged(peer_of("127.0.0.1", 0), 20) == 0);
     CHECK(merged(to.address(), 20) == 20);
-    // And remembers the one to whom it was refused: its datagrams are not offered merged any more.
-    const uint64_t calls = from.udp->stats().sendCalls;
     CHECK(merged(peer_of("127.0.0.66", 9), 2) == 0);
-    CHECK(from.udp->stats().sendCalls == calls + 1);
   });
 }
 
