@@ -301,7 +301,14 @@ void UdpWrap::take_those_not_blocked() {
   const std::vector<Came> came = std::exchange(came_, {});
   const std::vector<std::pair<PeerAddress, int>> errors = std::exchange(errors_, {});
   std::vector<napi_value> addresses;
-  for (const Came& one : came) addresses.push_back(Napi::String::New(Env(), one.from.host()));
+  addresses.reserve(came.size());
+  for (const Came& one : came) {
+    const std::string host = one.from.host();
+    napi_value address = nullptr;
+    // Fails where the environment is being ended: then nobody is to be heard any more.
+    if (napi_create_string_utf8(Env(), host.data(), host.size(), &address) != napi_ok) return;
+    addresses.push_back(address);
+  }
   napi_value answer = ask(which_blocked_, addresses);
   uint32_t blocked = UINT32_MAX;
   if (answer == nullptr || napi_get_value_uint32(Env(), answer, &blocked) != napi_ok) {
