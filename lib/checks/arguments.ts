@@ -58,9 +58,9 @@ export function splitListener(args: readonly unknown[], name: string): SplitArgu
  *
  * @throws For everything behind the options that is none.
  */
-export function listenerAfterOptions(args: readonly unknown[], name: string): Listener | undefined {
+export function listenerAfterOptions(args: readonly unknown[], name: string, hint?: string): Listener | undefined {
   const [, ...behind] = args;
   const { rest, listener } = splitListener(behind, name);
-  if (rest.length > 0) throw wrongType(name, 'a function', rest[0]);
+  if (rest.length > 0) throw wrongType(name, 'a function', rest[0], hint);
   return listener;
 }

@@ -107,7 +107,7 @@ export class Output {
     const { red, dim } = this.errorColors;
     const { code, message, hint } = describeError(error);
     process.stderr.write(`${red('error:')} ${printable(message)}${code === undefined ? '' : dim(` [${code}]`)}\n`);
-    if (hint !== undefined) process.stderr.write(`${dim('hint:')}  ${printable(hint)}\n`);
+    if (hint !== undefined) process.stderr.write(`${dim('hint:')}  ${hint.split('\n').map(printable).join('\n')}\n`);
   }
 }
 

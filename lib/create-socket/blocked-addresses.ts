@@ -2,18 +2,24 @@
 import { BlockList } from 'node:net';
 
 import type { Peer } from '../base/peer';
+import { wrongType } from '../checks/validate';
 import { isBlocked } from '../transport/block-list';
 import { plain } from '../errors/node-errors';
+
+function blockList(name: string, given: unknown): BlockList | undefined {
+  if (given === undefined || given === null) return undefined; // dgram takes null for none
+  if (given instanceof BlockList) return given;
+  throw wrongType(name, 'a BlockList of node:net', given);
+}
 
 export class BlockedAddresses {
   readonly #receive: BlockList | undefined;
   readonly #send: BlockList | undefined;
 
-  /** What is no BlockList is dgram's to refuse. */
+  /** @throws `ERR_INVALID_ARG_TYPE` for what is no BlockList, which dgram refuses only where it has the option. */
   constructor(options: { receiveBlockList?: unknown; sendBlockList?: unknown }) {
-    const { receiveBlockList, sendBlockList } = options;
-    this.#receive = receiveBlockList instanceof BlockList ? receiveBlockList : undefined;
-    this.#send = sendBlockList instanceof BlockList ? sendBlockList : undefined;
+    this.#receive = blockList('receiveBlockList', options.receiveBlockList);
+    this.#send = blockList('sendBlockList', options.sendBlockList);
   }
 
   get any(): boolean {

@@ -146,6 +146,13 @@ const noKeyOfItsOwn = (): DTLSError =>
     "Pass 'psk' beside it ({ identity, psk }, or a function that returns it), or have peers() return it.",
   );
 
+const ofServers = (): DTLSError =>
+  usageError(
+    'ERR_DTLS_UNKNOWN_OPTION',
+    "unknown option 'blockList'",
+    "A socket has dgram's: 'receiveBlockList' and 'sendBlockList', beside 'dtls'.",
+  );
+
 /** Short names are near to many words, which may be anybody's. */
 const UNMISTAKABLE = ['dtls', ...SOCKET_OPTIONS.filter((name) => name.length > 5)];
 
@@ -154,6 +161,7 @@ export function checkSocketNames(options: object): void {
   for (const name of Object.keys(options)) {
     if (name === 'dtls' || DGRAM_OPTIONS.includes(name)) continue;
     if (SOCKET_OPTIONS.includes(name)) throw misplaced(name);
+    if (name === 'blockList') throw ofServers();
     const { candidate, distance } = nearest(name, UNMISTAKABLE);
     if (distance > 1) continue;
     const where = candidate === 'dtls' ? '' : ", which belongs to 'dtls'";
@@ -164,6 +172,7 @@ export function checkSocketNames(options: object): void {
 /** `undefined`: none were given, and the socket is a client's. */
 export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client' }): ResolvedSocket {
   checkObject('dtls', given);
+  if ('blockList' in given) throw ofServers();
   checkNames(given, SOCKET_OPTIONS);
   // Some are read again for each peer that it begins with, and those of the context where `peers` gives others.
   const options = withOwnBytes(given, given.peers === undefined ? OF_BYTES : [...OF_BYTES, ...CONTEXT_OPTIONS]);

@@ -583,7 +583,7 @@ export function createSocket(
 ): SecureDgramSocket;
 export function createSocket(...args: [SocketOptions | dgram.SocketType, ...unknown[]]): SecureDgramSocket {
   const options = checkedOptions(args[0]);
-  const listener = listenerAfterOptions(args, 'listener');
+  const listener = listenerAfterOptions(args, 'listener', FORMS);
   return new SecureDgramSocket(options, listener as ((message: Buffer, info: PeerInfo) => void) | undefined);
 }
 
@@ -601,11 +601,12 @@ const notUnicast = (peer: Peer): DTLSError =>
   });
 
 /** As dgram has it a type may stand in place of the options. What types there are dgram says itself. */
+const FORMS = "createSocket({ type: 'udp4', dtls: { … } }[, listener]), or createSocket(type[, listener]).";
+
 function checkedOptions(given: SocketOptions | dgram.SocketType): SocketOptions {
   if (typeof given === 'string') return { type: given };
   if (typeof given !== 'object' || (given as unknown) === null) {
-    const form = "createSocket({ type: 'udp4', dtls: { … } }[, listener]), or createSocket(type[, listener]).";
-    throw wrongType('options', "an object with 'type' and 'dtls', or a type", given, form);
+    throw wrongType('options', "an object with 'type' and 'dtls', or a type", given, FORMS);
   }
   checkObject('options', given);
   checkSocketNames(given);

@@ -103,6 +103,13 @@ describe('createSocket: newer members of dgram.Socket', () => {
         return same((make) => outcome(() => make({ [name]: {} })));
       });
     }
+    it('what is no BlockList is refused on every Node: it would block nobody', () => {
+      for (const list of [['127.0.0.1'], '127.0.0.1', {}]) {
+        for (const name of ['receiveBlockList', 'sendBlockList']) {
+          expect(outcome(() => socket({ [name]: list as never })), name).to.include({ code: 'ERR_INVALID_ARG_TYPE' });
+        }
+      }
+    });
     it('sendBlockList: nothing leaves, and the callback has ERR_IP_BLOCKED', async () => {
       const server = await bound(secure());
       const client = await bound(socket({ sendBlockList: blocking('127.0.0.1') }));

@@ -101,6 +101,7 @@ describe('arguments', () => {
       [() => (connect as Untyped)(5684, '::1', 'no options'), /^connect\(options.*connect\(port/],
       [() => (createSocket as Untyped)(), /^createSocket\(\{ type/],
       [() => (createSocket as Untyped)(callback, { type: 'udp4' }), /^createSocket\(\{ type/],
+      [() => (createSocket as Untyped)('udp4', { dtls: {} }), /^createSocket\(\{ type/],
     ] as const) {
       const error = thrown(call);
       expect(error).to.be.instanceOf(DTLSError);

@@ -354,6 +354,7 @@ describe('loading', () => {
       const { status, stderr } = build(folder, { OPENSSL_ROOT: prefix });
       expect(status).to.equal(1);
       expect(stderr.slice(stderr.indexOf('hint'))).to.include(`MISSING: OPENSSL_ROOT=${prefix}: no OpenSSL headers in ${join(prefix, 'include')}`);
+      expect(stderr, 'one of the hint\'s own lines').to.match(/^ {2}- make/m);
       expect(stderr).not.to.match(/gyp (ERR|info)/);
     });
 

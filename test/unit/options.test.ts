@@ -102,6 +102,12 @@ describe('options', () => {
       ['listen', ofListen, { cert: 'x' }, ['createSecureContext(), createServer()']],
       ['retransmission', ofServer, { retransmission: { mtu: 600 } }, ['createServer(), connect()']],
     ];
+    it("createServer's blockList, given to createSocket, is told which lists a socket has", () => {
+      for (const error of [ofSocket({ blockList: {} }), ofDtls({ blockList: {} })]) {
+        expectUsage(error, 'ERR_DTLS_UNKNOWN_OPTION', 'blockList');
+        expect(error.hint).to.match(/'receiveBlockList' and 'sendBlockList'/);
+      }
+    });
     for (const [to, make, options, doors] of misplaced) {
       const [given = ''] = Object.keys(options);
       const name = given === 'retransmission' ? 'mtu' : given;
