@@ -8,7 +8,7 @@ import { shown } from '../errors/as-error';
 import { usageError, type DTLSError } from '../errors/errors';
 import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options/types';
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
-import { OF_BYTES, withOwnBytes } from '../options/own-bytes';
+import { OF_BYTES, ownOptions } from '../options/own-bytes';
 import { clientPsk, serverPsk } from '../options/psk';
 import { requireSecureContext, SecureContext } from '../identity/secure-context';
 import { callable, checkNames, checkObject, flag, integer, misplaced, nearest } from '../checks/validate';
@@ -175,7 +175,8 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
   if ('blockList' in given) throw ofServers();
   checkNames(given, SOCKET_OPTIONS);
   // Some are read again for each peer that it begins with, and those of the context where `peers` gives others.
-  const options = withOwnBytes(given, given.peers === undefined ? OF_BYTES : [...OF_BYTES, ...CONTEXT_OPTIONS]);
+  const ofBytes = given.peers === undefined ? OF_BYTES : [...OF_BYTES, ...CONTEXT_OPTIONS];
+  const options = ownOptions(given, SOCKET_OPTIONS, ofBytes);
   const bag = options as Bag;
   const pskCallback = keysOf(options);
   const canServe =

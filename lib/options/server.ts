@@ -21,6 +21,7 @@ import { SecureContext } from '../identity/secure-context';
 import { holdBlockLists } from '../transport/block-list';
 import { callable, checkNames, checkObject, flag, inRange, integer, lendBytes, text, wrongType } from '../checks/validate';
 import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../checks/option-names';
+import { OF_BYTES, ownOptions } from './own-bytes';
 import { oneOf, serverPsk } from './psk';
 import { requireCredentials, requireKeysFor, resolveContext, resolveSession, type ResolvedSession } from './session';
 import { resolveUdp, type ResolvedUdp } from './udp';
@@ -159,10 +160,11 @@ export function resolveServerOptions(
 }
 
 /** What names of a server have from it where they do not say otherwise. */
-export function inheritable(server: ServerOptions): ServerOptions {
-  // Names have credentials of their own, and the secret has been handed down.
-  const own: readonly string[] = [...CONTEXT_OPTIONS, 'secureContext', 'cookieSecret'];
-  return Object.fromEntries(Object.entries(server).filter(([name]) => !own.includes(name)));
+export function inheritable(server: ServerOptions, { pskCallback }: ResolvedServer): ServerOptions {
+  // Names have credentials of their own, and the secret has been handed down; the key is the server's copy of it.
+  const own: readonly string[] = [...CONTEXT_OPTIONS, 'secureContext', 'cookieSecret', 'psk', 'pskCallback'];
+  const inherited = ownOptions(server, SERVER_OPTIONS.filter((name) => !own.includes(name)), OF_BYTES);
+  return pskCallback === undefined ? inherited : { ...inherited, pskCallback };
 }
 
 /** A name of a server's with these `inheritable` options: what it does not say is as there, but no credentials. */

@@ -43,7 +43,6 @@ import type { NamedServerOptions, ServerOptions } from '../options/types';
 import { turns } from '../core/outbox';
 import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from '../identity/reload';
 import { requireCredentials } from '../options/session';
-import { OF_BYTES, withOwnBytes } from '../options/own-bytes';
 import { inheritable, resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
 import type { ResumeSessionCallback } from '../handshake/resumption';
 import { createSecureContext, SecureContext } from '../identity/secure-context';
@@ -93,7 +92,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     this.#options = resolveServerOptions(options); // first: what is not in its place is told so by what stands in front
     const listener = listenerAfterOptions(args, 'secureConnectionListener');
     if (listener !== undefined) this.on('secureConnection', listener as (socket: DTLSSocket) => void);
-    this.#given = withOwnBytes(inheritable(options), OF_BYTES);
+    this.#given = inheritable(options, this.#options);
     this.#context = this.#options.context;
     this.#expiry = new ExpiryWatch(this.#options.certificateExpiryNotice, (certificate, left) => {
       this.#inContext(() => this.emit('certificateExpiring', certificate, left));

@@ -8,6 +8,7 @@ import { expect } from 'chai';
 import { setTimeout as delay } from 'node:timers/promises';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
+import { runInNewContext } from 'node:vm';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { copyTo } from '../../lib/base/memory';
 import { connect, createSocket, type ConnectOptions, type DTLSError, type DTLSSocket, type ServerOptions } from '../../lib/index';
@@ -409,6 +410,30 @@ describe('the bytes of options', () => {
     const { client } = await openOn(server, { psk: PSK, servername: 'named.example', ciphers: 'PSK-AES128-GCM-SHA256' });
     expect(client.pskIdentity).to.equal(PSK.identity);
   });
+
+  class Credentials {
+    readonly identity = PSK.identity;
+    constructor(readonly psk: Buffer) {}
+  }
+  /** An object with a key as users have them: what is read of it later has to be a copy, too. */
+  const containers: readonly [what: string, make: (psk: Buffer) => typeof PSK][] = [
+    ['of a class', (psk) => new Credentials(psk)],
+    ['that inherits', (psk) => Object.create({ identity: PSK.identity, psk }) as typeof PSK],
+    ['of another realm', (psk) => runInNewContext('({ identity, psk })', { identity: PSK.identity, psk }) as typeof PSK],
+    ['with a getter', (psk) => ({ identity: PSK.identity, get psk() { return psk; } })],
+  ];
+  for (const [what, make] of containers) {
+    it(`may be wiped when the call has returned: a key in an object ${what}, for a name that is added later`, async () => {
+      const psk = Buffer.from(PSK.psk);
+      const server = await listen({ psk: make(psk) });
+      psk.fill(0);
+      server.addContext('named.example', await certificate());
+      const named = { servername: 'named.example', ciphers: 'PSK-AES128-GCM-SHA256' };
+      expect((await openOn(server, { psk: PSK, ...named })).client.pskIdentity).to.equal(PSK.identity);
+      const zeros = { identity: PSK.identity, psk: Buffer.alloc(PSK.psk.length) };
+      await failure(await dial(server, { psk: zeros, ...named, handshakeTimeout: 1000 }));
+    });
+  }
 
   it('may be wiped when the call has returned: the key of a client', async () => {
     const server = await listen(PSK_SERVER);

@@ -868,6 +868,20 @@ describe('options', () => {
   });
 
   describe('that are right', () => {
+    it('may be of a class with private fields, on a server and on a socket', () => {
+      class Config {
+        #psk = PSK;
+        get psk(): typeof PSK {
+          return this.#psk;
+        }
+      }
+      createServer(new Config()).close();
+      const socket = createSocket({ type: 'udp4', dtls: new Config() });
+      socket.close();
+      expect(thrown(() => createSocket({ type: 'udp4', dtls: new (class { readonly #role = 'x'; get role(): 'client' { return this.#role as never; } })() })))
+        .to.include({ code: 'ERR_INVALID_ARG_VALUE' });
+    });
+
     it('may be undefined, as if they were not given', () => {
       const server = createServer({
         pskCallback,
