@@ -52,9 +52,10 @@ bool is_any(const SocketAddress& address) {
 
 // So often a datagram is offered again to a system that reports errors of earlier ones instead. A
 // report that nothing in the error queue bears out may be the datagram's own, and is when it comes
-// again and again.
+// again and again: each time it is taken off the socket first, so that ICMP would have to come
+// anew within the microsecond before the next offer, and find no room in the queue.
 constexpr int kMostOffers = 64;
-constexpr int kMostUnproven = 16;
+constexpr int kMostUnproven = 8;
 
 // Errors of the descriptor, or of the call itself: the next one will fail in the same way. Every
 // other error may be one that an earlier datagram caused and that a call only reports: anybody can
@@ -64,15 +65,12 @@ bool is_lasting(int error) {
          error == ENOSYS || error == EPERM;
 }
 
-// What Linux makes of ICMP and never of a datagram that it is given.
-bool is_only_of_icmp(int error) {
-  return error == ECONNREFUSED || error == ENOPROTOOPT || error == EPROTO || error == EOPNOTSUPP ||
-         error == ENONET || error == EHOSTDOWN;
-}
-
-// Either of ICMP, or of a datagram: it has no route, or is too large for it, or may not go there.
+// Of ICMP about an earlier datagram, or of the one that is sent: it has no route, or is too large
+// for it, or may not go there. No number is ICMP's alone: a security module or a BPF program
+// refuses with the one that it likes (SELinux with ECONNREFUSED).
 bool is_perhaps_of_icmp(int error) {
-  return is_only_of_icmp(error) || error == EHOSTUNREACH || error == ENETUNREACH ||
+  return error == ECONNREFUSED || error == ENOPROTOOPT || error == EPROTO || error == EOPNOTSUPP ||
+         error == ENONET || error == EHOSTDOWN || error == EHOSTUNREACH || error == ENETUNREACH ||
          error == EMSGSIZE || error == EACCES;
 }
 
@@ -338,6 +336,7 @@ bool UdpSocket::queue(const PeerAddress& to, SessionId from, uint32_t token, Byt
 }
 
 void UdpSocket::settle(size_t count, int error, UdpListener& listener) {
+  offers_ = {};
   for (; count != 0; --count) {
     const SendQueue::Waiting sent = queue_.settle_next();
     if (error != 0) ++stats_.sendErrors;
@@ -417,27 +416,30 @@ void UdpSocket::fill(Batch& batch) {
 }
 
 // False when there is no end of errors that are not of what is sent.
-bool UdpSocket::on_send_error(size_t count, int error, Offers& offers, UdpListener& listener) {
-  if (count > 1 && is_merge_refused(error)) {
-    split(error);
-    return true;
-  }
+bool UdpSocket::on_send_error(size_t count, int error, UdpListener& listener) {
   if (is_perhaps_of_icmp(error)) {
-    ++offers.made;
-    if (!keep_errors(listener)) ++offers.unproven;
-    if (offers.unproven < kMostUnproven && offers.made < kMostOffers) return true;
+    ++offers_.made;
+    if (!keep_errors(listener)) ++offers_.unproven;
+    if (offers_.unproven < kMostUnproven) {
+      if (offers_.made < kMostOffers) return true;
+      // What was unproven goes on counting: a datagram that is refused for itself has its end, and
+      // those behind it their turn, also while ICMP comes without one.
+      offers_.made = 0;
+      return false;
+    }
   }
-  const bool own = !is_only_of_icmp(error) && offers.made < kMostOffers;
-  offers = {};
-  if (!own) return false;
-  settle(count, error, listener);
+  if (count > 1 && is_merge_refused(error)) {
+    offers_ = {};
+    split(error);
+  } else {
+    settle(count, error, listener);
+  }
   return true;
 }
 
 UdpSocket::Flushed UdpSocket::flush(UdpListener& listener) {
   // The batch is not initialised as a whole: it is large, and mostly one message is sent.
   Batch batch;  // NOLINT(cppcoreguidelines-pro-type-member-init)
-  Offers offers;
   while (!queue_.empty()) {
     fill(batch);
     if (batch.unreachable) {
@@ -451,11 +453,10 @@ UdpSocket::Flushed UdpSocket::flush(UdpListener& listener) {
       if (error == EINTR) continue;
       if (is_full(error)) return Flushed::kFull;
       if (error == ENOBUFS) return Flushed::kLater;
-      if (!on_send_error(batch.datagrams[0], error, offers, listener)) return Flushed::kLater;
+      if (!on_send_error(batch.datagrams[0], error, listener)) return Flushed::kLater;
       continue;
     }
     ++stats_.sendCalls;
-    offers = {};
     for (size_t i = 0; i < static_cast<size_t>(sent); ++i) {
       if (batch.datagrams[i] > 1) stats_.sentMerged += batch.datagrams[i];
       settle(batch.datagrams[i], 0, listener);

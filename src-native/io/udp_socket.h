@@ -122,7 +122,7 @@ class UdpSocket {
 
  private:
   struct Batch;
-  // Of the first datagram that waits.
+  // Of the first datagram that waits, to a system that reported an error instead.
   struct Offers {
     int made = 0;
     int unproven = 0;
@@ -144,7 +144,7 @@ class UdpSocket {
   Received read_datagrams(ReceiveBuffers& buffers, UdpListener& listener, int& error);
   void tell_errors(UdpListener& listener);
   void settle(size_t count, int error, UdpListener& listener);
-  bool on_send_error(size_t count, int error, Offers& offers, UdpListener& listener);
+  bool on_send_error(size_t count, int error, UdpListener& listener);
   // The first run leaves datagram by datagram, as will those like it to its peer.
   void split(int error);
 
@@ -157,6 +157,7 @@ class UdpSocket {
   PeerAddressHash hash_;
   std::vector<Refusal> refusals_;  // by hash; empty until there is one
   SendQueue queue_;
+  Offers offers_;
   std::vector<Kept> kept_;   // errors that nobody has heard of yet
   int reads_with_kept_ = 0;  // calls of receive() since the first of them
   UdpStats stats_;
