@@ -145,7 +145,8 @@ Failure Handshake::timeout_failure() const {
   const Attempt& attempt = *attempt_;
   Failure failure;
   failure.kind = FailureKind::kHandshakeTimeout;
-  if (attempt.heard == Heard::kNothing) {
+  // A client is asked for the key of a kept session before it has said anything.
+  if (attempt.heard == Heard::kNothing && !attempt.question) {
     failure.kind = FailureKind::kNoResponse;
     return failure;
   }

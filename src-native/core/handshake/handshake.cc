@@ -273,7 +273,7 @@ void Handshake::advance(double now) {
     const bool finished = ssl_ && SSL_is_init_finished(ssl_.get()) == 1;
     if (finished || (role_ == Role::kServer && attempt_->sent != Sent::kInClear)) {
       say_goodbye(now);
-    } else if (failure.kind == FailureKind::kLookupTimeout) {
+    } else if (failure.kind == FailureKind::kLookupTimeout && attempt_->heard != Heard::kNothing) {
       send_alert(SSL3_AL_FATAL, SSL_AD_INTERNAL_ERROR);  // the peer did nothing wrong
     }
     fail(failure);

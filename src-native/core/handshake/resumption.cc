@@ -43,6 +43,8 @@ bool offers_suite(SSL* ssl, const SSL_CIPHER* suite) {
 // What certificates, their signatures, key exchanges and suites are judged by, on either side.
 std::string Handshake::algorithm_rules() const {
   std::string rules(1, static_cast<char>(SSL_get_security_level(ssl_.get())));
+  // RFC 7627 section 5.3: without the extension a session that was made with it ends the handshake.
+  rules += (SSL_get_options(ssl_.get()) & SSL_OP_NO_EXTENDED_MASTER_SECRET) != 0 ? '0' : '1';
   for (const std::string* list : {&context_->groups(), &context_->sigalgs()}) {
     rules += std::to_string(list->size()) + ' ' + *list;
   }
@@ -81,8 +83,6 @@ std::string Handshake::client_rules() const {
   rules += static_cast<char>((policy.request_certificate ? 1 : 0) |
                              (policy.reject_unauthorized ? 2 : 0) | (policy.ask_psk ? 4 : 0) |
                              (context_->partial_chain_allowed() ? 8 : 0));
-  // RFC 7627 section 5.3: without the extension a session that was made with it ends the handshake.
-  rules += (SSL_get_options(ssl_.get()) & SSL_OP_NO_EXTENDED_MASTER_SECRET) != 0 ? '0' : '1';
   // RFC 6066 section 3: a session is not resumed for another name. At most 255 bytes.
   rules += static_cast<char>(attempt_->server_name.size());
   rules += attempt_->server_name;
