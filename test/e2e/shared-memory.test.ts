@@ -413,10 +413,10 @@ describe('the bytes of options', () => {
 
   class Credentials {
     readonly identity = PSK.identity;
-    constructor(readonly psk: Buffer) {}
+    constructor(readonly psk: Buffer<ArrayBuffer>) {}
   }
   /** An object with a key as users have them: what is read of it later has to be a copy, too. */
-  const containers: readonly [what: string, make: (psk: Buffer) => typeof PSK][] = [
+  const containers: readonly [what: string, make: (psk: Buffer<ArrayBuffer>) => typeof PSK][] = [
     ['of a class', (psk) => new Credentials(psk)],
     ['that inherits', (psk) => Object.create({ identity: PSK.identity, psk }) as typeof PSK],
     ['of another realm', (psk) => runInNewContext('({ identity, psk })', { identity: PSK.identity, psk }) as typeof PSK],
