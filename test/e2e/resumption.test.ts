@@ -557,6 +557,14 @@ describe('resumption', () => {
       expect(await offered({ pskCallback: () => null })).to.equal(false);
     });
 
+    it('a question for its key that is never answered is named, though nothing has been said yet', async () => {
+      const server = await listen({ ...PSK_SERVER });
+      const session = await kept(server, { ...suites, ...PSK_CLIENT });
+      const client = await dial(server, { pskCallback: () => new Promise<never>(() => undefined), ...suites, session, handshakeTimeout: 300 });
+      expect((await failure(client)).code).to.equal('ERR_DTLS_LOOKUP_TIMEOUT');
+      expect(client.stats.datagramsSent).to.equal(0);
+    });
+
     it('one with the same key is offered, and the key is asked for with the hint of then', async () => {
       const hints: (string | null)[] = [];
       const pskCallback = (hint: string | null): Promise<typeof PSK> => {
@@ -566,6 +574,14 @@ describe('resumption', () => {
       expect(await offered({ pskCallback })).to.equal(true);
       expect(hints).to.deep.equal(['who']);
     });
+  });
+
+  it('a session that was made with the extended master secret is none for a client that has switched it off, and no error', async () => {
+    const server = await listen(await withCertificate());
+    const session = await kept(server);
+    const now = { secureOptions: 1 }; // SSL_OP_NO_EXTENDED_MASTER_SECRET of OpenSSL's ssl.h
+    expect(reused(await openOn(server, { ...now, session }))).to.deep.equal(NEITHER);
+    expect(reused(await openOn(server, { session }))).to.deep.equal(BOTH);
   });
 
   it('skips no check of the client: of the security level and the algorithms of signatures and groups', async () => {
