@@ -42,7 +42,10 @@ export interface NativeOutbox {
 }
 
 export interface NativeSecureContext {
-  setVersions(min: number, max: number): void;
+  /** `said`: by the options. A server's contexts for names follow the server's own where they say nothing. */
+  setVersions(min: number, max: number, said: boolean): void;
+  /** What DTLS 1.3 offers: lists with colons; groups and signature algorithms may be empty, for the engine's own. */
+  setDtls13(suites: string, groups: string, sigalgs: string): void;
   setCiphers(list: string): void;
   needsPsk(): boolean;
   setGroups(list: string): void;
@@ -331,6 +334,8 @@ export interface Native {
   offersGroup(name: string): boolean;
   offersSigalg(name: string): boolean;
   offeredCiphers(): string[];
+  /** What makes handshakes of DTLS 1.3 here, or why nothing does. The first call tries it. */
+  dtls13(): { readonly engine?: string; readonly missing?: string };
   readonly failures: readonly NativeFailure[];
   readonly trafficCounters: readonly string[];
   readonly endpointCounters: readonly string[];

@@ -39,6 +39,7 @@ Napi::Function SecureContextWrap::define(Napi::Env env) {
       env, "SecureContext",
       {
           InstanceMethod<&SecureContextWrap::set_versions>("setVersions"),
+          InstanceMethod<&SecureContextWrap::set_dtls13>("setDtls13"),
           InstanceMethod<&SecureContextWrap::set_ciphers>("setCiphers"),
           InstanceMethod<&SecureContextWrap::needs_psk>("needsPsk"),
           InstanceMethod<&SecureContextWrap::set_groups>("setGroups"),
@@ -68,6 +69,11 @@ SecureContextWrap::SecureContextWrap(const Napi::CallbackInfo& info) : ObjectWra
 void SecureContextWrap::set_versions(const Napi::CallbackInfo& info) {
   throw_if_failed(info.Env(), context_->set_versions(static_cast<int>(number_of(info[0])),
                                                      static_cast<int>(number_of(info[1]))));
+  if (flag_of(info[2])) context_->say_versions();
+}
+
+void SecureContextWrap::set_dtls13(const Napi::CallbackInfo& info) {
+  context_->set_dtls13({text_of(info[0]), text_of(info[1]), text_of(info[2])});
 }
 
 void SecureContextWrap::set_ciphers(const Napi::CallbackInfo& info) {

@@ -50,6 +50,7 @@ class SecureContextWrap : public Napi::ObjectWrap<SecureContextWrap> {
 
  private:
   void set_versions(const Napi::CallbackInfo& info);
+  void set_dtls13(const Napi::CallbackInfo& info);
   void set_ciphers(const Napi::CallbackInfo& info);
   Napi::Value needs_psk(const Napi::CallbackInfo& info);
   void set_groups(const Napi::CallbackInfo& info);
