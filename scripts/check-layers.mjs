@@ -60,6 +60,7 @@ const trees = [
       ['io'],
       ['core/endpoint'],
       ['core/session'],
+      ['core/hello13'],
       ['core/handshake'],
       ['core/identity'],
       ['core/records13'],
