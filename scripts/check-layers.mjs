@@ -62,6 +62,7 @@ const trees = [
       ['core/session'],
       ['core/handshake'],
       ['core/identity'],
+      ['core/records13'],
       ['core/records'],
       ['core/wire'],
       ['core/outbox'],
