@@ -3,7 +3,7 @@
  * here: the addon converts, it does not judge.
  */
 import { loadAddon } from '../addon';
-import type { HeartbeatOutcome, SendOutcome } from './outcomes';
+import type { HeartbeatOutcome, KeyUpdateOutcome, SendOutcome } from './outcomes';
 
 /** How the native UDP socket fares. */
 export interface UdpStats {
@@ -63,6 +63,8 @@ export interface NativeSecureContext {
    * authorities have been added.
    */
   checkIdentities(): void;
+  /** Makes what DTLS 1.3 needs of the context, or throws: when everything else has been added. */
+  prepareDtls13(): void;
   /** DER, without their chains. */
   ownCertificates(): Buffer[];
   /** `named`: a server names them to its clients when it asks for a certificate. */
@@ -182,6 +184,8 @@ export interface NativeEndpoint {
     timeout: number,
     retries: number,
   ): HeartbeatOutcome;
+  /** DTLS 1.3: this side's keys change, and with `both` the peer is to change its own. */
+  updateKeys(slot: number, generation: number, both: boolean): KeyUpdateOutcome;
   close(slot: number, generation: number, notify: boolean): void;
   /**
    * Undefined: what the session was made with. `protocols`: as on the wire, in place of the policy's; empty:

@@ -1,5 +1,6 @@
 import type tls from 'node:tls';
 
+import { Version } from '../base/protocol';
 import {
   kClientAuthorities,
   kForKeyAlone,
@@ -198,6 +199,7 @@ export class SecureContext {
           () => pemHint('crl', pem),
         );
       }
+      if (max === Version.Dtls13) context.prepareDtls13();
     });
     this.#trustsSomebody = options.ca !== undefined;
     this[kHasIdentity] = options.cert !== undefined || options.pfx !== undefined || rawPublicKey;

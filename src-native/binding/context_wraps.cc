@@ -52,6 +52,7 @@ Napi::Function SecureContextWrap::define(Napi::Env env) {
           InstanceMethod<&SecureContextWrap::add_pfx>("addPfx"),
           InstanceMethod<&SecureContextWrap::show_raw_key>("showRawKey"),
           InstanceMethod<&SecureContextWrap::check_identities>("checkIdentities"),
+          InstanceMethod<&SecureContextWrap::prepare_dtls13>("prepareDtls13"),
           InstanceMethod<&SecureContextWrap::own_certificates>("ownCertificates"),
           InstanceMethod<&SecureContextWrap::add_ca>("addCa"),
           InstanceMethod<&SecureContextWrap::add_crl>("addCrl"),
@@ -127,6 +128,11 @@ void SecureContextWrap::show_raw_key(const Napi::CallbackInfo& /*info*/) {
 
 void SecureContextWrap::check_identities(const Napi::CallbackInfo& info) {
   throw_if_failed(info.Env(), context_->check_identities());
+}
+
+void SecureContextWrap::prepare_dtls13(const Napi::CallbackInfo& info) {
+  Failure failure;
+  if (!Handshake13::engine_context(*context_, failure)) throw_if_failed(info.Env(), failure);
 }
 
 Napi::Value SecureContextWrap::own_certificates(const Napi::CallbackInfo& info) {

@@ -63,6 +63,7 @@ class SecureContextWrap : public Napi::ObjectWrap<SecureContextWrap> {
   void add_pfx(const Napi::CallbackInfo& info);
   void show_raw_key(const Napi::CallbackInfo& info);
   void check_identities(const Napi::CallbackInfo& info);
+  void prepare_dtls13(const Napi::CallbackInfo& info);
   Napi::Value own_certificates(const Napi::CallbackInfo& info);
   void add_ca(const Napi::CallbackInfo& info);
   void add_crl(const Napi::CallbackInfo& info);
@@ -151,6 +152,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value send(const Napi::CallbackInfo& info);
   void send_batch(const Napi::CallbackInfo& info);
+  Napi::Value update_keys(const Napi::CallbackInfo& info);
   Napi::Value heartbeat(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
   void answer_hello(const Napi::CallbackInfo& info);

@@ -73,8 +73,8 @@ void Session::accept_hello(const RecordView& record, const FragmentView& fragmen
   handshake12_->accept_hello(record, fragment, random);
 }
 
-void Session::accept_hello13(Handshake13::Hello hello, uint8_t* scratch, double now) {
-  outlet_.count_datagram(hello.message.size());
+void Session::accept_hello13(Handshake13::Hello hello, size_t size, uint8_t* scratch, double now) {
+  outlet_.count_datagram(size);
   handshake13_->accept_hello(std::move(hello), now);
   conclude(scratch, now);
 }

@@ -58,8 +58,8 @@ class Session final {
   // Server: the front of the ClientHello that the next datagram received begins with. The handshake
   // starts when the hello is whole, and what it asks about is answered.
   void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random);
-  // The same of DTLS 1.3, where the hello is whole.
-  void accept_hello13(Handshake13::Hello hello, uint8_t* scratch, double now);
+  // The same of DTLS 1.3, where the hello is whole. `size`: of the datagram that it came in last.
+  void accept_hello13(Handshake13::Hello hello, size_t size, uint8_t* scratch, double now);
 
   // `scratch`: kMaxPlaintext bytes that the call may overwrite.
   void receive(Bytes datagram, uint8_t* scratch, double now);
