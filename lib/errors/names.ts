@@ -1,13 +1,17 @@
 /** Numbers of the protocol and their names, as the RFCs and OpenSSL spell them. */
 import { CHANGE_CIPHER_SPEC_MESSAGE, HandshakeType, Version } from '../base/protocol';
 
-/** RFC 5246 section 7.4, RFC 6347 section 4.3.2, and the ChangeCipherSpec between them. */
+/** RFC 5246 section 7.4, RFC 6347 section 4.3.2, RFC 9147 section 5.2, and the ChangeCipherSpec between them. */
 const HANDSHAKE_MESSAGES: Readonly<Record<number, string>> = {
   [HandshakeType.HelloRequest]: 'hello_request',
   [HandshakeType.ClientHello]: 'client_hello',
   [HandshakeType.ServerHello]: 'server_hello',
   [HandshakeType.HelloVerifyRequest]: 'hello_verify_request',
   [HandshakeType.NewSessionTicket]: 'new_session_ticket',
+  [HandshakeType.EndOfEarlyData]: 'end_of_early_data',
+  [HandshakeType.EncryptedExtensions]: 'encrypted_extensions',
+  [HandshakeType.RequestConnectionId]: 'request_connection_id',
+  [HandshakeType.NewConnectionId]: 'new_connection_id',
   [HandshakeType.Certificate]: 'certificate',
   [HandshakeType.ServerKeyExchange]: 'server_key_exchange',
   [HandshakeType.CertificateRequest]: 'certificate_request',
@@ -16,11 +20,11 @@ const HANDSHAKE_MESSAGES: Readonly<Record<number, string>> = {
   [HandshakeType.ClientKeyExchange]: 'client_key_exchange',
   [HandshakeType.Finished]: 'finished',
   [HandshakeType.CertificateStatus]: 'certificate_status',
+  [HandshakeType.KeyUpdate]: 'key_update',
+  [HandshakeType.CompressedCertificate]: 'compressed_certificate',
   [CHANGE_CIPHER_SPEC_MESSAGE]: 'change_cipher_spec',
-  // Messages that DTLS 1.2 does not have, or that OpenSSL does not send: a peer may.
-  8: 'encrypted_extensions',
+  // A message that OpenSSL does not send: a peer may.
   21: 'certificate_url',
-  24: 'key_update',
 };
 
 /** IANA's TLS alert registry. */

@@ -12,6 +12,7 @@
 #include "core/identity/fingerprint.h"
 #include "core/identity/secure_context.h"
 #include "core/wire/heartbeat.h"
+#include "core/wire/wire.h"
 
 namespace dtls {
 
@@ -58,9 +59,6 @@ struct SessionPolicy {
   // Client: to be resumed where that skips no check; null for none.
   std::shared_ptr<const KeptSession> session;
 };
-
-// Is to come; DTLS 1.2 and DTLS 1.0 are all that OpenSSL has so far. RFC 9147.
-constexpr int kDtls13 = 0xfefc;
 
 // Bytes. What else is in a session has room behind it in the 65280 that OpenSSL seals.
 constexpr int kMaxCertificateInTicket = 64'000;

@@ -3,29 +3,39 @@
 
 #include "core/base/bytes.h"
 
-// The few fields of DTLS 1.2 that travel in clear and that the core reads before OpenSSL does:
-// record headers (RFC 6347 section 4.1), handshake fragment headers (4.2.2), and the front of some
-// messages.
+// The few fields of DTLS that travel in clear and that the core reads before OpenSSL does: record
+// headers (RFC 6347 section 4.1, RFC 9147 section 4), handshake fragment headers (4.2.2, 5.2), and
+// the front of some messages.
 namespace dtls {
 
-// The content types of records: RFC 5246 section 6.2.1, and RFC 6520 for heartbeats. What a peer
-// sends may have any other value of a byte.
+// Protocol versions as the wire has them; OpenSSL's names are the same numbers.
+constexpr uint16_t kDtls10 = 0xfeff;
+constexpr uint16_t kDtls12 = 0xfefd;
+constexpr uint16_t kDtls13 = 0xfefc;  // RFC 9147
+
+// The content types of records: RFC 5246 section 6.2.1, RFC 6520 for heartbeats, and RFC 9147
+// section 4 for ACKs. What a peer sends may have any other value of a byte.
 enum class ContentType : uint8_t {
   kChangeCipherSpec = 20,
   kAlert = 21,
   kHandshake = 22,
   kApplicationData = 23,
   kHeartbeat = 24,
+  kAck = 26,
 };
 
-// The types of handshake messages: RFC 5246 section 7.4, and the RFCs of what came later. What a
-// peer sends may have any other value of a byte.
+// The types of handshake messages: RFC 5246 section 7.4, RFC 8446 section 4, and the RFCs of what
+// came later. What a peer sends may have any other value of a byte.
 enum class HandshakeType : uint8_t {
   kHelloRequest = 0,
   kClientHello = 1,
   kServerHello = 2,
   kHelloVerifyRequest = 3,  // RFC 6347 section 4.2.1
   kNewSessionTicket = 4,    // RFC 5077 section 3.3
+  kEndOfEarlyData = 5,      // RFC 8446; DTLS has none
+  kEncryptedExtensions = 8,
+  kRequestConnectionId = 9,  // RFC 9147 section 9
+  kNewConnectionId = 10,
   kCertificate = 11,
   kServerKeyExchange = 12,
   kCertificateRequest = 13,
@@ -33,7 +43,36 @@ enum class HandshakeType : uint8_t {
   kCertificateVerify = 15,
   kClientKeyExchange = 16,
   kFinished = 20,
-  kCertificateStatus = 22,  // RFC 6066 section 8
+  kCertificateStatus = 22,      // RFC 6066 section 8
+  kKeyUpdate = 24,              // RFC 8446 section 4.6.3
+  kCompressedCertificate = 25,  // RFC 8879
+};
+
+// The extensions of hellos that are read or written here: IANA's registry.
+enum class Extension : uint16_t {
+  kServerName = 0,
+  kMaxFragmentLength = 1,
+  kStatusRequest = 5,
+  kSupportedGroups = 10,
+  kSignatureAlgorithms = 13,
+  kUseSrtp = 14,
+  kHeartbeat = 15,
+  kApplicationProtocols = 16,
+  kClientCertificateType = 19,
+  kServerCertificateType = 20,
+  kExtendedMasterSecret = 23,
+  kRecordSizeLimit = 28,  // RFC 8449
+  kSessionTicket = 35,
+  kPreSharedKey = 41,
+  kEarlyData = 42,
+  kSupportedVersions = 43,
+  kCookie = 44,
+  kPskKeyExchangeModes = 45,
+  kCertificateAuthorities = 47,
+  kSignatureAlgorithmsCert = 50,
+  kKeyShare = 51,
+  kConnectionId = 54,             // RFC 9146
+  kQuicTransportParameters = 57,  // RFC 9001; here it never leaves the process
 };
 
 // A ChangeCipherSpec where it is told of among the handshake messages, of which it is none.
