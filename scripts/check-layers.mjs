@@ -63,6 +63,7 @@ const trees = [
       ['core/handshake'],
       ['core/identity'],
       ['core/records'],
+      ['core/flights13'],
       ['core/wire'],
       ['core/outbox'],
       ['core/base'],
