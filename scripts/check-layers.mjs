@@ -65,6 +65,7 @@ const trees = [
       ['core/identity'],
       ['core/records13'],
       ['core/records'],
+      ['core/flights13'],
       ['core/wire'],
       ['core/outbox'],
       ['core/base'],
