@@ -364,7 +364,8 @@ export interface Native {
     records: Uint32Array,
     arena: Uint8Array,
   ) => NativeOutbox;
-  readonly SecureContext: new () => NativeSecureContext;
+  /** `besideDtls13`: for servers that have that version, too, and say so where they speak an older one. */
+  readonly SecureContext: new (besideDtls13?: boolean) => NativeSecureContext;
   /** `lifetime`: how many milliseconds a session may be resumed. */
   readonly TicketKeys: new (lifetime: number) => NativeTicketKeys;
   /** Throws `ERR_DTLS_INVALID_SESSION`. */

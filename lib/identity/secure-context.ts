@@ -135,8 +135,6 @@ export class SecureContext {
     if (isForeignContext(options)) throw foreignContext('options', options);
     checkObject('options', options);
     checkNames(options, CONTEXT_OPTIONS);
-    const context = new native.SecureContext();
-    this[kNative] = context;
     const minVersion = options.minVersion ?? 'DTLSv1.2';
     const maxVersion = options.maxVersion ?? 'DTLSv1.2';
     const min = versionNumber('minVersion', minVersion);
@@ -147,6 +145,8 @@ export class SecureContext {
         `'minVersion' ${minVersion} is above 'maxVersion' ${maxVersion}`,
       );
     }
+    const context = new native.SecureContext(max === Version.Dtls13);
+    this[kNative] = context;
     const strings = {
       ciphers: options.ciphers,
       sigalgs: options.sigalgs,

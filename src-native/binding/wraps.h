@@ -70,8 +70,7 @@ class SecureContextWrap : public Napi::ObjectWrap<SecureContextWrap> {
   void set_session_timeout(const Napi::CallbackInfo& info);
   void allow_partial_chain(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<SecureContext> context_ =
-      std::make_shared<SecureContext>(Handshake::install_callbacks);
+  std::shared_ptr<SecureContext> context_;
 };
 
 class TicketKeysWrap : public Napi::ObjectWrap<TicketKeysWrap> {

@@ -37,7 +37,6 @@ void Endpoint::offer_dtls13() {
   offer.suites = twin->suites();
   offer.groups = {twin->groups()};
   offer.own_order = (SSL_CTX_get_options(twin->get()) & SSL_OP_CIPHER_SERVER_PREFERENCE) != 0;
-  offer.certificate = context.has_certificate() || context.shows_raw_key();
   offer.psk = policy.ask_psk || policy.ticket_keys != nullptr;
   offer.suite_follows_psk = true;
   if (hellos13_) {
@@ -126,8 +125,7 @@ Session& Endpoint::connect(const PeerAddress& peer, std::shared_ptr<const Secure
                            std::shared_ptr<const SessionPolicy> policy, double now) {
   const ErrorQueueScope errors;
   const bool dtls13 = context->allows(kDtls13);
-  Session& session =
-      begin(Role::kClient, peer, std::move(context), std::move(policy), dtls13, now);
+  Session& session = begin(Role::kClient, peer, std::move(context), std::move(policy), dtls13, now);
   session.connect(now);
   settle(session.id().slot);
   return session;
@@ -348,12 +346,11 @@ bool Endpoint::handshakes_with(const PeerAddress& peer) const {
   if (current == kNoSlot) return false;
   const uint32_t candidate = slots_[current].candidate;
   return slots_[current].session->state() == SessionState::kHandshaking ||
-         (candidate != kNoSlot &&
-          slots_[candidate].session->state() == SessionState::kHandshaking);
+         (candidate != kNoSlot && slots_[candidate].session->state() == SessionState::kHandshaking);
 }
 
-// The stateless stage. True: the datagram was a piece of a ClientHello and is dealt with. Nothing is
-// kept for a peer until its cookie is valid, but for the fragments of hellos of DTLS 1.3 (see
+// The stateless stage. True: the datagram was a piece of a ClientHello and is dealt with. Nothing
+// is kept for a peer until its cookie is valid, but for the fragments of hellos of DTLS 1.3 (see
 // HeldHellos), and no answer is longer than the question.
 bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
                                uint32_t peer_index, double now) {

@@ -188,6 +188,8 @@ class Handshake final : public Negotiation, private DatagramPort {
   bool is_unasked(const FragmentView& fragment) const;
   RecordOutcome on_messages(const RecordView& record, double now);
   void feed_messages(double now);
+  bool is_downgrade(const HandshakeMessage& message) const;
+  void refuse_downgrade();
   bool question_comes_first(const HandshakeMessage& message);
   bool psk_question_comes_first(const HandshakeMessage& message);
 

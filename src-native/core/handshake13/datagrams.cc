@@ -7,12 +7,11 @@ namespace dtls {
 namespace {
 
 LeaveLimits limits_of(const Records13& records, uint32_t mtu, size_t max_plaintext) {
-  constexpr uint64_t kHandshakeEpoch = 2;
   LeaveLimits limits{};
   limits.mtu = mtu;
   limits.max_plaintext = max_plaintext;
-  limits.overhead.handshake = records.sealed_size_in(kHandshakeEpoch, 0);
-  limits.overhead.application = records.sealed_size_in(records.sealing_epoch(), 0);
+  limits.overhead.handshake = records.overhead_in(kHandshakeEpoch);
+  limits.overhead.application = records.overhead_in(records.sealing_epoch());
   return limits;
 }
 

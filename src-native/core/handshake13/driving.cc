@@ -3,7 +3,7 @@
 #include <openssl/err.h>
 
 #include "core/handshake13/handshake13.h"
-#include "core/hello13/server_choice.h"
+#include "core/wire/server_choice.h"
 
 namespace dtls {
 

@@ -6,7 +6,7 @@
 
 #include "core/base/timer_queue.h"
 #include "core/handshake/srtp.h"
-#include "core/identity/cipher_suites.h"
+#include "core/hello13/dtls12_suites.h"
 #include "core/identity/raw_public_key.h"
 
 namespace dtls {
@@ -21,13 +21,13 @@ Records13::Options records_options(const SessionPolicy& policy, uint64_t next_cl
   return options;
 }
 
-FlightsConfig flights_config(Role role, const SessionPolicy& policy, uint16_t next_in,
-                             uint16_t next_out) {
+FlightsConfig flights_config(Role role, const SessionPolicy& policy, uint32_t next_in,
+                             uint32_t next_out) {
   FlightsConfig config;
   config.is_server = role == Role::kServer;
-  config.initial_timeout = policy.retransmit_initial;
-  config.longest_timeout = policy.retransmit_max;
-  config.backoff = policy.retransmit_backoff;
+  config.times.initial = policy.retransmit_initial;
+  config.times.longest = policy.retransmit_max;
+  config.times.backoff = policy.retransmit_backoff;
   config.next_in = next_in;
   config.next_out = next_out;
   return config;
@@ -45,26 +45,6 @@ std::vector<uint16_t> srtp_ids(const std::string& names) {
     at = end + 1;
   }
   return ids;
-}
-
-// The suites of DTLS 1.2 that a context offers, and the signalling one of RFC 5746, as on the wire.
-std::vector<uint8_t> dtls12_suites(const SecureContext& context, bool with_psk) {
-  std::vector<uint8_t> suites;
-  const SslPtr probe(SSL_new(context.get()));
-  STACK_OF(SSL_CIPHER)* offered = probe ? SSL_get_ciphers(probe.get()) : nullptr;
-  const auto add = [&suites](uint16_t id) {
-    suites.push_back(static_cast<uint8_t>(id >> 8));
-    suites.push_back(static_cast<uint8_t>(id));
-  };
-  for (int i = 0; offered != nullptr && i < sk_SSL_CIPHER_num(offered); ++i) {
-    const SSL_CIPHER* suite = sk_SSL_CIPHER_value(offered, i);
-    if (is_of_dtls12(suite) && (with_psk || !is_psk_suite(suite))) {
-      add(SSL_CIPHER_get_protocol_id(suite));
-    }
-  }
-  constexpr uint16_t kEmptyRenegotiationInfo = 0x00ff;
-  add(kEmptyRenegotiationInfo);
-  return suites;
 }
 
 }  // namespace
@@ -143,7 +123,7 @@ bool Handshake13::make_engine(double now) {
       config.additions.versions.insert(config.additions.versions.end(),
                                        {kDtls10 >> 8, kDtls10 & 0xff});
     }
-    config.additions.suites = dtls12_suites(*context_, policy_->ask_psk);
+    config.additions.suites = dtls12_suites(context_->get());
   }
   config.first_hello_hash = std::move(hello_.first_hello_hash);
   config.retry_request = std::move(hello_.retry);
@@ -226,9 +206,9 @@ void Handshake13::begin_client(double now) {
 void Handshake13::accept_hello(Hello hello, double now) {
   const ErrorQueueScope errors;
   hello_ = std::move(hello);
-  const auto sequence = hello_.message_sequence;
-  *flights_ =
-      Flights(flights_config(role_, *policy_, static_cast<uint16_t>(sequence + 1), sequence));
+  const uint16_t sequence = hello_.message_sequence;
+  flights_ = std::make_unique<Flights>(
+      flights_config(role_, *policy_, uint32_t{sequence} + 1, sequence));
   records_ = std::make_unique<Records13>(records_options(*policy_, hello_.record_number + 1));
   // Told of as 1.2's are: the HelloRetryRequest came from nobody's session.
   next_untold_ = sequence;
@@ -340,7 +320,7 @@ void Handshake13::advance(double now) {
   // While a question is open nothing is repeated: the peer's flight has arrived, the answer is ours
   // to give.
   if (parked()) return;
-  if (flights_->advance(now) != Flights::Advance::kNothing) {
+  if (flights_->advance(now).flight_lost) {
     fail(timeout_failure());
     return;
   }

@@ -12,7 +12,6 @@ namespace dtls {
 
 namespace {
 
-constexpr uint64_t kHandshakeEpoch = 2;
 constexpr uint64_t kFirstDataEpoch = 3;
 
 std::array<uint8_t, 5> key_update(bool both) {
@@ -101,14 +100,18 @@ LateHandshake13::Outcome LateHandshake13::on_key_update(Bytes body) {
 LateHandshake13::Outcome LateHandshake13::on_ack(RecordNumber number, Bytes bytes, double now) {
   const Flights::AckOutcome acknowledged = flights_.take_ack(number.epoch, bytes, now);
   if (acknowledged.malformed) return refuse(SSL_R_BAD_LENGTH, SSL_AD_DECODE_ERROR);
-  Outcome outcome;
-  if (!acknowledged.key_update) return outcome;
+  return acknowledged.key_update ? switch_keys() : Outcome();
+}
+
+// The peer reads with the next keys now.
+LateHandshake13::Outcome LateHandshake13::switch_keys() {
   Records13& records = departures_.records;
   if (!records.update_sealing()) return refuse(SSL_R_BAD_KEY_UPDATE, SSL_AD_INTERNAL_ERROR);
   flights_.set_write_epoch(records.sealing_epoch());
-  outcome.keys_updated = true;
   // What is under way when the peer asks answers it, by the letter; one more does no harm.
   if (std::exchange(answer_due_, false)) update_keys(false);
+  Outcome outcome;
+  outcome.keys_updated = true;
   return outcome;
 }
 
@@ -134,7 +137,7 @@ void LateHandshake13::leave(uint32_t mtu, size_t max_plaintext, double now) {
   departures_.leave(mtu, max_plaintext, now);
   if (seals_handshake_ && !flights_.flight_under_way()) {
     seals_handshake_ = false;
-    departures_.records.drop_sealing(kHandshakeEpoch);
+    departures_.records.drop_old_sealing();
   }
 }
 
@@ -142,13 +145,17 @@ double LateHandshake13::due() const {
   return std::min({flights_.due(), engine_until_, departures_.records.deadline()});
 }
 
-bool LateHandshake13::advance(double now) {
+LateHandshake13::Outcome LateHandshake13::advance(double now) {
   if (now >= engine_until_) {
     engine_.reset();
     engine_until_ = kNever;
   }
   departures_.records.advance(now);
-  return flights_.advance(now) == Flights::Advance::kNothing;
+  const Flights::Advanced advanced = flights_.advance(now);
+  if (advanced.key_update) return switch_keys();
+  Outcome outcome;
+  outcome.peer_gone = advanced.flight_lost || advanced.key_update_lost;
+  return outcome;
 }
 
 SslSessionPtr LateHandshake13::session() const {

@@ -38,6 +38,7 @@ class LateHandshake13 {
     bool new_session = false;   // client: a ticket has come
     bool keys_updated = false;  // this side's
     bool keys_read = false;     // the peer's
+    bool peer_gone = false;     // nobody acknowledges an update of keys, or the last flight
   };
   Outcome on_handshake(RecordNumber number, Bytes bytes, double now);
   Outcome on_ack(RecordNumber number, Bytes bytes, double now);
@@ -51,8 +52,7 @@ class LateHandshake13 {
   KeyUpdateOutcome update_keys(bool both);
 
   double due() const;
-  // False: nobody acknowledges this side's update of keys, or its last flight: the peer is gone.
-  bool advance(double now);
+  Outcome advance(double now);
 
   // Client: what a ticket has made of OpenSSL's session.
   SslSessionPtr session() const;
@@ -61,6 +61,7 @@ class LateHandshake13 {
  private:
   Outcome on_message(const IncomingMessage& message, double now);
   Outcome on_key_update(Bytes body);
+  Outcome switch_keys();
   Outcome refuse(int reason, uint8_t alert);
 
   // So long, in milliseconds, a client's engine waits for tickets, and records of old keys are

@@ -19,7 +19,9 @@ namespace dtls {
 class SecureContext {
  public:
   // `install`: says what OpenSSL calls for the sessions of this context.
-  explicit SecureContext(void (*install)(SSL_CTX*));
+  // `beside_dtls13`: for servers that have that version, too, and say so where they speak an older
+  // one.
+  explicit SecureContext(void (*install)(SSL_CTX*), bool beside_dtls13 = false);
   ~SecureContext() = default;
   SecureContext(const SecureContext&) = delete;
   SecureContext& operator=(const SecureContext&) = delete;

@@ -103,6 +103,12 @@ RecordOutcome Session::on_ciphertext(const CiphertextView& record, uint8_t* scra
 
 RecordOutcome Session::on_late(const LateHandshake13::Outcome& outcome) {
   if (outcome.alert != 0) return end_with(outcome.alert);
+  if (outcome.peer_gone) {
+    Failure failure;
+    failure.kind = FailureKind::kHandshakeTimeout;
+    fail(failure);
+    return RecordOutcome::kTaken;
+  }
   if (outcome.keys_updated) told_of_sealing_ = Wear::kNone;
   if (outcome.keys_read) told_of_opening_ = Wear::kNone;
   if (outcome.new_session) {

@@ -169,12 +169,9 @@ void Session::advance(double now) {
   }
   if (said_last_ && said_last_->flight.over(now)) said_last_.reset();
   if (late13_ && now >= late13_->due()) {
-    if (!late13_->advance(now)) {
-      Failure failure;
-      failure.kind = FailureKind::kHandshakeTimeout;
-      fail(failure);
-      return;
-    }
+    const ErrorQueueScope errors;
+    on_late(late13_->advance(now));
+    if (state_ == SessionState::kClosed) return;
     leave13(now);
   }
   if (now >= rest_at_) consider_rest(now);
@@ -214,7 +211,8 @@ bool Session::set_mtu(uint32_t mtu) {
 size_t Session::max_message_size() const {
   if (late13_) {
     const Records13& records = late13_->records();
-    return records.longest_plaintext_in(records.sealing_epoch(), mtu_);
+    const size_t added = records.overhead_in(records.sealing_epoch());
+    return mtu_ > added ? mtu_ - added : 0;
   }
   if (handshake13_ != nullptr) return 0;
   if (ssl() != nullptr) return DTLS_get_data_mtu(ssl());
