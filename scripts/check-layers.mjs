@@ -61,6 +61,7 @@ const trees = [
       ['core/endpoint'],
       ['core/session'],
       ['core/handshake'],
+      ['core/engine13'],
       ['core/identity'],
       ['core/records13'],
       ['core/records'],
