@@ -62,6 +62,7 @@ const trees = [
       ['core/session'],
       ['core/hello13'],
       ['core/handshake'],
+      ['core/engine13'],
       ['core/identity'],
       ['core/records13'],
       ['core/records'],

@@ -23,6 +23,9 @@ class EngineContext {
   static std::shared_ptr<const EngineContext> of(const SecureContext& of, void (*install)(SSL_CTX*),
                                                  Failure& failure);
 
+  // One that has nothing but an SSL_CTX: what a self-test needs.
+  static std::shared_ptr<const EngineContext> bare(SslCtxPtr ctx);
+
   SSL_CTX* get() const { return ctx_.get(); }
 
   // What hellos of this context say, in this side's order; IANA's numbers.
@@ -32,6 +35,7 @@ class EngineContext {
 
  private:
   EngineContext() = default;
+  static bool read_lists(const std::shared_ptr<EngineContext>& made);
 
   SslCtxPtr ctx_;
   std::vector<uint16_t> suites_;

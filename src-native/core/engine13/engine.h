@@ -11,6 +11,7 @@
 #include "core/base/secret.h"
 #include "core/base/traffic_secret.h"
 #include "core/engine13/context.h"
+#include "core/engine13/hello_additions.h"
 
 // Who makes handshakes of DTLS 1.3 (RFC 9147 section 5): messages in, messages and secrets out. No
 // records, no fragments, no epochs of its own making, no time, no I/O.
@@ -24,10 +25,10 @@ namespace dtls {
 // What this OpenSSL gives to DTLS 1.3, found out when first asked for: a handshake in memory whose
 // secrets are compared with an independent derivation is part of it.
 struct EngineSupport {
-  const char* name = nullptr;  // of the engine; null where there is none
-  std::string missing;         // why there is none, a clause: "OpenSSL 3.0.17 lacks …"
+  std::string name;     // of the engine; empty where there is none
+  std::string missing;  // why there is none, a clause: "OpenSSL 3.0.17 lacks …"
 
-  explicit operator bool() const { return name != nullptr; }
+  explicit operator bool() const { return !name.empty(); }
 };
 // Made once for all threads. Lives as long as the process.
 const EngineSupport& engine_support();
@@ -48,14 +49,6 @@ enum class EngineOutcome : uint8_t {
   kFailed,    // for good: alert() is to be sent, and why is in OpenSSL's error queue
 };
 
-// What a client puts into its hello besides. Bytes as on the wire, without the lengths of the lists.
-struct HelloAdditions {
-  std::vector<uint8_t> versions;    // behind DTLS 1.3 in supported_versions: fe fd for DTLS 1.2
-  std::vector<uint8_t> suites;      // behind those of 1.3: what DTLS 1.2 may choose, and SCSVs
-  std::vector<uint8_t> extensions;  // whole ones: type(2), length(2), data. Not those that OpenSSL
-                                    // itself sends; pre_shared_key stays behind them
-};
-
 struct EngineConfig {
   bool server = false;
   std::shared_ptr<const EngineContext> context;
@@ -71,8 +64,9 @@ struct EngineConfig {
   // records, which may be empty; unset: not offered. A server answers only who offers it.
   std::optional<std::vector<uint8_t>> connection_id;
 
-  // Server. The first hello was answered without an engine: its hash (32 or 48 bytes), and the whole
-  // HelloRetryRequest as it was sent. The hello that the engine then gets first is the second one.
+  // Server. The first hello was answered without an engine: its hash (32 or 48 bytes), and the
+  // whole HelloRetryRequest as it was sent. The hello that the engine then gets first is the second
+  // one.
   std::vector<uint8_t> first_hello_hash;
   std::vector<uint8_t> retry_request;
   // Server. What the ServerHello is to choose, of what context->suites() and groups() have; 0:
@@ -83,7 +77,8 @@ struct EngineConfig {
 
 // One handshake. For one thread. Is never driven after it has failed, and refuses it. It never
 // calls its owner, except by the callbacks that the context's `install` has set. Each call begins
-// with an empty error queue, and leaves one that has the reason of a failure, and nothing otherwise.
+// with an empty error queue, and leaves one that has the reason of a failure, and nothing
+// otherwise.
 class HandshakeEngine {
  public:
   virtual ~HandshakeEngine() = default;
@@ -131,14 +126,17 @@ class HandshakeEngine {
   virtual bool retried() const = 0;
   // For export_keys, from kComplete on. Once: the engine keeps none.
   virtual SecretBytes take_exporter_secret() = 0;
+
+ protected:
+  HandshakeEngine() = default;
 };
 
 // Null when OpenSSL fails, and why is in its queue, or where engine_support() has none.
 std::unique_ptr<HandshakeEngine> make_engine(EngineConfig config);
 
-// Exporters (RFC 8446 section 7.5, with the labels of RFC 9147 section 5.9). A context that is absent
-// and an empty one are the same. False when OpenSSL fails or label or size are longer than HKDF
-// takes; `out` then has zeros.
+// Exporters (RFC 8446 section 7.5, with the labels of RFC 9147 section 5.9). A context that is
+// absent and an empty one are the same. False when OpenSSL fails or label or size are longer than
+// HKDF takes; `out` then has zeros.
 bool export_keys(const CipherSuite13& suite, Bytes exporter_secret, const std::string& label,
                  Bytes context, SecretBytes& out);
 

@@ -63,7 +63,9 @@ class LabelKdf {
  public:
   explicit LabelKdf(EvpKdfCtxPtr work) : work_(std::move(work)) {}
 
-  static void* make(void* /*provider*/) { return wrap(EVP_KDF_CTX_new(everything().plain.kdf.get())); }
+  static void* make(void* /*provider*/) {
+    return wrap(EVP_KDF_CTX_new(everything().plain.kdf.get()));
+  }
   static void* duplicate(void* self) { return wrap(EVP_KDF_CTX_dup(work(self))); }
   static void drop(void* self) { delete static_cast<LabelKdf*>(self); }
   static void reset(void* self) { EVP_KDF_CTX_reset(work(self)); }
@@ -109,17 +111,16 @@ class LabelKdf {
   EvpKdfCtxPtr work_;
 };
 
-const OSSL_DISPATCH kKdfFunctions[] = {
-    {OSSL_FUNC_KDF_NEWCTX, any(LabelKdf::make)},
-    {OSSL_FUNC_KDF_DUPCTX, any(LabelKdf::duplicate)},
-    {OSSL_FUNC_KDF_FREECTX, any(LabelKdf::drop)},
-    {OSSL_FUNC_KDF_RESET, any(LabelKdf::reset)},
-    {OSSL_FUNC_KDF_DERIVE, any(LabelKdf::derive)},
-    {OSSL_FUNC_KDF_SETTABLE_CTX_PARAMS, any(LabelKdf::settable)},
-    {OSSL_FUNC_KDF_SET_CTX_PARAMS, any(LabelKdf::set)},
-    {OSSL_FUNC_KDF_GETTABLE_CTX_PARAMS, any(LabelKdf::gettable)},
-    {OSSL_FUNC_KDF_GET_CTX_PARAMS, any(LabelKdf::get)},
-    {0, nullptr}};
+const OSSL_DISPATCH kKdfFunctions[] = {{OSSL_FUNC_KDF_NEWCTX, any(LabelKdf::make)},
+                                       {OSSL_FUNC_KDF_DUPCTX, any(LabelKdf::duplicate)},
+                                       {OSSL_FUNC_KDF_FREECTX, any(LabelKdf::drop)},
+                                       {OSSL_FUNC_KDF_RESET, any(LabelKdf::reset)},
+                                       {OSSL_FUNC_KDF_DERIVE, any(LabelKdf::derive)},
+                                       {OSSL_FUNC_KDF_SETTABLE_CTX_PARAMS, any(LabelKdf::settable)},
+                                       {OSSL_FUNC_KDF_SET_CTX_PARAMS, any(LabelKdf::set)},
+                                       {OSSL_FUNC_KDF_GETTABLE_CTX_PARAMS, any(LabelKdf::gettable)},
+                                       {OSSL_FUNC_KDF_GET_CTX_PARAMS, any(LabelKdf::get)},
+                                       {0, nullptr}};
 
 // ---- SHA2-256 and SHA2-384 ----
 
@@ -162,9 +163,7 @@ class TranscriptDigest {
     *out_size = size;
     return 1;
   }
-  static int describe(OSSL_PARAM* params) {
-    return EVP_MD_get_params(plain(), params);
-  }
+  static int describe(OSSL_PARAM* params) { return EVP_MD_get_params(plain(), params); }
   static const OSSL_PARAM* describable(void* /*provider*/) {
     return EVP_MD_gettable_params(plain());
   }

@@ -6,8 +6,8 @@
 #include "core/engine13/message_shapes.h"
 
 // The library context in which OpenSSL's TLS 1.3 is the handshake of DTLS 1.3. It has the default
-// provider, and one of this process's own with three algorithms: TLS13-KDF, which puts the prefix of
-// RFC 9147 section 5.9 ("dtls13") in the place of TLS's, and SHA2-256 and SHA2-384 behind a
+// provider, and one of this process's own with three algorithms: TLS13-KDF, which puts the prefix
+// of RFC 9147 section 5.9 ("dtls13") in the place of TLS's, and SHA2-256 and SHA2-384 behind a
 // Transcript. All three do their work by those of a plain default provider. Nothing else in the
 // process sees this context, and what Node makes of OpenSSL is not touched by it.
 namespace dtls {

@@ -286,8 +286,7 @@ bool server_hello_to_wire(Bytes body, Out& out) {
 
 bool encrypted_extensions_to_wire(Bytes body, const Carried& carried, Out& out) {
   Bytes block;
-  if (!take_vector(body, 2, block) || body.size != 0 ||
-      carried.kind != Carried::Kind::kAdditions) {
+  if (!take_vector(body, 2, block) || body.size != 0 || carried.kind != Carried::Kind::kAdditions) {
     return false;
   }
   Out extensions;
@@ -584,8 +583,8 @@ uint8_t to_openssl(const ProcessMark& mark, Bytes message, Bytes before, std::ve
   uint8_t alert = 0;
   switch (type) {
     case HandshakeType::kClientHello:
-      alert = client_hello_to_openssl(body, carry_original(mark, before, message), rewritten,
-                                      taken);
+      alert =
+          client_hello_to_openssl(body, carry_original(mark, before, message), rewritten, taken);
       break;
     case HandshakeType::kServerHello:
       alert = server_hello_to_openssl(body, rewritten);
@@ -628,7 +627,7 @@ bool read_hello_lists(Bytes message, HelloLists& lists) {
   Bytes body;
   HelloParts parts;
   if (!split_message(message, type, body) || type != HandshakeType::kClientHello ||
-      !split_client_hello(body, Shape::kTls, parts)) {
+      !split_client_hello(body, Shape::kDtls, parts)) {
     return false;
   }
   lists.suites = parts.suites;
@@ -640,8 +639,7 @@ bool read_hello_lists(Bytes message, HelloLists& lists) {
                             ? &lists.signature_algorithms
                             : nullptr;
     if (list == nullptr) continue;
-    if (!take_vector(extension.data, 2, *list) || extension.data.size != 0 ||
-        list->size % 2 != 0) {
+    if (!take_vector(extension.data, 2, *list) || extension.data.size != 0 || list->size % 2 != 0) {
       return false;
     }
   }

@@ -7,8 +7,8 @@
 #include "core/base/bytes.h"
 #include "core/engine13/hello_additions.h"
 
-// OpenSSL's handshake speaks TLS 1.3 and asks for the extension of QUIC (57); the wire has DTLS 1.3.
-// Three messages differ: ClientHello, ServerHello (and with it HelloRetryRequest) and
+// OpenSSL's handshake speaks TLS 1.3 and asks for the extension of QUIC (57); the wire has
+// DTLS 1.3. Three messages differ: ClientHello, ServerHello (and with it HelloRetryRequest) and
 // EncryptedExtensions, in their versions (RFC 9147 sections 5.3 and 5.4), the byte of
 // legacy_cookie, that extension, and use_srtp, which OpenSSL refuses outside of its DTLS.
 //
@@ -49,10 +49,11 @@ Found find_mark(const ProcessMark& mark, Bytes front);
 // From OpenSSL to the wire: a whole message. A type that does not differ stays as it is. False: it
 // is not in the shape that OpenSSL writes.
 bool to_wire(const ProcessMark& mark, Bytes message, std::vector<uint8_t>& out);
-// The same for the transcript: a message of the peer's becomes what came, behind what was before it.
+// The same for the transcript: a message of the peer's becomes what came, behind what was before
+// it.
 bool to_transcript(const ProcessMark& mark, Bytes message, std::vector<uint8_t>& out);
-// And for a ClientHello that is cut in the list of binders of its pre_shared_key, `front.size` bytes
-// of it (RFC 8446 section 4.2.11.2).
+// And for a ClientHello that is cut in the list of binders of its pre_shared_key, `front.size`
+// bytes of it (RFC 8446 section 4.2.11.2).
 bool to_transcript_cut(const ProcessMark& mark, Bytes front, std::vector<uint8_t>& out);
 
 // What a peer's message says that does not reach OpenSSL. Borrowed from it; `data` null: nothing.
@@ -73,7 +74,7 @@ struct ServerHelloView {
 // `message`: whole. False: it is none.
 bool read_server_hello(Bytes message, ServerHelloView& hello);
 
-// The lists of a ClientHello in TLS's shape, as OpenSSL writes them; numbers of two bytes.
+// The lists of a ClientHello in the shape of the wire; numbers of two bytes.
 struct HelloLists {
   Bytes suites;
   Bytes groups;
@@ -81,8 +82,8 @@ struct HelloLists {
 };
 bool read_hello_lists(Bytes message, HelloLists& lists);
 
-// use_srtp (RFC 5764 section 4.1.1): the profiles, two bytes each; MKIs are not in use here, and one
-// that is asked for is left out of the answer. False: malformed.
+// use_srtp (RFC 5764 section 4.1.1): the profiles, two bytes each; MKIs are not in use here, and
+// one that is asked for is left out of the answer. False: malformed.
 bool read_srtp_profiles(Bytes extension, Bytes& profiles, bool& has_mki);
 std::vector<uint8_t> write_srtp(const std::vector<uint16_t>& profiles);
 

@@ -39,15 +39,15 @@ Found Transcript::judge() const {
   if (front.size == 0 || front.data[0] != kMessageHash) {
     return find_mark(*mark_, front);
   }
-  const std::array<uint8_t, kMessageHeaderSize> header = {
-      kMessageHash, 0, 0, static_cast<uint8_t>(hash_size_)};
+  const std::array<uint8_t, kMessageHeaderSize> header = {kMessageHash, 0, 0,
+                                                          static_cast<uint8_t>(hash_size_)};
   const size_t compared = std::min(front.size, header.size());
   if (!std::equal(header.begin(), header.begin() + compared, front.data)) return Found::kNo;
   Bytes message;
   if (!take_message(front, message)) return Found::kMore;
   if (!take_message(front, message)) {
-    const bool may_be_hello = front.size == 0 ||
-                              front.data[0] == static_cast<uint8_t>(HandshakeType::kServerHello);
+    const bool may_be_hello =
+        front.size == 0 || front.data[0] == static_cast<uint8_t>(HandshakeType::kServerHello);
     return may_be_hello ? Found::kMore : Found::kNo;
   }
   ServerHelloView hello;
@@ -77,8 +77,8 @@ void Transcript::update(Bytes bytes, std::vector<uint8_t>& out) {
   drain(out);
 }
 
-// The messages that are whole. One that cannot be rewritten is none of OpenSSL's or of a peer's that
-// came through here: it is hashed as it is, and the two sides will not agree.
+// The messages that are whole. One that cannot be rewritten is none of OpenSSL's or of a peer's
+// that came through here: it is hashed as it is, and the two sides will not agree.
 void Transcript::drain(std::vector<uint8_t>& out) {
   Bytes rest{waiting_.data(), waiting_.size()};
   Bytes message;

@@ -8,9 +8,10 @@
 
 namespace dtls {
 
-// What stands ahead of a hash. OpenSSL feeds one and the same digest with transcripts of handshakes,
-// which are rewritten into the shape of the wire, and with everything else that it hashes, which is
-// not: certificates, tickets, keys of HMACs. Much of the latter is of a peer's choice.
+// What stands ahead of a hash. OpenSSL feeds one and the same digest with transcripts of
+// handshakes, which are rewritten into the shape of the wire, and with everything else that it
+// hashes, which is not: certificates, tickets, keys of HMACs. Much of the latter is of a peer's
+// choice.
 //
 //   kUndecided ── a ClientHello with this process's mark ──► kTranscript
 //        └────── anything else, at the first byte that tells ──► kOther

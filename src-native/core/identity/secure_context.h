@@ -1,6 +1,7 @@
 #ifndef DGRAM_DTLS_CORE_IDENTITY_SECURE_CONTEXT_H_
 #define DGRAM_DTLS_CORE_IDENTITY_SECURE_CONTEXT_H_
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -98,6 +99,9 @@ class SecureContext {
   // What many sessions of this context have alike: their peers' certificates, say.
   Distinct<std::vector<uint8_t>>& alike() const { return alike_; }
 
+  // Its twin for DTLS 1.3, which another room makes of it when a session needs one. Null until then.
+  std::shared_ptr<const void>& twin() const { return twin_; }
+
  private:
   Failure use_leaf(X509* leaf);
   Failure check_length() const;
@@ -114,6 +118,7 @@ class SecureContext {
   std::string sigalgs_;
   mutable std::optional<Trust> trust_;  // found out when first asked for
   mutable Distinct<std::vector<uint8_t>> alike_;
+  mutable std::shared_ptr<const void> twin_;
   std::vector<X509Ptr> leaves_;  // the own certificates
 };
 
