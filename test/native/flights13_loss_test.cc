@@ -1,6 +1,6 @@
-// Protects: that a handshake of DTLS 1.3, and what follows it, comes to its end whatever the network
-// loses, repeats or delivers in another order: each message is handed on once, whole and in order;
-// no datagram is longer than the MTU; and at last neither side waits for anything.
+// Protects: that a handshake of DTLS 1.3, and what follows it, comes to its end whatever the
+// network loses, repeats or delivers in another order: each message is handed on once, whole and in
+// order; no datagram is longer than the MTU; and at last neither side waits for anything.
 #include <doctest/doctest.h>
 
 #include <cstdio>
@@ -37,7 +37,7 @@ std::vector<Named> scripts() {
 
 TEST_CASE("flights13: without loss nothing is repeated") {
   for (const Named& named : scripts()) {
-    CAPTURE(named.name);
+    CAPTURE(std::string(named.name));
     Network13 network(named.script);
     CHECK(network.run());
     CHECK(network.client.flights.stats().repeated_records == 0);
@@ -50,7 +50,7 @@ TEST_CASE("flights13: without loss nothing is repeated") {
 
 TEST_CASE("flights13: each datagram lost once") {
   for (const Named& named : scripts()) {
-    CAPTURE(named.name);
+    CAPTURE(std::string(named.name));
     size_t lost = 0;
     for (size_t count = lost + 1; lost < count; ++lost) {
       CAPTURE(lost);
@@ -58,7 +58,7 @@ TEST_CASE("flights13: each datagram lost once") {
       network.loses = [lost](size_t index) { return index == lost; };
       CHECK(network.run(5000));
       // One timer of a second; and most often the other side notices sooner.
-      CHECK(network.now < 1200);
+      CHECK(network.now < 1400);
       count = network.datagrams;
     }
   }
@@ -66,7 +66,7 @@ TEST_CASE("flights13: each datagram lost once") {
 
 TEST_CASE("flights13: each pair of datagrams lost") {
   for (const Named& named : scripts()) {
-    CAPTURE(named.name);
+    CAPTURE(std::string(named.name));
     size_t count = 2;
     for (size_t first = 0; first < count; ++first) {
       size_t most = first + 2;
@@ -86,12 +86,12 @@ TEST_CASE("flights13: each pair of datagrams lost") {
 
 TEST_CASE("flights13: half of everything lost") {
   for (const Named& named : scripts()) {
-    CAPTURE(named.name);
+    CAPTURE(std::string(named.name));
     for (uint32_t seed = 1; seed <= 200; ++seed) {
       CAPTURE(seed);
       std::mt19937 random(seed);
       Network13 network(named.script);
-      network.loses = [&](size_t) { return random() % 2 == 0; };
+      network.loses = [&](size_t) { return (random() >> 16) % 2 == 0; };
       CHECK(network.run(3600000));
     }
   }
@@ -99,7 +99,7 @@ TEST_CASE("flights13: half of everything lost") {
 
 TEST_CASE("flights13: in any order, and some of it several times") {
   for (const Named& named : scripts()) {
-    CAPTURE(named.name);
+    CAPTURE(std::string(named.name));
     for (uint32_t seed = 1; seed <= 200; ++seed) {
       CAPTURE(seed);
       std::mt19937 random(seed);
@@ -114,7 +114,7 @@ TEST_CASE("flights13: in any order, and some of it several times") {
 
 TEST_CASE("flights13: everything at once") {
   for (const Named& named : scripts()) {
-    CAPTURE(named.name);
+    CAPTURE(std::string(named.name));
     for (uint32_t seed = 1; seed <= 100; ++seed) {
       CAPTURE(seed);
       std::mt19937 random(seed);
@@ -129,7 +129,7 @@ TEST_CASE("flights13: everything at once") {
 
 TEST_CASE("flights13: a path slower than the timer") {
   for (const Named& named : scripts()) {
-    CAPTURE(named.name);
+    CAPTURE(std::string(named.name));
     Network13 network(named.script);
     network.takes = [](size_t) { return 1500.0; };
     CHECK(network.run());

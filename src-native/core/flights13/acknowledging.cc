@@ -16,6 +16,9 @@ namespace {
 constexpr double kIncomplete = 4;
 constexpr double kDisrupted = 16;
 
+// The part of the time that an ACK took in which records of one flight count as sent together.
+constexpr double kSoon = 4;
+
 }  // namespace
 
 // ---- ours ----
@@ -26,7 +29,8 @@ void Flights::on_taken(const RecordNumber& record, uint32_t ready_at, bool out_o
                        double now) {
   receipts_.add(record, ready_at);
   const bool answered = level_of(record.epoch) < kApplicationEpoch;
-  acknowledge_by(!answered ? now : now + times_.initial / (out_of_order ? kDisrupted : kIncomplete));
+  acknowledge_by(!answered ? now
+                           : now + times_.initial / (out_of_order ? kDisrupted : kIncomplete));
 }
 
 // Whatever came before is known to be the peer's own under keys, and in clear it may be anybody's.
@@ -92,15 +96,17 @@ void Flights::count_numbers(const std::vector<RecordNumber>& numbers, uint64_t e
     for (size_t i = 0; i < flights_.size(); ++i) {
       for (SentMessage& message : flights_[i].messages()) {
         if (message.message_seq() != sent->piece.message_seq) continue;
-        if (message.acknowledge(sent->piece, proved)) newest[i] = std::max(newest[i], sent->left_at);
+        if (message.acknowledge(sent->piece, proved))
+          newest[i] = std::max(newest[i], sent->left_at);
       }
     }
   }
   for (size_t i = 0; i < flights_.size(); ++i) {
     if (newest[i] == -kNever) continue;
     if (proved) flights_[i].on_progress(now);
-    // What left with it or before it, and was not named, is lost.
-    if (flights_[i].repeat_until(newest[i])) ++stats_.repetitions;
+    // What left before it, or not long behind it, and was not named, is lost.
+    const double soon = (now - newest[i]) / kSoon;
+    if (flights_[i].repeat_until(newest[i] + soon)) ++stats_.repetitions;
   }
 }
 

@@ -188,7 +188,8 @@ Flights::Advanced Flights::advance(double now) {
     if (flight.due() > now) continue;
     if (flight.is_asked(now)) {
       if (flight.repeat_as_asked()) ++stats_.repetitions;
-    } else if (flight.repetitions() < (flight.kind() == FlightKind::kMessage ? kMessageOften : kOften)) {
+    } else if (flight.repetitions() <
+               (flight.kind() == FlightKind::kMessage ? kMessageOften : kOften)) {
       if (flight.repeat(now)) ++stats_.repetitions;
       reduce_mtu(flight);
     } else {

@@ -5,10 +5,9 @@
 namespace dtls {
 
 Incoming::Message* Incoming::find(uint32_t sequence) {
-  const auto found =
-      std::find_if(messages_.begin(), messages_.end(), [sequence](const Message& message) {
-        return message.parts.sequence() == sequence;
-      });
+  const auto found = std::find_if(
+      messages_.begin(), messages_.end(),
+      [sequence](const Message& message) { return message.parts.sequence() == sequence; });
   return found == messages_.end() ? nullptr : &*found;
 }
 
@@ -57,8 +56,7 @@ Incoming::Outcome Incoming::add_to(Message& message, uint64_t epoch, const Fragm
 }
 
 void Incoming::note_order(const FragmentView& fragment) {
-  out_of_order_ =
-      fragment.message_sequence != expected_seq_ || fragment.offset != expected_offset_;
+  out_of_order_ = fragment.message_sequence != expected_seq_ || fragment.offset != expected_offset_;
   if (out_of_order_) return;
   const uint32_t end = fragment.offset + static_cast<uint32_t>(fragment.body.size);
   const bool whole = end == fragment.message_length;

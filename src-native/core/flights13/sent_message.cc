@@ -101,8 +101,8 @@ OutgoingRecord SentMessage::record(const Piece& piece) const {
 bool SentMessage::acknowledge(const MessagePiece& part, bool proved) {
   bool news = false;
   for (Piece& piece : pieces_) {
-    const bool covered = piece.offset >= part.offset &&
-                         piece.offset + piece.length <= part.offset + part.length;
+    const bool covered =
+        piece.offset >= part.offset && piece.offset + piece.length <= part.offset + part.length;
     bool& known = proved ? piece.acknowledged : piece.believed;
     if (!covered || piece.acknowledged || known) continue;
     known = true;

@@ -35,9 +35,9 @@ class DatagramPacker {
   size_t longest_ = 0;
 };
 
-// One message of ours, and what of it the peer has. Where it is cut follows from the room that there
-// was at first, and stays so: some peers cannot put a message together from fragments of two cuts.
-// Only what is too long for a smaller MTU is cut again.
+// One message of ours, and what of it the peer has. Where it is cut follows from the room that
+// there was at first, and stays so: some peers cannot put a message together from fragments of two
+// cuts. Only what is too long for a smaller MTU is cut again.
 class SentMessage {
  public:
   SentMessage(uint64_t epoch, uint16_t message_seq, Bytes whole);

@@ -24,9 +24,10 @@ const SentRecords::Sent* SentRecords::find(const RecordNumber& record) const {
 }
 
 void SentRecords::forget(uint16_t message_seq) {
-  sent_.erase(std::remove_if(
-                  sent_.begin(), sent_.end(),
-                  [message_seq](const Sent& sent) { return sent.piece.message_seq == message_seq; }),
+  sent_.erase(std::remove_if(sent_.begin(), sent_.end(),
+                             [message_seq](const Sent& sent) {
+                               return sent.piece.message_seq == message_seq;
+                             }),
               sent_.end());
   if (sent_.empty()) sent_ = {};
 }
