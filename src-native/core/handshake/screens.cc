@@ -30,7 +30,7 @@ bool is_for(Role receiver, HandshakeType type) {
     case HandshakeType::kFinished:
       return true;
     default:
-      return false;  // what is none of all that, nobody sends
+      return false;  // what is none of all that, nobody sends at 1.2
   }
 }
 

@@ -26,15 +26,23 @@ bool has_byte(Bytes list, uint8_t byte) {
 }
 
 // The hash of a pre-shared key shows in its binder's length: RFC 8446 section 4.2.11.
-bool binds_by_hash_of(Bytes binders, uint16_t suite) {
-  const size_t size = hash_size(suite);
-  while (binders.size != 0) {
-    const size_t binder = binders.data[0];
-    if (binder == size) return true;
-    binders = binders.from(1 + binder);
+struct PskHashes {
+  bool sha256 = false;
+  bool sha384 = false;
+
+  explicit PskHashes(Bytes binders) {
+    while (binders.size != 0) {
+      const size_t size = binders.data[0];
+      sha256 = sha256 || size == 32;
+      sha384 = sha384 || size == 48;
+      binders = binders.from(1 + size);
+    }
   }
-  return false;
-}
+  bool fit(uint16_t suite) const {
+    const size_t size = hash_size(suite);
+    return (sha256 && size == 32) || (sha384 && size == 48);
+  }
+};
 
 bool offers_psk(const ClientOffer& offer, const ServerOffer& server) {
   return server.psk && offer.psk_identities.data != nullptr && offer.psk_modes.data != nullptr;
@@ -58,10 +66,9 @@ uint16_t first_shared(Bytes theirs, const Numbers& ours, bool own_order, const A
 
 uint16_t choose_suite(const ClientOffer& offer, const ServerOffer& server) {
   if (server.suite_follows_psk && offers_psk(offer, server)) {
-    const uint16_t suite =
-        first_shared(offer.suites, server.suites, server.own_order, [&](uint16_t number) {
-          return binds_by_hash_of(offer.psk_binders, number);
-        });
+    const PskHashes hashes(offer.psk_binders);
+    const uint16_t suite = first_shared(offer.suites, server.suites, server.own_order,
+                                        [&hashes](uint16_t number) { return hashes.fit(number); });
     if (suite != 0) return suite;
   }
   return first_shared(offer.suites, server.suites, server.own_order,
@@ -119,8 +126,8 @@ Choice choose(const ClientOffer& offer, const ServerOffer& server) {
     choice.alert = SSL_AD_HANDSHAKE_FAILURE;
     return choice;
   }
-  const bool may_do_without = offers_psk(offer, server) && server.psk_alone &&
-                              has_byte(offer.psk_modes, kPskAlone);
+  const bool may_do_without =
+      offers_psk(offer, server) && server.psk_alone && has_byte(offer.psk_modes, kPskAlone);
   if (may_do_without && !has_byte(offer.psk_modes, kPskWithKeyExchange)) return choice;
   choose_group(offer, server, choice);
   if (choice.group == 0 && !may_do_without) {

@@ -152,10 +152,14 @@ class Seen {
   size_t others_ = 0;
 };
 
-// RFC 8446 section 4.2.8: each share is of a group that is offered, and none comes twice.
+// RFC 8446 section 4.2.8: each share is of a group that is offered, and none comes twice. A key
+// takes time to make, so no client has many; each is compared with all.
 bool shares_fit(const ClientOffer& offer) {
+  constexpr int kMostShares = 16;
+  int count = 0;
   for (Bytes rest = offer.shares; rest.size != 0;) {
     const uint16_t group = take_share(rest).group;
+    if (++count > kMostShares) return false;
     if (!holds(offer.groups, group)) return false;
     for (Bytes later = rest; later.size != 0;) {
       if (take_share(later).group == group) return false;
@@ -195,6 +199,7 @@ bool read_client_offer(Bytes body, ClientOffer& offer) {
   offer = {};
   if (body.size < kVersionSize + kRandomSize) return false;
   offer.legacy_version = static_cast<uint16_t>(read_u16(body.data));
+  if (offer.legacy_version >> 8 != 0xfe) return false;
   offer.random = {body.data + kVersionSize, kRandomSize};
   constexpr size_t kFront = kVersionSize + kRandomSize;
   body = {body.data + kFront, body.size - kFront};

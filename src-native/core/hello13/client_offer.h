@@ -17,19 +17,19 @@ struct ClientOffer {
   Bytes suites;  // two bytes each
   Bytes compressions;
 
-  Bytes server_name;            // 0: the extension, as it is; OpenSSL judges it
-  Bytes groups;                 // 10: two bytes each
-  Bytes signature_algorithms;   // 13: two bytes each
-  Bytes srtp;                   // 14: the extension, as it is
-  Bytes protocols;              // 16: the extension, as it is
-  Bytes psk_identities;         // 41: each behind its length, an age of four bytes after it
-  Bytes psk_binders;            //     each behind its length
-  bool early_data = false;      // 42
-  Bytes versions;               // 43: two bytes each
-  Bytes cookie;                 // 44
-  Bytes psk_modes;              // 45: a byte each
-  Bytes shares;                 // 51: group and key behind its length; may be empty
-  Bytes connection_id;          // 54: the ID, which may be empty
+  Bytes server_name;           // 0: the extension, as it is; OpenSSL judges it
+  Bytes groups;                // 10: two bytes each
+  Bytes signature_algorithms;  // 13: two bytes each
+  Bytes srtp;                  // 14: the extension, as it is
+  Bytes protocols;             // 16: the extension, as it is
+  Bytes psk_identities;        // 41: each behind its length, an age of four bytes after it
+  Bytes psk_binders;           //     each behind its length
+  bool early_data = false;     // 42
+  Bytes versions;              // 43: two bytes each
+  Bytes cookie;                // 44
+  Bytes psk_modes;             // 45: a byte each
+  Bytes shares;                // 51: group and key behind its length; may be empty
+  Bytes connection_id;         // 54: the ID, which may be empty
 
   // The alert that is due when the version is 1.3 (RFC 8446 section 6.2), or 0: decode_error for an
   // extension that does not parse, illegal_parameter for two of a type, two shares of a group, a

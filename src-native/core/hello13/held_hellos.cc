@@ -64,8 +64,8 @@ bool HeldHellos::begin(const PeerAddress& peer, uint16_t record_version,
   if (fragment.body.size > limits_.bytes || limits_.hellos == 0) return false;
   const PeerAddress host = peer.host();
   make_room(host, fragment.body.size);
-  held_.push_back({peer, host, HandshakeMessage(record_version, fragment), now,
-                   fragment.body.size, 1});
+  held_.push_back(
+      {peer, host, HandshakeMessage(record_version, fragment), now, fragment.body.size, 1});
   by_peer_.emplace(peer, std::prev(held_.end()));
   ++of_host_[host];
   bytes_ += fragment.body.size;

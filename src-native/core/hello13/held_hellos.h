@@ -23,10 +23,10 @@ class HeldHellos {
   struct Limits {
     size_t hellos = 256;
     size_t hellos_per_host = 16;
-    size_t hello_bytes = 8192;             // of a hello, as its fragments announce it
-    size_t bytes = size_t{512} * 1024;     // of all fragments that are kept
-    uint32_t fragments = 16;               // of a hello, repetitions counted
-    double lifetime = 3000;                // ms from a hello's first fragment on
+    size_t hello_bytes = 8192;          // of a hello, as its fragments announce it
+    size_t bytes = size_t{512} * 1024;  // of all fragments that are kept
+    uint32_t fragments = 16;            // of a hello, repetitions counted
+    double lifetime = 3000;             // ms from a hello's first fragment on
   };
 
   explicit HeldHellos(const Limits& limits) : limits_(limits) {}

@@ -26,8 +26,7 @@ std::vector<uint8_t> record_of(ContentType type, uint64_t number, Bytes front, B
 std::vector<uint8_t> message_record(Bytes message, uint16_t sequence, uint64_t number) {
   FragmentHeader header;
   header.type = HandshakeType{message.data[0]};
-  header.message_length = header.length =
-      static_cast<uint32_t>(message.size - kMessageHeaderSize);
+  header.message_length = header.length = static_cast<uint32_t>(message.size - kMessageHeaderSize);
   header.message_sequence = sequence;
   uint8_t front[kHandshakeHeaderSize];
   write_fragment_header(front, header);

@@ -84,8 +84,8 @@ class HelloStage {
   static Result drop(Why why);
   static Result refuse(uint8_t alert, Why why, uint64_t record_number);
 
-  Result judge(const std::vector<uint8_t>& hello, uint64_t record_number,
-               uint16_t message_sequence, const PeerAddress& peer, double now);
+  Result judge(const std::vector<uint8_t>& hello, uint64_t record_number, uint16_t message_sequence,
+               const PeerAddress& peer, double now);
   Result begin(const ClientOffer& offer, bool has_cookie, Result result);
   Result ask(const std::vector<uint8_t>& hello, const ClientOffer& offer, const PeerAddress& peer,
              double now, uint64_t record_number);

@@ -13,7 +13,8 @@ namespace {
 constexpr size_t kMessageHeaderSize = 4;
 
 // A cookie: the low byte of the suite, of which the high one is 0x13; the group that the
-// HelloRetryRequest names, or 0; the hash of the first hello; and the front of a CookieJar's cookie.
+// HelloRetryRequest names, or 0; the hash of the first hello; and the front of a CookieJar's
+// cookie.
 constexpr uint16_t kSuitesOf13 = 0x1300;
 constexpr size_t kClaimFront = 1 + 2;
 
@@ -185,8 +186,8 @@ StatelessRetry::Verified StatelessRetry::check(const ClientOffer& offer, const S
   ServerOffer promised = server;
   promised.suites = {claim.suite};
   const Choice choice = choose(offer, promised);
-  const bool keeps = std::find(server.suites.begin(), server.suites.end(), claim.suite) !=
-                     server.suites.end();
+  const bool keeps =
+      std::find(server.suites.begin(), server.suites.end(), claim.suite) != server.suites.end();
   if (!keeps || choice.alert != 0 || choice.needs_share) return verified;
   verified.alert = 0;
   verified.suite = choice.suite;

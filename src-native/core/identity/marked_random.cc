@@ -19,8 +19,8 @@ namespace {
 constexpr char kName[] = "DGRAM-DTLS-RAND";
 constexpr char kProvider[] = "dgram-dtls-rand";
 constexpr size_t kMarkedSize = 32;
-// For 1.2, which is all that DTLS has below 1.3 and is safe; a client takes the other one of 1.0 for
-// the same (RFC 8446 section 4.1.3).
+// For 1.2, which is all that DTLS has below 1.3 and is safe; a client takes the other one of 1.0
+// for the same (RFC 8446 section 4.1.3).
 constexpr std::array<uint8_t, 8> kSentinel = {'D', 'O', 'W', 'N', 'G', 'R', 'D', 1};
 
 thread_local bool marks_next = false;
