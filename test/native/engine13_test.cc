@@ -527,11 +527,13 @@ TEST_CASE("engine13: no cut and no flipped byte of a message does more than end 
     for (size_t at = 0; at < size; at += stride) {
       for (const bool cut : {true, false}) {
         size_t count = 0;
+        bool changed = false;  // signatures differ in length
         Pair pair;
         pair.configure_server = whole.configure_server;
         pair.on_message = [&](Pair::Passed& one) {
           if (count++ != index) return true;
           if (at >= one.message.size()) return true;
+          changed = true;
           if (cut) {
             one.message.resize(at);
           } else {
@@ -545,7 +547,7 @@ TEST_CASE("engine13: no cut and no flipped byte of a message does more than end 
             pair.server.outcome == EngineOutcome::kFailed) {
           ++ended;
           CHECK(pair.client.reason + pair.server.reason != "");
-        } else if (pair.complete() && index + 1 < whole.passed.size()) {
+        } else if (changed && pair.complete() && index + 1 < whole.passed.size()) {
           // Nothing of the handshake is outside of what Finished covers.
           CHECK_MESSAGE(false, "message " << index << " at " << at << " cut " << cut);
         }
