@@ -1,8 +1,9 @@
 // Protects sessions of DTLS 1.3 between two ends of this package: that they open, carry messages, change their keys and
 // close, and that everything a session tells is there. Where this Node has none, asking for it says what it takes.
 import { expect } from 'chai';
-import { randomBytes } from 'node:crypto';
+import { createPublicKey, randomBytes } from 'node:crypto';
 import { createSecureContext, createServer, DTLSError, features, type DTLSSocket } from '../../lib/index';
+import { createAuthority } from '../helpers/certificates';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import {
   certificate,
@@ -21,7 +22,6 @@ import {
   PSK_CLIENT,
   PSK_SERVER,
   withCertificate,
-  within,
   type Pair,
 } from '../helpers/pair';
 import { thrown } from '../helpers/thrown';
@@ -114,7 +114,7 @@ describe13('DTLS 1.3', () => {
     'TLS_AES_128_CCM_SHA256',
   ]) {
     it(`has the suite ${suite}`, async () => {
-      const pair = await open13({ ciphers: suite });
+      const pair = await open13({ ciphers: suite }, { ciphers: suite });
       expect(pair.client.getCipher()?.name).to.equal(suite);
       await echo(pair);
     });
@@ -177,7 +177,8 @@ describe13('DTLS 1.3', () => {
       for (const peer of [false, true, true, false, true]) {
         for (const socket of [pair.client, pair.peer]) {
           const updated = next(socket === pair.client ? pair.peer : pair.client, 'handshake');
-          expect(socket.updateKeys({ peer })).to.equal(true);
+          // The one before may have been an answer to the peer's, which has not been acknowledged yet.
+          while (!socket.updateKeys({ peer })) await echo(pair);
           expect((await updated)[0]).to.include({ direction: 'in', message: 'key_update' });
           await echo(pair);
         }
@@ -228,7 +229,7 @@ describe13('DTLS 1.3', () => {
     const server = await listen(await withCertificate({ ...DTLS13, ALPNProtocols: ['coap'] }));
     const refused = clientFailure(server);
     const refusal = await failure(await dial(server, { ...DTLS13, ALPNProtocols: ['x'] }));
-    expect(refusal).to.include({ code: 'ERR_DTLS_ALERT' });
+    expect(refusal).to.include({ code: 'ERR_DTLS_ALERT_NO_APPLICATION_PROTOCOL' });
     expect((await refused).code).to.equal('ERR_DTLS_NO_APPLICATION_PROTOCOL');
   });
 
@@ -256,15 +257,14 @@ describe13('DTLS 1.3', () => {
     server.addContext('other.example', createSecureContext({ ...named, minVersion: 'DTLSv1.2' }));
     const refused = clientFailure(server);
     const error = await failure(await dial(server, { ...DTLS13, servername: 'other.example' }));
-    expect(error.message).to.include('protocol version');
+    expect(error.message).to.include('protocol_version');
     expect((await refused).code).to.equal('ERR_DTLS_VERSION_MISMATCH');
   });
 
   describe('clients', () => {
     it('with a certificate are authorized', async () => {
-      const { cert, key, ca } = { ...(await certificate({ commonName: 'device' })), ca: undefined };
-      void ca;
-      const { certificatePem } = await (await import('../helpers/certificates')).createAuthority();
+      const { cert, key } = await certificate({ commonName: 'device', clientAuth: true });
+      const { certificatePem } = await createAuthority();
       const pair = await open13({ requestCert: true, ca: certificatePem }, { cert, key });
       expect(pair.peer.authorized).to.equal(true);
       expect(pair.peer.getPeerX509Certificate()?.subject).to.equal('CN=device');
@@ -272,11 +272,11 @@ describe13('DTLS 1.3', () => {
     });
 
     it('without one hear that they need it', async () => {
-      const { certificatePem: ca } = await (await import('../helpers/certificates')).createAuthority();
+      const { certificatePem: ca } = await createAuthority();
       const server = await listen(await withCertificate({ ...DTLS13, requestCert: true, ca }));
       const refused = clientFailure(server);
       const error = await failure(await dial(server, DTLS13));
-      expect(error).to.include({ code: 'ERR_DTLS_ALERT', alertName: 'certificate_required' });
+      expect(error).to.include({ code: 'ERR_DTLS_ALERT_CERTIFICATE_REQUIRED' });
       expect((await refused).code).to.equal('ERR_DTLS_PEER_CERTIFICATE_MISSING');
     });
 
@@ -285,7 +285,7 @@ describe13('DTLS 1.3', () => {
       const refused = clientFailure(server);
       const error = await failure(await dial(server, { ...DTLS13, servername: 'elsewhere.example' }));
       expect(error.code).to.equal('ERR_TLS_CERT_ALTNAME_INVALID');
-      expect((await refused).code).to.equal('ERR_DTLS_ALERT');
+      expect((await refused).code).to.equal('ERR_DTLS_ALERT_BAD_CERTIFICATE');
     });
   });
 
@@ -402,8 +402,7 @@ describe13('DTLS 1.3', () => {
 
   it('shows raw public keys', async () => {
     const { key } = await certificate();
-    const { key: ofClient } = await certificate();
-    const { createPublicKey } = await import('node:crypto');
+    const { key: ofClient } = await certificate({ clientAuth: true });
     const pair = await open(
       { ...DTLS13, key, rawPublicKey: true, requestCert: true, peerPublicKeys: [createPublicKey(ofClient)] },
       { ...DTLS13, key: ofClient, rawPublicKey: true, peerPublicKeys: [createPublicKey(key)] },
@@ -435,14 +434,14 @@ describe13('DTLS 1.3', () => {
       const server = await listen(await withCertificate(UP_TO_DTLS13));
       const { client, peer } = await openOn(server, { ...first, localPort: 0 } as never);
       const port = client.localPort;
-      const replaced = failure(peer);
+      peer.on('error', () => undefined);
+      const gone = next(client, 'close');
       client.destroy();
-      await within(Promise.resolve(), 'nothing');
+      await gone;
       const accepted = next(server, 'secureConnection');
       const again = await dial(server, { ...second, localPort: port, localAddress: '127.0.0.1' } as never);
       await next(again, 'secureConnect');
       await accepted;
-      void replaced.catch(() => undefined);
       await closeEverything();
     }
   });
