@@ -1,8 +1,5 @@
 #include "core/records/aead_protection.h"
 
-#include <openssl/core_names.h>
-#include <openssl/params.h>
-
 #include <algorithm>
 #include <array>
 
@@ -43,14 +40,6 @@ AeadProtection::Header header_of(const RecordView& record) {
   return {record.type, record.version, uint64_t{record.epoch} << 48 | record.sequence, 0};
 }
 
-// What OSSL_PARAM_construct_octet_string does, and OSSL_PARAM_construct_end: several calls of the
-// library for each record would be felt.
-OSSL_PARAM bytes_param(const char* name, uint8_t* bytes, size_t size) {
-  return {name, OSSL_PARAM_OCTET_STRING, bytes, size, OSSL_PARAM_UNMODIFIED};
-}
-
-constexpr OSSL_PARAM kEnd = OSSL_PARAM_END;
-
 }  // namespace
 
 AeadProtection::AeadProtection(const AeadSuite& suite, Direction direction, Bytes key,
@@ -82,7 +71,7 @@ bool AeadProtection::open_in_tls_mode(const RecordView& record, uint8_t* room, s
   // OpenSSL takes the tag off the length by itself.
   AdditionalData aad = additional_data(header_of(record), size + suite().tag_size);
   const std::array<OSSL_PARAM, 2> params = {
-      bytes_param(OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, aad.data(), aad.size()), kEnd};
+      bytes_param(OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, aad.data(), aad.size()), kEndOfParams};
   return EVP_CIPHER_CTX_set_params(key_.context(), params.data()) == 1 &&
          EVP_Cipher(key_.context(), room, record.fragment.data,
                     static_cast<unsigned>(size + suite().tag_size)) >= 0;
@@ -91,7 +80,7 @@ bool AeadProtection::open_in_tls_mode(const RecordView& record, uint8_t* room, s
 bool AeadProtection::seal_in_tls_mode(const Header& header, Bytes plaintext, uint8_t* record) {
   AdditionalData aad = additional_data(header, plaintext.size);
   const std::array<OSSL_PARAM, 2> params = {
-      bytes_param(OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, aad.data(), aad.size()), kEnd};
+      bytes_param(OSSL_CIPHER_PARAM_AEAD_TLS1_AAD, aad.data(), aad.size()), kEndOfParams};
   return EVP_CIPHER_CTX_set_params(key_.context(), params.data()) == 1 &&
          EVP_Cipher(key_.context(), record + kRecordHeaderSize, plaintext.data,
                     static_cast<unsigned>(plaintext.size + suite().tag_size)) >= 0;
