@@ -76,7 +76,7 @@ class Run {
     std::vector<uint8_t> record = sealed_[which % sealed_.size()].record;
     for (size_t i = 0; i < changes.size; ++i)
       record[(where + i) % record.size()] ^= changes.data[i];
-    open({record.data(), record.size()});
+    open(Bytes{record.data(), record.size()});
   }
 
   void keys(uint8_t choice, double time) {

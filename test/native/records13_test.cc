@@ -34,6 +34,17 @@ struct Records13Probe {
   static void set_epoch(Records13& records, uint64_t epoch) {
     records.sealing_->secret_.epoch = epoch;
   }
+  // Of which epochs the secret is still there, of both directions.
+  static std::vector<uint64_t> secrets(const Records13& records) {
+    std::vector<uint64_t> epochs;
+    for (const auto& epoch : records.openings_) {
+      if (epoch && !epoch->secret_.bytes.empty()) epochs.push_back(epoch->epoch());
+    }
+    for (const auto* epoch : {records.sealing_.get(), records.sealing_before_.get()}) {
+      if (epoch != nullptr && !epoch->secret_.bytes.empty()) epochs.push_back(epoch->epoch());
+    }
+    return epochs;
+  }
   static uint64_t open_epochs(const Records13& records) {
     return static_cast<uint64_t>(std::count_if(records.openings_.begin(), records.openings_.end(),
                                                [](const auto& epoch) { return epoch != nullptr; }));
@@ -150,8 +161,12 @@ TEST_CASE("records of 1.3: HKDF-Expand-Label of RFC 8448 section 3, and its limi
 
   CHECK_FALSE(expand_label("SHA2-256", view(early), std::string(250, 'x').c_str(), {}, out.data(),
                            out.size()));
+  CHECK(out == std::vector<uint8_t>(32));
+  out.assign(32, 1);
   CHECK_FALSE(
       expand_label("SHA2-256", view(early), "x", view(pattern(256)), out.data(), out.size()));
+  CHECK(out == std::vector<uint8_t>(32));
+  out.assign(32, 1);
   CHECK_FALSE(expand_label("no such digest", view(early), "x", {}, out.data(), out.size()));
   CHECK(out == std::vector<uint8_t>(32));
   CHECK(expand_label("SHA2-256", view(early), std::string(249, 'x').c_str(), view(pattern(255)),
@@ -557,6 +572,20 @@ TEST_CASE("records of 1.3: an epoch never begins anew") {
   CHECK_FALSE(records.add(secret(0x1301, 3, Way::kSeal)));
 }
 
+TEST_CASE("records of 1.3: of a secret nothing is left when the next has been made of it") {
+  using Epochs = std::vector<uint64_t>;
+  Ends ends(0x1301, {}, 2);
+  CHECK(Records13Probe::secrets(ends.opener).empty());
+  CHECK(Records13Probe::secrets(ends.sealer).empty());
+  REQUIRE(ends.sealer.add(secret(0x1301, 3, Way::kSeal)));
+  REQUIRE(ends.opener.add(secret(0x1301, 3, Way::kOpen)));
+  for (uint64_t epoch = 3; epoch < 8; ++epoch) {
+    CHECK(Records13Probe::secrets(ends.opener) == Epochs{epoch});
+    CHECK(Records13Probe::secrets(ends.sealer) == Epochs{epoch});
+    ends.update();
+  }
+}
+
 TEST_CASE("records of 1.3: keys are updated again and again, and late records open") {
   for (const uint16_t id : kSuites) {
     CAPTURE(id);
@@ -615,8 +644,11 @@ TEST_CASE("records of 1.3: old epochs are open until their time, and the newest 
   REQUIRE(take_ciphertext(bytes, record));
   CHECK_FALSE(ends.opener.may_open(record));
   ends.opener.retire(9, 0);
+  CHECK(std::isinf(ends.opener.deadline()));
   ends.opener.advance(1e9);
   CHECK(ends.pass(view("on and on")).outcome == Opened::kTaken);
+  ends.update();
+  CHECK(ends.pass(view("and on")).outcome == Opened::kTaken);
 }
 
 TEST_CASE("records of 1.3: handshake and application data have epochs of their own") {
@@ -681,10 +713,12 @@ TEST_CASE("records of 1.3: forgeries wear keys out, those of an old epoch end it
     REQUIRE(ends.sealer.update_sealing());
     CHECK(ends.pass(view("new")).plaintext.first_of_epoch);
     CHECK(ends.opener.wear_of_opening() == Wear::kNone);
+    Records13Probe::set_forged(ends.opener, 4, limit + 1);
     CHECK(open(ends.opener, forgery).outcome == Opened::kForged);
     CHECK(Records13Probe::open_epochs(ends.opener) == 1);
     CHECK(open(ends.opener, late).outcome == Opened::kBad);
-    CHECK(ends.opener.wear_of_opening() == Wear::kNone);
+    // The newest is there as long as the session is.
+    CHECK(ends.opener.wear_of_opening() == Wear::kSpent);
     CHECK(ends.pass(view("on")).outcome == Opened::kTaken);
   }
 }

@@ -1,30 +1,26 @@
 #ifndef DGRAM_DTLS_CORE_RECORDS_AEAD_PROTECTION_H_
 #define DGRAM_DTLS_CORE_RECORDS_AEAD_PROTECTION_H_
 
-#include "core/base/openssl_ptr.h"
 #include "core/base/secret.h"
-#include "core/records/aead_suite.h"
+#include "core/records/aead_key.h"
 #include "core/wire/wire.h"
 
 namespace dtls {
 
 // AEAD protection of one direction of an epoch: RFC 5246 section 6.2.3.3, with DTLS's epoch and
-// sequence number. It opens or it seals. EVP does all of the cryptography.
-//
-// What costs memory is OpenSSL's context, with the key set once: it is made when the first record
-// comes, and given back by rest(). The key stays here meanwhile, and is wiped at the end.
+// sequence number. It opens or it seals.
 class AeadProtection {
  public:
-  enum class Direction : uint8_t { kOpen, kSeal };
+  using Direction = AeadKey::Direction;
 
   // `key` and `fixed_iv` are of the suite's sizes.
   AeadProtection(const AeadSuite& suite, Direction direction, Bytes key, Bytes fixed_iv);
 
-  const AeadSuite& suite() const { return suite_; }
+  const AeadSuite& suite() const { return key_.suite(); }
 
   // Makes the context where there is none. False: OpenSSL has failed.
-  bool wake() { return context_ || make_context(); }
-  void rest() { context_.reset(); }
+  bool wake() { return key_.awake() || make_context(); }
+  void rest() { key_.rest(); }
 
   // Opens a record that is not shorter than the suite's overhead, into `room`, which is not where
   // the record is. False: not authentic; `room` then has zeros in place of the plaintext.
@@ -44,27 +40,22 @@ class AeadProtection {
   // size, 0 on failure. Nobody may seal under the same nonce again, also not after a failure.
   size_t seal(const Header& header, Bytes plaintext, uint8_t* out);
 
-  size_t plaintext_offset() const { return kRecordHeaderSize + suite_.explicit_nonce_size; }
+  size_t plaintext_offset() const { return kRecordHeaderSize + suite().explicit_nonce_size; }
   size_t sealed_size(size_t plaintext) const {
-    return kRecordHeaderSize + suite_.overhead() + plaintext;
+    return kRecordHeaderSize + suite().overhead() + plaintext;
   }
 
  private:
   using Calls = AeadSuite::Calls;
-  using Nonce = std::array<uint8_t, AeadSuite::kNonceSize>;
-
   bool make_context();
-  bool begin(const uint8_t* explicit_nonce, uint8_t* expected_tag);
+  AeadKey::Nonce nonce(const uint8_t* explicit_nonce) const;
   bool open_plainly(const RecordView& record, uint8_t* room, size_t size);
   bool open_in_tls_mode(const RecordView& record, uint8_t* room, size_t size);
   bool seal_plainly(const Header& header, Bytes plaintext, uint8_t* record);
   bool seal_in_tls_mode(const Header& header, Bytes plaintext, uint8_t* record);
 
-  const AeadSuite& suite_;
-  EvpCipherCtxPtr context_;
-  Secret<AeadSuite::kMaxKeySize> key_;
+  AeadKey key_;
   Secret<AeadSuite::kNonceSize> iv_;
-  Direction direction_;
 };
 
 }  // namespace dtls

@@ -70,6 +70,14 @@ AeadSuite chacha() {
           kChaChaForgeries,           kNoLimit};
 }
 
+// As DTLS 1.3 has it. OpenSSL's TLS mode is made for the additional data of 1.2.
+AeadSuite of_1_3(AeadSuite suite) {
+  suite.fixed_iv_size = AeadSuite::kNonceSize;
+  suite.explicit_nonce_size = 0;
+  if (suite.calls == Calls::kTls) suite.calls = Calls::kPlain;
+  return suite;
+}
+
 // All suites. Looking a cipher up takes longer than sealing a record, so it is done once; nothing
 // frees them, since OpenSSL's own clean-up may come first when the process ends.
 struct Suites {
@@ -85,6 +93,11 @@ struct Suites {
   AeadSuite aes_128_ccm8 = ccm(aes_128_ccm_cipher, 16, kCcm8Tag);
   AeadSuite aes_256_ccm8 = ccm(aes_256_ccm_cipher, 32, kCcm8Tag);
   AeadSuite chacha20_poly1305 = chacha();
+  AeadSuite aes_128_gcm_1_3 = of_1_3(aes_128_gcm);
+  AeadSuite aes_256_gcm_1_3 = of_1_3(aes_256_gcm);
+  AeadSuite aes_128_ccm_1_3 = of_1_3(aes_128_ccm);
+  AeadSuite aes_128_ccm8_1_3 = of_1_3(aes_128_ccm8);
+  AeadSuite chacha20_poly1305_1_3 = of_1_3(chacha20_poly1305);
 };
 
 const Suites& suites() {
@@ -118,6 +131,23 @@ const AeadSuite& aead_suite(const SSL_CIPHER* cipher) {
     default:
       return all.none;
   }
+}
+
+const AeadSuite& aead_suite(Aead13 aead) {
+  const Suites& all = suites();
+  switch (aead) {
+    case Aead13::kAes128Gcm:
+      return all.aes_128_gcm_1_3;
+    case Aead13::kAes256Gcm:
+      return all.aes_256_gcm_1_3;
+    case Aead13::kChaCha20Poly1305:
+      return all.chacha20_poly1305_1_3;
+    case Aead13::kAes128Ccm:
+      return all.aes_128_ccm_1_3;
+    case Aead13::kAes128Ccm8:
+      return all.aes_128_ccm8_1_3;
+  }
+  return all.none;
 }
 
 size_t shortest_protected_record(const SSL_CIPHER* cipher) {

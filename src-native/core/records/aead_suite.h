@@ -7,7 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 
-// The AEAD suites of DTLS 1.2 (RFC 5246 section 6.2.3.3), and how long their keys may be used.
+#include "core/base/cipher_suite13.h"
+
+// The AEADs of DTLS 1.2's suites (RFC 5246 section 6.2.3.3) and of 1.3's (RFC 8446 section 5.2),
+// and how long their keys may be used.
 namespace dtls {
 
 // What a suite fixes. Sizes in bytes.
@@ -29,7 +32,7 @@ struct AeadSuite {
   size_t key_size = 0;
   // A nonce is the fixed IV, from the key block, and the explicit part, which every record carries:
   // RFC 5288 (GCM), RFC 6655 (CCM), RFC 6209 (ARIA). Where there is no explicit part it is the IV
-  // XOR epoch and sequence number: RFC 7905 section 2 (ChaCha20-Poly1305).
+  // XOR epoch and sequence number: RFC 7905 section 2 (ChaCha20-Poly1305), RFC 8446 section 5.3.
   size_t fixed_iv_size = 0;
   size_t explicit_nonce_size = 0;
   size_t tag_size = 0;
@@ -53,6 +56,10 @@ struct AeadSuite {
 // Not valid() for null, for CBC and other suites that are no AEAD, and for those whose cipher this
 // OpenSSL does not have. The suite lives as long as the process.
 const AeadSuite& aead_suite(const SSL_CIPHER* cipher);
+
+// The same for DTLS 1.3, where none has an explicit part. Not valid() when this OpenSSL does not
+// have the cipher.
+const AeadSuite& aead_suite(Aead13 aead);
 
 // What a suite's nonce and tag, or MAC, take. A protected record below that is fatal to OpenSSL,
 // where RFC 6347 section 4.1.2.7 has it dropped. 0 without a suite.

@@ -3,33 +3,32 @@
 
 #include <array>
 
-#include "core/base/openssl_ptr.h"
 #include "core/base/traffic_secret.h"
-#include "core/records13/suite_protection.h"
+#include "core/records/aead_key.h"
+#include "core/records13/number_cipher.h"
 
 namespace dtls {
 
 // The keys of one direction of one epoch, and what is done with them to one record: RFC 8446
-// sections 5.2 and 5.3, RFC 9147 section 4.2.3. EVP does all of the cryptography.
+// sections 5.2 and 5.3, RFC 9147 section 4.2.3.
 //
-// What costs memory is OpenSSL's contexts, each with its key set once: they are made when the first
-// record comes, and given back by rest(). The keys stay here meanwhile, and are wiped at the end.
+// As with AeadKey, OpenSSL's contexts are made when the first record comes, and given back by
+// rest(); the keys stay here meanwhile, and are wiped at the end.
 class EpochProtection {
  public:
-  using Direction = TrafficSecret::Direction;
   using Mask = std::array<uint8_t, 2>;
 
-  // From a secret of the suite's hash's size: "key", "iv" and "sn" (RFC 8446 section 7.3, RFC 9147
-  // section 4.2.3). Look at ready() before anything else is called.
-  EpochProtection(const CipherSuite13& suite, Direction direction, Bytes secret);
+  // Makes the keys "key", "iv" and "sn" of a secret that has its suite, and the size of its hash
+  // (RFC 8446 section 7.3, RFC 9147 section 4.2.3). Look at ready() before anything else is called.
+  explicit EpochProtection(const TrafficSecret& secret);
 
   // False: this OpenSSL does not have the suite's ciphers, or has failed.
   bool ready() const { return ready_; }
-  const AeadSuite& aead() const { return protection_.aead; }
+  const AeadSuite& aead() const { return key_.suite(); }
 
   // Makes the contexts where there are none. False: OpenSSL has failed. Call the others only when
   // it has succeeded.
-  bool wake() { return (context_ && mask_context_) || make_contexts(); }
+  bool wake() { return (key_.awake() && mask_context_) || make_contexts(); }
   void rest();
 
   // What a record's number is hidden with: `sample` is the first 16 bytes of its ciphertext. False:
@@ -45,22 +44,16 @@ class EpochProtection {
   bool seal(uint64_t number, Bytes additional_data, uint8_t* plaintext, size_t size);
 
  private:
-  using Nonce = std::array<uint8_t, AeadSuite::kNonceSize>;
-
   bool make_contexts();
-  EvpCipherCtxPtr make_aead_context() const;
-  EvpCipherCtxPtr make_mask_context() const;
-  bool begin(uint64_t number, uint8_t* expected_tag);
-  bool decrypt(uint64_t number, Bytes additional_data, Bytes sealed, uint8_t* room);
+  bool make_mask_context();
+  AeadKey::Nonce nonce(uint64_t number) const;
 
-  const SuiteProtection& protection_;
-  const Direction direction_;
-  bool ready_ = false;
-  EvpCipherCtxPtr context_;
+  const NumberCipher& number_cipher_;
+  AeadKey key_;
   EvpCipherCtxPtr mask_context_;
-  Secret<AeadSuite::kMaxKeySize> key_;
   Secret<AeadSuite::kMaxKeySize> number_key_;
   Secret<AeadSuite::kNonceSize> iv_;
+  bool ready_ = false;
 };
 
 }  // namespace dtls

@@ -20,9 +20,7 @@ ContentType take_type(const uint8_t* inner, size_t& size) {
 }  // namespace
 
 OpeningEpoch::OpeningEpoch(TrafficSecret secret, uint32_t replay_window)
-    : secret_(std::move(secret)),
-      protection_(*secret_.suite, TrafficSecret::Direction::kOpen, secret_.bytes.view()),
-      seen_(replay_window) {
+    : secret_(std::move(secret)), protection_(secret_), seen_(replay_window) {
   if (epoch() < kFirstDataEpoch) secret_.bytes = SecretBytes();  // no other follows from it
 }
 

@@ -1,7 +1,5 @@
 #include "core/records13/records13.h"
 
-#include <openssl/err.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -9,7 +7,9 @@
 
 namespace dtls {
 
-bool can_protect(const CipherSuite13& suite) { return suite_protection(suite).valid(); }
+bool can_protect(const CipherSuite13& suite) {
+  return aead_suite(suite.aead).valid() && number_cipher(suite.aead).valid();
+}
 
 // ---- keys ----
 

@@ -18,8 +18,7 @@ bool is_worn(uint64_t used, uint64_t limit) { return used >= limit / 4 * 3; }
 }  // namespace
 
 SealingEpoch::SealingEpoch(TrafficSecret secret)
-    : secret_(std::move(secret)),
-      protection_(*secret_.suite, TrafficSecret::Direction::kSeal, secret_.bytes.view()) {
+    : secret_(std::move(secret)), protection_(secret_) {
   if (epoch() < kFirstDataEpoch) secret_.bytes = SecretBytes();  // no other follows from it
 }
 
