@@ -8,13 +8,13 @@
 namespace dtls {
 
 Flights::Flights(const FlightsConfig& config)
-    : is_server_(config.is_server),
+    : incoming_(config.next_in),
       times_(config.times),
-      incoming_(config.next_in),
-      next_out_(config.next_out),
       write_epoch_(config.complete ? kApplicationEpoch : kClearEpoch),
-      complete_(config.complete),
-      flight_from_(config.next_in) {
+      next_out_(config.next_out),
+      flight_from_(config.next_in),
+      is_server_(config.is_server),
+      complete_(config.complete) {
   if (complete_) incoming_.set_epoch(kApplicationEpoch);
 }
 

@@ -31,6 +31,7 @@ bool SentFlight::any_acknowledged() const {
 void SentFlight::on_left(double now, size_t longest) {
   left_at_ = now;
   timer_at_ = now + timeout_;
+  again_at_ = kNever;
   longest_datagram_ = std::max(longest_datagram_, longest);
 }
 
@@ -64,6 +65,7 @@ bool SentFlight::repeat_until(double left) {
 }
 
 void SentFlight::ask_again() {
+  if (is_due()) return;
   again_at_ = std::min(again_at_, left_at_ + std::ldexp(kFirstAnswer, static_cast<int>(asked_)));
 }
 
