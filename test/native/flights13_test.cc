@@ -489,6 +489,49 @@ TEST_CASE("flights13: a peer that repeats its flight gets ours again") {
   CHECK(side.flights.due() > 500 + 500);
 }
 
+TEST_CASE("flights13: what has arrived shows that the path is there: pauses are short again") {
+  Side13 side = Side13::server_with_flight();
+  const std::vector<Left> left = side.leave(0);
+  side.flights.advance(1000);
+  side.leave(1000);
+  CHECK(side.flights.due() == 3000);
+  side.take_ack(2, {left[0].number}, 1500);
+  side.leave(1500);
+  CHECK(side.flights.due() == 2500);
+}
+
+TEST_CASE("flights13: who asks while the flight leaves gets it once") {
+  Side13 side = Side13::server_with_flight(20000);
+  side.leave(0);
+  side.take_ack(0, {}, 0.5);
+  double now = 0;
+  size_t records = 0;
+  while (side.flights.due() < 500) {
+    now = side.flights.due();
+    side.flights.advance(now);
+    records += side.leave(now).size();
+  }
+  CHECK(records < 20);
+  CHECK(side.flights.stats().repeated_records == 0);
+}
+
+TEST_CASE("flights13: a repetition by the timer is an answer, too") {
+  Side13 side = Side13::server_with_flight();
+  side.leave(0);
+  double at = 0;
+  for (int i = 0; i < 5; ++i) {
+    side.take_ack(0, {}, at);
+    at = side.flights.due();
+    side.flights.advance(at);
+    side.leave(at);
+  }
+  CHECK(at == 1240);
+  side.take_ack(0, {}, at);
+  side.flights.advance(2240);
+  CHECK(side.leave(2240).size() == 4);
+  CHECK(side.flights.due() == 4240);
+}
+
 // ---- ACKs of ours ----
 
 TEST_CASE("flights13: a flight that is answered is not acknowledged") {

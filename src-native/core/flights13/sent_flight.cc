@@ -65,7 +65,6 @@ bool SentFlight::repeat_until(double left) {
 }
 
 void SentFlight::ask_again() {
-  if (is_due()) return;
   again_at_ = std::min(again_at_, left_at_ + std::ldexp(kFirstAnswer, static_cast<int>(asked_)));
 }
 
