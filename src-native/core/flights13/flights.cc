@@ -8,13 +8,13 @@
 namespace dtls {
 
 Flights::Flights(const FlightsConfig& config)
-    : is_server_(config.is_server),
+    : incoming_(config.next_in),
       times_(config.times),
-      incoming_(config.next_in),
-      next_out_(config.next_out),
       write_epoch_(config.complete ? kApplicationEpoch : kClearEpoch),
-      complete_(config.complete),
-      flight_from_(config.next_in) {
+      next_out_(config.next_out),
+      flight_from_(config.next_in),
+      is_server_(config.is_server),
+      complete_(config.complete) {
   if (complete_) incoming_.set_epoch(kApplicationEpoch);
 }
 
@@ -205,8 +205,8 @@ Flights::Advanced Flights::advance(double now) {
 // A path may drop long datagrams without a word. Nothing changes where it would make no difference:
 // what fits into a smaller datagram as it is says nothing about the path.
 void Flights::reduce_mtu(SentFlight& flight) {
-  constexpr uint32_t kInVain = 2;
-  if (flight.in_vain() < kInVain) return;
+  constexpr uint32_t kInVain = 2;  // and this is the next repetition
+  if (flight.in_vain() <= kInVain) return;
   // Room for a tunnel in IPv6's smallest MTU; IPv4's, 576 bytes; the smallest that is allowed.
   for (const size_t step : {size_t{1200}, size_t{548}, size_t{256}}) {
     if (step >= path_mtu()) continue;

@@ -172,27 +172,24 @@ class Flights {
   AckOutcome end_acknowledged();
   void reduce_mtu(SentFlight& flight);
 
-  bool is_server_;
-  FlightTimes times_;
   Incoming incoming_;
-  uint32_t next_out_;
-  uint64_t write_epoch_;
-  bool complete_;  // the peer's part of the handshake is over
-
+  Receipts receipts_;
   std::vector<SentFlight> flights_;  // in the order of their messages
   SentRecords sent_;
-  bool switching_ = false;  // a KeyUpdate of ours has arrived, and set_write_epoch() is to come
-  double burst_at_ = 0;     // before that no more of our messages leave
-
-  Receipts receipts_;
-  uint32_t flight_from_;  // the first message of the peer's that no flight of ours has answered
+  FlightTimes times_;
+  uint64_t write_epoch_;
+  double burst_at_ = 0;  // before that no more of our messages leave
   double ack_at_ = kNever;
-  bool ask_ = false;    // by an ACK, also by an empty one
-  uint32_t asked_ = 0;  // how often in vain
-
   size_t mtu_ = std::numeric_limits<size_t>::max();  // as leave() was told
   size_t smaller_mtu_ = mtu_;                        // where that was in vain
+  uint32_t next_out_;
+  uint32_t flight_from_;  // the first message of the peer's that no flight of ours has answered
+  uint32_t asked_ = 0;    // how often an ACK of ours has asked for what is missing
   FlightsStats stats_;
+  bool is_server_;
+  bool complete_;           // the peer's part of the handshake is over
+  bool switching_ = false;  // a KeyUpdate of ours has arrived, and set_write_epoch() is to come
+  bool ask_ = false;        // the next ACK asks for what is missing
 };
 
 }  // namespace dtls

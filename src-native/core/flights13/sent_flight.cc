@@ -31,6 +31,7 @@ bool SentFlight::any_acknowledged() const {
 void SentFlight::on_left(double now, size_t longest) {
   left_at_ = now;
   timer_at_ = now + timeout_;
+  again_at_ = kNever;
   longest_datagram_ = std::max(longest_datagram_, longest);
 }
 

@@ -58,7 +58,7 @@ class SentMessage {
 
   // The peer has these bytes. `proved`: it says so under keys; in clear it is believed until the
   // next repetition, as anybody may have said so. True: that is new.
-  bool acknowledge(const MessagePiece& piece, bool proved);
+  bool acknowledge(const MessagePiece& part, bool proved);
   bool acknowledged() const;
   bool any_acknowledged() const;
 
