@@ -1,0 +1,134 @@
+// Looks for hellos that break what is done with them before there is a handshake of DTLS 1.3: the
+// input is datagrams, each behind two bytes of length, from two addresses in turn. What is kept
+// stays within its bounds, no answer is longer than what was asked, and a handshake begins only
+// with a cookie that was given for the same address.
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+
+#include "../native/harness.h"
+#include "core/hello13/hello_stage.h"
+#include "core/hello13/server_choice.h"
+
+namespace dtls::test {
+namespace {
+
+void insist(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "broken: %s\n", what);
+  std::abort();
+}
+
+bool within(Bytes part, Bytes whole) {
+  return part.data == nullptr ||
+         (part.data >= whole.data && part.data - whole.data + part.size <= whole.size);
+}
+
+void read_whole(Bytes body) {
+  ClientOffer offer;
+  if (!read_client_offer(body, offer)) return;
+  for (const Bytes& part :
+       {offer.random, offer.session_id, offer.legacy_cookie, offer.suites, offer.compressions,
+        offer.server_name, offer.groups, offer.signature_algorithms, offer.srtp, offer.protocols,
+        offer.psk_identities, offer.psk_binders, offer.versions, offer.cookie, offer.psk_modes,
+        offer.shares, offer.connection_id}) {
+    insist(within(part, body), "what was read lies within");
+  }
+  for (const Bytes& list : {offer.suites, offer.groups, offer.versions}) {
+    insist(list.size % 2 == 0, "numbers have two bytes");
+  }
+  for (Bytes shares = offer.shares; shares.size != 0;) {
+    insist(within(take_share(shares).key, body), "a share lies within");
+  }
+}
+
+struct Server {
+  CookieJar jar{30000, {}};
+  HelloStage stage;
+  std::array<size_t, 2> asked{};     // bytes that came from each address
+  std::array<size_t, 2> answered{};  // and that went there
+
+  explicit Server(bool dtls12) : stage(&jar, offer_of(dtls12), limits()) {}
+
+  static ServerOffer offer_of(bool dtls12) {
+    ServerOffer server;
+    server.dtls12 = dtls12;
+    server.dtls13 = true;
+    server.suites = {0x1302, 0x1303, 0x1301};
+    server.groups = {{0x1d, 0x17}, {0x18}};
+    server.psk = server.psk_alone = server.suite_follows_psk = true;
+    return server;
+  }
+  static HeldHellos::Limits limits() {
+    HeldHellos::Limits limits;
+    limits.bytes = 3000;
+    limits.fragments = 5;
+    return limits;
+  }
+
+  // Hands back what was said to that address.
+  HelloStage::Result take(size_t from, Bytes datagram, double now) {
+    HelloStage::Result last;
+    asked[from] += datagram.size;
+    RecordView record;
+    while (take_record(datagram, record)) {
+      Bytes fragments = record.fragment;
+      FragmentView fragment;
+      while (take_fragment(fragments, fragment)) {
+        if (fragment.type != HandshakeType::kClientHello) continue;
+        last = stage.take(record, fragment, address(static_cast<uint32_t>(from), 1), now);
+        check(from, last);
+      }
+    }
+    return last;
+  }
+
+  void check(size_t from, const HelloStage::Result& result) {
+    if (result.verdict == HelloStage::Verdict::kAnswer ||
+        result.verdict == HelloStage::Verdict::kAlert) {
+      answered[from] += result.datagram.size();
+    }
+    insist(stage.held() <= 2, "each address has one hello");
+    insist(result.verdict != HelloStage::Verdict::kBegin || result.has_cookie,
+           "a handshake begins with a cookie");
+    if (result.verdict != HelloStage::Verdict::kAnswer) return;
+    Bytes rest{result.datagram.data(), result.datagram.size()};
+    RecordView record;
+    FragmentView fragment;
+    insist(take_record(rest, record) && rest.size == 0 && take_fragment(record.fragment, fragment),
+           "an answer is a record with a message");
+    insist(read_server_choice(fragment.type, fragment.body) == ServerChoice::kRetry13,
+           "an answer is a HelloRetryRequest");
+  }
+};
+
+}  // namespace
+}  // namespace dtls::test
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace dtls;
+  using namespace dtls::test;
+  Bytes rest{data, size};
+  if (rest.size == 0) return 0;
+  Server server((rest.data[0] & 1) != 0);
+  rest = rest.from(1);
+  read_whole(rest);
+  read_server_choice(HandshakeType::kServerHello, rest);
+  read_server_choice(HandshakeType::kHelloVerifyRequest, rest);
+  double now = 1e12;
+  for (size_t turn = 0; rest.size >= 2; ++turn) {
+    const size_t length = read_u16(rest.data);
+    rest = rest.from(2);
+    const Bytes datagram = rest.first(length);
+    rest = rest.from(length);
+    server.take(turn % 2, datagram, now += 100);
+    // Fragments of one record share its header, and each that is answered has one of its own: 25
+    // bytes for each answer, and no more, are not counted here.
+    for (size_t from = 0; from < 2; ++from) {
+      insist(server.answered[from] <= 3 * server.asked[from],
+             "no answer is longer than a question");
+    }
+  }
+  return 0;
+}
