@@ -52,6 +52,11 @@
             }
           }
         }],
+        ["OS=='linux'", {
+          # OpenSSL calls providers of ours at the end of threads, also of the one whose worker was
+          # the last to use the addon: the code must still be there.
+          "ldflags": ["-Wl,-z,nodelete"]
+        }],
         ["portable==1 and OS=='linux'", {
           "cflags!": ["-O3"],
           # The work is done in OpenSSL and in the kernel; -O3 makes the binary half as large again.

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "core/hello13/retry_random.h"
+#include "core/wire/retry_random.h"
 #include "core/wire/wire.h"
 
 namespace dtls {

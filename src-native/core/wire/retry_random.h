@@ -1,5 +1,5 @@
-#ifndef DGRAM_DTLS_CORE_HELLO13_RETRY_RANDOM_H_
-#define DGRAM_DTLS_CORE_HELLO13_RETRY_RANDOM_H_
+#ifndef DGRAM_DTLS_CORE_WIRE_RETRY_RANDOM_H_
+#define DGRAM_DTLS_CORE_WIRE_RETRY_RANDOM_H_
 
 #include <array>
 
@@ -15,4 +15,4 @@ constexpr std::array<uint8_t, kRandomSize> kRetryRandom = {
 
 }  // namespace dtls
 
-#endif  // DGRAM_DTLS_CORE_HELLO13_RETRY_RANDOM_H_
+#endif  // DGRAM_DTLS_CORE_WIRE_RETRY_RANDOM_H_

@@ -1,8 +1,8 @@
-#include "core/hello13/server_choice.h"
+#include "core/wire/server_choice.h"
 
 #include <cstring>
 
-#include "core/hello13/retry_random.h"
+#include "core/wire/retry_random.h"
 
 namespace dtls {
 

@@ -1,5 +1,5 @@
-#ifndef DGRAM_DTLS_CORE_HELLO13_SERVER_CHOICE_H_
-#define DGRAM_DTLS_CORE_HELLO13_SERVER_CHOICE_H_
+#ifndef DGRAM_DTLS_CORE_WIRE_SERVER_CHOICE_H_
+#define DGRAM_DTLS_CORE_WIRE_SERVER_CHOICE_H_
 
 #include "core/base/bytes.h"
 #include "core/wire/wire.h"
@@ -25,4 +25,4 @@ bool is_downgraded(Bytes server_random);
 
 }  // namespace dtls
 
-#endif  // DGRAM_DTLS_CORE_HELLO13_SERVER_CHOICE_H_
+#endif  // DGRAM_DTLS_CORE_WIRE_SERVER_CHOICE_H_
