@@ -30,18 +30,9 @@ struct Server {
   explicit Server(bool dtls12 = false, bool cookies = true)
       : stage(cookies ? &jar : nullptr, server_of(dtls12)) {}
 
-  // Each fragment of each record of a datagram; what the last one came to.
   HelloStage::Result take(const Blob& datagram, const PeerAddress& peer = kPeer,
                           double now = kNow) {
-    HelloStage::Result result;
-    Bytes rest = view(datagram);
-    RecordView record;
-    while (take_record(rest, record)) {
-      Bytes fragments = record.fragment;
-      FragmentView fragment;
-      while (take_fragment(fragments, fragment)) result = stage.take(record, fragment, peer, now);
-    }
-    return result;
+    return stage.take(view(datagram), peer, now);
   }
 };
 
@@ -286,6 +277,28 @@ TEST_CASE("hello stage: without cookies a first hello begins a handshake") {
   maker.set(Extension::kCookie, behind_u16(Blob(52, 1)));
   check_alert(server.take(datagrams(maker.message(), 1, 0).front()), SSL_AD_ILLEGAL_PARAMETER,
               Why::kCookie);
+}
+
+TEST_CASE("hello stage: a datagram has one answer, whatever is in it") {
+  Server server;
+  HelloMaker maker;
+  maker.set(Extension{0xfe0d}, Blob(700, 3));
+  Blob all;
+  for (const Blob& datagram : datagrams(maker.message(), 0, 0, 300)) all = join({all, datagram});
+  CHECK(server.take(all).verdict == Verdict::kAnswer);
+  CHECK(server.stage.held() == 0);
+  // One hello after the other, and half of a third one.
+  const Blob whole = datagrams(maker.message(), 0, 5).front();
+  const Blob half = datagrams(maker.message(), 0, 6, 400).front();
+  const HelloStage::Result result = server.take(join({whole, whole, half}));
+  CHECK(result.verdict == Verdict::kAnswer);
+  CHECK(result.datagram.size() < whole.size());
+  CHECK(server.stage.held() == 0);
+  // Something else behind a fragment ends it.
+  Blob other = half;
+  other[kRecordHeaderSize] = 2;
+  CHECK(server.take(join({half, other})).verdict == Verdict::kHeld);
+  CHECK(server.take(other).verdict == Verdict::kDrop);
 }
 
 TEST_CASE("hello stage: ten thousand spoofed hellos leave nothing") {

@@ -7,7 +7,7 @@
 #include <openssl/rand.h>
 
 #include "core/hello13/dtls12_suites.h"
-#include "core/hello13/server_choice.h"
+#include "core/wire/server_choice.h"
 #include "hellos13.h"
 
 namespace dtls::test {

@@ -1,10 +1,10 @@
 // Protects: that a client that offers DTLS 1.3 and 1.2 tells which one its server has chosen, and
 // finds out when somebody has kept the two from 1.3 (RFC 8446 section 4.1.3).
-#include "core/hello13/server_choice.h"
+#include "core/wire/server_choice.h"
 
 #include <doctest/doctest.h>
 
-#include "core/hello13/retry_random.h"
+#include "core/wire/retry_random.h"
 #include "hellos13.h"
 
 namespace dtls::test {
