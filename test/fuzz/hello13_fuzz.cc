@@ -5,6 +5,8 @@
 #include <array>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <vector>
 
 #include "core/hello13/hello_stage.h"
 #include "core/wire/server_choice.h"
@@ -76,6 +78,55 @@ struct Server {
     const HelloStage::Result result = stage.take(datagram, address(from), now);
     asked[from] += datagram.size;
     check(from, result);
+    if (result.verdict == HelloStage::Verdict::kAnswer) {
+      answer(from, datagram, {result.datagram.data(), result.datagram.size()}, now);
+    }
+  }
+
+  // A client that does as it was asked gets in, where only the cookie was asked for.
+  void answer(size_t from, Bytes datagram, Bytes retry, double now) {
+    RecordView record;
+    FragmentView hello;
+    ClientOffer offer;
+    if (!take_record(datagram, record) || !take_fragment(record.fragment, hello) ||
+        hello.body.size != hello.message_length || !read_client_offer(hello.body, offer) ||
+        offer.early_data) {
+      return;
+    }
+    RecordView retry_record;
+    FragmentView asked_so;
+    insist(take_record(retry, retry_record) && take_fragment(retry_record.fragment, asked_so),
+           "an answer is read");
+    constexpr size_t kExtensionsAt = 2 + kRandomSize + 1 + 2 + 1 + 2;
+    constexpr size_t kVersionExtension = 4 + 2;
+    const Bytes cookie = asked_so.body.from(kExtensionsAt + kVersionExtension);
+    if (read_u16(cookie.data) != static_cast<uint16_t>(Extension::kCookie)) return;
+    // What the hello has before its extensions, but for their length.
+    const size_t front =
+        static_cast<size_t>(offer.compressions.data + offer.compressions.size - hello.body.data);
+    const Bytes rest = hello.body.from(front + 2);
+    std::vector<uint8_t> second(kRecordHeaderSize + kHandshakeHeaderSize);
+    second.insert(second.end(), hello.body.data, hello.body.data + front);
+    second.resize(second.size() + 2);
+    write_u16(second.data() + second.size() - 2, static_cast<uint32_t>(cookie.size + rest.size));
+    second.insert(second.end(), cookie.data, cookie.data + cookie.size);
+    second.insert(second.end(), rest.data, rest.data + rest.size);
+    FragmentHeader header;
+    header.type = HandshakeType::kClientHello;
+    header.message_length = header.length =
+        static_cast<uint32_t>(second.size() - kRecordHeaderSize - kHandshakeHeaderSize);
+    header.message_sequence = 1;
+    write_fragment_header(second.data() + kRecordHeaderSize, header);
+    write_clear_header(second.data(), ContentType::kHandshake, kDtls12, 1,
+                       header.length + kHandshakeHeaderSize);
+    const HelloStage::Result begun = stage.take({second.data(), second.size()}, address(from), now);
+    insist(begun.verdict == HelloStage::Verdict::kBegin, "a cookie that was given is good");
+    insist(begun.retry.size() == 4 + asked_so.body.size &&
+               std::memcmp(begun.retry.data() + 4, asked_so.body.data, asked_so.body.size) == 0,
+           "the HelloRetryRequest is had from its cookie");
+    insist(stage.take({second.data(), second.size()}, address(from + 2), now).verdict !=
+               HelloStage::Verdict::kBegin,
+           "a cookie is good for one address");
   }
 
   void check(size_t from, const HelloStage::Result& result) {
