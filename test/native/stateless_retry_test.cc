@@ -227,6 +227,13 @@ TEST_CASE("stateless retry: the group that was asked for has the only share") {
   }
   hello.remove(Extension::kKeyShare);
   CHECK(stage.check(hello).alert == SSL_AD_ILLEGAL_PARAMETER);
+  // A cookie that names another group is not the one that was given.
+  Retry other = retry;
+  write_u16(other.cookie.data() + 1, kX25519);
+  hello.set(Extension::kCookie, behind_u16(other.cookie));
+  hello.set(Extension::kKeyShare, behind_u16(share(kX25519)));
+  stage.server.groups = {{kP256, kX25519}};
+  CHECK(stage.check(hello).alert == SSL_AD_ILLEGAL_PARAMETER);
 }
 
 TEST_CASE("stateless retry: what was promised and cannot be kept is refused") {
