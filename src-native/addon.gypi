@@ -33,6 +33,11 @@
       "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
       "cflags_cc": ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-fvisibility=hidden"],
       "conditions": [
+        ["OS=='linux'", {
+          # OpenSSL calls its providers, of which the core has some, when threads end: a worker's end
+          # must not take the code away.
+          "ldflags": ["-Wl,-z,nodelete"]
+        }],
         ["OS=='mac'", {
           "xcode_settings": {
             "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
@@ -51,11 +56,6 @@
               "AdditionalOptions": ["/std:c++17"]
             }
           }
-        }],
-        ["OS=='linux'", {
-          # OpenSSL calls providers of ours at the end of threads, also of the one whose worker was
-          # the last to use the addon: the code must still be there.
-          "ldflags": ["-Wl,-z,nodelete"]
         }],
         ["portable==1 and OS=='linux'", {
           "cflags!": ["-O3"],

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <node_api.h>
 
+#include <algorithm>
 #include <array>
 #include <sstream>
 #include <string>
@@ -58,8 +59,11 @@ napi_value run_case(napi_env env, napi_callback_info info) {
     filter.insert(at, 1, '\\');  // doctest has lists of names
   }
   const Run result = run({filter, "--no-version", "--no-colors"});
+  // One case has run: a name that is none would have run nothing, and failed nothing.
+  std::string counts = result.output;
+  counts.erase(std::remove(counts.begin(), counts.end(), ' '), counts.end());
   const bool passed =
-      result.status == 0 && result.output.find("test cases: 1 | 1 passed") != std::string::npos;
+      result.status == 0 && counts.find("testcases:1|1passed|") != std::string::npos;
   return text(env, passed ? std::string() : result.output);
 }
 

@@ -50,7 +50,7 @@ void append_extension(Out& out, uint16_t type, Bytes data) {
 bool take(Bytes& from, size_t size, Bytes& out) {
   if (from.size < size) return false;
   out = {from.data, size};
-  from = from.from(size);
+  from = {from.data + size, from.size - size};  // says where it ends, also when nothing is left
   return true;
 }
 
@@ -478,23 +478,23 @@ Found find_mark(const ProcessMark& mark, Bytes front) {
   if (front.data[0] != kHello) return Found::kNo;
   if (front.size < kMessageHeaderSize) return Found::kMore;
   const size_t length = read_u24(front.data + 1);
-  Bytes body = front.from(kMessageHeaderSize).first(length);
-  const bool whole = body.size == length;
-  const Found end = whole ? Found::kNo : Found::kMore;
-  if (body.size < kVersionSize) return end;
-  if (read_u16(body.data) != kTls12) return Found::kNo;
-  body = body.from(kVersionSize);
+  Bytes body{front.data + kMessageHeaderSize, std::min(front.size - kMessageHeaderSize, length)};
+  const Found end = body.size == length ? Found::kNo : Found::kMore;
+  Bytes version;
+  if (!take(body, kVersionSize, version)) return end;
+  if (read_u16(version.data) != kTls12) return Found::kNo;
   Bytes skipped;
   if (!take(body, kRandomSize, skipped)) return end;
   if (body.size != 0 && body.data[0] != 0) return Found::kNo;  // OpenSSL has no session id here
+  Bytes block_size;
   if (!take_vector(body, 1, skipped) || !take_vector(body, 2, skipped) ||
-      !take_vector(body, 1, skipped) || body.size < 2) {
+      !take_vector(body, 1, skipped) || !take(body, 2, block_size)) {
     return end;
   }
-  Bytes block = body.from(2);
+  Bytes block = body;
   // The header's length and the block's say the same.
   const size_t before_block = static_cast<size_t>(block.data - front.data) - kMessageHeaderSize;
-  if (before_block + read_u16(body.data) != length) return Found::kNo;
+  if (before_block + read_u16(block_size.data) != length) return Found::kNo;
   ExtensionView extension;
   while (take_extension(block, extension)) {
     if (!extension.is(Extension::kQuicTransportParameters)) continue;

@@ -57,7 +57,7 @@ void Handshake13::consider_keys(double now) {
     constexpr size_t kMostIdentities = 4;
     ClientOffer offer;
     Bytes identities;
-    if (read_client_offer(view(hello_.message).from(kHeader), offer) == 0) {
+    if (read_client_offer(view(hello_.message).from(kHeader), offer)) {
       identities = offer.psk_identities;
     }
     while (identities.size > 2 && asked_identities_.size() < kMostIdentities) {

@@ -44,6 +44,11 @@ SslSessionPtr Handshake13::session_of_key(SSL* ssl, const ExternalKey& external)
       SSL_SESSION_set_protocol_version(session.get(), TLS1_3_VERSION) != 1) {
     return nullptr;
   }
+  if (role_ == Role::kClient) {  // a server's OpenSSL does so by itself
+    const std::vector<uint8_t> rules =
+        rules_digest(role_, ssl, true, *context_, *policy_, server_name_);
+    SSL_SESSION_set1_id_context(session.get(), rules.data(), static_cast<unsigned>(rules.size()));
+  }
   bind_to_psk(session.get(), {external.identity.data(), external.identity.size()}, key);
   return session;
 }
@@ -84,11 +89,10 @@ int Handshake13::psk_use_callback(SSL* ssl, const EVP_MD* md, const unsigned cha
   return 1;
 }
 
-// To OpenSSL it is a session that was resumed.
+// To OpenSSL it is a session that was resumed. A client offers either a session or a key.
 bool Handshake13::by_external_key() const {
   if (!engine_ || SSL_session_reused(engine_->ssl()) == 0) return false;
-  if (role_ == Role::kServer) return external_chosen_;
-  return external_session_ && SSL_get_session(engine_->ssl()) == external_session_.get();
+  return role_ == Role::kServer ? external_chosen_ : external_session_ != nullptr;
 }
 
 // ---- tickets: a server's ----
