@@ -122,5 +122,23 @@ TEST_CASE("cookie: a fleet with one secret accepts each other's, others do not")
   CHECK_FALSE(loner.verify(kPeer, view(kRandom), bytes(cookie), 1.7e12));
 }
 
+TEST_CASE("cookie: a front is good as a whole cookie is, and no other part of it") {
+  CookieJar jar(kLifetime, {});
+  const CookieJar::Cookie cookie = bake(jar, 1e12);
+  for (size_t size = 0; size <= cookie.size(); ++size) {
+    CookieJar::Cookie whole{};
+    const bool good =
+        jar.verify_front(kPeer, view(kRandom), bytes(cookie).first(size), 1e12, whole);
+    CHECK(good == (size == CookieJar::kFrontSize));
+    if (good) CHECK(whole == cookie);
+    CHECK(jar.verify(kPeer, view(kRandom), bytes(cookie).first(size), 1e12) ==
+          (size == CookieJar::kSize));
+  }
+  CookieJar::Cookie whole{};
+  const Bytes front = bytes(cookie).first(CookieJar::kFrontSize);
+  CHECK_FALSE(jar.verify_front(kPeer, view(kRandom), front, 1e12 + kLifetime, whole));
+  CHECK_FALSE(jar.verify_front(address(0x01020305, 5), view(kRandom), front, 1e12, whole));
+}
+
 }  // namespace
 }  // namespace dtls::test

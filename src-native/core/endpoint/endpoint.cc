@@ -394,7 +394,7 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
 bool Endpoint::on_hello13(const RecordView& record, const FragmentView& fragment, Bytes datagram,
                           const PeerAddress& peer, uint32_t peer_index, double now) {
   using Verdict = HelloStage::Verdict;
-  HelloStage::Result result = hellos13_->take(record, fragment, peer, now);
+  HelloStage::Result result = hellos13_->take(datagram, peer, now);
   const Bytes answer{result.datagram.data(), result.datagram.size()};
   switch (result.verdict) {
     case Verdict::kAnswer:

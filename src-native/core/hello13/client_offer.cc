@@ -181,12 +181,11 @@ bool read_extensions(Bytes extensions, ClientOffer& offer) {
     extensions = {extensions.data + 2, extensions.size - 2};
     Bytes extension;
     if (!take_vector(extensions, 2, extension)) return false;
-    if (seen.before(type, at)) {
+    const bool is_misplaced = Extension{type} == Extension::kPreSharedKey && extensions.size != 0;
+    if (seen.before(type, at) || is_misplaced) {
       blame(SSL_AD_ILLEGAL_PARAMETER);
     } else if (!read_extension(Extension{type}, extension, offer)) {
       blame(SSL_AD_DECODE_ERROR);
-    } else if (Extension{type} == Extension::kPreSharedKey && extensions.size != 0) {
-      blame(SSL_AD_ILLEGAL_PARAMETER);
     }
   }
   return true;

@@ -61,8 +61,25 @@ HelloStage::Result HelloStage::refuse(uint8_t alert, Why why, uint64_t record_nu
   return result;
 }
 
-HelloStage::Result HelloStage::take(const RecordView& record, const FragmentView& fragment,
-                                    const PeerAddress& peer, double now) {
+// A client may have put several fragments of its hello into one datagram.
+HelloStage::Result HelloStage::take(Bytes datagram, const PeerAddress& peer, double now) {
+  Result result = drop(Why::kMalformed);
+  RecordView record;
+  while (take_record(datagram, record)) {
+    if (record.epoch != 0 || record.type != ContentType::kHandshake) break;
+    Bytes rest = record.fragment;
+    FragmentView fragment;
+    while (dtls::take_fragment(rest, fragment)) {
+      if (fragment.type != HandshakeType::kClientHello) return result;
+      result = take_fragment(record, fragment, peer, now);
+      if (result.verdict != Verdict::kHeld) return result;
+    }
+  }
+  return result;
+}
+
+HelloStage::Result HelloStage::take_fragment(const RecordView& record, const FragmentView& fragment,
+                                             const PeerAddress& peer, double now) {
   if (record.sequence > kMaxHelloRecordNumber) return drop(Why::kMalformed);
   ClientHelloFront front;
   if (fragment.offset == 0 && offer_.dtls12 && parse_client_hello_front(fragment.body, front) &&

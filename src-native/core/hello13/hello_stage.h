@@ -24,17 +24,19 @@ class HelloStage {
   void set_offer(ServerOffer offer) { offer_ = std::move(offer); }
 
   enum class Verdict : uint8_t {
-    kVersion12,  // go on as a server of 1.2 does, with `datagram` where it is not empty
-    kAnswer,     // send `datagram`, a HelloRetryRequest; nothing is kept
-    kAlert,      // send `datagram`, a fatal alert (`alert`); nothing is kept
-    kHeld,       // more fragments must come
-    kBegin,      // begin a handshake with `hello`
-    kDrop,       // `why`
+    // Go on as a server of 1.2 does, with the datagram at hand, or with `datagram` where that is
+    // not empty.
+    kVersion12,
+    kAnswer,  // send `datagram`, a HelloRetryRequest; nothing is kept
+    kAlert,   // send `datagram`, a fatal alert (`alert`); nothing is kept
+    kHeld,    // more fragments must come
+    kBegin,   // begin a handshake with `hello`
+    kDrop,    // `why`
   };
   enum class Why : uint8_t {
     kNone,
     kMalformed,     // no hello that a client sends: count it with the malformed datagrams
-    kTooShort,      // the answer would be longer than the hello
+    kTooShort,      // the answer would be longer than the hello, or OpenSSL has failed
     kCookie,        // with kAlert: the cookie is not good: stats cookiesRefused
     kNothingShared  // with kAlert: no version, suite or group in common, or an extension lacks
   };
@@ -44,7 +46,7 @@ class HelloStage {
     Why why = Why::kNone;
     uint8_t alert = 0;
     // One record. With kVersion12: the hello, put together of its fragments, in one record with the
-    // number of the last of them; empty when the record at hand is the one to go on with.
+    // number of the last of them.
     std::vector<uint8_t> datagram;
 
     // With kBegin, for the engine: the hello in its DTLS shape with a header of four bytes, and
@@ -69,10 +71,11 @@ class HelloStage {
     CookieJar::Cookie cookie{};
   };
 
-  // For a record of epoch 0 and a ClientHello's fragment in it. A fragment that is not the first
-  // one (offset) of an address that has a handshake belongs to that handshake, and is not for this.
-  Result take(const RecordView& record, const FragmentView& fragment, const PeerAddress& peer,
-              double now);
+  // For a datagram of which the first fragment is one of a ClientHello in epoch 0. There is one
+  // answer at most: what is behind the fragment that it is due to does not count. A fragment that
+  // is not the first one (offset) of an address that has a handshake belongs to that handshake, and
+  // is not for this.
+  Result take(Bytes datagram, const PeerAddress& peer, double now);
 
   // Something of this address has become a handshake.
   void forget(const PeerAddress& peer) { held_.forget(peer); }
@@ -84,6 +87,8 @@ class HelloStage {
   static Result drop(Why why);
   static Result refuse(uint8_t alert, Why why, uint64_t record_number);
 
+  Result take_fragment(const RecordView& record, const FragmentView& fragment,
+                       const PeerAddress& peer, double now);
   Result judge(const std::vector<uint8_t>& hello, uint64_t record_number, uint16_t message_sequence,
                const PeerAddress& peer, double now);
   Result begin(const ClientOffer& offer, bool has_cookie, Result result);

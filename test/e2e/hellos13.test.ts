@@ -1,0 +1,152 @@
+// Protects what a server that has DTLS 1.3 does with hellos over sockets: browsers' hellos in two datagrams are answered
+// without a session, nobody gets a longer answer than what was asked, and a client and a server that both have 1.3 are
+// not kept from it unnoticed (RFC 8446 section 4.1.3).
+import { expect } from 'chai';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { DTLSServer } from '../../lib/index';
+import { clientHello, cookieIn } from '../helpers/hello';
+import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
+import { closeEverything, dial, failure, listen, openOn, portOf, withCertificate } from '../helpers/pair';
+import { Relay } from '../helpers/relay';
+
+const HANDSHAKE = 22;
+const SERVER_HELLO = 2;
+const VERSION_13 = Buffer.from('fefc', 'hex');
+
+/** The first flight of a browser, datagram by datagram. */
+const recorded = (name: string): Buffer[] =>
+  readFileSync(join(__dirname, `../fixtures/hellos/${name}.hex`), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => Buffer.from(line, 'hex'));
+
+/** The random of the ServerHello that a datagram of a server begins with. */
+function serverRandom(datagram: Buffer): Buffer | undefined {
+  const RANDOM_AT = 13 + 12 + 2;
+  const begins = datagram[0] === HANDSHAKE && datagram.readUInt16BE(3) === 0 && datagram[13] === SERVER_HELLO;
+  return begins ? datagram.subarray(RANDOM_AT, RANDOM_AT + 32) : undefined;
+}
+
+describe13('hellos of a server with DTLS 1.3', () => {
+  const open: { close(): unknown }[] = [];
+
+  afterEach(async () => {
+    await closeEverything();
+    await Promise.all(open.splice(0).map((one) => one.close()));
+  });
+
+  async function relayTo(server: DTLSServer): Promise<Relay> {
+    const relay = await Relay.to(portOf(server));
+    open.push(relay);
+    return relay;
+  }
+
+  /** What a server says to datagrams that come from nowhere. */
+  async function said(server: DTLSServer, datagrams: readonly Buffer[]): Promise<Buffer> {
+    const socket = dgram.createSocket('udp4');
+    open.push(socket);
+    for (const datagram of datagrams) socket.send(datagram, portOf(server), '127.0.0.1');
+    const [answer] = (await once(socket, 'message')) as [Buffer];
+    return answer;
+  }
+
+  for (const name of ['chromium-156', 'firefox-153', 'firefox-153-dtls13-only']) {
+    for (const versions of [DTLS13, UP_TO_DTLS13]) {
+      const also = 'minVersion' in versions ? 'alone' : 'and 1.2';
+      it(`answers ${name} with a HelloRetryRequest, and keeps nothing (1.3 ${also})`, async () => {
+        const server = await listen(await withCertificate(versions));
+        for (const datagrams of [recorded(name), recorded(name).reverse()]) {
+          const answer = await said(server, datagrams);
+          expect(serverRandom(answer)?.toString('hex')).to.match(/^cf21ad74e59a6111be1d8c02/);
+          expect(answer.length).to.be.below(Buffer.concat(datagrams).length);
+        }
+        expect(server.stats).to.include({ handshakesStarted: 0, sessions: 0, cookiesSent: 2 });
+      });
+    }
+  }
+
+  it('answers a hello of 1.2 as ever, or with an alert where it has no 1.2', async () => {
+    const both = await listen(await withCertificate(UP_TO_DTLS13));
+    expect(cookieIn(await said(both, [clientHello({ random: Buffer.alloc(32, 5) })]))).to.have.length(32);
+    const alone = await listen(await withCertificate(DTLS13));
+    const PROTOCOL_VERSION = 70;
+    const alert = await said(alone, [clientHello({ random: Buffer.alloc(32, 5) })]);
+    expect([...alert.subarray(0, 3), ...alert.subarray(13)]).to.deep.equal([21, 254, 253, 2, PROTOCOL_VERSION]);
+    for (const server of [both, alone]) expect(server.stats).to.include({ handshakesStarted: 0, sessions: 0 });
+  });
+
+  it('a random of 1.2 says that its server has 1.3, and no other does', async () => {
+    for (const [options, marked] of [
+      [UP_TO_DTLS13, true],
+      [{}, false],
+    ] as const) {
+      const server = await listen(await withCertificate(options));
+      const randoms: Buffer[] = [];
+      for (let i = 0; i < 3; ++i) {
+        const relay = await relayTo(server);
+        relay.passes = (datagram, direction) => {
+          const random = direction === 'toClient' ? serverRandom(datagram) : undefined;
+          if (random !== undefined) randoms.push(random);
+          return true;
+        };
+        const { client } = await openOn(server, { port: relay.port });
+        expect(client.getProtocol()).to.equal('DTLSv1.2');
+      }
+      expect(randoms).to.have.length.at.least(3);
+      for (const random of randoms) {
+        expect(random.subarray(24).toString('latin1') === 'DOWNGRD\u0001').to.equal(marked);
+      }
+      expect(new Set(randoms.map((random) => random.toString('hex'))).size).to.equal(3);
+    }
+  });
+
+  it('a client that somebody keeps from 1.3 ends with illegal_parameter, with cookies and without', async () => {
+    for (const cookieExchange of [true, false]) {
+      const server = await listen(await withCertificate({ ...UP_TO_DTLS13, cookieExchange }));
+      const relay = await relayTo(server);
+      let taken = 0;
+      relay.passes = (datagram, direction) => {
+        // In place of 1.3 the hello offers a version that nobody has.
+        if (direction === 'toServer' && datagram[0] === HANDSHAKE && datagram.readUInt16BE(3) === 0) {
+          const at = datagram.indexOf(Buffer.from('fefcfefd', 'hex'));
+          if (at >= 0) {
+            datagram.writeUInt16BE(0x7a7a, at);
+            ++taken;
+          }
+        }
+        return true;
+      };
+      const client = await dial(server, { ...UP_TO_DTLS13, port: relay.port });
+      const error = await failure(client);
+      expect(taken).to.be.at.least(1);
+      expect(error).to.include({ alert: 'illegal_parameter' });
+    }
+  });
+
+  it('a second hello from another address begins nothing', async () => {
+    const server = await listen(await withCertificate(DTLS13));
+    const relay = await relayTo(server);
+    let second: Buffer | undefined;
+    const caught = new Promise<void>((resolve) => {
+      relay.passes = (datagram, direction) => {
+        if (direction === 'toServer' && datagram.readUInt16BE(17) === 1) {
+          second ??= Buffer.from(datagram);
+          resolve();
+          return false;
+        }
+        return true;
+      };
+    });
+    const client = await dial(server, { ...DTLS13, port: relay.port });
+    client.on('error', () => undefined);
+    await caught;
+    if (second === undefined) throw new Error('no second hello came');
+    expect(second.includes(VERSION_13)).to.equal(true);
+    const alert = await said(server, [second]);
+    expect([alert[0], ...alert.subarray(13)]).to.deep.equal([21, 2, 47]);
+    expect(server.stats).to.include({ handshakesStarted: 0, sessions: 0, cookiesRefused: 1 });
+  });
+});
