@@ -20,7 +20,7 @@ const char* HandshakeMessage::add(const FragmentView& fragment) {
   }
   if (const char* complaint = compare(fragment)) return complaint;
   if (complete()) return nullptr;
-  if (!fits(fragment)) return "a message comes in too many parts, with gaps between them";
+  if (!fits(fragment)) return kTooManyParts;
   // Most messages come in one piece.
   if (fragment.body.size == size()) {
     put_together(fragment.body);
@@ -150,6 +150,8 @@ MessageAssembly::Outcome MessageAssembly::add(uint16_t version, const FragmentVi
       return same->complete() && !was_complete ? Outcome::kNew : Outcome::kIncomplete;
     }
     refuse(complaint);
+    // Nothing contradicts what is there. The rest of its flight, said again, closes the gaps.
+    if (complaint == HandshakeMessage::kTooManyParts) return Outcome::kRefused;
   }
   // The next message always has its place; one that is refused now comes again with its flight.
   if (fragment.message_sequence != next_ && (fragment.message_sequence > next_ + kMaxAhead ||

@@ -20,6 +20,8 @@ class HandshakeMessage {
 
   // An honest peer's flight, in the shortest fragments and in any order, leaves half as many.
   static constexpr size_t kMaxParts = 256;
+  static constexpr const char* kTooManyParts =
+      "a message comes in too many parts, with gaps between them";
 
   // What is wrong with a fragment of another message, with bytes that differ from those that are
   // there, or with one more part than is kept: nothing of such a fragment is taken. Null when all
