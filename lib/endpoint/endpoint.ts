@@ -27,6 +27,7 @@ import { systemError, systemErrorCode } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
+import { isSet, RecordField } from '../core/record-fields';
 import { SendOutcome } from '../core/outcomes';
 import { sendBatch } from '../core/send-batch';
 import { endpointStats, type EndpointStats } from '../core/stats';
@@ -311,7 +312,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   transmitFirst(slot: number, generation: number): void {
     this.transmitNow();
     const errno = outbox.takeTransportError(this.#id, slot, generation);
-    if (errno !== 0) this.#onTransportError(slot, generation, errno, false);
+    if (errno !== 0) this.#onTransportError(slot, generation, errno, 0);
   }
 
   /** No new sessions from now on. Those that are open live on; the last to go takes the transport along. */
@@ -374,7 +375,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     for (const handler of waiting) turns.add(() => handler[kOnDrain]());
   }
 
-  transportFailed(error: Error, peer: Peer | undefined): void {
+  transportFailed(error: Error, peer: Peer | undefined, refused: boolean): void {
     const typed = ioError(error, peer);
     const concerned =
       peer === undefined
@@ -382,7 +383,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
         : this.#sessions.filter(
             (handler) => handler?.[kPeer].port === peer.port && handler[kPeer].address === peer.address,
           );
-    this.#countTransportError(typed.code, concerned.length > 0);
+    this.#countTransportError(typed.code, concerned.length > 0, refused);
     const tell = (): void => {
       for (const handler of concerned) handler?.[kOnTransportError](typed);
       if (peer === undefined) this.#handler?.[kOnTransportError](typed);
@@ -446,7 +447,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       // A transport of the user's may throw; the pass must go on for the others.
       const typed = ioError(error, peer);
       process.nextTick(() => {
-        this.transportFailed(typed, peer);
+        this.transportFailed(typed, peer, true);
         if (callback !== undefined) reportSent(callback, typed);
       });
     }
@@ -468,7 +469,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       return true;
     }
     if (type === RecordType.TransportError) {
-      this.#onTransportError(slot, generation, a, b !== 0);
+      this.#onTransportError(slot, generation, a, b);
       return true;
     }
     if (type === RecordType.Dropped) {
@@ -506,24 +507,30 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     });
   }
 
-  #onTransportError(slot: number, generation: number, errno: number, broke: boolean): void {
+  /** `what`: as TRANSPORT_ERROR says it in its `b`. */
+  #onTransportError(slot: number, generation: number, errno: number, what: number): void {
+    const refused = isSet(what, RecordField.TransportRefused);
     const handler = this.#session(slot, generation);
     if (handler !== undefined) {
       const { [kPeer]: peer } = handler;
       const error = ioError(systemError(errno, 'send', peer.address, peer.port), peer);
-      this.#countTransportError(error.code, true);
+      this.#countTransportError(error.code, true, refused);
       handler[kOnTransportError](error);
       return;
     }
     const code = systemErrorCode(errno);
-    this.#countTransportError(code, false);
+    this.#countTransportError(code, false, refused);
     // Clients that have gone refuse a server's last words: many an error that no server hears of.
     if (slot !== NO_SLOT || (this.#server !== undefined && OF_ICMP.includes(code))) return;
-    this.#handler?.[kOnTransportError](ioError(systemError(errno, 'recvmsg')), broke);
+    this.#handler?.[kOnTransportError](
+      ioError(systemError(errno, refused ? 'send' : 'recvmsg')),
+      isSet(what, RecordField.TransportBroke),
+    );
   }
 
-  #countTransportError(code: string, hasSession: boolean): void {
-    if (hasSession || !OF_ICMP.includes(code)) this.#transportErrors += 1;
+  /** `refused`: a datagram did not leave. Such an error may have a number of ICMP's, and is about nothing that came back. */
+  #countTransportError(code: string, hasSession: boolean, refused: boolean): void {
+    if (hasSession || refused || !OF_ICMP.includes(code)) this.#transportErrors += 1;
   }
 
   /** The session's CLOSE record has been seen: its slot may be used again. */
