@@ -1,12 +1,13 @@
 import { kPeer } from '../base/internals';
 import { addressOf } from '../diagnostics/channels';
 import { generateCertificate } from '../identity/generate-certificate';
+import { printable } from '../errors/printable';
 import { createServer, type DTLSServer } from '../server/server';
 import { serverOptions, type Address, type SecurityFlags } from './arguments';
 import { ExitCode, interruption } from './exit';
 import { keylogWriter } from './keylog';
 import { Onlookers } from './onlookers';
-import { describeError, Output, printable, printableLine } from './output';
+import { describeError, Output, printableLine } from './output';
 
 export interface ListenFlags extends SecurityFlags {
   readonly json?: boolean;

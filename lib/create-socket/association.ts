@@ -6,6 +6,7 @@ import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
+import { printable } from '../errors/printable';
 import { copyOf, sizeOf } from '../base/memory';
 import { errnoOf } from '../errors/system-error';
 import { MAX_MESSAGE } from '../options/types';
@@ -246,7 +247,8 @@ export class Association {
       return undefined;
     }
     const { message, code = 'ERR_DTLS_PEER_IDENTITY' } = wordsOf(refusal);
-    return new DTLSError(message, {
+    // The names that it quotes are any text that the certificate has.
+    return new DTLSError(printable(message), {
       code,
       category: 'certificate',
       hint: 'The open session with this address is not with that name.',

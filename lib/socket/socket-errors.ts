@@ -3,6 +3,7 @@ import type { Peer } from '../base/peer';
 import { errorFromClose, type CloseRecord } from '../core/failures';
 import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError, isReadable, usageError } from '../errors/errors';
+import { printable } from '../errors/printable';
 
 export function notOpen(what: string): DTLSError {
   return new DTLSError(`cannot ${what}: the session is not open`, {
@@ -88,8 +89,8 @@ export function closeError(
   }
   if (close.code !== 'ERR_DTLS_PEER_IDENTITY' || cause === undefined) return close;
   const { message, code = close.code } = wordsOf(cause);
-  // What checkServerIdentity says is more than that it said no. Its reasons need not be names.
-  return new DTLSError(message, {
+  // What checkServerIdentity says is more than that it said no. Its reasons need not be names, which may be any text.
+  return new DTLSError(printable(message), {
     code,
     category: 'certificate',
     hint: nameHint(code, message),

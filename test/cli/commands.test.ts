@@ -346,8 +346,8 @@ describe('dgram-dtls', function () {
   });
 
   describe('what a peer says', () => {
-    const forgery = 'hi\n10.9.8.7:1234: \u202eforged\u2028 text\u0007\n';
-    const shown = 'hi\\x0a10.9.8.7:1234: \\u202eforged\\u2028 text\\x07\n';
+    const forgery = 'hi\n10.9.8.7:1234: \u202efor\u200bged\u2028 text\u0007\n';
+    const shown = 'hi\\x0a10.9.8.7:1234: \\u202efor\\u200bged\\u2028 text\\x07\n';
 
     it('is a line of its own in the output of listen: nobody writes lines of others, nor turns one about', async () => {
       const { process: server, port } = await startListen(cleanup, PSK);

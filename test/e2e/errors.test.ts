@@ -87,6 +87,16 @@ async function silentPort(): Promise<dgram.Socket> {
 
 const DAY = 86_400_000;
 
+/** Identities that look like others, or like the end of a line and another one, and how messages quote them. */
+const DECEPTIVE: readonly [identity: string, written: string][] = [
+  ['lamp\u202e7', 'lamp\\u202e7'],
+  ['la\u200bmp', 'la\\u200bmp'],
+  ['la\u{e0041}mp', 'la\\u{e0041}mp'],
+  ['a\u2028error: b', 'a\\u2028error: b'],
+  ['a\nerror: b', 'a\\nerror: b'],
+  ['\u001b[2J', '\\x1B[2J'],
+];
+
 describe('errors', () => {
   afterEach(closeEverything);
 
@@ -125,6 +135,14 @@ describe('errors', () => {
       expectError(server, 'ERR_DTLS_PSK_IDENTITY_UNKNOWN', 'protocol', 'unknown_psk_identity');
       expect(server.message, 'escaped').to.equal("no key for the PSK identity 'dev\\nice'");
       expect(server.hint).to.include('(socket, identity)');
+    });
+
+    it('whose identity would deceive a terminal or a reader: the message has it in one line, and all of it', async () => {
+      for (const [identity, written] of DECEPTIVE) {
+        const { server } = await failing(PSK_SERVER, { psk: { ...PSK, identity } });
+        expectError(server, 'ERR_DTLS_PSK_IDENTITY_UNKNOWN', 'protocol', 'unknown_psk_identity');
+        expect(server.message).to.equal(`no key for the PSK identity '${written}'`);
+      }
     });
 
     it('that is not the one of a server with psk, whose hint names that option', async () => {
