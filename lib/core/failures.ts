@@ -67,6 +67,7 @@ const ALERT_HINTS: Readonly<Record<string, string>> = {
 const CALLBACKS: Readonly<Record<string, string>> = {
   ERR_DTLS_SNI_CALLBACK: 'SNICallback',
   ERR_DTLS_ALPN_CALLBACK: 'ALPNCallback',
+  ERR_DTLS_PSK_REQUIRED: 'pskCallback',
   ERR_DTLS_OCSP_CALLBACK: "a listener of 'OCSPRequest'",
   ERR_DTLS_OCSP_RESPONSE: "a listener of 'OCSPResponse'",
 };

@@ -15,8 +15,8 @@ export interface Answers {
   /** Gives the key; without one the identity is refused. A server passes no identity. */
   psk(identity: Buffer | undefined, key: Buffer | undefined): void;
   identity(accepted: boolean): void;
-  /** A server has no key for this identity, and nothing was thrown. */
-  unknown(identity: string | Buffer): void;
+  /** A server has no key for this identity; `cause`: what a callback threw, or gave in place of one. */
+  unknown(identity: string | Buffer, cause?: Error): void;
   /** What a callback of the user's threw or returned: the cause of the failure to come. */
   because(cause: Error): void;
 }
@@ -51,7 +51,7 @@ export function askServerPsk(
       wipeIfOurs(key, checked);
     },
     (cause) => {
-      answers.because(cause);
+      answers.unknown(readable, cause);
       answers.psk(undefined, undefined);
     },
   );

@@ -32,7 +32,7 @@ const answersOf = (
   socket: DTLSSocket,
   session: CoreSession,
   because: (cause: Error) => void,
-  unknown: (identity: string | Buffer) => void = () => undefined,
+  unknown: Answers['unknown'] = () => undefined,
 ): Answers => ({
   psk: (identity, key) => {
     answer(socket, session, (core, slot, generation) => {
@@ -180,8 +180,10 @@ export class ServerQuestions {
             (cause) => {
               this.#cause = cause;
             },
-            (identity) => {
+            (identity, cause) => {
               this.#unknownIdentity = shown(identity);
+              // The one before may have been about the session that the client wanted to resume.
+              this.#cause = cause;
             },
           ),
         );

@@ -81,7 +81,11 @@ export function closeError(
   const close = errorFromClose(record, peer, cause);
   if (unknownIdentity !== undefined && close.code === 'ERR_DTLS_PSK_IDENTITY_UNKNOWN') {
     const { code, category, hint, reason, library, openssl, alert } = close;
-    return new DTLSError(`no key for the PSK identity ${unknownIdentity}`, { code, category, hint, reason, library, openssl, alert, peer, cause });
+    const what =
+      cause === undefined
+        ? `no key for the PSK identity ${unknownIdentity}`
+        : `pskCallback failed for the PSK identity ${unknownIdentity}: ${printable(wordsOf(cause).message)}`;
+    return new DTLSError(what, { code, category, hint, reason, library, openssl, alert, peer, cause });
   }
   if (offersKeyAlone && close.code === 'ERR_DTLS_ALERT_HANDSHAKE_FAILURE') {
     const { code, category, reason, library, openssl, alert } = close;

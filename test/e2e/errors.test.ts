@@ -168,6 +168,7 @@ describe('errors', () => {
         const { server, client } = await failing({ pskCallback }, PSK_CLIENT);
         expectError(server, 'ERR_DTLS_PSK_IDENTITY_UNKNOWN', 'protocol');
         expect(server.cause).to.be.instanceOf(Error);
+        expect(server.message).to.match(/^pskCallback failed for the PSK identity 'device-1': /).and.include((server.cause as Error).message);
         if (what.startsWith('callback')) {
           expect(server.cause).to.have.property('message', 'database down');
         } else {
@@ -231,8 +232,10 @@ describe('errors', () => {
         const client = await dial(server, { pskCallback });
         const [atServer, atClient] = await Promise.all([clientFailure(server), failure(client)]);
         expectError(atClient, 'ERR_DTLS_PSK_REQUIRED', 'protocol');
-        if (hasCause) expect(atClient.cause).to.be.instanceOf(Error);
-        else expect(atClient.cause).to.equal(undefined);
+        if (hasCause) {
+          expect(atClient.cause).to.be.instanceOf(Error);
+          expect(atClient.message).to.equal(`pskCallback failed: ${(atClient.cause as Error).message}`);
+        } else expect(atClient.cause).to.equal(undefined);
         expectError(atServer, /^ERR_DTLS_ALERT_/, 'alert');
       });
     }
