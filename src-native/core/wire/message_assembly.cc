@@ -5,6 +5,12 @@
 
 namespace dtls {
 
+const char* const HandshakeMessage::kTooManyParts =
+    "a message comes in too many parts, with gaps between them";
+const char* const MessageAssembly::kEmptyFragment = "a fragment of a message has no bytes";
+const char* const MessageAssembly::kLongCertificate =
+    "a Certificate message is longer than 102400 bytes";
+
 HandshakeMessage::HandshakeMessage(uint16_t version, const FragmentView& fragment)
     : type_(fragment.type),
       sequence_(fragment.message_sequence),
