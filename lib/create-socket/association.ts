@@ -8,6 +8,7 @@ import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
 import { printable } from '../errors/printable';
 import { copyOf, sizeOf } from '../base/memory';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { errnoOf } from '../errors/system-error';
 import { MAX_MESSAGE } from '../options/types';
 import { turns } from '../core/outbox';
@@ -31,7 +32,7 @@ export interface AssociationOwner {
   readonly hold: Hold;
   /** Begins a handshake; the session, or why there is none, comes later or at once. */
   dial(association: Association, hostname: string | undefined): void;
-  onMessage(message: Buffer, session: DTLSSocket, identity: string | Buffer | null): void;
+  onMessage(message: NonSharedBuffer, session: DTLSSocket, identity: string | NonSharedBuffer | null): void;
   /** Returns false where nobody listens. */
   onSecure(session: DTLSSocket): boolean;
   onPeerError(error: Error, peer: Peer): void;
@@ -129,7 +130,7 @@ export class Association {
       this.#flush(session);
       turns.add(() => this.#owner.onSecure(session), session[kAsyncResource]);
     });
-    let identity: string | Buffer | null = null;
+    let identity: string | NonSharedBuffer | null = null;
     session.on('message', (message) => {
       this.#owner.onMessage(message, session, identity);
     });

@@ -18,6 +18,7 @@ import {
   kWantsPackets,
 } from '../base/internals';
 import type { Peer } from '../base/peer';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
@@ -40,14 +41,14 @@ export interface SessionHandler {
   /** Its messages wait for one event together. */
   readonly [kBatchesMessages]: boolean;
   /** One message. False: nobody's code has run. */
-  [kOnMessage](message: Buffer): boolean;
+  [kOnMessage](message: NonSharedBuffer): boolean;
   /** Messages that came behind one another, where they wait. Nobody's code runs. */
-  [kOnMessages](messages: Buffer[]): void;
+  [kOnMessages](messages: NonSharedBuffer[]): void;
   /**
    * Takes a record of the session: not MESSAGE, and not TRANSMIT, PACKET, SENT, TRANSPORT_ERROR and DROPPED, which the
    * endpoint deals with itself. After CLOSE nothing comes any more. False: nobody's code has run.
    */
-  [kOnRecord](type: number, a: number, b: number, bytes: Buffer): boolean;
+  [kOnRecord](type: number, a: number, b: number, bytes: NonSharedBuffer): boolean;
   /** The transport had an error that concerns this session's peer. */
   [kOnTransportError](error: Error): void;
   [kOnDrain](): boolean;
@@ -59,7 +60,7 @@ export interface SessionHandler {
 export interface TransportHandler {
   /** Somebody listens for datagrams that are none of DTLS. */
   readonly [kWantsPackets]: boolean;
-  [kOnPacket](datagram: Buffer, peer: Peer): void;
+  [kOnPacket](datagram: NonSharedBuffer, peer: Peer): void;
   /** `broke`: the transport is of no use any more. */
   [kOnTransportError](error: Error, broke?: boolean): void;
   [kOnTransportClosed](): void;
@@ -430,7 +431,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     generation: number,
     peerIndex: number,
     token: number,
-    datagram: Buffer,
+    datagram: NonSharedBuffer,
   ): void {
     const peer = slot === NO_SLOT ? this.#driver.peerAt(peerIndex) : this.#session(slot, generation)?.[kPeer];
     const callback = token === 0 ? undefined : this.#sendCallbacks.get(token);
@@ -495,7 +496,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     return handler[kOnRecord](type, a, b, bare ? NOTHING : outbox.bytes(record));
   }
 
-  #onDropped(slot: number, generation: number, index: number, length: number, bytes: Buffer): void {
+  #onDropped(slot: number, generation: number, index: number, length: number, bytes: NonSharedBuffer): void {
     const peer = this.#driver.peerAt(index);
     if (peer === undefined || !channels.dropped.hasSubscribers) return;
     const { address, port, family } = peer;

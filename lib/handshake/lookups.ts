@@ -4,6 +4,7 @@ import { types } from 'node:util';
 
 import type { DTLSSocket } from '../base/dtls-socket';
 import { late } from '../base/late';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { asError, isA } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { MAX_PSK, MAX_PSK_IDENTITY, NO_KEY, type ClientPskCallback, type ServerPskCallback } from '../options/types';
@@ -24,7 +25,7 @@ export interface Answers {
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** A string, or the bytes when they are not UTF-8. */
-export function readableIdentity(identity: Buffer): string | Buffer {
+export function readableIdentity(identity: NonSharedBuffer): string | NonSharedBuffer {
   try {
     return utf8.decode(identity);
   } catch {
@@ -35,7 +36,7 @@ export function readableIdentity(identity: Buffer): string | Buffer {
 export function askServerPsk(
   callback: ServerPskCallback | undefined,
   socket: DTLSSocket,
-  identity: Buffer,
+  identity: NonSharedBuffer,
   answers: Answers,
 ): void {
   const readable = readableIdentity(identity);
