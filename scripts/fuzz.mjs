@@ -82,7 +82,8 @@ for (const target of targets) {
     [
       `-max_total_time=${Math.max(1, Math.floor(seconds / targets.length))}`,
       '-max_len=4096',
-      '-timeout=10',
+      // Of the clock, and other work may have the CPU meanwhile.
+      '-timeout=60',
       '-print_final_stats=1',
       `-artifact_prefix=${BUILD}/${name}-`,
       found,

@@ -2,6 +2,7 @@
 import { types } from 'node:util';
 
 import { late } from './late';
+import type { NonSharedBuffer } from './non-shared-buffer';
 
 /**
  * Memory that cannot be transferred away with one of the messages in it, as Node's own pool for Buffers cannot:
@@ -63,7 +64,7 @@ export function bytesOf(view: View): Buffer {
  * A copy in memory of its own, of as many bytes as there are now. Memory that threads share may grow at any time (`SharedArrayBuffer.grow`),
  * and a view of all of it with it: one that is asked for its size and copied then may have become larger than its copy.
  */
-export function copyOf(bytes: Uint8Array): Buffer {
+export function copyOf(bytes: Uint8Array): NonSharedBuffer {
   const still = bytesOf(bytes);
   const copy = Buffer.allocUnsafe(still.length);
   copy.set(still);
@@ -84,7 +85,7 @@ export function copyTo(target: Uint8Array, at: number, bytes: Uint8Array, size: 
  * A copy that shares its memory with nobody: what lies in Node's pool is seen through every other Buffer there. Whoever
  * asks for it wipes it.
  */
-export function secretCopy(bytes: Uint8Array): Buffer {
+export function secretCopy(bytes: Uint8Array): NonSharedBuffer {
   const still = bytesOf(bytes);
   const copy = Buffer.from(unmovedMemory(still.length));
   copy.set(still);
@@ -95,7 +96,7 @@ export function secretCopy(bytes: Uint8Array): Buffer {
 const forgotten = new FinalizationRegistry<Uint8Array>((bytes) => bytes.fill(0));
 
 /** As {@link secretCopy}, for as long as somebody has it: when it is collected it is wiped. Nobody may keep a part of it alone. */
-export function keptSecret(bytes: Uint8Array): Buffer {
+export function keptSecret(bytes: Uint8Array): NonSharedBuffer {
   const copy = secretCopy(bytes);
   forgotten.register(copy, new Uint8Array(copy.buffer));
   return copy;
@@ -106,7 +107,7 @@ const unmovedMemory = (size: number): ArrayBuffer => new ArrayBuffer(size);
 
 /** A secret on its way to native code, to which it may never come. Nothing that looks at objects shows it. */
 export class Secret {
-  readonly #bytes: Buffer;
+  readonly #bytes: NonSharedBuffer;
 
   /** Copies them: their owner may wipe them at once. */
   constructor(bytes: Uint8Array) {
@@ -114,14 +115,14 @@ export class Secret {
   }
 
   /** Native code has a copy of its own when `give` returns, and this one is wiped. */
-  handDown(give: (bytes: Buffer) => void): void {
+  handDown(give: (bytes: NonSharedBuffer) => void): void {
     give(this.#bytes);
     this.#bytes.fill(0);
   }
 }
 
 /** The bytes of a text that may be a secret: not in Node's pool, as those of `Buffer.from` are. */
-export function encoded(text: string): Buffer {
+export function encoded(text: string): NonSharedBuffer {
   const bytes = Buffer.from(unmovedMemory(Buffer.byteLength(text)));
   bytes.write(text);
   return bytes;

@@ -115,7 +115,7 @@ export function checkObject(name: string, value: unknown, hint?: string): assert
   throw usageError(
     'ERR_INVALID_ARG_TYPE',
     `'${name}' must be an object with options, not ${other}`,
-    INSTEAD[other],
+    INSTEAD[other] ?? hint,
   );
 }
 

@@ -1,12 +1,13 @@
 import { buffer } from 'node:stream/consumers';
 
+import { printable } from '../errors/printable';
 import { readNamed } from './arguments';
 import { readCapture } from './decode/capture';
 import { Decoder } from './decode/decoder';
 import type { Fields } from './decode/hello';
 import { readKeyLog } from './decode/secrets';
 import { ExitCode, NothingFound } from './exit';
-import { Output, printable } from './output';
+import { Output } from './output';
 
 export interface DecodeFlags {
   readonly json?: boolean;

@@ -9,6 +9,7 @@ export function addListenCommand(program: Command): void {
     .argument('<[host:]port>', 'where to listen; port 0 is any', parseAddress)
     .description('Serves clients: prints their messages, and with --echo sends them back.')
     .option('--echo', 'send each message back')
+    .option('--quiet', 'say nothing about sessions that are opened and closed')
     .option('--heartbeat', 'negotiate heartbeats (RFC 6520)')
     .addHelpText(
       'after',

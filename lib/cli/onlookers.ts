@@ -13,9 +13,12 @@ interface Looks {
 
 export class Onlookers {
   readonly #byHost = new Map<string, Looks>();
+  readonly #quiet: boolean;
   readonly #tell: (text: string) => void;
 
-  constructor(tell: (text: string) => void) {
+  /** `quiet`: nothing is told of those who only left. */
+  constructor(quiet: boolean, tell: (text: string) => void) {
+    this.#quiet = quiet;
     this.#tell = tell;
   }
 
@@ -54,7 +57,7 @@ export class Onlookers {
     this.#byHost.delete(host);
     clearTimeout(looks.timer);
     const refused = [...looks.refused].map(([code, times]) => `${String(times)} failed [${code}]`);
-    const parts = [...(looks.left === 0 ? [] : [`${String(looks.left)} more left in their handshakes`]), ...refused];
+    const parts = [...(looks.left === 0 || this.#quiet ? [] : [`${String(looks.left)} more left in their handshakes`]), ...refused];
     if (parts.length > 0) this.#tell(`${host}: ${parts.join(', ')}`);
   }
 }

@@ -6,6 +6,7 @@ import pc = require('picocolors');
 import ProgressBar = require('progress');
 import table = require('text-table');
 
+import { printable } from '../errors/printable';
 import { inFlags } from './words';
 
 /** A command that takes longer than this shows a progress bar. */
@@ -19,16 +20,6 @@ export interface Progress {
   expect(total: number): void;
   done(): void;
 }
-
-/**
- * Terminals may be told by what comes from the network to do other things than to show it, and to show it as something
- * else: to turn the rest of a line about, or to begin another one, which would look like a line of somebody else's.
- */
-export const printable = (text: string): string =>
-  text.replace(/(?!\t)[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu, (character) => {
-    const number = character.charCodeAt(0).toString(16);
-    return number.length > 2 ? `\\u${number.padStart(4, '0')}` : `\\x${number.padStart(2, '0')}`;
-  });
 
 /** A peer's message as one line. Many end with a line feed of their own, which says nothing. */
 export const printableLine = (message: Uint8Array): string => printable(message.toString().replace(/\r?\n$/, ''));

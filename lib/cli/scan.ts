@@ -3,10 +3,11 @@ import { isIP } from 'node:net';
 
 import { addressOf } from '../diagnostics/channels';
 import { ioError } from '../errors/errors';
+import { printable } from '../errors/printable';
 import { destinationOf } from '../transport/destination';
 import type { Address } from './arguments';
 import { ExitCode, interruption } from './exit';
-import { Output, printable } from './output';
+import { Output } from './output';
 import { adviceOn, type Advice } from './scan/advice';
 import { NoSurvey, Survey, type Report } from './scan/survey';
 

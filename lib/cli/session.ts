@@ -2,11 +2,12 @@
 import { connect } from '../socket/connect';
 import type { DTLSError } from '../errors/errors';
 import { page } from '../errors/manual';
+import { printable } from '../errors/printable';
 import type { ConnectOptions } from '../options/types';
 import type { DTLSSocket } from '../socket/socket';
 import { keylogWriter } from './keylog';
 import { drawHead, drawRung, type Rung } from './ladder';
-import { describeError, printable, type ErrorDescription, type Output } from './output';
+import { describeError, type ErrorDescription, type Output } from './output';
 
 interface WatchOptions {
   readonly draw: boolean;
@@ -165,7 +166,7 @@ export function describeHandshake(report: HandshakeReport, output: Output): void
   const { green, red, bold } = output.errorColors;
   const trust = report.authorized
     ? green('verified')
-    : red(`not verified${report.authorizationError === null ? '' : `: ${report.authorizationError}`}`);
+    : red(`not verified${report.authorizationError === null ? '' : `: ${printable(report.authorizationError)}`}`);
   output.note(
     `${bold(report.protocol ?? '')} ${report.cipher ?? ''}` +
       `${report.key === null ? '' : `, ${report.key}`}${report.resumed ? ', resumed' : ''} with ${report.peer} in ${report.duration.toFixed(1)} ms, peer ${trust}`,

@@ -1,9 +1,10 @@
 import { untransferable } from '../base/memory';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 
 /** Memory is allocated for about fifty messages at once: one allocation each costs as much as OpenSSL. */
 const SLAB_BYTES = 64 * 1024;
 
-type MakeBuffer = new (memory: ArrayBuffer, offset: number, length: number) => Buffer;
+type MakeBuffer = new (memory: ArrayBuffer, offset: number, length: number) => NonSharedBuffer;
 
 /**
  * The class of which Buffers are, made of a piece of memory at once. `Buffer.subarray` asks V8 for the memory
@@ -18,7 +19,7 @@ const FastBuffer = (Buffer as unknown as { readonly [Symbol.species]: MakeBuffer
  * any time by those who hold a piece of it: it is looked at each time, and the arena still has what was in it.
  */
 export class Copies {
-  readonly #arena: Buffer;
+  readonly #arena: NonSharedBuffer;
   readonly #slabs: Buffer<ArrayBuffer>[] | undefined; // those to take again
   #taken = 0; // of them in this pass
   // The pass, in the arena.
@@ -33,7 +34,7 @@ export class Copies {
   #shift = 0;
 
   /** `again`: what was copied for one pass is given up to the next. */
-  constructor(arena: Buffer, again: boolean) {
+  constructor(arena: NonSharedBuffer, again: boolean) {
     this.#arena = arena;
     this.#slabs = again ? [] : undefined;
   }
@@ -49,7 +50,7 @@ export class Copies {
   }
 
   /** These bytes of the arena, of the pass under way. */
-  take(offset: number, length: number): Buffer {
+  take(offset: number, length: number): NonSharedBuffer {
     // An empty Buffer is nobody else's: who gets it may give it properties, or transfer it.
     if (length === 0) return Buffer.alloc(0);
     if (offset < this.#from || offset + length > this.#to || this.#slab.length === 0) {

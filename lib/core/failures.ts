@@ -4,6 +4,7 @@ import { wordsOf } from '../errors/as-error';
 import { DTLSError, type DTLSErrorCategory, type DTLSErrorDetails } from '../errors/dtls-error';
 import { headline, CERTIFICATE_WITHHELD } from '../errors/errors';
 import { alertName, verifyErrorName } from '../errors/names';
+import { printable } from '../errors/printable';
 import { native } from './native';
 import { fieldOf, isSet, NO_ALERT, RecordField } from './record-fields';
 
@@ -66,6 +67,7 @@ const ALERT_HINTS: Readonly<Record<string, string>> = {
 const CALLBACKS: Readonly<Record<string, string>> = {
   ERR_DTLS_SNI_CALLBACK: 'SNICallback',
   ERR_DTLS_ALPN_CALLBACK: 'ALPNCallback',
+  ERR_DTLS_PSK_REQUIRED: 'pskCallback',
   ERR_DTLS_OCSP_CALLBACK: "a listener of 'OCSPRequest'",
   ERR_DTLS_OCSP_RESPONSE: "a listener of 'OCSPResponse'",
 };
@@ -146,7 +148,7 @@ export function errorFromClose(
         ? 'the peer closed in mid-handshake'
         : `the peer sent the fatal alert ${alert}`;
   } else if (callback !== undefined && cause !== undefined) {
-    message = `${callback} failed: ${wordsOf(cause).message}`;
+    message = `${callback} failed: ${printable(wordsOf(cause).message)}`;
   } else if (record.reason !== '' && record.reason !== message) {
     message += ` (${record.reason})`;
   }

@@ -2,6 +2,7 @@
  * The native addon, and the whole surface that it has. Arguments are validated before they come
  * here: the addon converts, it does not judge.
  */
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { loadAddon } from '../addon';
 import type { HeartbeatOutcome, KeyUpdateOutcome, SendOutcome } from './outcomes';
 
@@ -66,7 +67,7 @@ export interface NativeSecureContext {
   /** Makes what DTLS 1.3 needs of the context, or throws: when everything else has been added. */
   prepareDtls13(): void;
   /** DER, without their chains. */
-  ownCertificates(): Buffer[];
+  ownCertificates(): NonSharedBuffer[];
   /** `named`: a server names them to its clients when it asks for a certificate. */
   addCa(pem: Uint8Array, named: boolean): void;
   addCrl(pem: Uint8Array): void;
@@ -78,7 +79,7 @@ export interface NativeSecureContext {
 export interface NativeTicketKeys {
   /** 48 bytes. The ones before open tickets for a while. */
   replace(keys: Uint8Array): void;
-  current(): Buffer;
+  current(): NonSharedBuffer;
 }
 
 /** A session to resume, as a client has kept it. */
@@ -128,10 +129,10 @@ export interface NativeSessionPolicy {
 
 export interface NativeSrtp {
   profile: string;
-  localKey: Buffer;
-  localSalt: Buffer;
-  remoteKey: Buffer;
-  remoteSalt: Buffer;
+  localKey: NonSharedBuffer;
+  localSalt: NonSharedBuffer;
+  remoteKey: NonSharedBuffer;
+  remoteSalt: NonSharedBuffer;
 }
 
 export interface NativeCipher {
@@ -233,34 +234,34 @@ export interface NativeEndpoint {
 
   cipher(slot: number, generation: number): NativeCipher | undefined;
   /** DER. */
-  peerCertificate(slot: number, generation: number): Buffer | undefined;
+  peerCertificate(slot: number, generation: number): NonSharedBuffer | undefined;
   /** DER: the peer's certificate, its issuer, and so on, as far as they are known. */
-  peerChain(slot: number, generation: number): Buffer[];
+  peerChain(slot: number, generation: number): NonSharedBuffer[];
   /** Stricter than `tls.checkServerIdentity`: true is a verdict, false only a question. */
   peerIsHost(slot: number, generation: number, host: string, isAddress: boolean): boolean;
-  certificate(slot: number, generation: number): Buffer | undefined;
+  certificate(slot: number, generation: number): NonSharedBuffer | undefined;
   /** SubjectPublicKeyInfo in DER. */
-  peerPublicKey(slot: number, generation: number): Buffer | undefined;
-  certificateIssuer(slot: number, generation: number): Buffer | undefined;
+  peerPublicKey(slot: number, generation: number): NonSharedBuffer | undefined;
+  certificateIssuer(slot: number, generation: number): NonSharedBuffer | undefined;
   ephemeralKey(
     slot: number,
     generation: number,
   ): { type?: string; name?: string; size?: number } | undefined;
   sigalgs(slot: number, generation: number): string[];
-  finished(slot: number, generation: number, peers: boolean): Buffer | undefined;
+  finished(slot: number, generation: number, peers: boolean): NonSharedBuffer | undefined;
   exportKeyingMaterial(
     slot: number,
     generation: number,
     length: number,
     label: string,
     context: Uint8Array | undefined,
-  ): Buffer | undefined;
+  ): NonSharedBuffer | undefined;
   srtp(slot: number, generation: number): NativeSrtp | undefined;
   /** Packed for {@link Native.KeptSession}; undefined when the session cannot be resumed. */
-  packSession(slot: number, generation: number, name: string): Buffer | undefined;
-  sessionTicket(slot: number, generation: number): Buffer | undefined;
+  packSession(slot: number, generation: number, name: string): NonSharedBuffer | undefined;
+  sessionTicket(slot: number, generation: number): NonSharedBuffer | undefined;
   serverName(slot: number, generation: number): string | undefined;
-  pskIdentity(slot: number, generation: number): Buffer | undefined;
+  pskIdentity(slot: number, generation: number): NonSharedBuffer | undefined;
   maxMessageSize(slot: number, generation: number): number;
   /** 0 where there is no such session. */
   mtu(slot: number, generation: number): number;
@@ -350,9 +351,9 @@ export interface Native {
   /** Milliseconds since the Unix epoch that never go back: the clock of all deadlines. */
   now(): number;
   /** The PRF of TLS 1.2 (RFC 5246 section 5) with one of OpenSSL's digests. */
-  prf(digest: string, secret: Uint8Array, label: string, seed: Uint8Array, size: number): Buffer;
+  prf(digest: string, secret: Uint8Array, label: string, seed: Uint8Array, size: number): NonSharedBuffer;
   /** A certificate in DER. */
-  makeCertificate(request: NativeCertificateRequest): Buffer;
+  makeCertificate(request: NativeCertificateRequest): NonSharedBuffer;
   /** OpenSSL's names; empty where there is none. */
   certificateSignature(der: Uint8Array): [key: string, digest: string];
   /** Sets whether datagrams of a UDP socket may be fragmented on the way. False where the platform does not let it be set. */

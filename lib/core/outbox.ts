@@ -1,5 +1,6 @@
 import { Copies } from './copies';
 import { secretCopy } from '../base/memory';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { native, type NativeOutbox } from './native';
 import { Turns, type EventSource, type Step } from './turns';
 
@@ -55,7 +56,7 @@ export interface RecordSink {
     generation: number,
     peerIndex: number,
     token: number,
-    datagram: Buffer,
+    datagram: NonSharedBuffer,
   ): void;
   /**
    * Anything else; may run the user's code, and returns whether it did. Its bytes: `outbox.bytes(record)`, or
@@ -111,7 +112,7 @@ class Outbox implements EventSource {
   #next = 0;
   #end = 0;
   // Copies of what is secret among the bytes of the pass, each in memory of its own, by the numbers of their records.
-  readonly #secrets = new Map<number, Buffer>();
+  readonly #secrets = new Map<number, NonSharedBuffer>();
   readonly #kept = new Copies(this.#arena, false);
   readonly #lent = new Copies(this.#arena, true);
   readonly #afterPass: Step[] = [];
@@ -270,7 +271,7 @@ class Outbox implements EventSource {
   }
 
   /** The bytes of a record that is being dispatched, to be kept by whoever asks for them. */
-  bytes(record: number): Buffer {
+  bytes(record: number): NonSharedBuffer {
     const length = this.#word(record, RecordWord.Length);
     const secret = this.#secrets.size === 0 ? undefined : this.#secrets.get(record);
     if (secret !== undefined) return secret;
@@ -278,7 +279,7 @@ class Outbox implements EventSource {
   }
 
   /** The same until the pass is over, and something else is written there. */
-  borrow(record: number): Buffer {
+  borrow(record: number): NonSharedBuffer {
     return this.#lent.take(this.#word(record, RecordWord.Offset), this.#word(record, RecordWord.Length));
   }
 
@@ -286,9 +287,9 @@ class Outbox implements EventSource {
    * The message that is being dispatched, and those right behind it that are for the same session: they are dispatched
    * with it. For who has no event between them.
    */
-  run(record: number, borrowed: boolean): Buffer[] {
+  run(record: number, borrowed: boolean): NonSharedBuffer[] {
     const copies = borrowed ? this.#lent : this.#kept;
-    const messages: Buffer[] = [];
+    const messages: NonSharedBuffer[] = [];
     let next = record;
     do {
       messages.push(copies.take(this.#word(next, RecordWord.Offset), this.#word(next, RecordWord.Length)));

@@ -19,6 +19,8 @@ export const RecordField = {
   CloseVerifyResult: [8, 16],
   CloseCertificateWithheld: [30, 1],
   CloseCompletedHandshake: [31, 1],
+  TransportBroke: [0, 1],
+  TransportRefused: [1, 1],
 } as const;
 
 /** What is in CloseAlert where there was no alert. */

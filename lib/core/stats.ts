@@ -57,7 +57,7 @@ export interface EndpointStats extends TrafficStats {
   malformedDatagrams: number;
   /** DTLS records from peers that have no session. */
   unknownPeerDatagrams: number;
-  /** Errors of the socket: datagrams that could not be sent, ICMP messages. */
+  /** Errors of the socket: datagrams that could not be sent, ICMP messages about those of a session. */
   transportErrors: number;
   /** Sessions there are now. */
   sessions: number;

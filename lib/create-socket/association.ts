@@ -6,7 +6,9 @@ import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
+import { printable } from '../errors/printable';
 import { copyOf, sizeOf } from '../base/memory';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { errnoOf } from '../errors/system-error';
 import { MAX_MESSAGE } from '../options/types';
 import { turns } from '../core/outbox';
@@ -30,7 +32,7 @@ export interface AssociationOwner {
   readonly hold: Hold;
   /** Begins a handshake; the session, or why there is none, comes later or at once. */
   dial(association: Association, hostname: string | undefined): void;
-  onMessage(message: Buffer, session: DTLSSocket, identity: string | Buffer | null): void;
+  onMessage(message: NonSharedBuffer, session: DTLSSocket, identity: string | NonSharedBuffer | null): void;
   /** Returns false where nobody listens. */
   onSecure(session: DTLSSocket): boolean;
   onPeerError(error: Error, peer: Peer): void;
@@ -128,7 +130,7 @@ export class Association {
       this.#flush(session);
       turns.add(() => this.#owner.onSecure(session), session[kAsyncResource]);
     });
-    let identity: string | Buffer | null = null;
+    let identity: string | NonSharedBuffer | null = null;
     session.on('message', (message) => {
       this.#owner.onMessage(message, session, identity);
     });
@@ -246,7 +248,8 @@ export class Association {
       return undefined;
     }
     const { message, code = 'ERR_DTLS_PEER_IDENTITY' } = wordsOf(refusal);
-    return new DTLSError(message, {
+    // The names that it quotes are any text that the certificate has.
+    return new DTLSError(printable(message), {
       code,
       category: 'certificate',
       hint: 'The open session with this address is not with that name.',

@@ -1,11 +1,12 @@
 import { kOnPacket, kOnTransportClosed, kOnTransportError, kWantsPackets } from '../base/internals';
 import type { Peer } from '../base/peer';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import type { TransportHandler } from '../endpoint/endpoint';
 
 /** What the handler of an endpoint that serves nobody tells its socket. */
 interface ClientsOnlyHost {
   wantsPackets(): boolean;
-  onPacket(datagram: Buffer, peer: Peer): void;
+  onPacket(datagram: NonSharedBuffer, peer: Peer): void;
   /** The transport failed, and no session is concerned. */
   onTransportError(error: Error, broke: boolean): void;
 }
@@ -22,7 +23,7 @@ export class ClientsOnly implements TransportHandler {
     return this.#host.wantsPackets();
   }
 
-  [kOnPacket](datagram: Buffer, peer: Peer): void {
+  [kOnPacket](datagram: NonSharedBuffer, peer: Peer): void {
     this.#host.onPacket(datagram, peer);
   }
 

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 
 import { kAsyncResource, kBegin, kOnPacket, kPeer, kSharedResource, kWantsPackets } from '../base/internals';
 import type { Peer } from '../base/peer';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { Endpoint } from '../endpoint/endpoint';
 import { asError } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
@@ -38,11 +39,11 @@ interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'o
   /** Calls in the next tick, unless the socket is closed by then. */
   later(call: () => void): void;
   /** A peer that this socket serves has made a line for the key log. */
-  readonly onKeylog: (line: Buffer, session: DTLSSocket) => void;
+  readonly onKeylog: (line: NonSharedBuffer, session: DTLSSocket) => void;
   readonly onServerError: (error: Error) => void;
   /** Somebody listens for `packet`. */
   readonly wantsPackets: () => boolean;
-  readonly onPacket: (datagram: Buffer, peer: Peer) => void;
+  readonly onPacket: (datagram: NonSharedBuffer, peer: Peer) => void;
 }
 
 /** Serves those who begin with a socket, and leaves what is none of DTLS to the socket. */
@@ -66,7 +67,7 @@ class PeersServer extends DTLSServer {
     return this.#host.wantsPackets();
   }
 
-  override [kOnPacket](datagram: Buffer, peer: Peer): void {
+  override [kOnPacket](datagram: NonSharedBuffer, peer: Peer): void {
     this.#host.onPacket(datagram, peer);
   }
 }

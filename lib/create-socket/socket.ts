@@ -8,6 +8,7 @@ import { Endpoint } from '../endpoint/endpoint';
 import { asError } from '../errors/as-error';
 import { DTLSError, ioError, isReadable } from '../errors/errors';
 import { copyOf } from '../base/memory';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { automaticTransport } from '../options/udp';
 import { listenerAfterOptions } from '../checks/arguments';
 import { plain } from '../errors/node-errors';
@@ -45,7 +46,7 @@ type Message = string | NodeJS.ArrayBufferView;
 // The types show no constructor: dgram.createSocket calls this one.
 const BaseSocket = dgram.Socket as unknown as new (
   options: dgram.SocketOptions,
-  listener?: (message: Buffer, info: dgram.RemoteInfo) => void,
+  listener?: (message: NonSharedBuffer, info: dgram.RemoteInfo) => void,
 ) => dgram.Socket;
 
 /**
@@ -93,14 +94,14 @@ export class SecureDgramSocket extends BaseSocket {
    *
    * @throws As `createSocket`.
    */
-  constructor(options: SocketOptions | dgram.SocketType, listener?: (message: Buffer, info: PeerInfo) => void) {
+  constructor(options: SocketOptions | dgram.SocketType, listener?: (message: NonSharedBuffer, info: PeerInfo) => void) {
     const { dtls, ...own } = checkedOptions(options);
     automaticTransport(); // throws here what nobody could catch when the socket is bound
     const resolved = resolveSocketOptions(dtls);
     const gate = { raw: false };
     super(
       { ...own, ...throughGate(gate, own.lookup) },
-      listener as ((message: Buffer, info: dgram.RemoteInfo) => void) | undefined,
+      listener as ((message: NonSharedBuffer, info: dgram.RemoteInfo) => void) | undefined,
     );
     encrypting.add(this);
     this.#gate = gate;
@@ -141,21 +142,21 @@ export class SecureDgramSocket extends BaseSocket {
 
   // ---- events, typed ----
 
-  override on(event: 'message', listener: (message: Buffer, info: PeerInfo) => void): this;
+  override on(event: 'message', listener: (message: NonSharedBuffer, info: PeerInfo) => void): this;
   override on(event: 'secureConnection', listener: (session: DTLSSocket) => void): this;
   override on(event: 'peerError', listener: (error: DTLSError, peer: Peer) => void): this;
-  override on(event: 'packet', listener: (message: Buffer, info: dgram.RemoteInfo) => void): this;
-  override on(event: 'keylog', listener: (line: Buffer, session: DTLSSocket) => void): this;
+  override on(event: 'packet', listener: (message: NonSharedBuffer, info: dgram.RemoteInfo) => void): this;
+  override on(event: 'keylog', listener: (line: NonSharedBuffer, session: DTLSSocket) => void): this;
   override on(event: string, listener: (...args: never[]) => void): this;
   override on(event: string, listener: never): this {
     return super.on(event, listener);
   }
 
-  override once(event: 'message', listener: (message: Buffer, info: PeerInfo) => void): this;
+  override once(event: 'message', listener: (message: NonSharedBuffer, info: PeerInfo) => void): this;
   override once(event: 'secureConnection', listener: (session: DTLSSocket) => void): this;
   override once(event: 'peerError', listener: (error: DTLSError, peer: Peer) => void): this;
-  override once(event: 'packet', listener: (message: Buffer, info: dgram.RemoteInfo) => void): this;
-  override once(event: 'keylog', listener: (line: Buffer, session: DTLSSocket) => void): this;
+  override once(event: 'packet', listener: (message: NonSharedBuffer, info: dgram.RemoteInfo) => void): this;
+  override once(event: 'keylog', listener: (line: NonSharedBuffer, session: DTLSSocket) => void): this;
   override once(event: string, listener: (...args: never[]) => void): this;
   override once(event: string, listener: never): this {
     return super.once(event, listener);
@@ -344,7 +345,7 @@ export class SecureDgramSocket extends BaseSocket {
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     if (!(#peers in this)) return super.emit(event, ...args);
     if (event === 'message') {
-      const [datagram, info] = args as [Buffer, dgram.RemoteInfo];
+      const [datagram, info] = args as [NonSharedBuffer, dgram.RemoteInfo];
       this.#receive(datagram, info);
       return true;
     }
@@ -478,11 +479,11 @@ export class SecureDgramSocket extends BaseSocket {
     return listenersOf(this, 'packet') > 0;
   }
 
-  #onPacket(datagram: Buffer, { address, port, family }: Peer): void {
+  #onPacket(datagram: NonSharedBuffer, { address, port, family }: Peer): void {
     this.#emit('packet', datagram, { address, port, family, size: datagram.length });
   }
 
-  #onMessage(message: Buffer, session: DTLSSocket, identity: PeerInfo['pskIdentity']): void {
+  #onMessage(message: NonSharedBuffer, session: DTLSSocket, identity: PeerInfo['pskIdentity']): void {
     if (!this.#closed) super.emit('message', message, infoOf(message, session, identity));
   }
 
@@ -502,7 +503,7 @@ export class SecureDgramSocket extends BaseSocket {
 
   // ---- the wire ----
 
-  #receive(datagram: Buffer, info: dgram.RemoteInfo): void {
+  #receive(datagram: NonSharedBuffer, info: dgram.RemoteInfo): void {
     if (this.#blocked.sender(info)) return;
     const first = datagram[0] ?? 0;
     // RFC 7983: what else shares the port. Never a `message`: whoever listens to those counts on DTLS.
@@ -579,12 +580,12 @@ export class SecureDgramSocket extends BaseSocket {
  */
 export function createSocket(
   options: SocketOptions | dgram.SocketType,
-  listener?: (message: Buffer, info: PeerInfo) => void,
+  listener?: (message: NonSharedBuffer, info: PeerInfo) => void,
 ): SecureDgramSocket;
 export function createSocket(...args: [SocketOptions | dgram.SocketType, ...unknown[]]): SecureDgramSocket {
   const options = checkedOptions(args[0]);
   const listener = listenerAfterOptions(args, 'listener', FORMS);
-  return new SecureDgramSocket(options, listener as ((message: Buffer, info: PeerInfo) => void) | undefined);
+  return new SecureDgramSocket(options, listener as ((message: NonSharedBuffer, info: PeerInfo) => void) | undefined);
 }
 
 /** dgram's own error, which says more. */

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 
 import { kOverUdp } from '../base/internals';
 import type { Peer } from '../base/peer';
+import { noteRefusal } from '../transport/dgram';
 import type { DatagramReceiver, DatagramTransport } from '../transport/transport';
 
 /** The UDP side of a socket that encrypts. */
@@ -35,6 +36,7 @@ export class Wire implements DatagramTransport {
       this.#raw.send(datagram, peer, (error) => {
         if (error !== null) {
           failure ??= error;
+          noteRefusal(error);
           this.receiver?.error(error, peer);
         }
         left -= 1;

@@ -4,6 +4,8 @@
  */
 import { appendFileSync } from 'node:fs';
 
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
+
 /** A file, and what has named it. */
 interface Target {
   readonly file: string;
@@ -37,7 +39,7 @@ function warnOnce({ file, by }: Target, message: string): void {
 }
 
 /** A line of a key log, in memory of its own: whoever is given it may wipe it. */
-export function secretLine(text: Uint8Array): Buffer {
+export function secretLine(text: Uint8Array): NonSharedBuffer {
   const line = Buffer.from(new ArrayBuffer(text.length + 1));
   line.set(text);
   line[text.length] = 0x0a;

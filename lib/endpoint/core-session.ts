@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import type { Endpoint } from './endpoint';
 import type { NativeCipher, NativeEndpoint, NativeSrtp } from '../core/native';
 import type { HeartbeatOutcome, KeyUpdateOutcome } from '../core/outcomes';
@@ -36,20 +37,20 @@ export class CoreSession {
     return this.endpoint.core.cipher(this.slot, this.generation);
   }
   /** The certificate that this side sent, or would send, in DER. */
-  certificate(): Buffer | undefined {
+  certificate(): NonSharedBuffer | undefined {
     return this.endpoint.core.certificate(this.slot, this.generation);
   }
-  certificateIssuer(): Buffer | undefined {
+  certificateIssuer(): NonSharedBuffer | undefined {
     return this.endpoint.core.certificateIssuer(this.slot, this.generation);
   }
-  peerCertificate(): Buffer | undefined {
+  peerCertificate(): NonSharedBuffer | undefined {
     return this.endpoint.core.peerCertificate(this.slot, this.generation);
   }
-  peerChain(): Buffer[] {
+  peerChain(): NonSharedBuffer[] {
     return this.endpoint.core.peerChain(this.slot, this.generation);
   }
   /** SubjectPublicKeyInfo in DER. */
-  peerPublicKey(): Buffer | undefined {
+  peerPublicKey(): NonSharedBuffer | undefined {
     return this.endpoint.core.peerPublicKey(this.slot, this.generation);
   }
   peerIsHost(host: string, isAddress: boolean): boolean {
@@ -58,7 +59,7 @@ export class CoreSession {
   serverName(): string | undefined {
     return this.endpoint.core.serverName(this.slot, this.generation);
   }
-  pskIdentity(): Buffer | undefined {
+  pskIdentity(): NonSharedBuffer | undefined {
     return this.endpoint.core.pskIdentity(this.slot, this.generation);
   }
   ephemeralKey(): { type?: string; name?: string; size?: number } | undefined {
@@ -67,17 +68,17 @@ export class CoreSession {
   sharedSigalgs(): string[] {
     return this.endpoint.core.sigalgs(this.slot, this.generation);
   }
-  finished(peers: boolean): Buffer | undefined {
+  finished(peers: boolean): NonSharedBuffer | undefined {
     return this.endpoint.core.finished(this.slot, this.generation, peers);
   }
   /** The session in a form that a later connection can resume, bound to `name`. */
-  resumable(name: string): Buffer | undefined {
+  resumable(name: string): NonSharedBuffer | undefined {
     return this.endpoint.core.packSession(this.slot, this.generation, name);
   }
-  ticket(): Buffer | undefined {
+  ticket(): NonSharedBuffer | undefined {
     return this.endpoint.core.sessionTicket(this.slot, this.generation);
   }
-  keyingMaterial(length: number, label: string, context: Uint8Array | undefined): Buffer | undefined {
+  keyingMaterial(length: number, label: string, context: Uint8Array | undefined): NonSharedBuffer | undefined {
     return this.endpoint.core.exportKeyingMaterial(this.slot, this.generation, length, label, context);
   }
   srtp(): NativeSrtp | undefined {

@@ -18,6 +18,7 @@ import {
   kWantsPackets,
 } from '../base/internals';
 import type { Peer } from '../base/peer';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
@@ -27,6 +28,7 @@ import { systemError, systemErrorCode } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
+import { isSet, RecordField } from '../core/record-fields';
 import { SendOutcome } from '../core/outcomes';
 import { sendBatch } from '../core/send-batch';
 import { endpointStats, type EndpointStats } from '../core/stats';
@@ -39,14 +41,14 @@ export interface SessionHandler {
   /** Its messages wait for one event together. */
   readonly [kBatchesMessages]: boolean;
   /** One message. False: nobody's code has run. */
-  [kOnMessage](message: Buffer): boolean;
+  [kOnMessage](message: NonSharedBuffer): boolean;
   /** Messages that came behind one another, where they wait. Nobody's code runs. */
-  [kOnMessages](messages: Buffer[]): void;
+  [kOnMessages](messages: NonSharedBuffer[]): void;
   /**
    * Takes a record of the session: not MESSAGE, and not TRANSMIT, PACKET, SENT, TRANSPORT_ERROR and DROPPED, which the
    * endpoint deals with itself. After CLOSE nothing comes any more. False: nobody's code has run.
    */
-  [kOnRecord](type: number, a: number, b: number, bytes: Buffer): boolean;
+  [kOnRecord](type: number, a: number, b: number, bytes: NonSharedBuffer): boolean;
   /** The transport had an error that concerns this session's peer. */
   [kOnTransportError](error: Error): void;
   [kOnDrain](): boolean;
@@ -58,7 +60,7 @@ export interface SessionHandler {
 export interface TransportHandler {
   /** Somebody listens for datagrams that are none of DTLS. */
   readonly [kWantsPackets]: boolean;
-  [kOnPacket](datagram: Buffer, peer: Peer): void;
+  [kOnPacket](datagram: NonSharedBuffer, peer: Peer): void;
   /** `broke`: the transport is of no use any more. */
   [kOnTransportError](error: Error, broke?: boolean): void;
   [kOnTransportClosed](): void;
@@ -311,7 +313,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   transmitFirst(slot: number, generation: number): void {
     this.transmitNow();
     const errno = outbox.takeTransportError(this.#id, slot, generation);
-    if (errno !== 0) this.#onTransportError(slot, generation, errno, false);
+    if (errno !== 0) this.#onTransportError(slot, generation, errno, 0);
   }
 
   /** No new sessions from now on. Those that are open live on; the last to go takes the transport along. */
@@ -374,7 +376,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     for (const handler of waiting) turns.add(() => handler[kOnDrain]());
   }
 
-  transportFailed(error: Error, peer: Peer | undefined): void {
+  transportFailed(error: Error, peer: Peer | undefined, refused: boolean): void {
     const typed = ioError(error, peer);
     const concerned =
       peer === undefined
@@ -382,7 +384,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
         : this.#sessions.filter(
             (handler) => handler?.[kPeer].port === peer.port && handler[kPeer].address === peer.address,
           );
-    this.#countTransportError(typed.code, concerned.length > 0);
+    this.#countTransportError(typed.code, concerned.length > 0, refused);
     const tell = (): void => {
       for (const handler of concerned) handler?.[kOnTransportError](typed);
       if (peer === undefined) this.#handler?.[kOnTransportError](typed);
@@ -429,7 +431,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     generation: number,
     peerIndex: number,
     token: number,
-    datagram: Buffer,
+    datagram: NonSharedBuffer,
   ): void {
     const peer = slot === NO_SLOT ? this.#driver.peerAt(peerIndex) : this.#session(slot, generation)?.[kPeer];
     const callback = token === 0 ? undefined : this.#sendCallbacks.get(token);
@@ -446,7 +448,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       // A transport of the user's may throw; the pass must go on for the others.
       const typed = ioError(error, peer);
       process.nextTick(() => {
-        this.transportFailed(typed, peer);
+        this.transportFailed(typed, peer, true);
         if (callback !== undefined) reportSent(callback, typed);
       });
     }
@@ -468,7 +470,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       return true;
     }
     if (type === RecordType.TransportError) {
-      this.#onTransportError(slot, generation, a, b !== 0);
+      this.#onTransportError(slot, generation, a, b);
       return true;
     }
     if (type === RecordType.Dropped) {
@@ -494,7 +496,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     return handler[kOnRecord](type, a, b, bare ? NOTHING : outbox.bytes(record));
   }
 
-  #onDropped(slot: number, generation: number, index: number, length: number, bytes: Buffer): void {
+  #onDropped(slot: number, generation: number, index: number, length: number, bytes: NonSharedBuffer): void {
     const peer = this.#driver.peerAt(index);
     if (peer === undefined || !channels.dropped.hasSubscribers) return;
     const { address, port, family } = peer;
@@ -506,24 +508,30 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     });
   }
 
-  #onTransportError(slot: number, generation: number, errno: number, broke: boolean): void {
+  /** `what`: as TRANSPORT_ERROR says it in its `b`. */
+  #onTransportError(slot: number, generation: number, errno: number, what: number): void {
+    const refused = isSet(what, RecordField.TransportRefused);
     const handler = this.#session(slot, generation);
     if (handler !== undefined) {
       const { [kPeer]: peer } = handler;
       const error = ioError(systemError(errno, 'send', peer.address, peer.port), peer);
-      this.#countTransportError(error.code, true);
+      this.#countTransportError(error.code, true, refused);
       handler[kOnTransportError](error);
       return;
     }
     const code = systemErrorCode(errno);
-    this.#countTransportError(code, false);
+    this.#countTransportError(code, false, refused);
     // Clients that have gone refuse a server's last words: many an error that no server hears of.
     if (slot !== NO_SLOT || (this.#server !== undefined && OF_ICMP.includes(code))) return;
-    this.#handler?.[kOnTransportError](ioError(systemError(errno, 'recvmsg')), broke);
+    this.#handler?.[kOnTransportError](
+      ioError(systemError(errno, refused ? 'send' : 'recvmsg')),
+      isSet(what, RecordField.TransportBroke),
+    );
   }
 
-  #countTransportError(code: string, hasSession: boolean): void {
-    if (hasSession || !OF_ICMP.includes(code)) this.#transportErrors += 1;
+  /** `refused`: a datagram did not leave. Such an error may have a number of ICMP's, and is about nothing that came back. */
+  #countTransportError(code: string, hasSession: boolean, refused: boolean): void {
+    if (hasSession || refused || !OF_ICMP.includes(code)) this.#transportErrors += 1;
   }
 
   /** The session's CLOSE record has been seen: its slot may be used again. */

@@ -1,6 +1,8 @@
 /** What others throw, and what they say in it. Anything can be thrown: also what throws when it is looked at. */
 import { inspect } from 'node:util';
 
+import { printable } from './printable';
+
 /** What an error says; what it has not, or what cannot be read, is undefined. */
 interface Words {
   readonly message: string;
@@ -20,9 +22,10 @@ export function isA<T>(value: unknown, type: abstract new (...args: never[]) => 
 /** Any value as `String` has it. */
 export const inWords = (value: unknown): string => attempt(() => String(value)) ?? shown(value);
 
-/** Any value as `inspect` has it, which quotes strings. */
+/** Any value as `inspect` has it, which quotes strings and lets nothing of theirs begin a line, though it begins lines of its own. */
 export const shown = (value: unknown): string =>
-  attempt(() => inspect(value, { customInspect: false })) ?? 'something that cannot be shown';
+  attempt(() => inspect(value, { customInspect: false }).split('\n').map(printable).join('\n')) ??
+  'something that cannot be shown';
 
 /** Getters of a user's Error may throw; each property is read once. */
 export function wordsOf(error: Error): Words {

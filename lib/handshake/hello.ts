@@ -5,6 +5,7 @@
 import type { DTLSSocket } from '../base/dtls-socket';
 import { decodeProtocols, onlyProtocol } from '../options/alpn';
 import { DTLSError, usageError } from '../errors/errors';
+import { printable } from '../errors/printable';
 import { settle, settleOrCallBack } from './lookups';
 import type { NativeSessionPolicy } from '../core/native';
 import type { ResolvedServer } from '../options/server';
@@ -156,7 +157,7 @@ function askProtocol(
       if (!offered.includes(chosen)) {
         throw usageError(
           'ERR_INVALID_RETURN_VALUE',
-          `ALPNCallback chose '${chosen}', and the client offers ${offered.join(', ')}`,
+          `ALPNCallback chose '${chosen}', and the client offers ${offered.map(printable).join(', ')}`,
           'Return one of the protocols given, or undefined to refuse them all.',
         );
       }

@@ -4,6 +4,7 @@ import { types } from 'node:util';
 
 import type { DTLSSocket } from '../base/dtls-socket';
 import { late } from '../base/late';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { asError, isA } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { MAX_PSK, MAX_PSK_IDENTITY, NO_KEY, type ClientPskCallback, type ServerPskCallback } from '../options/types';
@@ -15,8 +16,8 @@ export interface Answers {
   /** Gives the key; without one the identity is refused. A server passes no identity. */
   psk(identity: Buffer | undefined, key: Buffer | undefined): void;
   identity(accepted: boolean): void;
-  /** A server has no key for this identity, and nothing was thrown. */
-  unknown(identity: string | Buffer): void;
+  /** A server has no key for this identity; `cause`: what a callback threw, or gave in place of one. */
+  unknown(identity: string | Buffer, cause?: Error): void;
   /** What a callback of the user's threw or returned: the cause of the failure to come. */
   because(cause: Error): void;
 }
@@ -24,7 +25,7 @@ export interface Answers {
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** A string, or the bytes when they are not UTF-8. */
-export function readableIdentity(identity: Buffer): string | Buffer {
+export function readableIdentity(identity: NonSharedBuffer): string | NonSharedBuffer {
   try {
     return utf8.decode(identity);
   } catch {
@@ -35,7 +36,7 @@ export function readableIdentity(identity: Buffer): string | Buffer {
 export function askServerPsk(
   callback: ServerPskCallback | undefined,
   socket: DTLSSocket,
-  identity: Buffer,
+  identity: NonSharedBuffer,
   answers: Answers,
 ): void {
   const readable = readableIdentity(identity);
@@ -51,7 +52,7 @@ export function askServerPsk(
       wipeIfOurs(key, checked);
     },
     (cause) => {
-      answers.because(cause);
+      answers.unknown(readable, cause);
       answers.psk(undefined, undefined);
     },
   );

@@ -2,6 +2,7 @@
 import { types } from 'node:util';
 
 import type { DTLSSocket } from '../base/dtls-socket';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { asError } from '../errors/as-error';
 import { DTLSError, usageError } from '../errors/errors';
 import { asRefusal, settleOrCallBack } from './lookups';
@@ -12,8 +13,8 @@ const MAX_RESPONSE = 16380;
 
 export interface OcspQuestion {
   /** DER, of the own certificate that it is about. */
-  certificate(): Buffer;
-  issuer(): Buffer | null;
+  certificate(): NonSharedBuffer;
+  issuer(): NonSharedBuffer | null;
   answer(response: Buffer | undefined): void;
   refuse(cause: Error): void;
 }
@@ -28,7 +29,7 @@ export type OcspCallback = (
 export function askOcsp(
   socket: DTLSSocket,
   question: OcspQuestion,
-  emit: (certificate: Buffer, issuer: Buffer | null, callback: OcspCallback) => void,
+  emit: (certificate: NonSharedBuffer, issuer: NonSharedBuffer | null, callback: OcspCallback) => void,
 ): void {
   settleOrCallBack<NodeJS.ArrayBufferView | null>(
     (done) => {

@@ -11,6 +11,7 @@ import type {
   kOnStoredSession,
   kSessionOptions,
 } from '../base/internals';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import type { DTLSError } from '../errors/errors';
 import type { ClientHello, HelloAnswers } from './hello';
 import type { OcspQuestion } from './ocsp';
@@ -23,13 +24,13 @@ export interface SocketOwner {
   // The socket's events that are the owner's, too. False: nobody listens.
   [kOnConnection](socket: DTLSSocket): boolean;
   [kOnSecure](socket: DTLSSocket): boolean;
-  [kOnKeylog](line: Buffer, socket: DTLSSocket): boolean;
+  [kOnKeylog](line: NonSharedBuffer, socket: DTLSSocket): boolean;
   /** True: it has heard of the failure, and the socket need not emit it. */
   [kOnFailure](socket: DTLSSocket, error: DTLSError, completedHandshake: boolean): boolean;
   [kOnClose](socket: DTLSSocket): void;
   // The questions of a handshake. False: nobody listens who could answer.
   [kOnClientHello](hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void;
-  [kOnStoredSession](id: Buffer, callback: ResumeSessionCallback): boolean;
-  [kOnNewSession](id: Buffer, session: Buffer, callback: () => void): boolean;
+  [kOnStoredSession](id: NonSharedBuffer, callback: ResumeSessionCallback): boolean;
+  [kOnNewSession](id: NonSharedBuffer, session: NonSharedBuffer, callback: () => void): boolean;
   [kOnOcspRequest](socket: DTLSSocket, question: OcspQuestion): void;
 }

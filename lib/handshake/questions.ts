@@ -10,6 +10,7 @@ import {
   kOnStoredSession,
   kSessionOptions,
 } from '../base/internals';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { readClientHello } from './hello';
 import { askClientPsk, askPeerIdentity, askServerPsk, type Answers } from './lookups';
 import { askOcspVerdict } from './ocsp';
@@ -32,7 +33,7 @@ const answersOf = (
   socket: DTLSSocket,
   session: CoreSession,
   because: (cause: Error) => void,
-  unknown: (identity: string | Buffer) => void = () => undefined,
+  unknown: Answers['unknown'] = () => undefined,
 ): Answers => ({
   psk: (identity, key) => {
     answer(socket, session, (core, slot, generation) => {
@@ -78,7 +79,7 @@ export class ClientQuestions {
     return this.#judgesStaple;
   }
 
-  ask(session: CoreSession, kind: number, about: Buffer): void {
+  ask(session: CoreSession, kind: number, about: NonSharedBuffer): void {
     if (kind === LookupKind.OcspVerdict) {
       this.#onStaple(session, about.length === 0 ? null : Buffer.from(about));
       return;
@@ -100,7 +101,7 @@ export class ClientQuestions {
     );
   }
 
-  #onStaple(session: CoreSession, response: Buffer | null): void {
+  #onStaple(session: CoreSession, response: NonSharedBuffer | null): void {
     this.#judgesStaple = true;
     askOcspVerdict(
       this.#socket,
@@ -155,7 +156,7 @@ export class ServerQuestions {
     return this.#servername === undefined && this.#rules === this.#owner[kSessionOptions];
   }
 
-  ask(session: CoreSession, kind: number, about: Buffer): void {
+  ask(session: CoreSession, kind: number, about: NonSharedBuffer): void {
     switch (kind) {
       case LookupKind.ClientHello:
         this.#onClientHello(session, about);
@@ -180,8 +181,10 @@ export class ServerQuestions {
             (cause) => {
               this.#cause = cause;
             },
-            (identity) => {
+            (identity, cause) => {
               this.#unknownIdentity = shown(identity);
+              // The one before may have been about the session that the client wanted to resume.
+              this.#cause = cause;
             },
           ),
         );
@@ -191,7 +194,7 @@ export class ServerQuestions {
     }
   }
 
-  #onClientHello(session: CoreSession, about: Buffer): void {
+  #onClientHello(session: CoreSession, about: NonSharedBuffer): void {
     const hello = readClientHello(about);
     if (hello.servername !== '') this.#servername = hello.servername;
     this.#owner[kOnClientHello](hello, this.#socket, {
@@ -213,7 +216,7 @@ export class ServerQuestions {
     });
   }
 
-  #onStoredSession(session: CoreSession, id: Buffer): void {
+  #onStoredSession(session: CoreSession, id: NonSharedBuffer): void {
     const found = (stored: Buffer | undefined, refused: boolean): void => {
       answer(this.#socket, session, (core, slot, generation) => {
         core.answerSession(slot, generation, stored, refused);
@@ -233,7 +236,7 @@ export class ServerQuestions {
     });
   }
 
-  #onNewSession(session: CoreSession, about: Buffer): void {
+  #onNewSession(session: CoreSession, about: NonSharedBuffer): void {
     const made = readNewSession(about);
     tellStore((done) => this.#owner[kOnNewSession](made.id, made.session, done), {
       answer: () => {

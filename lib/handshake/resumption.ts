@@ -3,6 +3,7 @@ import { asError } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
 import { settleOrCallBack } from './lookups';
 import { secretCopy } from '../base/memory';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { bytes, wrongType } from '../checks/validate';
 
 /** `resumeSession`: the stored session, or null or nothing: then the handshake is a full one. */
@@ -81,7 +82,7 @@ export const storeError = (cause: Error): DTLSError =>
   });
 
 /** Reads what Session::tell_new_session of src-native/core writes. */
-export function readNewSession(bytes: Buffer): { id: Buffer; session: Buffer } {
+export function readNewSession(bytes: NonSharedBuffer): { id: NonSharedBuffer; session: NonSharedBuffer } {
   const at = 1 + bytes.readUInt8(0);
   // Copies: they are kept, and must not pin what came with them.
   const made = { id: Buffer.from(bytes.subarray(1, at)), session: secretCopy(bytes.subarray(at)) };

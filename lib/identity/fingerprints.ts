@@ -1,39 +1,43 @@
 /** Fingerprints of certificates, as SDP has them (RFC 8122 section 5). */
+import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { wrongType } from '../checks/validate';
 
 /**
- * `'sha-256 AB:CD:…'`, the same without its algorithm for SHA-256 (`X509Certificate.fingerprint256`), or as WebRTC's
- * `RTCDtlsFingerprint`.
+ * `'sha-256 AB:CD:…'`, also without colons, the same without its algorithm for SHA-256 (`X509Certificate.fingerprint256`),
+ * what `openssl x509 -fingerprint -sha256` prints, or as WebRTC's `RTCDtlsFingerprint`.
  */
 export type PeerFingerprint = string | { algorithm: string; value: string };
 
 const BYTES: Readonly<Record<string, number>> = { 'sha-256': 32, 'sha-384': 48, 'sha-512': 64 };
 
 const HINT =
-  "Use 'sha-256 AB:CD:…', also with sha-384 or sha-512: two hexadecimal digits for each byte, with colons. Of a certificate it is new X509Certificate(cert).fingerprint256.";
+  "Use 'sha-256 AB:CD:…', also with sha-384 or sha-512: two hexadecimal digits for each byte, with colons or without. Of a certificate it is new X509Certificate(cert).fingerprint256, or what 'openssl x509 -noout -fingerprint -sha256' prints, which without -sha256 is of SHA-1.";
 
 function parse(given: unknown): Buffer {
   const [algorithm, value] = isPair(given) ? [given.algorithm, given.value] : split(given);
   if (typeof algorithm !== 'string' || typeof value !== 'string') {
     throw wrongType('peerFingerprints', 'strings, or objects { algorithm, value }', given, HINT);
   }
-  const size = Object.hasOwn(BYTES, algorithm.toLowerCase()) ? BYTES[algorithm.toLowerCase()] : undefined;
+  // OpenSSL writes sha256.
+  const name = algorithm.toLowerCase().replace(/^sha(?=\d)/, 'sha-');
+  const size = Object.hasOwn(BYTES, name) ? BYTES[name] : undefined;
   if (size === undefined) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
-      `'peerFingerprints' cannot have the algorithm '${algorithm}'`,
+      `'peerFingerprints' cannot have the algorithm ${shown(algorithm)}`,
       HINT,
     );
   }
-  if (!/^[0-9a-f]{2}(?::[0-9a-f]{2})*$/i.test(value) || value.length !== size * 3 - 1) {
+  const digits = value.replaceAll(':', '');
+  if (!/^(?:[0-9a-f]{2}(?::[0-9a-f]{2})*|[0-9a-f]+)$/i.test(value) || digits.length !== size * 2) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
-      `'peerFingerprints' has a ${algorithm} fingerprint that is not ${String(size)} bytes: '${value.slice(0, 200)}'`,
+      `'peerFingerprints' has a ${algorithm} fingerprint that is not ${String(size)} bytes: ${shown(value.slice(0, 200))}`,
       HINT,
     );
   }
-  return Buffer.from(value.replaceAll(':', ''), 'hex');
+  return Buffer.from(digits, 'hex');
 }
 
 const isPair = (given: unknown): given is Record<'algorithm' | 'value', unknown> =>
@@ -41,7 +45,8 @@ const isPair = (given: unknown): given is Record<'algorithm' | 'value', unknown>
 
 function split(given: unknown): [string | undefined, string | undefined] {
   if (typeof given !== 'string') return [undefined, undefined];
-  const parts = given.trim().split(/ +/);
+  // 'sha256 Fingerprint=AB:CD:…' is what `openssl x509 -fingerprint` prints.
+  const parts = given.trim().replace(/^(\S+) fingerprint=/i, '$1 ').split(/ +/);
   if (parts.length === 1) return ['sha-256', parts[0]];
   return [parts[0], parts.slice(1).join(' ')];
 }

@@ -140,7 +140,7 @@ function resolve(options: GenerateCertificateOptions): {
   usage: 'authority' | 'server' | 'client' | 'both';
   issuer: Issuer | undefined;
 } {
-  checkObject('options', options);
+  checkObject('options', options, nameInstead(options));
   checkNames(options, OPTIONS);
   const ca = flag('ca', options.ca, false);
   if (ca && options.usage !== undefined) {
@@ -163,6 +163,15 @@ function resolve(options: GenerateCertificateOptions): {
     usage: ca ? 'authority' : usage,
     issuer: options.issuer === undefined ? undefined : resolveIssuer(options.issuer),
   };
+}
+
+/** A name that was given, or one that shows what a name is. */
+const exampleOf = (given: string): string => hostName(given) ?? 'localhost';
+
+/** Names in place of options. */
+function nameInstead(options: unknown): string | undefined {
+  if (typeof options === 'string') return `A name is an option: generateCertificate({ subject: '${exampleOf(options)}' }).`;
+  return Array.isArray(options) ? 'Names are an option: generateCertificate({ altNames: […] }).' : undefined;
 }
 
 function oneOf<T extends string>(name: string, value: T | undefined, known: readonly T[], fallback: T): T {
@@ -190,7 +199,9 @@ function resolveNames({ subject, altNames }: GenerateCertificateOptions, ca: boo
     const host = typeof name === 'string' ? hostName(name) : undefined;
     return host === undefined ? [] : [host];
   }
-  if (!Array.isArray(altNames)) throw wrongType('altNames', 'an array of strings', altNames);
+  if (!Array.isArray(altNames)) {
+    throw wrongType('altNames', 'an array of strings', altNames, typeof altNames === 'string' ? `Write altNames: ['${exampleOf(altNames)}'].` : undefined);
+  }
   // Holes are seen, and no method of the array's own is called.
   return Array.from<unknown, string>(altNames, (name) => {
     if (typeof name !== 'string') throw wrongType('altNames', 'an array of strings', name);

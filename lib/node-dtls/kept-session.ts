@@ -1,4 +1,5 @@
 /** What `session.session` gives and the `session` option takes: a session, and the identity that it is bound to. */
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { DTLSError } from '../errors/errors';
 import { invalidArgType, invalidArgValue } from '../errors/node-errors';
 import { readSession } from '../options/resumption';
@@ -9,7 +10,7 @@ const LENGTH_SIZE = 2;
 const IDENTITY_AT = PREFIX.length + LENGTH_SIZE;
 
 /** `identity`: as what the server was verified. */
-export function wrapSession(session: Buffer, identity: string): Buffer {
+export function wrapSession(session: NonSharedBuffer, identity: string): NonSharedBuffer {
   const name = Buffer.from(identity);
   const wrapped = Buffer.alloc(IDENTITY_AT + name.length + session.length);
   PREFIX.copy(wrapped);

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { kAbandon, kCloseNow, kFreeze, kMake, kMessageLimit } from '../base/internals';
 import type { DTLSError } from '../errors/errors';
 import { bytesOf } from '../base/memory';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { invalidArgType, outOfRange } from '../errors/node-errors';
 import type { DTLSSocket } from '../socket/socket';
 import { checkFunction, cryptoFailed, illegalConstructor, integer, invalidState, isView, noCallback, type View } from './checks';
@@ -13,7 +14,7 @@ import { nodeError } from './failure';
 import { wrapSession } from './kept-session';
 import { DTLSSessionStats } from './stats';
 
-type OnMessage = (data: Buffer) => void;
+type OnMessage = (data: NonSharedBuffer) => void;
 type OnError = (error: unknown) => void;
 type OnHandshake = (protocol: string) => void;
 type OnKeylog = (line: string) => void;
@@ -273,7 +274,7 @@ export class DTLSSession {
    * A client's session, for the option `session` of a later {@link connect} to the same identity. It holds the
    * session's master secret. Undefined on a server, before the handshake, and when it cannot be resumed.
    */
-  get session(): Buffer | undefined {
+  get session(): NonSharedBuffer | undefined {
     const client = this.#client;
     if (client === undefined) return undefined;
     const session = this.#live((socket) => socket.getSession());
@@ -305,7 +306,7 @@ export class DTLSSession {
    * RFC 5705.
    * @throws `ERR_OUT_OF_RANGE` for a length outside 1 to 65536; `ERR_INVALID_STATE` outside an open session.
    */
-  exportKeyingMaterial(length: number, label: string, context?: View): Buffer {
+  exportKeyingMaterial(length: number, label: string, context?: View): NonSharedBuffer {
     if (this.#destroyed) throw invalidState('Session is destroyed');
     integer('length', length, 1, MAX_EXPORT);
     if (typeof label !== 'string') throw invalidArgType('label', 'of type string', label);

@@ -1,4 +1,5 @@
 /** DTLS-SRTP (RFC 5764): keys for RTP that goes beside DTLS over the same port. */
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { usageError } from '../errors/errors';
 import { native } from '../core/native';
 import { wrongType } from '../checks/validate';
@@ -14,12 +15,12 @@ export type SrtpProfile =
 export interface SrtpKeys {
   profile: SrtpProfile;
   /** 16 or 32 bytes: protects what this side sends. */
-  localKey: Buffer;
+  localKey: NonSharedBuffer;
   /** 14 bytes; 12 for the AEAD profiles. */
-  localSalt: Buffer;
+  localSalt: NonSharedBuffer;
   /** The key of what the peer sends. */
-  remoteKey: Buffer;
-  remoteSalt: Buffer;
+  remoteKey: NonSharedBuffer;
+  remoteSalt: NonSharedBuffer;
 }
 
 /** Checks the option and gives what native code takes: names with colons between them. */

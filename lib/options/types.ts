@@ -4,6 +4,7 @@ import type { BlockList, LookupFunction } from 'node:net';
 import type { PeerCertificate } from 'node:tls';
 
 import type { DTLSSocket } from '../base/dtls-socket';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import type { Bytes, SecureContextOptions } from '../identity/types';
 import type { ALPNProtocols } from './alpn';
 import type { PeerFingerprint } from '../identity/fingerprints';
@@ -126,7 +127,7 @@ export interface PskCredentials {
 /** The pre-shared key for an identity, 1 to 512 bytes; null or undefined: nobody known. */
 export type ServerPskCallback = (
   socket: DTLSSocket,
-  identity: string | Buffer,
+  identity: string | NonSharedBuffer,
 ) => MaybePromise<Bytes | null | undefined>;
 
 /** The identity (at most 256 bytes, no NUL) and key to answer a server's hint with; null: none. */

@@ -123,7 +123,11 @@ function readOptions(options: ListenOptions, udp: ResolvedUdp): Omit<ListenArgum
   };
 }
 
+const FD_IS_A_NUMBER =
+  "A descriptor is a number, and a string that has one, of an environment or a command line, becomes it by Number(fd). systemd's first is 3.";
+
 function descriptorOf(fd: number, transport: ResolvedUdp['transport']): ListenPlace['fd'] {
+  if (typeof fd === 'string') throw wrongType('fd', 'a number', fd, FD_IS_A_NUMBER);
   const descriptor = integer('fd', fd, 0, 0, 0x7fffffff);
   const family = native.udpFamily(descriptor);
   if (family !== 0 && (descriptor !== 0 || transport === 'native')) return { descriptor, family };

@@ -2,6 +2,7 @@
 import type { X509Certificate } from 'node:crypto';
 
 import type { Peer } from '../base/peer';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import type { DTLSError } from '../errors/errors';
 import type { OcspCallback } from '../handshake/ocsp';
 import type { ResumeSessionCallback } from '../handshake/resumption';
@@ -15,20 +16,20 @@ export interface DTLSServerEvents {
   secureConnection: [socket: DTLSSocket];
   /** A handshake failed, or a session had an error that its socket has no listener for. */
   dtlsClientError: [error: DTLSError, socket: DTLSSocket];
-  keylog: [line: Buffer, socket: DTLSSocket];
+  keylog: [line: NonSharedBuffer, socket: DTLSSocket];
   /**
    * A session without a ticket, to be stored under its id. It goes on when `callback` is called. The
    * session holds its master secret.
    */
-  newSession: [id: Buffer, session: Buffer, callback: () => void];
+  newSession: [id: NonSharedBuffer, session: NonSharedBuffer, callback: () => void];
   /** A client wants to resume the session of that id. */
-  resumeSession: [id: Buffer, callback: ResumeSessionCallback];
+  resumeSession: [id: NonSharedBuffer, callback: ResumeSessionCallback];
   /**
    * A client asks for an OCSP response (RFC 6066 section 8): DER of the certificate and of its issuer, if that is
    * known. The handshake waits until one listener has called back, with DER or null. A server with several
    * certificates is asked for each.
    */
-  OCSPRequest: [certificate: Buffer, issuer: Buffer | null, callback: OcspCallback];
+  OCSPRequest: [certificate: NonSharedBuffer, issuer: NonSharedBuffer | null, callback: OcspCallback];
   /**
    * A certificate of the server's own, or of `addContext`, expires within `certificateExpiryNotice`; `left`: in so many
    * milliseconds, negative when it has expired. Once for each certificate, while the server listens. Of a context
@@ -40,7 +41,7 @@ export interface DTLSServerEvents {
   /** What `watchSecureContext` found is of no use; the context stays as it was. Without a listener: a process warning. */
   secureContextError: [error: DTLSError];
   /** A datagram on the same port that is not DTLS (RFC 7983): STUN, RTP, … */
-  packet: [message: Buffer, info: Peer];
+  packet: [message: NonSharedBuffer, info: Peer];
   error: [error: DTLSError];
   close: [];
 }

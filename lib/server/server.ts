@@ -29,6 +29,7 @@ import {
   kWantsPackets,
 } from '../base/internals';
 import type { Peer } from '../base/peer';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { Endpoint, type SessionHandler } from '../endpoint/endpoint';
 import { ioError, usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { ExpiryWatch } from '../identity/expiry';
@@ -291,7 +292,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   }
 
   /** The 48 bytes that new session tickets are sealed with. They are secret. */
-  getTicketKeys(): Buffer {
+  getTicketKeys(): NonSharedBuffer {
     return withTypedErrors(() => this.#options.ticketKeys.current());
   }
 
@@ -443,7 +444,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     }
     this.#endpoint = endpoint;
     const options = this.#options;
-    const begin = (cookieSecret: Buffer | undefined): void => {
+    const begin = (cookieSecret: NonSharedBuffer | undefined): void => {
       endpoint.core.listen(
         this.#context[kNative],
         this.#policy(this.listenerCount('keylog') > 0),
@@ -528,12 +529,12 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   }
 
   /** @internal */
-  [kOnStoredSession](id: Buffer, callback: ResumeSessionCallback): boolean {
+  [kOnStoredSession](id: NonSharedBuffer, callback: ResumeSessionCallback): boolean {
     return this.emit('resumeSession', id, callback);
   }
 
   /** @internal */
-  [kOnNewSession](id: Buffer, session: Buffer, callback: () => void): boolean {
+  [kOnNewSession](id: NonSharedBuffer, session: NonSharedBuffer, callback: () => void): boolean {
     return this.emit('newSession', id, session, callback);
   }
 
@@ -559,7 +560,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   }
 
   /** @internal */
-  [kOnPacket](datagram: Buffer, peer: Peer): void {
+  [kOnPacket](datagram: NonSharedBuffer, peer: Peer): void {
     this.#inContext(() => this.emit('packet', datagram, peer));
   }
 
@@ -597,7 +598,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   }
 
   /** @internal */
-  [kOnKeylog](line: Buffer, socket: DTLSSocket): boolean {
+  [kOnKeylog](line: NonSharedBuffer, socket: DTLSSocket): boolean {
     return this.emit('keylog', line, socket);
   }
 

@@ -5,6 +5,7 @@ import { directionOf, fieldOf, RecordField } from '../core/record-fields';
 import type { HeartbeatEvent } from '../diagnostics/events';
 import { DTLSError, usageError } from '../errors/errors';
 import { copyOf } from '../base/memory';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { MAX_HEARTBEAT_RETRIES, MAX_MESSAGE, MIN_MTU } from '../options/types';
 import type { ResolvedHeartbeat } from '../options/session';
 import { checkNames, checkObject, inRange, integer } from '../checks/validate';
@@ -20,7 +21,7 @@ export interface HeartbeatResult {
   /** Milliseconds since the request was last sent. */
   rtt: number;
   /** What was sent and came back. */
-  payload: Buffer;
+  payload: NonSharedBuffer;
 }
 
 export interface DiscoverMtuOptions extends HeartbeatRequestOptions {
@@ -69,7 +70,7 @@ const REFUSALS: Readonly<Record<Refusal, readonly [code: string, message: string
 };
 
 interface Waiting {
-  payload: Buffer;
+  payload: NonSharedBuffer;
   padding: number;
   timeout: number;
   retries: number;
@@ -120,7 +121,7 @@ export class Heartbeats {
   }
 
   /** A HEARTBEAT record: the event it makes, or nothing when it only says that no answer came. */
-  onRecord(a: number, b: number, data: Buffer): HeartbeatEvent | undefined {
+  onRecord(a: number, b: number, data: NonSharedBuffer): HeartbeatEvent | undefined {
     const event = heartbeatEvent(a, b, data);
     const answered = event?.type === 'response' && event.direction === 'in';
     if (event === undefined || answered) {
@@ -168,7 +169,7 @@ export class Heartbeats {
 }
 
 /** The event that a HEARTBEAT record makes; undefined when it says that a request went unanswered. */
-export function heartbeatEvent(a: number, b: number, data: Buffer): HeartbeatEvent | undefined {
+export function heartbeatEvent(a: number, b: number, data: NonSharedBuffer): HeartbeatEvent | undefined {
   const type = fieldOf(a, RecordField.HeartbeatType);
   if (type === 0) return undefined;
   const event: HeartbeatEvent = {

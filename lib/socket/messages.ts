@@ -3,6 +3,7 @@ import { AsyncResource } from 'node:async_hooks';
 
 import { usageError, type DTLSError } from '../errors/errors';
 import { sizeOf } from '../base/memory';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { MAX_MESSAGE } from '../options/types';
 import { noMore } from '../checks/arguments';
 import { bytes, integer, payload, wrongType } from '../checks/validate';
@@ -92,7 +93,7 @@ export function checkSize(message: Uint8Array, most: number): void {
 }
 
 /** A copy in memory of its own, and not in Buffer's pool, which many share. */
-export function ownCopy(message: Buffer): Buffer {
+export function ownCopy(message: Buffer): NonSharedBuffer {
   const copy = Buffer.allocUnsafeSlow(message.length);
   message.copy(copy);
   return copy;

@@ -8,6 +8,7 @@ import { kMessageLimit, kPeer, kRole, kSessionOptions } from '../base/internals'
 import { late } from '../base/late';
 import { listenSparingly } from '../base/listeners';
 import type { Peer } from '../base/peer';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { bytes, integer, wrongType } from '../checks/validate';
 import { trafficStats, type TrafficStats } from '../core/stats';
 import type { SessionRole } from '../diagnostics/channels';
@@ -97,7 +98,7 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
     return this.#known.result?.alpnProtocol ?? null;
   }
   /** The identity of a pre-shared key handshake: a Buffer when it is not UTF-8. */
-  get pskIdentity(): string | Buffer | null {
+  get pskIdentity(): string | NonSharedBuffer | null {
     const identity = this.#known.session?.pskIdentity();
     return identity === undefined ? null : readableIdentity(identity);
   }
@@ -203,10 +204,10 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
   getSharedSigalgs(): string[] {
     return this.#known.session?.sharedSigalgs() ?? [];
   }
-  getFinished(): Buffer | undefined {
+  getFinished(): NonSharedBuffer | undefined {
     return this.#known.session?.finished(false);
   }
-  getPeerFinished(): Buffer | undefined {
+  getPeerFinished(): NonSharedBuffer | undefined {
     return this.#known.session?.finished(true);
   }
   /**
@@ -214,12 +215,12 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
    * debugging. Undefined before and after the session, and when it cannot be resumed. It holds the
    * session's master secret: keep it as you keep a private key.
    */
-  getSession(): Buffer | undefined {
+  getSession(): NonSharedBuffer | undefined {
     if (this.#known.result === undefined) return undefined;
     return this.#known.session?.resumable(this.#known.client?.options.sessionName ?? '');
   }
   /** The session ticket (RFC 5077), on a client, for debugging. Undefined on a server. */
-  getTLSTicket(): Buffer | undefined {
+  getTLSTicket(): NonSharedBuffer | undefined {
     return this.#known.session?.ticket();
   }
   /** The handshake resumed an earlier session. */
@@ -233,7 +234,7 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
    * 1 to 65536, or a `context` above 65535 bytes; `ERR_INVALID_ARG_VALUE` for what OpenSSL refuses: labels of TLS
    * itself and, before 3.2, label and context above about 950 bytes together.
    */
-  exportKeyingMaterial(length: number, label: string, context?: NodeJS.ArrayBufferView): Buffer {
+  exportKeyingMaterial(length: number, label: string, context?: NodeJS.ArrayBufferView): NonSharedBuffer {
     integer('length', length, 0, 1, 65536);
     if (typeof label !== 'string') throw wrongType('label', 'a string', label);
     const about = context === undefined ? undefined : bytes('context', context);

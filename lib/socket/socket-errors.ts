@@ -4,6 +4,7 @@ import { errorFromClose, type CloseRecord } from '../core/failures';
 import { KeyUpdateOutcome } from '../core/outcomes';
 import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError, isReadable, usageError } from '../errors/errors';
+import { printable } from '../errors/printable';
 
 export function notOpen(what: string): DTLSError {
   return new DTLSError(`cannot ${what}: the session is not open`, {
@@ -95,7 +96,11 @@ export function closeError(
   const close = errorFromClose(record, peer, cause);
   if (unknownIdentity !== undefined && close.code === 'ERR_DTLS_PSK_IDENTITY_UNKNOWN') {
     const { code, category, hint, reason, library, openssl, alert } = close;
-    return new DTLSError(`no key for the PSK identity ${unknownIdentity}`, { code, category, hint, reason, library, openssl, alert, peer, cause });
+    const what =
+      cause === undefined
+        ? `no key for the PSK identity ${unknownIdentity}`
+        : `pskCallback failed for the PSK identity ${unknownIdentity}: ${printable(wordsOf(cause).message)}`;
+    return new DTLSError(what, { code, category, hint, reason, library, openssl, alert, peer, cause });
   }
   if (offersKeyAlone && close.code === 'ERR_DTLS_ALERT_HANDSHAKE_FAILURE') {
     const { code, category, reason, library, openssl, alert } = close;
@@ -103,8 +108,8 @@ export function closeError(
   }
   if (close.code !== 'ERR_DTLS_PEER_IDENTITY' || cause === undefined) return close;
   const { message, code = close.code } = wordsOf(cause);
-  // What checkServerIdentity says is more than that it said no. Its reasons need not be names.
-  return new DTLSError(message, {
+  // What checkServerIdentity says is more than that it said no. Its reasons need not be names, which may be any text.
+  return new DTLSError(printable(message), {
     code,
     category: 'certificate',
     hint: nameHint(code, message),

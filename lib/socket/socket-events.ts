@@ -1,6 +1,7 @@
 /** What a session's socket emits. */
 import type { Peer } from '../base/peer';
 import { AlertLevel } from '../base/protocol';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { KeyLimit } from '../core/outbox';
 import { directionOf, fieldOf, isSet, RecordField } from '../core/record-fields';
 import type { HeartbeatEvent, AlertEvent, HandshakeEvent, KeyLimitEvent } from '../diagnostics/events';
@@ -9,17 +10,17 @@ import { alertName, handshakeMessageName } from '../errors/names';
 
 export interface DTLSSocketEvents {
   secureConnect: [];
-  message: [message: Buffer, info: Peer];
+  message: [message: NonSharedBuffer, info: Peer];
   /** All messages that one wake-up brought; with a listener, `message` is not emitted. */
-  messages: [messages: Buffer[], info: Peer];
+  messages: [messages: NonSharedBuffer[], info: Peer];
   handshake: [event: HandshakeEvent];
   alert: [event: AlertEvent];
   heartbeat: [event: HeartbeatEvent];
   /** Three quarters of what the session's keys bear: once for each limit. Only another session has other keys. */
   keyLimit: [event: KeyLimitEvent];
-  keylog: [line: Buffer];
+  keylog: [line: NonSharedBuffer];
   /** A client's session that can be resumed: for the option `session` of the next connection. */
-  session: [session: Buffer];
+  session: [session: NonSharedBuffer];
   /**
    * With `requestOCSP`: the DER response that the server stapled, or null. The handshake waits for the listeners: nothing
    * of this side's answer to the server has left. Whoever does not like the response calls `destroy(error)`, and
@@ -28,7 +29,7 @@ export interface DTLSSocketEvents {
    * nothing; when it rejects, or resolves with anything else, or a listener throws, it ends with
    * `ERR_DTLS_OCSP_RESPONSE`. None comes when a session is resumed.
    */
-  OCSPResponse: [response: Buffer | null, waitUntil: (verdict: PromiseLike<void>) => void];
+  OCSPResponse: [response: NonSharedBuffer | null, waitUntil: (verdict: PromiseLike<void>) => void];
   timeout: [];
   drain: [];
   error: [error: DTLSError];

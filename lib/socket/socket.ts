@@ -28,6 +28,7 @@ import { late } from '../base/late';
 import { isAborted, onAbort } from '../base/abort';
 import { sizeOf } from '../base/memory';
 import type { Peer } from '../base/peer';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { readCloseRecord, type CloseRecord } from '../core/failures';
 import { dial, type Dialled } from './dial';
 import { unsent, type DTLSError } from '../errors/errors';
@@ -130,7 +131,7 @@ export class DTLSSocket extends SessionInfo {
   // What few sessions have a use for is made when it is needed: there may be a million of them.
   #early: EarlyMessages | undefined;
   #sendCallbacks: SendCallbacks<Parameters<SendCallback>> | undefined;
-  #batch: Buffer[] | undefined;
+  #batch: NonSharedBuffer[] | undefined;
   #heartbeats: Heartbeats | undefined;
   #idle: IdleTimer | undefined;
   #referenced = true;
@@ -349,7 +350,7 @@ export class DTLSSocket extends SessionInfo {
    * The messages from now on, until the socket closes; throws what `error` would have emitted. At most 1 MiB
    * of them waits for the loop, what comes beyond is dropped. Leaving the loop does not close.
    */
-  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer, void, undefined> {
+  async *[Symbol.asyncIterator](): AsyncGenerator<NonSharedBuffer, void, undefined> {
     yield* readableOf(this, ITERATION_LIMIT).readable;
   }
 
@@ -433,7 +434,7 @@ export class DTLSSocket extends SessionInfo {
   // ---- @internal: what the endpoint brings ----
 
   /** @internal */
-  [kOnMessage](message: Buffer): boolean {
+  [kOnMessage](message: NonSharedBuffer): boolean {
     if (this.#destroyed) return false;
     this.#idle?.touch();
     const given = this.#messages === 'copied' ? ownCopy(message) : message;
@@ -441,7 +442,7 @@ export class DTLSSocket extends SessionInfo {
   }
 
   /** @internal What is kept for a batch needs no context. */
-  [kOnMessages](messages: Buffer[]): void {
+  [kOnMessages](messages: NonSharedBuffer[]): void {
     if (this.#destroyed) return;
     this.#idle?.touch();
     const given = this.#messages === 'copied' ? messages.map(ownCopy) : messages;
@@ -454,14 +455,14 @@ export class DTLSSocket extends SessionInfo {
   }
 
   /** @internal */
-  [kOnRecord](type: number, a: number, b: number, data: Buffer): boolean {
+  [kOnRecord](type: number, a: number, b: number, data: NonSharedBuffer): boolean {
     // There are a dozen of these in a handshake, and hardly anybody wants to know.
     if (type === RecordType.Handshake && this.listenerCount('handshake') === 0 && !watchesHandshakeMessages()) return false;
     if (type === RecordType.Alert && this.listenerCount('alert') === 0 && !channels.alert.hasSubscribers) return false;
     return this[kAsyncResource].runInAsyncScope(this.#onRecord, this, type, a, b, data);
   }
 
-  #onRecord(type: number, a: number, b: number, data: Buffer): boolean {
+  #onRecord(type: number, a: number, b: number, data: NonSharedBuffer): boolean {
     if (type === RecordType.Close) {
       this.#onClose(readCloseRecord(a, b, data.toString()));
       return false;
@@ -541,7 +542,7 @@ export class DTLSSocket extends SessionInfo {
     return this[kAsyncResource].runInAsyncScope(() => this.emit('drain'));
   }
 
-  #onSecure(what: number, verifyResult: number, alpnProtocol: Buffer): void {
+  #onSecure(what: number, verifyResult: number, alpnProtocol: NonSharedBuffer): void {
     const { copyMessages, borrowMessages } = this.#known.options;
     this.#messages = borrowMessages ? 'borrowed' : copyMessages ? 'copied' : 'shared';
     // close() came in a handler of the same pass, after the core had written this.
@@ -587,7 +588,7 @@ export class DTLSSocket extends SessionInfo {
     });
   }
 
-  #emitMessage(message: Buffer): boolean {
+  #emitMessage(message: NonSharedBuffer): boolean {
     return this.emit('message', message, this[kPeer]);
   }
 
@@ -598,7 +599,7 @@ export class DTLSSocket extends SessionInfo {
   }
 
   /** A question of the handshake. */
-  #ask(kind: number, about: Buffer): void {
+  #ask(kind: number, about: NonSharedBuffer): void {
     const { owner, session } = this.#known;
     if (session === undefined) return;
     if (owner !== undefined) this.#known.server ??= new ServerQuestions(this, owner);

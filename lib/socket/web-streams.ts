@@ -4,6 +4,7 @@ import type { ReadableStream, WritableStream } from 'node:stream/web';
 import type { DTLSSocket } from '../base/dtls-socket';
 import { kBorrowsMessages } from '../base/internals';
 import { late } from '../base/late';
+import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { isA } from '../errors/as-error';
 import type { DTLSError } from '../errors/errors';
 import { ownCopy } from './messages';
@@ -19,7 +20,7 @@ export interface WebStreamOptions {
 
 /** What {@link DTLSSocket.toWeb} gives. */
 export interface WebStreams {
-  readonly readable: ReadableStream<Buffer>;
+  readonly readable: ReadableStream<NonSharedBuffer>;
   readonly writable: WritableStream<string | NodeJS.ArrayBufferView>;
   /** Messages that came while the reader's queue was full, and were dropped. */
   readonly dropped: number;
@@ -45,13 +46,13 @@ export function webStreams(socket: DTLSSocket, options: WebStreamOptions): WebSt
 export function readableOf(
   socket: DTLSSocket,
   highWaterMark: number,
-): { readable: ReadableStream<Buffer>; dropped: () => number } {
+): { readable: ReadableStream<NonSharedBuffer>; dropped: () => number } {
   let dropped = 0;
   let stop = (): void => undefined;
-  const readable = new late.webStreams.ReadableStream<Buffer>(
+  const readable = new late.webStreams.ReadableStream<NonSharedBuffer>(
     {
       start(controller) {
-        const onMessage = (message: Buffer): void => {
+        const onMessage = (message: NonSharedBuffer): void => {
           if ((controller.desiredSize ?? 0) <= 0) dropped += 1;
           else controller.enqueue(socket[kBorrowsMessages] ? ownCopy(message) : message);
         };

@@ -7,6 +7,7 @@ import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { native } from '../core/native';
 import { usageError, type DTLSError } from '../errors/errors';
+import { refusals } from './refusals';
 import type { DatagramTransport, DatagramReceiver } from './transport';
 
 /** Bytes that may wait in the socket before `send` asks the caller to wait. */
@@ -103,7 +104,10 @@ export class DgramTransport implements DatagramTransport {
   }
 
   readonly #onSent = (error: Error | null): void => {
-    if (error !== null) this.#receiver?.error(error, this.#connectedTo ?? peerOf(error));
+    if (error !== null) {
+      noteRefusal(error);
+      this.#receiver?.error(error, this.#connectedTo ?? peerOf(error));
+    }
     if (this.#congested && this.#socket.getSendQueueSize() === 0) {
       this.#congested = false;
       this.#receiver?.drain();
@@ -128,6 +132,14 @@ function peerOf(error: Error): Peer | undefined {
   const { address, port } = error as Error & Partial<Peer>;
   if (address === undefined || port === undefined) return undefined;
   return { address, port, family: late.net.isIPv6(address) ? 'IPv6' : 'IPv4' };
+}
+
+/**
+ * What `send` of dgram's calls back with is about its own datagram, unless the socket is connected: such a call may tell
+ * what ICMP said of an earlier one, and its error names nobody.
+ */
+export function noteRefusal(error: Error): void {
+  if (peerOf(error) !== undefined) refusals.add(error);
 }
 
 /** Sockets of createSocket: what goes over them is encrypted by them. */

@@ -17,8 +17,8 @@ export interface DriverHost {
   wake(): void;
   /** The driver takes more after it was {@link Driver.congested}. */
   drain(): void;
-  /** Something failed; `peer` when it is known whom it concerns. */
-  transportFailed(error: Error, peer: Peer | undefined): void;
+  /** Something failed; `peer` when it is known whom it concerns, `refused` when it is known that a datagram did not leave. */
+  transportFailed(error: Error, peer: Peer | undefined, refused: boolean): void;
   /** The transport was closed by somebody else. */
   transportClosed(): void;
 }

@@ -5,6 +5,7 @@ import type { Peer } from '../base/peer';
 import { ioError } from '../errors/errors';
 import { outbox } from '../core/outbox';
 import type { Driver, DriverHost } from './driver';
+import { refusals } from './refusals';
 import type { DatagramReceiver, DatagramTransport } from './transport';
 
 /** A transport in JavaScript as a driver: each datagram is a call, down to the core and up from its records. */
@@ -101,7 +102,7 @@ export class TransportDriver implements Driver, DatagramReceiver {
   }
 
   error(error: Error, peer?: Peer): void {
-    this.#host?.transportFailed(error, peer);
+    this.#host?.transportFailed(error, peer, refusals.has(error));
   }
 
   closed(): void {

@@ -380,7 +380,8 @@ void UdpWrap::on_sent(SessionId from, uint32_t token, int error) {
     outbox.append(RecordType::kSent, from, token, static_cast<uint32_t>(error));
   }
   if (error != 0) {
-    outbox.append(RecordType::kTransportError, from, static_cast<uint32_t>(error), 0);
+    outbox.append(RecordType::kTransportError, from, static_cast<uint32_t>(error),
+                  kTransportRefused.put(true));
   }
 }
 

@@ -2,6 +2,7 @@
 // in colour or not, as JSON or not, and how they exit; against OpenSSL, GnuTLS and this package.
 import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,8 +15,9 @@ import {
   type Foreign,
 } from '../interop/foreign';
 import { anonymousServer, OPEN_MINDED, pickyServer } from '../helpers/anonymous';
-import { generateCertificate } from '../../lib/index';
+import { generateCertificate, type ConnectOptions, type DTLSSocket } from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
+import { Link } from '../helpers/link';
 import { closeEverything, dialTo, listen, next, portOf } from '../helpers/pair';
 import { cleanupAfterEach, freePort, requirePrograms, temporaryFiles } from '../helpers/peers';
 import { cli, startCli, startListen } from './run';
@@ -346,8 +348,8 @@ describe('dgram-dtls', function () {
   });
 
   describe('what a peer says', () => {
-    const forgery = 'hi\n10.9.8.7:1234: \u202eforged\u2028 text\u0007\n';
-    const shown = 'hi\\x0a10.9.8.7:1234: \\u202eforged\\u2028 text\\x07\n';
+    const forgery = 'hi\n10.9.8.7:1234: \u202efor\u200bged\u2028 text\u0007\n';
+    const shown = 'hi\\x0a10.9.8.7:1234: \\u202efor\\u200bged\\u2028 text\\x07\n';
 
     it('is a line of its own in the output of listen: nobody writes lines of others, nor turns one about', async () => {
       const { process: server, port } = await startListen(cleanup, PSK);
@@ -423,6 +425,47 @@ describe('dgram-dtls', function () {
       const { process: server, port } = await startListen(cleanup, PSK);
       await cli(['connect', `127.0.0.1:${port}`, '--psk', '00', '--psk-identity', 'nobody']);
       await server.sees(/failed: .*\[ERR_DTLS_PSK_IDENTITY_UNKNOWN\]\n.*hint/);
+    });
+
+    /** A client of a server that says nothing when it is ready: its hello is repeated until then. */
+    async function patientClient(port: number, options: Partial<ConnectOptions>): Promise<DTLSSocket> {
+      const transport = await Link.bound();
+      const client = dialTo({ host: '127.0.0.1', port, transport, retransmission: { initial: 100, max: 200 }, ...options });
+      await once(client, 'secureConnect');
+      return client;
+    }
+
+    for (const json of [false, true]) {
+      it(`with --quiet tells messages and errors, and nothing of the rest${json ? ', as JSON' : ''}`, async () => {
+        const port = await freePort();
+        const server = startCli(cleanup, ['listen', `127.0.0.1:${port}`, ...PSK, '--quiet', ...(json ? ['--json'] : [])]);
+        const client = await patientClient(port, { psk: { identity: PSK_IDENTITY, psk: PSK_KEY } });
+        client.send('a message');
+        await server.sees(/a message/);
+        client.close();
+        await once(client, 'close');
+        await cli(['connect', `127.0.0.1:${port}`, '--psk', '00', '--psk-identity', 'nobody']);
+        await server.sees(/ERR_DTLS_PSK_IDENTITY_UNKNOWN/);
+        expect((await cli(['scan', `127.0.0.1:${port}`, '--pace', '1'])).code).to.equal(0);
+        server.signal('SIGTERM');
+        expect(await server.ends()).to.equal(0);
+        if (!json) {
+          expect(server.output).to.not.match(/listening|connected|closed|left in/);
+          return;
+        }
+        const events = server.output.split('\n').filter(Boolean).map((line) => JSON.parse(line) as Record<string, unknown>);
+        expect(new Set(events.map(({ event }) => event))).to.deep.equal(new Set(['listening', 'message', 'failed', 'close']));
+        expect(events.filter(({ event }) => event === 'close')).to.have.length(1);
+      });
+    }
+
+    it('with --quiet makes its certificate without a word', async () => {
+      const port = await freePort();
+      const server = startCli(cleanup, ['listen', `127.0.0.1:${port}`, '--quiet']);
+      await patientClient(port, { rejectUnauthorized: false });
+      server.signal('SIGTERM');
+      expect(await server.ends()).to.equal(0);
+      expect(server.output).to.equal('');
     });
 
     it('a key without an identity: the client is told which one was sent', async () => {

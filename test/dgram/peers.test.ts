@@ -9,6 +9,7 @@ import type { DTLSError, DTLSSocket, Peer } from '../../lib/index';
 import { ANONYMOUS, anonymousServer, OPEN_MINDED, pickyServer } from '../helpers/anonymous';
 import { certificate, closeEverything, portOf, within } from '../helpers/pair';
 import { createAuthority } from '../helpers/certificates';
+import { crafted } from '../helpers/crafted';
 import { bound, closeSockets, codeOf, KEY, peerErrorOf, PSK, QUICK, received, secure, sent, track } from './support';
 
 const sessionsOf = (socket: { sessions: Iterable<DTLSSocket> }): DTLSSocket[] => [...socket.sessions];
@@ -207,6 +208,21 @@ describe('createSocket: peers', () => {
       const outcome = await sent(client, 'hello', { port, address: 'bank.example' });
       expect(codeOf(outcome)).to.equal('ERR_TLS_CERT_ALTNAME_INVALID');
       expect(await sent(client, 'hello', { port, address: 'localhost' })).to.deep.equal({ bytes: 5 });
+    });
+
+    it('the names that the session has proved are one line of the message about another, whatever is in them', async () => {
+      const { cert, key, ca } = crafted({ commonNames: ['localhost', '\u202eelpmaxe\nerror: forged'] });
+      const server = await bound(secure({ cert, key, role: 'server' }));
+      const lookup: NonNullable<dgram.SocketOptions['lookup']> = (_host, _options, callback) => {
+        callback(null, '127.0.0.1', 4);
+      };
+      const client = secure({ ca }, { lookup });
+      const { port } = server.address();
+      expect(await sent(client, 'hello', { port, address: 'localhost' })).to.deep.equal({ bytes: 5 });
+      const outcome = await sent(client, 'hello', { port, address: 'bank.example' });
+      expect(codeOf(outcome)).to.equal('ERR_TLS_CERT_ALTNAME_INVALID');
+      const message = 'error' in outcome ? outcome.error.message : '';
+      expect(message).to.include('\\u202eelpmaxe\\x0aerror: forged').and.not.match(/[\n\u202e]/);
     });
 
     it('a name is not sent to over a session that a peer began with a pre-shared key, where this side would ask for a certificate', async () => {

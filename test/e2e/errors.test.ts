@@ -87,6 +87,16 @@ async function silentPort(): Promise<dgram.Socket> {
 
 const DAY = 86_400_000;
 
+/** Identities that look like others, or like the end of a line and another one, and how messages quote them. */
+const DECEPTIVE: readonly [identity: string, written: string][] = [
+  ['lamp\u202e7', 'lamp\\u202e7'],
+  ['la\u200bmp', 'la\\u200bmp'],
+  ['la\u{e0041}mp', 'la\\u{e0041}mp'],
+  ['a\u2028error: b', 'a\\u2028error: b'],
+  ['a\nerror: b', 'a\\nerror: b'],
+  ['\u001b[2J', '\\x1B[2J'],
+];
+
 describe('errors', () => {
   afterEach(closeEverything);
 
@@ -127,6 +137,14 @@ describe('errors', () => {
       expect(server.hint).to.include('(socket, identity)');
     });
 
+    it('whose identity would deceive a terminal or a reader: the message has it in one line, and all of it', async () => {
+      for (const [identity, written] of DECEPTIVE) {
+        const { server } = await failing(PSK_SERVER, { psk: { ...PSK, identity } });
+        expectError(server, 'ERR_DTLS_PSK_IDENTITY_UNKNOWN', 'protocol', 'unknown_psk_identity');
+        expect(server.message).to.equal(`no key for the PSK identity '${written}'`);
+      }
+    });
+
     it('that is not the one of a server with psk, whose hint names that option', async () => {
       const { server } = await failing({ psk: PSK }, { psk: { ...PSK, identity: 'nobody' } });
       expectError(server, 'ERR_DTLS_PSK_IDENTITY_UNKNOWN', 'protocol', 'unknown_psk_identity');
@@ -150,6 +168,7 @@ describe('errors', () => {
         const { server, client } = await failing({ pskCallback }, PSK_CLIENT);
         expectError(server, 'ERR_DTLS_PSK_IDENTITY_UNKNOWN', 'protocol');
         expect(server.cause).to.be.instanceOf(Error);
+        expect(server.message).to.match(/^pskCallback failed for the PSK identity 'device-1': /).and.include((server.cause as Error).message);
         if (what.startsWith('callback')) {
           expect(server.cause).to.have.property('message', 'database down');
         } else {
@@ -213,8 +232,10 @@ describe('errors', () => {
         const client = await dial(server, { pskCallback });
         const [atServer, atClient] = await Promise.all([clientFailure(server), failure(client)]);
         expectError(atClient, 'ERR_DTLS_PSK_REQUIRED', 'protocol');
-        if (hasCause) expect(atClient.cause).to.be.instanceOf(Error);
-        else expect(atClient.cause).to.equal(undefined);
+        if (hasCause) {
+          expect(atClient.cause).to.be.instanceOf(Error);
+          expect(atClient.message).to.equal(`pskCallback failed: ${(atClient.cause as Error).message}`);
+        } else expect(atClient.cause).to.equal(undefined);
         expectError(atServer, /^ERR_DTLS_ALERT_/, 'alert');
       });
     }

@@ -60,6 +60,11 @@ describe('fingerprints', () => {
     ['by sha-384', () => `sha-384 ${fingerprintOf(server, 'sha-384')}`],
     ['by SHA-512', () => `SHA-512 ${fingerprintOf(server, 'sha-512')}`],
     ["as WebRTC's object", () => ({ algorithm: 'sha-256', value: fingerprintOf(server) })],
+    ['without colons', () => fingerprintOf(server).replaceAll(':', '')],
+    ['without colons, by sha-512', () => `sha-512 ${fingerprintOf(server, 'sha-512').replaceAll(':', '').toLowerCase()}`],
+    ["without colons, as WebRTC's object", () => ({ algorithm: 'sha-256', value: fingerprintOf(server).replaceAll(':', '') })],
+    ["as 'openssl x509 -fingerprint -sha256' prints them", () => `sha256 Fingerprint=${fingerprintOf(server)}\n`],
+    ["as OpenSSL 1.1's prints them", () => `SHA384 Fingerprint=${fingerprintOf(server, 'sha-384')}`],
     ['one of several', (other) => [other, fingerprintOf(server)]],
     [
       'by the strongest algorithm, whatever the weaker ones say (RFC 8122 section 5)',
@@ -180,7 +185,9 @@ describe('fingerprints', () => {
       ['empty', [], 'ERR_INVALID_ARG_VALUE'],
       ['of no bytes', '', 'ERR_INVALID_ARG_VALUE'],
       ['of another length', 'sha-256 AB:CD', 'ERR_INVALID_ARG_VALUE'],
-      ['without colons', 'ab'.repeat(32), 'ERR_INVALID_ARG_VALUE'],
+      ['with colons in some places only', `${'ab'.repeat(31)}:ab`, 'ERR_INVALID_ARG_VALUE'],
+      ['without colons, and half a byte short', 'a'.repeat(63), 'ERR_INVALID_ARG_VALUE'],
+      ["of SHA-1, as 'openssl x509 -fingerprint' prints them", `sha1 Fingerprint=${'00:'.repeat(19)}00`, 'ERR_INVALID_ARG_VALUE'],
       ['not in hexadecimal digits', `${'0g:'.repeat(31)}00`, 'ERR_INVALID_ARG_VALUE'],
       ['by md5', `md5 ${'00:'.repeat(15)}00`, 'ERR_INVALID_ARG_VALUE'],
       ['by sha-1', `sha-1 ${'00:'.repeat(19)}00`, 'ERR_INVALID_ARG_VALUE'],
@@ -198,6 +205,12 @@ describe('fingerprints', () => {
           .with.property('code', code);
       });
     }
+
+    it('of SHA-1 with a hint that names the option of openssl x509', () => {
+      for (const peerFingerprints of ['00:'.repeat(19) + '00', '0'.repeat(40), `SHA1 Fingerprint=${'00:'.repeat(19)}00`]) {
+        expect(() => connect({ port: 1, peerFingerprints })).to.throw().with.property('hint').that.includes('-sha256');
+      }
+    });
 
     it('beside requestCert: false', () => {
       const options = { requestCert: false, peerFingerprints: fingerprintOf(client) };

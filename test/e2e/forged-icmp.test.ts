@@ -1,7 +1,9 @@
 // Protects: that neither ICMP, which anybody can forge (RFC 5927), nor datagrams with a forged source change anything
-// for those whom they are not about: a server is heard and hears, and what it sends leaves, merged as before.
+// for those whom they are not about: a server is heard and hears, and what it sends leaves, merged as before. And that
+// what the system itself refuses is not taken for ICMP.
 import { expect } from 'chai';
-import { spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
+import { promisify } from 'node:util';
 import { createSocket, features, type DTLSServer } from '../../lib/index';
 import { fixture } from '../helpers/child';
 import { closeEverything, dial, listen, next, openOn, portOf, PSK, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
@@ -76,6 +78,19 @@ describe('forged ICMP and sources', function () {
       await forge('port_zero.py', portOf(server), 20);
       await session(server, transport);
       expect(server.stats).to.include({ malformedDatagrams: 20, transportErrors: 0, cookiesSent: 1 });
+    });
+  }
+
+  for (const transport of transports) {
+    it(`a datagram that the system refuses counts, though nobody has a session, over ${transport}`, async function () {
+      const { status, stderr: reason } = spawnSync('unshare', ['--net', 'ip', 'link', 'set', 'lo', 'up'], { encoding: 'utf8' });
+      if (status !== 0) skip(this, `network namespaces cannot be made here: ${reason}`);
+      const own = ['unshare', '--net', 'sh', '-c', 'ip link set lo up && exec "$@"', 'sh'];
+      const program = [process.execPath, '--require', 'tsx/cjs', fixture('no-route.ts'), transport];
+      const [command = '', ...args] = [...own, ...program];
+      const { stdout, stderr } = await promisify(execFile)(command, args, { timeout: patience(20_000) });
+      expect(stderr).to.equal('');
+      expect(JSON.parse(stdout)).to.deep.equal({ cookiesSent: 1, transportErrors: 1 });
     });
   }
 

@@ -9,7 +9,7 @@ import tls from 'node:tls';
 import { connect, type ConnectOptions, type DTLSServer } from '../../lib/index';
 import { crafted, type CraftedNames } from '../helpers/crafted';
 import { createAuthority } from '../helpers/certificates';
-import { closeEverything, dial, ending, listen, next, portOf, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
+import { closeEverything, dial, ending, failure, listen, next, portOf, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
 import { thrown } from '../helpers/thrown';
 
 const V4 = Buffer.from([127, 0, 0, 1]);
@@ -132,6 +132,16 @@ describe('a host and the names of a certificate', () => {
     ] as const) {
       expect(await letsIn(server, { ca: trusted, servername }), String(servername)).to.equal(good);
     }
+  });
+
+  it('a name of a certificate is one line of the message about it, whatever is in it', async () => {
+    const { cert, key, ca } = crafted({ commonNames: ['\u202eelpmaxe.b\u200b\nerror: forged\u2028'] });
+    const server = await listen({ cert, key });
+    server.on('dtlsClientError', () => undefined);
+    const error = await failure(await dial(server, { ca, servername: 'a.example' }));
+    expect(error.code).to.equal('ERR_TLS_CERT_ALTNAME_INVALID');
+    expect(error.message).to.include('\\u202eelpmaxe.b\\u200b\\x0aerror: forged\\u2028');
+    expect(error.message).to.not.match(/[\n\u202e\u200b\u2028]/);
   });
 
   it('an empty host is localhost, and judged as that', async () => {

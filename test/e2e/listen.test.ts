@@ -181,7 +181,7 @@ describe('listen: every form of net and dgram, everything else refused', () => {
     ['a URL in place of options', [new URL('coaps://127.0.0.1')], 'ERR_INVALID_ARG_TYPE'],
     ['a Promise in place of options', [Promise.resolve({ port: 0 })], 'ERR_INVALID_ARG_TYPE', /^Await it/],
     ['a Buffer in place of options', [Buffer.alloc(0)], 'ERR_INVALID_ARG_TYPE'],
-    ['a descriptor that is no number', [{ fd: '3' }], 'ERR_INVALID_ARG_TYPE'],
+    ['a descriptor that is no number', [{ fd: '3' }], 'ERR_INVALID_ARG_TYPE', /Number\(fd\)/],
     ['a negative descriptor', [{ fd: -1 }], 'ERR_OUT_OF_RANGE'],
     ['a descriptor of a file', [{ fd: 2 }], 'ERR_INVALID_FD_TYPE', /SOCK_DGRAM/],
     ['the descriptor 0 of a terminal, a pipe or a file', [{ fd: 0 }], 'ERR_INVALID_FD_TYPE', /SOCK_DGRAM/],

@@ -68,6 +68,21 @@ const ASKED: readonly Asked[] = [
 
 type Callback = (...args: never[]) => unknown;
 
+describe('ALPNCallback that chooses what is not offered', () => {
+  afterEach(closeEverything);
+
+  it('fails with a message in one line, whatever the names of the client are', async () => {
+    const server = await listen(await withCertificate({ ALPNCallback: () => 'coap' }));
+    const refused = clientFailure(server);
+    (await dial(server, { ALPNProtocols: ['http/1.1', 'x\nerror: forged\u001b[2J'] })).on('error', () => undefined);
+    const { code, message } = await refused;
+    expect(code).to.equal('ERR_DTLS_ALPN_CALLBACK');
+    expect(message).to.equal(
+      "ALPNCallback failed: ALPNCallback chose 'coap', and the client offers http/1.1, x\\x0aerror: forged\\x1b[2J",
+    );
+  });
+});
+
 for (const { option, code, alert, client } of ASKED) {
   describe(`${option} that`, () => {
     afterEach(closeEverything);

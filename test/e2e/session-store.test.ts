@@ -1,7 +1,7 @@
 // Protects resumption by session id: newSession and resumeSession as in tls, with the store of a
 // fleet; that a session from a store is bound to what a ticket is bound to; what becomes of a
 // handshake whose store fails, is mixed up, answers twice, too late or never. And that a session of a
-// pre-shared key is resumed only while its identity has that key, by ticket and by id.
+// pre-shared key is resumed only while its identity has that key, by ticket and by id, and under no other identity.
 import { expect } from 'chai';
 import { constants, randomBytes } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
@@ -29,6 +29,8 @@ import {
 const BY_ID = { secureOptions: constants.SSL_OP_NO_TICKET };
 const BOTH = [true, true];
 const NEITHER = [false, false];
+/** Another identity, as long as that of PSK. */
+const TWIN = 'device-2';
 const reused = ({ client, peer }: Pair): boolean[] => [client.isSessionReused(), peer.isSessionReused()];
 
 /** A store in this process; what it was asked. */
@@ -346,6 +348,32 @@ describe('sessions of a pre-shared key', () => {
         expect(again.peer.authorized).to.equal(true);
       });
 
+      /** One key for two identities of one length. */
+      const twins = (): Map<string, Buffer> => new Map([PSK.identity, TWIN].map((identity) => [identity, PSK.psk]));
+      /** A session whose keeper has given it the other identity: OpenSSL's own field stands in front of ours. */
+      const altered = (session: Buffer, whose: 'OpenSSL' | 'ours'): Buffer => {
+        const copy = Buffer.from(session);
+        const at = whose === 'OpenSSL' ? copy.indexOf(PSK.identity) : copy.lastIndexOf(PSK.identity);
+        expect(copy.indexOf(PSK.identity)).to.be.above(0).and.below(copy.lastIndexOf(PSK.identity));
+        copy.write(TWIN, at);
+        return copy;
+      };
+
+      it('tell the identity that was verified, whatever a client that kept one made of it', async () => {
+        const running = await server(twins());
+        const session = altered(await kept(running, { ...PSK_CLIENT, ...by }), 'OpenSSL');
+        const again = await openOn(running, { ...PSK_CLIENT, ...by, session });
+        expect(reused(again)).to.deep.equal(BOTH);
+        expect([again.client.pskIdentity, again.peer.pskIdentity]).to.deep.equal([PSK.identity, PSK.identity]);
+      });
+
+      it('are not offered under an identity that whoever kept them gave them, though it has the same key', async () => {
+        const running = await server(twins());
+        const session = altered(await kept(running, { ...PSK_CLIENT, ...by }), 'ours');
+        const again = await openOn(running, { psk: { ...PSK, identity: TWIN }, ...by, session });
+        expect(reused(again)).to.deep.equal(NEITHER);
+      });
+
       it('are not resumed when the identity is known no more', async () => {
         const keys = new Map([[PSK.identity, PSK.psk]]);
         const running = await server(keys);
@@ -378,6 +406,18 @@ describe('sessions of a pre-shared key', () => {
       });
     });
   }
+
+  it('of a store that has altered them tell the identity that was verified, or are not resumed', async () => {
+    for (const [place, outcome] of [['indexOf', BOTH], ['lastIndexOf', NEITHER]] as const) {
+      const store = new Store();
+      const running = store.serve(await listen({ pskCallback: () => PSK.psk }));
+      const session = await kept(running, { ...PSK_CLIENT, ...BY_ID });
+      for (const stored of store.sessions.values()) stored.write(TWIN, stored[place](PSK.identity));
+      const again = await openOn(running, { ...PSK_CLIENT, ...BY_ID, session });
+      expect(reused(again), place).to.deep.equal(outcome);
+      expect([again.client.pskIdentity, again.peer.pskIdentity]).to.deep.equal([PSK.identity, PSK.identity]);
+    }
+  });
 
   it('need no store, and the client is asked once in each handshake', async () => {
     const running = await listen(PSK_SERVER);

@@ -2,9 +2,10 @@
  * Protects: that memory which users hold, or give, can be transferred, detached, resized or disguised without harm to
  * the process and to anybody else's messages: a transfer of a message's memory is refused as with Node's own pool for
  * Buffers, and where it is not, nothing is written to it, and nobody else's next message is lost. That no more of a
- * message is sent than it has.
+ * message is sent than it has. That who gave bytes as options may wipe or reuse them when the call has returned.
  */
 import { expect } from 'chai';
+import { createHash, X509Certificate } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
@@ -22,9 +23,11 @@ import {
   next,
   openOn,
   openPsk,
+  portOf,
   PSK,
   PSK_CLIENT,
   PSK_SERVER,
+  withCertificate,
   within,
 } from '../helpers/pair';
 
@@ -454,6 +457,52 @@ describe('the bytes of options', () => {
     const opened = next(server, 'secureConnection');
     socket.send('hello', server.address()?.port ?? 0, '127.0.0.1');
     expect((await opened)[0].alpnProtocol).to.equal('coap');
+    socket.close();
+  });
+});
+
+describe('the bytes of options of createSocket that it reads again for each peer', () => {
+  afterEach(closeEverything);
+
+  it('may be wiped when the call has returned: certificate, key and authorities, where peers() gives others beside them', async () => {
+    const { cert, key, ca } = await certificate({ commonName: 'client', clientAuth: true });
+    const server = await listen(await withCertificate({ ca, requestCert: true }));
+    const given = { ca: Buffer.from(ca), cert: [Buffer.from(cert)], key: [{ pem: Buffer.from(key) }] };
+    const ciphers = 'ECDHE-ECDSA-AES128-GCM-SHA256';
+    const socket = createSocket({ type: 'udp4', dtls: { role: 'client', ...given, peers: () => ({ ciphers }) } });
+    for (const bytes of [given.ca, ...given.cert, ...given.key.map(({ pem }) => pem)]) bytes.fill(0);
+    const opened = next(server, 'secureConnection');
+    socket.send('hello', portOf(server), '127.0.0.1');
+    const [peer] = await opened;
+    expect(peer.authorized).to.equal(true);
+    expect(peer.getCipher()?.name).to.equal(ciphers);
+    socket.close();
+  });
+
+  it('may be wiped when the call has returned: what a peer is expected to show', async () => {
+    const { cert, key } = await certificate();
+    const server = await listen({ cert, key });
+    const { cert: another, key: itsKey } = await certificate({ commonName: 'stranger' });
+    const stranger = await listen({ cert: another, key: itsKey });
+    stranger.on('dtlsClientError', () => undefined);
+    const { raw } = new X509Certificate(cert);
+    const value = createHash('sha256').update(raw).digest('hex');
+    const fingerprint = { algorithm: 'sha-256', value };
+    const socket = createSocket({ type: 'udp4', dtls: { role: 'client', peerFingerprints: fingerprint, peers: () => ({}) } });
+    fingerprint.value = '00'.repeat(32);
+    const opened = next(server, 'secureConnection');
+    socket.send('hello', portOf(server), '127.0.0.1');
+    await opened;
+    const [error] = await within(
+      new Promise<[DTLSError]>((resolve) => {
+        socket.once('peerError', (failed) => {
+          resolve([failed]);
+        });
+        socket.send('hello', portOf(stranger), '127.0.0.1');
+      }),
+      'a refusal',
+    );
+    expect(error.code).to.equal('ERR_DTLS_FINGERPRINT');
     socket.close();
   });
 });

@@ -274,6 +274,47 @@ TEST_CASE("message assembly: room for a message grows with what has come of it")
   CHECK(assembly.complaint() != nullptr);
 }
 
+TEST_CASE("message assembly: one part too many is dropped alone, and what has come stays") {
+  const std::vector<uint8_t> large = numbers(MessageAssembly::kMaxMessage);
+  MessageAssembly assembly;
+  const auto add = [&](size_t at, size_t size) {
+    assembly.begin_datagram();
+    return assembly.add(kVersion, piece(large, at, size, 0));
+  };
+  // As many parts as are kept, each of them with a gap of one byte behind it.
+  for (size_t part = 0; part < HandshakeMessage::kMaxParts; ++part) {
+    REQUIRE(add(2 * part, 1) == Outcome::kIncomplete);
+  }
+  const size_t behind = 2 * HandshakeMessage::kMaxParts;
+  CHECK(add(behind + 10, 1) == Outcome::kRefused);
+  CHECK(assembly.complaint() == HandshakeMessage::kTooManyParts);
+  // The gaps, and what is behind them, are all that was missing.
+  for (size_t part = 0; part < HandshakeMessage::kMaxParts; ++part) {
+    CHECK(add(2 * part + 1, 1) == Outcome::kIncomplete);
+  }
+  CHECK(add(behind, large.size() - behind) == Outcome::kNew);
+  check_whole(assembly.take(), large);
+}
+
+TEST_CASE("message assembly: forged parts that fill all the room do not keep the message out") {
+  const std::vector<uint8_t> body = numbers(1000);
+  const std::vector<uint8_t> other(1000, 0xff);
+  MessageAssembly assembly;
+  for (size_t part = 0; part < HandshakeMessage::kMaxParts; ++part) {
+    assembly.add(kVersion, piece(other, 2 * part, 1, 0));
+  }
+  // A flight that is said twice, in four fragments, a datagram each.
+  Outcome last = Outcome::kRefused;
+  for (size_t round = 0; round < 2 && last != Outcome::kNew; ++round) {
+    for (size_t at = 0; at < 1000 && last != Outcome::kNew; at += 250) {
+      assembly.begin_datagram();
+      last = assembly.add(kVersion, piece(body, at, 250, 0));
+    }
+  }
+  REQUIRE(last == Outcome::kNew);
+  check_whole(assembly.take(), body);
+}
+
 TEST_CASE("handshake message: the longest, in the shortest datagrams and any order") {
   const std::vector<uint8_t> body = numbers(MessageAssembly::kMaxMessage);
   constexpr size_t kShort = 215;

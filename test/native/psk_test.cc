@@ -1,12 +1,14 @@
 // Protects: that pre-shared keys are looked up for exactly the identity that was sent, before
-// OpenSSL needs them, however the messages are cut into fragments, records and datagrams; and that
-// keys that differ are told apart from a peer that fell silent.
+// OpenSSL needs them, however the messages are cut into fragments, records and datagrams; that a
+// message which such a handshake has not ends none; and that keys that differ are told apart from a
+// peer that fell silent.
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <array>
 #include <optional>
 
+#include "core/handshake/kept_session.h"
 #include "core/handshake/psk_lookahead.h"
 #include "harness.h"
 
@@ -281,6 +283,62 @@ TEST_CASE("endpoint: forged ServerHelloDones neither stop nor exhaust a client")
   link.listen();
   link.connect();
   CHECK(link.run_until([&] { return link.client().secure() && link.server.secure(); }));
+}
+
+TEST_CASE("endpoint: a client drops a Certificate that its suite, or its session, has not") {
+  Link link;
+  link.use_psk("target", kKey);
+  bool resumes = false;
+  bool ahead = true;
+  SUBCASE("of a pre-shared key, ahead of the flight") {}
+  SUBCASE("of a pre-shared key, behind the flight") { ahead = false; }
+  SUBCASE("of a pre-shared key with ECDHE") {
+    link.server_context = link.client_context = psk_context("ECDHE-PSK-AES128-CBC-SHA256");
+  }
+  SUBCASE("of an anonymous suite") {
+    link.server_policy = link.client_policy = quick_policy();
+    link.client_policy.reject_unauthorized = link.server_policy.reject_unauthorized = false;
+    link.server_context = link.client_context = psk_context("AECDH-AES128-SHA:@SECLEVEL=0");
+  }
+  SUBCASE("of a session that is resumed") {
+    link.server_policy = link.client_policy = quick_policy();
+    link.server_context = certificate_context(&server_identity());
+    link.client_context = certificate_context();
+    link.server_policy.ticket_keys = std::make_shared<TicketKeys>(3.6e6);
+    REQUIRE(link.handshake());
+    const SecretBytes packed = link.client().live()->facts()->pack("");
+    link.client_policy.session = KeptSession::parse(packed.view());
+    REQUIRE(link.client_policy.session.get() != nullptr);
+    link.server.events.clear();
+    link.add_client();
+    resumes = true;
+  }
+  // In the place of what comes behind the ServerHello.
+  const std::vector<uint8_t> certificates(600, 0);
+  Packet forged;
+  forged.bytes = handshake_record(11, 2, view(certificates));
+  link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+    if (packet.to_server) {
+      arriving.push_back(packet);
+      return;
+    }
+    forged.to_server = false;
+    forged.client = packet.client;
+    if (ahead) arriving.push_back(forged);
+    Bytes rest = view(packet.bytes);
+    RecordView record;
+    while (take_record(rest, record)) {
+      Packet one = packet;
+      one.bytes = copy(record.whole);
+      arriving.push_back(one);
+      if (!ahead) arriving.push_back(forged);
+    }
+  };
+  if (!resumes) link.listen();
+  link.connect();
+  REQUIRE(link.run_until([&] { return link.client().secure() && link.server.secure(); }));
+  CHECK(link.client().count(RecordType::kClose) == 0);
+  if (resumes) CHECK(kSecureReused.in(link.client().last(RecordType::kSecure)->a));
 }
 
 TEST_CASE("endpoint: what waits for an answer is bounded") {

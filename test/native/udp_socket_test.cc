@@ -397,6 +397,29 @@ TEST_CASE("udp: merging that the way to one peer refuses goes on with all others
   });
 }
 
+TEST_CASE("udp: a peer to whom a merged message was refused is not offered one of its size again") {
+  in_own_network([] {
+    constexpr const char* kNarrow = "ip route replace local 127.0.0.66 dev lo table local mtu 600";
+    REQUIRE(run(kNarrow));
+    Socket from;
+    if (!from.udp->gso()) return;
+    const PeerAddress peer = peer_of("127.0.0.66", 9);
+    const auto merged = [&](size_t size) {
+      const uint64_t before = from.udp->stats().sentMerged;
+      for (uint32_t i = 0; i < 20; ++i) from.queue(peer, numbered(size, i));
+      CHECK(from.udp->flush(from.ear) == Flushed::kAll);
+      return from.udp->stats().sentMerged - before;
+    };
+    CHECK(merged(1000) == 0);
+    // The way would take it now, so that only who does not offer it sends datagram by datagram.
+    REQUIRE(run("ip route replace local 127.0.0.66 dev lo table local mtu 65536"));
+    CHECK(merged(1000) == 0);
+    CHECK(merged(1200) == 0);
+    CHECK(merged(500) == 20);
+    CHECK(from.udp->stats().sendErrors == 0);
+  });
+}
+
 TEST_CASE("udp: EMSGSIZE is for the datagram that is too large, the others leave") {
   Socket from;
   Socket to;

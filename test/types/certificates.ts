@@ -2,6 +2,7 @@
  * Protects: the types of certificates: what options take, what OCSP events carry; tls users' own listeners
  * fit. Checked by tsc, never run.
  */
+import type { NonSharedBuffer } from '../../lib/base/non-shared-buffer';
 import type { KeyObject, X509Certificate } from 'node:crypto';
 import type { DetailedPeerCertificate } from 'node:tls';
 import {
@@ -35,8 +36,8 @@ export function peers(socket: DTLSSocket): void {
 
 export function ocsp(server: DTLSServer): void {
   server.on('OCSPRequest', (certificate, issuer, callback) => {
-    expectType<Buffer>()(certificate);
-    expectType<Buffer | null>()(issuer);
+    expectType<NonSharedBuffer>()(certificate);
+    expectType<NonSharedBuffer | null>()(issuer);
     expectType<OcspCallback>()(callback);
     callback(null, Buffer.alloc(1));
     callback(null, null);
@@ -45,7 +46,7 @@ export function ocsp(server: DTLSServer): void {
     callback(null, 'response');
   });
   connect({ port: 1, requestOCSP: true }).on('OCSPResponse', (response, waitUntil) => {
-    expectType<Buffer | null>()(response);
+    expectType<NonSharedBuffer | null>()(response);
     waitUntil(Promise.resolve());
     // @ts-expect-error -- a verdict rejects; true may mean anything
     waitUntil(Promise.resolve(true));

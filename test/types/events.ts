@@ -2,6 +2,7 @@
  * Protects: the types that users see: of the arguments of every event, of calls and of options.
  * Checked by tsc, never run.
  */
+import type { NonSharedBuffer } from '../../lib/base/non-shared-buffer';
 import {
   connect,
   createSecureContext,
@@ -31,7 +32,7 @@ export function socketEvents(socket: DTLSSocket): void {
     expectType<[]>()(nothing);
   });
   socket.on('message', (message, info) => {
-    expectType<Buffer>()(message);
+    expectType<NonSharedBuffer>()(message);
     expectType<Peer>()(info);
   });
   socket.on('handshake', (event) => {
@@ -49,7 +50,7 @@ export function socketEvents(socket: DTLSSocket): void {
     expectType<'integrity' | 'confidentiality' | 'numbers'>()(event.limit);
   });
   socket.on('keylog', (line) => {
-    expectType<Buffer>()(line);
+    expectType<NonSharedBuffer>()(line);
   });
   socket.once('error', (error) => {
     expectType<DTLSError>()(error);
@@ -77,11 +78,11 @@ export function serverEvents(server: DTLSServer): void {
     expectType<DTLSSocket>()(socket);
   });
   server.on('keylog', (line, socket) => {
-    expectType<Buffer>()(line);
+    expectType<NonSharedBuffer>()(line);
     expectType<DTLSSocket>()(socket);
   });
   server.on('packet', (message, info) => {
-    expectType<Buffer>()(message);
+    expectType<NonSharedBuffer>()(message);
     expectType<Peer>()(info);
   });
   server.on('error', (error) => {
@@ -104,8 +105,8 @@ export async function calls(socket: DTLSSocket, server: DTLSServer): Promise<voi
   expectType<ReadyState>()(socket.readyState);
   expectType<TrafficStats>()(socket.stats);
   expectType<EndpointStats>()(server.stats);
-  expectType<string | Buffer | null>()(socket.pskIdentity);
-  for await (const message of socket) expectType<Buffer>()(message);
+  expectType<string | NonSharedBuffer | null>()(socket.pskIdentity);
+  for await (const message of socket) expectType<NonSharedBuffer>()(message);
   for (const session of server.sessions) expectType<DTLSSocket>()(session);
   await socket[Symbol.asyncDispose]();
   server.listen();
@@ -116,7 +117,7 @@ export async function calls(socket: DTLSSocket, server: DTLSServer): Promise<voi
   server.listen(0, null, 5, () => undefined);
   server.listen(0, undefined, () => undefined);
   createSocket('udp4').on('message', (message) => {
-    expectType<Buffer>()(message);
+    expectType<NonSharedBuffer>()(message);
   });
   createSocket('udp6', (_message, info) => {
     expectType<boolean>()(info.authorized);
@@ -135,7 +136,7 @@ export function options(context: SecureContext, transport: DatagramTransport): v
     secureContext: context,
     pskCallback: async (socket, identity) => {
       expectType<DTLSSocket>()(socket);
-      expectType<string | Buffer>()(identity);
+      expectType<string | NonSharedBuffer>()(identity);
       return Promise.resolve(null);
     },
     transport,

@@ -1,4 +1,5 @@
 /** Protects: the types of `dgram-dtls/node-dtls`. Checked by tsc, never run. */
+import type { NonSharedBuffer } from '../../lib/base/non-shared-buffer.js';
 import type { DTLSEndpoint} from '../../lib/node-dtls/index.mjs';
 import { connect, createSecureContext, listen, type DTLSSession } from '../../lib/node-dtls/index.mjs';
 import { expectType } from './expect.js';
@@ -8,7 +9,7 @@ export const endpoint: DTLSEndpoint = listen(
   (session) => {
     expectType<DTLSSession>()(session);
     session.onmessage = (data) => {
-      expectType<Buffer>()(data);
+      expectType<NonSharedBuffer>()(data);
     };
   },
   { port: 0, psk: (identity) => (identity === 'device' ? key : undefined) },

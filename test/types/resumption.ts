@@ -1,18 +1,19 @@
 /**
  * Protects: the types of resumption: events, their callbacks, keys and sessions. Checked by tsc, never run.
  */
+import type { NonSharedBuffer } from '../../lib/base/non-shared-buffer';
 import { connect, type DTLSServer, type DTLSSocket, type ResumeSessionCallback } from '../../lib/index';
 import { expectType } from './expect';
 
 export function stores(server: DTLSServer, sessions: Map<string, Buffer>): void {
   server.on('newSession', (id, session, callback) => {
-    expectType<Buffer>()(id);
-    expectType<Buffer>()(session);
+    expectType<NonSharedBuffer>()(id);
+    expectType<NonSharedBuffer>()(session);
     expectType<() => void>()(callback);
     callback();
   });
   server.on('resumeSession', (id, callback) => {
-    expectType<Buffer>()(id);
+    expectType<NonSharedBuffer>()(id);
     expectType<ResumeSessionCallback>()(callback);
     callback(null, sessions.get(id.toString('hex')));
     callback(null, null);
@@ -22,7 +23,7 @@ export function stores(server: DTLSServer, sessions: Map<string, Buffer>): void 
     // @ts-expect-error -- bytes, not text
     callback(null, 'session');
   });
-  expectType<Buffer>()(server.getTicketKeys());
+  expectType<NonSharedBuffer>()(server.getTicketKeys());
   server.setTicketKeys(new Uint8Array(48));
   // @ts-expect-error -- bytes, not text
   server.setTicketKeys('x');
@@ -30,11 +31,11 @@ export function stores(server: DTLSServer, sessions: Map<string, Buffer>): void 
 
 export function sockets(socket: DTLSSocket): void {
   socket.on('session', (session) => {
-    expectType<Buffer>()(session);
+    expectType<NonSharedBuffer>()(session);
     connect({ port: 5684, session });
   });
-  expectType<Buffer | undefined>()(socket.getSession());
-  expectType<Buffer | undefined>()(socket.getTLSTicket());
+  expectType<NonSharedBuffer | undefined>()(socket.getSession());
+  expectType<NonSharedBuffer | undefined>()(socket.getTLSTicket());
   expectType<boolean>()(socket.isSessionReused());
   connect({ port: 5684, session: socket.getSession() });
 }

@@ -1,4 +1,5 @@
 /** For SRTP and what a session tells of its protection: nothing in it runs, tsc alone judges it. */
+import type { NonSharedBuffer } from '../../lib/base/non-shared-buffer';
 import { connect, createServer, type SrtpKeys, type SrtpProfile } from '../../lib/index';
 import { expectType } from './expect';
 
@@ -11,7 +12,7 @@ const keys = socket.getSrtp();
 expectType<SrtpKeys | null>()(keys);
 if (keys !== null) {
   expectType<SrtpProfile>()(keys.profile);
-  expectType<Buffer>()(keys.localKey);
+  expectType<NonSharedBuffer>()(keys.localKey);
 }
 expectType<boolean>()(socket.encryptThenMac);
 expectType<boolean>()(socket.extendedMasterSecret);

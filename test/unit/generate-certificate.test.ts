@@ -157,6 +157,20 @@ describe('generateCertificate', () => {
     }
   });
 
+  it('has hints for names in place of options, or of an array of them', async () => {
+    for (const [given, hint] of [
+      ['localhost', /generateCertificate\(\{ subject: 'localhost' \}\)/],
+      ['coap.example', /\{ subject: 'coap\.example' \}/],
+      ["it's\nno name", /\{ subject: 'localhost' \}/],
+      [['a.example', 'b.example'], /\{ altNames: \[…\] \}/],
+      [{ altNames: 'a.example' }, /altNames: \['a\.example'\]/],
+    ] as const) {
+      const error = await refusal(given);
+      expect(error.code).to.equal('ERR_INVALID_ARG_TYPE');
+      expect(error.hint).to.match(hint);
+    }
+  });
+
   it('cert is the whole chain without its root, however long', async () => {
     const root = await generateCertificate({ ca: true, subject: 'root' });
     const upper = await generateCertificate({ ca: true, subject: 'upper', issuer: root });

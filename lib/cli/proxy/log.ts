@@ -1,6 +1,7 @@
 /** What a proxy tells of its work: lines for people on standard error, or JSON, one text for each event. */
 import { addressOf } from '../../diagnostics/channels';
-import { describeError, printable, type Output } from '../output';
+import { printable } from '../../errors/printable';
+import { describeError, type Output } from '../output';
 import type { Relay } from './relay';
 import type { RelaySession } from './session';
 

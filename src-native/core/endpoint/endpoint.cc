@@ -323,7 +323,7 @@ void Endpoint::transport_error(const PeerAddress& peer, int error) {
 
 void Endpoint::transport_broke(int error) {
   outlets_.outbox.append(RecordType::kTransportError, {outlets_.endpoint, kNoSlot, 0},
-                         static_cast<uint32_t>(error), 1);
+                         static_cast<uint32_t>(error), kTransportBroke.put(true));
 }
 
 bool Endpoint::deliver(uint32_t slot, Bytes datagram, double now) {

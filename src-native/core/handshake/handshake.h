@@ -185,7 +185,8 @@ class Handshake final : public Negotiation, private DatagramPort {
   // messages.cc
   bool may_begin_hello_anew(const FragmentView& fragment) const;
   RecordOutcome on_hello_record(const RecordView& record, double now);
-  bool is_unasked(const FragmentView& fragment) const;
+  bool is_unasked(HandshakeType type) const;
+  bool refuse_unasked(HandshakeType type);
   RecordOutcome on_messages(const RecordView& record, double now);
   void feed_messages(double now);
   bool is_downgrade(const HandshakeMessage& message) const;

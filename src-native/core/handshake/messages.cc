@@ -46,11 +46,20 @@ RecordOutcome Handshake::on_hello_record(const RecordView& record, double now) {
   return taken ? RecordOutcome::kTaken : RecordOutcome::kDiscarded;
 }
 
-// RFC 5246 section 7.4.6: a client sends its certificate only where it is asked to. It is the
+// RFC 5246: a client sends its certificate only where it is asked to (section 7.4.6), and a server
+// only where the suite has one (section 7.4.2) and no session is resumed (section 7.3). It is the
 // longest of messages, and OpenSSL would end the handshake for it, whoever sent it.
-bool Handshake::is_unasked(const FragmentView& fragment) const {
-  return role_ == Role::kServer && fragment.type == HandshakeType::kCertificate &&
-         !attempt_->certificate_requested;
+bool Handshake::is_unasked(HandshakeType type) const {
+  if (type != HandshakeType::kCertificate) return false;
+  if (role_ == Role::kServer) return !attempt_->certificate_requested;
+  const SSL_CIPHER* suite = ssl_ ? SSL_get_pending_cipher(ssl_.get()) : nullptr;
+  return suite != nullptr && (SSL_session_reused(ssl_.get()) != 0 || !shows_certificate(suite));
+}
+
+bool Handshake::refuse_unasked(HandshakeType type) {
+  if (!is_unasked(type)) return false;
+  attempt_->messages.refuse("a Certificate comes that was not asked for");
+  return true;
 }
 
 RecordOutcome Handshake::on_messages(const RecordView& record, double now) {
@@ -78,9 +87,7 @@ RecordOutcome Handshake::on_messages(const RecordView& record, double now) {
     Outcome outcome = Outcome::kRefused;
     if (answer && !hellos->has_sent(fragment.message_sequence)) {
       attempt_->messages.refuse("a ServerHello answers no ClientHello that was sent");
-    } else if (!over && is_unasked(fragment)) {
-      attempt_->messages.refuse("a Certificate comes that was not asked for");
-    } else if (!over) {
+    } else if (!over && !refuse_unasked(fragment.type)) {
       outcome = attempt_->messages.add(record.version, fragment);
     } else if (attempt_->messages.was_taken(fragment.message_sequence)) {
       outcome = Outcome::kRepeated;
@@ -103,7 +110,14 @@ void Handshake::feed_messages(double now) {
   if (role_ == Role::kClient && !over() && !has_hello_taken()) return;
   while (!over() && !parked()) {
     const HandshakeMessage* next = attempt_->messages.next();
-    if (next == nullptr || question_comes_first(*next)) return;
+    if (next == nullptr) return;
+    // It may have come ahead of the ServerHello, which says of what suite the session is.
+    if (refuse_unasked(next->type())) {
+      attempt_->messages.take();
+      drop();
+      continue;
+    }
+    if (question_comes_first(*next)) return;
     const HandshakeMessage message = attempt_->messages.take();
     if (follows_dtls13_ && is_downgrade(message)) {
       refuse_downgrade();

@@ -4,22 +4,25 @@
 #include <openssl/rand.h>
 
 #include <array>
+#include <vector>
 
 namespace dtls {
 
 namespace {
 
-// Application data: this format's number (what a client keeps has another), a salt, the HMAC, the
-// identity.
-constexpr uint8_t kFormat = 2;
+// Application data: this format's number (what a client keeps has another), a salt, the HMAC of
+// salt and identity, the identity.
+constexpr uint8_t kFormat = 4;
 constexpr size_t kSalt = 16;
 constexpr size_t kMac = 32;
 constexpr size_t kIdentityAt = 1 + kSalt + kMac;
 
-bool compute(Bytes key, const uint8_t* salt, std::array<uint8_t, kMac>& mac) {
+bool compute(Bytes key, const uint8_t* salt, Bytes identity, std::array<uint8_t, kMac>& mac) {
+  std::vector<uint8_t> text(salt, salt + kSalt);
+  text.insert(text.end(), identity.data, identity.data + identity.size);
   size_t size = 0;
-  return EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, key.data, key.size, salt, kSalt,
-                   mac.data(), mac.size(), &size) != nullptr &&
+  return EVP_Q_mac(nullptr, "HMAC", nullptr, "SHA256", nullptr, key.data, key.size, text.data(),
+                   text.size(), mac.data(), mac.size(), &size) != nullptr &&
          size == kMac;
 }
 
@@ -31,7 +34,7 @@ void bind_to_psk(SSL_SESSION* session, Bytes identity, Bytes key) {
   std::array<uint8_t, kMac> mac{};
   binding[0] = kFormat;
   if (session == nullptr || RAND_bytes(binding.data() + 1, kSalt) != 1 ||
-      !compute(key, binding.data() + 1, mac)) {
+      !compute(key, binding.data() + 1, identity, mac)) {
     return;
   }
   binding.insert(binding.end(), mac.begin(), mac.end());
@@ -60,7 +63,7 @@ Bytes bound_identity(const std::vector<uint8_t>& binding) {
 bool is_bound_to(const std::vector<uint8_t>& binding, Bytes key) {
   const ErrorQueueScope errors;
   std::array<uint8_t, kMac> mac{};
-  return compute(key, binding.data() + 1, mac) &&
+  return compute(key, binding.data() + 1, bound_identity(binding), mac) &&
          CRYPTO_memcmp(mac.data(), binding.data() + 1 + kSalt, kMac) == 0;
 }
 

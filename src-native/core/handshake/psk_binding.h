@@ -8,7 +8,8 @@
 
 // What a session remembers of the pre-shared key that it was made with, so that it can be resumed
 // only while its identity has that key: in the session's application data, the identity and an HMAC
-// of the key. A client's is part of what is kept with the session (kept_session.h).
+// of it under the key, which nobody can make anew who keeps the session alone. A client's is part
+// of what is kept with the session (kept_session.h).
 namespace dtls {
 
 void bind_to_psk(SSL_SESSION* session, Bytes identity, Bytes key);

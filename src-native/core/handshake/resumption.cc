@@ -261,14 +261,14 @@ void Handshake::withdraw_session() {
 
 // ---- both ----
 
-// A session that is resumed has the identity that it was made with: nobody was asked for one.
+// A session that is resumed has the identity that it was made with: the one that was found to have
+// its key still. What OpenSSL says of it is a field of the session, which nobody has verified.
 void Handshake::note_psk_identity() {
   const SSL* ssl = ssl_.get();
-  const char* identity = SSL_get_psk_identity(ssl);
-  if (SSL_session_reused(ssl) != 0 && is_psk_suite(SSL_get_current_cipher(ssl)) &&
-      identity != nullptr) {
-    psk_identity_.emplace(identity, identity + std::strlen(identity));
-  }
+  if (SSL_session_reused(ssl) == 0 || !is_psk_suite(SSL_get_current_cipher(ssl))) return;
+  const Bytes identity =
+      bound_identity(role_ == Role::kClient ? policy_->session->psk() : attempt_->session_psk);
+  psk_identity_.emplace(identity.data, identity.data + identity.size);
 }
 
 // Whether a client has something new to keep.

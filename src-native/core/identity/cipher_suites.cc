@@ -17,6 +17,11 @@ bool is_psk_suite(const SSL_CIPHER* suite) {
   }
 }
 
+bool shows_certificate(const SSL_CIPHER* suite) {
+  const int proof = SSL_CIPHER_get_auth_nid(suite);
+  return proof != NID_auth_psk && proof != NID_auth_null && proof != NID_auth_srp;
+}
+
 bool needs_dhparam(const SSL_CIPHER* suite) {
   const int exchange = SSL_CIPHER_get_kx_nid(suite);
   return exchange == NID_kx_dhe || exchange == NID_kx_dhe_psk;

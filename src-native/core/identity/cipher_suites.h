@@ -12,6 +12,9 @@ bool is_of_dtls12(const SSL_CIPHER* suite);
 // Whether a suite authenticates by a pre-shared key. Null is none.
 bool is_psk_suite(const SSL_CIPHER* suite);
 
+// Whether the server of a suite shows a certificate (RFC 5246 section 7.4.2).
+bool shows_certificate(const SSL_CIPHER* suite);
+
 // Diffie-Hellman with parameters that the server brings.
 bool needs_dhparam(const SSL_CIPHER* suite);
 

@@ -29,7 +29,7 @@ enum class RecordType : uint32_t {
   kHeartbeat,  // a: kOut, kHeartbeatType; b: length; bytes: double, rtt in ms
   kSession,    // client: a session that can be resumed is there, or its ticket was renewed
   kSent,       // a transmitter is done with a datagram; a: its token; b: error number, or 0
-  kTransportError,  // a: error number, b: 1 when the transport broke; slot kNoSlot: of nobody
+  kTransportError,  // a: error number, b: record_fields.h; slot kNoSlot: of nobody
                     // in particular
   kDropped,   // something of a datagram was dropped; a: peer index; b: its length; bytes: how much
               // each counter of drops.def grew, as uint32; slot kNoSlot: the peer has no session

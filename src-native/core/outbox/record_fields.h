@@ -53,6 +53,11 @@ constexpr RecordField kCloseVerifyResult{8, 16};
 constexpr RecordField kCloseCertificateWithheld{30, 1};
 constexpr RecordField kCloseCompletedHandshake{31, 1};
 
+// The `b` of TRANSPORT_ERROR: the transport is of no use any more; the system would not send a
+// datagram, where it is otherwise about one that has left.
+constexpr RecordField kTransportBroke{0, 1};
+constexpr RecordField kTransportRefused{1, 1};
+
 // What is in kCloseAlert where there was no alert.
 constexpr uint32_t kCloseNoAlert = 255;
 

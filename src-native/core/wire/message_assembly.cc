@@ -5,6 +5,12 @@
 
 namespace dtls {
 
+const char* const HandshakeMessage::kTooManyParts =
+    "a message comes in too many parts, with gaps between them";
+const char* const MessageAssembly::kEmptyFragment = "a fragment of a message has no bytes";
+const char* const MessageAssembly::kLongCertificate =
+    "a Certificate message is longer than 102400 bytes";
+
 HandshakeMessage::HandshakeMessage(uint16_t version, const FragmentView& fragment)
     : type_(fragment.type),
       sequence_(fragment.message_sequence),
@@ -20,7 +26,7 @@ const char* HandshakeMessage::add(const FragmentView& fragment) {
   }
   if (const char* complaint = compare(fragment)) return complaint;
   if (complete()) return nullptr;
-  if (!fits(fragment)) return "a message comes in too many parts, with gaps between them";
+  if (!fits(fragment)) return kTooManyParts;
   // Most messages come in one piece.
   if (fragment.body.size == size()) {
     put_together(fragment.body);
@@ -150,6 +156,8 @@ MessageAssembly::Outcome MessageAssembly::add(uint16_t version, const FragmentVi
       return same->complete() && !was_complete ? Outcome::kNew : Outcome::kIncomplete;
     }
     refuse(complaint);
+    // Nothing contradicts what is there. The rest of its flight, said again, closes the gaps.
+    if (complaint == HandshakeMessage::kTooManyParts) return Outcome::kRefused;
   }
   // The next message always has its place; one that is refused now comes again with its flight.
   if (fragment.message_sequence != next_ && (fragment.message_sequence > next_ + kMaxAhead ||

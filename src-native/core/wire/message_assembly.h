@@ -20,6 +20,7 @@ class HandshakeMessage {
 
   // An honest peer's flight, in the shortest fragments and in any order, leaves half as many.
   static constexpr size_t kMaxParts = 256;
+  static const char* const kTooManyParts;
 
   // What is wrong with a fragment of another message, with bytes that differ from those that are
   // there, or with one more part than is kept: nothing of such a fragment is taken. Null when all
@@ -74,9 +75,9 @@ class MessageAssembly {
     kRefused,     // not taken
   };
 
-  static constexpr const char* kEmptyFragment = "a fragment of a message has no bytes";
-  static constexpr const char* kLongCertificate =
-      "a Certificate message is longer than 102400 bytes";
+  // Complaints that others know by their addresses.
+  static const char* const kEmptyFragment;
+  static const char* const kLongCertificate;
   // OpenSSL's own bounds: SSL_MAX_CERT_LIST_DEFAULT, and how far ahead it looks.
   static constexpr size_t kMaxMessage = size_t{100} * 1024;
   static constexpr uint32_t kMaxAhead = 10;
