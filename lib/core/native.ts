@@ -3,7 +3,7 @@
  * here: the addon converts, it does not judge.
  */
 import { loadAddon } from '../addon';
-import type { HeartbeatOutcome, SendOutcome } from './outcomes';
+import type { HeartbeatOutcome, KeyUpdateOutcome, SendOutcome } from './outcomes';
 
 /** How the native UDP socket fares. */
 export interface UdpStats {
@@ -42,7 +42,10 @@ export interface NativeOutbox {
 }
 
 export interface NativeSecureContext {
-  setVersions(min: number, max: number): void;
+  /** `said`: by the options. A server's contexts for names follow the server's own where they say nothing. */
+  setVersions(min: number, max: number, said: boolean): void;
+  /** What DTLS 1.3 offers: lists with colons; groups and signature algorithms may be empty, for the engine's own. */
+  setDtls13(suites: string, groups: string, sigalgs: string): void;
   setCiphers(list: string): void;
   needsPsk(): boolean;
   setGroups(list: string): void;
@@ -60,6 +63,8 @@ export interface NativeSecureContext {
    * authorities have been added.
    */
   checkIdentities(): void;
+  /** Makes what DTLS 1.3 needs of the context, or throws: when everything else has been added. */
+  prepareDtls13(): void;
   /** DER, without their chains. */
   ownCertificates(): Buffer[];
   /** `named`: a server names them to its clients when it asks for a certificate. */
@@ -179,6 +184,8 @@ export interface NativeEndpoint {
     timeout: number,
     retries: number,
   ): HeartbeatOutcome;
+  /** DTLS 1.3: this side's keys change, and with `both` the peer is to change its own. */
+  updateKeys(slot: number, generation: number, both: boolean): KeyUpdateOutcome;
   close(slot: number, generation: number, notify: boolean): void;
   /**
    * Undefined: what the session was made with. `protocols`: as on the wire, in place of the policy's; empty:
@@ -331,6 +338,8 @@ export interface Native {
   offersGroup(name: string): boolean;
   offersSigalg(name: string): boolean;
   offeredCiphers(): string[];
+  /** What makes handshakes of DTLS 1.3 here, or why nothing does. The first call tries it. */
+  dtls13(): { readonly engine?: string; readonly missing?: string };
   readonly failures: readonly NativeFailure[];
   readonly trafficCounters: readonly string[];
   readonly endpointCounters: readonly string[];
@@ -355,7 +364,8 @@ export interface Native {
     records: Uint32Array,
     arena: Uint8Array,
   ) => NativeOutbox;
-  readonly SecureContext: new () => NativeSecureContext;
+  /** `besideDtls13`: for servers that have that version, too, and say so where they speak an older one. */
+  readonly SecureContext: new (besideDtls13?: boolean) => NativeSecureContext;
   /** `lifetime`: how many milliseconds a session may be resumed. */
   readonly TicketKeys: new (lifetime: number) => NativeTicketKeys;
   /** Throws `ERR_DTLS_INVALID_SESSION`. */

@@ -21,3 +21,14 @@ export const HeartbeatOutcome = {
   Failed: 7,
 } as const;
 export type HeartbeatOutcome = (typeof HeartbeatOutcome)[keyof typeof HeartbeatOutcome];
+
+/** RFC 9147 section 8. */
+export const KeyUpdateOutcome = {
+  Sent: 0,
+  NotOpen: 1,
+  /** The one before has not been acknowledged yet. */
+  UnderWay: 2,
+  NotDtls13: 3,
+  Failed: 4,
+} as const;
+export type KeyUpdateOutcome = (typeof KeyUpdateOutcome)[keyof typeof KeyUpdateOutcome];

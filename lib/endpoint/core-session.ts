@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net';
 
 import type { Endpoint } from './endpoint';
 import type { NativeCipher, NativeEndpoint, NativeSrtp } from '../core/native';
-import type { HeartbeatOutcome } from '../core/outcomes';
+import type { HeartbeatOutcome, KeyUpdateOutcome } from '../core/outcomes';
 
 /**
  * One session of the core, by the slot and the generation that name it there. Of a session that has gone it
@@ -96,6 +96,13 @@ export class CoreSession {
   /** False when the session is not open. */
   setMtu(mtu: number): boolean {
     return this.endpoint.core.setMtu(this.slot, this.generation, mtu);
+  }
+  /** RFC 9147 section 8. */
+  updateKeys(both: boolean): KeyUpdateOutcome {
+    const { slot, generation } = this;
+    const outcome = this.endpoint.core.updateKeys(slot, generation, both);
+    this.endpoint.flushSoon();
+    return outcome;
   }
   /** Sends a request (RFC 6520). Returns a HeartbeatOutcome. */
   heartbeat(payload: Uint8Array, padding: number, timeout: number, retries: number): HeartbeatOutcome {

@@ -1,5 +1,6 @@
 import type tls from 'node:tls';
 
+import { Version } from '../base/protocol';
 import {
   kClientAuthorities,
   kForKeyAlone,
@@ -20,7 +21,7 @@ import { CONTEXT_OPTIONS } from '../checks/option-names';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from '../checks/validate';
 import { checkTicketKeys } from './ticket-keys';
 import type { SecureContextOptions } from './types';
-import { setAlgorithms, versionNumber, type ProtocolVersion } from './versions';
+import { isBelow, setAlgorithms, versionNumber, type ProtocolVersion } from './versions';
 
 export type { ProtocolVersion };
 
@@ -134,21 +135,20 @@ export class SecureContext {
     if (isForeignContext(options)) throw foreignContext('options', options);
     checkObject('options', options);
     checkNames(options, CONTEXT_OPTIONS);
-    const context = new native.SecureContext();
-    this[kNative] = context;
     const minVersion = options.minVersion ?? 'DTLSv1.2';
     const maxVersion = options.maxVersion ?? 'DTLSv1.2';
     const min = versionNumber('minVersion', minVersion);
     const max = versionNumber('maxVersion', maxVersion);
-    // DTLS versions count downwards.
-    if (min < max) {
+    if (isBelow(max, min)) {
       throw usageError(
         'ERR_DTLS_CONFLICTING_OPTIONS',
         `'minVersion' ${minVersion} is above 'maxVersion' ${maxVersion}`,
       );
     }
+    const context = new native.SecureContext(max === Version.Dtls13);
+    this[kNative] = context;
     const strings = {
-      ciphers: options.ciphers ?? DEFAULT_CIPHERS,
+      ciphers: options.ciphers,
       sigalgs: options.sigalgs,
       ecdhCurve: options.ecdhCurve,
       passphrase: options.passphrase,
@@ -166,8 +166,8 @@ export class SecureContext {
     // Copies: the caller may change its memory before a client needs them.
     this.#crl = list(options.crl).map((pem) => Buffer.from(bytes('crl', pem)));
     withTypedErrors(() => {
-      context.setVersions(min, max);
-      setAlgorithms(context, strings);
+      context.setVersions(min, max, options.minVersion !== undefined || options.maxVersion !== undefined);
+      setAlgorithms(context, strings, DEFAULT_CIPHERS, { min, max });
       if (options.dhparam !== undefined) context.setDhparam(bytes('dhparam', options.dhparam));
       if (strings.sessionIdContext !== undefined) {
         context.setSessionIdContext(Buffer.from(strings.sessionIdContext));
@@ -199,6 +199,7 @@ export class SecureContext {
           () => pemHint('crl', pem),
         );
       }
+      if (max === Version.Dtls13) context.prepareDtls13();
     });
     this.#trustsSomebody = options.ca !== undefined;
     this[kHasIdentity] = options.cert !== undefined || options.pfx !== undefined || rawPublicKey;
@@ -218,7 +219,8 @@ export class SecureContext {
    * a certificate, which nobody here could judge.
    */
   [kForKeyAlone](): SecureContext {
-    if (this.#plain === undefined) return this;
+    // In DTLS 1.3 a suite says nothing of certificates.
+    if (this.#plain === undefined || this.#plain.minVersion === 'DTLSv1.3') return this;
     return (this.#keyAlone ??= new SecureContext({ ...this.#plain, ciphers: KEY_CIPHERS }));
   }
 

@@ -43,7 +43,7 @@ export interface SecureContextOptions {
    * Default false.
    */
   allowPartialTrustChain?: boolean | undefined;
-  /** OpenSSL cipher list. Default: {@link DEFAULT_CIPHERS}. */
+  /** OpenSSL cipher list, which may name suites of DTLS 1.3, too. Default: {@link DEFAULT_CIPHERS}, and three of 1.3. */
   ciphers?: string | undefined;
   /** Colon-separated signature algorithms. Default: OpenSSL's. */
   sigalgs?: string | undefined;
@@ -53,7 +53,7 @@ export interface SecureContextOptions {
   dhparam?: Bytes | undefined;
   /** Default `'DTLSv1.2'`. What can be asked for here: `features.versions`. */
   minVersion?: ProtocolVersion | undefined;
-  /** Default `'DTLSv1.2'`. `'DTLSv1.3'` is refused as yet: it needs OpenSSL 4.1. */
+  /** Default `'DTLSv1.2'`. `'DTLSv1.3'` needs the OpenSSL 3.5 of Node 22, 24 or 26: `features.dtls13`. */
   maxVersion?: ProtocolVersion | undefined;
   /** The server's order of suites counts, not the client's. Default true. */
   honorCipherOrder?: boolean | undefined;

@@ -13,10 +13,14 @@ const VERSIONS: Readonly<Record<ProtocolVersion, number>> = {
   'DTLSv1.3': Version.Dtls13,
 };
 
-/** The versions that this package can drive, where OpenSSL has them. */
-const DRIVEN: readonly ProtocolVersion[] = ['DTLSv1', 'DTLSv1.2'];
+const isThere = (version: ProtocolVersion): boolean =>
+  version === 'DTLSv1.3' ? native.dtls13().engine !== undefined : native.offersVersion(VERSIONS[version]);
 
-const NEEDS_DTLS13 = 'DTLS 1.3 needs OpenSSL 4.1 or later, and a release of this package that uses it.';
+/** Why there is no DTLS 1.3 here, and what it takes. */
+const needsDtls13 = (): string =>
+  `DTLS 1.3 needs the OpenSSL 3.5 of Node 22.20, 24 or later: ${native.dtls13().missing ?? 'it is there'} ('features.dtls13Missing').`;
+
+const ASK_FOR_DTLS13 = "Suites, groups and signatures of DTLS 1.3 count with 'maxVersion: 'DTLSv1.3''.";
 
 /** Groups to look for: those of RFC 8422 and RFC 7027, and one more that OpenSSL has. */
 const GROUPS = [
@@ -28,9 +32,10 @@ let versions: readonly ProtocolVersion[] | undefined;
 
 /** Asked once: making an SSL_CTX to ask takes a millisecond. */
 export const offeredVersions = (): readonly ProtocolVersion[] =>
-  (versions ??= Object.freeze(
-    DRIVEN.filter((version) => native.offersVersion(VERSIONS[version])),
-  ));
+  (versions ??= Object.freeze((Object.keys(VERSIONS) as ProtocolVersion[]).filter(isThere)));
+
+/** DTLS versions count downwards. */
+export const isBelow = (version: number, other: number): boolean => version > other;
 
 export const offeredGroups = (): string[] => GROUPS.filter((name) => native.offersGroup(name));
 
@@ -47,11 +52,12 @@ export function versionNumber(name: string, value: ProtocolVersion): number {
       `Use one of ${offeredVersions().join(', ')}.`,
     );
   }
-  if (!DRIVEN.includes(value)) throw unsupported(`'${name}' cannot be '${value}' yet`, NEEDS_DTLS13);
-  if (!offeredVersions().includes(value)) {
+  if (!isThere(value)) {
     throw unsupported(
       `'${name}' cannot be '${value}'`,
-      `This OpenSSL was built without it: 'features.versions' has what there is.`,
+      value === 'DTLSv1.3'
+        ? needsDtls13()
+        : `This OpenSSL was built without it: 'features.versions' has what there is.`,
     );
   }
   return VERSIONS[value];
@@ -114,43 +120,90 @@ function misspeltSuites(names: readonly string[]): string | undefined {
   return first === undefined ? undefined : `'ciphers' is an OpenSSL cipher list, and ${first}`;
 }
 
+/** The suites of DTLS 1.3: RFC 8446 appendix B.4. */
+const DTLS13_SUITES = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'TLS_AES_128_CCM_SHA256',
+  'TLS_AES_128_CCM_8_SHA256',
+];
+
+/** Those that are offered where nobody names any, AES-128 first as among the others. */
+const DEFAULT_DTLS13_SUITES = DTLS13_SUITES.slice(0, 3).join(':');
+
+const isDtls13Suite = (name: string): boolean => /^TLS_(AES|CHACHA20)_/i.test(name);
+
 /** What {@link setAlgorithms} takes: lists with colons, as in `tls`. */
 interface Algorithms {
-  ciphers: string;
+  ciphers: string | undefined;
   sigalgs: string | undefined;
   ecdhCurve: string | undefined;
 }
 
+/** Which versions the lists are for, as the wire has them. */
+interface Range {
+  min: number;
+  max: number;
+}
+
+type List = keyof Algorithms;
+
 /**
- * Sets lists of algorithms.
+ * Sets lists of algorithms: those of DTLS 1.2 and before, and those of 1.3, which one list may name together.
  *
- * @throws `ERR_DTLS_UNSUPPORTED` for a list that OpenSSL refuses and that names what only another one has,
- * else as errors.def says.
+ * @throws `ERR_DTLS_UNSUPPORTED` for a list that OpenSSL refuses and that names what only DTLS 1.3 has, where that is
+ * not there or not asked for; `ERR_DTLS_CONFLICTING_OPTIONS` for a list that leaves a version without any; else as
+ * errors.def says.
  */
-export function setAlgorithms(context: NativeSecureContext, lists: Algorithms): void {
-  const set = (
-    option: keyof Algorithms,
+export function setAlgorithms(context: NativeSecureContext, lists: Algorithms, defaultCiphers: string, { min, max }: Range): void {
+  const with13 = max === Version.Dtls13;
+  const only13 = min === Version.Dtls13;
+  const refusal = (option: List, newer: readonly string[]): DTLSError =>
+    unsupported(
+      `'${option}' names ${newer.join(', ')}, of DTLS 1.3`,
+      native.dtls13().engine === undefined ? needsDtls13() : ASK_FOR_DTLS13,
+    );
+  const nothingFor = (option: List, version: string): DTLSError =>
+    usageError(
+      'ERR_DTLS_CONFLICTING_OPTIONS',
+      `'${option}' names nothing that ${version} has`,
+      `Name something for each version from 'minVersion' to 'maxVersion'.`,
+    );
+  const set12 = (
+    option: List,
     setter: 'setCiphers' | 'setSigalgs' | 'setGroups',
+    list: string,
     isKnown: (name: string) => boolean,
   ): void => {
-    const list = lists[option];
-    if (list === undefined) return;
     const names = list.split(':');
     const newer = names.filter((name) => OF_DTLS13.test(name));
-    const refusal = (): DTLSError =>
-      unsupported(`'${option}' names ${newer.join(', ')}, of DTLS 1.3`, NEEDS_DTLS13);
     // OpenSSL 3.5 takes such a list, and fails in every handshake.
-    if (newer.length === names.length) throw refusal();
+    if (newer.length === names.length) throw with13 ? nothingFor(option, 'DTLS 1.2') : refusal(option, newer);
+    const older = with13 ? names.filter((name) => !OF_DTLS13.test(name)).join(':') : list;
     try {
       withTypedErrors(
-        () => { context[setter](list); },
+        () => { context[setter](older); },
         () => (option === 'ciphers' ? (openSslNames(names) ?? misspeltSuites(names)) : undefined),
       );
     } catch (error) {
-      throw newer.some((name) => !isKnown(name)) ? refusal() : error;
+      throw newer.some((name) => !isKnown(name)) ? refusal(option, newer) : error;
     }
   };
-  set('ciphers', 'setCiphers', () => false);
-  set('sigalgs', 'setSigalgs', (name) => native.offersSigalg(name));
-  if (lists.ecdhCurve !== 'auto') set('ecdhCurve', 'setGroups', (name) => native.offersGroup(name));
+  const { ciphers, sigalgs } = lists;
+  const ecdhCurve = lists.ecdhCurve === 'auto' ? undefined : lists.ecdhCurve;
+  if (!only13 || ciphers === undefined) set12('ciphers', 'setCiphers', ciphers ?? defaultCiphers, () => false);
+  if (!only13 && sigalgs !== undefined) set12('sigalgs', 'setSigalgs', sigalgs, (name) => native.offersSigalg(name));
+  if (!only13 && ecdhCurve !== undefined) set12('ecdhCurve', 'setGroups', ecdhCurve, (name) => native.offersGroup(name));
+
+  const named = (ciphers ?? '').split(':').filter(isDtls13Suite).map((name) => name.toUpperCase());
+  if (with13) {
+    const unknown = named.find((name) => !DTLS13_SUITES.includes(name));
+    if (unknown !== undefined) {
+      throw usageError('ERR_DTLS_INVALID_CIPHERS', `there is no suite '${unknown}'`, `Those of DTLS 1.3 are ${DTLS13_SUITES.join(', ')}.`);
+    }
+    if (only13 && ciphers !== undefined && named.length === 0) throw nothingFor('ciphers', 'DTLS 1.3');
+  }
+  const suites = named.length === 0 ? DEFAULT_DTLS13_SUITES : named.join(':');
+  context.setDtls13(suites, ecdhCurve ?? '', sigalgs ?? '');
 }

@@ -13,6 +13,10 @@ export interface Features {
   readonly ownOpenssl: boolean;
   /** Protocol versions that can be asked for. */
   readonly versions: readonly ProtocolVersion[];
+  /** What makes handshakes of DTLS 1.3 here; false where nothing does. Off as long as nobody asks for it: `maxVersion`. */
+  readonly dtls13: string | false;
+  /** Why there is no DTLS 1.3 here; undefined where there is. */
+  readonly dtls13Missing: string | undefined;
   /** Cipher suites of DTLS 1.2 and before that can be asked for, at security level 0. */
   readonly ciphers: readonly string[];
   /** Groups for `ecdhCurve`. */
@@ -53,6 +57,12 @@ const asked: Features = {
   rawPublicKeys: native.rawPublicKeys,
   get versions(): readonly ProtocolVersion[] {
     return offeredVersions();
+  },
+  get dtls13(): string | false {
+    return native.dtls13().engine ?? false;
+  },
+  get dtls13Missing(): string | undefined {
+    return native.dtls13().missing;
   },
   get ciphers(): readonly string[] {
     return (ciphers ??= Object.freeze(native.offeredCiphers()));

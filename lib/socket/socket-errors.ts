@@ -1,6 +1,7 @@
 /** Errors that a socket itself has to tell. */
 import type { Peer } from '../base/peer';
 import { errorFromClose, type CloseRecord } from '../core/failures';
+import { KeyUpdateOutcome } from '../core/outcomes';
 import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError, isReadable, usageError } from '../errors/errors';
 
@@ -11,6 +12,20 @@ export function notOpen(what: string): DTLSError {
     hint: "Wait for 'secureConnect' before, and look for 'close' after.",
   });
 }
+
+/** Why `updateKeys` cannot do it. */
+export const notUpdated = (outcome: KeyUpdateOutcome, protocol: string | null): DTLSError =>
+  outcome === KeyUpdateOutcome.NotDtls13
+    ? usageError(
+        'ERR_DTLS_KEY_UPDATE',
+        `cannot update keys: the session is of ${protocol ?? 'an older version'}`,
+        "Only DTLS 1.3 can: give both sides maxVersion: 'DTLSv1.3', or begin a new session for new keys.",
+      )
+    : usageError(
+        'ERR_DTLS_KEY_UPDATE',
+        'cannot update keys: this session has no more of them, or too many messages wait to be acknowledged',
+        'Begin a new session.',
+      );
 
 export const illegalConstructor = (): DTLSError =>
   usageError(

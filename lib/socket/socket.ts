@@ -81,6 +81,7 @@ import { readAlert, readHandshake, readKeyLimit } from './socket-events';
 import type { Step } from '../core/turns';
 import { noMore } from '../checks/arguments';
 import { bytes, callable, integer, payload, wrongType } from '../checks/validate';
+import { updateKeys, type UpdateKeysOptions } from './update-keys';
 import { readableOf, webStreams, type WebStreamOptions, type WebStreams } from './web-streams';
 
 type Class = DTLSSocket;
@@ -267,6 +268,21 @@ export class DTLSSocket extends SessionInfo {
     integer('mtu', mtu, 0, MIN_MTU, MAX_MESSAGE);
     if (this.#known.session?.setMtu(mtu) !== true) throw notOpen('set the MTU');
     return this;
+  }
+
+  /**
+   * DTLS 1.3 (RFC 9147 section 8): the keys that this side seals with change as soon as the peer has agreed. They do so
+   * by themselves before they are worn out.
+   *
+   * @returns False when the update before has not been acknowledged yet: nothing was asked for.
+   * @throws {@link DTLSError} `ERR_DTLS_NOT_OPEN` outside an open session, `ERR_DTLS_KEY_UPDATE` where the session is of
+   * DTLS 1.2 or older, which has no such thing.
+   */
+  updateKeys(options?: UpdateKeysOptions): boolean;
+  updateKeys(...args: [UpdateKeysOptions?, ...unknown[]]): boolean {
+    noMore('updateKeys', args, 1);
+    const open = this.#known.state === 'open' ? this.#known.session : undefined;
+    return updateKeys(open, this.getProtocol(), args[0] ?? {});
   }
 
   /**

@@ -5,6 +5,7 @@
 #include "binding/udp_wrap.h"
 #include "binding/wraps.h"
 #include "core/base/error.h"
+#include "core/engine13/engine.h"
 #include "core/handshake/srtp.h"
 #include "core/identity/certificate_maker.h"
 #include "core/identity/offers.h"
@@ -22,6 +23,18 @@ Napi::Array names_of(Napi::Env env, std::initializer_list<const char*> names) {
   uint32_t at = 0;
   for (const char* name : names) array.Set(at++, name);
   return array;
+}
+
+// What lib/core/native.ts has of DTLS 1.3: either of the two.
+Napi::Value dtls13(const Napi::CallbackInfo& info) {
+  const EngineSupport& support = engine_support();
+  Napi::Object result = Napi::Object::New(info.Env());
+  if (support) {
+    result.Set("engine", support.name);
+  } else {
+    result.Set("missing", support.missing);
+  }
+  return result;
 }
 
 Napi::Array failure_table(Napi::Env env) {
@@ -112,6 +125,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("offersGroup", Napi::Function::New(env, offers_name<offers_group>));
   exports.Set("offersSigalg", Napi::Function::New(env, offers_name<offers_sigalg>));
   exports.Set("offeredCiphers", Napi::Function::New(env, cipher_names));
+  exports.Set("dtls13", Napi::Function::New(env, dtls13));
   exports.Set("failures", failure_table(env));
 #define DTLS_STAT(name) #name,
   exports.Set("trafficCounters", names_of(env, {

@@ -39,6 +39,7 @@ Napi::Function SecureContextWrap::define(Napi::Env env) {
       env, "SecureContext",
       {
           InstanceMethod<&SecureContextWrap::set_versions>("setVersions"),
+          InstanceMethod<&SecureContextWrap::set_dtls13>("setDtls13"),
           InstanceMethod<&SecureContextWrap::set_ciphers>("setCiphers"),
           InstanceMethod<&SecureContextWrap::needs_psk>("needsPsk"),
           InstanceMethod<&SecureContextWrap::set_groups>("setGroups"),
@@ -51,6 +52,7 @@ Napi::Function SecureContextWrap::define(Napi::Env env) {
           InstanceMethod<&SecureContextWrap::add_pfx>("addPfx"),
           InstanceMethod<&SecureContextWrap::show_raw_key>("showRawKey"),
           InstanceMethod<&SecureContextWrap::check_identities>("checkIdentities"),
+          InstanceMethod<&SecureContextWrap::prepare_dtls13>("prepareDtls13"),
           InstanceMethod<&SecureContextWrap::own_certificates>("ownCertificates"),
           InstanceMethod<&SecureContextWrap::add_ca>("addCa"),
           InstanceMethod<&SecureContextWrap::add_crl>("addCrl"),
@@ -59,7 +61,9 @@ Napi::Function SecureContextWrap::define(Napi::Env env) {
       });
 }
 
-SecureContextWrap::SecureContextWrap(const Napi::CallbackInfo& info) : ObjectWrap(info) {
+SecureContextWrap::SecureContextWrap(const Napi::CallbackInfo& info)
+    : ObjectWrap(info),
+      context_(std::make_shared<SecureContext>(Handshake::install_callbacks, flag_of(info[0]))) {
   if (!context_->valid()) {
     throw_failure(info.Env(), failure_from_openssl(FailureKind::kInternal));
   }
@@ -68,6 +72,11 @@ SecureContextWrap::SecureContextWrap(const Napi::CallbackInfo& info) : ObjectWra
 void SecureContextWrap::set_versions(const Napi::CallbackInfo& info) {
   throw_if_failed(info.Env(), context_->set_versions(static_cast<int>(number_of(info[0])),
                                                      static_cast<int>(number_of(info[1]))));
+  if (flag_of(info[2])) context_->say_versions();
+}
+
+void SecureContextWrap::set_dtls13(const Napi::CallbackInfo& info) {
+  context_->set_dtls13({text_of(info[0]), text_of(info[1]), text_of(info[2])});
 }
 
 void SecureContextWrap::set_ciphers(const Napi::CallbackInfo& info) {
@@ -121,6 +130,11 @@ void SecureContextWrap::show_raw_key(const Napi::CallbackInfo& /*info*/) {
 
 void SecureContextWrap::check_identities(const Napi::CallbackInfo& info) {
   throw_if_failed(info.Env(), context_->check_identities());
+}
+
+void SecureContextWrap::prepare_dtls13(const Napi::CallbackInfo& info) {
+  Failure failure;
+  if (!Handshake13::engine_context(*context_, failure)) throw_if_failed(info.Env(), failure);
 }
 
 Napi::Value SecureContextWrap::own_certificates(const Napi::CallbackInfo& info) {

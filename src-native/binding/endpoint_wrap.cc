@@ -67,6 +67,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::send>("send"),
           InstanceMethod<&EndpointWrap::send_batch>("sendBatch"),
           InstanceMethod<&EndpointWrap::heartbeat>("heartbeat"),
+          InstanceMethod<&EndpointWrap::update_keys>("updateKeys"),
           InstanceMethod<&EndpointWrap::close>("close"),
           InstanceMethod<&EndpointWrap::answer_hello>("answerHello"),
           InstanceMethod<&EndpointWrap::refuse_hello>("refuseHello"),
@@ -221,6 +222,13 @@ void EndpointWrap::send_batch(const Napi::CallbackInfo& info) {
     endpoint_->send(header[0], header[1], message, 0, time);
   }
   publish_deadline();
+}
+
+Napi::Value EndpointWrap::update_keys(const Napi::CallbackInfo& info) {
+  const KeyUpdateOutcome outcome =
+      endpoint_->update_keys(u32_of(info[0]), u32_of(info[1]), flag_of(info[2]), now());
+  publish_deadline();
+  return Napi::Number::New(info.Env(), static_cast<uint32_t>(outcome));
 }
 
 Napi::Value EndpointWrap::heartbeat(const Napi::CallbackInfo& info) {

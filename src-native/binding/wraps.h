@@ -50,6 +50,7 @@ class SecureContextWrap : public Napi::ObjectWrap<SecureContextWrap> {
 
  private:
   void set_versions(const Napi::CallbackInfo& info);
+  void set_dtls13(const Napi::CallbackInfo& info);
   void set_ciphers(const Napi::CallbackInfo& info);
   Napi::Value needs_psk(const Napi::CallbackInfo& info);
   void set_groups(const Napi::CallbackInfo& info);
@@ -62,14 +63,14 @@ class SecureContextWrap : public Napi::ObjectWrap<SecureContextWrap> {
   void add_pfx(const Napi::CallbackInfo& info);
   void show_raw_key(const Napi::CallbackInfo& info);
   void check_identities(const Napi::CallbackInfo& info);
+  void prepare_dtls13(const Napi::CallbackInfo& info);
   Napi::Value own_certificates(const Napi::CallbackInfo& info);
   void add_ca(const Napi::CallbackInfo& info);
   void add_crl(const Napi::CallbackInfo& info);
   void set_session_timeout(const Napi::CallbackInfo& info);
   void allow_partial_chain(const Napi::CallbackInfo& info);
 
-  std::shared_ptr<SecureContext> context_ =
-      std::make_shared<SecureContext>(Handshake::install_callbacks);
+  std::shared_ptr<SecureContext> context_;
 };
 
 class TicketKeysWrap : public Napi::ObjectWrap<TicketKeysWrap> {
@@ -150,6 +151,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value send(const Napi::CallbackInfo& info);
   void send_batch(const Napi::CallbackInfo& info);
+  Napi::Value update_keys(const Napi::CallbackInfo& info);
   Napi::Value heartbeat(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
   void answer_hello(const Napi::CallbackInfo& info);

@@ -9,7 +9,7 @@ import {
   HandshakeType,
   HeartbeatType,
 } from '../../lib/base/protocol';
-import { HeartbeatOutcome, SendOutcome } from '../../lib/core/outcomes';
+import { HeartbeatOutcome, KeyUpdateOutcome, SendOutcome } from '../../lib/core/outcomes';
 import { handshakeMessageName } from '../../lib/errors/names';
 import { HelloQuestion } from '../../lib/handshake/hello';
 import { cppEnum, headers } from '../helpers/headers';
@@ -21,6 +21,7 @@ describe('numbers that both languages have', () => {
     HeartbeatType,
     SendOutcome,
     HeartbeatOutcome,
+    KeyUpdateOutcome,
   })) {
     it(`are the same in ${name}`, () => {
       expect(list).to.deep.equal(cppEnum(name));

@@ -45,6 +45,8 @@ FailureKind kind_of_ssl_reason(int reason, FailureKind fallback) {
       return FailureKind::kPeerCertificateMissing;
     case SSL_R_PSK_IDENTITY_NOT_FOUND:
       return FailureKind::kPskIdentityUnknown;
+    case SSL_R_BINDER_DOES_NOT_VERIFY:  // of TLS 1.3's handshakes
+      return FailureKind::kPskMismatch;
     case SSL_R_READ_TIMEOUT_EXPIRED:
       return FailureKind::kHandshakeTimeout;
     default:

@@ -16,6 +16,35 @@ void Endpoint::listen(ListenerConfig config, Bytes cookie_secret) {
   listener_ = std::make_unique<ListenerConfig>(std::move(config));
   cookies_ = std::make_unique<CookieJar>(listener_->cookie_lifetime, cookie_secret);
   spent_.emplace(listener_->cookie_lifetime);
+  hellos13_.reset();
+  offer_dtls13();
+}
+
+// What the server has of DTLS 1.3, for its stateless stage.
+void Endpoint::offer_dtls13() {
+  const SecureContext& context = *listener_->context;
+  const SessionPolicy& policy = *listener_->policy;
+  Failure failure;
+  const std::shared_ptr<const EngineContext> twin =
+      context.allows(kDtls13) ? Handshake13::engine_context(context, failure) : nullptr;
+  if (!twin) {
+    hellos13_.reset();
+    return;
+  }
+  ServerOffer offer;
+  offer.dtls12 = context.allows(kDtls12) || context.allows(kDtls10);
+  offer.dtls13 = true;
+  offer.suites = twin->suites();
+  offer.groups = {twin->groups()};
+  offer.own_order = (SSL_CTX_get_options(twin->get()) & SSL_OP_CIPHER_SERVER_PREFERENCE) != 0;
+  offer.psk = policy.ask_psk || policy.ticket_keys != nullptr;
+  offer.suite_follows_psk = true;
+  if (hellos13_) {
+    hellos13_->set_offer(std::move(offer));
+  } else {
+    hellos13_ = std::make_unique<HelloStage>(listener_->cookie_exchange ? cookies_.get() : nullptr,
+                                             std::move(offer));
+  }
 }
 
 void Endpoint::set_limits(const ListenerLimits& limits) {
@@ -24,16 +53,22 @@ void Endpoint::set_limits(const ListenerLimits& limits) {
 
 void Endpoint::set_context(std::shared_ptr<const SecureContext> context) {
   const ErrorQueueScope errors;
-  if (listener_) listener_->context = std::move(context);
+  if (!listener_) return;
+  listener_->context = std::move(context);
+  offer_dtls13();
 }
 
 void Endpoint::set_policy(std::shared_ptr<const SessionPolicy> policy) {
-  if (listener_) listener_->policy = std::move(policy);
+  const ErrorQueueScope errors;
+  if (!listener_) return;
+  listener_->policy = std::move(policy);
+  offer_dtls13();
 }
 
 void Endpoint::stop_listening() {
   const ErrorQueueScope errors;
   listener_.reset();
+  hellos13_.reset();
   cookies_.reset();  // and their secret
 }
 
@@ -63,12 +98,12 @@ uint32_t Endpoint::take_slot() {
 
 Session& Endpoint::begin(Role role, const PeerAddress& peer,
                          std::shared_ptr<const SecureContext> context,
-                         std::shared_ptr<const SessionPolicy> policy, double now) {
+                         std::shared_ptr<const SessionPolicy> policy, bool dtls13, double now) {
   const uint32_t current = slot_of(peer);
   const uint32_t index = take_slot();
   Slot& slot = slots_[index];
   slot.session = std::make_unique<Session>(outlets_, index, slot.generation, role, peer,
-                                           std::move(context), std::move(policy), now);
+                                           std::move(context), std::move(policy), dtls13, now);
   slot.counted = slot.pending = true;
   ++active_;
   ++pending_;
@@ -89,7 +124,8 @@ Session& Endpoint::begin(Role role, const PeerAddress& peer,
 Session& Endpoint::connect(const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
                            std::shared_ptr<const SessionPolicy> policy, double now) {
   const ErrorQueueScope errors;
-  Session& session = begin(Role::kClient, peer, std::move(context), std::move(policy), now);
+  const bool dtls13 = context->allows(kDtls13);
+  Session& session = begin(Role::kClient, peer, std::move(context), std::move(policy), dtls13, now);
   session.connect(now);
   settle(session.id().slot);
   return session;
@@ -219,7 +255,11 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
   }
   RecordView first;
   Bytes rest = datagram;
-  if (!take_record(rest, first)) {
+  if (is_unified(datagram.data[0])) {
+    // A protected record of DTLS 1.3, which says nothing else of itself.
+    first.type = ContentType::kApplicationData;
+    first.epoch = UINT16_MAX;
+  } else if (!take_record(rest, first)) {
     ++stats_.malformedDatagrams;
     return false;
   }
@@ -300,15 +340,30 @@ bool Endpoint::deliver(uint32_t slot, Bytes datagram, double now) {
   return false;
 }
 
-// The stateless stage. True: the datagram was the front of a ClientHello and is dealt with. Nothing
-// is kept for a peer until its cookie is valid, and no answer is longer than the question.
+// Whether a handshake with that address is under way, to which a hello's later fragments belong.
+bool Endpoint::handshakes_with(const PeerAddress& peer) const {
+  const uint32_t current = slot_of(peer);
+  if (current == kNoSlot) return false;
+  const uint32_t candidate = slots_[current].candidate;
+  return slots_[current].session->state() == SessionState::kHandshaking ||
+         (candidate != kNoSlot && slots_[candidate].session->state() == SessionState::kHandshaking);
+}
+
+// The stateless stage. True: the datagram was a piece of a ClientHello and is dealt with. Nothing
+// is kept for a peer until its cookie is valid, but for the fragments of hellos of DTLS 1.3 (see
+// HeldHellos), and no answer is longer than the question.
 bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
                                uint32_t peer_index, double now) {
   Bytes rest = record.fragment;
   FragmentView fragment;
-  if (!take_fragment(rest, fragment) || fragment.type != HandshakeType::kClientHello ||
-      fragment.offset != 0) {
-    return false;
+  if (!take_fragment(rest, fragment) || fragment.type != HandshakeType::kClientHello) return false;
+  if (fragment.offset != 0) {
+    if (!hellos13_ || handshakes_with(peer)) return false;
+    if (busy_) {
+      ++stats_.hellosWhileBusy;
+      return true;
+    }
+    return on_hello13(record, fragment, datagram, peer, peer_index, now);
   }
   ClientHelloFront hello;
   if (record.sequence > kMaxHelloRecordNumber || !parse_client_hello_front(fragment.body, hello)) {
@@ -331,6 +386,84 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
     ++stats_.hellosWhileBusy;
     return true;
   }
+  if (hellos13_) return on_hello13(record, fragment, datagram, peer, peer_index, now);
+  return on_hello12(record, fragment, hello, datagram, peer, peer_index, now);
+}
+
+// A server that has DTLS 1.3 reads the whole hello to choose the version.
+bool Endpoint::on_hello13(const RecordView& record, const FragmentView& fragment, Bytes datagram,
+                          const PeerAddress& peer, uint32_t peer_index, double now) {
+  using Verdict = HelloStage::Verdict;
+  HelloStage::Result result = hellos13_->take(record, fragment, peer, now);
+  const Bytes answer{result.datagram.data(), result.datagram.size()};
+  switch (result.verdict) {
+    case Verdict::kAnswer:
+      ++stats_.cookiesSent;
+      answer_unknown(peer, peer_index, answer);
+      return true;
+    case Verdict::kAlert:
+      if (result.why == HelloStage::Why::kCookie) ++stats_.cookiesRefused;
+      answer_unknown(peer, peer_index, answer);
+      return true;
+    case Verdict::kHeld:
+      return true;
+    case Verdict::kDrop:
+      ++stats_.malformedDatagrams;
+      return true;
+    case Verdict::kBegin:
+      begin13(std::move(result), datagram, peer, peer_index, now);
+      return true;
+    case Verdict::kVersion12: {
+      RecordView whole = record;
+      FragmentView first = fragment;
+      Bytes rest = answer;
+      if (answer.size != 0) {  // put together of its fragments
+        datagram = answer;
+        if (!take_record(rest, whole)) return true;
+        rest = whole.fragment;
+        if (!take_fragment(rest, first)) return true;
+      }
+      ClientHelloFront hello;
+      if (first.offset != 0 || !parse_client_hello_front(first.body, hello)) {
+        ++stats_.malformedDatagrams;
+        return true;
+      }
+      return on_hello12(whole, first, hello, datagram, peer, peer_index, now);
+    }
+  }
+  return true;
+}
+
+void Endpoint::begin13(HelloStage::Result hello, Bytes datagram, const PeerAddress& peer,
+                       uint32_t peer_index, double now) {
+  if (hello.has_cookie) ++stats_.cookiesAccepted;
+  const bool may_begin = !hello.has_cookie || spent_->may_begin(hello.cookie, now);
+  if (!may_begin || !make_way_beside(slot_of(peer), now) || !admit(peer, now)) {
+    ++stats_.sessionsRefused;
+    return;
+  }
+  hellos13_->forget(peer);
+  Session& session = begin(Role::kServer, peer, listener_->context, listener_->policy, true, now);
+  if (hello.has_cookie) {
+    spent_->on_begun(hello.cookie, now, listener_->policy->retransmit_initial);
+  }
+  const uint32_t slot = session.id().slot;
+  outlets_.outbox.append(RecordType::kBegin, session.id(), peer_index, 0);
+  Handshake13::Hello begins;
+  begins.message = std::move(hello.hello);
+  begins.first_hello_hash = std::move(hello.first_hello_hash);
+  begins.retry = std::move(hello.retry);
+  begins.message_sequence = hello.message_sequence;
+  begins.record_number = hello.record_number;
+  begins.suite = hello.suite;
+  begins.group = hello.group;
+  session.accept_hello13(std::move(begins), datagram.size, scratch_.get(), now);
+  settle(slot);
+}
+
+bool Endpoint::on_hello12(const RecordView& record, const FragmentView& fragment,
+                          const ClientHelloFront& hello, Bytes datagram, const PeerAddress& peer,
+                          uint32_t peer_index, double now) {
   // A hello with a cookie is never the client's first message (RFC 6347 section 4.2.2). It is the
   // second, or a later one where cookies were refused: by a server that has restarted, by another
   // one of a fleet, or because somebody forged a HelloVerifyRequest.
@@ -360,7 +493,7 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
     ++stats_.sessionsRefused;
     return true;
   }
-  Session& session = begin(Role::kServer, peer, listener_->context, listener_->policy, now);
+  Session& session = begin(Role::kServer, peer, listener_->context, listener_->policy, false, now);
   if (listener_->cookie_exchange) {
     spent_->on_begun(cookie, now, listener_->policy->retransmit_initial);
   }
@@ -396,9 +529,13 @@ void Endpoint::send_hello_verify_request(const RecordView& record, const Fragmen
   body[2] = CookieJar::kSize;
   std::copy(cookie.begin(), cookie.end(), body + 3);
   ++stats_.cookiesSent;
+  answer_unknown(peer, peer_index, {answer.data(), answer.size()});
+}
+
+// To a peer that has no session.
+void Endpoint::answer_unknown(const PeerAddress& peer, uint32_t peer_index, Bytes bytes) {
   ++outlets_.totals.datagramsSent;
-  outlets_.totals.bytesSent += answer.size();
-  const Bytes bytes{answer.data(), answer.size()};
+  outlets_.totals.bytesSent += bytes.size;
   if (outlets_.transmitter != nullptr) {
     outlets_.transmitter->transmit(peer, {outlets_.endpoint, kNoSlot, 0}, 0, bytes);
   } else {
@@ -512,6 +649,12 @@ HeartbeatOutcome Endpoint::heartbeat(uint32_t slot, uint32_t generation, Bytes p
   with(slot, generation, [&](Session& session) {
     outcome = session.heartbeat(payload, padding, timeout, retries, now);
   });
+  return outcome;
+}
+
+KeyUpdateOutcome Endpoint::update_keys(uint32_t slot, uint32_t generation, bool both, double now) {
+  KeyUpdateOutcome outcome = KeyUpdateOutcome::kNotOpen;
+  with(slot, generation, [&](Session& session) { outcome = session.update_keys(both, now); });
   return outcome;
 }
 

@@ -13,6 +13,7 @@
 #include "core/endpoint/slot_queue.h"
 #include "core/handshake/cookie.h"
 #include "core/handshake/spent_cookies.h"
+#include "core/hello13/hello_stage.h"
 #include "core/outbox/outbox.h"
 #include "core/outbox/stats.h"
 #include "core/outbox/transmitter.h"
@@ -87,6 +88,7 @@ class Endpoint {
   Session& connect(const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
                    std::shared_ptr<const SessionPolicy> policy, double now);
   SendOutcome send(uint32_t slot, uint32_t generation, Bytes message, uint32_t token, double now);
+  KeyUpdateOutcome update_keys(uint32_t slot, uint32_t generation, bool both, double now);
   HeartbeatOutcome heartbeat(uint32_t slot, uint32_t generation, Bytes payload, size_t padding,
                              double timeout, uint32_t retries, double now);
   void close(uint32_t slot, uint32_t generation, bool notify = true);
@@ -146,6 +148,16 @@ class Endpoint {
                   uint32_t peer_index);
   bool on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
                        uint32_t peer_index, double now);
+  bool on_hello12(const RecordView& record, const FragmentView& fragment,
+                  const ClientHelloFront& hello, Bytes datagram, const PeerAddress& peer,
+                  uint32_t peer_index, double now);
+  bool on_hello13(const RecordView& record, const FragmentView& fragment, Bytes datagram,
+                  const PeerAddress& peer, uint32_t peer_index, double now);
+  void begin13(HelloStage::Result hello, Bytes datagram, const PeerAddress& peer,
+               uint32_t peer_index, double now);
+  bool handshakes_with(const PeerAddress& peer) const;
+  void offer_dtls13();
+  void answer_unknown(const PeerAddress& peer, uint32_t peer_index, Bytes datagram);
   void send_hello_verify_request(const RecordView& record, const FragmentView& fragment,
                                  const PeerAddress& peer, Bytes random, uint32_t peer_index,
                                  double now);
@@ -153,7 +165,7 @@ class Endpoint {
   bool make_room(const SlotQueue& unproven, const SlotLinks& links, double now);
   bool make_way_beside(uint32_t current, double now);
   Session& begin(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
-                 std::shared_ptr<const SessionPolicy> policy, double now);
+                 std::shared_ptr<const SessionPolicy> policy, bool dtls13, double now);
   template <typename Act>
   void with(uint32_t slot, uint32_t generation, const Act& act);
   void settle(uint32_t slot);
@@ -172,6 +184,7 @@ class Endpoint {
   bool report_packets_ = false;
   std::unique_ptr<CookieJar> cookies_;
   std::optional<SpentCookies> spent_;
+  std::unique_ptr<HelloStage> hellos13_;  // null where the server has no DTLS 1.3
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
   PeerAddressHash hash_;

@@ -120,9 +120,11 @@ bool copy_trust(const SSL_CTX* from, SSL_CTX* to, OSSL_LIB_CTX* library) {
          SSL_CTX_set1_param(to, SSL_CTX_get0_param(const_cast<SSL_CTX*>(from))) == 1;
 }
 
-// The suites of 1.3 are in a context's list, among the others.
-bool copy_suites(const SSL_CTX* from, SSL_CTX* to) {
-  std::string names;
+// The suites of 1.3 are in a context's list, among the others, where nobody has named any.
+bool copy_suites(const SecureContext& of, SSL_CTX* to) {
+  const SSL_CTX* from = of.get();
+  std::string names = of.dtls13().suites;
+  if (!names.empty()) return SSL_CTX_set_ciphersuites(to, names.c_str()) == 1;
   const STACK_OF(SSL_CIPHER)* suites = SSL_CTX_get_ciphers(from);
   for (int i = 0; i < sk_SSL_CIPHER_num(suites); ++i) {
     const SSL_CIPHER* suite = sk_SSL_CIPHER_value(suites, i);
@@ -150,7 +152,8 @@ std::vector<uint16_t> numbers_of(Bytes list) {
   return numbers;
 }
 
-SslCtxPtr make_ctx(const SecureContext& of) {
+// `refused`: which of the lists that somebody gave, where it was one of them.
+SslCtxPtr make_ctx(const SecureContext& of, FailureKind& refused) {
   const EngineLibrary* const library = engine_library();
   if (library == nullptr) return nullptr;
   SslCtxPtr made(SSL_CTX_new_ex(library->context, EngineLibrary::kOurs, TLS_method()));
@@ -165,14 +168,23 @@ SslCtxPtr make_ctx(const SecureContext& of) {
   SSL_CTX_set_max_cert_list(to, SSL_CTX_get_max_cert_list(from));
   SSL_CTX_set_session_cache_mode(to, SSL_SESS_CACHE_BOTH | SSL_SESS_CACHE_NO_INTERNAL);
   set_options(from, to);
-  const std::string& groups = of.groups();
-  if (!copy_suites(from, to) || !copy_identities(from, to, library->context) ||
-      !copy_trust(from, to, library->context) || SSL_CTX_set_num_tickets(to, 0) != 1 ||
-      SSL_CTX_set1_groups_list(to, groups.empty() ? kDefaultGroups : groups.c_str()) != 1 ||
-      (!of.sigalgs().empty() && SSL_CTX_set1_sigalgs_list(to, of.sigalgs().c_str()) != 1)) {
+  if (!copy_identities(from, to, library->context) || !copy_trust(from, to, library->context) ||
+      SSL_CTX_set_num_tickets(to, 0) != 1) {
     return nullptr;
   }
-  return made;
+  const SecureContext::Dtls13Lists& lists = of.dtls13();
+  const std::string groups = lists.groups.empty() ? kDefaultGroups : lists.groups;
+  if (!copy_suites(of, to)) {
+    refused = FailureKind::kInvalidCiphers;
+  } else if (SSL_CTX_set1_groups_list(to, groups.c_str()) != 1) {
+    refused = FailureKind::kInvalidCurves;
+  } else if (!lists.sigalgs.empty() &&
+             SSL_CTX_set1_sigalgs_list(to, lists.sigalgs.c_str()) != 1) {
+    refused = FailureKind::kInvalidSigalgs;
+  } else {
+    return made;
+  }
+  return nullptr;
 }
 
 }  // namespace
@@ -209,9 +221,11 @@ std::shared_ptr<const EngineContext> EngineContext::of(const SecureContext& of,
   if (!kept) {
     const ErrorQueueScope errors;
     auto made = std::shared_ptr<EngineContext>(new EngineContext);
-    made->ctx_ = make_ctx(of);
+    FailureKind refused = FailureKind::kInternal;
+    made->ctx_ = make_ctx(of, refused);
     if (!made->ctx_ || !OpenSslEngine::install(made->ctx_.get(), install) || !read_lists(made)) {
-      failure = failure_from_openssl(FailureKind::kInternal);
+      failure = failure_from_openssl(refused);
+      failure.kind = refused;
       return nullptr;
     }
     kept = std::move(made);

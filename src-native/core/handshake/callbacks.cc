@@ -6,6 +6,7 @@
 
 #include "core/handshake/handshake.h"
 #include "core/handshake/psk_binding.h"
+#include "core/handshake/session_rules.h"
 #include "core/identity/raw_public_key.h"
 
 namespace dtls {
@@ -123,7 +124,7 @@ int Handshake::verify_callback(X509_STORE_CTX* store, void* /*arg*/) {
   PeerIdentity& identity = handshake.attempt_->peer_identity;
   switch (identity) {
     case PeerIdentity::kUnasked:
-      if (!handshake.verify_chain(store)) return tolerant ? 1 : 0;
+      if (!verify_chain(store, ssl, handshake.role_, *handshake.context_)) return tolerant ? 1 : 0;
       if (!handshake.policy_->ask_identity) return 1;
       identity = PeerIdentity::kAsked;
       [[fallthrough]];

@@ -68,13 +68,23 @@ bool CookieJar::make(const PeerAddress& peer, Bytes random, double now, Cookie& 
 }
 
 bool CookieJar::verify(const PeerAddress& peer, Bytes random, Bytes cookie, double now) {
-  if (cookie.size != kSize) return false;
+  Cookie expected;
+  return cookie.size == kSize && matches(peer, random, cookie, now, expected);
+}
+
+bool CookieJar::verify_front(const PeerAddress& peer, Bytes bound, Bytes front, double now,
+                             Cookie& cookie) {
+  return front.size == kFrontSize && matches(peer, bound, front, now, cookie);
+}
+
+// `given`: a cookie or its front.
+bool CookieJar::matches(const PeerAddress& peer, Bytes bound, Bytes given, double now,
+                        Cookie& expected) {
   const uint64_t current = window(now);
   for (const uint64_t candidate : {current, current - 1}) {
-    if (static_cast<uint8_t>(candidate) != cookie.data[0]) continue;
-    Cookie expected;
-    return compute(secret(candidate, false), candidate, peer, random, expected) &&
-           CRYPTO_memcmp(expected.data(), cookie.data, kSize) == 0;
+    if (static_cast<uint8_t>(candidate) != given.data[0]) continue;
+    return compute(secret(candidate, false), candidate, peer, bound, expected) &&
+           CRYPTO_memcmp(expected.data(), given.data, given.size) == 0;
   }
   return false;
 }

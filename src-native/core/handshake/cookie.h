@@ -27,6 +27,12 @@ class CookieJar {
   bool make(const PeerAddress& peer, Bytes random, double now, Cookie& cookie);
   bool verify(const PeerAddress& peer, Bytes random, Bytes cookie, double now);
 
+  // The cookies of DTLS 1.3 (RFC 9147 section 5.1) are made over more than a random, of any other
+  // size, and share their message with a hash: of them only the first kFrontSize bytes travel, 128
+  // bits of the HMAC. `cookie`: out, the whole of it.
+  static constexpr size_t kFrontSize = 17;
+  bool verify_front(const PeerAddress& peer, Bytes bound, Bytes front, double now, Cookie& cookie);
+
  private:
   static constexpr uint64_t kWindowsPerSecret = 128;
 
@@ -39,6 +45,7 @@ class CookieJar {
   uint64_t window(double now) const { return static_cast<uint64_t>(now / window_length_); }
   // The secret in force in `window`; null when it is not ours to make any more.
   EVP_MAC_CTX* secret(uint64_t window, bool may_create);
+  bool matches(const PeerAddress& peer, Bytes bound, Bytes given, double now, Cookie& expected);
   bool compute(EVP_MAC_CTX* mac, uint64_t window, const PeerAddress& peer, Bytes random,
                Cookie& cookie) const;
 

@@ -1,24 +1,12 @@
 // Why a session failed, in words that help.
 
+#include "core/handshake/failure_words.h"
 #include "core/handshake/handshake.h"
 #include "core/identity/cipher_suites.h"
 
 namespace dtls {
 
 namespace {
-
-// The names of a list as it is on the wire, which may be any bytes that a peer likes.
-std::string protocol_names(const std::vector<uint8_t>& wire) {
-  std::string names;
-  for (size_t at = 0; at < wire.size(); at += size_t{1} + wire[at]) {
-    if (!names.empty()) names += ", ";
-    for (size_t i = 1; i <= wire[at]; ++i) {
-      const uint8_t byte = wire[at + i];
-      names += byte > ' ' && byte <= '~' ? static_cast<char>(byte) : '?';
-    }
-  }
-  return names.empty() ? "none" : names;
-}
 
 const char* version_name(int version) {
   switch (version) {
@@ -33,9 +21,31 @@ const char* version_name(int version) {
   }
 }
 
-// Whether a server may mean by this alert that a client sent no certificate. TLS 1.2 has
-// handshake_failure for it (RFC 5246 section 7.4.6), TLS 1.3 certificate_required; several
-// libraries say what they would say of a bad one.
+// DTLS counts down. 0 stands for the lowest version that there is.
+bool may_use_dtls10(SSL* ssl) {
+  const long lowest = SSL_get_min_proto_version(ssl);
+  return lowest == 0 || lowest >= DTLS1_VERSION;
+}
+
+// OpenSSL has no DTLS 1.0 above security level 0, whatever the versions that it was told to use.
+bool level_forbids_dtls10(SSL* ssl) {
+  return may_use_dtls10(ssl) && SSL_get_security_level(ssl) > 0;
+}
+
+}  // namespace
+
+std::string protocol_names(const std::vector<uint8_t>& wire) {
+  std::string names;
+  for (size_t at = 0; at < wire.size(); at += size_t{1} + wire[at]) {
+    if (!names.empty()) names += ", ";
+    for (size_t i = 1; i <= wire[at]; ++i) {
+      const uint8_t byte = wire[at + i];
+      names += byte > ' ' && byte <= '~' ? static_cast<char>(byte) : '?';
+    }
+  }
+  return names.empty() ? "none" : names;
+}
+
 bool may_miss_certificate(int alert) {
   switch (alert) {
     case SSL_AD_HANDSHAKE_FAILURE:
@@ -51,25 +61,11 @@ bool may_miss_certificate(int alert) {
   }
 }
 
-// Why a client sent no certificate.
 const char* withheld_certificate(const SSL* ssl) {
   return SSL_get_privatekey(ssl) == nullptr
              ? "the server asked for a certificate, and this side has none"
              : "the server asked for a certificate, and takes none of the kind that this side has";
 }
-
-// DTLS counts down. 0 stands for the lowest version that there is.
-bool may_use_dtls10(SSL* ssl) {
-  const long lowest = SSL_get_min_proto_version(ssl);
-  return lowest == 0 || lowest >= DTLS1_VERSION;
-}
-
-// OpenSSL has no DTLS 1.0 above security level 0, whatever the versions that it was told to use.
-bool level_forbids_dtls10(SSL* ssl) {
-  return may_use_dtls10(ssl) && SSL_get_security_level(ssl) > 0;
-}
-
-}  // namespace
 
 Failure Handshake::openssl_failure() const {
   Failure failure = failure_from_openssl(FailureKind::kProtocolError);

@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/openssl_ptr.h"
 #include "core/handshake/attempt.h"
+#include "core/handshake/negotiation.h"
 #include "core/handshake/session_policy.h"
 #include "core/outbox/outlet.h"
 #include "core/records/datagram_bio.h"
@@ -22,17 +23,6 @@
 
 namespace dtls {
 
-//            accept_hello                      connect
-//                 |                               |
-//                 v     whole, and answered       v
-//               kHello -----------------------> kExchange --- Finished verified ---> kComplete
-//                 |                               |
-//                 +---- failure, deadline --------+----> kFailed
-//
-// In kHello there is no SSL: a server puts its ClientHello together, and what that asks about is
-// answered. In both of the first two a question may be open, while which records wait.
-enum class HandshakeState : uint8_t { kHello, kExchange, kComplete, kFailed };
-
 // A handshake of DTLS 1.2 or 1.0, which OpenSSL makes: an SSL, and what must happen before and
 // after it. Records and answers go in, flights and questions come out by the outlet, and in the end
 // it is complete, and its session takes over what it has come to, or it has failed. No I/O, no
@@ -41,7 +31,7 @@ enum class HandshakeState : uint8_t { kHello, kExchange, kComplete, kFailed };
 // Its files: handshake.cc its life, screens.cc and receiving.cc records in, messages.cc what is put
 // together of them, questions.cc what waits for an answer, flights.cc datagrams out, callbacks.cc
 // what OpenSSL calls, and one for each matter beside these.
-class Handshake final : private DatagramPort {
+class Handshake final : public Negotiation, private DatagramPort {
  public:
   Handshake(Outlet& outlet, Role role, std::shared_ptr<const SecureContext> context,
             std::shared_ptr<const SessionPolicy> policy, double now);
@@ -52,8 +42,14 @@ class Handshake final : private DatagramPort {
   // Once for each SSL_CTX: the callbacks by which OpenSSL reaches the handshake it works for.
   static void install_callbacks(SSL_CTX* ctx);
 
-  // Client: sends the ClientHello.
-  void connect(double now);
+  void connect(double now) override;
+  // Client, before connect(): a newer handshake was given up for this one. Its records in clear had
+  // numbers below this one, and what was its deadline is this one's.
+  void follow(uint64_t next_number, double deadline) {
+    next_number_out_ = next_number;
+    deadline_ = deadline;
+    follows_dtls13_ = true;
+  }
   // Server: the front of the ClientHello that the next record received begins with. The SSL is made
   // when the hello is whole, and what it asks about is answered.
   void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random);
@@ -61,59 +57,41 @@ class Handshake final : private DatagramPort {
   // The records that follow came in another datagram.
   void begin_datagram() { attempt_->messages.begin_datagram(); }
   void receive(const RecordView& record, double now);
-  void advance(double now);
-  double deadline() const;
-  // close_notify, as far as there is a way to say it.
-  void say_goodbye(double now);
-  // The same where the peer cannot have an open session by this side's doing.
-  void break_off();
+  void advance(double now) override;
+  double deadline() const override;
+  void say_goodbye(double now) override;
+  void break_off() override;
 
-  // Answers to LOOKUP records. Too late or unasked: ignored.
-  void answer_hello(HelloAnswer answer, double now);
-  // `session`: what kNewSession brought behind the id, or empty. Refused: the handshake ends.
-  void answer_session(Bytes session, bool refused, double now);
-  void answer_new_session(double now);
-  void answer_psk(bool found, Bytes identity, Bytes key, double now);
-  void answer_identity(bool accepted, double now);
-  // Server: the response; no bytes: none. Client: the verdict alone. Refused: the handshake fails.
-  void answer_ocsp(bool refused, Bytes response, double now);
+  void answer_hello(HelloAnswer answer, double now) override;
+  void answer_session(Bytes session, bool refused, double now) override;
+  void answer_new_session(double now) override;
+  void answer_psk(bool found, Bytes identity, Bytes key, double now) override;
+  void answer_identity(bool accepted, double now) override;
+  void answer_ocsp(bool refused, Bytes response, double now) override;
 
-  HandshakeState state() const { return state_; }
+  HandshakeState state() const override { return state_; }
   bool waits_for(LookupKind kind) const { return attempt_->question == kind; }
-  // Meaningful when it has failed.
-  const Failure& failure() const { return failure_; }
+  const Failure& failure() const override { return failure_; }
 
-  const std::shared_ptr<const SecureContext>& context() const { return context_; }
-  const std::shared_ptr<const SessionPolicy>& policy() const { return policy_; }
-  // Null before there is one.
-  SSL* ssl() const { return ssl_.get(); }
-  uint32_t mtu() const { return mtu_; }
-  bool set_mtu(uint32_t mtu);
-  // Null where no pre-shared key was asked for; an identity may be empty.
-  const std::vector<uint8_t>* psk_identity() const {
+  const std::shared_ptr<const SecureContext>& context() const override { return context_; }
+  const std::shared_ptr<const SessionPolicy>& policy() const override { return policy_; }
+  SSL* ssl() const override { return ssl_.get(); }
+  uint32_t mtu() const override { return mtu_; }
+  bool set_mtu(uint32_t mtu) override;
+  const std::vector<uint8_t>* psk_identity() const override {
     return psk_identity_ ? &*psk_identity_ : nullptr;
   }
 
-  // Server: its client has not finished the handshake, whatever else it has said: only its Finished
-  // takes more than bytes that anybody can make up. Not while this side owes an answer.
-  bool is_unproven() const { return role_ == Role::kServer && !parked(); }
-  // Since when it is the client's turn, in an unproven session. Its hello, each later message that
-  // OpenSSL takes, and each answer of this side's renew it, which a handshake has few of; garbage
-  // and repetitions do not.
-  double peers_turn_since() const { return attempt_->peers_turn_since; }
-  // Server: of the hello that it began with. Client: of the peer's hello that it turned away.
-  using Random = std::array<uint8_t, kRandomSize>;
-  const Random& hello_random() const { return hello_random_; }
-  // Client: the peer's hello, by ours.
-  bool beats(Bytes random);
+  bool is_unproven() const override { return role_ == Role::kServer && !parked(); }
+  double peers_turn_since() const override { return attempt_->peers_turn_since; }
+  const Random& hello_random() const override { return hello_random_; }
+  bool beats(Bytes random) override;
   // Whether OpenSSL has the peer's ChangeCipherSpec.
-  bool reads_protected() const;
-  // Whether encrypt-then-MAC (RFC 7366) is in use. Meaningful once the suite is known.
-  bool encrypts_then_macs() const;
+  bool reads_protected() const override;
+  bool encrypts_then_macs() const override;
   // Bytes of a record's plaintext, by max_fragment_length as far as it has been negotiated.
   size_t max_fragment() const;
-  // The protected records that wait for keys have been counted: another session could not use them.
-  void judges_early_silently() { counts_early_ = false; }
+  void judges_early_silently() override { counts_early_ = false; }
   bool counts_early() const { return counts_early_; }
 
   // What this side has sealed under its keys.
@@ -210,6 +188,8 @@ class Handshake final : private DatagramPort {
   bool is_unasked(const FragmentView& fragment) const;
   RecordOutcome on_messages(const RecordView& record, double now);
   void feed_messages(double now);
+  bool is_downgrade(const HandshakeMessage& message) const;
+  void refuse_downgrade();
   bool question_comes_first(const HandshakeMessage& message);
   bool psk_question_comes_first(const HandshakeMessage& message);
 
@@ -235,11 +215,8 @@ class Handshake final : private DatagramPort {
   void provoke_alert();
 
   // resumption.cc
-  std::string algorithm_rules() const;
-  std::string client_rules() const;
-  std::vector<uint8_t> rules_digest() const;
+  std::vector<uint8_t> own_rules() const;
   bool bind_sessions();
-  bool verify_chain(X509_STORE_CTX* store);
   void consider_session(double now);
   bool ask_session_psk(Bytes ticket, double now);
   void confirm_session_psk(Bytes key);
@@ -253,7 +230,6 @@ class Handshake final : private DatagramPort {
   bool offer_verified_session();
   void answer_session_psk(bool found, Bytes identity, Bytes key, double now);
   void withdraw_session();
-  long verify_result_today(const KeptSession& session);
   void note_psk_identity();
   bool has_session_to_keep() const;
   bool fits_ticket(X509* certificate) const;
@@ -357,8 +333,9 @@ class Handshake final : private DatagramPort {
   uint32_t answered_again_ = 0;  // how often it left because the peer had asked again
   bool peer_encrypts_then_macs_ = false;  // its hello says so
   bool peer_extends_master_secret_ = false;
-  RecordMac incoming_mac_;    // ready where encrypt-then-MAC is in use
-  bool counts_early_ = true;  // records that came before their keys count when they are dropped
+  RecordMac incoming_mac_;       // ready where encrypt-then-MAC is in use
+  bool follows_dtls13_ = false;  // client
+  bool counts_early_ = true;     // records that came before their keys count when they are dropped
   ReplayWindow replay_window_;
   uint64_t heard_ = 0;     // what of the peer's records OpenSSL has told of: messages and alerts
   uint64_t forged_ = 0;    // records that could not be authenticated under these keys

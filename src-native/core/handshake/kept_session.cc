@@ -83,6 +83,10 @@ std::vector<uint8_t> KeptSession::rules() const {
   return {digest, digest + size};
 }
 
+bool KeptSession::of_dtls13() const {
+  return SSL_SESSION_get_protocol_version(session_.get()) == TLS1_3_VERSION;
+}
+
 bool KeptSession::expired(double now) const {
   const SSL_SESSION* session = session_.get();
   double lifetime = static_cast<double>(SSL_SESSION_get_timeout(session));

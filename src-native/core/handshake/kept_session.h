@@ -38,6 +38,8 @@ class KeptSession {
   // What it is bound to: Handshake::bind_sessions.
   std::vector<uint8_t> rules() const;
   bool expired(double now) const;
+  // DTLS 1.3 resumes none of before, and the other way round.
+  bool of_dtls13() const;
 
  private:
   bool read_application_data();

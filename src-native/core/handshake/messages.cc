@@ -7,6 +7,7 @@
 #include "core/handshake/psk_lookahead.h"
 #include "core/identity/cipher_suites.h"
 #include "core/wire/client_hello.h"
+#include "core/wire/server_choice.h"
 
 namespace dtls {
 
@@ -104,6 +105,10 @@ void Handshake::feed_messages(double now) {
     const HandshakeMessage* next = attempt_->messages.next();
     if (next == nullptr || question_comes_first(*next)) return;
     const HandshakeMessage message = attempt_->messages.take();
+    if (follows_dtls13_ && is_downgrade(message)) {
+      refuse_downgrade();
+      return;
+    }
     size_t offset = 0;
     do {
       // OpenSSL refuses records that are longer than what it has negotiated itself.
@@ -115,6 +120,24 @@ void Handshake::feed_messages(double now) {
     } while (!over() && offset < message.size());
     if (!over() && !attempt_->messages.was_taken(message.sequence())) drop();
   }
+}
+
+// RFC 8446 section 4.1.3: the server says that it has DTLS 1.3, which this side has offered, so
+// that somebody in between has had a hand in it.
+bool Handshake::is_downgrade(const HandshakeMessage& message) const {
+  return message.type() == HandshakeType::kServerHello &&
+         read_server_choice(message.type(), message.body()) == ServerChoice::kDowngraded;
+}
+
+void Handshake::refuse_downgrade() {
+  Failure failure;
+  failure.kind = FailureKind::kVersionMismatch;
+  failure.detail =
+      "the server says that it has DTLSv1.3, and speaks an older version: somebody in between has "
+      "taken it out of what was said";
+  send_alert(SSL3_AL_FATAL, SSL_AD_ILLEGAL_PARAMETER);
+  failure.alert = SSL_AD_ILLEGAL_PARAMETER;
+  fail(std::move(failure));
 }
 
 // True: OpenSSL must not get the message before a question has been answered, since its callback

@@ -1,6 +1,7 @@
 // What a handshake asks of the consumer, and what the answers do to it.
 
 #include "core/handshake/handshake.h"
+#include "core/identity/marked_random.h"
 #include "core/wire/client_hello.h"
 
 namespace dtls {
@@ -64,7 +65,12 @@ void Handshake::begin_server(double now) {
   size_t offset = 0;
   const std::vector<uint8_t> record = hello->record(offset, attempt_->next_number_in++);
   offer({record.data(), record.size()});
-  begin(now);
+  {
+    // RFC 8446 section 4.1.3: a server that has DTLS 1.3 says so where it speaks an older version.
+    std::optional<MarksNextRandom> marks;
+    if (context_->allows(kDtls13)) marks.emplace();
+    begin(now);
+  }
   take_back();
   if (!over()) feed_held(now);
 }

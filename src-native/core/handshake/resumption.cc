@@ -3,23 +3,19 @@
 // argument.
 
 #include <openssl/crypto.h>
-#include <openssl/x509_vfy.h>
 
 #include <algorithm>
 #include <cstring>
 
 #include "core/handshake/handshake.h"
 #include "core/handshake/psk_binding.h"
+#include "core/handshake/session_rules.h"
 #include "core/identity/cipher_suites.h"
 #include "core/wire/client_hello.h"
 
 namespace dtls {
 
 namespace {
-
-struct StoreCtxFree {
-  void operator()(X509_STORE_CTX* context) const { X509_STORE_CTX_free(context); }
-};
 
 bool contains(const STACK_OF(SSL_CIPHER) * suites, const SSL_CIPHER* suite) {
   for (int i = 0; suite != nullptr && i < sk_SSL_CIPHER_num(suites); ++i) {
@@ -40,93 +36,23 @@ bool offers_suite(SSL* ssl, const SSL_CIPHER* suite) {
 
 // ---- both: what sessions are bound to ----
 
-// What certificates, their signatures, key exchanges and suites are judged by, on either side.
-std::string Handshake::algorithm_rules() const {
-  std::string rules(1, static_cast<char>(SSL_get_security_level(ssl_.get())));
-  // RFC 7627 section 5.3: without the extension a session that was made with it ends the handshake.
-  rules += (SSL_get_options(ssl_.get()) & SSL_OP_NO_EXTENDED_MASTER_SECRET) != 0 ? '0' : '1';
-  for (const std::string* list : {&context_->groups(), &context_->sigalgs()}) {
-    rules += std::to_string(list->size()) + ' ' + *list;
-  }
-  return rules;
-}
-
 // OpenSSL resumes a session only under the session id context that it was made under, whether it
 // comes in a ticket or by its id: so all that its peer was judged by goes into it. A client has its
 // own, which its server never sees.
-bool Handshake::bind_sessions() {
-  const std::vector<uint8_t> digest = rules_digest();
-  return !digest.empty() && SSL_set_session_id_context(ssl_.get(), digest.data(),
-                                                       static_cast<unsigned>(digest.size())) == 1;
-}
+bool Handshake::bind_sessions() { return bind_to_rules(ssl_.get(), own_rules()); }
 
-// Empty when OpenSSL fails.
-std::vector<uint8_t> Handshake::rules_digest() const {
-  std::string rules = "dgram-dtls 2" + algorithm_rules();
-  if (role_ == Role::kServer) rules += client_rules();
-  std::vector<uint8_t> digest(SSL_MAX_SID_CTX_LENGTH);
-  if (EVP_Digest(rules.data(), rules.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1) {
-    return {};
-  }
-  return digest;
+std::vector<uint8_t> Handshake::own_rules() const {
+  return rules_digest(role_, ssl_.get(), false, *context_, *policy_, attempt_->server_name);
 }
 
 // ---- server ----
 
-// What a client is judged by besides.
-std::string Handshake::client_rules() const {
-  const SessionPolicy& policy = *policy_;
-  std::string rules;
-  const std::string& context = context_->session_id_context();
-  rules += static_cast<char>(context.size());
-  rules += context;
-  rules += static_cast<char>((policy.request_certificate ? 1 : 0) |
-                             (policy.reject_unauthorized ? 2 : 0) | (policy.ask_psk ? 4 : 0) |
-                             (context_->partial_chain_allowed() ? 8 : 0));
-  // RFC 6066 section 3: a session is not resumed for another name. At most 255 bytes.
-  rules += static_cast<char>(attempt_->server_name.size());
-  rules += attempt_->server_name;
-  if (policy.request_certificate) {
-    const auto& digest = context_->trust().digest;
-    rules.append(digest.begin(), digest.end());
-    for (const std::vector<uint8_t>& value : policy.fingerprints.values) {
-      rules += static_cast<char>(value.size());
-      rules.append(value.begin(), value.end());
-    }
-    for (const std::vector<uint8_t>& key : policy.public_keys) {
-      rules += "key" + std::to_string(key.size()) + ' ';
-      rules.append(key.begin(), key.end());
-    }
-  }
-  return rules;
-}
-
-// OpenSSL puts the client's certificate into the ticket, which has 16 bits for its length, and ends
-// the handshake with an internal error when it does not fit. A session that gets a ticket has no
-// id.
+// A session that gets a ticket has no id.
 bool Handshake::fits_ticket(X509* certificate) const {
   unsigned id_size = 0;
-  if (role_ == Role::kClient || certificate == nullptr ||
-      (SSL_get_options(ssl_.get()) & SSL_OP_NO_TICKET) != 0) {
-    return true;
-  }
+  if (role_ == Role::kClient) return true;
   SSL_SESSION_get_id(SSL_get_session(ssl_.get()), &id_size);
-  return id_size != 0 || i2d_X509(certificate, nullptr) <= kMaxCertificateInTicket;
-}
-
-// A ticket keeps the client's certificate, but not the chain that proved it, and nobody looks at
-// dates when a session is resumed: so it lives no longer than anything that it depends on.
-bool Handshake::verify_chain(X509_STORE_CTX* store) {
-  if (X509_verify_cert(store) <= 0) return false;
-  SSL_SESSION* session = SSL_get_session(ssl_.get());
-  if (role_ == Role::kClient || session == nullptr) return true;
-  const int64_t expires = std::min(chain_expires(X509_STORE_CTX_get0_chain(store)),
-                                   context_->trust().revocation_expires);
-  const int64_t left = std::max<int64_t>(expires - SSL_SESSION_get_time(session), 0);
-  if (left < SSL_SESSION_get_timeout(session)) {
-    SSL_SESSION_set_timeout(session, static_cast<long>(left));
-  }
-  return true;
+  return id_size != 0 || fits_into_ticket(ssl_.get(), certificate);
 }
 
 // Between the answers about the hello and the SSL: what the session that the client wants to resume
@@ -255,9 +181,7 @@ int Handshake::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char*
   if (keys == nullptr) return sealing != 0 ? -1 : 0;
   // RFC 7627 section 5.4: a session without the extended master secret is not to be resumed.
   if (sealing != 0 && !handshake->extends_master_secret()) return 0;
-  // A client that came with a longer one would have a longer ClientHello than is put together.
-  constexpr int kLongest = 15'000;
-  if (sealing != 0 && i2d_SSL_SESSION(SSL_get_session(ssl), nullptr) > kLongest) return 0;
+  if (sealing != 0 && !is_short_enough_for_ticket(ssl)) return 0;
   const double now = handshake->now_;
   return sealing != 0 ? keys->seal(name, iv, cipher, mac, now)
                       : keys->open(name, iv, cipher, mac, now);
@@ -277,8 +201,9 @@ bool Handshake::offer_session(double now) {
   const uint8_t code = SSL_SESSION_get_max_fragment_length(session.get());
   const uint8_t own = max_fragment_code(policy_->max_fragment_length);
   const bool by_key = is_psk_suite(suite);
-  if (session.expired(now) || !offers_suite(ssl, suite) || (code <= 4 ? code : 0) != own ||
-      session.rules() != rules_digest() || (by_key ? session.psk().empty() : !session.leaf()) ||
+  if (session.of_dtls13() || session.expired(now) || !offers_suite(ssl, suite) ||
+      (code <= 4 ? code : 0) != own || session.rules() != own_rules() ||
+      (by_key ? session.psk().empty() : !session.leaf()) ||
       SSL_set_session(ssl, session.get()) != 1) {
     return false;
   }
@@ -317,7 +242,7 @@ bool Handshake::offer_verified_session() {
   // What is known of the session's server now must be what OpenSSL will say of it afterwards. A
   // name is judged where the chain is good, as in a full attempt.
   const long then = SSL_get_verify_result(ssl);
-  const long today = verify_result_today(session);
+  const long today = verify_again(ssl, *context_, *policy_, session);
   const bool asks = today == X509_V_OK && policy_->ask_identity;
   const bool same = today == then || (asks && then == X509_V_ERR_HOSTNAME_MISMATCH);
   if (!same || (then != X509_V_OK && policy_->reject_unauthorized)) {
@@ -332,29 +257,6 @@ bool Handshake::offer_verified_session() {
 void Handshake::withdraw_session() {
   SSL_set_session(ssl_.get(), nullptr);
   SSL_set_verify_result(ssl_.get(), X509_V_OK);
-}
-
-// The chain again, as OpenSSL verifies it in a full attempt.
-long Handshake::verify_result_today(const KeptSession& session) {
-  // A session that was kept has no raw public key to compare: a full handshake shows one.
-  if (!policy_->public_keys.empty()) return X509_V_ERR_CERT_REJECTED;
-  if (policy_->fingerprints.expected()) {
-    return policy_->fingerprints.match(session.leaf()) ? X509_V_OK : X509_V_ERR_CERT_REJECTED;
-  }
-  SSL* ssl = ssl_.get();
-  const SecureContext& trusting = policy_->authorities ? *policy_->authorities : *context_;
-  const std::unique_ptr<X509_STORE_CTX, StoreCtxFree> store(X509_STORE_CTX_new());
-  if (!store || X509_STORE_CTX_init(store.get(), SSL_CTX_get_cert_store(trusting.get()),
-                                    session.leaf(), session.chain()) != 1) {
-    return X509_V_ERR_UNSPECIFIED;
-  }
-  X509_STORE_CTX_set_default(store.get(), "ssl_server");
-  X509_VERIFY_PARAM* parameters = X509_STORE_CTX_get0_param(store.get());
-  X509_VERIFY_PARAM_set1(parameters, SSL_get0_param(ssl));
-  X509_VERIFY_PARAM_set_auth_level(parameters, SSL_get_security_level(ssl));
-  if (verify_chain(store.get())) return X509_V_OK;
-  const int error = X509_STORE_CTX_get_error(store.get());
-  return error == X509_V_OK ? X509_V_ERR_UNSPECIFIED : error;
 }
 
 // ---- both ----

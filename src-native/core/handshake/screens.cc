@@ -29,8 +29,9 @@ bool is_for(Role receiver, HandshakeType type) {
     case HandshakeType::kCertificate:
     case HandshakeType::kFinished:
       return true;
+    default:
+      return false;  // what is none of all that, nobody sends at 1.2
   }
-  return false;  // what is none of all that, nobody sends
 }
 
 // Whether a record in clear is not what its type says, or is what only a peer of the same role

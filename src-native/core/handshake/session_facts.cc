@@ -10,8 +10,10 @@
 #include <initializer_list>
 
 #include "core/base/encoding.h"
+#include "core/engine13/engine.h"
 #include "core/handshake/kept_session.h"
 #include "core/identity/certificate_list.h"
+#include "core/identity/cipher_suites.h"
 #include "core/identity/issuer_chain.h"
 #include "core/identity/raw_public_key.h"
 #include "core/records/aead_suite.h"
@@ -144,7 +146,35 @@ SessionFacts::SessionFacts(SSL* ssl, Alike& alike)
   take_peer(ssl, alike);
 }
 
+// OpenSSL has made a handshake of TLS 1.3, see core/engine13.
+SessionFacts::SessionFacts(SSL* ssl, Alike& alike, Dtls13Facts dtls13) : SessionFacts(ssl, alike) {
+  dtls13_ = std::make_unique<OfDtls13>();
+  version_ = kDtls13;
+  reused_ = dtls13.reused;
+  srtp_profile_ = dtls13.srtp_profile;
+  extended_master_secret_ = true;  // RFC 8446 section 7.1: keys are of the whole handshake
+  const auto finished = [ssl](size_t (*get)(const SSL*, void*, size_t)) {
+    std::vector<uint8_t> message(EVP_MAX_MD_SIZE);
+    message.resize(std::min(get(ssl, message.data(), message.size()), message.size()));
+    return message;
+  };
+  dtls13_->own_finished = finished(SSL_get_finished);
+  dtls13_->peers_finished = finished(SSL_get_peer_finished);
+  if (cipher_ != nullptr) {
+    dtls13_->group = text(SSL_group_to_name(ssl, static_cast<int>(SSL_get_negotiated_group(ssl))));
+  }
+  dtls13_->facts = std::move(dtls13);
+}
+
 SessionFacts::~SessionFacts() = default;
+
+bool SessionFacts::by_psk() const { return dtls13_ ? dtls13_->facts.psk : is_psk_suite(cipher_); }
+
+void SessionFacts::renew_session(SslSessionPtr session) {
+  session_ = std::move(session);
+  session_der_ = {};
+  peer_tag_ = peer_header_size_ = 0;
+}
 
 void SessionFacts::take_ephemeral_key(SSL* ssl) {
   EVP_PKEY* raw = nullptr;
@@ -290,6 +320,12 @@ std::vector<uint8_t> SessionFacts::session_ticket() const {
 bool SessionFacts::export_keying_material(SecretBytes& out, const std::string& label,
                                           const Bytes* context) const {
   const ErrorQueueScope errors;
+  if (dtls13_) {
+    const Dtls13Facts& facts = dtls13_->facts;
+    return facts.suite != nullptr && !facts.exporter_secret.empty() &&
+           export_keys(*facts.suite, facts.exporter_secret.view(), label,
+                       context != nullptr ? *context : Bytes{}, out);
+  }
   const EVP_MD* digest = prf_digest(cipher_, version_);
   const std::string begin = label + std::string(client_random_.begin(), client_random_.end());
   if (!complete_ || digest == nullptr || is_of_tls(begin)) return false;
@@ -337,12 +373,18 @@ CipherInfo SessionFacts::cipher_info() const {
 }
 
 EphemeralKeyInfo SessionFacts::ephemeral_key() const {
+  // Of a group with ML-KEM OpenSSL tells no key; it has its name, as all groups of DTLS 1.3 have.
+  if (dtls13_ && !dtls13_->group.empty() &&
+      (ephemeral_bits_ == 0 || ephemeral_group_ == NID_undef)) {
+    return {"ECDH", dtls13_->group, ephemeral_bits_};
+  }
   if (ephemeral_bits_ == 0) return {};
   if (ephemeral_is_dh_) return {"DH", "", ephemeral_bits_};
   return {"ECDH", text(OBJ_nid2sn(ephemeral_group_)), ephemeral_bits_};
 }
 
 std::vector<uint8_t> SessionFacts::finished(bool peers) const {
+  if (dtls13_) return peers ? dtls13_->peers_finished : dtls13_->own_finished;
   const Finished& message = peers ? peers_finished_ : own_finished_;
   return {message.begin(), message.begin() + (peers ? peers_finished_size_ : own_finished_size_)};
 }

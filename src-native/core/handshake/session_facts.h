@@ -2,10 +2,12 @@
 #define DGRAM_DTLS_CORE_HANDSHAKE_SESSION_FACTS_H_
 
 #include <array>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/base/bytes.h"
+#include "core/base/cipher_suite13.h"
 #include "core/base/distinct.h"
 #include "core/base/openssl_ptr.h"
 #include "core/base/secret.h"
@@ -25,6 +27,15 @@ struct EphemeralKeyInfo {
   int bits = 0;
 };
 
+// What only a session of DTLS 1.3 has, and its SSL does not say.
+struct Dtls13Facts {
+  const CipherSuite13* suite = nullptr;  // null before the ServerHello
+  SecretBytes exporter_secret;           // empty before the end of the handshake
+  uint16_t srtp_profile = 0;
+  bool psk = false;     // a pre-shared key stood in for a certificate, now or when it began
+  bool reused = false;  // an earlier session; OpenSSL takes external keys for that, too
+};
+
 // Everything that can be asked of a session, as a value: what its SSL says at a moment. An open
 // session has no need of the SSL for that.
 //
@@ -37,6 +48,7 @@ class SessionFacts {
 
   // OpenSSL's session stays shared with `ssl`.
   SessionFacts(SSL* ssl, Alike& alike);
+  SessionFacts(SSL* ssl, Alike& alike, Dtls13Facts dtls13);
   ~SessionFacts();
   SessionFacts(const SessionFacts&) = delete;
   SessionFacts& operator=(const SessionFacts&) = delete;
@@ -47,6 +59,8 @@ class SessionFacts {
   // RFC 5246 section 7.2.2: after a fatal alert nobody is to resume the session. That concerns the
   // session that was kept, and its owner may offer again, and what pack() gives from now on.
   void forbid_resumption(SSL_CTX* context);
+  // DTLS 1.3, on a client: a ticket has come, and OpenSSL has another session for it.
+  void renew_session(SslSessionPtr session);
 
   bool server() const { return server_; }
   // The handshake is over: what follows is all known, and final.
@@ -57,6 +71,8 @@ class SessionFacts {
   int version() const { return version_; }
   // Null before there is one.
   const SSL_CIPHER* cipher() const { return cipher_; }
+  // A pre-shared key stood in for a certificate.
+  bool by_psk() const;
   long verify_result() const { return verify_result_; }
   // RFC 6066 section 4: 1 to 4; others are none.
   uint8_t max_fragment_code() const { return max_fragment_code_; }
@@ -97,8 +113,8 @@ class SessionFacts {
   SecretBytes pack(const std::string& name) const;
   // RFC 5077; a client's. Empty when there is none.
   std::vector<uint8_t> session_ticket() const;
-  // RFC 5705. False for the labels of TLS itself (section 4), before the handshake is over, and
-  // where OpenSSL fails.
+  // RFC 5705, RFC 8446 section 7.5. False for the labels of TLS itself (section 4), before the
+  // handshake is over, and where OpenSSL fails.
   bool export_keying_material(SecretBytes& out, const std::string& label,
                               const Bytes* context) const;
 
@@ -109,6 +125,14 @@ class SessionFacts {
  private:
   enum class Shown : uint8_t { kNothing, kCertificates, kRawKey };
   using Finished = std::array<uint8_t, 12>;  // RFC 5246 section 7.4.9
+
+  // Sessions of DTLS 1.2 do without this.
+  struct OfDtls13 {
+    Dtls13Facts facts;
+    std::vector<uint8_t> own_finished;  // as long as the suite's hash
+    std::vector<uint8_t> peers_finished;
+    std::string group;
+  };
 
   void take_peer(SSL* ssl, Alike& alike);
   void take_agreed(SSL* ssl, Alike& alike);
@@ -123,8 +147,9 @@ class SessionFacts {
   SecretBytes with_peer(Bytes der) const;
   SslSessionPtr session() const;
 
-  const SSL_CIPHER* cipher_;  // OpenSSL's table has it for ever
-  X509Ptr own_;               // the context has it, too
+  std::unique_ptr<OfDtls13> dtls13_;  // or null
+  const SSL_CIPHER* cipher_;          // OpenSSL's table has it for ever
+  X509Ptr own_;                       // the context has it, too
   // What the peer showed: certificates, its own first, as in certificate_list.h; or a raw key.
   Alike::Shared peer_;
   X509Ptr leaf_;           // until it is settled: the first of them as the SSL has read it

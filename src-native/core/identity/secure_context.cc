@@ -8,6 +8,8 @@
 
 #include "core/base/encoding.h"
 #include "core/identity/cipher_suites.h"
+#include "core/identity/marked_random.h"
+#include "core/wire/wire.h"
 
 namespace dtls {
 
@@ -35,7 +37,8 @@ std::vector<const SSL_CIPHER*> usable_suites(SSL_CTX* ctx) {
 
 }  // namespace
 
-SecureContext::SecureContext(void (*install)(SSL_CTX*)) : ctx_(SSL_CTX_new(DTLS_method())) {
+SecureContext::SecureContext(void (*install)(SSL_CTX*), bool beside_dtls13)
+    : ctx_(beside_dtls13 ? new_marking_context() : SSL_CTX_new(DTLS_method())) {
   if (!ctx_) return;
   SSL_CTX* ctx = ctx_.get();
   // RFC 9325: no compression (3.3), no renegotiation (3.5). Extended master
@@ -50,10 +53,14 @@ SecureContext::SecureContext(void (*install)(SSL_CTX*)) : ctx_(SSL_CTX_new(DTLS_
 
 Failure SecureContext::set_versions(int min, int max) {
   const ErrorQueueScope errors;
-  if (SSL_CTX_set_min_proto_version(ctx_.get(), min) != 1 ||
-      SSL_CTX_set_max_proto_version(ctx_.get(), max) != 1) {
+  // Versions of DTLS count downwards.
+  constexpr int kNewest = DTLS1_2_VERSION;
+  if (SSL_CTX_set_min_proto_version(ctx_.get(), std::max(min, kNewest)) != 1 ||
+      SSL_CTX_set_max_proto_version(ctx_.get(), std::max(max, kNewest)) != 1) {
     return failure_from_openssl(FailureKind::kInvalidVersion);
   }
+  min_version_ = min;
+  max_version_ = max;
   return {};
 }
 
@@ -82,6 +89,7 @@ Failure SecureContext::set_ciphers(const char* list) {
 }
 
 bool SecureContext::needs_psk() const {
+  if (allows(kDtls13)) return false;
   const std::vector<const SSL_CIPHER*> usable = usable_suites(ctx_.get());
   return std::all_of(usable.begin(), usable.end(), is_psk_suite);
 }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/bytes.h"
@@ -19,7 +20,9 @@ namespace dtls {
 class SecureContext {
  public:
   // `install`: says what OpenSSL calls for the sessions of this context.
-  explicit SecureContext(void (*install)(SSL_CTX*));
+  // `beside_dtls13`: for servers that have that version, too, and say so where they speak an older
+  // one.
+  explicit SecureContext(void (*install)(SSL_CTX*), bool beside_dtls13 = false);
   ~SecureContext() = default;
   SecureContext(const SecureContext&) = delete;
   SecureContext& operator=(const SecureContext&) = delete;
@@ -27,11 +30,28 @@ class SecureContext {
   bool valid() const { return ctx_ != nullptr; }
   SSL_CTX* get() const { return ctx_.get(); }
 
-  // DTLS1_VERSION or DTLS1_2_VERSION.
+  // DTLS1_VERSION, DTLS1_2_VERSION or kDtls13. OpenSSL has no DTLS 1.3: the SSL_CTX has what is
+  // below it.
   Failure set_versions(int min, int max);
+  // Somebody has asked for these versions, which are otherwise the default. A server's context for
+  // a name follows the server's own where nobody has.
+  void say_versions() { versions_said_ = true; }
+  bool says_versions() const { return versions_said_; }
+  int min_version() const { return min_version_; }
+  int max_version() const { return max_version_; }
+  bool allows(int version) const { return version >= max_version_ && version <= min_version_; }
+  // What DTLS 1.3 offers: lists as OpenSSL has them. Empty groups or signature algorithms are the
+  // engine's own.
+  struct Dtls13Lists {
+    std::string suites;
+    std::string groups;
+    std::string sigalgs;
+  };
+  void set_dtls13(Dtls13Lists lists) { dtls13_ = std::move(lists); }
+  const Dtls13Lists& dtls13() const { return dtls13_; }
   // Refuses a list of which the security level permits nothing, as OpenSSL would in each handshake.
   Failure set_ciphers(const char* list);
-  // Every suite that can be used authenticates by a pre-shared key.
+  // Every suite that can be used authenticates by a pre-shared key. Those of DTLS 1.3 do not.
   bool needs_psk() const;
   Failure set_groups(const char* list);
   Failure set_sigalgs(const char* list);
@@ -87,6 +107,10 @@ class SecureContext {
   Failure check_length() const;
 
   SslCtxPtr ctx_;
+  int min_version_ = DTLS1_2_VERSION;
+  int max_version_ = DTLS1_2_VERSION;
+  bool versions_said_ = false;
+  Dtls13Lists dtls13_;
   bool shows_raw_key_ = false;
   bool has_dhparam_ = false;
   std::string session_id_context_;

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
-#include "core/identity/cipher_suites.h"
 #include "core/records/aead_records.h"
 #include "core/records/openssl_records.h"
 #include "core/session/session.h"
@@ -26,6 +26,9 @@ void Session::conclude(uint8_t* scratch, double now) {
     case HandshakeState::kComplete:
       established(scratch, now);
       return;
+    case HandshakeState::kOlderVersion:
+      go_back(scratch, now);
+      return;
     case HandshakeState::kFailed:
       fail(handshake_->failure());
       return;
@@ -37,54 +40,99 @@ void Session::connect(double now) {
   conclude(nullptr, now);
 }
 
+void Session::begin12(std::shared_ptr<const SecureContext> context,
+                      std::shared_ptr<const SessionPolicy> policy, double now) {
+  auto handshake =
+      std::make_unique<Handshake>(outlet_, role_, std::move(context), std::move(policy), now);
+  handshake12_ = handshake.get();
+  handshake13_ = nullptr;
+  handshake_ = std::move(handshake);
+}
+
+void Session::begin13(std::shared_ptr<const SecureContext> context,
+                      std::shared_ptr<const SessionPolicy> policy, double now) {
+  auto handshake =
+      std::make_unique<Handshake13>(outlet_, role_, std::move(context), std::move(policy), now);
+  handshake13_ = handshake.get();
+  handshake_ = std::move(handshake);
+}
+
+// Client: the server has no DTLS 1.3, and says so by its first message. An older handshake begins
+// from the front, as if there had been none, with records numbered behind those that left.
+void Session::go_back(uint8_t* scratch, double now) {
+  const std::unique_ptr<Negotiation> newer = std::move(handshake_);
+  const uint64_t next_number = handshake13_->next_clear_number();
+  const double time_limit = handshake13_->time_limit();
+  begin12(newer->context(), newer->policy(), now);
+  handshake12_->follow(next_number, time_limit);
+  handshake12_->connect(now);
+  conclude(scratch, now);
+}
+
 void Session::accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random) {
-  handshake_->accept_hello(record, fragment, random);
+  handshake12_->accept_hello(record, fragment, random);
+}
+
+void Session::accept_hello13(Handshake13::Hello hello, size_t size, uint8_t* scratch, double now) {
+  outlet_.count_datagram(size);
+  handshake13_->accept_hello(std::move(hello), now);
+  conclude(scratch, now);
 }
 
 void Session::answer_hello(HelloAnswer answer, uint8_t* scratch, double now) {
   with_handshake(scratch, now,
-                 [&](Handshake& handshake) { handshake.answer_hello(std::move(answer), now); });
+                 [&](Negotiation& handshake) { handshake.answer_hello(std::move(answer), now); });
 }
 
 void Session::answer_session(Bytes session, bool refused, uint8_t* scratch, double now) {
   with_handshake(scratch, now,
-                 [&](Handshake& handshake) { handshake.answer_session(session, refused, now); });
+                 [&](Negotiation& handshake) { handshake.answer_session(session, refused, now); });
 }
 
 void Session::answer_new_session(uint8_t* scratch, double now) {
-  with_handshake(scratch, now, [&](Handshake& handshake) { handshake.answer_new_session(now); });
+  with_handshake(scratch, now, [&](Negotiation& handshake) { handshake.answer_new_session(now); });
 }
 
 void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now) {
   with_handshake(scratch, now,
-                 [&](Handshake& handshake) { handshake.answer_psk(found, identity, key, now); });
+                 [&](Negotiation& handshake) { handshake.answer_psk(found, identity, key, now); });
 }
 
 void Session::answer_identity(bool accepted, uint8_t* scratch, double now) {
   with_handshake(scratch, now,
-                 [&](Handshake& handshake) { handshake.answer_identity(accepted, now); });
+                 [&](Negotiation& handshake) { handshake.answer_identity(accepted, now); });
 }
 
 void Session::answer_ocsp(bool refused, Bytes response, uint8_t* scratch, double now) {
   with_handshake(scratch, now,
-                 [&](Handshake& handshake) { handshake.answer_ocsp(refused, response, now); });
+                 [&](Negotiation& handshake) { handshake.answer_ocsp(refused, response, now); });
+}
+
+// What every open session has of its handshake.
+void Session::open_with(const Negotiation& handshake, double now) {
+  completed_handshake_ = true;
+  state_ = SessionState::kOpen;
+  last_activity_ = last_heard_ = now;
+  rest_at_ = now + kRestAfter;
+  context_ = handshake.context();
+  policy_ = handshake.policy();
+  mtu_ = handshake.mtu();
+  if (role_ == Role::kClient && handshake.hello_random() != Handshake::Random{}) {
+    turned_away_ = std::make_unique<const Handshake::Random>(handshake.hello_random());
+  }
+  keep_psk_identity(handshake);
 }
 
 // The handshake's SSL ends here, unless the records need it. Nothing else could seal anything under
 // the session's keys from now on.
 void Session::established(uint8_t* scratch, double now) {
-  completed_handshake_ = true;
-  state_ = SessionState::kOpen;
-  last_activity_ = last_heard_ = now;
-  rest_at_ = now + kRestAfter;
-  const std::unique_ptr<Handshake> handshake = std::move(handshake_);
-  context_ = handshake->context();
-  policy_ = handshake->policy();
-  mtu_ = handshake->mtu();
-  if (role_ == Role::kClient && handshake->hello_random() != Handshake::Random{}) {
-    turned_away_ = std::make_unique<const Handshake::Random>(handshake->hello_random());
+  const std::unique_ptr<Negotiation> keeper = std::move(handshake_);
+  if (Handshake13* handshake = std::exchange(handshake13_, nullptr)) {
+    established13(*handshake, scratch, now);
+    return;
   }
-  keep_psk_identity(*handshake);
+  Handshake* const handshake = std::exchange(handshake12_, nullptr);
+  open_with(*handshake, now);
   encrypts_then_macs_ = handshake->encrypts_then_macs();
   max_fragment_ = static_cast<uint32_t>(handshake->max_fragment());
   auto facts = std::make_unique<SessionFacts>(handshake->ssl(), context_->alike());
@@ -107,6 +155,26 @@ void Session::established(uint8_t* scratch, double now) {
   for (const HeldRecords::Held& early : held) {
     replay(early, handshake->counts_early(), scratch, now);
   }
+}
+
+void Session::established13(Handshake13& handshake, uint8_t* scratch, double now) {
+  open_with(handshake, now);
+  Handshake13::Handover handover = handshake.hand_over(now);
+  if (const uint8_t code = handover.facts->max_fragment_code(); code >= 1 && code <= 4) {
+    max_fragment_ = uint32_t{256} << code;
+  }
+  handover.facts->settle(policy_->session ? policy_->session->get() : nullptr);
+  facts_ = std::move(handover.facts);
+  records_ = std::move(handover.records);
+  late13_ = std::move(handover.late);
+  tell_secure();
+  for (const std::vector<uint8_t>& early : handover.held) {
+    Bytes rest{early.data(), early.size()};
+    const Drops before = drops();
+    if (state_ == SessionState::kClosed || !receive_one13(rest, scratch, now)) drop();
+    if (!handshake.counts_early()) uncount_drops(before);
+  }
+  leave13(now);
 }
 
 bool Session::take_records(Handshake::Handover handover, double now) {
@@ -150,8 +218,7 @@ void Session::tell_secure() {
   const SessionFacts& facts = *facts_;
   const uint32_t what = kSecureVersion.put(static_cast<uint32_t>(facts.version())) |
                         kSecurePeerCertificate.put(facts.peer_showed_key()) |
-                        kSecurePsk.put(is_psk_suite(facts.cipher())) |
-                        kSecureReused.put(facts.reused()) |
+                        kSecurePsk.put(facts.by_psk()) | kSecureReused.put(facts.reused()) |
                         kSecureEncryptThenMac.put(encrypts_then_macs_) |
                         kSecureExtendedMasterSecret.put(facts.extended_master_secret()) |
                         kSecureMaxFragment.put(uint32_t{max_fragment_code(max_fragment_)});
@@ -214,7 +281,7 @@ bool Session::is_beaten(Bytes random) {
   return turned_away_ && std::memcmp(random.data, turned_away_->data(), kRandomSize) == 0;
 }
 
-void Session::keep_psk_identity(const Handshake& handshake) {
+void Session::keep_psk_identity(const Negotiation& handshake) {
   if (const std::vector<uint8_t>* identity = handshake.psk_identity()) {
     psk_identity_ = std::make_unique<const std::vector<uint8_t>>(*identity);
   }

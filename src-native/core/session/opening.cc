@@ -13,11 +13,15 @@ void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
   if (state_ == SessionState::kClosed) return;
   outlet_.count_datagram(datagram.size);
   stir(now);
-  if (handshake_) handshake_->begin_datagram();
+  if (late13_ || handshake13_ != nullptr) {
+    receive13(datagram, scratch, now);
+    return;
+  }
+  if (handshake12_ != nullptr) handshake12_->begin_datagram();
   RecordView record;
   while (state_ != SessionState::kClosed && take_record(datagram, record)) {
-    if (handshake_) {
-      handshake_->receive(record, now);
+    if (handshake12_ != nullptr) {
+      handshake12_->receive(record, now);
       conclude(scratch, now);
     } else {
       const RecordOutcome outcome = on_record(record, scratch, now);
@@ -136,7 +140,8 @@ RecordOutcome Session::on_alert(Bytes alert, double now) {
   last_activity_ = last_heard_ = now;
   if (description == SSL_AD_CLOSE_NOTIFY) {
     close();  // answers the peer's close_notify with ours, section 7.2.1
-  } else if (level == SSL3_AL_FATAL) {
+  } else if (level == SSL3_AL_FATAL || (late13_ && description != SSL_AD_USER_CANCELLED)) {
+    // In DTLS 1.3 the level says nothing: RFC 8446 section 6.
     facts_->forbid_resumption(context_->get());
     ERR_raise(ERR_LIB_SSL, SSL_AD_REASON_OFFSET + description);
     fail_as_openssl_says(FailureKind::kProtocolError);

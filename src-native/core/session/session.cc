@@ -9,13 +9,14 @@ namespace dtls {
 
 Session::Session(Outlets& outlets, uint32_t slot, uint32_t generation, Role role,
                  const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
-                 std::shared_ptr<const SessionPolicy> policy, double now)
-    : outlet_(outlets, slot, generation, peer),
-      role_(role),
-      handshake_(
-          std::make_unique<Handshake>(outlet_, role, std::move(context), std::move(policy), now)),
-      last_activity_(now),
-      last_heard_(now) {}
+                 std::shared_ptr<const SessionPolicy> policy, bool dtls13, double now)
+    : outlet_(outlets, slot, generation, peer), role_(role), last_activity_(now), last_heard_(now) {
+  if (dtls13) {
+    begin13(std::move(context), std::move(policy), now);
+  } else {
+    begin12(std::move(context), std::move(policy), now);
+  }
+}
 
 Session::~Session() = default;
 
@@ -39,6 +40,11 @@ void Session::tell_wear(bool out, Wear wear) {
   if (wear <= told) return;
   told = wear;
   if (wear == Wear::kSpent) return;
+  if (late13_) {
+    // There are others to be had, for the asking where they are the peer's.
+    late13_->update_keys(!out);
+    return;
+  }
   const KeyLimit limit = !out                  ? KeyLimit::kIntegrity
                          : wear == Wear::kWorn ? KeyLimit::kNumbers
                                                : KeyLimit::kConfidentiality;
@@ -125,7 +131,10 @@ void Session::emit_close(const Failure& failure) {
     keep_psk_identity(*handshake_);
     mtu_ = handshake_->mtu();
   }
+  handshake12_ = nullptr;
+  handshake13_ = nullptr;
   handshake_.reset();
+  late13_.reset();
   records_.reset();
   said_last_.reset();
   heartbeat_.reset();
@@ -138,6 +147,7 @@ double Session::deadline() const {
   if (handshake_) return handshake_->deadline();
   double next = rest_at_;
   if (said_last_) next = std::min(next, said_last_->flight.until());
+  if (late13_) next = std::min(next, late13_->due());
   if (policy_->idle_timeout > 0) next = std::min(next, last_activity_ + policy_->idle_timeout);
   if (heartbeat_ && heartbeat_->in_flight) return std::min(next, heartbeat_->resend_at());
   return keep_alive_on() ? std::min(next, last_heard_ + policy_->heartbeat_interval) : next;
@@ -158,6 +168,12 @@ void Session::advance(double now) {
     return;
   }
   if (said_last_ && said_last_->flight.over(now)) said_last_.reset();
+  if (late13_ && now >= late13_->due()) {
+    const ErrorQueueScope errors;
+    on_late(late13_->advance(now));
+    if (state_ == SessionState::kClosed) return;
+    leave13(now);
+  }
   if (now >= rest_at_) consider_rest(now);
   if (heartbeat_) advance_heartbeat(now);
 }
@@ -193,11 +209,18 @@ bool Session::set_mtu(uint32_t mtu) {
 }
 
 size_t Session::max_message_size() const {
+  if (late13_) {
+    const Records13& records = late13_->records();
+    const size_t added = records.overhead_in(records.sealing_epoch());
+    return mtu_ > added ? mtu_ - added : 0;
+  }
+  if (handshake13_ != nullptr) return 0;
   if (ssl() != nullptr) return DTLS_get_data_mtu(ssl());
   return facts_ ? facts_->data_mtu(mtu_) : 0;
 }
 
 std::shared_ptr<const SessionFacts> Session::facts() const {
+  if (handshake13_ != nullptr) return handshake13_->facts();
   // Shared with nobody: it costs no memory.
   if (!handshake_ || handshake_->ssl() == nullptr) return {std::shared_ptr<void>(), facts_.get()};
   return std::make_shared<const SessionFacts>(handshake_->ssl(), handshake_->context()->alike());

@@ -11,6 +11,7 @@
 #include "core/handshake/handshake.h"
 #include "core/handshake/session_facts.h"
 #include "core/handshake/session_policy.h"
+#include "core/handshake13/handshake13.h"
 #include "core/outbox/outlet.h"
 #include "core/records/last_flight.h"
 #include "core/records/records.h"
@@ -43,10 +44,11 @@ enum class SendOutcome : uint32_t { kSent = 0, kNotOpen, kTooBig, kFailed, kEmpt
 // sealed with. No I/O, no clock: `now` is milliseconds since the Unix epoch, monotonic.
 class Session final {
  public:
-  // `outlets`: its endpoint's, outlive the session.
+  // `outlets`: its endpoint's, outlive the session. A client begins with the newest version that
+  // its context permits, a server with what its client's hello has come to.
   Session(Outlets& outlets, uint32_t slot, uint32_t generation, Role role, const PeerAddress& peer,
           std::shared_ptr<const SecureContext> context, std::shared_ptr<const SessionPolicy> policy,
-          double now);
+          bool dtls13, double now);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -56,6 +58,8 @@ class Session final {
   // Server: the front of the ClientHello that the next datagram received begins with. The handshake
   // starts when the hello is whole, and what it asks about is answered.
   void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random);
+  // The same of DTLS 1.3, where the hello is whole. `size`: of the datagram that it came in last.
+  void accept_hello13(Handshake13::Hello hello, size_t size, uint8_t* scratch, double now);
 
   // `scratch`: kMaxPlaintext bytes that the call may overwrite.
   void receive(Bytes datagram, uint8_t* scratch, double now);
@@ -81,6 +85,9 @@ class Session final {
   // times. What became of it comes as a HEARTBEAT record.
   HeartbeatOutcome heartbeat(Bytes payload, size_t padding, double timeout, uint32_t retries,
                              double now);
+
+  // DTLS 1.3: this side's keys change, and with `both` the peer is to change its own.
+  KeyUpdateOutcome update_keys(bool both, double now);
 
   // Bytes that the datagrams of handshake flights, and messages, should keep within.
   uint32_t mtu() const { return handshake_ ? handshake_->mtu() : mtu_; }
@@ -160,12 +167,19 @@ class Session final {
   template <typename Act>
   void with_handshake(uint8_t* scratch, double now, const Act& act);
   void conclude(uint8_t* scratch, double now);
+  void go_back(uint8_t* scratch, double now);
   void established(uint8_t* scratch, double now);
+  void established13(Handshake13& handshake, uint8_t* scratch, double now);
+  void begin12(std::shared_ptr<const SecureContext> context,
+               std::shared_ptr<const SessionPolicy> policy, double now);
+  void begin13(std::shared_ptr<const SecureContext> context,
+               std::shared_ptr<const SessionPolicy> policy, double now);
+  void open_with(const Negotiation& handshake, double now);
   bool take_records(Handshake::Handover handover, double now);
   void tell_secure();
   void replay(const HeldRecords::Held& held, bool counts_early, uint8_t* scratch, double now);
   bool is_beaten(Bytes random);
-  void keep_psk_identity(const Handshake& handshake);
+  void keep_psk_identity(const Negotiation& handshake);
 
   // session.cc
   bool seal(ContentType type, Bytes plaintext, uint32_t token = 0);
@@ -190,6 +204,14 @@ class Session final {
   RecordOutcome repeat_last_flight(double now);
   void drop() { outlet_.count<&TrafficStats::discardedRecords>(); }
 
+  // opening13.cc
+  void receive13(Bytes datagram, uint8_t* scratch, double now);
+  bool receive_one13(Bytes& datagram, uint8_t* scratch, double now);
+  RecordOutcome on_ciphertext(const CiphertextView& record, uint8_t* scratch, double now);
+  RecordOutcome on_late(const LateHandshake13::Outcome& outcome);
+  RecordOutcome end_with(uint8_t alert);
+  void leave13(double now);
+
   // heartbeats.cc
   bool send_heartbeat(Bytes message);
   RecordOutcome on_heartbeat(Bytes bytes, double now);
@@ -209,12 +231,15 @@ class Session final {
   Wear told_of_sealing_ = Wear::kNone;  // and of this side's
   FailureKind failure_ = FailureKind::kNone;
   uint32_t mtu_ = 0;
-  uint32_t max_fragment_ = kMaxPlaintext;  // that both sides agreed on
-  std::unique_ptr<Handshake> handshake_;   // until it is complete
+  uint32_t max_fragment_ = kMaxPlaintext;   // that both sides agreed on
+  std::unique_ptr<Negotiation> handshake_;  // until it is complete; and as what it is, or null:
+  Handshake* handshake12_ = nullptr;
+  Handshake13* handshake13_ = nullptr;
   // These once it is open.
   std::shared_ptr<const SecureContext> context_;
   std::shared_ptr<const SessionPolicy> policy_;
   std::unique_ptr<Records> records_;
+  std::unique_ptr<LateHandshake13> late13_;  // of DTLS 1.3, and null elsewhere
   std::unique_ptr<SessionFacts> facts_;
   std::unique_ptr<SaidLast> said_last_;   // while the peer may ask for it
   std::unique_ptr<Heartbeat> heartbeat_;  // null when switched off

@@ -1,0 +1,60 @@
+#include "core/handshake13/datagrams.h"
+
+#include <array>
+
+namespace dtls {
+
+namespace {
+
+LeaveLimits limits_of(const Records13& records, uint32_t mtu, size_t max_plaintext) {
+  LeaveLimits limits{};
+  limits.mtu = mtu;
+  limits.max_plaintext = max_plaintext;
+  limits.overhead.handshake = records.overhead_in(kHandshakeEpoch);
+  limits.overhead.application = records.overhead_in(records.sealing_epoch());
+  return limits;
+}
+
+}  // namespace
+
+void Departures::leave(uint32_t mtu, size_t max_plaintext, double now) {
+  const LeaveLimits limits = limits_of(records, mtu, max_plaintext);
+  std::vector<uint8_t> datagram;
+  for (const OutgoingDatagram& planned : flights.leave(now, limits)) {
+    datagram.clear();
+    for (const OutgoingRecord& record : planned) {
+      const size_t at = datagram.size();
+      const Bytes plaintext{record.plaintext.data(), record.plaintext.size()};
+      datagram.resize(at + records.sealed_size_in(record.epoch, plaintext.size));
+      const Sealed13 sealed =
+          records.seal_in(record.epoch, record.type, plaintext, datagram.data() + at);
+      datagram.resize(at + sealed.size);
+      if (sealed.size == 0) continue;
+      tell(record);
+      flights.left(record, sealed.number, now);
+    }
+    if (!datagram.empty()) outlet.transmit({datagram.data(), datagram.size()});
+  }
+}
+
+// Once for each message that leaves, and each time that its front does so again.
+void Departures::tell(const OutgoingRecord& record) {
+  if (record.type != ContentType::kHandshake || record.piece.offset != 0) return;
+  const bool retransmit = record.piece.message_seq < next_untold;
+  if (!retransmit) next_untold = static_cast<uint16_t>(record.piece.message_seq + 1);
+  const uint8_t* header = record.plaintext.data();
+  outlet.message(true, retransmit, header[0], read_u24(header + fragment_at::kMessageLength));
+}
+
+void Departures::alert(uint8_t level, uint8_t description) {
+  const std::array<uint8_t, 2> bytes = {level, description};
+  const uint64_t epoch = records.sealing_epoch();
+  std::vector<uint8_t> record(records.sealed_size_in(epoch, bytes.size()));
+  const Sealed13 sealed =
+      records.seal_in(epoch, ContentType::kAlert, {bytes.data(), bytes.size()}, record.data());
+  if (sealed.size == 0) return;
+  outlet.transmit({record.data(), sealed.size});
+  outlet.alert(true, level, description);
+}
+
+}  // namespace dtls

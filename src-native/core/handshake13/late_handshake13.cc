@@ -1,0 +1,169 @@
+#include "core/handshake13/late_handshake13.h"
+
+#include <openssl/err.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "core/base/timer_queue.h"
+
+namespace dtls {
+
+namespace {
+
+constexpr uint64_t kFirstDataEpoch = 3;
+
+std::array<uint8_t, 5> key_update(bool both) {
+  return {static_cast<uint8_t>(HandshakeType::kKeyUpdate), 0, 0, 1, static_cast<uint8_t>(both)};
+}
+
+}  // namespace
+
+LateHandshake13::LateHandshake13(Outlet& outlet, Records13& records, Flights flights,
+                                 std::unique_ptr<HandshakeEngine> engine, uint16_t next_untold,
+                                 double now)
+    : flights_(std::move(flights)),
+      engine_(std::move(engine)),
+      engine_until_(engine_ ? now + kLinger : kNever),
+      departures_{outlet, flights_, records, next_untold} {}
+
+LateHandshake13::Outcome LateHandshake13::refuse(int reason, uint8_t alert) {
+  ERR_raise(ERR_LIB_SSL, reason);
+  Outcome outcome;
+  outcome.alert = alert;
+  return outcome;
+}
+
+LateHandshake13::Outcome LateHandshake13::on_handshake(RecordNumber number, Bytes bytes,
+                                                       double now) {
+  Outcome outcome;
+  switch (flights_.take(number, bytes, now)) {
+    case Flights::TakeOutcome::kTaken:
+      break;
+    case Flights::TakeOutcome::kRepeated:
+      return outcome;
+    case Flights::TakeOutcome::kRefused:
+      outcome.dropped = true;
+      return outcome;
+    case Flights::TakeOutcome::kMalformed:
+      return refuse(SSL_R_BAD_LENGTH, SSL_AD_DECODE_ERROR);
+  }
+  while (const std::optional<IncomingMessage> message = flights_.next(now)) {
+    const Outcome one = on_message(*message, now);
+    outcome.new_session = outcome.new_session || one.new_session;
+    outcome.keys_read = outcome.keys_read || one.keys_read;
+    if (one.alert != 0) return one;
+  }
+  return outcome;
+}
+
+// RFC 8446 section 4.6. Authentication behind the handshake is not offered.
+LateHandshake13::Outcome LateHandshake13::on_message(const IncomingMessage& message,
+                                                     double /*now*/) {
+  const auto type = static_cast<HandshakeType>(message.bytes[0]);
+  const Bytes whole{message.bytes.data(), message.bytes.size()};
+  constexpr size_t kHeader = 4;
+  departures_.outlet.message(false, false, message.bytes[0],
+                             static_cast<uint32_t>(whole.size - kHeader));
+  if (message.epoch < kFirstDataEpoch) {
+    return refuse(SSL_R_UNEXPECTED_MESSAGE, SSL_AD_UNEXPECTED_MESSAGE);
+  }
+  if (type == HandshakeType::kKeyUpdate) return on_key_update(whole.from(kHeader));
+  if (type != HandshakeType::kNewSessionTicket) {
+    return refuse(SSL_R_UNEXPECTED_MESSAGE, SSL_AD_UNEXPECTED_MESSAGE);
+  }
+  Outcome outcome;
+  if (!engine_) return outcome;  // too late for one, or not a client
+  // Its records may be of a later epoch than the engine knows.
+  if (engine_->receive(kFirstDataEpoch, whole) == EngineOutcome::kFailed) {
+    outcome.alert = engine_->alert();
+    return outcome;
+  }
+  outcome.new_session = true;
+  return outcome;
+}
+
+// RFC 9147 section 8: the peer seals under its next keys when it has this side's acknowledgement.
+LateHandshake13::Outcome LateHandshake13::on_key_update(Bytes body) {
+  if (body.size != 1) return refuse(SSL_R_BAD_KEY_UPDATE, SSL_AD_DECODE_ERROR);
+  if (body.data[0] > 1) return refuse(SSL_R_BAD_KEY_UPDATE, SSL_AD_ILLEGAL_PARAMETER);
+  Records13& records = departures_.records;
+  if (!records.update_opening()) return refuse(SSL_R_BAD_KEY_UPDATE, SSL_AD_INTERNAL_ERROR);
+  flights_.set_read_epoch(records.opening_epoch());
+  if (body.data[0] == 1) answer_due_ = update_keys(false) == KeyUpdateOutcome::kUnderWay;
+  Outcome outcome;
+  outcome.keys_read = true;
+  return outcome;
+}
+
+LateHandshake13::Outcome LateHandshake13::on_ack(RecordNumber number, Bytes bytes, double now) {
+  const Flights::AckOutcome acknowledged = flights_.take_ack(number.epoch, bytes, now);
+  if (acknowledged.malformed) return refuse(SSL_R_BAD_LENGTH, SSL_AD_DECODE_ERROR);
+  return acknowledged.key_update ? switch_keys() : Outcome();
+}
+
+// The peer reads with the next keys now.
+LateHandshake13::Outcome LateHandshake13::switch_keys() {
+  Records13& records = departures_.records;
+  if (!records.update_sealing()) return refuse(SSL_R_BAD_KEY_UPDATE, SSL_AD_INTERNAL_ERROR);
+  flights_.set_write_epoch(records.sealing_epoch());
+  // What is under way when the peer asks answers it, by the letter; one more does no harm.
+  if (std::exchange(answer_due_, false)) update_keys(false);
+  Outcome outcome;
+  outcome.keys_updated = true;
+  return outcome;
+}
+
+void LateHandshake13::on_first_of_epoch(uint64_t epoch, double now) {
+  departures_.records.retire(epoch, now + kLinger);
+}
+
+KeyUpdateOutcome LateHandshake13::update_keys(bool both) {
+  const Records13& records = departures_.records;
+  if (!records.may_update_sealing()) return KeyUpdateOutcome::kFailed;
+  const auto message = key_update(both);
+  switch (flights_.send(records.sealing_epoch(), {message.data(), message.size()})) {
+    case Flights::SendOutcome::kQueued:
+      return KeyUpdateOutcome::kSent;
+    case Flights::SendOutcome::kKeyUpdateUnderWay:
+      return KeyUpdateOutcome::kUnderWay;
+    default:
+      return KeyUpdateOutcome::kFailed;
+  }
+}
+
+void LateHandshake13::leave(uint32_t mtu, size_t max_plaintext, double now) {
+  departures_.leave(mtu, max_plaintext, now);
+  if (seals_handshake_ && !flights_.flight_under_way()) {
+    seals_handshake_ = false;
+    departures_.records.drop_old_sealing();
+  }
+}
+
+double LateHandshake13::due() const {
+  return std::min({flights_.due(), engine_until_, departures_.records.deadline()});
+}
+
+LateHandshake13::Outcome LateHandshake13::advance(double now) {
+  if (now >= engine_until_) {
+    engine_.reset();
+    engine_until_ = kNever;
+  }
+  departures_.records.advance(now);
+  const Flights::Advanced advanced = flights_.advance(now);
+  if (advanced.key_update) return switch_keys();
+  Outcome outcome;
+  outcome.peer_gone = advanced.flight_lost || advanced.key_update_lost;
+  return outcome;
+}
+
+SslSessionPtr LateHandshake13::session() const {
+  return SslSessionPtr(engine_ ? SSL_get1_session(engine_->ssl()) : nullptr);
+}
+
+uint32_t LateHandshake13::path_mtu(uint32_t mtu) const {
+  return static_cast<uint32_t>(std::min<size_t>(mtu, flights_.path_mtu()));
+}
+
+}  // namespace dtls

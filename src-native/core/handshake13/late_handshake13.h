@@ -1,0 +1,81 @@
+#ifndef DGRAM_DTLS_CORE_HANDSHAKE13_LATE_HANDSHAKE13_H_
+#define DGRAM_DTLS_CORE_HANDSHAKE13_LATE_HANDSHAKE13_H_
+
+#include <memory>
+
+#include "core/engine13/engine.h"
+#include "core/handshake13/datagrams.h"
+
+namespace dtls {
+
+enum class KeyUpdateOutcome : uint32_t {
+  kSent = 0,
+  kNotOpen,
+  kUnderWay,  // the one before has not been acknowledged yet
+  kNotDtls13,
+  kFailed,
+};
+
+// What is left of a handshake in an open session of DTLS 1.3: its last flight until the peer has
+// it, acknowledgements, updates of keys (RFC 9147 sections 7 and 8), and tickets.
+class LateHandshake13 {
+ public:
+  // `records` and `outlet` outlive it. `engine`: a client's that may get tickets, or null.
+  LateHandshake13(Outlet& outlet, Records13& records, Flights flights,
+                  std::unique_ptr<HandshakeEngine> engine, uint16_t next_untold, double now);
+
+  Records13& records() { return departures_.records; }
+  const Records13& records() const { return departures_.records; }
+
+  void begin_datagram() { flights_.begin_datagram(); }
+  void on_unreadable(double now) { flights_.on_unreadable(now); }
+  // What was opened of a record. An outcome with an alert: the session has to end with it, and why
+  // is in OpenSSL's queue.
+  struct Outcome {
+    bool taken = true;
+    bool dropped = false;       // it is of no use
+    uint8_t alert = 0;          // 0: the session goes on
+    bool new_session = false;   // client: a ticket has come
+    bool keys_updated = false;  // this side's
+    bool keys_read = false;     // the peer's
+    bool peer_gone = false;     // nobody acknowledges an update of keys, or the last flight
+  };
+  Outcome on_handshake(RecordNumber number, Bytes bytes, double now);
+  Outcome on_ack(RecordNumber number, Bytes bytes, double now);
+  // A record has opened under keys that nothing had come under before.
+  void on_first_of_epoch(uint64_t epoch, double now);
+
+  // What came of it leaves.
+  void leave(uint32_t mtu, size_t max_plaintext, double now);
+
+  // Tells the peer that this side's keys are to change, and has it change its own with `both`.
+  KeyUpdateOutcome update_keys(bool both);
+
+  double due() const;
+  Outcome advance(double now);
+
+  // Client: what a ticket has made of OpenSSL's session.
+  SslSessionPtr session() const;
+  uint32_t path_mtu(uint32_t mtu) const;
+
+ private:
+  Outcome on_message(const IncomingMessage& message, double now);
+  Outcome on_key_update(Bytes body);
+  Outcome switch_keys();
+  Outcome refuse(int reason, uint8_t alert);
+
+  // So long, in milliseconds, a client's engine waits for tickets, and records of old keys are
+  // opened: twice the lifetime of a segment, RFC 9147 section 5.8.1.
+  static constexpr double kLinger = 240'000;
+
+  Flights flights_;
+  std::unique_ptr<HandshakeEngine> engine_;
+  double engine_until_;
+  Departures departures_;
+  bool seals_handshake_ = true;
+  bool answer_due_ = false;  // the peer wishes that this side's keys change, and one is under way
+};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_HANDSHAKE13_LATE_HANDSHAKE13_H_

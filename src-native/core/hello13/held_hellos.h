@@ -1,0 +1,78 @@
+#ifndef DGRAM_DTLS_CORE_HELLO13_HELD_HELLOS_H_
+#define DGRAM_DTLS_CORE_HELLO13_HELD_HELLOS_H_
+
+#include <list>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/peer_address.h"
+#include "core/base/peer_address_hash.h"
+#include "core/wire/message_assembly.h"
+
+// ClientHellos that come in fragments, before their address is proved. A cookie of 1.3 carries the
+// hash of the whole first hello, and the version and the shares may be in any fragment of it: so,
+// other than at 1.2, where the front of the first fragment is enough for an answer, the fragments
+// have to be put together, and something kept for whoever sends one. It is little: so many hellos
+// and bytes for a whole server, those of a host and all of them bounded, for a short time. Where
+// there is no room the oldest goes: the fragments of an honest hello leave together, and a flood
+// has to bring as many hellos as are kept between two of them.
+namespace dtls {
+
+class HeldHellos {
+ public:
+  struct Limits {
+    size_t hellos = 256;
+    size_t hellos_per_host = 16;
+    size_t hello_bytes = 8192;          // of a hello, as its fragments announce it
+    size_t bytes = size_t{512} * 1024;  // of all fragments that are kept
+    uint32_t fragments = 16;            // of a hello, repetitions counted
+    double lifetime = 3000;             // ms from a hello's first fragment on
+  };
+
+  explicit HeldHellos(const Limits& limits) : limits_(limits) {}
+
+  enum class Outcome : uint8_t {
+    kWhole,    // `hello` is the message
+    kHeld,     // more of it must come
+    kRefused,  // malformed, or longer than is kept: count the datagram as malformed
+  };
+
+  // A fragment of a ClientHello of an address that has no handshake. `hello`: out, with a header of
+  // four bytes. An unfragmented hello is whole at once, and nothing of it is kept.
+  Outcome add(const PeerAddress& peer, uint16_t record_version, const FragmentView& fragment,
+              double now, std::vector<uint8_t>& hello);
+
+  // A handshake has begun with this address, or its hello was answered with 1.2.
+  void forget(const PeerAddress& peer);
+
+  size_t size() const { return held_.size(); }
+  size_t bytes() const { return bytes_; }
+
+ private:
+  struct Held {
+    PeerAddress peer;
+    PeerAddress host;
+    HandshakeMessage message;
+    double since;
+    size_t bytes;  // of its fragments
+    uint32_t fragments;
+  };
+  using Place = std::list<Held>::iterator;
+
+  Outcome add_to(Place place, const FragmentView& fragment, std::vector<uint8_t>& hello);
+  bool begin(const PeerAddress& peer, uint16_t record_version, const FragmentView& fragment,
+             double now);
+  void make_room(const PeerAddress& host, size_t bytes);
+  void drop_old(double now);
+  void drop(Place place);
+
+  Limits limits_;
+  std::list<Held> held_;  // the oldest first
+  std::unordered_map<PeerAddress, Place, PeerAddressHash> by_peer_;
+  std::unordered_map<PeerAddress, size_t, PeerAddressHash> of_host_;  // how many of each host
+  size_t bytes_ = 0;
+};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_HELLO13_HELD_HELLOS_H_

@@ -1,0 +1,18 @@
+#ifndef DGRAM_DTLS_CORE_WIRE_RETRY_RANDOM_H_
+#define DGRAM_DTLS_CORE_WIRE_RETRY_RANDOM_H_
+
+#include <array>
+
+#include "core/wire/wire.h"
+
+namespace dtls {
+
+// What a ServerHello has in place of a random when it is a HelloRetryRequest, SHA-256 of that word:
+// RFC 8446 section 4.1.3.
+constexpr std::array<uint8_t, kRandomSize> kRetryRandom = {
+    0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91,
+    0xc2, 0xa2, 0x11, 0x16, 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
+
+}  // namespace dtls
+
+#endif  // DGRAM_DTLS_CORE_WIRE_RETRY_RANDOM_H_
