@@ -474,6 +474,32 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("engine13: each message must come under the epoch that the handshake has come to") {
+  NEEDS_ENGINE;
+  for (size_t index = 0; index < 7; ++index) {
+    for (const uint64_t epoch : {0, 1, 2, 3}) {
+      Pair pair;
+      size_t count = 0;
+      bool changed = false;
+      pair.on_message = [&](Pair::Passed& one) {
+        if (count++ != index) return true;
+        changed = one.epoch != epoch;
+        one.epoch = epoch;
+        return true;
+      };
+      pair.run();
+      if (!changed) {
+        CHECK(pair.complete());
+        continue;
+      }
+      const bool of_client = index == 0 || index == 6;
+      End& judge = of_client ? pair.server : pair.client;
+      CHECK(judge.outcome == EngineOutcome::kFailed);
+      CHECK(static_cast<int>(judge.engine->alert()) == SSL_AD_UNEXPECTED_MESSAGE);
+    }
+  }
+}
+
 TEST_CASE("engine13: a hello that breaks RFC 9147 is refused with the alert for it") {
   NEEDS_ENGINE;
   Pair made;
