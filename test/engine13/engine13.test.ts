@@ -2,6 +2,7 @@
 // handshake is OpenSSL's own, and only OpenSSL 3.5 and later hand it out.
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { lacks, skip } from '../helpers/peers';
 
@@ -50,9 +51,9 @@ describe('the engine of DTLS 1.3', () => {
   let addon: Addon | undefined;
 
   before(function () {
-    const [major = 0, minor = 0] = (process.versions.openssl ?? '').split('.').map(Number);
+    const [major = 0, minor = 0] = process.versions.openssl.split('.').map(Number);
     if (major < 3 || (major === 3 && minor < 5)) {
-      skip(this, `OpenSSL ${process.versions.openssl ?? ''} does not hand out its handshake: 3.5 and later do`);
+      skip(this, `OpenSSL ${process.versions.openssl} does not hand out its handshake: 3.5 and later do`);
     }
     this.timeout(BUILD_LIMIT_MS);
     const complaint = isOld() ? build() : '';
@@ -60,7 +61,7 @@ describe('the engine of DTLS 1.3', () => {
       lacks(this, 'a compiler with doctest (Debian: doctest-dev)');
     }
     if (complaint !== '') throw new Error(complaint);
-    addon = require(output) as Addon;
+    addon = createRequire(__filename)(output) as Addon;
     if (addon.missing() !== '') throw new Error(addon.missing());
   });
 

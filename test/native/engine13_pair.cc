@@ -92,7 +92,7 @@ std::shared_ptr<SecureContext> context_of(const Named* own, const char* groups) 
     context->add_key(view(own->key), {});
   }
   context->add_ca(view(authority().certificate), false);
-  if (groups != nullptr) context->set_groups(groups);
+  if (groups != nullptr) context->set_dtls13({"", groups, ""});
   return context;
 }
 

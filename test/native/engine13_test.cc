@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <random>
 #include <thread>
 
 #include "engine13_pair.h"
@@ -473,6 +474,32 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("engine13: each message must come under the epoch that the handshake has come to") {
+  NEEDS_ENGINE;
+  for (size_t index = 0; index < 7; ++index) {
+    for (const uint64_t epoch : {0, 1, 2, 3}) {
+      Pair pair;
+      size_t count = 0;
+      bool changed = false;
+      pair.on_message = [&](Pair::Passed& one) {
+        if (count++ != index) return true;
+        changed = one.epoch != epoch;
+        one.epoch = epoch;
+        return true;
+      };
+      pair.run();
+      if (!changed) {
+        CHECK(pair.complete());
+        continue;
+      }
+      const bool of_client = index == 0 || index == 6;
+      End& judge = of_client ? pair.server : pair.client;
+      CHECK(judge.outcome == EngineOutcome::kFailed);
+      CHECK(static_cast<int>(judge.engine->alert()) == SSL_AD_UNEXPECTED_MESSAGE);
+    }
+  }
+}
+
 TEST_CASE("engine13: a hello that breaks RFC 9147 is refused with the alert for it") {
   NEEDS_ENGINE;
   Pair made;
@@ -555,6 +582,73 @@ TEST_CASE("engine13: no cut and no flipped byte of a message does more than end 
     }
   }
   CHECK(ended > tried / 2);
+}
+
+TEST_CASE("engine13: random changes of messages do no more than end the handshake") {
+  NEEDS_ENGINE;
+  std::mt19937 random(20261130);
+  const auto below = [&random](size_t bound) {
+    return std::uniform_int_distribution<size_t>(0, bound - 1)(random);
+  };
+  size_t ended = 0;
+  constexpr size_t kTries = 600;
+  for (size_t attempt = 0; attempt < kTries; ++attempt) {
+    const size_t index = below(8);
+    size_t count = 0;
+    Run before;
+    Run after;
+    Pair pair;
+    pair.client.config.srtp_profiles = {1, 7};
+    pair.server.config.srtp_profiles = {7};
+    pair.client.config.connection_id = Run{1};
+    pair.server.config.connection_id = Run{};
+    pair.configure_server = [](SSL* ssl) { SSL_set_num_tickets(ssl, 1); };
+    pair.on_message = [&](Pair::Passed& one) {
+      if (count++ != index) return true;
+      before = one.message;
+      Run& bytes = one.message;
+      for (size_t changes = 1 + below(3); changes > 0 && bytes.size() > 4; --changes) {
+        const auto at = static_cast<std::ptrdiff_t>(4 + below(bytes.size() - 4));
+        const auto value = static_cast<uint8_t>(below(256));
+        switch (below(4)) {
+          case 0:
+            bytes[static_cast<size_t>(at)] = value;
+            break;
+          case 1:
+            bytes.insert(bytes.begin() + at, 1 + below(40), value);
+            break;
+          case 2:
+            bytes.erase(
+                bytes.begin() + at,
+                bytes.begin() + at +
+                    static_cast<std::ptrdiff_t>(below(bytes.size() - static_cast<size_t>(at)) + 1));
+            break;
+          default: {
+            // A piece of it once more.
+            const Run piece(bytes.begin() + at, bytes.end());
+            bytes.insert(bytes.begin() + at, piece.begin(),
+                         piece.begin() + static_cast<std::ptrdiff_t>(1 + below(piece.size())));
+          }
+        }
+      }
+      // Its header says the truth: what is behind it gets looked at.
+      if (bytes.size() >= 4) {
+        write_u24(bytes.data() + 1, static_cast<uint32_t>(bytes.size() - 4));
+      }
+      after = bytes;
+      return true;
+    };
+    pair.run();
+    const bool failed = pair.client.outcome == EngineOutcome::kFailed ||
+                        pair.server.outcome == EngineOutcome::kFailed;
+    if (failed) {
+      ++ended;
+      CHECK(pair.client.reason + pair.server.reason != "");
+    } else if (before != after && pair.complete()) {
+      CHECK(before[0] == static_cast<uint8_t>(HandshakeType::kNewSessionTicket));
+    }
+  }
+  CHECK(ended > kTries / 2);
 }
 
 // The ticket is the server's choice, and OpenSSL's client hashes it by the very digest that

@@ -178,8 +178,7 @@ SslCtxPtr make_ctx(const SecureContext& of, FailureKind& refused) {
     refused = FailureKind::kInvalidCiphers;
   } else if (SSL_CTX_set1_groups_list(to, groups.c_str()) != 1) {
     refused = FailureKind::kInvalidCurves;
-  } else if (!lists.sigalgs.empty() &&
-             SSL_CTX_set1_sigalgs_list(to, lists.sigalgs.c_str()) != 1) {
+  } else if (!lists.sigalgs.empty() && SSL_CTX_set1_sigalgs_list(to, lists.sigalgs.c_str()) != 1) {
     refused = FailureKind::kInvalidSigalgs;
   } else {
     return made;

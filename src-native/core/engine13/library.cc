@@ -46,8 +46,8 @@ struct Everything {
 
 // Never freed: see engine_library().
 Everything& everything() {
-  static Everything* const all = new Everything;
-  return *all;
+  static Everything& all = *std::make_unique<Everything>().release();
+  return all;
 }
 
 // OpenSSL's tables have functions of all kinds in one type.
@@ -67,7 +67,9 @@ class LabelKdf {
     return wrap(EVP_KDF_CTX_new(everything().plain.kdf.get()));
   }
   static void* duplicate(void* self) { return wrap(EVP_KDF_CTX_dup(work(self))); }
-  static void drop(void* self) { delete static_cast<LabelKdf*>(self); }
+  static void drop(void* self) {
+    const std::unique_ptr<LabelKdf> gone(static_cast<LabelKdf*>(self));
+  }
   static void reset(void* self) { EVP_KDF_CTX_reset(work(self)); }
   static int set(void* self, const OSSL_PARAM* params) {
     return params == nullptr ? 1 : EVP_KDF_CTX_set_params(work(self), prefixed(params).data());
@@ -88,7 +90,7 @@ class LabelKdf {
  private:
   static EVP_KDF_CTX* work(void* self) { return static_cast<LabelKdf*>(self)->work_.get(); }
   static void* wrap(EVP_KDF_CTX* work) {
-    return work == nullptr ? nullptr : new LabelKdf(EvpKdfCtxPtr(work));
+    return work == nullptr ? nullptr : std::make_unique<LabelKdf>(EvpKdfCtxPtr(work)).release();
   }
 
   // RFC 9147 section 5.9: the same length, and no space.
@@ -129,7 +131,7 @@ class TranscriptDigest {
  public:
   static void* make(void* /*provider*/) {
     EvpMdCtxPtr work(EVP_MD_CTX_new());
-    return work ? new TranscriptDigest(std::move(work)) : nullptr;
+    return work ? std::make_unique<TranscriptDigest>(std::move(work)).release() : nullptr;
   }
   static void* duplicate(void* self) {
     const TranscriptDigest& from = of(self);
@@ -139,7 +141,7 @@ class TranscriptDigest {
     copy->transcript_ = from.transcript_;
     return copy.release();
   }
-  static void drop(void* self) { delete &of(self); }
+  static void drop(void* self) { const std::unique_ptr<TranscriptDigest> gone(&of(self)); }
   static int init(void* self, const OSSL_PARAM* /*params*/) {
     of(self).transcript_.reset();
     return EVP_DigestInit_ex(of(self).work_.get(), plain(), nullptr);

@@ -127,7 +127,7 @@ bool OpenSslEngine::set_up() {
 }
 
 // What a HelloRetryRequest has promised is all that there is to choose from.
-bool OpenSslEngine::pin() {
+bool OpenSslEngine::pin() const {
   if (config_.suite != 0) {
     const CipherSuite13* const suite = cipher_suite13(config_.suite);
     if (suite == nullptr || SSL_set_ciphersuites(ssl(), suite->name) != 1) return false;

@@ -16,6 +16,8 @@ class OpenSslEngine final : public HandshakeEngine {
  public:
   explicit OpenSslEngine(EngineConfig config);
   ~OpenSslEngine() override;
+  OpenSslEngine(const OpenSslEngine&) = delete;
+  OpenSslEngine& operator=(const OpenSslEngine&) = delete;
 
   // False: OpenSSL has failed, and why is in its queue.
   bool set_up();
@@ -47,7 +49,7 @@ class OpenSslEngine final : public HandshakeEngine {
   static int index();
   static OpenSslEngine* of(const SSL* ssl);
 
-  bool pin();
+  bool pin() const;
   EngineOutcome run();
   EngineOutcome step();
   EngineOutcome fail(uint8_t alert);

@@ -20,6 +20,12 @@ __attribute__((weak)) int SSL_set_quic_tls_transport_params(SSL* ssl, const unsi
 
 namespace dtls::quic {
 
+#if defined(DTLS_STATIC_OPENSSL) || defined(__ELF__)
+bool looked_for() { return true; }
+#else
+bool looked_for() { return false; }
+#endif
+
 #if DTLS_HAS_QUIC_CALLS
 
 bool supported() {

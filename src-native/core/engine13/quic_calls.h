@@ -12,6 +12,9 @@
 namespace dtls::quic {
 
 bool supported();
+// They were looked for: only ELF, and an OpenSSL that is linked into the addon, have a way to do
+// it.
+bool looked_for();
 
 // The functions of a table for set_callbacks. Each gets the `self` of set_callbacks last, and
 // returns 1, or 0 to end the handshake.

@@ -13,7 +13,10 @@ EngineSupport find_support() {
   const ErrorQueueScope errors;
   const std::string openssl = std::string("OpenSSL ") + OpenSSL_version(OPENSSL_VERSION_STRING);
   EngineSupport support;
-  if (!quic::supported()) {
+  if (!quic::looked_for()) {
+    support.missing =
+        "an addon for this system cannot look for SSL_set_quic_tls_cbs of OpenSSL 3.5";
+  } else if (!quic::supported()) {
     support.missing = openssl + " lacks SSL_set_quic_tls_cbs, which 3.5 has";
   } else if (EVP_default_properties_is_fips_enabled(nullptr) != 0) {
     support.missing = "OpenSSL is in FIPS mode, and the provider that it takes is none of FIPS";
