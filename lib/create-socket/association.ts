@@ -110,12 +110,21 @@ export class Association {
     }
   }
 
+  /** The socket's dial can go on: nothing has come meanwhile that makes it needless. Without one there is nothing to wait for. */
+  dialWanted(): boolean {
+    if (this.#session === undefined && this.#queue.length > 0) return true;
+    this.#dialling = false;
+    this.#settle();
+    return false;
+  }
+
   /** A session with this peer begins. For one that this side began: what it is verified with. */
   adopt(
     session: DTLSSocket,
     verified?: { hostname: string | undefined; check: ServerIdentityCheck | undefined; any: boolean },
   ): void {
-    this.#dialling = false;
+    // One that the peer begins ends no dial: it may be given up, and what waits then waits for ours.
+    if (verified !== undefined) this.#dialling = false;
     this.#inTheMaking.add(session);
     session.on('secureConnect', () => {
       this.#inTheMaking.delete(session);

@@ -255,7 +255,7 @@ export class Peers {
       Promise.resolve()
         .then(() => peers?.(association.peer, hostname))
         .then((answer) => {
-          if (this.#closed) settled();
+          if (this.#closed || !association.dialWanted()) settled();
           else if (answer === null) refuse(notWanted(association.peer));
           else this.#connect(association, hostname, answer, settled);
         })
