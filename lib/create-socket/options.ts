@@ -10,6 +10,7 @@ import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
 import { OF_BYTES, ownOptions } from '../options/own-bytes';
 import { clientPsk, serverPsk } from '../options/psk';
+import { Marks, type Rules } from './rules';
 import { requireSecureContext, SecureContext } from '../identity/secure-context';
 import { callable, checkNames, checkObject, flag, integer, misplaced, nearest } from '../checks/validate';
 
@@ -36,7 +37,8 @@ export interface SocketDtlsOptions
   /**
    * Called before this socket begins a handshake: returns options for that peer, undefined for none, or
    * null when there is to be no session with it. `hostname` is what `send` was called with, if not an
-   * address.
+   * address. Called, too, before an open session is used for another name: it is, only where the answer says
+   * what the session was made with.
    */
   peers?:
     | ((
@@ -70,6 +72,8 @@ export interface ResolvedSocket {
   readonly server: ServerOptions | undefined;
   /** What `connect` is to be called with for a peer; throws as `connect` does. */
   dialling(options: SocketPeerOptions | undefined): Dialling;
+  /** What the peer has to prove in such a handshake. */
+  rulesOf(options: SocketPeerOptions | undefined): Rules;
   /** Handshakes that this side begins have a pre-shared key, where `peers` gives none for a peer. */
   readonly dialsWithKey: boolean;
   readonly peers: SocketDtlsOptions['peers'];
@@ -81,6 +85,13 @@ export interface ResolvedSocket {
 
 const pick = (options: Bag, names: readonly string[]): Record<string, unknown> =>
   Object.fromEntries(names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
+
+/** What an answer of `peers` says, also by its class or a prototype; what is undefined is left out, as everywhere. */
+function answered(answer: unknown): Bag {
+  checkObject('the answer of peers()', answer);
+  checkNames(answer, CONNECT_OPTIONS);
+  return pick(answer as Bag, CONNECT_OPTIONS);
+}
 
 /** Everything that a context is made of is asked for once, whoever uses the context. */
 function contextOf(options: Bag): SecureContext {
@@ -209,6 +220,7 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
     ),
   );
   const contexts = new WeakMap<object, SecureContext>();
+  const marks = options.peers === undefined ? undefined : new Marks(CONNECT_OPTIONS, bag);
   return {
     role,
     server:
@@ -225,20 +237,19 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
             pskCallback,
           }),
     dialling(peer = {}) {
-      checkObject('the answer of peers()', peer);
-      const given = peer as Bag;
-      let secureContext = peer.secureContext ?? context;
+      const given = answered(peer);
+      let secureContext = (given.secureContext as SecureContext | undefined) ?? context;
       if (CONTEXT_OPTIONS.some((name) => given[name] !== undefined)) {
         secureContext =
           contexts.get(peer) ??
           contextOf(
-            peer.secureContext === undefined && options.secureContext === undefined
+            given.secureContext === undefined && options.secureContext === undefined
               ? { ...bag, ...given }
               : given,
           );
         contexts.set(peer, secureContext);
       }
-      const psk = peer.psk === undefined ? own : clientPsk(peer.psk);
+      const psk = given.psk === undefined ? own : clientPsk(given.psk as SocketPeerOptions['psk']);
       if (keysOfPeersAlone && psk === undefined && nothingButKeys(given)) throw noKeyOfItsOwn();
       const rest = Object.fromEntries(
         Object.entries(given).filter(
@@ -250,6 +261,15 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
         ...rest,
         secureContext,
         ...(psk === undefined ? {} : { pskCallback: psk }),
+      };
+    },
+    rulesOf(peer = {}) {
+      const given = answered(peer) as SocketPeerOptions;
+      return {
+        mark: marks?.of(given) ?? '',
+        servername: given.servername ?? options.servername,
+        checkServerIdentity: given.checkServerIdentity ?? options.checkServerIdentity,
+        anyPeer: (given.rejectUnauthorized ?? options.rejectUnauthorized) === false,
       };
     },
     dialsWithKey: own !== undefined,

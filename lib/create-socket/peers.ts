@@ -19,6 +19,7 @@ import type { SendCallback } from './arguments';
 import { Association, type AssociationOwner } from './association';
 import { heard } from './heard';
 import type { ResolvedSocket } from './options';
+import type { Rules } from './rules';
 
 /** The number of peers with sessions in the past that are remembered; the one whose last session is the oldest is forgotten first. */
 const MOST_KNOWN = 10000;
@@ -90,6 +91,9 @@ export class Peers {
     this.#owner = {
       maxQueueSize: options.maxQueueSize,
       dialsWithKey: options.dialsWithKey,
+      rules: options.rulesOf(undefined),
+      servesChosenContexts: options.server?.SNICallback !== undefined,
+      rulesFor: options.peers === undefined ? undefined : this.#rulesFor.bind(this),
       hold: host.hold,
       dial: this.#dial.bind(this),
       onMessage: host.onMessage.bind(host),
@@ -263,6 +267,13 @@ export class Peers {
     });
   }
 
+  /** What a handshake with that name would hold the peer to. */
+  async #rulesFor(peer: Peer, hostname: string): Promise<Rules> {
+    const answer = await this.#options.peers?.(peer, hostname);
+    if (answer === null) throw notWanted(peer);
+    return this.#options.rulesOf(answer);
+  }
+
   #connect(
     association: Association,
     hostname: string | undefined,
@@ -271,6 +282,7 @@ export class Peers {
   ): void {
     const { address, port } = association.peer;
     const options = this.#options.dialling(answer);
+    const rules = this.#options.rulesOf(answer);
     const servername = options.servername ?? hostname;
     const resolved = resolveConnectOptions({
       ...options,
@@ -285,11 +297,7 @@ export class Peers {
     session.once('secureConnect', settled);
     session.once('error', settled);
     session.once('close', settled);
-    association.adopt(session, {
-      hostname: servername === '' ? undefined : servername,
-      check: options.checkServerIdentity,
-      any: options.rejectUnauthorized === false,
-    });
+    association.adopt(session, { hostname, rules });
   }
 }
 
