@@ -23,8 +23,8 @@ interface Waiting {
 /** What an association asks of its socket. */
 export interface AssociationOwner {
   readonly maxQueueSize: number;
-  /** This side would begin with a pre-shared key: it then has no names to go by. */
-  readonly dialsWithKey: boolean;
+  /** A peer that began by a pre-shared key has the one with which this side would have begun: that has no names to go by. */
+  hasOwnKey(session: DTLSSocket): boolean;
   /** Each message that waits takes hold of it. */
   readonly hold: Hold;
   /** The rules where nobody is asked: those of the socket's own options. */

@@ -10,6 +10,8 @@ import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
 import { OF_BYTES, ownOptions } from '../options/own-bytes';
 import { clientPsk, serverPsk } from '../options/psk';
+import type { DTLSSocket } from '../socket/socket';
+import { ownKey } from './own-key';
 import { Marks, type Rules } from './rules';
 import { requireSecureContext, SecureContext } from '../identity/secure-context';
 import { callable, checkNames, checkObject, flag, integer, misplaced, nearest } from '../checks/validate';
@@ -74,8 +76,8 @@ export interface ResolvedSocket {
   dialling(options: SocketPeerOptions | undefined): Dialling;
   /** What the peer has to prove in such a handshake. */
   rulesOf(options: SocketPeerOptions | undefined): Rules;
-  /** Handshakes that this side begins have a pre-shared key, where `peers` gives none for a peer. */
-  readonly dialsWithKey: boolean;
+  /** A peer that began has shown the key with which this side would have begun, where `peers` gives no other. */
+  hasOwnKey(session: DTLSSocket): boolean;
   readonly peers: SocketDtlsOptions['peers'];
   readonly maxQueueSize: number;
   readonly maxPeers: number;
@@ -189,9 +191,9 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
   const ofBytes = given.peers === undefined ? OF_BYTES : [...OF_BYTES, ...CONTEXT_OPTIONS];
   const options = ownOptions(given, SOCKET_OPTIONS, ofBytes);
   const bag = options as Bag;
-  const pskCallback = keysOf(options);
+  const served = keysOf(options);
   const canServe =
-    options.cert !== undefined || options.secureContext?.[kHasIdentity] === true || pskCallback !== undefined ||
+    options.cert !== undefined || options.secureContext?.[kHasIdentity] === true || served !== undefined ||
     bag.pfx !== undefined || bag.SNICallback !== undefined;
   if (options.role === undefined && !canServe && lostItsCredentials(bag)) throw noCredentials();
   const role = options.role ?? (canServe ? 'both' : 'client');
@@ -212,6 +214,10 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
   if (role === 'client' && options.pskCallback !== undefined) throw notOfAClient();
   const context = contextOf(bag);
   const own = clientPsk(options.psk);
+  const { pskCallback, isShownBy } =
+    options.pskCallback === undefined
+      ? { pskCallback: served, isShownBy: () => own !== undefined }
+      : ownKey(options.pskCallback, options.psk, own);
   const keysOfPeersAlone = options.pskCallback !== undefined && nothingButKeys(bag);
   const shared = { ...pick(bag, CONNECT_OPTIONS), ...pick({ secureContext: context }, ['secureContext']) };
   const plainShared = Object.fromEntries(
@@ -272,7 +278,7 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
         anyPeer: (given.rejectUnauthorized ?? options.rejectUnauthorized) === false,
       };
     },
-    dialsWithKey: own !== undefined,
+    hasOwnKey: isShownBy,
     peers: callable('peers', options.peers),
     maxQueueSize: integer('maxQueueSize', options.maxQueueSize, 65536, 0, 0xffffffff),
     maxPeers: integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff),

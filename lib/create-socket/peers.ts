@@ -90,7 +90,7 @@ export class Peers {
     this.#wire = wire;
     this.#owner = {
       maxQueueSize: options.maxQueueSize,
-      dialsWithKey: options.dialsWithKey,
+      hasOwnKey: options.hasOwnKey.bind(options),
       rules: options.rulesOf(undefined),
       servesChosenContexts: options.server?.SNICallback !== undefined,
       rulesFor: options.peers === undefined ? undefined : this.#rulesFor.bind(this),

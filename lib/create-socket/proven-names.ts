@@ -19,7 +19,7 @@ export interface Dialled {
 interface OwnRules {
   /** They hold for sessions that the peer began, too. */
   readonly rules: Rules;
-  readonly dialsWithKey: boolean;
+  hasOwnKey(session: DTLSSocket): boolean;
   readonly servesChosenContexts: boolean;
 }
 
@@ -73,17 +73,17 @@ export class ProvenNames {
 
   #mismatch(hostname: string, rules: Rules): Error | undefined {
     if (!this.theirs && rules.anyPeer) return undefined;
-    // With a pre-shared key there are no names; but a peer that began with one is not whom this side would have
-    // asked for a certificate.
-    if (this.#session.pskIdentity !== null && (!this.theirs || this.#own.dialsWithKey)) return undefined;
+    if (this.theirs && this.#own.servesChosenContexts && (this.#session.servername ?? '') !== '') {
+      return new Error(`'SNICallback' may have chosen by whom this peer was verified, and '${hostname}' was meant`);
+    }
+    // With a pre-shared key there are no names; but a peer that began with another key than this side would have is not
+    // whom it would have reached, nor whom it would have asked for a certificate.
+    if (this.#session.pskIdentity !== null && (!this.theirs || this.#own.hasOwnKey(this.#session))) return undefined;
     const name = this.#nameFor(hostname, rules);
     if (this.#dialled !== undefined && name === this.#nameFor(this.#dialled.hostname, this.#dialled.rules)) return undefined;
     const certificate = this.#session.getPeerCertificate();
     if (!('subject' in certificate)) {
       return new Error(`the peer of this session has shown no certificate, and '${hostname}' was meant`);
-    }
-    if (this.theirs && this.#own.servesChosenContexts && (this.#session.servername ?? '') !== '') {
-      return new Error(`'SNICallback' may have chosen by whom the certificate of this peer was verified, and '${hostname}' was meant`);
     }
     try {
       return (rules.checkServerIdentity ?? late.tls.checkServerIdentity)(name, certificate as tls.PeerCertificate);

@@ -291,5 +291,29 @@ describe('createSocket: rules of names', () => {
       };
       expect(codeOf((await outcomesOf({ SNICallback })).named)).to.equal('ERR_DTLS_PEER_IDENTITY');
     });
+
+    const GATEWAY = { identity: 'gateway', psk: KEY };
+    for (const [what, credentials, answers, code] of [
+      ["the key of a device's own", { identity: 'device', psk: KEY_B }, { device: KEY_B }, 'ERR_DTLS_PEER_IDENTITY'],
+      ["another key by the name of this side's", { identity: 'gateway', psk: KEY_B }, { gateway: KEY_B }, 'ERR_DTLS_PEER_IDENTITY'],
+      ["this side's key by another name", { identity: 'device', psk: KEY }, { device: KEY }, 'ERR_DTLS_PEER_IDENTITY'],
+      ["this side's own key", GATEWAY, { gateway: KEY }, undefined],
+    ] as const) {
+      it(`a name is ${code === undefined ? '' : 'not '}sent to where the peer has ${what}`, async () => {
+        for (const pskCallback of [
+          (_: unknown, identity: string | Buffer) => new Map<unknown, Buffer>(Object.entries(answers)).get(identity),
+          (_: unknown, identity: string | Buffer) => Promise.resolve(new Map<unknown, Buffer>(Object.entries(answers)).get(identity)),
+        ]) {
+          const socket = await bound(secure({ psk: GATEWAY, pskCallback }, { lookup }));
+          const opened = new Promise((resolve) => socket.once('secureConnection', resolve));
+          const peer = dialTo({ host: '127.0.0.1', port: socket.address().port, psk: credentials });
+          await next(peer, 'secureConnect');
+          await opened;
+          const { localPort: port = 0 } = peer;
+          expect(codeOf(await sent(socket, 'to a name', { port, address: B }))).to.equal(code);
+          expect(await sent(socket, 'to an address', { port, address: '127.0.0.1' })).to.have.property('bytes');
+        }
+      });
+    }
   });
 });
