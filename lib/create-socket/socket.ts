@@ -67,6 +67,8 @@ export class SecureDgramSocket extends BaseSocket {
   readonly #binding = new Binding();
   #connecting = false;
   #connectedTo: Peer | undefined;
+  /** What `connect` called the peer, if not by its address: whoever sends means the one that can prove that name. */
+  #connectedName: string | undefined;
   #mayBroadcast = false;
   #referenced = true;
   readonly #hold = new Hold();
@@ -82,6 +84,7 @@ export class SecureDgramSocket extends BaseSocket {
         connectSync(this: SecureDgramSocket, ...args) {
           connectSync.apply(this, args);
           this.#connecting = true;
+          this.#connectedName = nameIn(args[1]);
         },
       };
       Object.defineProperty(this.prototype, 'connectSync', { value: own.connectSync, writable: true, configurable: true });
@@ -225,7 +228,7 @@ export class SecureDgramSocket extends BaseSocket {
     const [only] = parts;
     const message = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
     if (connectedTo !== undefined) {
-      this.#sendTo(message, connectedTo, undefined, this.#sendCallbacks.expect(given));
+      this.#sendTo(message, connectedTo, this.#connectedName, this.#sendCallbacks.expect(given));
       return;
     }
     if (port === undefined) return; // parseSend has thrown
@@ -262,6 +265,7 @@ export class SecureDgramSocket extends BaseSocket {
     const all = hint === undefined ? args : [port, address, this.#telling(hint, rest[0])];
     (super.connect as (...all: unknown[]) => void).apply(this, all);
     this.#connecting = true;
+    this.#connectedName = nameIn(address);
   }
 
   /** What dgram calls back where a `connect` fails about which more is known. */
@@ -277,6 +281,7 @@ export class SecureDgramSocket extends BaseSocket {
     const port = this.#closed || this.#peerIfConnected() === undefined ? 0 : super.address().port;
     super.disconnect();
     this.#connectedTo = undefined;
+    this.#connectedName = undefined;
     this.#connecting = false;
     if (port !== 0) this.#keepPort(port);
   }
@@ -586,6 +591,9 @@ export function createSocket(...args: [SocketOptions | dgram.SocketType, ...unkn
   const listener = listenerAfterOptions(args, 'listener', FORMS);
   return new SecureDgramSocket(options, listener as ((message: Buffer, info: PeerInfo) => void) | undefined);
 }
+
+const nameIn = (address: unknown): string | undefined =>
+  typeof address === 'string' && address !== '' && !isLiteral(address) ? address : undefined;
 
 /** dgram's own error, which says more. */
 function withHint<E extends Error>(error: E, hint: string | undefined): E {

@@ -316,4 +316,50 @@ describe('createSocket: rules of names', () => {
       });
     }
   });
+
+  describe('of connect', () => {
+    const connected = (socket: SecureDgramSocket, port: number, name: string): Promise<void> =>
+      new Promise((resolve) => {
+        socket.connect(port, name, resolve);
+      });
+    const say = (socket: SecureDgramSocket): Promise<Outcome> =>
+      new Promise((resolve) => {
+        socket.send('hello', (error, bytes) => {
+          resolve(error === null ? { bytes } : { error });
+        });
+      });
+
+    it('the name is what the certificate has to have, and what peers() is asked about', async () => {
+      const { certificatePem: ca } = await createAuthority();
+      const server = await listen(await certificate({ dnsNames: [B], ipAddresses: [] }));
+      const asked: (string | undefined)[] = [];
+      const peers: SocketDtlsOptions['peers'] = (_peer, hostname) => {
+        asked.push(hostname);
+        return undefined;
+      };
+      const client = secure({ ca, peers }, { lookup });
+      await connected(client, portOf(server), B);
+      expect(await say(client)).to.deep.equal({ bytes: 5 });
+      client.disconnect();
+      await connected(client, portOf(server), A);
+      expect(codeOf(await say(client))).to.equal('ERR_TLS_CERT_ALTNAME_INVALID');
+      client.disconnect();
+      // An address is whoever is there.
+      await connected(client, portOf(server), '127.0.0.1');
+      expect(await say(client)).to.deep.equal({ bytes: 5 });
+      expect(asked).to.deep.equal([B, A]);
+    });
+
+    it('a peer that has begun has to prove the name', async () => {
+      const issuer = await generateCertificate({ ca: true });
+      const socket = await bound(secure({ ...(await generateCertificate({ issuer })), ca: issuer.cert }, { lookup }));
+      const opened = new Promise((resolve) => socket.once('secureConnection', resolve));
+      const { cert, key } = await generateCertificate({ altNames: [A], issuer });
+      const peer = dialTo({ host: '127.0.0.1', port: socket.address().port, ca: issuer.cert, cert, key, servername: 'localhost' });
+      await next(peer, 'secureConnect');
+      await opened;
+      await connected(socket, peer.localPort ?? 0, B);
+      expect(codeOf(await say(socket))).to.equal('ERR_TLS_CERT_ALTNAME_INVALID');
+    });
+  });
 });
