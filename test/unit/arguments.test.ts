@@ -43,6 +43,21 @@ describe('arguments', () => {
     });
   }
 
+  it('no value is in the error, which may be a key', () => {
+    const [hidden, key] = ['SeKrEt', Buffer.alloc(48, 'SeKrEt')];
+    for (const [call, kind] of [
+      [onServer('setTicketKeys', Buffer.alloc(48), key)[1], 'an object'],
+      [() => (createSecureContext as Untyped)({}, { passphrase: hidden }), 'an object'],
+      [() => (createSecureContext as Untyped)({}, hidden), 'a string'],
+      [() => (createSecureContext as Untyped)({}, null), 'null'],
+      [() => (createServer as Untyped)({ psk }, callback, key), 'an object'],
+    ] as const) {
+      const { message, hint } = thrown(call);
+      expect(message).to.include(kind);
+      for (const said of [message, hint]) expect(said).to.not.include(hidden).and.not.match(/53 ?65 ?4b/i);
+    }
+  });
+
   it('send of a socket refuses what stands behind its callback, and a callback in place of a length', () => {
     const client = connect({ port: 9, psk });
     client.on('error', () => undefined);
