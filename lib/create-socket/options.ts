@@ -7,6 +7,7 @@ import type { Peer } from '../base/peer';
 import { shown } from '../errors/as-error';
 import { usageError, type DTLSError } from '../errors/errors';
 import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options/types';
+import { bare, withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
 import { OF_BYTES, ownOptions } from '../options/own-bytes';
 import { clientPsk, serverPsk } from '../options/psk';
@@ -85,18 +86,20 @@ export interface ResolvedSocket {
   readonly clearMulticast: boolean;
 }
 
+/** Without a prototype: nothing comes back from there that was left out. */
 const pick = (options: Bag, names: readonly string[]): Record<string, unknown> =>
-  Object.fromEntries(names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
+  bare(names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
 
 /** What an answer of `peers` says, also by its class or a prototype; what is undefined is left out, as everywhere. */
 function answered(answer: unknown): Bag {
   checkObject('the answer of peers()', answer);
   checkNames(answer, CONNECT_OPTIONS);
-  return pick(answer as Bag, CONNECT_OPTIONS);
+  return pick(withoutObjectPrototype(answer as Bag, CONNECT_OPTIONS), CONNECT_OPTIONS);
 }
 
 /** Everything that a context is made of is asked for once, whoever uses the context. */
-function contextOf(options: Bag): SecureContext {
+function contextOf(given: Bag): SecureContext {
+  const options = withoutObjectPrototype(given, [...CONTEXT_OPTIONS, 'secureContext']);
   const { secureContext } = options;
   if (secureContext === undefined) return new SecureContext(pick(options, CONTEXT_OPTIONS));
   requireSecureContext('secureContext', secureContext);
@@ -185,7 +188,7 @@ export function checkSocketNames(options: object): void {
 /** `undefined`: none were given, and the socket is a client's. */
 export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client' }): ResolvedSocket {
   checkObject('dtls', given);
-  if ('blockList' in given) throw ofServers();
+  if ('blockList' in withoutObjectPrototype(given, ['blockList'])) throw ofServers();
   checkNames(given, SOCKET_OPTIONS);
   // Some are read again for each peer that it begins with, and those of the context where `peers` gives others.
   const ofBytes = given.peers === undefined ? OF_BYTES : [...OF_BYTES, ...CONTEXT_OPTIONS];

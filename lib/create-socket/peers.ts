@@ -283,7 +283,7 @@ export class Peers {
     const { address, port } = association.peer;
     const options = this.#options.dialling(answer);
     const rules = this.#options.rulesOf(answer);
-    const servername = options.servername ?? hostname;
+    const servername = rules.servername ?? hostname;
     const resolved = resolveConnectOptions({
       ...options,
       ...(servername === undefined ? {} : { servername }),

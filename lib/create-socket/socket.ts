@@ -9,6 +9,8 @@ import { asError } from '../errors/as-error';
 import { DTLSError, ioError, isReadable } from '../errors/errors';
 import { copyOf } from '../base/memory';
 import { automaticTransport } from '../options/udp';
+import { withoutObjectPrototype } from '../checks/no-inheritance';
+import { DGRAM_OPTIONS } from '../checks/option-names';
 import { listenerAfterOptions } from '../checks/arguments';
 import { plain } from '../errors/node-errors';
 import { turns } from '../core/outbox';
@@ -618,5 +620,5 @@ function checkedOptions(given: SocketOptions | dgram.SocketType): SocketOptions 
   }
   checkObject('options', given);
   checkSocketNames(given);
-  return given;
+  return withoutObjectPrototype(given, ['dtls', ...DGRAM_OPTIONS]);
 }
