@@ -43,6 +43,20 @@ describe('arguments', () => {
     });
   }
 
+  it('memory that has been transferred away is no PEM, and has an error with a code', async () => {
+    const { cert, key } = await generateCertificate();
+    const gone = new Uint8Array(Buffer.from(key));
+    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+    for (const [options, code] of [
+      [{ cert, key: gone }, 'ERR_DTLS_INVALID_KEY'],
+      [{ cert, key: { pem: gone } }, 'ERR_DTLS_INVALID_KEY'],
+      [{ cert: gone, key }, 'ERR_DTLS_INVALID_CERTIFICATE'],
+      [{ ca: gone }, 'ERR_DTLS_INVALID_CA'],
+    ] as const) {
+      expect(thrown(() => (createSecureContext as Untyped)(options)).code).to.equal(code);
+    }
+  });
+
   it('no value is in the error, which may be a key', () => {
     const [hidden, key] = ['SeKrEt', Buffer.alloc(48, 'SeKrEt')];
     for (const [call, kind] of [
