@@ -60,6 +60,7 @@ const trees = [
       ['io'],
       ['core/endpoint'],
       ['core/session'],
+      ['core/handshake13'],
       ['core/hello13'],
       ['core/handshake'],
       ['core/engine13'],

@@ -1,7 +1,12 @@
 /** The arguments of functions that take several forms: none is left out in silence. */
-import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { wrongType } from './validate';
+
+/** The value itself may be a key, or a passphrase, and is in no message. */
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  return `${typeof value === 'object' ? 'an' : 'a'} ${typeof value}`;
+}
 
 /**
  * The arguments of a function that takes `most` of them; what stands for none there (undefined) may follow.
@@ -13,7 +18,7 @@ export function noMore(name: string, args: readonly unknown[], most: number): vo
   if (surplus === undefined) return;
   throw usageError(
     'ERR_INVALID_ARG_VALUE',
-    `${name}() takes ${['no argument', 'one argument', 'two arguments', 'three arguments'][most] ?? `${String(most)} arguments`}, and ${shown(surplus)} is one too many`,
+    `${name}() takes ${['no argument', 'one argument', 'two arguments', 'three arguments'][most] ?? `${String(most)} arguments`}, and ${kindOf(surplus)} is one too many`,
     typeof surplus === 'function'
       ? 'It calls nobody back there: what it does is done when it returns, or when the Promise that it returns settles.'
       : 'Leave it out.',
@@ -43,7 +48,7 @@ export function splitListener(args: readonly unknown[], name: string): SplitArgu
   if (at >= 0 && at < rest.length - 1) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
-      `'${name}' is the last argument, and ${shown(rest[at + 1])} stands behind it`,
+      `'${name}' is the last argument, and ${kindOf(rest[at + 1])} stands behind it`,
       'Leave it out, or put it in front.',
     );
   }

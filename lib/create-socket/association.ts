@@ -1,12 +1,8 @@
 /** One peer of a socket: the session that is open, those in the making, and what waits for them. */
-import type tls from 'node:tls';
-
 import { kAsyncResource, kMessageLimit } from '../base/internals';
-import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
-import { printable } from '../errors/printable';
 import { copyOf, sizeOf } from '../base/memory';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { errnoOf } from '../errors/system-error';
@@ -16,6 +12,8 @@ import { inItsContext, tooBig } from '../socket/messages';
 import type { DTLSSocket } from '../socket/socket';
 import type { SendCallback } from './arguments';
 import type { Hold } from './hold';
+import { ProvenNames, type Dialled } from './proven-names';
+import type { Rules } from './rules';
 
 interface Waiting {
   readonly message: Buffer;
@@ -26,10 +24,16 @@ interface Waiting {
 /** What an association asks of its socket. */
 export interface AssociationOwner {
   readonly maxQueueSize: number;
-  /** This side would begin with a pre-shared key: it then has no names to go by. */
-  readonly dialsWithKey: boolean;
+  /** A peer that began by a pre-shared key has the one with which this side would have begun: that has no names to go by. */
+  hasOwnKey(session: DTLSSocket): boolean;
   /** Each message that waits takes hold of it. */
   readonly hold: Hold;
+  /** The rules where nobody is asked: those of the socket's own options. */
+  readonly rules: Rules;
+  /** `SNICallback` may choose the context of a peer that begins, and thereby the authorities that verified it. */
+  readonly servesChosenContexts: boolean;
+  /** What `peers` holds the peer to when it is called this. Undefined: there is no `peers`. Rejects where there is to be no session. */
+  readonly rulesFor: ((peer: Peer, hostname: string) => Promise<Rules>) | undefined;
   /** Begins a handshake; the session, or why there is none, comes later or at once. */
   dial(association: Association, hostname: string | undefined): void;
   onMessage(message: NonSharedBuffer, session: DTLSSocket, identity: string | NonSharedBuffer | null): void;
@@ -44,23 +48,19 @@ export interface AssociationOwner {
   onEmpty(association: Association): void;
 }
 
-type ServerIdentityCheck = typeof tls.checkServerIdentity;
-
 export class Association {
   readonly peer: Peer;
   readonly #owner: AssociationOwner;
   #session: DTLSSocket | undefined;
-  /** The peer began it. */
-  #theirs = false;
+  /** Of the open session. */
+  #proven: ProvenNames | undefined;
   readonly #inTheMaking = new Set<DTLSSocket>();
   #dialling = false;
   #queue: Waiting[] = [];
   #queuedBytes = 0;
   #lastError: Error | undefined;
-  /** Names that the open session's certificate is known to be good for. */
-  #names = new Set<string>();
-  #checkIdentity: ServerIdentityCheck | undefined;
-  #anyName = false;
+  /** Messages to names about which `peers` is being asked, in order: an open session may not be for them. */
+  readonly #asking = new Map<string, Waiting[]>();
 
   constructor(owner: AssociationOwner, peer: Peer) {
     this.#owner = owner;
@@ -74,7 +74,9 @@ export class Association {
 
   /** Bytes, and messages, that wait. */
   get queued(): readonly [bytes: number, messages: number] {
-    return [this.#queuedBytes, this.#queue.length];
+    let messages = this.#queue.length;
+    for (const waiting of this.#asking.values()) messages += waiting.length;
+    return [this.#queuedBytes, messages];
   }
 
   *sessions(): Generator<DTLSSocket> {
@@ -87,7 +89,7 @@ export class Association {
     const refusal = refusalOf(message, this.peer);
     if (refusal !== undefined) {
       this.#refuse(message, callback, refusal);
-    } else if (this.#session !== undefined) {
+    } else if (this.#session !== undefined && !this.#mustAsk(hostname)) {
       this.#write(this.#session, { message, hostname, callback });
     } else if (this.#queuedBytes + sizeOf(message) > this.#owner.maxQueueSize) {
       this.#refuse(
@@ -103,31 +105,93 @@ export class Association {
     } else {
       // The caller may reuse its memory.
       const copy = copyOf(message);
-      this.#queue.push({ message: copy, hostname, callback: inItsContext(callback) });
       this.#owner.hold.take();
       this.#queuedBytes += copy.length;
-      if (this.handshaking) return;
-      this.#dialling = true;
-      this.#owner.dial(this, hostname);
+      this.#wait({ message: copy, hostname, callback: inItsContext(callback) });
     }
   }
 
-  /** A session with this peer begins. For one that this side began: what it is verified with. */
+  /** `peers` may hold this name to what the open session has not proved. */
+  #mustAsk(hostname: string | undefined): hostname is string {
+    return hostname !== undefined && this.#owner.rulesFor !== undefined && this.#proven?.has(hostname) === false;
+  }
+
+  /** A message, held and counted, waits for a session, or for word of its name. */
+  #wait(waiting: Waiting): void {
+    if (this.#session !== undefined) {
+      const session = this.#session;
+      if (this.#mustAsk(waiting.hostname)) this.#ask(waiting.hostname, waiting);
+      else {
+        this.#release(waiting, (one) => {
+          this.#write(session, one);
+        });
+      }
+      return;
+    }
+    this.#queue.push(waiting);
+    if (this.handshaking) return;
+    this.#dialling = true;
+    this.#owner.dial(this, waiting.hostname);
+  }
+
+  #release(waiting: Waiting, use: (waiting: Waiting) => void): void {
+    this.#queuedBytes -= waiting.message.length;
+    use(waiting);
+    this.#owner.hold.release();
+  }
+
+  #ask(hostname: string, waiting: Waiting): void {
+    const others = this.#asking.get(hostname);
+    if (others !== undefined) {
+      others.push(waiting);
+      return;
+    }
+    this.#asking.set(hostname, [waiting]);
+    const proven = this.#proven;
+    this.#owner.rulesFor?.(this.peer, hostname).then(
+      (rules) => {
+        // Where the session is another one by now, or none, the name is asked about anew.
+        this.#told(hostname, proven === this.#proven ? proven?.refusal(hostname, rules) : undefined);
+      },
+      (error: unknown) => {
+        this.#told(hostname, asError(error));
+      },
+    );
+  }
+
+  #told(hostname: string, refusal: Error | undefined): void {
+    const waiting = this.#asking.get(hostname);
+    if (waiting === undefined) return; // the socket has closed meanwhile
+    this.#asking.delete(hostname);
+    for (const one of waiting) {
+      if (refusal === undefined) this.#wait(one);
+      else this.#release(one, () => { this.#mismatched(one, refusal); });
+    }
+    this.#settle();
+  }
+
+  /** The socket's dial can go on: nothing has come meanwhile that makes it needless. Without one there is nothing to wait for. */
+  dialWanted(): boolean {
+    if (this.#session === undefined && this.#queue.length > 0) return true;
+    this.#dialling = false;
+    this.#settle();
+    return false;
+  }
+
+  /** A session with this peer begins. For one that this side began: how. */
   adopt(
     session: DTLSSocket,
-    verified?: { hostname: string | undefined; check: ServerIdentityCheck | undefined; any: boolean },
+    dialled?: Dialled,
   ): void {
-    this.#dialling = false;
+    // One that the peer begins ends no dial: it may be given up, and what waits then waits for ours.
+    if (dialled !== undefined) this.#dialling = false;
     this.#inTheMaking.add(session);
     session.on('secureConnect', () => {
       this.#inTheMaking.delete(session);
       this.#session = session;
-      this.#theirs = verified === undefined;
+      this.#proven = new ProvenNames(session, this.peer, dialled, this.#owner);
       identity = session.pskIdentity;
-      this.#names = new Set(verified?.hostname === undefined ? [] : [verified.hostname]);
-      this.#checkIdentity = verified?.check;
-      this.#anyName = verified?.any ?? false;
-      this.#flush(session);
+      this.#flush();
       turns.add(() => this.#owner.onSecure(session), session[kAsyncResource]);
     });
     let identity: string | NonSharedBuffer | null = null;
@@ -145,7 +209,7 @@ export class Association {
   /** A session is over. It may be heard of twice, and whoever sends after the first time begins a new one. */
   lost(session: DTLSSocket, error?: Error): void {
     const known = this.#inTheMaking.delete(session) || this.#session === session;
-    if (this.#session === session) this.#session = undefined;
+    if (this.#session === session) this.#session = this.#proven = undefined;
     try {
       if (error !== undefined) this.failed(error);
     } finally {
@@ -175,6 +239,7 @@ export class Association {
   close(error: Error): void {
     this.#dialling = false;
     this.#fail(error);
+    for (const hostname of [...this.#asking.keys()]) this.#told(hostname, error);
     for (const session of [...this.sessions()]) session.close();
   }
 
@@ -182,39 +247,39 @@ export class Association {
     if (this.#session !== undefined || this.handshaking) return;
     this.#fail(this.#lastError ?? closed(this.peer));
     this.#lastError = undefined;
-    this.#owner.onEmpty(this);
+    if (this.#asking.size === 0) this.#owner.onEmpty(this);
   }
 
-  #flush(session: DTLSSocket): void {
+  #flush(): void {
     const queue = this.#queue;
     this.#queue = [];
-    this.#queuedBytes = 0;
-    for (const waiting of queue) {
-      this.#write(session, waiting);
-      this.#owner.hold.release();
-    }
+    for (const waiting of queue) this.#wait(waiting);
   }
 
   #fail(error: Error): void {
     const queue = this.#queue;
     this.#queue = [];
-    this.#queuedBytes = 0;
-    for (const { message, callback } of queue) {
-      this.#report(message, callback, error);
-      this.#owner.hold.release();
+    for (const waiting of queue) {
+      this.#release(waiting, ({ message, callback }) => {
+        this.#report(message, callback, error);
+      });
     }
   }
 
-  #write(session: DTLSSocket, { message, hostname, callback }: Waiting): void {
-    const mismatch = hostname === undefined ? undefined : this.#nameMismatch(session, hostname);
+  #write(session: DTLSSocket, waiting: Waiting): void {
+    const { message, hostname, callback } = waiting;
+    const theirs = this.#proven?.theirs === true;
+    const mismatch =
+      hostname === undefined || this.#proven?.has(hostname) === true
+        ? undefined
+        : this.#proven?.refusal(hostname, this.#owner.rules);
     if (mismatch !== undefined) {
-      this.#owner.later(mismatch, this.peer);
-      if (callback !== undefined) process.nextTick(callback, mismatch, 0);
+      this.#mismatched(waiting, mismatch);
     } else if (sizeOf(message) > session[kMessageLimit]) {
       const length = sizeOf(message);
       // A limit that the peer has asked for is no error of this side's.
-      if (this.#theirs && callback !== undefined) process.nextTick(callback, null, length);
-      this.#refuse(message, this.#theirs ? undefined : callback, tooBig(length, session[kMessageLimit]));
+      if (theirs && callback !== undefined) process.nextTick(callback, null, length);
+      this.#refuse(message, theirs ? undefined : callback, tooBig(length, session[kMessageLimit]));
     } else if (callback === undefined) {
       session.send(message);
     } else {
@@ -229,42 +294,10 @@ export class Association {
     }
   }
 
-  /**
-   * The session may have begun under another name, or by the peer: whoever sends to a name means the one
-   * that can prove that name.
-   */
-  #nameMismatch(session: DTLSSocket, hostname: string): Error | undefined {
-    if (this.#anyName || this.#names.has(hostname)) return undefined;
-    // With a pre-shared key there are no names; but a peer that began with one is not whom this side would have
-    // asked for a certificate.
-    if (session.pskIdentity !== null && (!this.#theirs || this.#owner.dialsWithKey)) return undefined;
-    const certificate = session.getPeerCertificate();
-    const refusal =
-      'subject' in certificate
-        ? this.#judge(hostname, certificate as tls.PeerCertificate)
-        : new Error(`the peer of this session has shown no certificate, and '${hostname}' was meant`);
-    if (refusal === undefined) {
-      this.#names.add(hostname);
-      return undefined;
-    }
-    const { message, code = 'ERR_DTLS_PEER_IDENTITY' } = wordsOf(refusal);
-    // The names that it quotes are any text that the certificate has.
-    return new DTLSError(printable(message), {
-      code,
-      category: 'certificate',
-      hint: 'The open session with this address is not with that name.',
-      peer: this.peer,
-      cause: refusal,
-    });
-  }
-
-  /** What the check throws is a refusal, as in a handshake. */
-  #judge(hostname: string, certificate: tls.PeerCertificate): Error | undefined {
-    try {
-      return (this.#checkIdentity ?? late.tls.checkServerIdentity)(hostname, certificate);
-    } catch (error) {
-      return asError(error);
-    }
+  /** The session may have begun under another name, or by the peer, and is not for this one. */
+  #mismatched({ callback }: Waiting, refusal: Error): void {
+    this.#owner.later(refusal, this.peer);
+    if (callback !== undefined) process.nextTick(callback, refusal, 0);
   }
 
   /** Refuses a message: by its callback, and by the event `peerError`, except for EMSGSIZE, which callbacks of dgram say as well. */

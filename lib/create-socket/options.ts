@@ -7,9 +7,13 @@ import type { Peer } from '../base/peer';
 import { shown } from '../errors/as-error';
 import { usageError, type DTLSError } from '../errors/errors';
 import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options/types';
+import { bare, withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
 import { OF_BYTES, ownOptions } from '../options/own-bytes';
 import { clientPsk, serverPsk } from '../options/psk';
+import type { DTLSSocket } from '../socket/socket';
+import { ownKey } from './own-key';
+import { Marks, type Rules } from './rules';
 import { requireSecureContext, SecureContext } from '../identity/secure-context';
 import { callable, checkNames, checkObject, flag, integer, misplaced, nearest } from '../checks/validate';
 
@@ -36,7 +40,8 @@ export interface SocketDtlsOptions
   /**
    * Called before this socket begins a handshake: returns options for that peer, undefined for none, or
    * null when there is to be no session with it. `hostname` is what `send` was called with, if not an
-   * address.
+   * address. Called, too, before an open session is used for another name: it is, only where the answer says
+   * what the session was made with.
    */
   peers?:
     | ((
@@ -70,8 +75,10 @@ export interface ResolvedSocket {
   readonly server: ServerOptions | undefined;
   /** What `connect` is to be called with for a peer; throws as `connect` does. */
   dialling(options: SocketPeerOptions | undefined): Dialling;
-  /** Handshakes that this side begins have a pre-shared key, where `peers` gives none for a peer. */
-  readonly dialsWithKey: boolean;
+  /** What the peer has to prove in such a handshake. */
+  rulesOf(options: SocketPeerOptions | undefined): Rules;
+  /** A peer that began has shown the key with which this side would have begun, where `peers` gives no other. */
+  hasOwnKey(session: DTLSSocket): boolean;
   readonly peers: SocketDtlsOptions['peers'];
   readonly maxQueueSize: number;
   readonly maxPeers: number;
@@ -79,11 +86,20 @@ export interface ResolvedSocket {
   readonly clearMulticast: boolean;
 }
 
+/** Without a prototype: nothing comes back from there that was left out. */
 const pick = (options: Bag, names: readonly string[]): Record<string, unknown> =>
-  Object.fromEntries(names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
+  bare(names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
+
+/** What an answer of `peers` says, also by its class or a prototype; what is undefined is left out, as everywhere. */
+function answered(answer: unknown): Bag {
+  checkObject('the answer of peers()', answer);
+  checkNames(answer, CONNECT_OPTIONS);
+  return pick(withoutObjectPrototype(answer as Bag, CONNECT_OPTIONS), CONNECT_OPTIONS);
+}
 
 /** Everything that a context is made of is asked for once, whoever uses the context. */
-function contextOf(options: Bag): SecureContext {
+function contextOf(given: Bag): SecureContext {
+  const options = withoutObjectPrototype(given, [...CONTEXT_OPTIONS, 'secureContext']);
   const { secureContext } = options;
   if (secureContext === undefined) return new SecureContext(pick(options, CONTEXT_OPTIONS));
   requireSecureContext('secureContext', secureContext);
@@ -172,15 +188,15 @@ export function checkSocketNames(options: object): void {
 /** `undefined`: none were given, and the socket is a client's. */
 export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client' }): ResolvedSocket {
   checkObject('dtls', given);
-  if ('blockList' in given) throw ofServers();
+  if ('blockList' in withoutObjectPrototype(given, ['blockList'])) throw ofServers();
   checkNames(given, SOCKET_OPTIONS);
   // Some are read again for each peer that it begins with, and those of the context where `peers` gives others.
   const ofBytes = given.peers === undefined ? OF_BYTES : [...OF_BYTES, ...CONTEXT_OPTIONS];
   const options = ownOptions(given, SOCKET_OPTIONS, ofBytes);
   const bag = options as Bag;
-  const pskCallback = keysOf(options);
+  const served = keysOf(options);
   const canServe =
-    options.cert !== undefined || options.secureContext?.[kHasIdentity] === true || pskCallback !== undefined ||
+    options.cert !== undefined || options.secureContext?.[kHasIdentity] === true || served !== undefined ||
     bag.pfx !== undefined || bag.SNICallback !== undefined;
   if (options.role === undefined && !canServe && lostItsCredentials(bag)) throw noCredentials();
   const role = options.role ?? (canServe ? 'both' : 'client');
@@ -201,6 +217,10 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
   if (role === 'client' && options.pskCallback !== undefined) throw notOfAClient();
   const context = contextOf(bag);
   const own = clientPsk(options.psk);
+  const { pskCallback, isShownBy } =
+    options.pskCallback === undefined
+      ? { pskCallback: served, isShownBy: () => own !== undefined }
+      : ownKey(options.pskCallback, options.psk, own);
   const keysOfPeersAlone = options.pskCallback !== undefined && nothingButKeys(bag);
   const shared = { ...pick(bag, CONNECT_OPTIONS), ...pick({ secureContext: context }, ['secureContext']) };
   const plainShared = Object.fromEntries(
@@ -209,6 +229,7 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
     ),
   );
   const contexts = new WeakMap<object, SecureContext>();
+  const marks = options.peers === undefined ? undefined : new Marks(CONNECT_OPTIONS, bag);
   return {
     role,
     server:
@@ -225,20 +246,19 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
             pskCallback,
           }),
     dialling(peer = {}) {
-      checkObject('the answer of peers()', peer);
-      const given = peer as Bag;
-      let secureContext = peer.secureContext ?? context;
+      const given = answered(peer);
+      let secureContext = (given.secureContext as SecureContext | undefined) ?? context;
       if (CONTEXT_OPTIONS.some((name) => given[name] !== undefined)) {
         secureContext =
           contexts.get(peer) ??
           contextOf(
-            peer.secureContext === undefined && options.secureContext === undefined
+            given.secureContext === undefined && options.secureContext === undefined
               ? { ...bag, ...given }
               : given,
           );
         contexts.set(peer, secureContext);
       }
-      const psk = peer.psk === undefined ? own : clientPsk(peer.psk);
+      const psk = given.psk === undefined ? own : clientPsk(given.psk as SocketPeerOptions['psk']);
       if (keysOfPeersAlone && psk === undefined && nothingButKeys(given)) throw noKeyOfItsOwn();
       const rest = Object.fromEntries(
         Object.entries(given).filter(
@@ -252,7 +272,16 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
         ...(psk === undefined ? {} : { pskCallback: psk }),
       };
     },
-    dialsWithKey: own !== undefined,
+    rulesOf(peer = {}) {
+      const given = answered(peer) as SocketPeerOptions;
+      return {
+        mark: marks?.of(given) ?? '',
+        servername: given.servername ?? options.servername,
+        checkServerIdentity: given.checkServerIdentity ?? options.checkServerIdentity,
+        anyPeer: (given.rejectUnauthorized ?? options.rejectUnauthorized) === false,
+      };
+    },
+    hasOwnKey: isShownBy,
     peers: callable('peers', options.peers),
     maxQueueSize: integer('maxQueueSize', options.maxQueueSize, 65536, 0, 0xffffffff),
     maxPeers: integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff),

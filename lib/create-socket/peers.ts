@@ -20,6 +20,7 @@ import type { SendCallback } from './arguments';
 import { Association, type AssociationOwner } from './association';
 import { heard } from './heard';
 import type { ResolvedSocket } from './options';
+import type { Rules } from './rules';
 
 /** The number of peers with sessions in the past that are remembered; the one whose last session is the oldest is forgotten first. */
 const MOST_KNOWN = 10000;
@@ -90,7 +91,10 @@ export class Peers {
     this.#wire = wire;
     this.#owner = {
       maxQueueSize: options.maxQueueSize,
-      dialsWithKey: options.dialsWithKey,
+      hasOwnKey: options.hasOwnKey.bind(options),
+      rules: options.rulesOf(undefined),
+      servesChosenContexts: options.server?.SNICallback !== undefined,
+      rulesFor: options.peers === undefined ? undefined : this.#rulesFor.bind(this),
       hold: host.hold,
       dial: this.#dial.bind(this),
       onMessage: host.onMessage.bind(host),
@@ -256,12 +260,19 @@ export class Peers {
       Promise.resolve()
         .then(() => peers?.(association.peer, hostname))
         .then((answer) => {
-          if (this.#closed) settled();
+          if (this.#closed || !association.dialWanted()) settled();
           else if (answer === null) refuse(notWanted(association.peer));
           else this.#connect(association, hostname, answer, settled);
         })
         .catch(refuse);
     });
+  }
+
+  /** What a handshake with that name would hold the peer to. */
+  async #rulesFor(peer: Peer, hostname: string): Promise<Rules> {
+    const answer = await this.#options.peers?.(peer, hostname);
+    if (answer === null) throw notWanted(peer);
+    return this.#options.rulesOf(answer);
   }
 
   #connect(
@@ -272,7 +283,8 @@ export class Peers {
   ): void {
     const { address, port } = association.peer;
     const options = this.#options.dialling(answer);
-    const servername = options.servername ?? hostname;
+    const rules = this.#options.rulesOf(answer);
+    const servername = rules.servername ?? hostname;
     const resolved = resolveConnectOptions({
       ...options,
       ...(servername === undefined ? {} : { servername }),
@@ -286,11 +298,7 @@ export class Peers {
     session.once('secureConnect', settled);
     session.once('error', settled);
     session.once('close', settled);
-    association.adopt(session, {
-      hostname: servername === '' ? undefined : servername,
-      check: options.checkServerIdentity,
-      any: options.rejectUnauthorized === false,
-    });
+    association.adopt(session, { hostname, rules });
   }
 }
 

@@ -10,6 +10,8 @@ import { DTLSError, ioError, isReadable } from '../errors/errors';
 import { copyOf } from '../base/memory';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { automaticTransport } from '../options/udp';
+import { withoutObjectPrototype } from '../checks/no-inheritance';
+import { DGRAM_OPTIONS } from '../checks/option-names';
 import { listenerAfterOptions } from '../checks/arguments';
 import { plain } from '../errors/node-errors';
 import { turns } from '../core/outbox';
@@ -68,6 +70,8 @@ export class SecureDgramSocket extends BaseSocket {
   readonly #binding = new Binding();
   #connecting = false;
   #connectedTo: Peer | undefined;
+  /** What `connect` called the peer, if not by its address: whoever sends means the one that can prove that name. */
+  #connectedName: string | undefined;
   #mayBroadcast = false;
   #referenced = true;
   readonly #hold = new Hold();
@@ -83,6 +87,7 @@ export class SecureDgramSocket extends BaseSocket {
         connectSync(this: SecureDgramSocket, ...args) {
           connectSync.apply(this, args);
           this.#connecting = true;
+          this.#connectedName = nameIn(args[1]);
         },
       };
       Object.defineProperty(this.prototype, 'connectSync', { value: own.connectSync, writable: true, configurable: true });
@@ -226,7 +231,7 @@ export class SecureDgramSocket extends BaseSocket {
     const [only] = parts;
     const message = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
     if (connectedTo !== undefined) {
-      this.#sendTo(message, connectedTo, undefined, this.#sendCallbacks.expect(given));
+      this.#sendTo(message, connectedTo, this.#connectedName, this.#sendCallbacks.expect(given));
       return;
     }
     if (port === undefined) return; // parseSend has thrown
@@ -263,6 +268,7 @@ export class SecureDgramSocket extends BaseSocket {
     const all = hint === undefined ? args : [port, address, this.#telling(hint, rest[0])];
     (super.connect as (...all: unknown[]) => void).apply(this, all);
     this.#connecting = true;
+    this.#connectedName = nameIn(address);
   }
 
   /** What dgram calls back where a `connect` fails about which more is known. */
@@ -278,6 +284,7 @@ export class SecureDgramSocket extends BaseSocket {
     const port = this.#closed || this.#peerIfConnected() === undefined ? 0 : super.address().port;
     super.disconnect();
     this.#connectedTo = undefined;
+    this.#connectedName = undefined;
     this.#connecting = false;
     if (port !== 0) this.#keepPort(port);
   }
@@ -588,6 +595,9 @@ export function createSocket(...args: [SocketOptions | dgram.SocketType, ...unkn
   return new SecureDgramSocket(options, listener as ((message: NonSharedBuffer, info: PeerInfo) => void) | undefined);
 }
 
+const nameIn = (address: unknown): string | undefined =>
+  typeof address === 'string' && address !== '' && !isLiteral(address) ? address : undefined;
+
 /** dgram's own error, which says more. */
 function withHint<E extends Error>(error: E, hint: string | undefined): E {
   return hint === undefined ? error : Object.assign(error, { hint });
@@ -611,5 +621,5 @@ function checkedOptions(given: SocketOptions | dgram.SocketType): SocketOptions 
   }
   checkObject('options', given);
   checkSocketNames(given);
-  return given;
+  return withoutObjectPrototype(given, ['dtls', ...DGRAM_OPTIONS]);
 }

@@ -128,6 +128,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Infinity;
   #referenced = true;
+  #measuring = 0;
   #closing = false;
   #transportErrors = 0;
   #reportsDrops = false;
@@ -187,9 +188,20 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     for (const handler of this.#sessions) if (handler !== undefined) yield handler[kSocket];
   }
 
+  /** One more session measures its path: no datagram of the transport may be fragmented until the last one says {@link measured}. */
+  measures(): void {
+    if (this.#measuring === 0) this.#setDontFragment(true);
+    this.#measuring += 1;
+  }
+
+  measured(): void {
+    this.#measuring -= 1;
+    if (this.#measuring === 0) this.#setDontFragment(false);
+  }
+
   /** Nothing is asked any more of a transport that is being closed. */
-  setDontFragment(on: boolean): boolean {
-    return !this.#closing && this.#driver.setDontFragment(on);
+  #setDontFragment(on: boolean): void {
+    if (!this.#closing) this.#driver.setDontFragment(on);
   }
 
   get congested(): boolean {

@@ -1,6 +1,8 @@
 /** What was probably given in place of PEM: hints for what OpenSSL calls "no start line". */
 import { extname } from 'node:path';
 
+import { bytesOf } from '../base/memory';
+
 /** What a block of PEM is called, by the option that takes it. */
 const BLOCKS = { cert: 'CERTIFICATE', ca: 'CERTIFICATE', crl: 'X509 CRL', key: 'PRIVATE KEY' } as const;
 export type PemOption = keyof typeof BLOCKS;
@@ -51,7 +53,7 @@ function withoutBlock(option: PemOption, text: string): string | undefined {
 export function pemHint(option: PemOption, given: unknown): string | undefined {
   const isBytes = ArrayBuffer.isView(given);
   if (typeof given !== 'string' && !isBytes) return undefined;
-  const text = isBytes ? Buffer.from(given.buffer, given.byteOffset, given.byteLength).toString('latin1') : given;
+  const text = isBytes ? bytesOf(given).toString('latin1') : given;
   const holds = (block: string): boolean => new RegExp(`-----BEGIN [A-Z0-9 ]*${block}-----`).test(text);
   if (!text.includes('-----BEGIN')) return withoutBlock(option, text);
   if (ESCAPED_LINES.test(text)) {

@@ -17,6 +17,7 @@ import { native, type NativeSecureContext, type NativeTicketKeys } from '../core
 import { pemHint } from './pem-hints';
 import { requireRawPublicKeys } from './raw-public-keys';
 import { noMore } from '../checks/arguments';
+import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from '../checks/validate';
 import { checkTicketKeys } from './ticket-keys';
@@ -131,10 +132,11 @@ export class SecureContext {
   /** @internal `trusted`: authorities to trust and not to name. */
   // eslint-disable-next-line @typescript-eslint/unified-signatures -- the declarations of the package show the one above alone
   constructor(options: SecureContextOptions, trusted: readonly string[] | undefined);
-  constructor(options: SecureContextOptions = {}, trusted?: readonly string[]) {
-    if (isForeignContext(options)) throw foreignContext('options', options);
-    checkObject('options', options);
-    checkNames(options, CONTEXT_OPTIONS);
+  constructor(given: SecureContextOptions = {}, trusted?: readonly string[]) {
+    if (isForeignContext(given)) throw foreignContext('options', given);
+    checkObject('options', given);
+    checkNames(given, CONTEXT_OPTIONS);
+    const options = withoutObjectPrototype(given, CONTEXT_OPTIONS);
     const minVersion = options.minVersion ?? 'DTLSv1.2';
     const maxVersion = options.maxVersion ?? 'DTLSv1.2';
     const min = versionNumber('minVersion', minVersion);

@@ -2,6 +2,8 @@
 import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { listenerAfterOptions, splitListener } from '../checks/arguments';
+import { withoutObjectPrototype } from '../checks/no-inheritance';
+import { CONNECT_OPTIONS } from '../checks/option-names';
 import { checkObject, port as checkPort, text, wrongType } from '../checks/validate';
 import type { ConnectOptions } from './types';
 
@@ -31,7 +33,7 @@ export function readConnect(args: readonly unknown[]): ConnectArguments {
   const [options = {}, ...surplus] = behind;
   checkObject('options', options, FORMS);
   if (surplus.length > 0) throw wrongType(LISTENER, 'a function', surplus[0]);
-  const given: Partial<ConnectOptions> = options;
+  const given: Partial<ConnectOptions> = withoutObjectPrototype(options, CONNECT_OPTIONS);
   if (given.port !== undefined && checkPort('port', given.port, 1) !== port) throw contradiction('port', port, given.port);
   if (host !== undefined && given.host !== undefined && given.host !== host) throw contradiction('host', host, given.host);
   return { options: { ...given, port, ...(host === undefined ? {} : { host }) }, listener: listener };

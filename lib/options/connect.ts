@@ -8,6 +8,7 @@ import { usageError } from '../errors/errors';
 import { readSession } from './resumption';
 import { MAX_FRAGMENT_LENGTHS, type ClientPskCallback, type ConnectOptions } from './types';
 import { callable, checkNames, checkObject, flag, port, text, wrongType } from '../checks/validate';
+import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONNECT_OPTIONS } from '../checks/option-names';
 import { clientPsk, oneOf } from './psk';
 import { requireKeysFor, resolveContext, resolveSession, type ResolvedSession } from './session';
@@ -36,9 +37,10 @@ export interface ResolvedConnect extends ResolvedSession, ResolvedUdp {
 /** By which a client judges a certificate, or which it has asked for on account of one. */
 const JUDGES = ['peerFingerprints', 'peerPublicKeys', 'checkServerIdentity', 'requestOCSP'] as const;
 
-export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect {
-  checkObject('options', options);
-  checkNames(options, CONNECT_OPTIONS);
+export function resolveConnectOptions(given: ConnectOptions): ResolvedConnect {
+  checkObject('options', given);
+  checkNames(given, CONNECT_OPTIONS);
+  const options = withoutObjectPrototype(given, CONNECT_OPTIONS);
   const pskCallback = oneOf(options.pskCallback, clientPsk(options.psk));
   const named = text('host', options.host) ?? '';
   const meant = named === '' ? 'localhost' : named; // as net
@@ -61,8 +63,8 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
   }
   const hasKey = pskCallback !== undefined;
   const keyAlone = hasKey && JUDGES.every((judge) => options[judge] === undefined) && options.rejectUnauthorized !== false;
-  const given = resolveContext(options, 'client', hasKey);
-  const context = requireKeysFor(keyAlone ? given[kForKeyAlone]() : given, hasKey);
+  const whole = resolveContext(options, 'client', hasKey);
+  const context = requireKeysFor(keyAlone ? whole[kForKeyAlone]() : whole, hasKey);
   const verifiedName = servername === undefined || servername === '' ? host : servername;
   const sessionName = `${name} ${verifiedName}`;
   const session = readSession(options.session, sessionName);
@@ -92,7 +94,7 @@ export function resolveConnectOptions(options: ConnectOptions): ResolvedConnect 
     pskCallback,
     lookup: callable('lookup', options.lookup),
     family,
-    offersKeyAlone: context !== given,
+    offersKeyAlone: context !== whole,
     // At the end: V8 takes a hundred times as long for an object that others are spread into first.
     ...resolveUdp(options),
     ...common,

@@ -1,5 +1,6 @@
 /** Options that are read after the call that they were given to. */
 import { keptSecret } from '../base/memory';
+import { bare, withoutObjectPrototype } from '../checks/no-inheritance';
 
 /** Options that are bytes, or have some in a list or an object of their own, beside those of a context; `psk` is resolved in the call. */
 export const OF_BYTES: readonly string[] = ['session', 'ALPNProtocols', 'peerPublicKeys', 'peerFingerprints'];
@@ -17,7 +18,7 @@ function owned(value: unknown, depth = 0): unknown {
 }
 
 const read = (from: object, names: readonly string[], as: (value: unknown, name: string) => unknown): object =>
-  Object.fromEntries(
+  bare(
     names.filter((name) => name in from).map((name) => [name, as((from as Record<string, unknown>)[name], name)]),
   );
 
@@ -26,5 +27,5 @@ const read = (from: object, names: readonly string[], as: (value: unknown, name:
  * `ofBytes`: who gave them may wipe or reuse its own when its call has returned.
  */
 export function ownOptions<T extends object>(given: T, names: readonly string[], ofBytes: readonly string[]): T {
-  return read(given, names, (value, name) => (ofBytes.includes(name) ? owned(value) : value)) as T;
+  return read(withoutObjectPrototype(given, names), names, (value, name) => (ofBytes.includes(name) ? owned(value) : value)) as T;
 }

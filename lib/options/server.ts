@@ -20,6 +20,7 @@ import {
 import { SecureContext } from '../identity/secure-context';
 import { holdBlockLists } from '../transport/block-list';
 import { callable, checkNames, checkObject, flag, inRange, integer, lendBytes, text, wrongType } from '../checks/validate';
+import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../checks/option-names';
 import { OF_BYTES, ownOptions } from './own-bytes';
 import { oneOf, serverPsk } from './psk';
@@ -58,11 +59,12 @@ function checkCookieSecret(given: Uint8Array): Secret {
 }
 
 export function resolveServerOptions(
-  options: ServerOptions,
+  given: ServerOptions,
   sharedKeys?: NativeTicketKeys,
 ): ResolvedServer {
-  checkObject('options', options, FORM);
-  checkNames(options, SERVER_OPTIONS);
+  checkObject('options', given, FORM);
+  checkNames(given, SERVER_OPTIONS);
+  const options = withoutObjectPrototype(given, SERVER_OPTIONS);
   const pskCallback = oneOf(options.pskCallback, serverPsk(options.psk));
   const hint = text('pskIdentityHint', options.pskIdentityHint) ?? '';
   if (Buffer.byteLength(hint) > MAX_PSK_IDENTITY || hint.includes('\0')) {
@@ -173,9 +175,10 @@ export function resolveNamedOptions(
   server: ServerOptions,
   ticketKeys: NativeTicketKeys,
 ): ResolvedServer {
-  const own = options instanceof SecureContext ? { secureContext: options } : options;
-  checkObject('context', own);
-  checkNames(own, NAMED_OPTIONS);
+  const named = options instanceof SecureContext ? { secureContext: options } : options;
+  checkObject('context', named);
+  checkNames(named, NAMED_OPTIONS);
+  const own = withoutObjectPrototype(named, NAMED_OPTIONS);
   const replaced: string[] = [];
   if (own.ALPNProtocols !== undefined || own.ALPNCallback !== undefined) {
     replaced.push('ALPNProtocols', 'ALPNCallback');

@@ -5,6 +5,7 @@ import { late } from '../base/late';
 import { ioError, usageError, type DTLSError } from '../errors/errors';
 import { native } from '../core/native';
 import { hostMistake } from '../checks/host';
+import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { LISTEN_OPTIONS } from '../checks/option-names';
 import { checkReusePort, closedTransport, type ResolvedUdp } from '../options/udp';
 import { bindUdp } from '../transport/bind';
@@ -85,16 +86,17 @@ function noCallback(rest: readonly unknown[], listener: ListenArguments['listene
   return usageError('ERR_INVALID_ARG_VALUE', 'listen() was given more arguments than it takes', hint);
 }
 
-function readOptions(options: ListenOptions, udp: ResolvedUdp): Omit<ListenArguments, 'listener'> {
-  if (isDgramSocket(options) || isTransport(options)) {
+function readOptions(given: ListenOptions, udp: ResolvedUdp): Omit<ListenArguments, 'listener'> {
+  if (isDgramSocket(given) || isTransport(given)) {
     throw usageError(
       'ERR_INVALID_ARG_TYPE',
       'listen() takes no socket',
       "Pass a socket that is bound as 'transport' to createServer.",
     );
   }
-  checkObject('options', options);
-  checkNames(options, LISTEN_OPTIONS satisfies readonly (keyof ListenOptions)[]);
+  checkObject('options', given);
+  checkNames(given, LISTEN_OPTIONS satisfies readonly (keyof ListenOptions)[]);
+  const options = withoutObjectPrototype(given, LISTEN_OPTIONS);
   const signal = abortSignal('signal', options.signal);
   // Neither changes anything here.
   flag('exclusive', options.exclusive, true);

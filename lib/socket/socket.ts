@@ -322,13 +322,13 @@ export class DTLSSocket extends SessionInfo {
     const pings = this.#pings();
     const overhead = this.mtu - (this.#known.session?.maxMessageSize() ?? 0);
     const { endpoint } = this.#known.session ?? {};
-    endpoint?.setDontFragment(true);
+    endpoint?.measures();
     try {
       const found = await searchMtu(pings, overhead, this[kMessageLimit], this.remoteFamily === 'IPv6', options);
       this.setMtu(found);
       return found;
     } finally {
-      endpoint?.setDontFragment(false);
+      endpoint?.measured();
     }
   }
 

@@ -5,9 +5,9 @@
 import { expect } from 'chai';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import type { DTLSError, DTLSSocket, Peer } from '../../lib/index';
+import type { DTLSError, DTLSServer, DTLSSocket, Peer, SecureDgramSocket } from '../../lib/index';
 import { ANONYMOUS, anonymousServer, OPEN_MINDED, pickyServer } from '../helpers/anonymous';
-import { certificate, closeEverything, portOf, within } from '../helpers/pair';
+import { certificate, closeEverything, dialTo, listen, next, portOf, within } from '../helpers/pair';
 import { createAuthority } from '../helpers/certificates';
 import { crafted } from '../helpers/crafted';
 import { bound, closeSockets, codeOf, KEY, peerErrorOf, PSK, QUICK, received, secure, sent, track } from './support';
@@ -165,6 +165,104 @@ describe('createSocket: peers', () => {
       const told = once(client, 'peerError') as Promise<[DTLSError]>;
       client.send('hello', server.address().port, '127.0.0.1');
       expect((await told)[0].hint).to.match(/'peers' says by null/);
+    });
+
+    describe('while it has not answered', () => {
+      // A peer that serves on a port, and begins handshakes from the same one.
+      async function peerOfBothKinds(): Promise<{ server: DTLSServer; port: number; dial: (to: dgram.Socket) => DTLSSocket }> {
+        const transport = await bound(track(dgram.createSocket('udp4')));
+        const psk = { identity: 'device', psk: KEY };
+        const server = await listen({ psk, transport });
+        server.on('secureConnection', (session) => {
+          session.on('message', (message) => {
+            session.send(`re: ${message.toString()}`);
+          });
+        });
+        const dial = (to: dgram.Socket): DTLSSocket =>
+          dialTo({ psk, transport, host: '127.0.0.1', port: to.address().port });
+        return { server, port: transport.address().port, dial };
+      }
+
+      async function asked(): Promise<{ client: SecureDgramSocket; answer: () => void; asks: () => number }> {
+        let asks = 0;
+        let answer = (): void => undefined;
+        const answered = new Promise<void>((resolve) => {
+          answer = resolve;
+        });
+        const client = await bound(
+          secure({
+            ...PSK,
+            peers: () => {
+              asks += 1;
+              return answered.then(() => undefined);
+            },
+          }),
+        );
+        return { client, answer, asks: () => asks };
+      }
+
+      /** The peer begins, and takes it back in the middle of the handshake. */
+      async function beginAndGiveUp(dial: (to: dgram.Socket) => DTLSSocket, to: dgram.Socket): Promise<void> {
+        const refused = once(to, 'peerError');
+        const session = dial(to);
+        session.on('error', () => undefined);
+        session.on('handshake', ({ message, direction }) => {
+          if (message === 'server_hello' && direction === 'in') session.destroy();
+        });
+        await within(refused, 'peerError');
+      }
+
+      it('a peer that begins and gives up ends nothing that waits', async () => {
+        const { server, port, dial } = await peerOfBothKinds();
+        const { client, answer } = await asked();
+        const outcome = sent(client, 'hello', { port, address: '127.0.0.1' });
+        await beginAndGiveUp(dial, client);
+        expect(client.getSendQueueCount()).to.equal(1);
+        const reply = received(client);
+        answer();
+        expect(await outcome).to.deep.equal({ bytes: 5 });
+        expect(await reply).to.have.property('text', 're: hello');
+        expect(sessionsOf(client)).to.have.length(1);
+        // The next message has the same session, and the socket's end is the session's, for both.
+        const again = received(client);
+        expect(await sent(client, 'more', { port, address: '127.0.0.1' })).to.deep.equal({ bytes: 4 });
+        await again;
+        expect(client.stats.handshakesStarted).to.equal(2);
+        const [own] = sessionsOf(client);
+        const [theirs] = [...server.sessions];
+        const ends = [own, theirs].map((session) => once(session ?? client, 'close'));
+        client.close();
+        await within(Promise.all(ends), 'both ends to close');
+      });
+
+      it('a socket that closes begins nothing afterwards', async () => {
+        const { server, port, dial } = await peerOfBothKinds();
+        const { client, answer } = await asked();
+        const outcome = sent(client, 'hello', { port, address: '127.0.0.1' });
+        await beginAndGiveUp(dial, client);
+        const begun = server.stats.handshakesStarted;
+        client.close();
+        answer();
+        expect(codeOf(await outcome)).to.equal('ERR_SOCKET_DGRAM_NOT_RUNNING');
+        await sent(await bound(secure({ ...PSK, role: 'client' })), 'hello', { port, address: '127.0.0.1' });
+        expect(server.stats.handshakesStarted).to.equal(begun + 1);
+        expect(sessionsOf(client)).to.have.length(0);
+      });
+
+      it('a session that the peer has opened makes the handshake needless', async () => {
+        const { port, dial } = await peerOfBothKinds();
+        const { client, answer, asks } = await asked();
+        const outcome = sent(client, 'hello', { port, address: '127.0.0.1' });
+        const session = dial(client);
+        expect((await next(session, 'message'))[0].toString()).to.equal('hello');
+        expect(await outcome).to.deep.equal({ bytes: 5 });
+        answer();
+        expect(await sent(client, 'more', { port, address: '127.0.0.1' })).to.deep.equal({ bytes: 4 });
+        expect((await next(session, 'message'))[0].toString()).to.equal('more');
+        expect(client.stats.handshakesStarted).to.equal(1);
+        expect(asks()).to.equal(1);
+        expect(sessionsOf(client)).to.have.length(1);
+      });
     });
 
     it('what it throws is the error of the callback', async () => {

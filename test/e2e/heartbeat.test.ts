@@ -546,6 +546,39 @@ describe('heartbeats', () => {
       }
     });
 
+    it('of two sessions on one transport lets it fragment again when both are over', async () => {
+      const link = new Link('two');
+      const transport = link.attach('10.0.0.1', 5684);
+      const calls: boolean[] = [];
+      transport.setDontFragment = (on) => {
+        calls.push(on);
+        return true;
+      };
+      const server = await listen({ ...PSK_SERVER, ...ON, transport }, undefined, 5684);
+      const sessions: DTLSSocket[] = [];
+      let mute = false;
+      for (const host of ['10.0.0.2', '10.0.0.3']) {
+        const own = link.attach(host);
+        const send = own.send.bind(own);
+        own.send = (...args) => (mute && host === '10.0.0.3' ? true : send(...args));
+        const begun = next(server, 'secureConnection');
+        dialTo({ host: '10.0.0.1', port: 5684, ...PSK_CLIENT, ...ON, transport: own });
+        sessions.push((await begun)[0]);
+      }
+      const [quick, silent] = sessions;
+      if (quick === undefined || silent === undefined) throw new Error('no sessions');
+      mute = true;
+      const second = refusal(silent.discoverMtu({ timeout: 60000 }));
+      await quick.discoverMtu({ max: 300 });
+      expect(calls).to.deep.equal([true]);
+      silent.destroy();
+      await second;
+      expect(calls).to.deep.equal([true, false]);
+      // And each one by itself is asked for again.
+      await quick.discoverMtu({ max: 300 });
+      expect(calls).to.deep.equal([true, false, true, false]);
+    });
+
     it('fails when the session closes meanwhile', async () => {
       const { client } = await over({ loss: 1 });
       const searching = refusal(client.discoverMtu());

@@ -43,6 +43,35 @@ describe('arguments', () => {
     });
   }
 
+  it('memory that has been transferred away is no PEM, and has an error with a code', async () => {
+    const { cert, key } = await generateCertificate();
+    const gone = new Uint8Array(Buffer.from(key));
+    structuredClone(gone.buffer, { transfer: [gone.buffer] });
+    for (const [options, code] of [
+      [{ cert, key: gone }, 'ERR_DTLS_INVALID_KEY'],
+      [{ cert, key: { pem: gone } }, 'ERR_DTLS_INVALID_KEY'],
+      [{ cert: gone, key }, 'ERR_DTLS_INVALID_CERTIFICATE'],
+      [{ ca: gone }, 'ERR_DTLS_INVALID_CA'],
+    ] as const) {
+      expect(thrown(() => (createSecureContext as Untyped)(options)).code).to.equal(code);
+    }
+  });
+
+  it('no value is in the error, which may be a key', () => {
+    const [hidden, key] = ['SeKrEt', Buffer.alloc(48, 'SeKrEt')];
+    for (const [call, kind] of [
+      [onServer('setTicketKeys', Buffer.alloc(48), key)[1], 'an object'],
+      [() => (createSecureContext as Untyped)({}, { passphrase: hidden }), 'an object'],
+      [() => (createSecureContext as Untyped)({}, hidden), 'a string'],
+      [() => (createSecureContext as Untyped)({}, null), 'null'],
+      [() => (createServer as Untyped)({ psk }, callback, key), 'an object'],
+    ] as const) {
+      const { message, hint } = thrown(call);
+      expect(message).to.include(kind);
+      for (const said of [message, hint]) expect(said).to.not.include(hidden).and.not.match(/53 ?65 ?4b/i);
+    }
+  });
+
   it('send of a socket refuses what stands behind its callback, and a callback in place of a length', () => {
     const client = connect({ port: 9, psk });
     client.on('error', () => undefined);

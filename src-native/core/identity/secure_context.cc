@@ -53,10 +53,10 @@ SecureContext::SecureContext(void (*install)(SSL_CTX*), bool beside_dtls13)
 
 Failure SecureContext::set_versions(int min, int max) {
   const ErrorQueueScope errors;
-  // Versions of DTLS count downwards.
-  constexpr int kNewest = DTLS1_2_VERSION;
-  if (SSL_CTX_set_min_proto_version(ctx_.get(), std::max(min, kNewest)) != 1 ||
-      SSL_CTX_set_max_proto_version(ctx_.get(), std::max(max, kNewest)) != 1) {
+  // DTLS 1.3 has a context of its own: this one has what is below.
+  const auto below = [](int version) { return version == kDtls13 ? DTLS1_2_VERSION : version; };
+  if (SSL_CTX_set_min_proto_version(ctx_.get(), below(min)) != 1 ||
+      SSL_CTX_set_max_proto_version(ctx_.get(), below(max)) != 1) {
     return failure_from_openssl(FailureKind::kInvalidVersion);
   }
   min_version_ = min;
