@@ -70,6 +70,13 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnect {
   const session = readSession(options.session, sessionName);
   const requestOCSP = flag('requestOCSP', options.requestOCSP, false);
   const maxFragmentLength = resolveMaxFragmentLength(options.maxFragmentLength);
+  if (maxFragmentLength !== undefined && options.minVersion === 'DTLSv1.3') {
+    throw usageError(
+      'ERR_DTLS_CONFLICTING_OPTIONS',
+      "'maxFragmentLength' is asked for at DTLS 1.2 only, and 'minVersion' is 'DTLSv1.3'",
+      "Keep messages small by yourself, or leave DTLS 1.2 in: `minVersion: 'DTLSv1.2'`.",
+    );
+  }
   const common = resolveSession(options, context, {
     requestCert: true,
     askPsk: hasKey,

@@ -229,6 +229,7 @@ export interface ConnectOptions extends SecureContextOptions, SessionOptions, Ud
   /**
    * Ask the server that no record, in either direction, carries more than so many bytes (RFC 6066 section 4), for a
    * peer with little memory. Where the server agrees, larger messages are refused. Default: not asked for.
+   * Asked for at DTLS 1.2 and older only; with `minVersion: 'DTLSv1.3'` it is refused.
    */
   maxFragmentLength?: MaxFragmentLength | undefined;
   secureContext?: SecureContext | undefined;

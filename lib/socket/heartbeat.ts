@@ -45,7 +45,7 @@ const REFUSALS: Readonly<Record<Refusal, readonly [code: string, message: string
   [HeartbeatOutcome.NotNegotiated]: [
     'ERR_DTLS_HEARTBEAT_NOT_NEGOTIATED',
     'heartbeats were not negotiated',
-    "Both sides have to ask for them: pass 'heartbeat: true' here, and see that the peer supports RFC 6520.",
+    "Both sides have to ask for them: pass 'heartbeat: true' here, and see that the peer supports RFC 6520. Sessions of DTLS 1.3 have none.",
   ],
   [HeartbeatOutcome.NotAllowed]: [
     'ERR_DTLS_HEARTBEAT_NOT_ALLOWED',

@@ -38,7 +38,7 @@ void End13::say(uint64_t epoch, HandshakeType type, size_t size) {
   const bool retry = type == HandshakeType::kServerHello && hellos_ == 1 && script_.retry;
   if (size > 0) message[4] = retry ? kRetry : 0;
   said[next_seq_++] = message;
-  REQUIRE(flights.send(epoch, {message.data(), message.size()}) == Flights::SendOutcome::kQueued);
+  REQUIRE(flights.send(epoch, {message.data(), message.size()}) == Flights::QueueOutcome::kQueued);
 }
 
 void End13::start() { say(0, HandshakeType::kClientHello, script_.hello_size); }

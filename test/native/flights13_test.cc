@@ -12,7 +12,7 @@
 namespace dtls::test {
 namespace {
 
-using SendOutcome = Flights::SendOutcome;
+using QueueOutcome = Flights::QueueOutcome;
 using TakeOutcome = Flights::TakeOutcome;
 using Numbers = std::vector<RecordNumber>;
 
@@ -68,7 +68,7 @@ struct Side13 {
     return Side13(config);
   }
 
-  SendOutcome send(uint64_t epoch, HandshakeType type, size_t size = 40) {
+  QueueOutcome send(uint64_t epoch, HandshakeType type, size_t size = 40) {
     return flights.send(epoch, view_of(message_of(type, size)));
   }
 
@@ -192,10 +192,10 @@ TEST_CASE("flights13: what is no whole list is no ACK") {
 TEST_CASE("flights13: what is not one whole message is not sent") {
   Side13 side = Side13::client();
   std::vector<uint8_t> message = message_of(HandshakeType::kClientHello, 10);
-  CHECK(side.flights.send(0, {message.data(), 3}) == SendOutcome::kMalformed);
-  CHECK(side.flights.send(0, {message.data(), message.size() - 1}) == SendOutcome::kMalformed);
+  CHECK(side.flights.send(0, {message.data(), 3}) == QueueOutcome::kMalformed);
+  CHECK(side.flights.send(0, {message.data(), message.size() - 1}) == QueueOutcome::kMalformed);
   message.push_back(0);
-  CHECK(side.flights.send(0, view_of(message)) == SendOutcome::kMalformed);
+  CHECK(side.flights.send(0, view_of(message)) == QueueOutcome::kMalformed);
   CHECK(side.flights.next_out() == 0);
   CHECK(side.leave(0).empty());
   CHECK(side.flights.due() == kNever);
@@ -204,15 +204,15 @@ TEST_CASE("flights13: what is not one whole message is not sent") {
 TEST_CASE("flights13: what waits to be sent is bounded, and message_seq does not wrap") {
   Side13 side = Side13::open(true);
   for (size_t i = 0; i < Flights::kMaxQueued; ++i) {
-    CHECK(side.send(3, HandshakeType::kNewSessionTicket) == SendOutcome::kQueued);
+    CHECK(side.send(3, HandshakeType::kNewSessionTicket) == QueueOutcome::kQueued);
   }
-  CHECK(side.send(3, HandshakeType::kNewSessionTicket) == SendOutcome::kFull);
+  CHECK(side.send(3, HandshakeType::kNewSessionTicket) == QueueOutcome::kFull);
   FlightsConfig config;
   config.complete = true;
   config.next_out = 65535;
   Side13 last(config);
-  CHECK(last.send(3, HandshakeType::kNewSessionTicket) == SendOutcome::kQueued);
-  CHECK(last.send(3, HandshakeType::kNewSessionTicket) == SendOutcome::kUsedUp);
+  CHECK(last.send(3, HandshakeType::kNewSessionTicket) == QueueOutcome::kQueued);
+  CHECK(last.send(3, HandshakeType::kNewSessionTicket) == QueueOutcome::kUsedUp);
   CHECK(last.flights.next_out() == 65536);
   const std::vector<Left> left = last.leave(0);
   REQUIRE(left.size() == 1);
@@ -716,15 +716,15 @@ TEST_CASE("flights13: half a hello in clear is asked for, and not acknowledged")
 
 TEST_CASE("flights13: one KeyUpdate at a time") {
   Side13 side = Side13::open(true);
-  CHECK(side.send(3, HandshakeType::kKeyUpdate, 1) == SendOutcome::kQueued);
-  CHECK(side.send(3, HandshakeType::kKeyUpdate, 1) == SendOutcome::kKeyUpdateUnderWay);
+  CHECK(side.send(3, HandshakeType::kKeyUpdate, 1) == QueueOutcome::kQueued);
+  CHECK(side.send(3, HandshakeType::kKeyUpdate, 1) == QueueOutcome::kKeyUpdateUnderWay);
   const std::vector<Left> left = side.leave(0);
   CHECK(side.flights.key_update_under_way());
   CHECK(side.take_ack(3, numbers_of(left), 10).key_update);
-  CHECK(side.send(3, HandshakeType::kKeyUpdate, 1) == SendOutcome::kKeyUpdateUnderWay);
+  CHECK(side.send(3, HandshakeType::kKeyUpdate, 1) == QueueOutcome::kKeyUpdateUnderWay);
   side.flights.set_write_epoch(4);
   CHECK_FALSE(side.flights.key_update_under_way());
-  CHECK(side.send(4, HandshakeType::kKeyUpdate, 1) == SendOutcome::kQueued);
+  CHECK(side.send(4, HandshakeType::kKeyUpdate, 1) == QueueOutcome::kQueued);
 }
 
 TEST_CASE("flights13: keys change when all before the KeyUpdate has arrived, too") {

@@ -56,14 +56,14 @@ SentFlight& Flights::flight_for(FlightKind kind) {
   return flights_.back();
 }
 
-Flights::SendOutcome Flights::send(uint64_t epoch, Bytes message) {
-  if (!is_whole_message(message)) return SendOutcome::kMalformed;
+Flights::QueueOutcome Flights::send(uint64_t epoch, Bytes message) {
+  if (!is_whole_message(message)) return QueueOutcome::kMalformed;
   const FlightKind kind = kind_of(epoch, message_type(message));
   if (kind == FlightKind::kKeyUpdate && key_update_under_way()) {
-    return SendOutcome::kKeyUpdateUnderWay;
+    return QueueOutcome::kKeyUpdateUnderWay;
   }
-  if (next_out_ > kLastMessageSeq) return SendOutcome::kUsedUp;
-  if (queued() >= kMaxQueued) return SendOutcome::kFull;
+  if (next_out_ > kLastMessageSeq) return QueueOutcome::kUsedUp;
+  if (queued() >= kMaxQueued) return QueueOutcome::kFull;
   SentFlight& flight = flight_for(kind);
   flight.messages().emplace_back(epoch, static_cast<uint16_t>(next_out_++), message);
   if (flight.in_handshake()) {
@@ -73,7 +73,7 @@ Flights::SendOutcome Flights::send(uint64_t epoch, Bytes message) {
     ack_at_ = kNever;
     ask_ = false;
   }
-  return SendOutcome::kQueued;
+  return QueueOutcome::kQueued;
 }
 
 void Flights::erase(size_t index) {

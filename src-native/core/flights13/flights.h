@@ -53,7 +53,7 @@ class Flights {
 
   // ---- messages out ----
 
-  enum class SendOutcome : uint8_t {
+  enum class QueueOutcome : uint8_t {
     kQueued,
     kMalformed,          // not one whole message: type, length, body
     kKeyUpdateUnderWay,  // the last KeyUpdate is not acknowledged yet: RFC 9147 section 8
@@ -66,7 +66,7 @@ class Flights {
   // The next message, which is copied. Its epoch: 0 for hellos, 2 for the rest of the handshake, 3
   // and up for what follows. A client's messages of epoch 2 are its last flight. What is queued
   // behind a KeyUpdate waits until that is acknowledged, and leaves in the epoch of that time.
-  SendOutcome send(uint64_t epoch, Bytes message);
+  QueueOutcome send(uint64_t epoch, Bytes message);
 
   // The datagrams that may leave now, none when there are none: messages, repetitions, ACKs. At
   // most kBurst handshake records; due() tells when the next ones may leave. A datagram is longer

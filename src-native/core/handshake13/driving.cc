@@ -61,7 +61,7 @@ bool Handshake13::take_outputs() {
           message.data[0] == static_cast<uint8_t>(HandshakeType::kCertificate)) {
         certificate_withheld_ = true;
       }
-      made = flights_->send(output.epoch, message) == Flights::SendOutcome::kQueued && made;
+      made = flights_->send(output.epoch, message) == Flights::QueueOutcome::kQueued && made;
       continue;
     }
     const uint64_t epoch = output.secret.epoch;

@@ -207,8 +207,8 @@ void Handshake13::accept_hello(Hello hello, double now) {
   const ErrorQueueScope errors;
   hello_ = std::move(hello);
   const uint16_t sequence = hello_.message_sequence;
-  flights_ = std::make_unique<Flights>(
-      flights_config(role_, *policy_, uint32_t{sequence} + 1, sequence));
+  flights_ =
+      std::make_unique<Flights>(flights_config(role_, *policy_, uint32_t{sequence} + 1, sequence));
   records_ = std::make_unique<Records13>(records_options(*policy_, hello_.record_number + 1));
   // Told of as 1.2's are: the HelloRetryRequest came from nobody's session.
   next_untold_ = sequence;

@@ -124,9 +124,9 @@ KeyUpdateOutcome LateHandshake13::update_keys(bool both) {
   if (!records.may_update_sealing()) return KeyUpdateOutcome::kFailed;
   const auto message = key_update(both);
   switch (flights_.send(records.sealing_epoch(), {message.data(), message.size()})) {
-    case Flights::SendOutcome::kQueued:
+    case Flights::QueueOutcome::kQueued:
       return KeyUpdateOutcome::kSent;
-    case Flights::SendOutcome::kKeyUpdateUnderWay:
+    case Flights::QueueOutcome::kKeyUpdateUnderWay:
       return KeyUpdateOutcome::kUnderWay;
     default:
       return KeyUpdateOutcome::kFailed;
