@@ -22,6 +22,8 @@ const late = {
   'create-socket': { module: 'create-socket/socket.ts', names: ['createSocket', 'SecureDgramSocket'] },
   'generate-certificate': { module: 'identity/generate-certificate.ts', names: ['generateCertificate'] },
 };
+/** What commands use, too, that do without the addon: a file apart from core.js, which loads the addon. */
+const withoutAddon = { printable: join(lib, 'errors/printable.ts') };
 const lateModules = Object.values(late).map(({ module }) => join(lib, module));
 
 rmSync(dist, { recursive: true, force: true });
@@ -100,6 +102,8 @@ await bundle.write({
     core ??= reach(join(lib, 'index.ts'), getModuleInfo);
     apart ??= Object.entries(late).map(([name, { module }]) => [name, reach(join(lib, module), getModuleInfo)]);
     if (id === join(lib, 'index.ts')) return undefined;
+    const [own] = Object.entries(withoutAddon).find(([, module]) => module === id) ?? [];
+    if (own !== undefined) return own;
     return core.has(id) ? 'core' : apart.find(([, modules]) => modules.has(id))?.[0];
   },
 });
