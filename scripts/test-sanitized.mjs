@@ -1,8 +1,15 @@
 // Runs the mocha tests on an addon built with AddressSanitizer and UndefinedBehaviorSanitizer:
-// npm run test:sanitized [-- mocha's arguments]
+// npm run test:sanitized [-- --node 24] [-- mocha's arguments]
 
 import { join } from 'node:path';
+import { nodeExecutable, nodePrefix } from './nodes.mjs';
 import { buildFolder, output, run, status } from './tools.mjs';
+
+// The Node that runs this, or one of the matrix: the addon is the same for all.
+const [flag, version, ...rest] = process.argv.slice(2);
+const other = flag === '--node';
+const node = other ? nodeExecutable(nodePrefix(version)) : process.execPath;
+const given = other ? rest : process.argv.slice(2);
 
 const folder = buildFolder('build-asan');
 
@@ -15,7 +22,7 @@ run('node', [...gyp, 'configure', 'build', '--jobs', 'max'], {
 
 // The command line has no native code of its own, and its tests start a process each.
 const mocha = ['node_modules/mocha/bin/mocha.js', '--timeout', '30000', '--ignore', 'test/cli/**'];
-const code = status('node', [...mocha, ...process.argv.slice(2)], {
+const code = status(node, [...mocha, ...given], {
   env: {
     ...process.env,
     DGRAM_DTLS_ADDON: join(folder, 'build/Release/dgram_dtls.node'),
