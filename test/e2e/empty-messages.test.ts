@@ -114,7 +114,7 @@ for (const transport of ['auto', 'dgram'] as const) {
       const both = new Promise<void>((resolve) => {
         server.on('packet', (packet) => {
           seen.push(packet);
-          structuredClone(packet, { transfer: [packet.buffer as ArrayBuffer] });
+          structuredClone(packet, { transfer: [packet.buffer] });
           if (seen.length === 2) resolve();
         });
       });
