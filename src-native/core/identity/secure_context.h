@@ -99,7 +99,8 @@ class SecureContext {
   // What many sessions of this context have alike: their peers' certificates, say.
   Distinct<std::vector<uint8_t>>& alike() const { return alike_; }
 
-  // Its twin for DTLS 1.3, which another room makes of it when a session needs one. Null until then.
+  // Its twin for DTLS 1.3, which another room makes of it when a session needs one. Null until
+  // then.
   std::shared_ptr<const void>& twin() const { return twin_; }
 
  private:
