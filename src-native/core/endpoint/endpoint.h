@@ -157,7 +157,7 @@ class Endpoint {
                uint32_t peer_index, double now);
   bool handshakes_with(const PeerAddress& peer) const;
   void offer_dtls13();
-  void answer_unknown(const PeerAddress& peer, uint32_t peer_index, Bytes datagram);
+  void answer_unknown(const PeerAddress& peer, uint32_t peer_index, Bytes bytes);
   void send_hello_verify_request(const RecordView& record, const FragmentView& fragment,
                                  const PeerAddress& peer, Bytes random, uint32_t peer_index,
                                  double now);

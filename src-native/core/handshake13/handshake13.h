@@ -39,6 +39,8 @@ class Handshake13 final : public Negotiation {
   Handshake13(Outlet& outlet, Role role, std::shared_ptr<const SecureContext> context,
               std::shared_ptr<const SessionPolicy> policy, double now);
   ~Handshake13() override;
+  Handshake13(const Handshake13&) = delete;
+  Handshake13& operator=(const Handshake13&) = delete;
 
   // Once for each SSL_CTX of the engine's: the callbacks by which OpenSSL reaches the handshake
   // that it works for.
