@@ -1,7 +1,7 @@
 // Protects sessions of DTLS 1.3 between two ends of this package: that they open, carry messages, change their keys and
 // close, and that everything a session tells is there. Where this Node has none, asking for it says what it takes.
 import { expect } from 'chai';
-import { createPublicKey, randomBytes } from 'node:crypto';
+import { constants, createPublicKey, randomBytes } from 'node:crypto';
 import { createSecureContext, createServer, DTLSError, features, type DTLSSocket } from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
@@ -323,6 +323,12 @@ describe13('DTLS 1.3', () => {
     });
   });
 
+  it('a client that gave no key, where the server has nothing else, is told so', async () => {
+    const server = await listen({ ...PSK_SERVER, ...DTLS13 });
+    const client = await dial(server, { ...DTLS13, pskCallback: () => null });
+    expect((await failure(client)).code).to.equal('ERR_DTLS_PSK_REQUIRED');
+  });
+
   describe('resumption', () => {
     async function kept(client: DTLSSocket): Promise<Buffer> {
       const [session] = await next(client, 'session');
@@ -377,6 +383,33 @@ describe13('DTLS 1.3', () => {
       expect([newer.client.getProtocol(), newer.client.isSessionReused()]).to.deep.equal(['DTLSv1.3', false]);
       const others = await openOn(server, { ...UP_TO_DTLS13, session, ecdhCurve: 'P-256' });
       expect(others.client.isSessionReused()).to.equal(false);
+    });
+
+    it('skips no check: what was tolerated is so again, and is not where it must not be', async () => {
+      const server = await listen(await withCertificate(DTLS13));
+      for (const [options, code] of [
+        [{ ca: undefined }, 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY'],
+        [{ servername: 'wrong.example' }, 'ERR_TLS_CERT_ALTNAME_INVALID'],
+      ] as const) {
+        const tolerant = { ...DTLS13, ...options, rejectUnauthorized: false };
+        const first = await dial(server, tolerant);
+        const session = await kept(first);
+        const { client } = await openOn(server, { ...tolerant, session });
+        expect([client.isSessionReused(), client.authorized, client.authorizationError]).to.deep.equal([true, false, code]);
+        const strict = await dial(server, { ...DTLS13, ...options, session });
+        expect((await failure(strict)).code).to.equal(code);
+      }
+    });
+
+    it('is switched off by SSL_OP_NO_TICKET', async () => {
+      const server = await listen(await withCertificate({ ...DTLS13, secureOptions: constants.SSL_OP_NO_TICKET }));
+      const { client, peer } = await openOn(server, DTLS13);
+      const sessions: Buffer[] = [];
+      client.on('session', (session) => sessions.push(session));
+      await echo({ client, peer });
+      await echo({ client, peer });
+      expect(sessions).to.deep.equal([]);
+      expect(client.getSession()).to.equal(undefined);
     });
 
     it('keys of tickets that were replaced open them no more when they are given up', async () => {
