@@ -52,7 +52,7 @@ async function capture({ server: more, client, updates = 0 }: Kind): Promise<{ p
     };
     await talk();
     for (let update = 0; update < updates; ++update) {
-      await socket.updateKeys({ peer: true });
+      socket.updateKeys({ peer: true });
       await talk();
     }
     socket.close();
