@@ -37,6 +37,11 @@ Failure Handshake13::engine_failure() {
     failure.certificate_withheld = true;
     failure.detail = withheld_certificate(ssl);
   }
+  // What it has said without the key was not enough for the server.
+  if (alerted && role_ == Role::kClient && policy_->ask_psk && !external_ && keys_considered_ &&
+      failure.alert == SSL_AD_HANDSHAKE_FAILURE) {
+    failure.kind = FailureKind::kPskRequired;
+  }
   // A server without a certificate has nothing else to go on with.
   if (!alerted && role_ == Role::kServer && policy_->ask_psk && !external_ && psk_identity_ &&
       !context_->has_certificate()) {

@@ -168,7 +168,9 @@ bool Handshake13::configure_server(SSL* ssl) {
   }
   SSL_set_verify(ssl, mode, nullptr);
   // One ticket for each handshake: each is a datagram that has to be acknowledged.
-  const bool tickets = policy_->ticket_keys && (SSL_get_options(ssl) & SSL_OP_NO_TICKET) == 0;
+  // The engine's context has none of the options about tickets.
+  const bool wanted = (SSL_CTX_get_options(context_->get()) & SSL_OP_NO_TICKET) == 0;
+  const bool tickets = policy_->ticket_keys && wanted;
   if (!tickets) SSL_set_options(ssl, SSL_OP_NO_TICKET);
   if (SSL_set_num_tickets(ssl, tickets ? 1 : 0) != 1 || !bind_sessions()) return false;
   if (policy_->ask_psk) SSL_set_psk_find_session_callback(ssl, psk_find_callback);

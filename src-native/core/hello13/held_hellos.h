@@ -25,7 +25,7 @@ class HeldHellos {
     size_t hellos_per_host = 16;
     size_t hello_bytes = 8192;          // of a hello, as its fragments announce it
     size_t bytes = size_t{512} * 1024;  // of all fragments that are kept
-    uint32_t fragments = 16;            // of a hello, repetitions counted
+    uint32_t fragments = 64;            // of a hello, repetitions counted; of 208 bytes at least
     double lifetime = 3000;             // ms from a hello's first fragment on
   };
 
