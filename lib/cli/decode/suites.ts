@@ -192,7 +192,7 @@ export const SUITES: readonly Suite[] = ROWS.trim()
   });
 
 /** Those of DTLS 1.3 (RFC 8446 appendix B.4): nothing that an older version can choose. */
-const SUITES_OF_13: readonly Suite[] = [
+export const SUITES_OF_13: readonly Suite[] = [
   'TLS_AES_128_GCM_SHA256',
   'TLS_AES_256_GCM_SHA384',
   'TLS_CHACHA20_POLY1305_SHA256',
