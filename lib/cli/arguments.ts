@@ -99,7 +99,7 @@ export interface ClientFlags extends SecurityFlags {
   readonly insecure?: boolean;
 }
 
-const VERSIONS = ['DTLSv1', 'DTLSv1.2'];
+const VERSIONS = ['DTLSv1', 'DTLSv1.2', 'DTLSv1.3'];
 
 /** What the two ends of a handshake agree on, and with what. */
 export function addHandshakeOptions(command: Command): Command {

@@ -79,6 +79,10 @@ function print(peer: string, report: Report, advice: readonly Advice[], output: 
     output.line(`\n${bold(version)}, ${String(suites.length)} suites${order}`);
     for (const suite of suites) output.line(`  ${suite}`);
   }
+  if (report.dtls13.length > 0) {
+    output.line(`\n${bold('DTLS 1.3')}, ${String(report.dtls13.length)} suites`);
+    for (const suite of report.dtls13) output.line(`  ${suite}`);
+  }
   for (const { version, suites } of report.untried) {
     const why = version === null ? 'never offered by a scan' : `${version}: not tried, --most was reached`;
     output.line(`\n${dim(`${why}, ${String(suites.length)} suites`)}`);

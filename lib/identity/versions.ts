@@ -168,7 +168,7 @@ export function setAlgorithms(context: NativeSecureContext, lists: Algorithms, d
     usageError(
       'ERR_DTLS_CONFLICTING_OPTIONS',
       `'${option}' names nothing that ${version} has`,
-      `Name something for each version from 'minVersion' to 'maxVersion'.`,
+      "Name something for each version between 'minVersion' and 'maxVersion', which both count.",
     );
   const set12 = (
     option: List,

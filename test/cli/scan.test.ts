@@ -8,6 +8,7 @@ import type { Where } from '../../lib/cli/scan/probe';
 import { NoSurvey, Survey, type Report } from '../../lib/cli/scan/survey';
 import { seededRandom } from '../../lib/lab/index';
 import { createAuthority, type IssueOptions } from '../helpers/certificates';
+import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import { certificate, closeEverything, listen, portOf, PSK_SERVER, withCertificate } from '../helpers/pair';
 import { cleanupAfterEach, freePort, requirePrograms, temporaryFiles, type PeerProcess } from '../helpers/peers';
 import { cli, startCli, startListen, type CliResult } from './run';
@@ -51,6 +52,35 @@ describe('dgram-dtls scan', function () {
     const server = await listen(PSK_SERVER);
     const report = await scan(portOf(server), '--insecure');
     expect(suitesOf(report, 'DTLS 1.2')).to.include('TLS_PSK_WITH_AES_128_GCM_SHA256');
+  });
+
+  describe13('of a server with DTLS 1.3', () => {
+    const suites = ['TLS_CHACHA20_POLY1305_SHA256', 'TLS_AES_128_GCM_SHA256'];
+    for (const cookieExchange of [true, false]) {
+      it(`finds its suites beside those of 1.2, ${cookieExchange ? 'by HelloRetryRequests' : 'without cookies'}`, async () => {
+        const { cert, key } = await certificate();
+        const ciphers = ['ECDHE-ECDSA-AES128-GCM-SHA256', ...suites].join(':');
+        const server = await listen({ cert, key, ciphers, cookieExchange, ...UP_TO_DTLS13 });
+        const report = await scan(portOf(server));
+        expect(report.dtls13).to.have.members(suites);
+        expect(report.versions.map(({ version }) => version)).to.deep.equal(['DTLS 1.2']);
+        const { stdout } = await cli(['scan', `127.0.0.1:${portOf(server)}`, '--pace', '5']);
+        expect(stdout).to.match(/^DTLS 1\.3, 2 suites$/m);
+      });
+    }
+
+    it('says of one that has 1.3 alone that it has', async () => {
+      const { cert, key } = await certificate();
+      const server = await listen({ cert, key, ...DTLS13 });
+      const { code, stderr } = await cli(['scan', `127.0.0.1:${portOf(server)}`, '--pace', '5']);
+      expect(code).to.equal(1);
+      expect(stderr).to.match(/speaks DTLS 1\.3 alone: TLS_AES_128_GCM_SHA256, /);
+    });
+  });
+
+  it('finds no DTLS 1.3 where there is none', async () => {
+    const server = await listen(PSK_SERVER);
+    expect((await scan(portOf(server))).dtls13).to.deep.equal([]);
   });
 
   describe('of openssl s_server', function () {
@@ -351,7 +381,7 @@ describe('dgram-dtls scan', function () {
       ...{ validFrom: 'Jan  1 00:00:00 2020 GMT', validTo: 'Jan  1 00:00:00 2026 GMT', selfSigned: false, chain: 1 },
     };
     const report: Report = {
-      ...{ versions: [{ version: 'DTLS 1.2', suites: ['TLS_DHE_RSA_WITH_AES_128_GCM_SHA256'], serverDecides: null }] },
+      ...{ versions: [{ version: 'DTLS 1.2', suites: ['TLS_DHE_RSA_WITH_AES_128_GCM_SHA256'], serverDecides: null }], dtls13: [] },
       ...{ groups: ['secp192r1'], primeBits: 1024, signatures: ['rsa_pkcs1_sha1'] },
       cookie: { asked: true, length: 20, verified: false, hello: 100, answer: 200 },
       flight: { datagrams: 2, largest: 1500 },

@@ -6,7 +6,7 @@
 import { constants } from 'node:crypto';
 import { expect } from 'chai';
 import { createSecureContext, type ConnectOptions, type ServerOptions } from '../../lib/index';
-import { createAuthority, selfSigned, type Certificate } from '../helpers/certificates';
+import { createAuthority, crossCertified, selfSigned, type Certificate } from '../helpers/certificates';
 import { converse } from '../helpers/exchange';
 import { clientFailure, closeEverything, dial, failure, listen, open } from '../helpers/pair';
 import { patience } from '../helpers/patience';
@@ -122,5 +122,12 @@ describe('large certificates', function () {
       expect(error.message).to.contain(`${String(MOST)} is the most`);
     }
     createSecureContext({ cert: half.cert, key: half.key });
+  });
+
+  it('of two authorities that have certified each other count once each', async () => {
+    const { cert, key, ca } = await crossCertified();
+    createSecureContext({ cert, key, ca });
+    const { client } = await open({ cert, key, ca }, { ca, allowPartialTrustChain: true, checkServerIdentity: () => undefined });
+    expect(client.getPeerCertificate(true).issuerCertificate.subject.CN).to.equal('cross one');
   });
 });

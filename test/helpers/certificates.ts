@@ -159,6 +159,20 @@ async function issueFrom(root: Issuer, ca: string, options: IssueOptions): Promi
   return { cert: `${certificate.toString('pem')}${chain}\n`, key: await exportKey(leaf.keys), ca };
 }
 
+/** A leaf of the first of two authorities that have certified each other, which `ca` has in both ways. */
+export async function crossCertified(): Promise<Certificate> {
+  const [one, other] = [
+    { name: 'cross one', keys: await generateKeys('ecdsa-p256') },
+    { name: 'cross other', keys: await generateKeys('ecdsa-p256') },
+  ];
+  const authorities = await Promise.all([
+    sign(one, other, authorityExtensions()),
+    sign(other, one, authorityExtensions()),
+  ]);
+  const ca = authorities.map((authority) => `${authority.toString('pem')}\n`).join('');
+  return issueFrom(one, ca, { commonName: 'leaf', dnsNames: ['localhost'] });
+}
+
 async function revoke(root: Issuer, { revoked, nextUpdate }: CrlOptions): Promise<string> {
   const list = await x509.X509CrlGenerator.create({
     issuer: [{ CN: [root.name] }],

@@ -5,6 +5,8 @@ import { inspect } from 'node:util';
 
 import { createSecureContext, DTLSError, features, type SecureContextOptions } from '../../lib/index';
 
+const has13 = features.dtls13 !== false;
+
 describe('features', () => {
   it('are those of the OpenSSL that is linked', () => {
     expect(features.openssl).to.match(/^\d+\.\d+\.\d+/);
@@ -13,7 +15,7 @@ describe('features', () => {
   });
 
   it('have what can be asked for', () => {
-    expect(features.versions).to.deep.equal(['DTLSv1', 'DTLSv1.2']);
+    expect(features.versions).to.deep.equal(['DTLSv1', 'DTLSv1.2', ...(has13 ? ['DTLSv1.3'] : [])]);
     expect(features.ciphers).to.include.members([
       'ECDHE-ECDSA-AES128-GCM-SHA256',
       'PSK-AES128-CCM8',
@@ -21,7 +23,7 @@ describe('features', () => {
     ]);
     expect(features.ciphers.filter((name) => name.startsWith('TLS_'))).to.deep.equal([]);
     expect(features.groups).to.include.members(['X25519', 'P-256', 'P-384', 'P-521']);
-    for (const minVersion of features.versions) createSecureContext({ minVersion });
+    for (const minVersion of features.versions) createSecureContext({ minVersion, maxVersion: features.versions.at(-1) });
     for (const ecdhCurve of features.groups) createSecureContext({ ecdhCurve });
     for (const name of features.ciphers) createSecureContext({ ciphers: `${name}:@SECLEVEL=0` });
   });
@@ -42,12 +44,16 @@ describe('features', () => {
 
   describe('what needs another OpenSSL is refused by name', () => {
     const refused: [SecureContextOptions, RegExp][] = [
-      [{ maxVersion: 'DTLSv1.3' }, /'maxVersion' cannot be 'DTLSv1\.3' yet/],
-      [{ minVersion: 'DTLSv1.3', maxVersion: 'DTLSv1.3' }, /'minVersion' cannot be 'DTLSv1\.3' yet/],
       [{ ecdhCurve: 'X25519MLKEM768' }, /'ecdhCurve' names X25519MLKEM768, of DTLS 1\.3/],
       [{ sigalgs: 'mldsa65' }, /'sigalgs' names mldsa65, of DTLS 1\.3/],
       [{ ciphers: 'TLS_AES_128_GCM_SHA256' }, /'ciphers' names TLS_AES_128_GCM_SHA256, of DTLS 1\.3/],
     ];
+    if (!has13) {
+      refused.push(
+        [{ maxVersion: 'DTLSv1.3' }, /'maxVersion' cannot be 'DTLSv1\.3'/],
+        [{ minVersion: 'DTLSv1.3', maxVersion: 'DTLSv1.3' }, /'minVersion' cannot be 'DTLSv1\.3'/],
+      );
+    }
     for (const [options, message] of refused) {
       it(JSON.stringify(options), () => {
         expect(() => createSecureContext(options))
@@ -57,11 +63,17 @@ describe('features', () => {
           createSecureContext(options);
         } catch (error) {
           expect((error as DTLSError).message).to.contain(`(OpenSSL here: ${features.openssl})`);
-          expect((error as DTLSError).hint).to.match(/needs OpenSSL 4\.1 or later/);
+          expect((error as DTLSError).hint).to.match(has13 ? /count with 'maxVersion: 'DTLSv1\.3''/ : /needs the OpenSSL 3\.5 of Node/);
           expect((error as DTLSError).category).to.equal('usage');
         }
       });
     }
+
+    it('and taken where there is DTLS 1.3, by whoever asks for it', function () {
+      expect(features.dtls13Missing === undefined, 'a reason where it is missing').to.equal(has13);
+      if (!has13) return;
+      for (const [options] of refused) createSecureContext({ ...options, minVersion: 'DTLSv1.3', maxVersion: 'DTLSv1.3' });
+    });
 
     it('a list that is just wrong is just that', () => {
       for (const [options, code] of [

@@ -1,21 +1,24 @@
 /** Datagrams of a capture, decoded one after the other with what the ones before have shown. */
-import { ContentType, HandshakeType } from '../../base/protocol';
+import { ContentType, HandshakeType, Version } from '../../base/protocol';
 import { handshakeMessageName } from '../../errors/names';
 import type { Datagram } from './capture';
-import { readClientHello, readServerHello, type Fields } from './hello';
+import { chosenVersion, isHelloRetryRequest, readClientHello, readServerHello, type Fields } from './hello';
+import { RecordKeys13 } from './keys13';
 import { describeContent, describeMessage, type Agreed } from './messages';
 import { contentTypeName, versionName } from './names';
 import { Malformed } from './reader';
-import { Assembly, readFragments, readRecords, type Fragment, type DtlsRecord } from './records';
-import { RecordKeys } from './secrets';
+import { Assembly, readAllRecords, readFragments, type Fragment, type DtlsRecord, type UnifiedRecord } from './records';
+import { RecordKeys, secretName } from './secrets';
 import { suiteName } from './suites';
 
 /** What is known of the two ends of one flow. */
 interface Flow {
   client?: string | undefined;
   clientRandom?: Buffer;
+  serverRandom?: Buffer;
   agreed?: Agreed;
   keys?: RecordKeys | undefined;
+  keys13?: RecordKeys13 | undefined;
   readonly assemblies: Map<string, Assembly>;
 }
 
@@ -32,16 +35,20 @@ export class Decoder {
 
   /** Undefined for a datagram that has no record in front. */
   decode(datagram: Datagram): Fields | undefined {
-    const { records, malformed } = readRecords(datagram.data);
-    if (records.length === 0) return undefined;
     const { frame, at, from, to, data } = datagram;
     const flow = this.#flow(from ?? '', to ?? '');
+    // A datagram that was given by hand is DTLS; of a capture's, only those of flows that are known to be DTLS 1.3.
+    const takesUnified = from === undefined || flow.agreed?.version === Version.Dtls13;
+    const { records, malformed } = readAllRecords(data, takesUnified);
+    if (records.length === 0) return undefined;
     return {
       frame,
       ...(at === undefined ? {} : { at }),
       ...(from === undefined ? {} : { from, to }),
       length: data.length,
-      records: records.map((record) => this.#record(record, flow, from)),
+      records: records.map((record) =>
+        'epochBits' in record ? this.#unified(record, flow, from) : this.#record(record, flow, from),
+      ),
       ...(malformed === undefined ? {} : { malformed }),
     };
   }
@@ -74,13 +81,37 @@ export class Decoder {
       content = opened;
     }
     const decrypted = record.epoch === 0 ? {} : { decrypted: true };
-    if (record.type !== ContentType.Handshake) return { ...header, ...decrypted, ...describeContent(record.type, content) };
+    return { ...header, ...decrypted, ...this.#content(record.type, content, flow, from) };
+  }
+
+  #unified(record: UnifiedRecord, flow: Flow, from: string | undefined): Fields {
+    const fromClient = flow.client === undefined ? undefined : flow.client === from;
+    const opened = flow.keys13?.open(record, fromClient);
+    const version = versionName(Version.Dtls13);
+    const { length } = record.fragment;
+    if (opened === undefined) {
+      return { content_type: record.header[0], type: 'ciphertext', version, epoch_bits: record.epochBits, length, encrypted: true };
+    }
+    const { type, content, epoch, sequence } = opened;
+    return {
+      content_type: type,
+      type: contentTypeName(type),
+      version,
+      epoch,
+      sequence_number: sequence,
+      length,
+      decrypted: true,
+      ...this.#content(type, content, flow, from),
+    };
+  }
+
+  #content(type: number, content: Buffer, flow: Flow, from: string | undefined): Fields {
+    if (type !== ContentType.Handshake) return describeContent(type, content);
     try {
-      const messages = readFragments(content).map((fragment) => this.#fragment(fragment, flow, from));
-      return { ...header, ...decrypted, handshake: messages };
+      return { handshake: readFragments(content).map((fragment) => this.#fragment(fragment, flow, from)) };
     } catch (error) {
       if (!(error instanceof Malformed)) throw error;
-      return { ...header, ...decrypted, malformed: error.message };
+      return { malformed: error.message };
     }
   }
 
@@ -111,11 +142,19 @@ export class Decoder {
         flow.clientRandom = readClientHello(body).random;
         flow.client = from;
       } else if (type === HandshakeType.ServerHello) {
-        const { version, suite, random } = readServerHello(body);
+        const hello = readServerHello(body);
+        const { suite, random } = hello;
+        const version = chosenVersion(hello);
         flow.agreed = { version, suite: suiteName(suite) };
         const { clientRandom } = flow;
-        const master = clientRandom === undefined ? undefined : this.#secrets.get(clientRandom.toString('hex'));
-        if (clientRandom !== undefined && master !== undefined) {
+        if (clientRandom === undefined || isHelloRetryRequest(hello)) return;
+        const secretOf = (label: string): Buffer | undefined => this.#secrets.get(secretName(label, clientRandom.toString('hex')));
+        const master = secretOf('CLIENT_RANDOM');
+        if (version === Version.Dtls13) {
+          // A hello that is repeated makes no keys anew: those that there are know the numbers that have come.
+          if (flow.keys13 === undefined || flow.serverRandom?.equals(random) !== true) flow.keys13 = RecordKeys13.derive(suite, secretOf);
+          flow.serverRandom = random;
+        } else if (master !== undefined) {
           flow.keys = RecordKeys.derive(suite, master, clientRandom, random);
         }
       }

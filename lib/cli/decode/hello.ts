@@ -81,7 +81,7 @@ function extensionValue(type: number, data: Buffer, fromClient: boolean): string
   }
 }
 
-function readExtensions(reader: Reader, fromClient: boolean): Extension[] {
+export function readExtensions(reader: Reader, fromClient: boolean): Extension[] {
   if (reader.left === 0) return [];
   return items(reader.vector(2), (one) => {
     const type = one.number(2);
@@ -111,6 +111,17 @@ export function readClientHello(body: Buffer): ClientHello {
   };
 }
 
+/** What a HelloRetryRequest has in the place of its random: RFC 8446 section 4.1.3. */
+const RETRY_RANDOM = Buffer.from('cf21ad74e59a6111be1d8c021e65b891c2a211167abb8c5e079e09e2c8a8339c', 'hex');
+
+export const isHelloRetryRequest = ({ random }: ServerHello): boolean => random.equals(RETRY_RANDOM);
+
+/** The version that the server chose: supported_versions has it from DTLS 1.3 on (RFC 8446 section 4.2.1). */
+export function chosenVersion({ version, extensions }: ServerHello): number {
+  const chosen = extensions.find(({ type }) => type === ExtensionType.SupportedVersions)?.data;
+  return chosen?.length === 2 ? chosen.readUInt16BE(0) : version;
+}
+
 export function readServerHello(body: Buffer): ServerHello {
   const reader = new Reader(body);
   return {
@@ -125,7 +136,7 @@ export function readServerHello(body: Buffer): ServerHello {
 
 export type Fields = Record<string, unknown>;
 
-const describeExtensions = (extensions: readonly Extension[]): Fields[] =>
+export const describeExtensions = (extensions: readonly Extension[]): Fields[] =>
   extensions.map(({ type, name, length, value }) => ({
     type,
     name,
@@ -147,6 +158,7 @@ export function describeClientHello(hello: ClientHello): Fields {
 
 export function describeServerHello(hello: ServerHello): Fields {
   return {
+    ...(isHelloRetryRequest(hello) ? { hello_retry_request: true } : {}),
     version: versionName(hello.version),
     random: hello.random.toString('hex'),
     session_id: hello.sessionId.toString('hex'),

@@ -3,7 +3,16 @@ import { X509Certificate } from 'node:crypto';
 
 import { AlertLevel, ContentType, HandshakeType, HeartbeatType, Version } from '../../base/protocol';
 import { alertName } from '../../errors/names';
-import { describeClientHello, describeServerHello, readClientHello, readServerHello, text, type Fields } from './hello';
+import {
+  describeClientHello,
+  describeExtensions,
+  describeServerHello,
+  readClientHello,
+  readExtensions,
+  readServerHello,
+  text,
+  type Fields,
+} from './hello';
 import { groupName, signatureName, versionName } from './names';
 import { items, Malformed, Reader } from './reader';
 
@@ -39,7 +48,7 @@ const isPsk = (suite: string): boolean => /(^|_)PSK_/.test(suite);
 
 /** Before TLS 1.2 signatures do not say how they were made (RFC 4346 section 7.4.3). */
 const signatureAlgorithm = (reader: Reader, { version }: Agreed): Fields =>
-  version === Version.Dtls12 ? { signature_algorithm: signatureName(reader.number(2)) } : {};
+  version !== Version.Dtls1 ? { signature_algorithm: signatureName(reader.number(2)) } : {};
 
 /** RFC 5246 section 7.4.3, RFC 8422 section 5.4, RFC 4279 section 2. */
 function serverKeyExchange(reader: Reader, agreed: Agreed): Fields {
@@ -71,8 +80,42 @@ function clientKeyExchange(reader: Reader, { suite }: Agreed): Fields {
   return identity;
 }
 
+/** Messages that DTLS 1.3 has in a form of its own: RFC 8446 sections 4.3 to 4.6. */
+function fields13(type: number, body: Buffer): Fields | undefined {
+  const reader = new Reader(body);
+  switch (type) {
+    case HandshakeType.EncryptedExtensions:
+      return { extensions: describeExtensions(readExtensions(reader, false)) };
+    case HandshakeType.Certificate: {
+      const context = reader.vector(1).toString('hex');
+      const certificates = items(reader.vector(3), (one) => {
+        const der = one.vector(3);
+        one.vector(2);
+        return certificate(der);
+      });
+      return { certificate_request_context: context, certificates };
+    }
+    case HandshakeType.CertificateRequest: {
+      const context = reader.vector(1).toString('hex');
+      return { certificate_request_context: context, extensions: describeExtensions(readExtensions(reader, true)) };
+    }
+    case HandshakeType.NewSessionTicket: {
+      const lifetime = reader.number(4);
+      const ageAdd = reader.number(4);
+      const nonce = reader.vector(1).toString('hex');
+      return { lifetime, age_add: ageAdd, nonce, ticket_length: reader.vector(2).length };
+    }
+    case HandshakeType.KeyUpdate:
+      return { request_update: reader.number(1) === 1 };
+    default:
+      return undefined;
+  }
+}
+
 /** The fields of a message; `undefined` where there is nothing to say beside its length. */
 function fields(type: number, body: Buffer, agreed: Agreed | undefined): Fields | undefined {
+  const newer = agreed?.version === Version.Dtls13 ? fields13(type, body) : undefined;
+  if (newer !== undefined) return newer;
   const reader = new Reader(body);
   switch (type) {
     case HandshakeType.ClientHello:
@@ -126,6 +169,20 @@ const levelName = (level: number | undefined): string | number | undefined =>
 const heartbeatName = (type: number | undefined): string | number | undefined =>
   type === HeartbeatType.Request ? 'request' : type === HeartbeatType.Response ? 'response' : type;
 
+/** The records that arrived, as epoch and number: RFC 9147 section 7. */
+function ack(content: Buffer): Fields {
+  try {
+    const numbers = items(new Reader(content).vector(2), (reader) => {
+      const epoch = reader.bytes(8).readBigUInt64BE();
+      return `${String(epoch)}/${String(reader.bytes(8).readBigUInt64BE())}`;
+    });
+    return { record_numbers: numbers };
+  } catch (error) {
+    if (error instanceof Malformed) return { malformed: error.message };
+    throw error;
+  }
+}
+
 /** Content of records that are in clear, or were decrypted; handshake records are told apart before. */
 export function describeContent(type: number, content: Buffer): Fields {
   switch (type) {
@@ -140,6 +197,8 @@ export function describeContent(type: number, content: Buffer): Fields {
           code: content[1],
         },
       };
+    case ContentType.Ack:
+      return ack(content);
     case ContentType.Heartbeat: {
       if (content.length < 3) return { malformed: 'a heartbeat without its header' };
       const payload = content.readUInt16BE(1);

@@ -11,7 +11,7 @@ const CONTENT_TYPES: Names = {
   [ContentType.ApplicationData]: 'application_data',
   [ContentType.Heartbeat]: 'heartbeat',
   25: 'tls12_cid',
-  26: 'ACK',
+  [ContentType.Ack]: 'ACK',
 };
 
 /** The extensions that this program reads or asks for; IANA has their numbers. */

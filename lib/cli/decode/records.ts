@@ -1,4 +1,4 @@
-/** Records of a datagram (RFC 6347 section 4.1) and the handshake fragments in them (section 4.2.2). */
+/** Records of a datagram (RFC 6347 section 4.1, RFC 9147 section 4) and the handshake fragments in them (section 4.2.2). */
 import { Malformed, Reader } from './reader';
 
 export interface DtlsRecord {
@@ -11,6 +11,17 @@ export interface DtlsRecord {
   readonly whole: Buffer;
 }
 
+/** A protected record of DTLS 1.3: RFC 9147 section 4. */
+export interface UnifiedRecord {
+  /** The low two bits of the epoch, which is all that the header has of it. */
+  readonly epochBits: number;
+  readonly header: Buffer;
+  /** Where in the header the number is, hidden as it is on the wire. */
+  readonly numberAt: number;
+  readonly numberSize: 1 | 2;
+  readonly fragment: Buffer;
+}
+
 export interface Fragment {
   readonly type: number;
   readonly length: number;
@@ -19,23 +30,52 @@ export interface Fragment {
   readonly body: Buffer;
 }
 
-export interface Records {
-  readonly records: DtlsRecord[];
+export interface Records<T = DtlsRecord | UnifiedRecord> {
+  readonly records: T[];
   /** Why the rest of the datagram is no record. */
   readonly malformed?: string;
 }
 
 const HEADER = 13;
 
-export function readRecords(datagram: Buffer): Records {
-  const records: DtlsRecord[] = [];
+const isUnified = (first: number): boolean => (first & 0xe0) === 0x20;
+
+function readUnified(datagram: Buffer, start: number): UnifiedRecord {
+  const reader = new Reader(datagram.subarray(start));
+  const first = reader.number(1);
+  // Its length was agreed on in hellos, and it is in no header.
+  if ((first & 0x10) !== 0) throw new Malformed('a DTLS 1.3 record with a connection ID');
+  const numberSize = (first & 0x08) === 0 ? 1 : 2;
+  reader.bytes(numberSize);
+  const fragment = (first & 0x04) === 0 ? reader.rest() : reader.vector(2);
+  if (fragment.length < 16) throw new Malformed('a DTLS 1.3 record of less than 16 bytes'); // section 4.2.3
+  const headerSize = 1 + numberSize + ((first & 0x04) === 0 ? 0 : 2);
+  const header = datagram.subarray(start, start + headerSize);
+  return { epochBits: first & 3, header, numberAt: 1, numberSize, fragment };
+}
+
+/** The records that are none of DTLS 1.3: those in clear, and those of older versions. */
+export function readRecords(datagram: Buffer): Records<DtlsRecord> {
+  const { records, ...rest } = readAllRecords(datagram, false);
+  return { records: records.filter((record) => 'epoch' in record), ...rest };
+}
+
+/** `takesUnified`: whether a datagram may begin with a header of DTLS 1.3, which much that is no DTLS looks like. */
+export function readAllRecords(datagram: Buffer, takesUnified: boolean): Records {
+  const records: Records['records'] = [];
   const reader = new Reader(datagram);
   let start = 0;
   try {
     while (reader.left > 0) {
       const type = reader.number(1);
-      // RFC 9147 section 4: such a first byte begins a protected record of DTLS 1.3, which needs its keys to be read.
-      if ((type & 0xe0) === 0x20) throw new Malformed('a DTLS 1.3 ciphertext record');
+      if (isUnified(type) && (takesUnified || records.length > 0)) {
+        const record = readUnified(datagram, start);
+        records.push(record);
+        const size = record.header.length + record.fragment.length;
+        reader.bytes(size - 1);
+        start += size;
+        continue;
+      }
       const version = reader.number(2);
       const epoch = reader.number(2);
       const sequence = reader.number(6);

@@ -1,19 +1,24 @@
-/** Opens AEAD records of DTLS 1.2 with the master secrets of a key log. */
+/** The secrets of a key log, and AEAD records of DTLS 1.2 opened with its master secrets. */
 import { createDecipheriv, type CipherCCMTypes, type CipherGCMTypes } from 'node:crypto';
 
 import { native } from '../../core/native';
 import type { DtlsRecord } from './records';
 import { suiteName } from './suites';
 
-/** `CLIENT_RANDOM <client random> <master secret>` lines of an NSS key log, by the client's random. */
+/** The lines of an NSS key log, `<label> <client random> <secret>`, by label and client's random. */
 export function readKeyLog(text: string): Map<string, Buffer> {
   const secrets = new Map<string, Buffer>();
   for (const line of text.split('\n')) {
-    const match = /^CLIENT_RANDOM ([0-9a-f]{64}) ([0-9a-f]{96})\s*$/i.exec(line);
-    if (match !== null) secrets.set((match[1] ?? '').toLowerCase(), Buffer.from(match[2] ?? '', 'hex'));
+    const match = /^([A-Z_0-9]+) ([0-9a-f]{64}) ([0-9a-f]{64}|[0-9a-f]{96})\s*$/i.exec(line);
+    if (match === null) continue;
+    const [, label = '', random = '', secret = ''] = match;
+    secrets.set(secretName(label.toUpperCase(), random), Buffer.from(secret, 'hex'));
   }
   return secrets;
 }
+
+/** Under what {@link readKeyLog} keeps a secret. */
+export const secretName = (label: string, clientRandom: string): string => `${label} ${clientRandom.toLowerCase()}`;
 
 interface Aead {
   readonly cipher: 'aes-128-gcm' | 'aes-256-gcm' | 'aes-128-ccm' | 'aes-256-ccm' | 'chacha20-poly1305';

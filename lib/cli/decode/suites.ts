@@ -191,7 +191,16 @@ export const SUITES: readonly Suite[] = ROWS.trim()
     return { id: parseInt(id, 16), name: `TLS_${name}`, openssl };
   });
 
-const BY_ID = new Map(SUITES.map((suite) => [suite.id, suite]));
+/** Those of DTLS 1.3 (RFC 8446 appendix B.4): nothing that an older version can choose. */
+export const SUITES_OF_13: readonly Suite[] = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'TLS_AES_128_CCM_SHA256',
+  'TLS_AES_128_CCM_8_SHA256',
+].map((name, index) => ({ id: 0x1301 + index, name, openssl: name }));
+
+const BY_ID = new Map([...SUITES, ...SUITES_OF_13].map((suite) => [suite.id, suite]));
 
 /** Signals that stand among the suites of a hello, and are none: RFC 5746 and RFC 7507. */
 const SIGNALS: Readonly<Record<number, string>> = {

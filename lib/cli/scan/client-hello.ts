@@ -1,4 +1,6 @@
 /** A ClientHello that offers what is asked of it, whether this program could keep the promise or not. */
+import { randomBytes } from 'node:crypto';
+
 import { Version } from '../../base/protocol';
 import type { ClientHello } from '../decode/hello';
 import { ExtensionType } from '../decode/names';
@@ -35,6 +37,14 @@ const words = (values: readonly number[]): Buffer[] => values.map((value) => byt
 const extension = (type: number, ...content: readonly Buffer[]): Buffer =>
   Buffer.concat([bytes(type, 2), vector(2, ...content)]);
 
+const X25519 = 29;
+
+/** What a hello of DTLS 1.3 must have: RFC 8446 section 9.2. Any 32 bytes are a share of X25519; no key is made of it. */
+const extensions13 = (): Buffer[] => [
+  extension(ExtensionType.SupportedVersions, vector(1, bytes(Version.Dtls13, 2))),
+  extension(ExtensionType.KeyShare, vector(2, bytes(X25519, 2), vector(2, randomBytes(32)))),
+];
+
 function extensions({ version, groups, servername, alpn, maxFragmentLength }: Offer): Buffer {
   const name = servername === undefined ? [] : [bytes(0, 1), vector(2, Buffer.from(servername))];
   const protocols = (alpn ?? []).map((protocol) => vector(1, Buffer.from(protocol)));
@@ -44,7 +54,8 @@ function extensions({ version, groups, servername, alpn, maxFragmentLength }: Of
     ...(maxFragmentLength === undefined ? [] : [extension(ExtensionType.MaxFragmentLength, bytes(maxFragmentLength, 1))]),
     ...(groups.length === 0 ? [] : [extension(ExtensionType.SupportedGroups, vector(2, ...words(groups)))]),
     extension(ExtensionType.EcPointFormats, vector(1, bytes(0, 1))),
-    ...(version === Version.Dtls12 ? [extension(ExtensionType.SignatureAlgorithms, vector(2, ...words(SIGNATURES)))] : []),
+    ...(version === Version.Dtls13 ? extensions13() : []),
+    ...(version !== Version.Dtls1 ? [extension(ExtensionType.SignatureAlgorithms, vector(2, ...words(SIGNATURES)))] : []),
     extension(ExtensionType.UseSrtp, vector(2, ...words(SRTP_PROFILES)), vector(1)),
     extension(ExtensionType.Heartbeat, bytes(1, 1)),
     ...(protocols.length === 0 ? [] : [extension(ExtensionType.Alpn, vector(2, ...protocols))]),
@@ -55,15 +66,16 @@ function extensions({ version, groups, servername, alpn, maxFragmentLength }: Of
   );
 }
 
-/** The body of the message: RFC 6347 section 4.2.1. */
+/** The body of the message: RFC 6347 section 4.2.1, RFC 9147 section 5.3. */
 export function clientHello(offer: Offer, random: ClientHello['random'], cookie: Buffer): Buffer {
+  const is13 = offer.version === Version.Dtls13;
   return Buffer.concat([
-    bytes(offer.version, 2),
+    bytes(is13 ? Version.Dtls12 : offer.version, 2),
     random,
     vector(1), // no session to resume
     vector(1, cookie),
     vector(2, ...words(offer.suites)),
-    vector(1, bytes(DEFLATE, 1), bytes(0, 1)),
+    vector(1, ...(is13 ? [] : [bytes(DEFLATE, 1)]), bytes(0, 1)),
     extensions(offer),
   ]);
 }

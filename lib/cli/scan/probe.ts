@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { AlertLevel, ContentType, HandshakeType, Version } from '../../base/protocol';
-import { readServerHello, type ServerHello } from '../decode/hello';
+import { chosenVersion, readServerHello, type ServerHello } from '../decode/hello';
 import { Malformed, Reader } from '../decode/reader';
 import { Assembly, readFragments, readRecords, type DtlsRecord } from '../decode/records';
 import { bytes, clientHello, type Offer } from './client-hello';
@@ -179,8 +179,13 @@ class Probe {
       } else if (part.type === HandshakeType.ServerHelloDone) {
         this.#last = sequence;
       }
-      this.#over = this.#isWhole();
+      this.#over = this.#isWhole() || this.#is13();
     }
+  }
+
+  /** What follows such a ServerHello is encrypted; behind a HelloRetryRequest nothing follows. */
+  #is13(): boolean {
+    return this.#server !== undefined && chosenVersion(this.#server) === Version.Dtls13;
   }
 
   /** The flight's messages may come in any order. */

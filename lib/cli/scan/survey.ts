@@ -7,10 +7,10 @@ import { alertName } from '../../errors/names';
 import { native } from '../../core/native';
 import { certificateChain, describeMessage, type Agreed } from '../decode/messages';
 import { NothingFound } from '../exit';
-import type { Fields } from '../decode/hello';
+import { chosenVersion, type Fields } from '../decode/hello';
 import { ExtensionType, groupName, versionName } from '../decode/names';
 import { Malformed } from '../decode/reader';
-import { SUITES, suiteName } from '../decode/suites';
+import { SUITES, SUITES_OF_13, suiteName } from '../decode/suites';
 import type { Offer } from './client-hello';
 import { probe, type Answer, type Question, type Where } from './probe';
 
@@ -51,6 +51,8 @@ export interface CertificateReport {
 
 export interface Report {
   readonly versions: readonly VersionReport[];
+  /** Its suites of DTLS 1.3, in the order in which it takes them; none where it has no DTLS 1.3. */
+  readonly dtls13: readonly string[];
   readonly groups: readonly string[];
   /** Smallest prime of a DHE suite, in bits. */
   readonly primeBits: number | null;
@@ -97,6 +99,9 @@ export class NoSurvey extends NothingFound {}
 /** Groups for ECDHE, what is widely used first. */
 const GROUPS = [29, 23, 24, 25, 30, 26, 27, 28, 22, 14, 21, 19];
 
+/** Those of RFC 8446 section 4.2.7; a hello of DTLS 1.3 names no others. */
+const GROUPS_OF_13 = [29, 23, 24, 25, 30];
+
 // SRP needs an extension with a user's name, and without it ends the handshake. 0 is no suite to agree on.
 const isOffered = ({ id, name }: { id: number; name: string }): boolean => id !== 0 && !name.includes('SRP_');
 const ALL_SUITES = SUITES.filter(isOffered).map(({ id }) => id);
@@ -138,7 +143,9 @@ export class Survey {
     const [best] = versions;
     if (best === undefined) {
       const alert = first.alert === undefined ? '' : `: alert ${alertName(first.alert)}`;
-      throw new NoSurvey(`the server refuses everything that was offered${alert}`, 'It may want a server name (--servername) or speak DTLS 1.3 only, which is not asked for here.');
+      const newer = await this.#dtls13();
+      if (newer.length > 0) throw new NoSurvey(`the server speaks DTLS 1.3 alone: ${newer.join(', ')}`, 'A scan shows no more of DTLS 1.3.');
+      throw new NoSurvey(`the server refuses everything that was offered${alert}`, 'It may want a server name (--servername).');
     }
     const groups = await this.#groups(best);
     return this.#report(first, versions, groups);
@@ -204,6 +211,20 @@ export class Survey {
     return { ...names, serverDecides: chosen === undefined ? null : chosen === found[0] };
   }
 
+  /** By elimination, too. A HelloRetryRequest tells a suite as a ServerHello does, and costs the server nothing. */
+  async #dtls13(): Promise<string[]> {
+    const found: number[] = [];
+    let left = SUITES_OF_13.map(({ id }) => id);
+    while (left.length > 0) {
+      const answer = await this.#ask({ version: Version.Dtls13, suites: left, groups: GROUPS_OF_13 });
+      const server = answer?.server;
+      if (server === undefined || chosenVersion(server) !== Version.Dtls13 || !left.includes(server.suite)) break;
+      found.push(server.suite);
+      left = left.filter((id) => id !== server.suite);
+    }
+    return found.map(suiteName);
+  }
+
   /**
    * Finds the groups by elimination, too. A server may need the group of its ECDSA certificate among those offered, so
    * that one stays at the end, behind each of the others alone.
@@ -239,6 +260,7 @@ export class Survey {
     const offer = old ? { version: Version.Dtls1, suites: OLD_SUITES } : whole;
     const fragmented = await this.#ask(offer, { fragment: 200 });
     const limited = await this.#ask({ ...offer, maxFragmentLength: 1 });
+    const dtls13 = await this.#dtls13();
     const shows = (type: number): boolean => this.#extension(type) !== undefined;
     const cbc = this.#answers.filter(({ server }) => server !== undefined && isCbc(suiteName(server.suite)));
     const keys: Fields[] = this.#answers.map((answer) => keyExchangeOf(answer) ?? {});
@@ -250,6 +272,7 @@ export class Survey {
     const usual = this.#answers.find(({ server }) => server !== undefined) ?? first;
     return {
       versions,
+      dtls13,
       groups,
       primeBits: primes.length === 0 ? null : Math.min(...primes),
       signatures: named('signature_algorithm'),

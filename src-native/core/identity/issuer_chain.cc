@@ -2,6 +2,8 @@
 
 #include <openssl/x509v3.h>
 
+#include <algorithm>
+
 #include "core/base/encoding.h"
 
 namespace dtls {
@@ -12,7 +14,7 @@ using StoreCtxPtr =
     std::unique_ptr<X509_STORE_CTX, OpenSslFree<X509_STORE_CTX, X509_STORE_CTX_free>>;
 
 // OpenSSL's own bound on the length of a chain that it builds.
-constexpr int kMaxDepth = 100;
+constexpr size_t kMaxDepth = 100;
 
 }  // namespace
 
@@ -55,15 +57,25 @@ X509Ptr own_issuer(SSL_CTX* context, X509* certificate, X509_STORE* trusted) {
   return find_issuer(certificate, chain, trusted);
 }
 
+std::vector<X509Ptr> chain_of(X509* certificate, const STACK_OF(X509) * sent, X509_STORE* trusted) {
+  std::vector<X509Ptr> chain;
+  X509_up_ref(certificate);
+  X509Ptr next(certificate);
+  const auto is_next = [&next](const X509Ptr& one) { return X509_cmp(one.get(), next.get()) == 0; };
+  while (next && chain.size() < kMaxDepth && std::none_of(chain.begin(), chain.end(), is_next)) {
+    chain.push_back(std::move(next));
+    next = find_issuer(chain.back().get(), sent, trusted);
+  }
+  return chain;
+}
+
 std::vector<std::vector<uint8_t>> issuer_chain(X509Ptr certificate, const STACK_OF(X509) * sent,
                                                X509_STORE* trusted) {
   const ErrorQueueScope errors;
   std::vector<std::vector<uint8_t>> chain;
-  for (int depth = 0; certificate && depth < kMaxDepth; ++depth) {
-    chain.push_back(to_der(certificate.get()));
-    X509Ptr issuer = find_issuer(certificate.get(), sent, trusted);
-    if (issuer && X509_cmp(issuer.get(), certificate.get()) == 0) break;
-    certificate = std::move(issuer);
+  if (!certificate) return chain;
+  for (const X509Ptr& one : chain_of(certificate.get(), sent, trusted)) {
+    chain.push_back(to_der(one.get()));
   }
   return chain;
 }

@@ -12,8 +12,11 @@ namespace dtls {
 // or among the trusted; null for none.
 X509Ptr find_issuer(X509* certificate, const STACK_OF(X509) * sent, X509_STORE* trusted);
 
-// A certificate, its issuer, and so on, up to one that is its own issuer or whose issuer is not
-// known; DER. Verifies nothing. Empty for null.
+// A certificate, its issuer, and so on, up to one whose issuer is not known, or is in the chain: it
+// is its own, or two authorities have certified each other. Verifies nothing; at most a hundred.
+std::vector<X509Ptr> chain_of(X509* certificate, const STACK_OF(X509) * sent, X509_STORE* trusted);
+
+// The same in DER. Empty for null.
 std::vector<std::vector<uint8_t>> issuer_chain(X509Ptr certificate, const STACK_OF(X509) * sent,
                                                X509_STORE* trusted);
 

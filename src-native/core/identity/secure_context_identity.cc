@@ -106,17 +106,12 @@ Failure SecureContext::check_length() const {
   STACK_OF(X509)* chain = nullptr;
   SSL_CTX_get0_chain_certs(ctx_.get(), &chain);
   X509* const leaf = SSL_CTX_get0_certificate(ctx_.get());
-  add(leaf);
-  for (int i = 0; i < sk_X509_num(chain); ++i) add(sk_X509_value(chain, i));
-  if (sk_X509_num(chain) <= 0) {
-    X509_up_ref(leaf);
-    X509Ptr last(leaf);
-    while (size <= MessageAssembly::kMaxMessage) {
-      X509Ptr issuer = find_issuer(last.get(), nullptr, SSL_CTX_get_cert_store(ctx_.get()));
-      if (!issuer || X509_cmp(issuer.get(), last.get()) == 0) break;
-      add(issuer.get());
-      last = std::move(issuer);
-    }
+  if (sk_X509_num(chain) > 0) {
+    add(leaf);
+    for (int i = 0; i < sk_X509_num(chain); ++i) add(sk_X509_value(chain, i));
+  } else {
+    X509_STORE* const trusted = SSL_CTX_get_cert_store(ctx_.get());
+    for (const X509Ptr& one : chain_of(leaf, nullptr, trusted)) add(one.get());
   }
   if (size <= MessageAssembly::kMaxMessage) return {};
   Failure failure;

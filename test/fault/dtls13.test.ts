@@ -1,0 +1,142 @@
+// Protects DTLS 1.3 over bad paths, between two ends of this package: that a handshake of every kind completes over
+// any usable path, that every message then arrives once or was lost, and that no single datagram of a handshake is
+// one that must not be lost.
+import { expect } from 'chai';
+import type { ConnectOptions, DTLSServer, DTLSSocket, ServerOptions } from '../../lib/index';
+import { Link, type LinkConditions } from '../../lib/lab/index';
+import { describe13, DTLS13 } from '../helpers/dtls13';
+import { closeAll, credentials, dial, exchange, idle, listen, opened, pause, until, type Credentials } from './support';
+
+const LOSSES = [0.1, 0.3, 0.5];
+const MTUS = [300, 576, 1200, 1400];
+const KINDS = ['certificate', 'mutual', 'psk', 'post-quantum', 'resumed'] as const;
+type Kind = (typeof KINDS)[number];
+const MESSAGES_EACH_WAY = 30;
+/** So many messages in a row never outrun the replay window. */
+const BURST = 10;
+const OFTEN = 0.25;
+const PACE = { ...DTLS13, retransmission: { initial: 40, max: 160 } } as const;
+
+async function trustOf(kind: Kind): Promise<Credentials> {
+  const trust = await credentials(kind === 'mutual' || kind === 'psk' ? kind : 'certificate');
+  if (kind !== 'post-quantum') return trust;
+  const ecdhCurve = 'X25519MLKEM768';
+  return { server: { ...trust.server, ecdhCurve }, client: { ...trust.client, ecdhCurve } as Credentials['client'] };
+}
+
+/** A ticket, from a session over the same link while nothing is lost on it. */
+async function ticket(link: Link, trust: Credentials): Promise<Buffer> {
+  let session: Buffer | undefined;
+  const client = dial(link, { ...trust.client, ...PACE }, ['10.0.0.3', 40001]);
+  client.on('session', (given: Buffer) => (session = given));
+  try {
+    await opened(client);
+    await until(() => session !== undefined, 'a ticket');
+  } finally {
+    await closeAll(client);
+  }
+  if (session === undefined) throw new Error('no ticket');
+  return session;
+}
+
+interface Ends {
+  readonly server: DTLSServer;
+  readonly client: DTLSSocket;
+  readonly remote: DTLSSocket;
+}
+
+/** Opens a session of the kind while the conditions hold; `begin` is called when the handshake begins. */
+async function openOver(
+  link: Link,
+  kind: Kind,
+  conditions: LinkConditions,
+  options: Pick<ServerOptions & ConnectOptions, 'mtu'> = {},
+  begin = (): void => undefined,
+): Promise<Ends> {
+  const trust = await trustOf(kind);
+  const server = await listen(link, { ...trust.server, ...PACE, ...options });
+  let client: DTLSSocket | undefined;
+  try {
+    const session = kind === 'resumed' ? await ticket(link, trust) : undefined;
+    await until(() => [...server.sessions].length === 0, 'no session');
+    await idle(link);
+    link.conditions = conditions;
+    begin();
+    client = dial(link, { ...trust.client, ...PACE, ...options, ...(session && { session }) });
+    await opened(client);
+    await until(() => [...server.sessions].some((one) => one.readyState === 'open'), 'an open session', 20_000);
+    const remote = [...server.sessions].find((one) => one.readyState === 'open');
+    if (remote === undefined) throw new Error('the session is gone');
+    expect(client.getProtocol()).to.equal('DTLSv1.3');
+    expect(client.isSessionReused()).to.equal(kind === 'resumed');
+    return { server, client, remote };
+  } catch (error) {
+    link.conditions = {};
+    await closeAll(server, ...(client ? [client] : []));
+    throw error;
+  }
+}
+
+function collect(receiver: DTLSSocket): string[] {
+  const received: string[] = [];
+  receiver.on('message', (message) => received.push(message.toString()));
+  return received;
+}
+
+async function run(seed: string, kind: Kind, conditions: LinkConditions & { mtu: number }): Promise<void> {
+  const link = new Link(seed, {});
+  const { server, client, remote } = await openOver(link, kind, conditions, { mtu: conditions.mtu });
+  try {
+    const sent: string[] = [];
+    const received = [collect(client), collect(remote)];
+    for (let index = 0; index < MESSAGES_EACH_WAY; ++index) {
+      const message = `message ${index} ${'.'.repeat(index * 3)}`;
+      sent.push(message);
+      client.send(message);
+      remote.send(message);
+      if (index % BURST === BURST - 1) await pause(1);
+    }
+    await idle(link);
+    for (const messages of received) {
+      expect(new Set(messages).size, 'no message twice').to.equal(messages.length);
+      expect(sent, 'only what was sent').to.include.members(messages);
+      expect(messages.length, 'some arrive').to.be.greaterThan(0);
+    }
+    link.conditions = { mtu: conditions.mtu };
+    await exchange(client, remote, 'there');
+    await exchange(remote, client, 'and back');
+    expect(client.stats.badRecords + remote.stats.badRecords).to.equal(0);
+  } finally {
+    link.conditions = {};
+    await closeAll(server, client);
+  }
+}
+
+async function allOf(runs: [string, Promise<void>][]): Promise<void> {
+  const outcomes = await Promise.allSettled(runs.map(([, outcome]) => outcome));
+  const failed = outcomes.flatMap((outcome, index) =>
+    outcome.status === 'rejected' ? [`${runs[index]?.[0] ?? ''}: ${String(outcome.reason)}`] : [],
+  );
+  expect(failed).to.deep.equal([]);
+}
+
+describe13('DTLS 1.3 on lossy paths', function () {
+  this.timeout(60_000);
+
+  for (const loss of LOSSES) {
+    for (const kind of KINDS) {
+      it(`${kind}, ${loss * 100} % loss: every message arrives once or was lost`, async () => {
+        const runs: [string, Promise<void>][] = [];
+        for (const mtu of MTUS) {
+          for (const reorder of [0, OFTEN]) {
+            for (const duplicate of [0, OFTEN]) {
+              const seed = [kind, loss, mtu, reorder, duplicate].join('/');
+              runs.push([seed, run(seed, kind, { loss, mtu, reorder, duplicate })]);
+            }
+          }
+        }
+        await allOf(runs);
+      });
+    }
+  }
+});
