@@ -112,6 +112,30 @@ async function run(seed: string, kind: Kind, conditions: LinkConditions & { mtu:
   }
 }
 
+/** A handshake that loses the datagram of that index; tells how many there were until it was over. */
+async function losing(kind: Kind, lost: number): Promise<number> {
+  const link = new Link(`${kind} ${lost}`, {});
+  let sent = 0;
+  const { server, client, remote } = await openOver(link, kind, {}, {}, () => {
+    link.intercept = ({ datagram }) => (sent++ === lost ? null : datagram);
+  });
+  try {
+    // Tickets and the last ACKs go on behind the handshake's end: until a while passes without any.
+    for (let before = -1; before !== sent; ) {
+      before = sent;
+      await pause(10 * PACE.retransmission.initial);
+    }
+    await idle(link);
+    link.intercept = undefined;
+    await exchange(client, remote, 'there');
+    await exchange(remote, client, 'and back');
+    if (lost >= 0) expect(sent, 'the datagram was sent').to.be.greaterThan(lost);
+    return sent;
+  } finally {
+    await closeAll(server, client);
+  }
+}
+
 async function allOf(runs: [string, Promise<void>][]): Promise<void> {
   const outcomes = await Promise.allSettled(runs.map(([, outcome]) => outcome));
   const failed = outcomes.flatMap((outcome, index) =>
@@ -138,5 +162,28 @@ describe13('DTLS 1.3 on lossy paths', function () {
         await allOf(runs);
       });
     }
+  }
+
+  for (const kind of KINDS) {
+    it(`${kind}: every single datagram of the handshake may be lost, in both directions`, async () => {
+      const count = await losing(kind, -1);
+      expect(count, 'datagrams of a handshake').to.be.greaterThan(3);
+      await allOf(
+        Array.from({ length: count }, (_, index) => [
+          `datagram ${index}`,
+          losing(kind, index).then(() => undefined),
+        ]),
+      );
+    });
+
+    it(`${kind}: a path that keeps whatever is longer than 800 bytes`, async () => {
+      const { server, client, remote } = await openOver(new Link(`${kind} black hole`, {}), kind, { mtu: 800 });
+      try {
+        await exchange(client, remote, 'there');
+        await exchange(remote, client, 'and back');
+      } finally {
+        await closeAll(server, client);
+      }
+    });
   }
 });
