@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/base/timer_queue.h"
+#include "core/handshake/psk_binding.h"
 #include "core/handshake/srtp.h"
 #include "core/hello13/dtls12_suites.h"
 #include "core/identity/raw_public_key.h"
@@ -129,10 +130,33 @@ bool Handshake13::make_engine(double now) {
   config.retry_request = std::move(hello_.retry);
   config.suite = hello_.suite;
   config.group = hello_.group;
+  if (!keep_to_context(config)) return false;
   engine_ = dtls::make_engine(std::move(config));
   if (!engine_) return false;
   SSL* ssl = engine_->ssl();
   return role_ == Role::kClient ? configure_client(ssl) : configure_server(ssl);
+}
+
+// The listener's context has chosen suite and group, and a server name another context: what that
+// does not have is not taken. Where no HelloRetryRequest has promised it OpenSSL chooses anew.
+bool Handshake13::keep_to_context(EngineConfig& config) {
+  const auto has = [](const std::vector<uint16_t>& list, uint16_t number) {
+    return number == 0 || std::find(list.begin(), list.end(), number) != list.end();
+  };
+  const bool has_suite = has(config.context->suites(), config.suite);
+  const bool has_group = has(config.context->groups(), config.group);
+  if (has_suite && has_group) return true;
+  if (config.retry_request.empty()) {
+    config.suite = config.group = 0;
+    return true;
+  }
+  fail_with(has_suite ? FailureKind::kNoSharedParameters : FailureKind::kNoSharedCipher,
+            SSL_AD_HANDSHAKE_FAILURE);
+  failure_.detail =
+      has_suite ? "the context for the server name that the client asks for has another group"
+                : "the context for the server name that the client asks for has " +
+                      context_->dtls13().suites;
+  return false;
 }
 
 bool Handshake13::configure_client(SSL* ssl) {
@@ -250,8 +274,16 @@ void Handshake13::begin_server(double now) {
 
 // ---- how it ends ----
 
+// A key that was asked about may not have been used: the other side may not have it, or a
+// certificate was chosen.
 void Handshake13::complete(double /*now*/) {
-  if (by_external_key() && external_) psk_identity_ = external_->identity;
+  psk_identity_.reset();
+  if (by_external_key()) {
+    psk_identity_ = external_->identity;
+  } else if (const std::vector<uint8_t> key = resumed_key(); !key.empty()) {
+    const Bytes identity = bound_identity(key);
+    psk_identity_.emplace(identity.data, identity.data + identity.size);
+  }
   state_ = HandshakeState::kComplete;
 }
 
@@ -263,7 +295,7 @@ std::unique_ptr<SessionFacts> Handshake13::facts() const {
   facts.srtp_profile = engine_->srtp_profile();
   const bool external = by_external_key();
   facts.reused = SSL_session_reused(ssl) != 0 && !external;
-  facts.psk = external || (facts.reused && !session_psk_.empty());
+  facts.psk = external || !resumed_key().empty();
   if (state_ == HandshakeState::kComplete) facts.exporter_secret = engine_->take_exporter_secret();
   return std::make_unique<SessionFacts>(ssl, context_->alike(), std::move(facts));
 }

@@ -134,6 +134,7 @@ class Handshake13 final : public Negotiation {
   void leave(double now);
   void park(LookupKind kind, Bytes about);
   bool make_engine(double now);
+  bool keep_to_context(EngineConfig& config);
   bool configure_client(SSL* ssl);
   bool configure_server(SSL* ssl);
   void begin_client(double now);
@@ -162,6 +163,7 @@ class Handshake13 final : public Negotiation {
   void on_hello(double now);
   void consider_keys(double now);
   bool ask_next_key(double now);
+  void take_key_of_session(Bytes key);
   void resume(double now);
 
   // resumption.cc
@@ -173,6 +175,7 @@ class Handshake13 final : public Negotiation {
   bool may_resume(const SSL_SESSION* session) const;
   SslSessionPtr session_of_key(SSL* ssl, const ExternalKey& external) const;
   bool by_external_key() const;
+  std::vector<uint8_t> resumed_key() const;
   static int psk_find_callback(SSL* ssl, const unsigned char* identity, size_t size,
                                SSL_SESSION** session);
   static int psk_use_callback(SSL* ssl, const EVP_MD* md, const unsigned char** id, size_t* id_size,

@@ -1,5 +1,7 @@
 // What a handshake asks of the consumer, and what the answers do to it.
 
+#include <algorithm>
+
 #include "core/handshake/psk_binding.h"
 #include "core/handshake13/handshake13.h"
 #include "core/hello13/client_offer.h"
@@ -91,6 +93,18 @@ bool Handshake13::ask_next_key(double /*now*/) {
   return true;
 }
 
+// The client offers the key of its session as well. It is known already, and not asked for again.
+void Handshake13::take_key_of_session(Bytes key) {
+  const Bytes identity = bound_identity(session_psk_);
+  for (const std::vector<uint8_t>& asked : asked_identities_) {
+    if (!std::equal(identity.data, identity.data + identity.size, asked.begin(), asked.end())) {
+      continue;
+    }
+    external_ = ExternalKey{asked, SecretBytes(key)};
+    return;
+  }
+}
+
 void Handshake13::answer_psk(bool found, Bytes identity, Bytes key, double now) {
   const ErrorQueueScope errors;
   if (role_ == Role::kServer) {
@@ -99,6 +113,7 @@ void Handshake13::answer_psk(bool found, Bytes identity, Bytes key, double now) 
     if (asks_session_psk_) {
       asks_session_psk_ = false;
       session_psk_confirmed_ = found && is_bound_to(session_psk_, key);
+      if (session_psk_confirmed_) take_key_of_session(key);
     } else {
       if (found) external_ = ExternalKey{std::move(asked_identities_.back()), SecretBytes(key)};
       asked_identities_.pop_back();

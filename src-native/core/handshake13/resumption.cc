@@ -89,10 +89,20 @@ int Handshake13::psk_use_callback(SSL* ssl, const EVP_MD* md, const unsigned cha
   return 1;
 }
 
-// To OpenSSL it is a session that was resumed. A client offers either a session or a key.
+// To OpenSSL it is a session that was resumed. A client may offer both a session and a key, whose
+// sessions it tells apart by the salt in the binding: what OpenSSL goes on with may be a copy.
 bool Handshake13::by_external_key() const {
-  if (!engine_ || SSL_session_reused(engine_->ssl()) == 0) return false;
-  return role_ == Role::kServer ? external_chosen_ : external_session_ != nullptr;
+  if (!engine_ || !external_ || SSL_session_reused(engine_->ssl()) == 0) return false;
+  if (role_ == Role::kServer) return external_chosen_;
+  return external_session_ &&
+         psk_binding(SSL_get0_session(engine_->ssl())) == psk_binding(external_session_.get());
+}
+
+// How the session that is resumed knows the key that it was made with; empty where there is none. A
+// hello may have several tickets, so a server asks the session that OpenSSL has taken.
+std::vector<uint8_t> Handshake13::resumed_key() const {
+  if (!engine_ || SSL_session_reused(engine_->ssl()) == 0 || by_external_key()) return {};
+  return role_ == Role::kServer ? psk_binding(SSL_get0_session(engine_->ssl())) : session_psk_;
 }
 
 // ---- tickets: a server's ----
@@ -159,7 +169,9 @@ void Handshake13::answer_session_psk(bool found, Bytes identity, Bytes key, doub
                                bound.data + bound.size) &&
                     is_bound_to(session_psk_, key);
   if (same) {
+    // The key itself is offered behind the session, which the server may not have any more.
     psk_identity_.emplace(identity.data, identity.data + identity.size);
+    external_ = ExternalKey{*psk_identity_, SecretBytes(key)};
   } else {
     withdraw_session();
   }

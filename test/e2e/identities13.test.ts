@@ -1,0 +1,84 @@
+// Protects what DTLS 1.3 says of a peer's identity: that a pre-shared key is told of only where it has been used, and
+// that the context chosen by a server name has its own suites and groups.
+import { expect } from 'chai';
+import { createSecureContext, type DTLSSocket } from '../../lib/index';
+import { describe13, DTLS13 } from '../helpers/dtls13';
+import {
+  certificate,
+  clientFailure,
+  closeEverything,
+  dial,
+  failure,
+  listen,
+  next,
+  open,
+  openOn,
+  PSK,
+  PSK_CLIENT,
+  PSK_SERVER,
+  withCertificate,
+} from '../helpers/pair';
+
+describe13('Who a peer of DTLS 1.3 is', () => {
+  afterEach(closeEverything);
+
+  it('is not said by a key that the server does not know, where its certificate stands in', async () => {
+    const pair = await open(await withCertificate({ ...DTLS13, ...PSK_SERVER }), {
+      ...DTLS13,
+      psk: { identity: 'somebody', psk: PSK.psk },
+    });
+    for (const socket of [pair.client, pair.peer]) expect(socket.pskIdentity).to.equal(null);
+    expect(pair.client.getPeerX509Certificate()?.subject).to.equal('CN=localhost');
+    expect(pair.peer.authorized).to.equal(false);
+  });
+
+  it('is said again by a session that was made under a key, on both sides', async () => {
+    const asked: unknown[] = [];
+    const pskCallback = (_: DTLSSocket, identity: string | Buffer): Buffer => {
+      asked.push(identity);
+      return PSK.psk;
+    };
+    const server = await listen({ ...DTLS13, pskCallback });
+    const first = await dial(server, { ...DTLS13, ...PSK_CLIENT });
+    const [session] = await next(first, 'session');
+    const { client, peer } = await openOn(server, { ...DTLS13, ...PSK_CLIENT, session });
+    expect(asked).to.deep.equal([PSK.identity, PSK.identity]);
+    for (const socket of [client, peer]) {
+      expect(socket).to.include({ authorized: true, pskIdentity: PSK.identity });
+      expect(socket.isSessionReused()).to.equal(true);
+    }
+  });
+
+  it('is shown by the key where the server has lost the session', async () => {
+    const first = await dial(await listen({ ...DTLS13, ...PSK_SERVER }), { ...DTLS13, ...PSK_CLIENT });
+    const [session] = await next(first, 'session');
+    const other = await listen({ ...DTLS13, ...PSK_SERVER });
+    const { client, peer } = await openOn(other, { ...DTLS13, ...PSK_CLIENT, session });
+    for (const socket of [client, peer]) {
+      expect(socket).to.include({ authorized: true, pskIdentity: PSK.identity });
+      expect(socket.isSessionReused()).to.equal(false);
+    }
+  });
+
+  for (const cookies of [true, false]) {
+    describe(cookies ? 'with cookies' : 'without cookies', () => {
+      const strict = async () =>
+        createSecureContext({
+          ...(await certificate()),
+          ...DTLS13,
+          ciphers: 'TLS_AES_256_GCM_SHA384',
+          ecdhCurve: 'P-384',
+        });
+      const options = async () =>
+        withCertificate({ ...DTLS13, cookieExchange: cookies, SNICallback: strict });
+
+      it('the context of a server name keeps to its own suites and groups', async () => {
+        const server = await listen(await options());
+        const refused = clientFailure(server);
+        const client = await dial(server, { ...DTLS13, servername: 'localhost', ciphers: 'TLS_AES_128_GCM_SHA256' });
+        await failure(client);
+        expect((await refused).code).to.equal('ERR_DTLS_NO_SHARED_CIPHER');
+      });
+    });
+  }
+});
