@@ -311,8 +311,9 @@ Handshake13::Handover Handshake13::hand_over(double now) {
     SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN);
     engine_.reset();
   }
-  handover.late = std::make_unique<LateHandshake13>(
-      outlet_, *handover.records, std::move(*flights_), std::move(engine_), next_untold_, now);
+  handover.late =
+      std::make_unique<LateHandshake13>(outlet_, role_, *handover.records, std::move(*flights_),
+                                        std::move(engine_), next_untold_, now);
   return handover;
 }
 

@@ -20,10 +20,11 @@ std::array<uint8_t, 5> key_update(bool both) {
 
 }  // namespace
 
-LateHandshake13::LateHandshake13(Outlet& outlet, Records13& records, Flights flights,
+LateHandshake13::LateHandshake13(Outlet& outlet, Role role, Records13& records, Flights flights,
                                  std::unique_ptr<HandshakeEngine> engine, uint16_t next_untold,
                                  double now)
-    : flights_(std::move(flights)),
+    : role_(role),
+      flights_(std::move(flights)),
       engine_(std::move(engine)),
       engine_until_(engine_ ? now + kLinger : kNever),
       departures_{outlet, flights_, records, next_untold} {}
@@ -70,11 +71,11 @@ LateHandshake13::Outcome LateHandshake13::on_message(const IncomingMessage& mess
     return refuse(SSL_R_UNEXPECTED_MESSAGE, SSL_AD_UNEXPECTED_MESSAGE);
   }
   if (type == HandshakeType::kKeyUpdate) return on_key_update(whole.from(kHeader));
-  if (type != HandshakeType::kNewSessionTicket) {
+  if (type != HandshakeType::kNewSessionTicket || role_ == Role::kServer) {
     return refuse(SSL_R_UNEXPECTED_MESSAGE, SSL_AD_UNEXPECTED_MESSAGE);
   }
   Outcome outcome;
-  if (!engine_) return outcome;  // too late for one, or not a client
+  if (!engine_) return outcome;  // too late for one
   // Its records may be of a later epoch than the engine knows.
   if (engine_->receive(kFirstDataEpoch, whole) == EngineOutcome::kFailed) {
     outcome.alert = engine_->alert();

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "core/engine13/engine.h"
+#include "core/handshake/session_policy.h"
 #include "core/handshake13/datagrams.h"
 
 namespace dtls {
@@ -21,7 +22,7 @@ enum class KeyUpdateOutcome : uint32_t {
 class LateHandshake13 {
  public:
   // `records` and `outlet` outlive it. `engine`: a client's that may get tickets, or null.
-  LateHandshake13(Outlet& outlet, Records13& records, Flights flights,
+  LateHandshake13(Outlet& outlet, Role role, Records13& records, Flights flights,
                   std::unique_ptr<HandshakeEngine> engine, uint16_t next_untold, double now);
 
   Records13& records() { return departures_.records; }
@@ -68,6 +69,7 @@ class LateHandshake13 {
   // opened: twice the lifetime of a segment, RFC 9147 section 5.8.1.
   static constexpr double kLinger = 240'000;
 
+  const Role role_;
   Flights flights_;
   std::unique_ptr<HandshakeEngine> engine_;
   double engine_until_;

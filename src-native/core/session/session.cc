@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "core/records/openssl_records.h"
 
@@ -38,11 +39,13 @@ bool Session::seal(ContentType type, Bytes plaintext, uint32_t token) {
 void Session::tell_wear(bool out, Wear wear) {
   Wear& told = out ? told_of_sealing_ : told_of_opening_;
   if (wear <= told) return;
-  told = wear;
+  const Wear before = std::exchange(told, wear);
   if (wear == Wear::kSpent) return;
   if (late13_) {
-    // There are others to be had, for the asking where they are the peer's.
-    late13_->update_keys(!out);
+    // There are others to be had, for the asking where they are the peer's. What is under way may
+    // not ask for those: the next forgery tries again.
+    const bool waits = late13_->update_keys(!out) == KeyUpdateOutcome::kUnderWay;
+    if (waits && !out) told = before;
     return;
   }
   const KeyLimit limit = !out                  ? KeyLimit::kIntegrity
@@ -56,7 +59,8 @@ SendOutcome Session::send(Bytes message, uint32_t token, double now) {
   if (message.size > max_fragment_) return SendOutcome::kTooBig;
   if (message.size == 0) return SendOutcome::kEmpty;
   stir(now);
-  if (told_of_sealing_ == Wear::kSpent) {
+  const Wear told = told_of_sealing_;
+  if (told == Wear::kSpent) {
     end_worn_out(FailureKind::kNumbersSpent);
     return SendOutcome::kFailed;
   }
@@ -64,6 +68,7 @@ SendOutcome Session::send(Bytes message, uint32_t token, double now) {
     fail_as_openssl_says(FailureKind::kInternal);
     return SendOutcome::kFailed;
   }
+  if (told != told_of_sealing_) leave13(now);  // the update of keys that is due
   last_activity_ = now;
   outlet_.count<&TrafficStats::messagesSent>();
   outlet_.count<&TrafficStats::messageBytesSent>(message.size);
