@@ -2,7 +2,7 @@
 // that the context chosen by a server name has its own suites and groups.
 import { expect } from 'chai';
 import { createSecureContext, type DTLSSocket } from '../../lib/index';
-import { describe13, DTLS13 } from '../helpers/dtls13';
+import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import {
   certificate,
   clientFailure,
@@ -58,6 +58,26 @@ describe13('Who a peer of DTLS 1.3 is', () => {
       expect(socket).to.include({ authorized: true, pskIdentity: PSK.identity });
       expect(socket.isSessionReused()).to.equal(false);
     }
+  });
+
+  it('is asked for by a server that has nothing but keys, in words of its own', async () => {
+    const server = await listen({ ...DTLS13, ...PSK_SERVER });
+    const refused = clientFailure(server);
+    await failure(await dial(server, { ...DTLS13, pskCallback: () => null }));
+    const { code, message } = await refused;
+    expect(code).to.equal('ERR_DTLS_NO_SHARED_CIPHER');
+    expect(message).to.include('the client offers no pre-shared key');
+  });
+
+  it('is not an empty identity, which DTLS 1.2 has', async () => {
+    const nobody = { psk: { identity: '', psk: PSK.psk } };
+    const only = await listen({ ...DTLS13, pskCallback: () => PSK.psk });
+    const refused = await failure(await dial(only, { ...DTLS13, ...nobody }));
+    expect(refused.code).to.equal('ERR_DTLS_PSK_IDENTITY_INVALID');
+    expect(refused.message).to.include('DTLS 1.3 has no empty identity');
+    const older = await listen({ pskCallback: () => PSK.psk });
+    const { client, peer } = await openOn(older, { ...UP_TO_DTLS13, ...nobody });
+    for (const socket of [client, peer]) expect(socket).to.include({ authorized: true, pskIdentity: '' });
   });
 
   for (const cookies of [true, false]) {

@@ -42,6 +42,12 @@ Failure Handshake13::engine_failure() {
       failure.alert == SSL_AD_HANDSHAKE_FAILURE) {
     failure.kind = FailureKind::kPskRequired;
   }
+  // OpenSSL looks for a certificate then, and says what that would need.
+  if (!alerted && role_ == Role::kServer && policy_->ask_psk && !psk_identity_ &&
+      failure.kind == FailureKind::kNoSharedParameters && !context_->has_certificate()) {
+    failure.kind = FailureKind::kNoSharedCipher;
+    failure.detail = "the client offers no pre-shared key, and this side has nothing else";
+  }
   // A server without a certificate has nothing else to go on with.
   if (!alerted && role_ == Role::kServer && policy_->ask_psk && !external_ && psk_identity_ &&
       !context_->has_certificate()) {

@@ -1,6 +1,7 @@
 // What a handshake asks of the consumer, and what the answers do to it.
 
 #include <algorithm>
+#include <utility>
 
 #include "core/handshake/psk_binding.h"
 #include "core/handshake13/handshake13.h"
@@ -130,7 +131,16 @@ void Handshake13::answer_psk(bool found, Bytes identity, Bytes key, double now) 
     leave(now);
     return;
   }
-  if (found) {
+  // RFC 8446 section 4.2.11: an identity has a byte at least. At 1.2 it may be empty.
+  const bool named = identity.size != 0;
+  if (found && !named && !offers_dtls12()) {
+    Failure failure;
+    failure.kind = FailureKind::kPskIdentityInvalid;
+    failure.detail = "DTLS 1.3 has no empty identity";
+    fail(std::move(failure));
+    return;
+  }
+  if (found && named) {
     psk_identity_.emplace(identity.data, identity.data + identity.size);
     external_ = ExternalKey{*psk_identity_, SecretBytes(key)};
   }
