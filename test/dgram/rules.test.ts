@@ -212,6 +212,19 @@ describe('createSocket: rules of names', () => {
     expect(codeOf((await outcome) ?? { bytes: 0 })).to.equal('ERR_SOCKET_DGRAM_NOT_RUNNING');
   });
 
+  it('an answer about a second name that does not come is an error after handshakeTimeout, of that name alone', async () => {
+    const server = await listen({ psk });
+    const client = secure(
+      { ...PSK, role: 'client', handshakeTimeout: 300, peers: (_peer, hostname) => (hostname === A ? undefined : new Promise<undefined>(() => undefined)) },
+      { lookup },
+    );
+    const port = portOf(server);
+    expect(await sent(client, 'for A', { port, address: A })).to.deep.equal({ bytes: 5 });
+    expect(codeOf(await sent(client, 'for B', { port, address: B }))).to.equal('ERR_DTLS_LOOKUP_TIMEOUT');
+    expect(client.getSendQueueCount()).to.equal(0);
+    expect(await sent(client, 'more for A', { port, address: A })).to.deep.equal({ bytes: 10 });
+  });
+
   it('a session that ends while it is asked is made anew, for that name', async () => {
     const server = await listen({ psk });
     const asked: (string | undefined)[] = [];
