@@ -284,6 +284,8 @@ export interface NativeUdpSocket {
   peer(index: number): [address: string, port: number, ipv6: boolean] | undefined;
   descriptor(): number;
   counters(): UdpStats;
+  /** A datagram that is none of the endpoint's. An error number, or 0: SENT tells, without a session, what became of it. */
+  sendUnprotected(address: string, port: number, datagram: Uint8Array, token: number): number;
   flush(): void;
   close(): void;
   ref(): void;

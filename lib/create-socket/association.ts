@@ -56,6 +56,8 @@ export class Association {
   #proven: ProvenNames | undefined;
   readonly #inTheMaking = new Set<DTLSSocket>();
   #dialling = false;
+  /** For whom this side began last, since something waits. */
+  #attempt: { readonly hostname: string | undefined } | undefined;
   #queue: Waiting[] = [];
   #queuedBytes = 0;
   #lastError: Error | undefined;
@@ -129,9 +131,13 @@ export class Association {
       return;
     }
     this.#queue.push(waiting);
-    if (this.handshaking) return;
+    if (!this.handshaking) this.#begin(waiting.hostname);
+  }
+
+  #begin(hostname: string | undefined): void {
     this.#dialling = true;
-    this.#owner.dial(this, waiting.hostname);
+    this.#attempt = { hostname };
+    this.#owner.dial(this, hostname);
   }
 
   #release(waiting: Waiting, use: (waiting: Waiting) => void): void {
@@ -238,16 +244,23 @@ export class Association {
   /** The socket closes. */
   close(error: Error): void {
     this.#dialling = false;
-    this.#fail(error);
+    this.#fail(this.#queue.splice(0), error);
     for (const hostname of [...this.#asking.keys()]) this.#told(hostname, error);
     for (const session of [...this.sessions()]) session.close();
   }
 
   #settle(): void {
     if (this.#session !== undefined || this.handshaking) return;
-    this.#fail(this.#lastError ?? closed(this.peer));
-    this.#lastError = undefined;
-    if (this.#asking.size === 0) this.#owner.onEmpty(this);
+    const error = this.#lastError ?? closed(this.peer);
+    const attempt = this.#attempt;
+    this.#lastError = this.#attempt = undefined;
+    const queue = this.#queue;
+    // What waits for another name has not had its handshake: the peer may be whom that name means.
+    this.#queue = attempt === undefined ? [] : queue.filter(({ hostname }) => hostname !== attempt.hostname);
+    this.#fail(attempt === undefined ? queue : queue.filter(({ hostname }) => hostname === attempt.hostname), error);
+    const [next] = this.#queue;
+    if (next !== undefined) this.#begin(next.hostname);
+    else if (this.#asking.size === 0) this.#owner.onEmpty(this);
   }
 
   #flush(): void {
@@ -256,9 +269,7 @@ export class Association {
     for (const waiting of queue) this.#wait(waiting);
   }
 
-  #fail(error: Error): void {
-    const queue = this.#queue;
-    this.#queue = [];
+  #fail(queue: readonly Waiting[], error: Error): void {
     for (const waiting of queue) {
       this.#release(waiting, ({ message, callback }) => {
         this.#report(message, callback, error);

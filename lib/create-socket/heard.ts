@@ -23,6 +23,8 @@ export function heard(error: Error, { known, connected }: Destination): Error | 
   if (!isReadable(error)) return error; // the system's, dgram's, or what a function of the user's threw
   if (OWN.includes(error.code)) return error;
   if (error.category === 'io') return UNREACHABLE.includes(error.code) && !connected ? null : error;
-  const gone = error.category === 'timeout' || error.category === 'closed';
+  // A function of this program's that gives no answer is none of the peer's silence.
+  const silent = error.category === 'timeout' && error.code !== 'ERR_DTLS_LOOKUP_TIMEOUT';
+  const gone = silent || error.category === 'closed';
   return gone || known ? null : error;
 }

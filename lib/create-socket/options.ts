@@ -11,6 +11,7 @@ import { bare, withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
 import { OF_BYTES, ownOptions } from '../options/own-bytes';
 import { clientPsk, serverPsk } from '../options/psk';
+import { resolveHandshakeTimeout } from '../options/session';
 import type { DTLSSocket } from '../socket/socket';
 import { ownKey } from './own-key';
 import { Marks, type Rules } from './rules';
@@ -80,6 +81,8 @@ export interface ResolvedSocket {
   /** A peer that began has shown the key with which this side would have begun, where `peers` gives no other. */
   hasOwnKey(session: DTLSSocket): boolean;
   readonly peers: SocketDtlsOptions['peers'];
+  /** How many milliseconds an answer of `peers` may take; 0: for ever. */
+  readonly peersTimeout: number;
   readonly maxQueueSize: number;
   readonly maxPeers: number;
   readonly maxDialling: number;
@@ -283,6 +286,7 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
     },
     hasOwnKey: isShownBy,
     peers: callable('peers', options.peers),
+    peersTimeout: resolveHandshakeTimeout(options),
     maxQueueSize: integer('maxQueueSize', options.maxQueueSize, 65536, 0, 0xffffffff),
     maxPeers: integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff),
     maxDialling: integer('maxPendingHandshakes', options.maxPendingHandshakes, 1000, 0, 0xffffffff),

@@ -20,6 +20,7 @@ import type { SendCallback } from './arguments';
 import { Association, type AssociationOwner } from './association';
 import { heard } from './heard';
 import type { ResolvedSocket } from './options';
+import { Questions } from './questions';
 import type { Rules } from './rules';
 
 /** The number of peers with sessions in the past that are remembered; the one whose last session is the oldest is forgotten first. */
@@ -81,6 +82,7 @@ export class Peers {
   readonly #wire: DatagramTransport;
   readonly #owner: AssociationOwner;
   readonly #associations = new Map<string, Association>();
+  readonly #questions: Questions;
   readonly #known = new Set<string>();
   #handshaking = 0;
   #closed = false;
@@ -89,6 +91,7 @@ export class Peers {
     this.#host = host;
     this.#options = options;
     this.#wire = wire;
+    this.#questions = new Questions(options.peers, options.peersTimeout);
     this.#owner = {
       maxQueueSize: options.maxQueueSize,
       hasOwnKey: options.hasOwnKey.bind(options),
@@ -169,6 +172,7 @@ export class Peers {
   /** Tells every peer; what waits fails with `error`. */
   close(error: Error): void {
     this.#closed = true;
+    this.#questions.close();
     for (const association of [...this.#associations.values()]) association.close(error);
     this.server?.close();
   }
@@ -231,7 +235,7 @@ export class Peers {
   // ---- those with whom we begin ----
 
   #dial(association: Association, hostname: string | undefined): void {
-    const { peers, role } = this.#options;
+    const { role } = this.#options;
     if (role === 'server') {
       association.refuse(this.#refusal(association.peer) ?? notRunning());
       return;
@@ -257,8 +261,8 @@ export class Peers {
         refuse(withItself(association.peer));
         return;
       }
-      Promise.resolve()
-        .then(() => peers?.(association.peer, hostname))
+      this.#questions
+        .ask(association.peer, hostname)
         .then((answer) => {
           if (this.#closed || !association.dialWanted()) settled();
           else if (answer === null) refuse(notWanted(association.peer));
@@ -270,7 +274,7 @@ export class Peers {
 
   /** What a handshake with that name would hold the peer to. */
   async #rulesFor(peer: Peer, hostname: string): Promise<Rules> {
-    const answer = await this.#options.peers?.(peer, hostname);
+    const answer = await this.#questions.ask(peer, hostname);
     if (answer === null) throw notWanted(peer);
     return this.#options.rulesOf(answer);
   }

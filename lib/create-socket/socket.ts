@@ -439,7 +439,7 @@ export class SecureDgramSocket extends BaseSocket {
     const told = inItsContext(callback);
     this.#binding.whenBound((error) => {
       if (error === null) {
-        this.#sendRaw(copy, peer, (failure) => told?.(failure, failure === null ? copy.length : 0));
+        this.#sendInClear(copy, peer, (failure) => told?.(failure, failure === null ? copy.length : 0));
       } else if (told !== undefined) process.nextTick(told, error, 0);
     });
   }
@@ -519,6 +519,22 @@ export class SecureDgramSocket extends BaseSocket {
     } else {
       this.#wire.receiver?.receive(datagram, info);
     }
+  }
+
+  /**
+   * By the native socket where there is one: it hears of ICMP about each peer, which the system reports in place of whatever is
+   * sent next. dgram would take that for its own datagram's.
+   */
+  #sendInClear(datagram: Uint8Array, peer: Peer, done: (error: Error | null) => void): void {
+    const endpoint = this.#udp === undefined ? undefined : Endpoint.on(this.#wire);
+    const to = this.#connectedTo;
+    if (endpoint === undefined || (to !== undefined && (to.port !== peer.port || to.address !== peer.address))) {
+      this.#sendRaw(datagram, peer, done); // which says that the socket is connected to another one
+      return;
+    }
+    endpoint.sendUnprotected(datagram, peer, (error) => {
+      done(error === null ? null : systemError(error.errno ?? errnoOf(error.code), 'send', peer.address, peer.port));
+    });
   }
 
   #sendRaw(datagram: Uint8Array, peer: Peer, done: (error: Error | null) => void): void {

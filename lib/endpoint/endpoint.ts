@@ -24,7 +24,7 @@ import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
 import { readDrops } from '../diagnostics/drops';
 import { ioError, unsent, type DTLSError } from '../errors/errors';
-import { systemError, systemErrorCode } from '../errors/system-error';
+import { errnoOf, systemError, systemErrorCode } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
@@ -274,16 +274,30 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       this.#driver.sendSoon();
       return SendOutcome.Sent;
     }
-    let token = 0;
-    if (callback !== undefined) {
-      token = this.#nextToken;
-      this.#nextToken = (this.#nextToken % 0xffffffff) + 1;
-      this.#sendCallbacks.set(token, callback);
-    }
+    const token = callback === undefined ? 0 : this.#expect(callback);
     const outcome = this.core.send(slot, generation, message, token);
     if (outcome !== SendOutcome.Sent && token !== 0) this.#sendCallbacks.delete(token);
     this.flushSoon();
     return outcome;
+  }
+
+  /** The token by which `callback` will be known. */
+  #expect(callback: (error: DTLSError | null) => void): number {
+    const token = this.#nextToken;
+    this.#nextToken = (this.#nextToken % 0xffffffff) + 1;
+    this.#sendCallbacks.set(token, callback);
+    return token;
+  }
+
+  /** Sends a datagram that is none of DTLS, over a driver that can. `callback` is called later. */
+  sendUnprotected(datagram: Uint8Array, peer: Peer, callback: (error: DTLSError | null) => void): void {
+    const token = this.#expect(callback);
+    const errno = this.#driver.sendUnprotected?.(datagram, peer, token) ?? errnoOf('ENOTSUP');
+    if (errno !== 0) {
+      this.#sendCallbacks.delete(token);
+      reportSent(callback, ioError(systemError(errno, 'send', peer.address, peer.port), peer));
+    }
+    this.flushSoon();
   }
 
   /** Calls `handler.onDrain` once the transport takes more. */

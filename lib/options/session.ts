@@ -147,6 +147,10 @@ function resolveReplayWindow(option: number | undefined): number {
   );
 }
 
+/** In milliseconds; 0: there is none. */
+export const resolveHandshakeTimeout = ({ handshakeTimeout }: Pick<SessionOptions, 'handshakeTimeout'>): number =>
+  inRange('handshakeTimeout', handshakeTimeout, 30000, 0, longestWait);
+
 export function resolveSession(
   options: SessionOptions,
   context: SecureContext,
@@ -160,13 +164,7 @@ export function resolveSession(
   const max = inRange('retransmission.max', retransmission.max, 60000, 1, 4000000);
   const backoff = inRange('retransmission.backoff', retransmission.backoff, 2, 1, 100);
   const rejectUnauthorized = flag('rejectUnauthorized', options.rejectUnauthorized, true);
-  const handshakeTimeout = inRange(
-    'handshakeTimeout',
-    options.handshakeTimeout,
-    30000,
-    0,
-    longestWait,
-  );
+  const handshakeTimeout = resolveHandshakeTimeout(options);
   const copyMessages = flag('copyMessages', options.copyMessages, false);
   const borrowMessages = flag('borrowMessages', options.borrowMessages, false);
   if (borrowMessages && copyMessages) {

@@ -43,6 +43,8 @@ export interface Driver {
     peer: Peer,
     done: ((error: Error | null) => void) | undefined,
   ) => void;
+  /** Sends what is none of DTLS. An error number, or 0: SENT then has the token. */
+  readonly sendUnprotected?: (datagram: Uint8Array, peer: Peer, token: number) => number;
   /** Messages without a callback may wait for others of the same tick, and go down together. */
   readonly gathers: boolean;
   /** Whoever sends should wait. */

@@ -145,6 +145,10 @@ export class NativeDriver implements Driver {
     return peer === undefined ? undefined : toPeer(peer);
   }
 
+  sendUnprotected(datagram: Uint8Array, { address, port }: Peer, token: number): number {
+    return this.#socket.sendUnprotected(address, port, datagram, token);
+  }
+
   counters(): UdpStats {
     return this.#socket.counters();
   }

@@ -67,6 +67,7 @@ Napi::Function UdpWrap::define(Napi::Env env) {
                          InstanceMethod<&UdpWrap::descriptor>("descriptor"),
                          InstanceMethod<&UdpWrap::set_ttl>("setTtl"),
                          InstanceMethod<&UdpWrap::counters>("counters"),
+                         InstanceMethod<&UdpWrap::send_unprotected>("sendUnprotected"),
                          InstanceMethod<&UdpWrap::flush>("flush"),
                          InstanceMethod<&UdpWrap::close>("close"),
                          InstanceMethod<&UdpWrap::ref>("ref"),
@@ -379,7 +380,8 @@ void UdpWrap::on_sent(SessionId from, uint32_t token, int error) {
   if (token != 0) {
     outbox.append(RecordType::kSent, from, token, static_cast<uint32_t>(error));
   }
-  if (error != 0) {
+  // Only what is none of DTLS has a token and no session: whoever sent it is told, and nobody else.
+  if (error != 0 && (token == 0 || from.slot != kNoSlot)) {
     outbox.append(RecordType::kTransportError, from, static_cast<uint32_t>(error),
                   kTransportRefused.put(true));
   }
@@ -426,6 +428,20 @@ void UdpWrap::wake_after(uint64_t milliseconds) {
         if (owner != nullptr) owner->on_poll(0, UV_READABLE | UV_WRITABLE);
       },
       milliseconds, 0);
+}
+
+// In the queue, as all else that leaves by this socket: ICMP about other datagrams, which the
+// system reports in place of sending this one, is told apart there.
+Napi::Value UdpWrap::send_unprotected(const Napi::CallbackInfo& info) {
+  io::SocketAddress to;
+  const bool parsed =
+      io::parse_address(text_of(info[0]), static_cast<uint16_t>(int_of(info[1])), to);
+  if (!parsed || !socket_ || endpoint_ == nullptr) {
+    return Napi::Number::New(info.Env(), parsed ? EBADF : EINVAL);
+  }
+  const auto token = info[3].As<Napi::Number>().Uint32Value();
+  transmit(io::to_peer(to), {endpoint_->endpoint().id(), kNoSlot, 0}, token, bytes_of(info[2]));
+  return Napi::Number::New(info.Env(), 0);
 }
 
 void UdpWrap::flush(const Napi::CallbackInfo& /*info*/) {

@@ -55,6 +55,7 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   Napi::Value descriptor(const Napi::CallbackInfo& info);
   Napi::Value set_ttl(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);
+  Napi::Value send_unprotected(const Napi::CallbackInfo& info);
   void flush(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
   void ref(const Napi::CallbackInfo& info);

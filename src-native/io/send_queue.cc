@@ -11,7 +11,8 @@ SendQueue::Run* SendQueue::find_run(const PeerAddress& to, size_t size, size_t l
   for (size_t at = runs_.size(); at > end; --at) {
     Run& run = runs_[at - 1];
     if (!run.to.same_path(to)) continue;
-    const bool fits = !run.complete && size <= run.segment && size <= largest &&
+    // An empty one would be no segment of a merged message.
+    const bool fits = !run.complete && size != 0 && size <= run.segment && size <= largest &&
                       run.bytes.size() + size <= kLargestMessage;
     return fits ? &run : nullptr;
   }

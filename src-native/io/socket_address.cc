@@ -22,9 +22,15 @@ const sockaddr_in6& ipv6(const SocketAddress& address) {
   return *reinterpret_cast<const sockaddr_in6*>(&address.storage);
 }
 
+// The kernel asks for the interface of such, and of no others.
+bool needs_zone(const in6_addr& address) {
+  return IN6_IS_ADDR_LINKLOCAL(&address) || IN6_IS_ADDR_MC_LINKLOCAL(&address) ||
+         IN6_IS_ADDR_MC_NODELOCAL(&address);
+}
+
 std::string zone_of(const sockaddr_in6& address) {
   std::array<char, IF_NAMESIZE> name{};
-  if (!IN6_IS_ADDR_LINKLOCAL(&address.sin6_addr) || address.sin6_scope_id == 0 ||
+  if (!needs_zone(address.sin6_addr) || address.sin6_scope_id == 0 ||
       if_indextoname(address.sin6_scope_id, name.data()) == nullptr) {
     return {};
   }
@@ -80,7 +86,7 @@ PeerAddress to_peer(const SocketAddress& address) {
     peer.assign({bytes + kIpv6Size - kIpv4Size, kIpv4Size}, address.port());
     return peer;
   }
-  if (!IN6_IS_ADDR_LINKLOCAL(&v6.sin6_addr)) {
+  if (!needs_zone(v6.sin6_addr)) {
     peer.assign_ipv6({bytes, kIpv6Size}, address.port());
     return peer;
   }

@@ -5,10 +5,11 @@
 import { expect } from 'chai';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { DTLSError } from '../../lib/index';
 import { within } from '../helpers/pair';
 import { skip } from '../helpers/peers';
-import { bound, closeSockets, codeOf, PSK, received, secure, sent, track } from './support';
+import { bound, closeSockets, codeOf, PSK, QUICK, received, secure, sent, track } from './support';
 
 describe('createSocket: groups', () => {
   afterEach(closeSockets);
@@ -68,5 +69,46 @@ describe('createSocket: groups', () => {
     member.send('I am', info.port, '127.0.0.1');
     const [clear] = (await within(packet, 'packet')) as [Buffer];
     expect(clear.toString()).to.equal('I am');
+  });
+
+  it('a peer that is not there costs no group a message, though ICMP says so in between', async () => {
+    const client = await bound(secure({ ...PSK, ...QUICK, role: 'client', clearMulticast: true }));
+    client.setMulticastInterface('127.0.0.1');
+    client.on('peerError', () => undefined);
+    const gone = await bound(track(dgram.createSocket('udp4')));
+    const { port } = gone.address();
+    gone.close();
+    const groupPort = 5683;
+    const outcomes: (string | number)[] = [];
+    for (let i = 0; i < 20; ++i) {
+      client.send('nobody hears this', port, `127.0.0.${String(2 + i)}`, () => undefined);
+      for (let group = 0; group < 3; ++group) {
+        // The first flight leaves in one of these ticks, and on the loopback is refused before that call returns. The event
+        // loop, by which the socket would hear of it, has no turn in between.
+        for (let ticks = 0; ticks < 6; ++ticks) await new Promise<void>((then) => { process.nextTick(then); });
+        client.send('group', groupPort, '239.255.77.77', (error, bytes) => outcomes.push(error === null ? bytes : String(error)));
+      }
+      await turn();
+    }
+    await sent(client, 'last', { port: groupPort, address: '239.255.77.77' });
+    expect(outcomes).to.deep.equal(Array.from({ length: 60 }, () => 5));
+  });
+
+  it('groups hear what is empty, too, in order', async () => {
+    const client = await bound(secure({ ...PSK, clearMulticast: true }));
+    client.setMulticastInterface('127.0.0.1');
+    const group = track(dgram.createSocket({ type: 'udp4', reuseAddr: true }));
+    group.bind(0);
+    await once(group, 'listening');
+    group.addMembership('239.255.77.77', '127.0.0.1');
+    const heard: string[] = [];
+    const all = new Promise<void>((resolve) => {
+      group.on('message', (message) => {
+        if (heard.push(message.toString()) === 4) resolve();
+      });
+    });
+    for (const text of ['one', 'two', '', 'three']) client.send(text, group.address().port, '239.255.77.77');
+    await within(all, 'all four');
+    expect(heard).to.deep.equal(['one', 'two', '', 'three']);
   });
 });

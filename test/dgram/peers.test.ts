@@ -265,6 +265,31 @@ describe('createSocket: peers', () => {
       });
     });
 
+    it('an answer that does not come is an error after handshakeTimeout, and takes no place of another peer', async () => {
+      const server = await bound(secure());
+      const silent = await bound(track(dgram.createSocket('udp4')));
+      let answer = (): void => undefined;
+      const client = secure({
+        ...PSK,
+        role: 'client',
+        handshakeTimeout: 300,
+        maxPendingHandshakes: 1,
+        peers: ({ port }) => (port === server.address().port ? undefined : new Promise<undefined>((resolve) => {
+          answer = () => { resolve(undefined); };
+        })),
+      });
+      const told = once(client, 'peerError') as Promise<[DTLSError, Peer]>;
+      expect(codeOf(await sent(client, 'hello', silent))).to.equal('ERR_DTLS_LOOKUP_TIMEOUT');
+      const [error, peer] = await told;
+      expect(error).to.include({ code: 'ERR_DTLS_LOOKUP_TIMEOUT', category: 'timeout' });
+      expect(peer.port).to.equal(silent.address().port);
+      expect(await sent(client, 'hello', server)).to.deep.equal({ bytes: 5 });
+      // An answer that comes too late begins nothing.
+      answer();
+      expect(await sent(client, 'more', server)).to.deep.equal({ bytes: 4 });
+      expect(client.stats.handshakesStarted).to.equal(1);
+    });
+
     it('what it throws is the error of the callback', async () => {
       const client = secure({
         ...PSK,

@@ -212,6 +212,58 @@ describe('createSocket: rules of names', () => {
     expect(codeOf((await outcome) ?? { bytes: 0 })).to.equal('ERR_SOCKET_DGRAM_NOT_RUNNING');
   });
 
+  it('an answer about a second name that does not come is an error after handshakeTimeout, of that name alone', async () => {
+    const server = await listen({ psk });
+    const client = secure(
+      { ...PSK, role: 'client', handshakeTimeout: 300, peers: (_peer, hostname) => (hostname === A ? undefined : new Promise<undefined>(() => undefined)) },
+      { lookup },
+    );
+    const port = portOf(server);
+    expect(await sent(client, 'for A', { port, address: A })).to.deep.equal({ bytes: 5 });
+    expect(codeOf(await sent(client, 'for B', { port, address: B }))).to.equal('ERR_DTLS_LOOKUP_TIMEOUT');
+    expect(client.getSendQueueCount()).to.equal(0);
+    expect(await sent(client, 'more for A', { port, address: A })).to.deep.equal({ bytes: 10 });
+  });
+
+  it("a message for B that waits while A's handshake fails does not fail with it: B has its own", async () => {
+    const own = await generateCertificate(NAMES);
+    const other = await generateCertificate(NAMES);
+    const server = await listen(own);
+    const got: string[] = [];
+    server.on('secureConnection', (session) => session.on('message', (message) => got.push(message.toString())));
+    const asked: (string | undefined)[] = [];
+    const client = secure(
+      {
+        role: 'client',
+        peers: (_peer, hostname) => {
+          asked.push(hostname);
+          return { peerFingerprints: fingerprint(hostname === A ? other.cert : own.cert) };
+        },
+      },
+      { lookup },
+    );
+    const to = (address: string): { port: number; address: string } => ({ port: portOf(server), address });
+    const outcomes = await Promise.all([A, B, A, B].map((name, at) => sent(client, `${String(at)} for ${name}`, to(name))));
+    expect(outcomes.map((outcome) => codeOf(outcome) ?? outcome)).to.deep.equal([
+      'ERR_DTLS_FINGERPRINT', { bytes: 17 }, 'ERR_DTLS_FINGERPRINT', { bytes: 17 },
+    ]);
+    expect(asked).to.deep.equal([A, B]);
+    while (got.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    expect(got).to.deep.equal(['1 for host-b.test', '3 for host-b.test']);
+    expect(client.getSendQueueCount()).to.equal(0);
+  });
+
+  it("a socket that closes when A's handshake has failed ends what waits for B", async () => {
+    const own = await generateCertificate(NAMES);
+    const other = await generateCertificate(NAMES);
+    const server = await listen(own);
+    const client = secure({ role: 'client', peers: () => ({ peerFingerprints: fingerprint(other.cert) }) }, { lookup });
+    client.once('peerError', () => client.close());
+    const to = (address: string): { port: number; address: string } => ({ port: portOf(server), address });
+    const outcomes = await Promise.all([A, B].map((name) => sent(client, 'hello', to(name))));
+    expect(outcomes.map(codeOf)).to.deep.equal(['ERR_SOCKET_DGRAM_NOT_RUNNING', 'ERR_SOCKET_DGRAM_NOT_RUNNING']);
+  });
+
   it('a session that ends while it is asked is made anew, for that name', async () => {
     const server = await listen({ psk });
     const asked: (string | undefined)[] = [];

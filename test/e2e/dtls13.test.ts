@@ -385,6 +385,23 @@ describe13('DTLS 1.3', () => {
       expect(others.client.isSessionReused()).to.equal(false);
     });
 
+    it("not with another certificate of the client's, or none", async () => {
+      const authority = await createAuthority();
+      const server = await listen(await withCertificate({ ...DTLS13, requestCert: true, rejectUnauthorized: false, ca: authority.certificatePem }));
+      const [alice, bob] = await Promise.all(
+        ['alice', 'bob'].map(async (commonName) => {
+          const { cert, key } = await authority.issue({ commonName, clientAuth: true });
+          return { cert, key };
+        }),
+      );
+      const session = await kept(await dial(server, { ...DTLS13, ...alice }));
+      for (const [own, resumed, subject] of [[bob, false, 'CN=bob'], [{}, false, undefined], [alice, true, 'CN=alice']] as const) {
+        const { client, peer } = await openOn(server, { ...DTLS13, ...own, session });
+        expect(client.isSessionReused()).to.equal(resumed);
+        expect(peer.getPeerX509Certificate()?.subject).to.equal(subject);
+      }
+    });
+
     it('skips no check: what was tolerated is so again, and is not where it must not be', async () => {
       const server = await listen(await withCertificate(DTLS13));
       for (const [options, code] of [

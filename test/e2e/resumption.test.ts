@@ -598,6 +598,30 @@ describe('resumption', () => {
     }
   });
 
+  it("is of the client's own certificate: with another one, or none, the handshake is a full one", async () => {
+    const authority = await createAuthority();
+    const issue = async (commonName: string, more = {}): Promise<{ cert: string; key: string }> => {
+      const { cert, key } = await authority.issue({ commonName, clientAuth: true, ...more });
+      return { cert, key };
+    };
+    const [alice, bob] = [await issue('alice'), await issue('bob')];
+    const options = { requestCert: true, rejectUnauthorized: false, ca: authority.certificatePem };
+    const server = await listen(await withCertificate(options));
+    const session = await kept(server, alice);
+    for (const [own, subject] of [[bob, 'CN=bob'], [{}, undefined]] as const) {
+      const other = await openOn(server, { ...own, session });
+      expect(reused(other)).to.deep.equal(NEITHER);
+      expect(other.peer.getPeerX509Certificate()?.subject).to.equal(subject);
+    }
+    const again = await openOn(server, { ...alice, session });
+    expect(reused(again)).to.deep.equal(BOTH);
+    expect(again.peer.getPeerX509Certificate()?.subject).to.equal('CN=alice');
+    // One that was made without is not taken up with one.
+    const nobodys = await kept(server);
+    expect(reused(await openOn(server, { ...alice, session: nobodys }))).to.deep.equal(NEITHER);
+    expect(reused(await openOn(server, { session: nobodys }))).to.deep.equal(BOTH);
+  });
+
   describe('skips no check of the server', () => {
     const ticketKeys = randomBytes(48);
 

@@ -36,6 +36,16 @@ TEST_CASE("send queue: datagrams of one size make a run, which a smaller one end
   CHECK(queue.bytes() == 900 * 3 + 17 + 901 * 2);
 }
 
+TEST_CASE("send queue: an empty datagram stands alone: merged with others it would be none") {
+  SendQueue queue;
+  const PeerAddress peer = address(1, 1);
+  for (const size_t size : {5, 5, 0, 0, 5}) push(queue, peer, 0, size);
+  REQUIRE(queue.runs() == 4);
+  CHECK(queue.run(0).left() == 2);
+  for (const size_t at : {1, 2, 3}) CHECK(queue.run(at).left() == 1);
+  CHECK(queue.datagrams() == 5);
+}
+
 TEST_CASE("send queue: what was written where it will lie is not copied, whatever came between") {
   SendQueue queue;
   std::mt19937 random(7);

@@ -55,6 +55,18 @@ TEST_CASE("session store: a stored session is resumed, and not told again") {
   CHECK(link.server.messages() == std::vector<std::string>{"again"});
 }
 
+TEST_CASE("session store: how old a kept session is OpenSSL's clock says, and not the core's") {
+  Stored link;
+  link.keep();
+  // The core's clock never goes back; the system's was set back when the process ran already.
+  constexpr double kStep = 1e12;
+  Stored::skip(kStep);
+  link.connect();
+  link.pump();
+  CHECK(link.reused());
+  Stored::skip(-kStep);
+}
+
 TEST_CASE("session store: the question waits, is asked once, and costs no SSL meanwhile") {
   Stored link;
   SUBCASE("behind the cookie exchange") {}

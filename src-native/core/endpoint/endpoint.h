@@ -45,6 +45,9 @@ class Endpoint {
  public:
   Endpoint(Outbox& outbox, uint32_t id);
 
+  // As records name it.
+  uint32_t id() const { return outlets_.endpoint; }
+
   // Sets by which way datagrams leave; called before there is a session. Borrowed.
   void use(Transmitter* transmitter) { outlets_.transmitter = transmitter; }
 

@@ -115,7 +115,7 @@ void Handshake::connect(double now) {
     fail(failure_from_openssl(FailureKind::kInternal));
     return;
   }
-  if (policy_->session && offer_session(now)) return;
+  if (policy_->session && offer_session()) return;
   begin(now);
 }
 

@@ -227,7 +227,7 @@ class Handshake final : public Negotiation, private DatagramPort {
   static SSL_TICKET_RETURN ticket_opened_callback(SSL* ssl, SSL_SESSION* session,
                                                   const unsigned char* name, size_t name_size,
                                                   SSL_TICKET_STATUS status, void* arg);
-  bool offer_session(double now);
+  bool offer_session();
   bool offer_verified_session();
   void answer_session_psk(bool found, Bytes identity, Bytes key, double now);
   void withdraw_session();

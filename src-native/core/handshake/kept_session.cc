@@ -1,5 +1,6 @@
 #include "core/handshake/kept_session.h"
 
+#include <cmath>
 #include <vector>
 
 #include "core/handshake/psk_binding.h"
@@ -28,6 +29,13 @@ bool take(Bytes& data, Bytes& part) {
   part = data.from(2).first(size);
   data = data.from(2 + size);
   return true;
+}
+
+// The date that OpenSSL gives a session that is made now, by the system's clock. The core's time
+// never goes back, and is another one once that clock has been set.
+double session_clock() {
+  const SslSessionPtr made_now(SSL_SESSION_new());
+  return made_now ? static_cast<double>(SSL_SESSION_get_time(made_now.get())) : HUGE_VAL;
 }
 
 }  // namespace
@@ -87,13 +95,13 @@ bool KeptSession::of_dtls13() const {
   return SSL_SESSION_get_protocol_version(session_.get()) == TLS1_3_VERSION;
 }
 
-bool KeptSession::expired(double now) const {
+bool KeptSession::expired() const {
   const SSL_SESSION* session = session_.get();
   double lifetime = static_cast<double>(SSL_SESSION_get_timeout(session));
   // RFC 5077 section 3.3: what the server said of the ticket; 0 leaves it to the client.
   const auto hint = static_cast<double>(SSL_SESSION_get_ticket_lifetime_hint(session));
   if (hint > 0 && hint < lifetime) lifetime = hint;
-  return now / 1000 >= static_cast<double>(SSL_SESSION_get_time(session)) + lifetime;
+  return session_clock() >= static_cast<double>(SSL_SESSION_get_time(session)) + lifetime;
 }
 
 }  // namespace dtls

@@ -37,7 +37,7 @@ class KeptSession {
   const std::vector<uint8_t>& psk() const { return psk_; }
   // What it is bound to: Handshake::bind_sessions.
   std::vector<uint8_t> rules() const;
-  bool expired(double now) const;
+  bool expired() const;
   // DTLS 1.3 resumes none of before, and the other way round.
   bool of_dtls13() const;
 

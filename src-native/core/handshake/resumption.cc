@@ -192,7 +192,7 @@ int Handshake::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned char*
 // True when the handshake waits for the consumer to say what the key of the session's identity is
 // now, or whether the session's server is the host that was meant. A session that does not pass is
 // not offered: the full handshake then judges.
-bool Handshake::offer_session(double now) {
+bool Handshake::offer_session() {
   const ErrorQueueScope errors;
   SSL* ssl = ssl_.get();
   const KeptSession& session = *policy_->session;
@@ -201,7 +201,7 @@ bool Handshake::offer_session(double now) {
   const uint8_t code = SSL_SESSION_get_max_fragment_length(session.get());
   const uint8_t own = max_fragment_code(policy_->max_fragment_length);
   const bool by_key = is_psk_suite(suite);
-  if (session.of_dtls13() || session.expired(now) || !offers_suite(ssl, suite) ||
+  if (session.of_dtls13() || session.expired() || !offers_suite(ssl, suite) ||
       (code <= 4 ? code : 0) != own || session.rules() != own_rules() ||
       (by_key ? session.psk().empty() : !session.leaf()) ||
       SSL_set_session(ssl, session.get()) != 1) {

@@ -11,9 +11,9 @@
 // docs/resumption.md has the argument.
 namespace dtls {
 
-// A digest of all that a peer is judged by, and a session id context for OpenSSL, which resumes a
-// session only under the one that it was made under. `server_name`: what the client asked a server
-// for. Empty when OpenSSL fails.
+// A digest of all that a peer is judged by, for a client also of as whom it shows itself, and a
+// session id context for OpenSSL, which resumes a session only under the one that it was made
+// under. `server_name`: what the client asked a server for. Empty when OpenSSL fails.
 std::vector<uint8_t> rules_digest(Role role, const SSL* ssl, bool dtls13,
                                   const SecureContext& context, const SessionPolicy& policy,
                                   const std::string& server_name);

@@ -218,7 +218,7 @@ void Handshake13::connect(double now) {
 void Handshake13::begin_client(double now) {
   if (!session_considered_) {
     session_considered_ = true;
-    if (policy_->session && offer_session(now)) return;
+    if (policy_->session && offer_session()) return;
   }
   if (policy_->ask_psk && !keys_considered_ && SSL_get0_session(engine_->ssl()) == nullptr) {
     keys_considered_ = true;

@@ -168,7 +168,7 @@ class Handshake13 final : public Negotiation {
 
   // resumption.cc
   bool bind_sessions();
-  bool offer_session(double now);
+  bool offer_session();
   bool offer_verified_session();
   void answer_session_psk(bool found, Bytes identity, Bytes key, double now);
   void withdraw_session();

@@ -143,11 +143,11 @@ int Handshake13::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned cha
 // True when the handshake waits for the consumer to say what the key of the session's identity is
 // now, or whether the session's server is the host that was meant. A session that does not pass is
 // not offered: the full handshake then judges.
-bool Handshake13::offer_session(double now) {
+bool Handshake13::offer_session() {
   SSL* ssl = engine_->ssl();
   const KeptSession& session = *policy_->session;
   const bool by_key = !session.psk().empty();
-  if (!session.of_dtls13() || session.expired(now) ||
+  if (!session.of_dtls13() || session.expired() ||
       !offers_suite(ssl, SSL_SESSION_get0_cipher(session.get())) ||
       session.rules() != rules_digest(role_, ssl, true, *context_, *policy_, server_name_) ||
       (by_key ? !policy_->ask_psk : !session.leaf()) || SSL_set_session(ssl, session.get()) != 1) {

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -82,6 +83,9 @@ class SecureContext {
   void show_raw_key() { shows_raw_key_ = true; }
   bool shows_raw_key() const { return shows_raw_key_; }
   bool has_certificate() const { return !leaves_.empty(); }
+  // A digest for each own certificate, and for each key that was given by itself; in no order that
+  // means anything.
+  const std::set<std::vector<uint8_t>>& identity() const { return identity_; }
   // DER, without their chains.
   std::vector<std::vector<uint8_t>> own_certificates() const;
 
@@ -121,6 +125,7 @@ class SecureContext {
   mutable Distinct<std::vector<uint8_t>> alike_;
   mutable std::shared_ptr<const void> twin_;
   std::vector<X509Ptr> leaves_;  // the own certificates
+  std::set<std::vector<uint8_t>> identity_;
 };
 
 }  // namespace dtls

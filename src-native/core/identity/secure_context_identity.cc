@@ -2,6 +2,7 @@
 
 #include <openssl/pem.h>
 #include <openssl/pkcs12.h>
+#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
@@ -32,6 +33,20 @@ int key_type(const X509* certificate) {
   return key != nullptr ? EVP_PKEY_get_base_id(key) : EVP_PKEY_NONE;
 }
 
+std::vector<uint8_t> sha256(const std::vector<uint8_t>& data) {
+  std::vector<uint8_t> digest(SHA256_DIGEST_LENGTH);
+  EVP_Digest(data.data(), data.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
+  return digest;
+}
+
+// SubjectPublicKeyInfo.
+std::vector<uint8_t> public_key_der(const EVP_PKEY* key) {
+  std::vector<uint8_t> der(static_cast<size_t>(std::max(i2d_PUBKEY(key, nullptr), 0)));
+  uint8_t* end = der.data();
+  if (!der.empty()) i2d_PUBKEY(key, &end);
+  return der;
+}
+
 Failure invalid_pfx(const char* reason) {
   Failure failure = failure_from_openssl(FailureKind::kInvalidPfx);
   if (reason != nullptr) failure.reason = reason;
@@ -52,6 +67,7 @@ Failure SecureContext::use_leaf(X509* leaf) {
   if (SSL_CTX_use_certificate(ctx_.get(), leaf) != 1) {
     return failure_from_openssl(FailureKind::kInvalidCertificate);
   }
+  identity_.insert(sha256(to_der(leaf)));
   X509_up_ref(leaf);
   leaves_.emplace_back(leaf);
   // What is added to the chain from here on is of this certificate only.
@@ -92,6 +108,7 @@ Failure SecureContext::add_key(Bytes pem, Bytes passphrase) {
   if (SSL_CTX_use_PrivateKey(ctx_.get(), key.get()) != 1) {
     return failure_from_openssl(FailureKind::kKeyMismatch);
   }
+  identity_.insert(sha256(public_key_der(key.get())));
   return {};
 }
 
