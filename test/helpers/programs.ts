@@ -32,6 +32,7 @@
  *     1 identity IDENTITY       (pion's server)
  *     1 suite IANA-NAME         (not pion)
  *     1 version DTLSv1.3        (wolfSSL)
+ *     1 group NAME              (wolfSSL)
  *     1 secure full|resumed
  *     1 closed here|closed by the peer
  *     1 alert in|out NUMBER     (wolfSSL, before the next)
