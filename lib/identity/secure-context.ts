@@ -201,7 +201,12 @@ export class SecureContext {
           () => pemHint('crl', pem),
         );
       }
-      if (max === Version.Dtls13) context.prepareDtls13();
+      if (max === Version.Dtls13) {
+        withTypedErrors(
+          () => { context.prepareDtls13(); },
+          () => (strings.ciphers?.includes('CCM_8') ? "A tag of 64 bits needs '@SECLEVEL=0' in 'ciphers'." : undefined),
+        );
+      }
     });
     this.#trustsSomebody = options.ca !== undefined;
     this[kHasIdentity] = options.cert !== undefined || options.pfx !== undefined || rawPublicKey;

@@ -192,7 +192,10 @@ export function setAlgorithms(context: NativeSecureContext, lists: Algorithms, d
   };
   const { ciphers, sigalgs } = lists;
   const ecdhCurve = lists.ecdhCurve === 'auto' ? undefined : lists.ecdhCurve;
-  if (!only13 || ciphers === undefined) set12('ciphers', 'setCiphers', ciphers ?? defaultCiphers, () => false);
+  // The security level is part of the list of 1.2's suites, and counts for 1.3, too.
+  const levels = (ciphers ?? '').split(':').filter((name) => name.startsWith('@SECLEVEL='));
+  const older = only13 && ciphers !== undefined ? [defaultCiphers, ...levels].join(':') : (ciphers ?? defaultCiphers);
+  set12('ciphers', 'setCiphers', older, () => false);
   if (!only13 && sigalgs !== undefined) set12('sigalgs', 'setSigalgs', sigalgs, (name) => native.offersSigalg(name));
   if (!only13 && ecdhCurve !== undefined) set12('ecdhCurve', 'setGroups', ecdhCurve, (name) => native.offersGroup(name));
 

@@ -113,9 +113,12 @@ describe13('DTLS 1.3', () => {
     'TLS_AES_256_GCM_SHA384',
     'TLS_CHACHA20_POLY1305_SHA256',
     'TLS_AES_128_CCM_SHA256',
+    'TLS_AES_128_CCM_8_SHA256',
   ]) {
     it(`has the suite ${suite}`, async () => {
-      const pair = await open13({ ciphers: suite }, { ciphers: suite });
+      // A tag of 64 bits is below OpenSSL's security level 1.
+      const ciphers = suite.includes('CCM_8') ? `${suite}:@SECLEVEL=0` : suite;
+      const pair = await open13({ ciphers }, { ciphers });
       expect(pair.client.getCipher()?.name).to.equal(suite);
       await echo(pair);
     });
@@ -135,6 +138,16 @@ describe13('DTLS 1.3', () => {
     const server = await listen(await withCertificate({ ...UP_TO_DTLS13, ciphers }));
     expect((await openOn(server, UP_TO_DTLS13)).client.getCipher()?.name).to.equal('TLS_AES_256_GCM_SHA384');
     expect((await openOn(server)).client.getCipher()?.name).to.equal('ECDHE-ECDSA-CHACHA20-POLY1305');
+  });
+
+  it('the security level in a list counts, and one that permits none of its suites is refused', () => {
+    const error = thrown(() => createSecureContext({ ...DTLS13, ciphers: 'TLS_AES_128_CCM_8_SHA256' }));
+    expect(error).to.have.property('code', 'ERR_DTLS_INVALID_CIPHERS');
+    expect(error.hint).to.include("'@SECLEVEL=0'");
+    // 192 bits.
+    const strict = (suite: string) => () => createSecureContext({ ...DTLS13, ciphers: `${suite}:@SECLEVEL=4`, ecdhCurve: 'P-384' });
+    expect(strict('TLS_AES_256_GCM_SHA384')).not.to.throw();
+    expect(thrown(strict('TLS_AES_128_GCM_SHA256')).code).to.equal('ERR_DTLS_INVALID_CIPHERS');
   });
 
   it('lists that leave a version without anything are refused', () => {

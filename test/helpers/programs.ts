@@ -1,6 +1,6 @@
 /**
- * Peers by pion, JSSE and Mbed TLS, which come as libraries: small programs of this repository, in
- * test/fixtures/peers, compiled once into `.cache/peers`. They share one command line,
+ * Peers by pion, JSSE, Mbed TLS and wolfSSL, which come as libraries: small programs of this repository,
+ * in test/fixtures/peers, compiled once into `.cache/peers`. They share one command line,
  *
  *     PROGRAM client|server --NAME=VALUE… --port=PORT [--NAME=VALUE… --port=PORT]…
  *
@@ -18,20 +18,29 @@
  *     timer       milliseconds until it repeats its flight
  *     patience    milliseconds for a handshake, and for the next message
  *
+ * and wolfSSL's, which alone has DTLS 1.3:
+ *
+ *     versions    1.3, 1.2 or both
+ *     groups      the numbers of its groups, with commas, and
+ *     share       that of a client's key share
+ *
  * An end says `hello` when the handshake is over, sends each message back, and closes on `bye`.
- * It prints lines that begin with the number of the session, from 1:
+ * wolfSSL's changes its keys on `update`, before it sends that back. It prints lines that begin with the number of the session, from 1:
  *
  *     1 listening
  *     1 certificate SUBJECT
  *     1 identity IDENTITY       (pion's server)
  *     1 suite IANA-NAME         (not pion)
+ *     1 version DTLSv1.3        (wolfSSL)
+ *     1 group NAME              (wolfSSL)
  *     1 secure full|resumed
  *     1 closed here|closed by the peer
+ *     1 alert in|out NUMBER     (wolfSSL, before the next)
  *     1 failed: WHY
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import type { Context } from 'mocha';
 import { fixture } from './child';
@@ -41,6 +50,8 @@ import { foreignEnvironment, freePort, lacks, type Cleanup, type PeerProcess } f
 const COMPILE_LIMIT_MS = 180_000;
 
 const CACHE = path.join(__dirname, '..', '..', '.cache', 'peers');
+/** What scripts/wolfssl.mjs unpacks. */
+const WOLFSSL = path.join(CACHE, '..', 'wolfssl', 'usr');
 
 type Key = 'ecdsa' | 'rsa' | 'psk';
 type Role = 'client' | 'server';
@@ -53,6 +64,8 @@ interface Recipe {
   readonly packages: string;
   compile(source: string, folder: string): readonly string[];
   command(folder: string): readonly string[];
+  /** Why it cannot be compiled on this machine, or undefined, where that is more than a missing program. */
+  missing?(): string | undefined;
   /** OpenSSL's names of the suites that it shares with us. */
   readonly suites: Record<Key, readonly string[]>;
   readonly tickets: boolean;
@@ -120,6 +133,41 @@ const RECIPES: readonly Recipe[] = [
   },
 ];
 
+/** Debian's folder for libraries. */
+function wolfsslLibraries(): string {
+  const libraries = path.join(WOLFSSL, 'lib');
+  const folder = existsSync(libraries) ? readdirSync(libraries).find((name) => name.endsWith('-linux-gnu')) : undefined;
+  return path.join(libraries, folder ?? '');
+}
+
+const TLS13_SUITES = [
+  'TLS_AES_128_GCM_SHA256',
+  'TLS_AES_256_GCM_SHA384',
+  'TLS_CHACHA20_POLY1305_SHA256',
+  'TLS_AES_128_CCM_SHA256',
+  'TLS_AES_128_CCM_8_SHA256',
+];
+
+/** The one of DTLS 1.3. It is linked against a newer C library than the machine's, and run by that one's loader. */
+const WOLFSSL_RECIPE: Recipe = {
+  name: 'wolfSSL',
+  source: 'wolfssl.c',
+  packages: 'build-essential',
+  missing: () => (existsSync(WOLFSSL) ? undefined : 'wolfSSL is not there: node scripts/wolfssl.mjs gets it'),
+  compile: (source, folder) => [
+    ...['gcc', '-std=gnu11', '-O1', '-Wall', '-Wextra', '-Werror', '-o', path.join(folder, 'peer'), source],
+    ...['-isystem', path.join(WOLFSSL, 'include'), '-pthread', '-Wl,--allow-shlib-undefined'],
+    path.join(wolfsslLibraries(), 'libwolfssl.so'),
+  ],
+  command: (folder) => {
+    const libraries = wolfsslLibraries();
+    const loader = existsSync(libraries) ? readdirSync(libraries).find((name) => name.startsWith('ld-linux')) : undefined;
+    return [path.join(libraries, loader ?? 'ld-linux'), '--library-path', libraries, path.join(folder, 'peer')];
+  },
+  suites: { ecdsa: TLS13_SUITES, rsa: TLS13_SUITES, psk: TLS13_SUITES.filter((name) => name.endsWith('SHA256')) },
+  tickets: true,
+};
+
 /** IANA's name of a suite, which these programs go by. */
 export function ianaName(suite: string): string {
   const [, exchange = '', bulk = ''] = /^((?:ECDHE-)?(?:ECDSA|RSA|PSK))-(.*)$/.exec(suite) ?? [];
@@ -144,6 +192,9 @@ export interface Options {
   readonly sessions?: number;
   readonly timer?: number;
   readonly patience?: number;
+  readonly versions?: '1.3' | '1.2' | 'both';
+  readonly groups?: string;
+  readonly share?: number;
 }
 
 const words = (options: object): string[] =>
@@ -207,6 +258,8 @@ export class Program {
 
   /** Why it cannot be run, or undefined. */
   #missing(): string | undefined {
+    const reason = this.#recipe.missing?.();
+    if (reason !== undefined) return reason;
     for (const [program = ''] of [this.#recipe.compile('', ''), this.#recipe.command('')]) {
       if (program === '' || path.basename(program) === 'peer') continue;
       const { error } = spawnSync(program, ['--version'], { env: foreignEnvironment });
@@ -247,3 +300,5 @@ export class Program {
 }
 
 export const PROGRAMS: readonly Program[] = RECIPES.map((recipe) => new Program(recipe));
+/** wolfSSL's, of DTLS 1.3. */
+export const WOLFSSL13 = new Program(WOLFSSL_RECIPE);

@@ -135,6 +135,16 @@ bool copy_suites(const SecureContext& of, SSL_CTX* to) {
   return SSL_CTX_set_ciphersuites(to, names.c_str()) == 1;
 }
 
+// Whether the security level permits any of the suites: OpenSSL takes the others, too, and would
+// fail in every handshake. 64-bit tags need level 0.
+bool permits_suites(SSL_CTX* ctx) {
+  const SslPtr ssl(SSL_new(ctx));
+  STACK_OF(SSL_CIPHER)* const permitted = ssl ? SSL_get1_supported_ciphers(ssl.get()) : nullptr;
+  const bool any = sk_SSL_CIPHER_num(permitted) > 0;
+  sk_SSL_CIPHER_free(permitted);
+  return any;
+}
+
 void set_options(const SSL_CTX* from, SSL_CTX* to) {
   // Versions are chosen elsewhere, and there are tickets without a state or none.
   constexpr uint64_t kOthers = SSL_OP_NO_TLSv1_3 | SSL_OP_NO_TLSv1_2 | SSL_OP_NO_TLSv1_1 |
@@ -174,7 +184,7 @@ SslCtxPtr make_ctx(const SecureContext& of, FailureKind& refused) {
   }
   const SecureContext::Dtls13Lists& lists = of.dtls13();
   const std::string groups = lists.groups.empty() ? kDefaultGroups : lists.groups;
-  if (!copy_suites(of, to)) {
+  if (!copy_suites(of, to) || !permits_suites(to)) {
     refused = FailureKind::kInvalidCiphers;
   } else if (SSL_CTX_set1_groups_list(to, groups.c_str()) != 1) {
     refused = FailureKind::kInvalidCurves;
