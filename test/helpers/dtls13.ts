@@ -1,14 +1,19 @@
 /** Tests of DTLS 1.3, which not every Node has. */
 import type { Suite } from 'mocha';
 import { features } from '../../lib/index';
+import { skip } from './peers';
 
 /** The options by which both sides speak DTLS 1.3 and nothing else. */
 export const DTLS13 = { minVersion: 'DTLSv1.3', maxVersion: 'DTLSv1.3' } as const;
 /** DTLS 1.3 where the peer has it, and else 1.2. */
 export const UP_TO_DTLS13 = { maxVersion: 'DTLSv1.3' } as const;
 
-/** A `describe` that is skipped, for the reason that is told, where there is no DTLS 1.3. */
+/** A `describe` that is skipped, for a reason that is told, where there is no DTLS 1.3. */
 export function describe13(title: string, tests: (this: Suite) => void): void {
-  if (features.dtls13 !== false) describe(title, tests);
-  else describe.skip(`${title} (skipped: ${features.dtls13Missing ?? 'no reason'})`, tests);
+  describe(title, function () {
+    before(function () {
+      if (features.dtls13 === false) skip(this, features.dtls13Missing ?? 'there is no DTLS 1.3 here');
+    });
+    tests.call(this);
+  });
 }
