@@ -239,6 +239,8 @@ export interface NativeEndpoint {
   peerChain(slot: number, generation: number): NonSharedBuffer[];
   /** Stricter than `tls.checkServerIdentity`: true is a verdict, false only a question. */
   peerIsHost(slot: number, generation: number, host: string, isAddress: boolean): boolean;
+  /** Whether the peer's certificates would do for a server. */
+  peerMayServe(slot: number, generation: number): boolean;
   certificate(slot: number, generation: number): NonSharedBuffer | undefined;
   /** SubjectPublicKeyInfo in DER. */
   peerPublicKey(slot: number, generation: number): NonSharedBuffer | undefined;

@@ -282,6 +282,7 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
         servername: given.servername ?? options.servername,
         checkServerIdentity: given.checkServerIdentity ?? options.checkServerIdentity,
         anyPeer: (given.rejectUnauthorized ?? options.rejectUnauthorized) === false,
+        stapled: (given.requestOCSP ?? options.requestOCSP) === true,
       };
     },
     hasOwnKey: isShownBy,

@@ -1,6 +1,7 @@
 /** The names to which an open session may be used: those that its peer has proved, under the rules that go with each. */
 import type tls from 'node:tls';
 
+import { kMayServe } from '../base/internals';
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { asError, wordsOf } from '../errors/as-error';
@@ -86,6 +87,12 @@ export class ProvenNames {
     const certificate = this.#session.getPeerCertificate();
     if (!('subject' in certificate)) {
       return new Error(`the peer of this session has shown no certificate, and '${hostname}' was meant`);
+    }
+    if (this.theirs && !this.#session[kMayServe]) {
+      return new Error(`the certificate of this peer, who began, is for clients only, and '${hostname}' was meant`);
+    }
+    if (this.theirs && rules.stapled) {
+      return new Error(`'requestOCSP' asks servers only, this peer began, and '${hostname}' was meant`);
     }
     try {
       return (rules.checkServerIdentity ?? late.tls.checkServerIdentity)(name, certificate as tls.PeerCertificate);

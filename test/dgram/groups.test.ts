@@ -3,11 +3,14 @@
  * user has said so, and what a group sends is never taken for a message.
  */
 import { expect } from 'chai';
+import { spawnSync } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { DTLSError } from '../../lib/index';
+import { fixture } from '../helpers/child';
 import { within } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 import { skip } from '../helpers/peers';
 import { bound, closeSockets, codeOf, PSK, QUICK, received, secure, sent, track } from './support';
 
@@ -48,6 +51,17 @@ describe('createSocket: groups', () => {
     const arrival = received(member);
     expect(await sent(plain, 'to all', { port, address: everybody })).to.deep.equal({ bytes: 6 });
     expect((await arrival).text).to.equal('to all');
+  });
+
+  it('the other end of a link of two is no broadcast address', function () {
+    if (process.platform !== 'linux') skip(this, 'network namespaces are of Linux');
+    const link = 'ip addr add 10.9.9.0/31 dev lo && ip addr add 10.9.9.1/31 dev lo && ip link set lo up';
+    const inside = ['--net', ...(process.geteuid?.() === 0 ? [] : ['--user', '--map-root-user']), 'sh', '-c', `${link} && exec "$@"`, 'sh'];
+    const probe = spawnSync('unshare', [...inside, 'true'], { encoding: 'utf8' });
+    if (probe.status !== 0) skip(this, `needs unshare and ip: ${probe.error?.message ?? probe.stderr}`);
+    const program = [process.execPath, '--require', 'tsx/cjs', fixture('point-to-point.ts')];
+    const { stdout, stderr } = spawnSync('unshare', [...inside, ...program], { encoding: 'utf8', timeout: patience(8000) });
+    expect({ stdout, stderr }).to.deep.equal({ stdout: 'protected: hello\n', stderr: '' });
   });
 
   it('sends to them in clear when told to; what comes in clear is a packet, no message', async () => {

@@ -9,6 +9,7 @@ import {
   createSecureContext,
   generateCertificate,
   type DTLSError,
+  type GeneratedCertificate,
   type SecureDgramSocket,
   type ServerOptions,
   type SocketDtlsOptions,
@@ -38,6 +39,13 @@ interface Case {
   a: Answer;
   b: Answer;
   dtls?: SocketDtlsOptions;
+}
+
+/** What a peer shows, and from whom it has it, if not from the authority of all. */
+interface Shown {
+  cert: string;
+  key: string;
+  ca?: string[];
 }
 
 const psk = { identity: 'device', psk: KEY };
@@ -296,13 +304,17 @@ describe('createSocket: rules of names', () => {
     const authority = generateCertificate({ ca: true });
 
     /** A peer with a certificate for B from the authority that the socket serves by has begun. */
-    async function outcomesOf(dtls: SocketDtlsOptions, servername = 'localhost'): Promise<{ named: Outcome; told: DTLSError[] }> {
+    async function outcomesOf(
+      dtls: SocketDtlsOptions,
+      servername = 'localhost',
+      shown: (issuer: GeneratedCertificate) => Promise<Shown> = (issuer) => generateCertificate({ altNames: [B], issuer }),
+    ): Promise<{ named: Outcome; told: DTLSError[] }> {
       const issuer = await authority;
-      const ca = issuer.cert;
+      const { cert, key, ca: others = [] } = await shown(issuer);
+      const ca = [issuer.cert, ...others];
       const socket = await bound(secure({ ...(await generateCertificate({ issuer })), ca, ...dtls }, { lookup }));
       const told: DTLSError[] = [];
       socket.on('peerError', (error) => told.push(error));
-      const { cert, key } = await generateCertificate({ altNames: [B], issuer });
       const opened = new Promise((resolve) => socket.once('secureConnection', resolve));
       const peer = dialTo({ host: '127.0.0.1', port: socket.address().port, ca, cert, key, servername });
       await next(peer, 'secureConnect');
@@ -333,6 +345,22 @@ describe('createSocket: rules of names', () => {
     it("no name is sent to that the socket's own check refuses", async () => {
       const { named } = await outcomesOf({ checkServerIdentity: () => new Error('not that one') });
       expect(codeOf(named)).to.equal('ERR_DTLS_PEER_IDENTITY');
+    });
+
+    it('no name is sent to where the certificate, or an authority between, is for clients only', async () => {
+      const leaf = await outcomesOf({}, 'localhost', (issuer) => generateCertificate({ altNames: [B], issuer, usage: 'client' }));
+      expect(codeOf(leaf.named)).to.equal('ERR_DTLS_PEER_IDENTITY');
+      expect(leaf.told[0]?.message).to.include('for clients only');
+      const issued = async (intermediate: boolean | 'for clients'): Promise<Outcome> => {
+        const one = await (await createAuthority()).issue({ commonName: B, dnsNames: [B], anyUse: true, intermediate });
+        return (await outcomesOf({}, 'localhost', () => Promise.resolve({ ...one, ca: [one.ca] }))).named;
+      };
+      expect(codeOf(await issued('for clients'))).to.equal('ERR_DTLS_PEER_IDENTITY');
+      expect(await issued(true)).to.deep.equal({ bytes: 9 });
+    });
+
+    it('no name is sent to that requestOCSP would have asked of', async () => {
+      expect(codeOf((await outcomesOf({ requestOCSP: true })).named)).to.equal('ERR_DTLS_PEER_IDENTITY');
     });
 
     it('no name is sent to where SNICallback may have chosen by whom it was verified', async () => {

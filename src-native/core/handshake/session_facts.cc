@@ -446,6 +446,17 @@ bool SessionFacts::peer_is_host(const std::string& name) const {
   return leaf && X509_check_host(leaf.get(), name.c_str(), name.size(), kFlags, nullptr) == 1;
 }
 
+bool SessionFacts::peer_may_serve(X509_STORE* trusted) const {
+  const ErrorQueueScope errors;
+  const X509Ptr leaf = peer_leaf();
+  if (!leaf) return false;
+  const auto chain = chain_of(leaf.get(), parse_certificates(other_certificates()).get(), trusted);
+  return std::all_of(chain.begin(), chain.end(), [&leaf](const X509Ptr& one) {
+    const int authority = X509_cmp(one.get(), leaf.get()) == 0 ? 0 : 1;
+    return X509_check_purpose(one.get(), X509_PURPOSE_SSL_SERVER, authority) > 0;
+  });
+}
+
 bool SessionFacts::peer_is_address(const std::string& address) const {
   const ErrorQueueScope errors;
   const X509Ptr leaf = peer_leaf();
