@@ -49,6 +49,11 @@ export interface EndpointStats extends TrafficStats {
   /** Handshakes that their client did not go on with, and that gave way to another one. */
   handshakesDisplaced: number;
   hellosWhileBusy: number;
+  /**
+   * ClientHellos of clients without a session that have no version, suite or group in common with a server that has
+   * DTLS 1.3. Each was answered with an alert, and nothing of it was kept.
+   */
+  hellosRefused: number;
   /** Datagrams from addresses on the server's `blockList`. */
   blockedDatagrams: number;
   nonDtlsDatagrams: number;

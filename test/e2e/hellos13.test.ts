@@ -6,7 +6,8 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DTLSServer } from '../../lib/index';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import type { DiagnosticsEvents, DTLSServer } from '../../lib/index';
 import { clientHello, cookieIn } from '../helpers/hello';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import { closeEverything, dial, failure, listen, openOn, portOf, withCertificate } from '../helpers/pair';
@@ -123,6 +124,23 @@ describe13('hellos of a server with DTLS 1.3', () => {
       const error = await failure(client);
       expect(taken).to.be.at.least(1);
       expect(error).to.include({ alert: 'illegal_parameter' });
+    }
+  });
+
+  it('clients that it has nothing in common with are counted, and told on the channel of what is dropped', async () => {
+    for (const cookieExchange of [true, false]) {
+      const server = await listen(await withCertificate({ ...DTLS13, ciphers: 'TLS_AES_128_GCM_SHA256', cookieExchange }));
+      const dropped: DiagnosticsEvents['dgram-dtls.dropped'][] = [];
+      const listener = (event: unknown): void => void dropped.push(event as DiagnosticsEvents['dgram-dtls.dropped']);
+      subscribe('dgram-dtls.dropped', listener);
+      try {
+        const client = await dial(server, { ...DTLS13, ciphers: 'TLS_AES_256_GCM_SHA384' });
+        expect(await failure(client)).to.include({ alert: 'handshake_failure' });
+      } finally {
+        unsubscribe('dgram-dtls.dropped', listener);
+      }
+      expect(server.stats).to.include({ hellosRefused: 1, malformedDatagrams: 0, handshakesStarted: 0 });
+      expect(dropped.map(({ reasons }) => reasons)).to.deep.equal([{ hellosRefused: 1 }]);
     }
   });
 

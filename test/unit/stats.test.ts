@@ -49,6 +49,7 @@ const endpoint: Record<
   sessionsRefused: true,
   handshakesDisplaced: true,
   hellosWhileBusy: true,
+  hellosRefused: true,
   blockedDatagrams: true,
   nonDtlsDatagrams: true,
   emptyDatagrams: true,

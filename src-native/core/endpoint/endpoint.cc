@@ -402,7 +402,7 @@ bool Endpoint::on_hello13(const RecordView& record, const FragmentView& fragment
       answer_unknown(peer, peer_index, answer);
       return true;
     case Verdict::kAlert:
-      if (result.why == HelloStage::Why::kCookie) ++stats_.cookiesRefused;
+      count_refused(result.why);
       answer_unknown(peer, peer_index, answer);
       return true;
     case Verdict::kHeld:
@@ -432,6 +432,13 @@ bool Endpoint::on_hello13(const RecordView& record, const FragmentView& fragment
     }
   }
   return true;
+}
+
+void Endpoint::count_refused(HelloStage::Why why) {
+  using Why = HelloStage::Why;
+  if (why == Why::kCookie) ++stats_.cookiesRefused;
+  if (why == Why::kMalformed) ++stats_.malformedDatagrams;
+  if (why == Why::kNothingShared) ++stats_.hellosRefused;
 }
 
 void Endpoint::begin13(HelloStage::Result hello, Bytes datagram, const PeerAddress& peer,

@@ -156,6 +156,7 @@ class Endpoint {
                   uint32_t peer_index, double now);
   bool on_hello13(const RecordView& record, const FragmentView& fragment, Bytes datagram,
                   const PeerAddress& peer, uint32_t peer_index, double now);
+  void count_refused(HelloStage::Why why);
   void begin13(HelloStage::Result hello, Bytes datagram, const PeerAddress& peer,
                uint32_t peer_index, double now);
   bool handshakes_with(const PeerAddress& peer) const;

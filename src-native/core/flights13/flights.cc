@@ -87,20 +87,30 @@ void Flights::erase(size_t index) {
 Flights::TakeOutcome Flights::take(const RecordNumber& record, Bytes plaintext, double now) {
   Bytes rest = plaintext;
   FragmentView fragment;
+  uint32_t latest = 0;
+  uint32_t last = kLastMessageSeq;
   do {
-    if (take_fragment(rest, fragment)) continue;
-    ++stats_.refused;
-    return TakeOutcome::kMalformed;
+    if (!take_fragment(rest, fragment)) {
+      ++stats_.refused;
+      return TakeOutcome::kMalformed;
+    }
+    const uint32_t sequence = fragment.message_sequence;
+    latest = std::max(latest, sequence);
+    if (fragment.type == HandshakeType::kFinished || fragment.type == HandshakeType::kKeyUpdate) {
+      last = std::min(last, sequence);
+    }
   } while (rest.size > 0);
+  if (record.epoch != kClearEpoch && latest > last) {
+    ++stats_.refused;
+    return TakeOutcome::kPastKeys;
+  }
 
   bool refused = false;
   bool new_message = false;
   bool out_of_order = false;
-  uint32_t latest = 0;
   uint32_t ready_at = 0;
   for (rest = plaintext; rest.size > 0;) {
     take_fragment(rest, fragment);
-    latest = std::max(latest, uint32_t{fragment.message_sequence});
     const Incoming::Outcome outcome = incoming_.add(record.epoch, fragment);
     refused |= outcome == Incoming::Outcome::kRefused;
     if (outcome != Incoming::Outcome::kTaken) continue;

@@ -85,6 +85,7 @@ class Flights {
     kRepeated,   // of messages that were handed on before: the peer repeats its flight
     kRefused,    // something of it is not kept, and so it is not acknowledged; it may come again
     kMalformed,  // no handshake fragments. With keys: decode_error; in clear: to be dropped
+    kPastKeys,   // goes on behind a change of keys (RFC 8446 section 5.1): unexpected_message
   };
 
   // The plaintext of a handshake record whose number is new to the replay window.

@@ -49,6 +49,8 @@ LateHandshake13::Outcome LateHandshake13::on_handshake(RecordNumber number, Byte
       return outcome;
     case Flights::TakeOutcome::kMalformed:
       return refuse(SSL_R_BAD_LENGTH, SSL_AD_DECODE_ERROR);
+    case Flights::TakeOutcome::kPastKeys:
+      return refuse(SSL_R_UNEXPECTED_MESSAGE, SSL_AD_UNEXPECTED_MESSAGE);
   }
   while (const std::optional<IncomingMessage> message = flights_.next(now)) {
     const Outcome one = on_message(*message, now);

@@ -92,6 +92,10 @@ RecordOutcome Handshake13::on_handshake(RecordNumber number, Bytes bytes, double
       ERR_raise(ERR_LIB_SSL, SSL_R_BAD_LENGTH);
       fail_with(FailureKind::kProtocolError, SSL_AD_DECODE_ERROR);
       return RecordOutcome::kTaken;
+    case Flights::TakeOutcome::kPastKeys:
+      ERR_raise(ERR_LIB_SSL, SSL_R_UNEXPECTED_MESSAGE);
+      fail_with(FailureKind::kProtocolError, SSL_AD_UNEXPECTED_MESSAGE);
+      return RecordOutcome::kTaken;
   }
   return RecordOutcome::kDiscarded;
 }
