@@ -160,7 +160,11 @@ export class Peers {
   }
 
   #heard(error: Error, { address, port }: Peer): Error | null {
-    return heard(error, { known: this.#known.has(keyOf(address, port)), connected: this.#host.connected() });
+    return heard(error, {
+      known: this.#known.has(keyOf(address, port)),
+      serves: this.#options.role === 'server',
+      connected: this.#host.connected(),
+    });
   }
 
   #later(error: Error, peer: Peer): void {
@@ -206,7 +210,7 @@ export class Peers {
     const key = keyOf(peer.address, peer.port);
     let association = this.#associations.get(key);
     if (association === undefined) {
-      association = new Association(this.#owner, peer);
+      association = new Association(this.#owner, Object.freeze({ ...peer }));
       this.#associations.set(key, association);
     }
     return association;

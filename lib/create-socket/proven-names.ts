@@ -2,11 +2,11 @@
 import type tls from 'node:tls';
 
 import { kMayServe } from '../base/internals';
-import { late } from '../base/late';
 import type { Peer } from '../base/peer';
-import { asError, wordsOf } from '../errors/as-error';
+import { wordsOf } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
 import { printable } from '../errors/printable';
+import { identityRefusal } from '../handshake/lookups';
 import type { DTLSSocket } from '../socket/socket';
 import type { Rules } from './rules';
 
@@ -24,6 +24,9 @@ interface OwnRules {
   hasOwnKey(session: DTLSSocket): boolean;
   readonly servesChosenContexts: boolean;
 }
+
+/** The session may be one of somebody who was at this address before. */
+const MAKE_WAY = "Close that session (it is among the socket's 'sessions', and the error names its peer) for a handshake with that name.";
 
 export class ProvenNames {
   readonly #session: DTLSSocket;
@@ -59,11 +62,11 @@ export class ProvenNames {
     if (made.mark !== rules.mark) {
       return this.#refused(
         new Error(`the session with ${this.#peer.address} was not made under the rules that 'peers' has for '${hostname}'`),
-        "There is one session with an address. It is used for another name, or where the peer began it, only if 'peers' returns for that name what the session was made with.",
+        `There is one session with an address. It is used for another name, or where the peer began it, only if 'peers' returns for that name what the session was made with. ${MAKE_WAY}`,
       );
     }
     const refusal = this.#mismatch(hostname, rules);
-    if (refusal !== undefined) return this.#refused(refusal, 'The open session with this address is not with that name.');
+    if (refusal !== undefined) return this.#refused(refusal, `The open session with this address is not with that name. ${MAKE_WAY}`);
     this.#names.add(hostname);
     return undefined;
   }
@@ -94,12 +97,7 @@ export class ProvenNames {
     if (this.theirs && rules.stapled) {
       return new Error(`'requestOCSP' asks servers only, this peer began, and '${hostname}' was meant`);
     }
-    try {
-      return (rules.checkServerIdentity ?? late.tls.checkServerIdentity)(name, certificate as tls.PeerCertificate);
-    } catch (error) {
-      // What the check throws is a refusal, as in a handshake.
-      return asError(error);
-    }
+    return identityRefusal(rules.checkServerIdentity, name, () => certificate as tls.PeerCertificate);
   }
 
   /** What a handshake under these rules verifies. */

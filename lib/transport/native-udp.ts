@@ -159,7 +159,7 @@ export class NativeDriver implements Driver {
 
   /** Nothing waits. */
   get #idle(): boolean {
-    return this.#queued[0] === 0 && !sendBatch.holds(this.#core);
+    return this.#queued[1] === 0 && !sendBatch.holds(this.#core);
   }
 
   get queuedBytes(): number {
@@ -179,7 +179,7 @@ export class NativeDriver implements Driver {
 
   #flush(): void {
     this.#encrypt();
-    if (this.#queued[0] !== 0) this.#socket.flush();
+    if (this.#queued[1] !== 0) this.#socket.flush();
   }
 
   sendNow(): void {
