@@ -50,8 +50,8 @@ export interface EndpointStats extends TrafficStats {
   handshakesDisplaced: number;
   hellosWhileBusy: number;
   /**
-   * ClientHellos of clients without a session that have no version, suite or group in common with a server that has
-   * DTLS 1.3. Each was answered with an alert, and nothing of it was kept.
+   * ClientHellos that have no version, suite or group in common with a server that has DTLS 1.3: each was answered with
+   * an alert, and nothing of it was kept. And those of this endpoint's own that somebody sent back to it.
    */
   hellosRefused: number;
   /** Datagrams from addresses on the server's `blockList`. */

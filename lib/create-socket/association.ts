@@ -2,7 +2,7 @@
 import { kAsyncResource, kMessageLimit } from '../base/internals';
 import type { Peer } from '../base/peer';
 import { asError, wordsOf } from '../errors/as-error';
-import { DTLSError } from '../errors/errors';
+import { DTLSError, isReadable } from '../errors/errors';
 import { copyOf, sizeOf } from '../base/memory';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { errnoOf } from '../errors/system-error';
@@ -255,9 +255,11 @@ export class Association {
     const attempt = this.#attempt;
     this.#lastError = this.#attempt = undefined;
     const queue = this.#queue;
-    // What waits for another name has not had its handshake: the peer may be whom that name means.
-    this.#queue = attempt === undefined ? [] : queue.filter(({ hostname }) => hostname !== attempt.hostname);
-    this.#fail(attempt === undefined ? queue : queue.filter(({ hostname }) => hostname === attempt.hostname), error);
+    // What waits for another name has not had its handshake: the peer, if there is one, may be whom that name means.
+    const isOver = ({ hostname }: Waiting): boolean =>
+      attempt === undefined || hostname === attempt.hostname || isSilence(error);
+    this.#queue = queue.filter((waiting) => !isOver(waiting));
+    this.#fail(queue.filter(isOver), error);
     const [next] = this.#queue;
     if (next !== undefined) this.#begin(next.hostname);
     else if (this.#asking.size === 0) this.#owner.onEmpty(this);
@@ -344,6 +346,12 @@ function refusalOf(message: Buffer, peer: Peer): DTLSError | undefined {
     peer,
   });
   return Object.assign(error, { address: peer.address, port: peer.port });
+}
+
+/** Nobody has answered, whatever they are called. */
+function isSilence(error: Error): boolean {
+  if (!isReadable(error)) return false;
+  return error.category === 'io' || (error.category === 'timeout' && error.code !== 'ERR_DTLS_LOOKUP_TIMEOUT');
 }
 
 const closed = (peer: Peer): DTLSError =>

@@ -5,6 +5,7 @@
  */
 import { expect } from 'chai';
 import { X509Certificate } from 'node:crypto';
+import dgram from 'node:dgram';
 import { once } from 'node:events';
 import {
   createSecureContext,
@@ -18,7 +19,7 @@ import {
 } from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
 import { certificate, closeEverything, dialTo, listen, next, portOf } from '../helpers/pair';
-import { bound, closeSockets, codeOf, KEY, PSK, QUICK, secure, sent, type Outcome } from './support';
+import { bound, closeSockets, codeOf, KEY, PSK, QUICK, secure, sent, track, type Outcome } from './support';
 
 type Answer = SocketPeerOptions | null | undefined;
 type Lookup = NonNullable<Parameters<typeof secure>[1]>['lookup'];
@@ -346,6 +347,18 @@ describe('createSocket: rules of names', () => {
     while (got.length < 2) await new Promise((resolve) => setImmediate(resolve));
     expect(got).to.deep.equal(['1 for host-b.test', '3 for host-b.test']);
     expect(client.getSendQueueCount()).to.equal(0);
+  });
+
+  it('where nobody answers, messages for all names fail with the first handshake', async () => {
+    const silent = await bound(track(dgram.createSocket('udp4')));
+    const client = secure({ ...PSK, role: 'client', ...QUICK }, { lookup });
+    const { port } = silent.address();
+    const began = performance.now();
+    const told = once(client, 'peerError');
+    const outcomes = await Promise.all(['a', 'b', 'c', 'd'].map((name) => sent(client, 'hello', { port, address: `${name}.test` })));
+    expect(performance.now() - began).to.be.below(2 * QUICK.handshakeTimeout);
+    expect(outcomes).to.deep.equal(Array(4).fill({ bytes: 5 })); // as over UDP
+    expect((await told)[0]).to.include({ code: 'ERR_DTLS_NO_RESPONSE' });
   });
 
   it("a socket that closes when A's handshake has failed ends what waits for B", async () => {
