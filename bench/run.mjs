@@ -32,6 +32,7 @@ const names = [
   'peers',
   'handshakes',
   'storm',
+  'dtls13',
   'diagnostics',
   'memory',
   'sessions',
