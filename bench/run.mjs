@@ -32,9 +32,11 @@ const names = [
   'peers',
   'handshakes',
   'storm',
-  'dtls13',
+  'handshakes13',
+  'messages13',
   'diagnostics',
   'memory',
+  'memory13',
   'sessions',
   'loading',
 ];
