@@ -32,8 +32,11 @@ const names = [
   'peers',
   'handshakes',
   'storm',
+  'handshakes13',
+  'messages13',
   'diagnostics',
   'memory',
+  'memory13',
   'sessions',
   'loading',
 ];
