@@ -147,7 +147,7 @@ export class SecureContext {
         `'minVersion' ${minVersion} is above 'maxVersion' ${maxVersion}`,
       );
     }
-    const context = new native.SecureContext(max === Version.Dtls13);
+    const context = new native.SecureContext();
     this[kNative] = context;
     const strings = {
       ciphers: options.ciphers,
