@@ -370,7 +370,7 @@ export interface Native {
     arena: Uint8Array,
   ) => NativeOutbox;
   /** `besideDtls13`: for servers that have that version, too, and say so where they speak an older one. */
-  readonly SecureContext: new (besideDtls13?: boolean) => NativeSecureContext;
+  readonly SecureContext: new () => NativeSecureContext;
   /** `lifetime`: how many milliseconds a session may be resumed. */
   readonly TicketKeys: new (lifetime: number) => NativeTicketKeys;
   /** Throws `ERR_DTLS_INVALID_SESSION`. */

@@ -151,7 +151,7 @@ export class SecureContext {
           : "Give a range: 'minVersion' is the older one.",
       );
     }
-    const context = new native.SecureContext(max === Version.Dtls13);
+    const context = new native.SecureContext();
     this[kNative] = context;
     const strings = {
       ciphers: options.ciphers,

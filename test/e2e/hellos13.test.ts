@@ -7,10 +7,10 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
-import type { DiagnosticsEvents, DTLSServer } from '../../lib/index';
+import { createSecureContext, type DiagnosticsEvents, type DTLSServer, type SecureContext } from '../../lib/index';
 import { clientHello, cookieIn } from '../helpers/hello';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
-import { closeEverything, dial, failure, listen, openOn, portOf, withCertificate } from '../helpers/pair';
+import { certificate, closeEverything, dial, failure, listen, openOn, portOf, withCertificate } from '../helpers/pair';
 import { Relay } from '../helpers/relay';
 
 const HANDSHAKE = 22;
@@ -141,6 +141,39 @@ describe13('hellos of a server with DTLS 1.3', () => {
       }
       expect(server.stats).to.include({ hellosRefused: 1, malformedDatagrams: 0, handshakesStarted: 0 });
       expect(dropped.map(({ reasons }) => reasons)).to.deep.equal([{ hellosRefused: 1 }]);
+    }
+  });
+
+  it('nor by one forged HelloVerifyRequest, whatever the context of the server name says of versions', async () => {
+    const { cert, key } = await certificate();
+    const named = { cert, key };
+    const ways: Record<string, (server: DTLSServer) => void> = {
+      'addContext with options': (server) => { server.addContext('localhost', named); },
+      'addContext with a context': (server) => { server.addContext('localhost', createSecureContext(named)); },
+      'addContext with a context of 1.2': (server) => {
+        server.addContext('localhost', createSecureContext({ ...named, maxVersion: 'DTLSv1.2' }));
+      },
+      SNICallback: () => undefined,
+    };
+    // DTLS 1.0, sequence 0, a cookie of four bytes: nothing in it has to be known.
+    const forged = Buffer.from('16feff000000000000000000130300000700000000000000' + '07feff0401020304', 'hex');
+    for (const [way, prepare] of Object.entries(ways)) {
+      const SNICallback = (_name: string, callback: (error: null, context: SecureContext) => void): void => {
+        callback(null, createSecureContext(named));
+      };
+      const server = await listen({ ...named, ...UP_TO_DTLS13, ...(way === 'SNICallback' ? { SNICallback } : {}) });
+      prepare(server);
+      const relay = await relayTo(server);
+      let fallsBack = false;
+      relay.passes = (_datagram, direction) => {
+        if (direction === 'toClient' || fallsBack) return true;
+        fallsBack = true;
+        relay.send(forged, 'toClient');
+        return false;
+      };
+      const client = await dial(server, { ...UP_TO_DTLS13, port: relay.port, servername: 'localhost' });
+      const error = await failure(client);
+      expect(error, way).to.include({ code: 'ERR_DTLS_VERSION_MISMATCH', alert: 'illegal_parameter' });
     }
   });
 

@@ -132,10 +132,20 @@ class SessionFacts {
 
   // Sessions of DTLS 1.2 do without this.
   struct OfDtls13 {
-    Dtls13Facts facts;
-    std::vector<uint8_t> own_finished;  // as long as the suite's hash
-    std::vector<uint8_t> peers_finished;
-    std::string group;
+    const CipherSuite13* suite = nullptr;
+    bool psk = false;
+    uint8_t exporter_size = 0;  // these are 0, or the size of the suite's hash
+    uint8_t own_finished_size = 0;
+    uint8_t peers_finished_size = 0;
+    // The exporters' secret, this side's Finished and the peer's, one behind the other: in three
+    // places they would take twice as much.
+    SecretBytes all;
+
+    Bytes exporter_secret() const { return all.view().first(exporter_size); }
+    Bytes own_finished() const { return all.view().from(exporter_size).first(own_finished_size); }
+    Bytes peers_finished() const {
+      return all.view().from(size_t{exporter_size} + own_finished_size);
+    }
   };
 
   void take_peer(SSL* ssl, Alike& alike);
@@ -157,7 +167,7 @@ class SessionFacts {
   // What the peer showed: certificates, its own first, as in certificate_list.h; or a raw key.
   Alike::Shared peer_;
   X509Ptr leaf_;           // until it is settled: the first of them as the SSL has read it
-  Alike::Shared agreed_;   // server name, protocol and signature algorithms, see take_agreed
+  Alike::Shared agreed_;   // server name, protocol and the like, see take_agreed
   SslSessionPtr session_;  // or else:
   // Without the element of what the peer showed. Behind it that element's header.
   SecretBytes session_der_;

@@ -17,6 +17,18 @@ LeaveLimits limits_of(const Records13& records, uint32_t mtu, size_t max_plainte
 
 }  // namespace
 
+FlightsConfig flights_config(Role role, const SessionPolicy& policy, uint32_t next_in,
+                             uint32_t next_out) {
+  FlightsConfig config;
+  config.is_server = role == Role::kServer;
+  config.times.initial = policy.retransmit_initial;
+  config.times.longest = policy.retransmit_max;
+  config.times.backoff = policy.retransmit_backoff;
+  config.next_in = next_in;
+  config.next_out = next_out;
+  return config;
+}
+
 void Departures::leave(uint32_t mtu, size_t max_plaintext, double now) {
   const LeaveLimits limits = limits_of(records, mtu, max_plaintext);
   std::vector<uint8_t> datagram;

@@ -22,18 +22,6 @@ Records13::Options records_options(const SessionPolicy& policy, uint64_t next_cl
   return options;
 }
 
-FlightsConfig flights_config(Role role, const SessionPolicy& policy, uint32_t next_in,
-                             uint32_t next_out) {
-  FlightsConfig config;
-  config.is_server = role == Role::kServer;
-  config.times.initial = policy.retransmit_initial;
-  config.times.longest = policy.retransmit_max;
-  config.times.backoff = policy.retransmit_backoff;
-  config.next_in = next_in;
-  config.next_out = next_out;
-  return config;
-}
-
 // The numbers of the profiles that a policy names, behind one another and with colons between.
 std::vector<uint16_t> srtp_ids(const std::string& names) {
   std::vector<uint16_t> ids;
@@ -312,8 +300,8 @@ Handshake13::Handover Handshake13::hand_over(double now) {
     engine_.reset();
   }
   handover.late =
-      std::make_unique<LateHandshake13>(outlet_, role_, *handover.records, std::move(*flights_),
-                                        std::move(engine_), next_untold_, now);
+      std::make_unique<LateHandshake13>(outlet_, role_, *handover.records, *policy_,
+                                        std::move(flights_), std::move(engine_), next_untold_, now);
   return handover;
 }
 
