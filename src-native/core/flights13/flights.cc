@@ -14,6 +14,7 @@ Flights::Flights(const FlightsConfig& config)
       next_out_(config.next_out),
       flight_from_(config.next_in),
       is_server_(config.is_server),
+      until_deadline_(config.until_deadline),
       complete_(config.complete) {
   if (complete_) incoming_.set_epoch(kApplicationEpoch);
 }
@@ -191,6 +192,11 @@ double Flights::due() const {
   return at;
 }
 
+bool Flights::may_repeat(const SentFlight& flight) const {
+  if (flight.kind() == FlightKind::kAnswered && until_deadline_) return true;
+  return flight.repetitions() < (flight.kind() == FlightKind::kMessage ? kMessageOften : kOften);
+}
+
 Flights::Advanced Flights::advance(double now) {
   Advanced advanced;
   for (size_t i = 0; i < flights_.size();) {
@@ -198,8 +204,7 @@ Flights::Advanced Flights::advance(double now) {
     if (flight.due() > now) continue;
     if (flight.is_asked(now)) {
       if (flight.repeat_as_asked()) ++stats_.repetitions;
-    } else if (flight.repetitions() <
-               (flight.kind() == FlightKind::kMessage ? kMessageOften : kOften)) {
+    } else if (may_repeat(flight)) {
       if (flight.repeat(now)) ++stats_.repetitions;
       reduce_mtu(flight);
     } else {

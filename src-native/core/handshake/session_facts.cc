@@ -376,7 +376,8 @@ std::vector<std::string> SessionFacts::shared_signature_algorithms() const {
 }
 
 CipherInfo SessionFacts::cipher_info() const {
-  if (cipher_ == nullptr) return {};
+  // At 1.3 OpenSSL knows it before anybody has proved anything.
+  if (cipher_ == nullptr || (dtls13_ && !complete_)) return {};
   return {text(SSL_CIPHER_get_name(cipher_)), text(SSL_CIPHER_standard_name(cipher_)),
           text(SSL_CIPHER_get_version(cipher_))};
 }
