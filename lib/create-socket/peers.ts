@@ -143,8 +143,7 @@ export class Peers {
     }
     this.#later(refusal, peer);
     if (callback === undefined) return;
-    // UDP loses what a server sends to clients that have left, and says nothing.
-    const told = this.#options.role === 'server' ? null : this.#heard(refusal, peer);
+    const told = this.#heard(refusal, peer);
     process.nextTick(callback, told, told === null ? message.length : 0);
   }
 

@@ -7,7 +7,8 @@ import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { features, type DTLSError, type DTLSSocket, type Peer, type SocketDtlsOptions } from '../../lib/index';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, createServer, features, type DTLSError, type DTLSSocket, type Peer, type SocketDtlsOptions } from '../../lib/index';
 import { DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import { fixture } from '../helpers/child';
 import { within } from '../helpers/pair';
@@ -230,6 +231,40 @@ describe('createSocket: sessions', () => {
       expect(socket.stats).to.include({ handshakesCompleted: 0 }).and.have.property('hellosRefused').that.is.above(0);
     });
   }
+
+  it('what waits while a peer begins, and gives up, has a handshake of its own', async () => {
+    const raw = await bound(track(dgram.createSocket('udp4')));
+    const server = createServer({ psk: { identity: 'device', psk: KEY }, transport: raw });
+    server.listen();
+    await once(server, 'listening');
+    const got = new Promise((resolve) => server.on('secureConnection', (session) => session.on('message', (message) => { resolve(message.toString()); })));
+    const socket = await bound(secure());
+    const other = connect({ host: '127.0.0.1', port: socket.address().port, psk: () => new Promise(() => undefined), transport: raw });
+    other.on('error', () => undefined);
+    await within((async () => { while (sessionsOf(socket).length === 0) await sleep(5); })(), 'a handshake');
+    const outcome = sent(socket, 'for the server', raw);
+    const told = once(socket, 'peerError');
+    other.destroy();
+    expect(await outcome).to.deep.equal({ bytes: 14 });
+    expect(await within(got, 'the message')).to.equal('for the server');
+    expect((await told)[0]).to.include({ code: 'ERR_DTLS_ALERT_CLOSE_NOTIFY' });
+    server.close();
+  });
+
+  it('a dial that was about to begin waits for the handshake that the peer began meanwhile', async () => {
+    let answer = (): void => undefined;
+    const asked = new Promise<void>((resolve) => (answer = resolve));
+    const socket = await bound(secure({ ...PSK, peers: () => asked.then(() => undefined) }));
+    const credentials = { identity: 'device', psk: KEY };
+    const peer = await bound(secure({ psk: () => sleep(100).then(() => credentials), role: 'client' }));
+    const [here, there] = [received(socket), received(peer)];
+    const outcome = sent(socket, 'from here', peer);
+    const back = sent(peer, 'from there', socket);
+    await within((async () => { while (sessionsOf(socket).length === 0) await sleep(1); })(), 'a handshake');
+    answer();
+    expect(await Promise.all([outcome, back])).to.deep.equal([{ bytes: 9 }, { bytes: 10 }]);
+    expect([(await here).text, (await there).text]).to.deep.equal(['from there', 'from here']);
+  });
 
   it('one socket has many peers, of both roles', async () => {
     const hub = await bound(secure());
