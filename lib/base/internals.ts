@@ -52,4 +52,5 @@ export const kSessionOptions = Symbol('sessionOptions');
 export const kSessionTimeout = Symbol('sessionTimeout');
 export const kSharedResource = Symbol('sharedResource');
 export const kSocket = Symbol('socket');
+export const kVersions = Symbol('versions');
 export const kWantsPackets = Symbol('wantsPackets');

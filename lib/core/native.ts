@@ -214,7 +214,7 @@ export interface NativeEndpoint {
     slot: number,
     generation: number,
     identity: Uint8Array | undefined,
-    key: Uint8Array | undefined,
+    key: Uint8Array | undefined | null,
   ): void;
   answerIdentity(slot: number, generation: number, accepted: boolean): void;
   /** DER; undefined: none. Refused: the handshake fails. */

@@ -46,7 +46,7 @@ import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } fr
 import { requireCredentials } from '../options/session';
 import { inheritable, resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
 import type { ResumeSessionCallback } from '../handshake/resumption';
-import { createSecureContext, SecureContext } from '../identity/secure-context';
+import { SecureContext } from '../identity/secure-context';
 import type { DTLSServerEvents } from './server-events';
 import { checkServerName, NamedRules, ServerNames } from '../handshake/server-names';
 import { CoreSession } from '../endpoint/core-session';
@@ -245,13 +245,16 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     return this;
   }
 
-  /** New handshakes use this context; sessions that are open, and handshakes under way, keep theirs. */
+  /**
+   * New handshakes use this context; sessions that are open, and handshakes under way, keep theirs. Options that say
+   * nothing of versions leave those as they were.
+   */
   setSecureContext(options: SecureContextOptions | SecureContext): void;
   setSecureContext(...args: [SecureContextOptions | SecureContext, ...unknown[]]): void {
     noMore('setSecureContext', args, 1);
     const [options] = args;
     if ((options as unknown) === undefined) throw wrongType('options', 'an object', options);
-    const context = options instanceof SecureContext ? options : createSecureContext(options);
+    const context = options instanceof SecureContext ? options : new SecureContext(options, undefined, this.#context);
     if (this.#options.SNICallback === undefined) requireCredentials(context, this.#options.pskCallback !== undefined);
     this.#context = context;
     this.#endpoint?.core.setContext(this.#context[kNative]);
@@ -274,6 +277,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     noMore('watchSecureContext', args, 1);
     const [options] = args;
     const files = new FileWatch(options, {
+      current: () => this.#context,
       use: (context) => {
         this.setSecureContext(context);
       },

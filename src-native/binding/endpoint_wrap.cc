@@ -285,7 +285,10 @@ void EndpointWrap::answer_new_session(const Napi::CallbackInfo& info) {
 }
 
 void EndpointWrap::answer_psk(const Napi::CallbackInfo& info) {
-  endpoint_->answer_psk(u32_of(info[0]), u32_of(info[1]), !info[3].IsUndefined(), bytes_of(info[2]),
+  const PskAnswer answer = info[3].IsNull()        ? PskAnswer::kRefused
+                           : info[3].IsUndefined() ? PskAnswer::kUnknown
+                                                   : PskAnswer::kFound;
+  endpoint_->answer_psk(u32_of(info[0]), u32_of(info[1]), answer, bytes_of(info[2]),
                         bytes_of(info[3]), now());
   publish_deadline();
 }

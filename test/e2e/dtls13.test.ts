@@ -511,6 +511,7 @@ describe13('DTLS 1.3', () => {
       const again = await dial(server, { ...second, localPort: port, localAddress: '127.0.0.1' });
       await next(again, 'secureConnect');
       await accepted;
+      expect(server.stats).to.include({ badRecords: 0, discardedRecords: 0 });
       await closeEverything();
     }
   });

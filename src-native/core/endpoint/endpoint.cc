@@ -257,8 +257,11 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
   RecordView first;
   Bytes rest = datagram;
   if (is_unified(datagram.data[0])) {
-    // A protected record of DTLS 1.3, which says nothing else of itself.
-    first.type = ContentType::kApplicationData;
+    // A protected record of DTLS 1.3, which says of itself no more than the last two bits of its
+    // epoch: those of 2 are most often of a handshake.
+    constexpr uint8_t kEpochBits = 3;
+    first.type = (datagram.data[0] & kEpochBits) == 2 ? ContentType::kHandshake
+                                                      : ContentType::kApplicationData;
     first.epoch = UINT16_MAX;
   } else if (!take_record(rest, first)) {
     ++stats_.malformedDatagrams;
@@ -341,13 +344,13 @@ bool Endpoint::deliver(uint32_t slot, Bytes datagram, double now) {
   return false;
 }
 
-// Whether a handshake with that address is under way, to which a hello's later fragments belong.
-bool Endpoint::handshakes_with(const PeerAddress& peer) const {
+// Whether a handshake with that address waits for such a fragment of a hello.
+bool Endpoint::waits_for_hello(const PeerAddress& peer, uint16_t sequence) const {
   const uint32_t current = slot_of(peer);
   if (current == kNoSlot) return false;
   const uint32_t candidate = slots_[current].candidate;
-  return slots_[current].session->state() == SessionState::kHandshaking ||
-         (candidate != kNoSlot && slots_[candidate].session->state() == SessionState::kHandshaking);
+  return slots_[current].session->takes_hello(sequence) ||
+         (candidate != kNoSlot && slots_[candidate].session->takes_hello(sequence));
 }
 
 // The stateless stage. True: the datagram was a piece of a ClientHello and is dealt with. Nothing
@@ -359,7 +362,7 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   FragmentView fragment;
   if (!take_fragment(rest, fragment) || fragment.type != HandshakeType::kClientHello) return false;
   if (fragment.offset != 0) {
-    if (!hellos13_ || handshakes_with(peer)) return false;
+    if (!hellos13_ || waits_for_hello(peer, fragment.message_sequence)) return false;
     if (busy_) {
       ++stats_.hellosWhileBusy;
       return true;
@@ -709,10 +712,10 @@ void Endpoint::answer_new_session(uint32_t slot, uint32_t generation, double now
        [&](Session& session) { session.answer_new_session(scratch_.get(), now); });
 }
 
-void Endpoint::answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
-                          double now) {
+void Endpoint::answer_psk(uint32_t slot, uint32_t generation, PskAnswer answer, Bytes identity,
+                          Bytes key, double now) {
   with(slot, generation,
-       [&](Session& session) { session.answer_psk(found, identity, key, scratch_.get(), now); });
+       [&](Session& session) { session.answer_psk(answer, identity, key, scratch_.get(), now); });
 }
 
 void Endpoint::answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now) {

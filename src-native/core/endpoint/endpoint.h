@@ -98,7 +98,7 @@ class Endpoint {
   void answer_hello(uint32_t slot, uint32_t generation, HelloAnswer answer, double now);
   void answer_session(uint32_t slot, uint32_t generation, Bytes stored, bool refused, double now);
   void answer_new_session(uint32_t slot, uint32_t generation, double now);
-  void answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
+  void answer_psk(uint32_t slot, uint32_t generation, PskAnswer answer, Bytes identity, Bytes key,
                   double now);
   void answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now);
   void answer_ocsp(uint32_t slot, uint32_t generation, bool refused, Bytes response, double now);
@@ -160,7 +160,7 @@ class Endpoint {
   bool is_reflected(Bytes random) const;
   void begin13(HelloStage::Result hello, Bytes datagram, const PeerAddress& peer,
                uint32_t peer_index, double now);
-  bool handshakes_with(const PeerAddress& peer) const;
+  bool waits_for_hello(const PeerAddress& peer, uint16_t sequence) const;
   void offer_dtls13();
   void answer_unknown(const PeerAddress& peer, uint32_t peer_index, Bytes bytes);
   void send_hello_verify_request(const RecordView& record, const FragmentView& fragment,

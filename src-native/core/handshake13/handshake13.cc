@@ -72,7 +72,7 @@ void Handshake13::fail(Failure failure) {
 void Handshake13::fail_with(FailureKind kind, uint8_t alert) {
   if (over()) return;
   Departures{outlet_, *flights_, *records_, next_untold_}.alert(SSL3_AL_FATAL, alert);
-  Failure failure;
+  Failure failure = failure_from_openssl(kind);
   failure.kind = kind;
   failure.alert = alert;
   fail(std::move(failure));

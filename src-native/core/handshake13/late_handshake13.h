@@ -69,6 +69,7 @@ class LateHandshake13 {
 
  private:
   Flights& flights();
+  bool may_come(const FragmentView& fragment) const;
   Outcome on_message(const IncomingMessage& message, double now);
   Outcome on_key_update(Bytes body);
   Outcome switch_keys();
