@@ -7,7 +7,7 @@ interface Destination {
   readonly known: boolean;
   /** This side begins no session, and its clients may have left. */
   readonly serves: boolean;
-  /** The kernel tells a connected socket that nobody listens there, and dgram passes it on. */
+  /** To this peer: the kernel tells a connected socket that nobody listens there, and dgram passes it on. */
   readonly connected: boolean;
 }
 

@@ -32,8 +32,8 @@ interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'o
   readonly asyncResource: AsyncResource;
   /** Holds the process. */
   referenced(): boolean;
-  /** Is connected, as the kernel has it. */
-  connected(): boolean;
+  /** Is connected to that peer, as the kernel has it. */
+  connectedTo(peer: Peer): boolean;
   /** Where it is bound. */
   address(): AddressInfo;
   /** Calls `then` once the socket is bound, or with the reason why it will not be. */
@@ -158,11 +158,12 @@ export class Peers {
     }
   }
 
-  #heard(error: Error, { address, port }: Peer): Error | null {
+  #heard(error: Error, peer: Peer): Error | null {
+    const { address, port } = peer;
     return heard(error, {
       known: this.#known.has(keyOf(address, port)),
       serves: this.#options.role === 'server',
-      connected: this.#host.connected(),
+      connected: this.#host.connectedTo(peer),
     });
   }
 

@@ -121,7 +121,7 @@ export class SecureDgramSocket extends BaseSocket {
     this.#peers = new Peers(resolved, this.#wire, {
       asyncResource: this.#asyncResource,
       referenced: () => this.#referenced,
-      connected: () => this.#connectedTo !== undefined,
+      connectedTo: (peer) => this.#isConnectedTo(peer),
       address: () => super.address(),
       hold: this.#hold,
       whenBound: this.#binding.whenBound.bind(this.#binding),
@@ -496,6 +496,11 @@ export class SecureDgramSocket extends BaseSocket {
     if (!this.#closed) super.emit('message', message, infoOf(message, session, identity));
   }
 
+  #isConnectedTo({ address, port }: Peer): boolean {
+    const to = this.#connectedTo;
+    return to?.port === port && spelling(to.address) === spelling(address);
+  }
+
   #onSecure(session: DTLSSocket): boolean {
     return !this.#closed && super.emit('secureConnection', session);
   }
@@ -505,7 +510,7 @@ export class SecureDgramSocket extends BaseSocket {
     this.#emit('peerError', error, { ...peer });
     // dgram's own socket emits it before the session hears.
     const refused = isReadable(error) && error.category === 'io';
-    if (this.#udp !== undefined && this.#connectedTo !== undefined && refused) {
+    if (this.#udp !== undefined && this.#isConnectedTo(peer) && refused) {
       turns.add(() => !this.#closed && super.emit('error', error), this.#asyncResource);
     }
   }

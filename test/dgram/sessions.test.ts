@@ -25,6 +25,7 @@ import {
   secure,
   sent,
   track,
+  type Outcome,
   type Received,
 } from './support';
 
@@ -300,6 +301,26 @@ describe('createSocket: sessions', () => {
     });
     expect(await arrival).to.deep.equal(['one', 'two', 'three']);
     expect(sessionsOf(client)).to.have.length(1);
+  });
+
+  it('a connected socket hears of its own peer alone that nobody listens', async function () {
+    if (process.platform !== 'linux') skip(this, 'errors of ICMP are told as on Linux');
+    const gone = await bound(dgram.createSocket('udp4'));
+    const dead = gone.address().port;
+    gone.close();
+    const server = await bound(secure());
+    const client = await bound(secure({ ...PSK, ...QUICK, role: 'client' }));
+    const errors: Error[] = [];
+    client.on('error', (error) => errors.push(error));
+    const told = once(client, 'peerError');
+    const outcome = sent(client, 'to nobody', { port: dead, address: '127.0.0.1' });
+    client.connect(server.address().port, '127.0.0.1');
+    expect(await outcome).to.satisfy((one: Outcome) => 'bytes' in one || codeOf(one) !== 'ECONNREFUSED');
+    await within(told, 'peerError');
+    const arrival = received(server);
+    client.send('to the server');
+    expect((await arrival).text).to.equal('to the server');
+    expect(errors).to.deep.equal([]);
   });
 
   it('reaches a zone by its number, as os.networkInterfaces() has it', function () {
