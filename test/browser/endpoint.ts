@@ -33,6 +33,8 @@ export interface Setup {
   readonly peerFingerprints?: string;
   /** What becomes of the browser's DTLS. */
   readonly filter?: Filter;
+  /** And of ours. */
+  readonly filterOut?: Filter;
   readonly more?: Shared & Pick<ServerOptions, 'cookieExchange'>;
 }
 
@@ -71,21 +73,26 @@ export class Endpoint {
     const ice = await IceLite.open();
     cleanup.add(() => ice.shut());
     if (setup.filter !== undefined) ice.filter = setup.filter;
+    if (setup.filterOut !== undefined) ice.filterOut = setup.filterOut;
     return new Endpoint(cleanup, ice, sdp, setup);
   }
 
   /** Our session with the browser, when it is open. */
-  async session(): Promise<DTLSSocket> {
+  async session(limit?: number): Promise<DTLSSocket> {
     const watched = await this.#watched;
-    await watched.secure();
+    await watched.secure(limit);
     return watched.socket;
   }
 
   /** The error that ended it, and the alerts that went and came. */
-  async failure(): Promise<{ code: string; out: string[]; in: string[] }> {
+  async failure(): Promise<{ code: string; message: string; out: string[]; in: string[] }> {
     const watched = await this.#watched;
-    const { code } = await watched.error();
-    return { code, out: watched.alertNames('out'), in: watched.alertNames('in') };
+    const { code, message } = await watched.error();
+    return { code, message, out: watched.alertNames('out'), in: watched.alertNames('in') };
+  }
+
+  get role(): Setup['role'] {
+    return this.#setup.role;
   }
 
   /** The session's data channels: the browser begins with them as soon as it is open. */

@@ -27,8 +27,9 @@ export class IceLite implements DatagramTransport {
   /** DTLS in both directions, as it was on the wire. */
   readonly heard: Buffer[] = [];
   readonly said: Buffer[] = [];
-  /** What becomes of DTLS that comes. */
+  /** What becomes of DTLS that comes, and of DTLS that leaves. */
   filter: Filter = (datagram) => [datagram];
+  filterOut: Filter = (datagram) => [datagram];
   /** Where the browser is, once it has chosen this pair of addresses. */
   readonly nominated: Promise<Peer>;
   readonly #udp = dgram.createSocket('udp4');
@@ -107,10 +108,13 @@ export class IceLite implements DatagramTransport {
   }
 
   send(datagrams: readonly Uint8Array[], peer: Peer, done?: (error: Error | null) => void): boolean {
-    let left = datagrams.length;
+    const leaving = datagrams.map((datagram) => Buffer.from(datagram));
+    this.said.push(...leaving);
+    const passed = leaving.flatMap((datagram) => this.filterOut(datagram));
+    let left = passed.length;
     let failed: Error | null = null;
-    for (const datagram of datagrams) {
-      this.said.push(Buffer.from(datagram));
+    if (left === 0) setImmediate(() => done?.(null));
+    for (const datagram of passed) {
       this.#udp.send(datagram, peer.port, peer.address, (error) => {
         failed ??= error;
         if (--left === 0) done?.(failed);

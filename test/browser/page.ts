@@ -87,13 +87,14 @@ class Peer {
   async settled(): Promise<Facts> {
     const dtls = this.#dtls;
     for (;;) {
-      const facts = await this.facts();
-      if (facts.connection === 'failed' || facts.dtls === 'failed' || facts.dtls === 'closed') return facts;
-      if (facts.connection === 'connected' && facts.dtls === 'connected') return facts;
-      await new Promise((resolve) => {
+      const change = new Promise((resolve) => {
         dtls.addEventListener('statechange', resolve, { once: true });
         this.#connection.addEventListener('connectionstatechange', resolve, { once: true });
       });
+      const facts = await this.facts();
+      if (facts.dtls === 'failed' || facts.dtls === 'closed') return facts;
+      if (facts.connection === 'connected' && facts.dtls === 'connected') return facts;
+      await change;
     }
   }
 
