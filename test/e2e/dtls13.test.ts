@@ -314,13 +314,30 @@ describe13('DTLS 1.3', () => {
       await echo(pair);
     });
 
-    it('without one hear that they need it', async () => {
+    it('without one, or with one of another kind, hear that they need it', async () => {
       const { certificatePem: ca } = await createAuthority();
-      const server = await listen(await withCertificate({ ...DTLS13, requestCert: true, ca }));
-      const refused = clientFailure(server);
-      const error = await failure(await dial(server, DTLS13));
-      expect(error).to.include({ code: 'ERR_DTLS_ALERT_CERTIFICATE_REQUIRED' });
-      expect((await refused).code).to.equal('ERR_DTLS_PEER_CERTIFICATE_MISSING');
+      const sigalgs = 'ECDSA+SHA256';
+      const server = await listen(await withCertificate({ ...DTLS13, requestCert: true, ca, sigalgs }));
+      const { cert, key } = await certificate({ keyType: 'ed25519', clientAuth: true });
+      for (const [own, why] of [
+        [{}, 'the server asked for a certificate, and this side has none'],
+        [{ cert, key }, 'the server asked for a certificate, and takes none of the kind that this side has'],
+      ] as const) {
+        const refused = clientFailure(server);
+        const error = await failure(await dial(server, { ...DTLS13, ...own }));
+        expect(error).to.include({ code: 'ERR_DTLS_ALERT_CERTIFICATE_REQUIRED', alert: 'certificate_required' });
+        expect(error.message).to.equal(`the peer sent the fatal alert certificate_required: ${why}`);
+        expect(error.hint).to.match(/^The server demands a certificate of its clients and got none/);
+        expect((await refused).code).to.equal('ERR_DTLS_PEER_CERTIFICATE_MISSING');
+      }
+    });
+
+    it('without one are told from the others where none is demanded', async () => {
+      const { certificatePem: ca } = await createAuthority();
+      const pair = await open13({ requestCert: true, rejectUnauthorized: false, ca }, {});
+      expect(pair.peer).to.include({ authorized: false, authorizationError: 'UNABLE_TO_GET_ISSUER_CERT' });
+      expect(pair.peer.getPeerX509Certificate()).to.equal(undefined);
+      await echo(pair);
     });
 
     it('that refuse the server say so', async () => {
