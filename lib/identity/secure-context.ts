@@ -15,7 +15,7 @@ import { CONTEXT_OPTIONS } from '../checks/option-names';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from '../checks/validate';
 import { checkTicketKeys } from './ticket-keys';
 import type { SecureContextOptions } from './types';
-import { isBelow, setAlgorithms, versionNumber, type ProtocolVersion } from './versions';
+import { isBelow, hintForDtls13, setAlgorithms, versionNumber, type ProtocolVersion } from './versions';
 
 export type { ProtocolVersion };
 
@@ -209,7 +209,7 @@ export class SecureContext {
       if (max === Version.Dtls13) {
         withTypedErrors(
           () => { context.prepareDtls13(); },
-          () => (strings.ciphers?.includes('CCM_8') ? "A tag of 64 bits needs '@SECLEVEL=0' in 'ciphers'." : undefined),
+          ({ code, reason }) => hintForDtls13(code, reason, strings.ciphers),
         );
       }
     });

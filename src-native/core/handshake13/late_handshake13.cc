@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/base/timer_queue.h"
+#include "core/handshake/failure_words.h"
 
 namespace dtls {
 
@@ -189,6 +190,12 @@ void LateHandshake13::leave(uint32_t mtu, size_t max_plaintext, double now) {
     seals_handshake_ = false;
     records_.drop_old_sealing();
   }
+}
+
+void LateHandshake13::explain_alert(Failure& failure) const {
+  if (withheld_certificate_ == nullptr || !may_miss_certificate(failure.alert)) return;
+  failure.certificate_withheld = true;
+  failure.detail = withheld_certificate_;
 }
 
 double LateHandshake13::due() const {
