@@ -397,6 +397,7 @@ bool Handshake13::set_mtu(uint32_t mtu) {
   constexpr uint32_t kSmallest = 256 - 48;
   if (mtu < kSmallest) return false;
   mtu_ = mtu;
+  flights_->forget_path_mtu();
   return true;
 }
 
