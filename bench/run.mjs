@@ -33,8 +33,11 @@ const names = [
   'peers',
   'handshakes',
   'storm',
+  'handshakes13',
+  'messages13',
   'diagnostics',
   'memory',
+  'memory13',
   'sessions',
   'loading',
 ];

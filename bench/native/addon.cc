@@ -78,6 +78,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("receiveFromMany", Napi::Function::New<guarded<receive_from_many>>(env));
   exports.Set("idleMemory", Napi::Function::New<guarded<idle_memory>>(env));
   exports.Set("residentBytes", Napi::Function::New<guarded<resident_bytes>>(env));
+  exports.Set("allocatedBytes", Napi::Function::New<guarded<allocated_bytes>>(env));
   exports.Set("MemoryClient", define_memory_client(env));
   return exports;
 }

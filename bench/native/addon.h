@@ -111,6 +111,7 @@ Napi::Function define_memory_client(Napi::Env env);
 // memory.cc
 Napi::Value idle_memory(const Napi::CallbackInfo& info);
 Napi::Value resident_bytes(const Napi::CallbackInfo& info);
+Napi::Value allocated_bytes(const Napi::CallbackInfo& info);
 
 }  // namespace bench
 

@@ -25,6 +25,7 @@ export const kListenOn = Symbol('listenOn');
 export const kListening = Symbol('listening');
 export const kMake = Symbol('make');
 export const kMakeSession = Symbol('makeSession');
+export const kMayServe = Symbol('mayServe');
 export const kMessageLimit = Symbol('messageLimit');
 export const kNative = Symbol('native');
 export const kOnClientHello = Symbol('onClientHello');

@@ -244,6 +244,8 @@ export interface NativeEndpoint {
   peerChain(slot: number, generation: number): NonSharedBuffer[];
   /** Stricter than `tls.checkServerIdentity`: true is a verdict, false only a question. */
   peerIsHost(slot: number, generation: number, host: string, isAddress: boolean): boolean;
+  /** Whether the peer's certificates would do for a server. */
+  peerMayServe(slot: number, generation: number): boolean;
   certificate(slot: number, generation: number): NonSharedBuffer | undefined;
   /** SubjectPublicKeyInfo in DER. */
   peerPublicKey(slot: number, generation: number): NonSharedBuffer | undefined;
@@ -373,7 +375,7 @@ export interface Native {
     arena: Uint8Array,
   ) => NativeOutbox;
   /** `besideDtls13`: for servers that have that version, too, and say so where they speak an older one. */
-  readonly SecureContext: new (besideDtls13?: boolean) => NativeSecureContext;
+  readonly SecureContext: new () => NativeSecureContext;
   /** `lifetime`: how many milliseconds a session may be resumed. */
   readonly TicketKeys: new (lifetime: number) => NativeTicketKeys;
   /** Throws `ERR_DTLS_INVALID_SESSION`. */

@@ -55,6 +55,11 @@ export interface EndpointStats extends TrafficStats {
   /** Handshakes that their client did not go on with, and that gave way to another one. */
   handshakesDisplaced: number;
   hellosWhileBusy: number;
+  /**
+   * ClientHellos that have no version, suite or group in common with a server that has DTLS 1.3: each was answered with
+   * an alert, and nothing of it was kept. And those of this endpoint's own that somebody sent back to it.
+   */
+  hellosRefused: number;
   /** Datagrams from addresses on the server's `blockList`. */
   blockedDatagrams: number;
   /** Datagrams that are none of DTLS, whoever listens. */

@@ -139,8 +139,7 @@ export class Peers {
     }
     this.#later(refusal, peer);
     if (callback === undefined) return;
-    // UDP loses what a server sends to clients that have left, and says nothing.
-    const told = this.#options.role === 'server' ? null : this.#heard(refusal, peer);
+    const told = this.#heard(refusal, peer);
     process.nextTick(callback, told, told === null ? message.length : 0);
   }
 
@@ -156,7 +155,11 @@ export class Peers {
   }
 
   #heard(error: Error, { address, port }: Peer): Error | null {
-    return heard(error, { known: this.#known.has(keyOf(address, port)), connected: this.#host.connected() });
+    return heard(error, {
+      known: this.#known.has(keyOf(address, port)),
+      serves: this.#options.role === 'server',
+      connected: this.#host.connected(),
+    });
   }
 
   #later(error: Error, peer: Peer): void {
@@ -202,7 +205,7 @@ export class Peers {
     const key = keyOf(peer.address, peer.port);
     let association = this.#associations.get(key);
     if (association === undefined) {
-      association = new Association(this.#owner, peer);
+      association = new Association(this.#owner, Object.freeze({ ...peer }));
       this.#associations.set(key, association);
     }
     return association;

@@ -22,6 +22,7 @@ import { checkDestination, readPacket, type PacketDestination } from '../socket/
 import { SendCallbacks } from '../socket/send-callbacks';
 import type { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
+import { printable } from '../errors/printable';
 import { errnoOf, systemError } from '../errors/system-error';
 import { hostMistake } from '../checks/host';
 import { callable, checkObject, wrongType } from '../checks/validate';
@@ -493,18 +494,19 @@ export class SecureDgramSocket extends BaseSocket {
     }
     const existing = this.#peers.find(peer);
     if (existing !== undefined) existing.send(message, hostname, callback);
-    else if (isManyfold(peer, this.#mayBroadcast)) this.#sendToMany(message, peer, callback);
+    else if (isManyfold(peer, this.#mayBroadcast)) this.#sendToMany(message, peer, hostname, callback);
     else this.#peers.begin(message, peer, hostname, callback);
   }
 
   /** DTLS is between two: RFC 6347 has no group keys, and there is nobody to shake hands with. */
-  #sendToMany(message: Buffer, peer: Peer, callback: SendCallback | undefined): void {
-    if (!this.#clearMulticast) {
-      const error = notUnicast(peer);
+  #sendToMany(message: Buffer, peer: Peer, hostname: string | undefined, callback: SendCallback | undefined): void {
+    // Whoever forges the answers of DNS must not have a message in clear: only the program itself can mean a group.
+    if (!this.#clearMulticast || hostname !== undefined) {
+      const error = notUnicast(peer, hostname);
       if (callback === undefined) this.#later(() => this.#emit('error', error));
       else {
         process.nextTick(callback, error, 0);
-        this.#later(() => this.#emit('peerError', error, peer));
+        this.#later(() => this.#emit('peerError', error, { ...peer }));
       }
       return;
     }
@@ -562,7 +564,7 @@ export class SecureDgramSocket extends BaseSocket {
 
   #onPeerError(error: Error, peer: Peer): void {
     if (this.#closed) return;
-    this.#emit('peerError', error, peer);
+    this.#emit('peerError', error, { ...peer });
     // dgram's own socket emits it before the session hears.
     const refused = isReadable(error) && error.category === 'io';
     if (this.#udp !== undefined && this.#connectedTo !== undefined && refused) {
@@ -675,11 +677,14 @@ function withHint<E extends Error>(error: E, hint: string | undefined): E {
   return hint === undefined ? error : Object.assign(error, { hint });
 }
 
-const notUnicast = (peer: Peer): DTLSError =>
-  new DTLSError(`DTLS is unicast: nothing was sent to ${peer.address}`, {
+const notUnicast = (peer: Peer, hostname: string | undefined): DTLSError =>
+  new DTLSError(`DTLS is unicast: nothing was sent to ${peer.address}${hostname === undefined ? '' : `, which is what '${printable(hostname)}' resolves to`}`, {
     code: 'ERR_DTLS_MULTICAST',
     category: 'usage',
-    hint: "Send to each peer, or set 'clearMulticast' to send to groups without any protection.",
+    hint:
+      hostname === undefined
+        ? "Send to each peer, or set 'clearMulticast' to send to groups without any protection."
+        : 'A name never stands for a group, as DNS can be forged: see what it resolves to, or name a group by its address.',
     peer,
   });
 

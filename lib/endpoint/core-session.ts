@@ -56,6 +56,9 @@ export class CoreSession {
   peerIsHost(host: string, isAddress: boolean): boolean {
     return this.endpoint.core.peerIsHost(this.slot, this.generation, host, isAddress);
   }
+  peerMayServe(): boolean {
+    return this.endpoint.core.peerMayServe(this.slot, this.generation);
+  }
   serverName(): string | undefined {
     return this.endpoint.core.serverName(this.slot, this.generation);
   }

@@ -114,17 +114,25 @@ export function askPeerIdentity(
     answers.identity(true);
     return;
   }
-  let refusal: Error | undefined;
-  try {
-    const answer: unknown = (checkServerIdentity ?? late.tls.checkServerIdentity)(host, certificate());
-    // It would come too late; what it rejects with is not to end the process.
-    if (types.isPromise(answer)) answer.catch(() => undefined);
-    refusal = asRefusal('the answer of checkServerIdentity', 'an Error or undefined, at once', answer);
-  } catch (error) {
-    refusal = asError(error);
-  }
+  const refusal = identityRefusal(checkServerIdentity, host, certificate);
   if (refusal !== undefined) answers.because(refusal);
   answers.identity(refusal === undefined);
+}
+
+/** Why a certificate is not for that host; undefined where it is. What the check throws is a refusal. */
+export function identityRefusal(
+  check: ResolvedConnect['checkServerIdentity'],
+  host: string,
+  certificate: () => PeerCertificate,
+): Error | undefined {
+  try {
+    const answer: unknown = (check ?? late.tls.checkServerIdentity)(host, certificate());
+    // It would come too late; what it rejects with is not to end the process.
+    if (types.isPromise(answer)) answer.catch(() => undefined);
+    return asRefusal('the answer of checkServerIdentity', 'an Error or undefined, at once', answer);
+  } catch (error) {
+    return asError(error);
+  }
 }
 
 /** Makes an Error of an answer that refuses. Nothing accepts, as in tls. What is neither nothing nor an Error refuses, too: it may mean anything. */

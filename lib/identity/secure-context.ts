@@ -138,16 +138,20 @@ export class SecureContext {
     checkNames(given, CONTEXT_OPTIONS);
     const options = withoutObjectPrototype(given, CONTEXT_OPTIONS);
     const minVersion = options.minVersion ?? 'DTLSv1.2';
-    const maxVersion = options.maxVersion ?? 'DTLSv1.2';
+    // Who asks for 1.3 at least has asked for 1.3.
+    const maxVersion = options.maxVersion ?? (minVersion === 'DTLSv1.3' ? minVersion : 'DTLSv1.2');
     const min = versionNumber('minVersion', minVersion);
     const max = versionNumber('maxVersion', maxVersion);
     if (isBelow(max, min)) {
       throw usageError(
         'ERR_DTLS_CONFLICTING_OPTIONS',
         `'minVersion' ${minVersion} is above 'maxVersion' ${maxVersion}`,
+        options.minVersion === undefined
+          ? "'minVersion' is DTLSv1.2 where it is not given: RFC 9325 has DTLS 1.0 as a thing not to be used. Who needs it gives both."
+          : "Give a range: 'minVersion' is the older one.",
       );
     }
-    const context = new native.SecureContext(max === Version.Dtls13);
+    const context = new native.SecureContext();
     this[kNative] = context;
     const strings = {
       ciphers: options.ciphers,

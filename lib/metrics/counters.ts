@@ -92,6 +92,7 @@ export const COUNTERS: readonly CounterMetric[] = [
       heartbeat: 'heartbeatsDiscarded',
       limit: 'sessionsRefused',
       busy: 'hellosWhileBusy',
+      refused: 'hellosRefused',
       blocked: 'blockedDatagrams',
       malformed: 'malformedDatagrams',
       unknown_peer: 'unknownPeerDatagrams',

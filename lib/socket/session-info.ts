@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 
 import type { ReadyState } from '../base/dtls-socket';
-import { kMessageLimit, kPeer, kRole, kSessionOptions } from '../base/internals';
+import { kMayServe, kMessageLimit, kPeer, kRole, kSessionOptions } from '../base/internals';
 import { late } from '../base/late';
 import { listenSparingly } from '../base/listeners';
 import { NoticingEmitter } from '../base/noticing-emitter';
@@ -142,6 +142,10 @@ export abstract class SessionInfo extends NoticingEmitter<DTLSSocketEvents> {
   /** @internal What `send` takes, as far as that is known. */
   get [kMessageLimit](): number {
     return this.#known.result?.maxFragment ?? MAX_MESSAGE;
+  }
+  /** @internal The peer's certificates would do for a server, too. */
+  get [kMayServe](): boolean {
+    return this.#known.session?.peerMayServe() ?? false;
   }
   /** Counters from the beginning of the session. They stay readable after it. */
   get stats(): TrafficStats {

@@ -62,8 +62,7 @@ Napi::Function SecureContextWrap::define(Napi::Env env) {
 }
 
 SecureContextWrap::SecureContextWrap(const Napi::CallbackInfo& info)
-    : ObjectWrap(info),
-      context_(std::make_shared<SecureContext>(Handshake::install_callbacks, flag_of(info[0]))) {
+    : ObjectWrap(info), context_(std::make_shared<SecureContext>(Handshake::install_callbacks)) {
   if (!context_->valid()) {
     throw_failure(info.Env(), failure_from_openssl(FailureKind::kInternal));
   }

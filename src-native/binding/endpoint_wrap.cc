@@ -89,6 +89,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::peer_certificate>("peerCertificate"),
           InstanceMethod<&EndpointWrap::peer_chain>("peerChain"),
           InstanceMethod<&EndpointWrap::peer_is_host>("peerIsHost"),
+          InstanceMethod<&EndpointWrap::peer_may_serve>("peerMayServe"),
           InstanceMethod<&EndpointWrap::certificate>("certificate"),
           InstanceMethod<&EndpointWrap::peer_public_key>("peerPublicKey"),
           InstanceMethod<&EndpointWrap::certificate_issuer>("certificateIssuer"),
@@ -402,6 +403,12 @@ Napi::Value EndpointWrap::peer_is_host(const Napi::CallbackInfo& info) {
   const bool is_address = info[3].As<Napi::Boolean>().Value();
   return Napi::Boolean::New(info.Env(),
                             is_address ? known->peer_is_address(host) : known->peer_is_host(host));
+}
+
+Napi::Value EndpointWrap::peer_may_serve(const Napi::CallbackInfo& info) {
+  const auto known = facts(info);
+  const bool may = known && known->peer_may_serve(session(info)->trusted());
+  return Napi::Boolean::New(info.Env(), may);
 }
 
 Napi::Value EndpointWrap::certificate(const Napi::CallbackInfo& info) {

@@ -176,6 +176,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value peer_certificate(const Napi::CallbackInfo& info);
   Napi::Value peer_chain(const Napi::CallbackInfo& info);
   Napi::Value peer_is_host(const Napi::CallbackInfo& info);
+  Napi::Value peer_may_serve(const Napi::CallbackInfo& info);
   Napi::Value certificate(const Napi::CallbackInfo& info);
   Napi::Value peer_public_key(const Napi::CallbackInfo& info);
   Napi::Value certificate_issuer(const Napi::CallbackInfo& info);

@@ -58,6 +58,11 @@ describe('DTLS 1.3, where it is missing', () => {
 describe13('DTLS 1.3', () => {
   afterEach(closeEverything);
 
+  it('who asks for 1.3 at least has asked for 1.3', async () => {
+    const pair = await open(await withCertificate({ minVersion: 'DTLSv1.3' }), { minVersion: 'DTLSv1.3' });
+    expect(pair.client.getProtocol()).to.equal('DTLSv1.3');
+  });
+
   it('is a feature with a name', () => {
     expect(features.dtls13).to.match(/^OpenSSL 3\.\d/);
     expect(features.dtls13Missing).to.equal(undefined);

@@ -6,10 +6,11 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { DTLSServer } from '../../lib/index';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { createSecureContext, type DiagnosticsEvents, type DTLSServer, type SecureContext } from '../../lib/index';
 import { clientHello, cookieIn } from '../helpers/hello';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
-import { closeEverything, dial, failure, listen, openOn, portOf, withCertificate } from '../helpers/pair';
+import { certificate, closeEverything, dial, failure, listen, openOn, portOf, withCertificate } from '../helpers/pair';
 import { Relay } from '../helpers/relay';
 
 const HANDSHAKE = 22;
@@ -123,6 +124,56 @@ describe13('hellos of a server with DTLS 1.3', () => {
       const error = await failure(client);
       expect(taken).to.be.at.least(1);
       expect(error).to.include({ alert: 'illegal_parameter' });
+    }
+  });
+
+  it('clients that it has nothing in common with are counted, and told on the channel of what is dropped', async () => {
+    for (const cookieExchange of [true, false]) {
+      const server = await listen(await withCertificate({ ...DTLS13, ciphers: 'TLS_AES_128_GCM_SHA256', cookieExchange }));
+      const dropped: DiagnosticsEvents['dgram-dtls.dropped'][] = [];
+      const listener = (event: unknown): void => void dropped.push(event as DiagnosticsEvents['dgram-dtls.dropped']);
+      subscribe('dgram-dtls.dropped', listener);
+      try {
+        const client = await dial(server, { ...DTLS13, ciphers: 'TLS_AES_256_GCM_SHA384' });
+        expect(await failure(client)).to.include({ alert: 'handshake_failure' });
+      } finally {
+        unsubscribe('dgram-dtls.dropped', listener);
+      }
+      expect(server.stats).to.include({ hellosRefused: 1, malformedDatagrams: 0, handshakesStarted: 0 });
+      expect(dropped.map(({ reasons }) => reasons)).to.deep.equal([{ hellosRefused: 1 }]);
+    }
+  });
+
+  it('nor by one forged HelloVerifyRequest, whatever the context of the server name says of versions', async () => {
+    const { cert, key } = await certificate();
+    const named = { cert, key };
+    const ways: Record<string, (server: DTLSServer) => void> = {
+      'addContext with options': (server) => { server.addContext('localhost', named); },
+      'addContext with a context': (server) => { server.addContext('localhost', createSecureContext(named)); },
+      'addContext with a context of 1.2': (server) => {
+        server.addContext('localhost', createSecureContext({ ...named, maxVersion: 'DTLSv1.2' }));
+      },
+      SNICallback: () => undefined,
+    };
+    // DTLS 1.0, sequence 0, a cookie of four bytes: nothing in it has to be known.
+    const forged = Buffer.from('16feff000000000000000000130300000700000000000000' + '07feff0401020304', 'hex');
+    for (const [way, prepare] of Object.entries(ways)) {
+      const SNICallback = (_name: string, callback: (error: null, context: SecureContext) => void): void => {
+        callback(null, createSecureContext(named));
+      };
+      const server = await listen({ ...named, ...UP_TO_DTLS13, ...(way === 'SNICallback' ? { SNICallback } : {}) });
+      prepare(server);
+      const relay = await relayTo(server);
+      let fallsBack = false;
+      relay.passes = (_datagram, direction) => {
+        if (direction === 'toClient' || fallsBack) return true;
+        fallsBack = true;
+        relay.send(forged, 'toClient');
+        return false;
+      };
+      const client = await dial(server, { ...UP_TO_DTLS13, port: relay.port, servername: 'localhost' });
+      const error = await failure(client);
+      expect(error, way).to.include({ code: 'ERR_DTLS_VERSION_MISMATCH', alert: 'illegal_parameter' });
     }
   });
 

@@ -1,6 +1,7 @@
 // Protects: that a server's version, suite and group for a hello of DTLS 1.3 are those that its
 // engine comes to, since a HelloRetryRequest has promised them (RFC 8446 sections 4.1.1 and 4.2.1).
 #include "core/hello13/choice.h"
+#include "core/hello13/dtls12_suites.h"
 
 #include <doctest/doctest.h>
 #include <openssl/ssl.h>
@@ -154,6 +155,18 @@ TEST_CASE("choice 1.3: what lacks for a key exchange, and a PSK that needs none"
   HelloMaker either;
   either.psk({32}, {0, 1});
   CHECK(choice_for(either, server).group == kX25519);
+}
+
+TEST_CASE("suites of 1.2 for a hello of 1.3: those of the context, without 1.3's, and the SCSV") {
+  const SslCtxPtr ctx(SSL_CTX_new(DTLS_method()));
+  REQUIRE(SSL_CTX_set_cipher_list(ctx.get(),
+                                  "ECDHE-ECDSA-AES128-GCM-SHA256:"
+                                  "ECDHE-RSA-CHACHA20-POLY1305") == 1);
+  CHECK(dtls12_suites(ctx.get()) == numbers({0xc02b, 0xcca8, 0x00ff}));
+  // Without a key to use there is none.
+  REQUIRE(SSL_CTX_set_cipher_list(ctx.get(), "PSK-AES128-GCM-SHA256") == 1);
+  CHECK(dtls12_suites(ctx.get()).empty());
+  ERR_clear_error();
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 // Protects open sessions of DTLS 1.3 at the limits of their keys: keys change before the limit, at
 // once and whatever is lost, without an end and without a message that does not open; where they do
-// not, forgeries end the session. And what may not follow a handshake does not.
+// not, forgeries end the session. What may not follow a handshake does not. And an idle session
+// gives back what it can have again, a client's engine first of all, and goes on as if it had not.
 #include <doctest/doctest.h>
 
 #include "core/records/aead_suite.h"
@@ -21,6 +22,46 @@ TrafficSecret secret(uint16_t id, Way way, uint8_t of) {
   return {suite, kEpoch, way, SecretBytes(view(bytes))};
 }
 
+// A client's engine when its handshake is over: it takes tickets, and says when it is no more.
+class TicketEngine final : public HandshakeEngine {
+ public:
+  struct Seen {
+    int tickets = 0;
+    bool gone = false;
+  };
+
+  explicit TicketEngine(Seen& seen)
+      : seen_(seen), ctx_(SSL_CTX_new(TLS_method())), ssl_(SSL_new(ctx_.get())) {}
+  ~TicketEngine() override { seen_.gone = true; }
+  TicketEngine(const TicketEngine&) = delete;
+  TicketEngine& operator=(const TicketEngine&) = delete;
+
+  SSL* ssl() const override { return ssl_.get(); }
+  EngineOutcome start() override { return EngineOutcome::kFailed; }
+  EngineOutcome receive(uint64_t /*epoch*/, Bytes /*message*/) override {
+    ++seen_.tickets;
+    return EngineOutcome::kComplete;
+  }
+  EngineOutcome resume() override { return EngineOutcome::kFailed; }
+  bool take(EngineOutput& /*output*/) override { return false; }
+  int want() const override { return 0; }
+  uint8_t alert() const override { return 0; }
+  const CipherSuite13* suite() const override { return cipher_suite13(0x1301); }
+  uint16_t group() const override { return 0; }
+  uint16_t srtp_profile() const override { return 0; }
+  const std::optional<std::vector<uint8_t>>& peer_connection_id() const override { return none_; }
+  bool retried() const override { return false; }
+  SecretBytes take_exporter_secret() override { return {}; }
+
+ private:
+  Seen& seen_;
+  SslCtxPtr ctx_;
+  SslPtr ssl_;
+  std::optional<std::vector<uint8_t>> none_;
+};
+
+constexpr uint8_t kNewSessionTicket = 4;
+
 // Two ends that have come to their session by DTLS 1.2, and go on by 1.3.
 struct Pair {
   explicit Pair(uint16_t suite = 0x1301) {
@@ -29,7 +70,8 @@ struct Pair {
     Session& server = *link.server.live();
     const double now = Link::now();
     REQUIRE(SessionProbe::go_on_as_13(client, secret(suite, Way::kSeal, 1),
-                                      secret(suite, Way::kOpen, 2), now));
+                                      secret(suite, Way::kOpen, 2), now,
+                                      std::make_unique<TicketEngine>(engine)));
     REQUIRE(SessionProbe::go_on_as_13(server, secret(suite, Way::kSeal, 2),
                                       secret(suite, Way::kOpen, 1), now));
   }
@@ -45,6 +87,28 @@ struct Pair {
     CHECK(link.server.messages().size() == there + 1);
     CHECK(link.client().messages().size() == back + 1);
   }
+  // A message of the handshake from one end to the other.
+  void say(Records13& from, Side& to, uint8_t type, uint16_t sequence) {
+    std::vector<uint8_t> message(kHandshakeHeaderSize + 8);
+    FragmentHeader header;
+    header.type = HandshakeType{type};
+    header.message_length = header.length = 8;
+    header.message_sequence = sequence;
+    write_fragment_header(message.data(), header);
+    Datagram record(from.sealed_size(message.size()));
+    record.resize(from.seal(ContentType::kHandshake, view(message), record.data()));
+    link.inject(to, view(record));
+    link.pump();
+  }
+  void pass(double time) {
+    Link::skip(time);
+    link.advance();
+    link.pump();
+  }
+  bool rest() {
+    pass(Session::kRestAfter);
+    return link.server.live()->rests() && link.client().live()->rests();
+  }
   // A record of nobody's, which the server has the keys for, it seems.
   void forge() {
     Datagram record(40, 0x5a);
@@ -54,6 +118,7 @@ struct Pair {
     link.pump();
   }
 
+  TicketEngine::Seen engine;
   Link link;
 };
 
@@ -143,21 +208,88 @@ TEST_CASE("late handshake of 1.3: too many forgeries end the session") {
 TEST_CASE(
     "late handshake of 1.3: a server takes no tickets, and nobody a message of the handshake") {
   constexpr uint8_t kFinished = 20;
-  constexpr uint8_t kNewSessionTicket = 4;
   for (const uint8_t type : {kNewSessionTicket, kFinished}) {
     Pair pair;
-    std::vector<uint8_t> message(kHandshakeHeaderSize + 8);
-    FragmentHeader header;
-    header.type = HandshakeType{type};
-    header.message_length = header.length = 8;
-    write_fragment_header(message.data(), header);
-    Datagram record(pair.client().sealed_size(message.size()));
-    record.resize(pair.client().seal(ContentType::kHandshake, view(message), record.data()));
-    pair.link.inject(pair.link.server, view(record));
-    pair.link.pump();
+    pair.say(pair.client(), pair.link.server, type, 0);
     CHECK(pair.link.server.close_kind() == FailureKind::kProtocolError);
     CHECK(pair.link.server.alerts(true, SSL_AD_UNEXPECTED_MESSAGE) == 1);
   }
+}
+
+TEST_CASE("late handshake of 1.3: a client has its engine for tickets that come together") {
+  Pair pair;
+  Side& client = pair.link.client();
+  pair.say(pair.server(), client, kNewSessionTicket, 0);
+  CHECK(pair.engine.tickets == 1);
+  pair.pass(2000);
+  pair.say(pair.server(), client, kNewSessionTicket, 1);
+  CHECK(pair.engine.tickets == 2);
+  CHECK_FALSE(pair.engine.gone);
+  pair.pass(1000);
+  CHECK(pair.engine.gone);
+  // One that comes later is acknowledged, and of no use.
+  pair.say(pair.server(), client, kNewSessionTicket, 2);
+  pair.talk();
+  CHECK(client.count(RecordType::kClose) == 0);
+}
+
+TEST_CASE("late handshake of 1.3: a client that rests waits for tickets no more") {
+  Pair pair;
+  // While there is traffic a ticket may be on its way.
+  for (int i = 0; i < 3; ++i) {
+    pair.pass(Session::kRestAfter - 1);
+    pair.talk();
+  }
+  CHECK_FALSE(pair.engine.gone);
+  REQUIRE(pair.rest());
+  CHECK(pair.engine.gone);
+  CHECK(pair.link.client().endpoint.deadline() == kNever);
+}
+
+TEST_CASE("late handshake of 1.3: messages and updates of keys go on after a rest") {
+  Pair pair;
+  Side& client = pair.link.client();
+  uint64_t epoch = kEpoch;
+  for (int turn = 0; turn < 3; ++turn) {
+    REQUIRE(pair.rest());
+    CHECK(client.live()->update_keys(true, Link::now()) == KeyUpdateOutcome::kSent);
+    CHECK_FALSE(client.live()->rests());
+    pair.link.pump();
+    ++epoch;
+    CHECK(pair.client().sealing_epoch() == epoch);
+    CHECK(pair.server().sealing_epoch() == epoch);
+    pair.talk();
+    REQUIRE(pair.rest());
+    pair.talk();
+  }
+  CHECK(pair.link.server.live()->stats().badRecords == 0);
+  CHECK(client.live()->stats().badRecords == 0);
+  CHECK(client.count(RecordType::kClose) == 0);
+}
+
+TEST_CASE("late handshake of 1.3: a session with something on its way does not rest") {
+  Pair pair;
+  pair.link.network = [](Packet&, std::deque<Packet>&) {};  // nothing arrives
+  Session& client = *pair.link.client().live();
+  REQUIRE(client.update_keys(false, Link::now()) == KeyUpdateOutcome::kSent);
+  pair.pass(Session::kRestAfter);
+  CHECK_FALSE(client.rests());
+  pair.link.network = nullptr;
+  CHECK(pair.link.run_until([&] { return client.rests(); }, 3 * Session::kRestAfter));
+  CHECK(pair.client().sealing_epoch() == kEpoch + 1);
+  pair.talk();
+}
+
+TEST_CASE("late handshake of 1.3: rest gives memory back") {
+  Pair pair;
+  pair.talk();
+  pair.link.server.events.clear();
+  pair.link.client().events.clear();
+  const size_t before = allocated_bytes();
+  REQUIRE(pair.rest());
+  // The client's SSL, contexts of OpenSSL's for two directions at two ends, and two Flights.
+  constexpr size_t kSsl = 4096;
+  CHECK(allocated_bytes() + kSsl + size_t{4} * 2 * 256 + 2 * sizeof(Flights) < before);
 }
 
 }  // namespace

@@ -37,15 +37,18 @@ struct SessionProbe {
 
   // An open session goes on as one of DTLS 1.3 does, with these secrets of epoch 3. No OpenSSL that
   // these tests run with could bring it there.
-  static bool go_on_as_13(Session& session, TrafficSecret out, TrafficSecret in, double now) {
+  // `engine`: see LateHandshake13.
+  static bool go_on_as_13(Session& session, TrafficSecret out, TrafficSecret in, double now,
+                          std::unique_ptr<HandshakeEngine> engine = nullptr) {
     auto records = std::make_unique<Records13>(Records13::Options{});
     if (!records->add(std::move(out)) || !records->add(std::move(in))) return false;
     FlightsConfig config;
     config.is_server = session.role_ == Role::kServer;
     config.times.initial = session.policy_->retransmit_initial;
     config.complete = true;
-    session.late13_ = std::make_unique<LateHandshake13>(session.outlet_, session.role_, *records,
-                                                        Flights(config), nullptr, uint16_t{0}, now);
+    session.late13_ = std::make_unique<LateHandshake13>(
+        session.outlet_, session.role_, *records, *session.policy_,
+        std::make_unique<Flights>(config), std::move(engine), uint16_t{0}, now);
     session.records_ = std::move(records);
     session.said_last_.reset();
     session.heartbeat_.reset();

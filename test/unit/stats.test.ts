@@ -53,6 +53,7 @@ const endpoint: Record<
   sessionsRefused: true,
   handshakesDisplaced: true,
   hellosWhileBusy: true,
+  hellosRefused: true,
   blockedDatagrams: true,
   nonDtlsDatagrams: true,
   emptyDatagrams: true,

@@ -126,6 +126,7 @@ Session& Endpoint::connect(const PeerAddress& peer, std::shared_ptr<const Secure
   const ErrorQueueScope errors;
   const bool dtls13 = context->allows(kDtls13);
   Session& session = begin(Role::kClient, peer, std::move(context), std::move(policy), dtls13, now);
+  dialling_.push_back(session.id().slot);
   session.connect(now);
   settle(session.id().slot);
   return session;
@@ -450,7 +451,7 @@ bool Endpoint::on_hello13(const RecordView& record, const FragmentView& fragment
       answer_unknown(peer, peer_index, answer);
       return true;
     case Verdict::kAlert:
-      if (result.why == HelloStage::Why::kCookie) ++stats_.cookiesRefused;
+      count_refused(result.why);
       answer_unknown(peer, peer_index, answer);
       return true;
     case Verdict::kHeld:
@@ -482,9 +483,22 @@ bool Endpoint::on_hello13(const RecordView& record, const FragmentView& fragment
   return true;
 }
 
+void Endpoint::count_refused(HelloStage::Why why) {
+  using Why = HelloStage::Why;
+  if (why == Why::kCookie) ++stats_.cookiesRefused;
+  if (why == Why::kMalformed) ++stats_.malformedDatagrams;
+  if (why == Why::kNothingShared) ++stats_.hellosRefused;
+}
+
 void Endpoint::begin13(HelloStage::Result hello, Bytes datagram, const PeerAddress& peer,
                        uint32_t peer_index, double now) {
   if (hello.has_cookie) ++stats_.cookiesAccepted;
+  constexpr size_t kRandomAt = kMessageHeaderSize + 2;
+  if (is_reflected(
+          Bytes{hello.hello.data(), hello.hello.size()}.from(kRandomAt).first(kRandomSize))) {
+    ++stats_.hellosRefused;
+    return;
+  }
   const bool may_begin = !hello.has_cookie || spent_->may_begin(hello.cookie, now);
   if (!may_begin || !make_way_beside(slot_of(peer), now) || !admit(peer, now)) {
     ++stats_.sessionsRefused;
@@ -507,6 +521,15 @@ void Endpoint::begin13(HelloStage::Result hello, Bytes datagram, const PeerAddre
   begins.group = hello.group;
   session.accept_hello13(std::move(begins), datagram.size, scratch_.get(), now);
   settle(slot);
+}
+
+// A hello of this endpoint's own that somebody has sent on to it from another address: with a key
+// that works both ways, as a pre-shared one, the endpoint would come to talk to itself and take
+// that for its peer (RFC 9257 section 4.2, the "Selfie attack"). Whoever reflects it cannot change
+// its random.
+bool Endpoint::is_reflected(Bytes random) const {
+  return std::any_of(dialling_.begin(), dialling_.end(),
+                     [&](uint32_t slot) { return slots_[slot].session->said_hello_with(random); });
 }
 
 bool Endpoint::on_hello12(const RecordView& record, const FragmentView& fragment,
@@ -535,6 +558,10 @@ bool Endpoint::on_hello12(const RecordView& record, const FragmentView& fragment
   } else if (fragment.message_length > kMaxHello ||
              (fragment.message_sequence != 0 && !carries_cookie)) {
     ++stats_.malformedDatagrams;
+    return true;
+  }
+  if (is_reflected(hello.random)) {
+    ++stats_.hellosRefused;
     return true;
   }
   if (!may_begin || !make_way_beside(slot_of(peer), now) || !admit(peer, now)) {
@@ -626,7 +653,11 @@ void Endpoint::on_handshake_over(uint32_t slot) {
   slots_[slot].pending = false;
   --pending_;
   const Session& session = *slots_[slot].session;
-  if (session.role() == Role::kServer) --host_of(slot).pending;
+  if (session.role() == Role::kServer) {
+    --host_of(slot).pending;
+  } else {
+    dialling_.erase(std::find(dialling_.begin(), dialling_.end(), slot));
+  }
 }
 
 void Endpoint::on_handshake_done(uint32_t slot) {

@@ -168,6 +168,8 @@ class Endpoint {
                   uint32_t peer_index, double now);
   bool on_hello13(const RecordView& record, const FragmentView& fragment, Bytes datagram,
                   const PeerAddress& peer, uint32_t peer_index, double now);
+  void count_refused(HelloStage::Why why);
+  bool is_reflected(Bytes random) const;
   void begin13(HelloStage::Result hello, Bytes datagram, const PeerAddress& peer,
                uint32_t peer_index, double now);
   bool handshakes_with(const PeerAddress& peer) const;
@@ -217,6 +219,7 @@ class Endpoint {
   SlotLinks unproven_links_;
   SlotLinks host_links_;
   TimerQueue timers_;
+  std::vector<uint32_t> dialling_;  // slots of clients in their handshake
   uint32_t active_ = 0;
   uint32_t pending_ = 0;
   EndpointStats stats_;

@@ -4,6 +4,7 @@
 #include "core/engine13/library.h"
 #include "core/engine13/quic_calls.h"
 #include "core/engine13/self_test.h"
+#include "core/identity/marked_random.h"
 
 namespace dtls {
 
@@ -20,6 +21,10 @@ EngineSupport find_support() {
     support.missing = openssl + " lacks SSL_set_quic_tls_cbs, which 3.5 has";
   } else if (EVP_default_properties_is_fips_enabled(nullptr) != 0) {
     support.missing = "OpenSSL is in FIPS mode, and the provider that it takes is none of FIPS";
+  } else if (!can_mark_random()) {
+    support.missing =
+        "another source of randomness than OpenSSL's own cannot mark ServerHellos of "
+        "DTLS 1.2 (RFC 8446 section 4.1.3)";
   } else if (engine_library() == nullptr) {
     support.missing = openssl + " gives it no library context of its own";
   } else if (const char* complaint = engine_self_test()) {

@@ -21,7 +21,8 @@ Handshake::Handshake(Outlet& outlet, Role role, std::shared_ptr<const SecureCont
       attempt_(std::make_unique<Attempt>(now)),
       now_(now),
       deadline_(policy_->handshake_timeout > 0 ? now + policy_->handshake_timeout : kNever),
-      mtu_(policy_->mtu) {}
+      mtu_(policy_->mtu),
+      beside_dtls13_(context_->allows(kDtls13)) {}
 
 // OpenSSL forbids to resume a session whose SSL is freed after the handshake without a
 // close_notify, or this.

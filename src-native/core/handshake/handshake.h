@@ -336,6 +336,7 @@ class Handshake final : public Negotiation, private DatagramPort {
   bool peer_extends_master_secret_ = false;
   RecordMac incoming_mac_;       // ready where encrypt-then-MAC is in use
   bool follows_dtls13_ = false;  // client
+  const bool beside_dtls13_;     // server: it has that version, too
   bool counts_early_ = true;     // records that came before their keys count when they are dropped
   ReplayWindow replay_window_;
   uint64_t heard_ = 0;     // what of the peer's records OpenSSL has told of: messages and alerts

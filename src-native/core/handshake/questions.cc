@@ -66,9 +66,10 @@ void Handshake::begin_server(double now) {
   const std::vector<uint8_t> record = hello->record(offset, attempt_->next_number_in++);
   offer({record.data(), record.size()});
   {
-    // RFC 8446 section 4.1.3: a server that has DTLS 1.3 says so where it speaks an older version.
+    // RFC 8446 section 4.1.3: a server that has DTLS 1.3 says so where it speaks an older version,
+    // whatever the context for the client's server name says of versions.
     std::optional<MarksNextRandom> marks;
-    if (context_->allows(kDtls13)) marks.emplace();
+    if (beside_dtls13_ || context_->allows(kDtls13)) marks.emplace(ssl_.get());
     begin(now);
   }
   take_back();

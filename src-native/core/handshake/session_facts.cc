@@ -27,6 +27,7 @@ namespace {
 constexpr size_t kServerName = 0;
 constexpr size_t kProtocol = 1;
 constexpr size_t kSignatureAlgorithms = 2;  // OpenSSL's NIDs of signature and hash, two bytes each
+constexpr size_t kGroup = 3;                // DTLS 1.3: its name
 
 std::string text(const char* value) { return value != nullptr ? value : ""; }
 
@@ -153,22 +154,26 @@ SessionFacts::SessionFacts(SSL* ssl, Alike& alike, Dtls13Facts dtls13) : Session
   reused_ = dtls13.reused;
   srtp_profile_ = dtls13.srtp_profile;
   extended_master_secret_ = true;  // RFC 8446 section 7.1: keys are of the whole handshake
-  const auto finished = [ssl](size_t (*get)(const SSL*, void*, size_t)) {
-    std::vector<uint8_t> message(EVP_MAX_MD_SIZE);
-    message.resize(std::min(get(ssl, message.data(), message.size()), message.size()));
-    return message;
-  };
-  dtls13_->own_finished = finished(SSL_get_finished);
-  dtls13_->peers_finished = finished(SSL_get_peer_finished);
-  if (cipher_ != nullptr) {
-    dtls13_->group = text(SSL_group_to_name(ssl, static_cast<int>(SSL_get_negotiated_group(ssl))));
-  }
-  dtls13_->facts = std::move(dtls13);
+  dtls13_->suite = dtls13.suite;
+  dtls13_->psk = dtls13.psk;
+  std::array<uint8_t, EVP_MAX_MD_SIZE> own;
+  std::array<uint8_t, EVP_MAX_MD_SIZE> peers;
+  const size_t own_size = std::min(SSL_get_finished(ssl, own.data(), own.size()), own.size());
+  const size_t peers_size =
+      std::min(SSL_get_peer_finished(ssl, peers.data(), peers.size()), peers.size());
+  const Bytes exporter = dtls13.exporter_secret.view();
+  dtls13_->exporter_size = static_cast<uint8_t>(exporter.size);
+  dtls13_->own_finished_size = static_cast<uint8_t>(own_size);
+  dtls13_->peers_finished_size = static_cast<uint8_t>(peers_size);
+  dtls13_->all = SecretBytes(exporter.size + own_size + peers_size);
+  uint8_t* at = std::copy_n(exporter.data, exporter.size, dtls13_->all.data());
+  at = std::copy_n(own.data(), own_size, at);
+  std::copy_n(peers.data(), peers_size, at);
 }
 
 SessionFacts::~SessionFacts() = default;
 
-bool SessionFacts::by_psk() const { return dtls13_ ? dtls13_->facts.psk : is_psk_suite(cipher_); }
+bool SessionFacts::by_psk() const { return dtls13_ ? dtls13_->psk : is_psk_suite(cipher_); }
 
 void SessionFacts::renew_session(SslSessionPtr session) {
   session_ = std::move(session);
@@ -208,6 +213,11 @@ void SessionFacts::take_agreed(SSL* ssl, Alike& alike) {
     append_u16(algorithms, static_cast<uint32_t>(hash));
   }
   append(agreed, view(algorithms));
+  if (cipher_ != nullptr && SSL_version(ssl) == TLS1_3_VERSION) {
+    const char* group = SSL_group_to_name(ssl, static_cast<int>(SSL_get_negotiated_group(ssl)));
+    append(agreed,
+           {reinterpret_cast<const uint8_t*>(group), group != nullptr ? std::strlen(group) : 0});
+  }
   agreed_ = alike.share(std::move(agreed));
 }
 
@@ -321,9 +331,8 @@ bool SessionFacts::export_keying_material(SecretBytes& out, const std::string& l
                                           const Bytes* context) const {
   const ErrorQueueScope errors;
   if (dtls13_) {
-    const Dtls13Facts& facts = dtls13_->facts;
-    return facts.suite != nullptr && !facts.exporter_secret.empty() &&
-           export_keys(*facts.suite, facts.exporter_secret.view(), label,
+    return dtls13_->suite != nullptr && dtls13_->exporter_size != 0 &&
+           export_keys(*dtls13_->suite, dtls13_->exporter_secret(), label,
                        context != nullptr ? *context : Bytes{}, out);
   }
   const EVP_MD* digest = prf_digest(cipher_, version_);
@@ -367,16 +376,17 @@ std::vector<std::string> SessionFacts::shared_signature_algorithms() const {
 }
 
 CipherInfo SessionFacts::cipher_info() const {
-  if (cipher_ == nullptr) return {};
+  // At 1.3 OpenSSL knows it before anybody has proved anything.
+  if (cipher_ == nullptr || (dtls13_ && !complete_)) return {};
   return {text(SSL_CIPHER_get_name(cipher_)), text(SSL_CIPHER_standard_name(cipher_)),
           text(SSL_CIPHER_get_version(cipher_))};
 }
 
 EphemeralKeyInfo SessionFacts::ephemeral_key() const {
   // Of a group with ML-KEM OpenSSL tells no key; it has its name, as all groups of DTLS 1.3 have.
-  if (dtls13_ && !dtls13_->group.empty() &&
-      (ephemeral_bits_ == 0 || ephemeral_group_ == NID_undef)) {
-    return {"ECDH", dtls13_->group, ephemeral_bits_};
+  const Bytes group = agreed(kGroup);
+  if (group.size != 0 && (ephemeral_bits_ == 0 || ephemeral_group_ == NID_undef)) {
+    return {"ECDH", {reinterpret_cast<const char*>(group.data), group.size}, ephemeral_bits_};
   }
   if (ephemeral_bits_ == 0) return {};
   if (ephemeral_is_dh_) return {"DH", "", ephemeral_bits_};
@@ -384,7 +394,7 @@ EphemeralKeyInfo SessionFacts::ephemeral_key() const {
 }
 
 std::vector<uint8_t> SessionFacts::finished(bool peers) const {
-  if (dtls13_) return peers ? dtls13_->peers_finished : dtls13_->own_finished;
+  if (dtls13_) return copy(peers ? dtls13_->peers_finished() : dtls13_->own_finished());
   const Finished& message = peers ? peers_finished_ : own_finished_;
   return {message.begin(), message.begin() + (peers ? peers_finished_size_ : own_finished_size_)};
 }
@@ -444,6 +454,17 @@ bool SessionFacts::peer_is_host(const std::string& name) const {
   constexpr unsigned kFlags =
       X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
   return leaf && X509_check_host(leaf.get(), name.c_str(), name.size(), kFlags, nullptr) == 1;
+}
+
+bool SessionFacts::peer_may_serve(X509_STORE* trusted) const {
+  const ErrorQueueScope errors;
+  const X509Ptr leaf = peer_leaf();
+  if (!leaf) return false;
+  const auto chain = chain_of(leaf.get(), parse_certificates(other_certificates()).get(), trusted);
+  return std::all_of(chain.begin(), chain.end(), [&leaf](const X509Ptr& one) {
+    const int authority = X509_cmp(one.get(), leaf.get()) == 0 ? 0 : 1;
+    return X509_check_purpose(one.get(), X509_PURPOSE_SSL_SERVER, authority) > 0;
+  });
 }
 
 bool SessionFacts::peer_is_address(const std::string& address) const {

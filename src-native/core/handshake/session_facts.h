@@ -105,6 +105,10 @@ class SessionFacts {
   // section 6.5). Which of the two a text is, is for the caller to say, who connects to it: OpenSSL
   // reads 127.0.0.010 as 127.0.0.10, and the system as 127.0.0.8.
   bool peer_is_address(const std::string& address) const;
+  // Whether the certificate would do for a server, too: a peer that began has been verified as a
+  // client (RFC 5280 section 4.2.1.12), and so have the authorities between. A resumed session has
+  // those only that are trusted here.
+  bool peer_may_serve(X509_STORE* trusted) const;
   // Borrowed; null when this side sent none.
   X509* own_certificate() const { return own_.get(); }
 
@@ -128,10 +132,20 @@ class SessionFacts {
 
   // Sessions of DTLS 1.2 do without this.
   struct OfDtls13 {
-    Dtls13Facts facts;
-    std::vector<uint8_t> own_finished;  // as long as the suite's hash
-    std::vector<uint8_t> peers_finished;
-    std::string group;
+    const CipherSuite13* suite = nullptr;
+    bool psk = false;
+    uint8_t exporter_size = 0;  // these are 0, or the size of the suite's hash
+    uint8_t own_finished_size = 0;
+    uint8_t peers_finished_size = 0;
+    // The exporters' secret, this side's Finished and the peer's, one behind the other: in three
+    // places they would take twice as much.
+    SecretBytes all;
+
+    Bytes exporter_secret() const { return all.view().first(exporter_size); }
+    Bytes own_finished() const { return all.view().from(exporter_size).first(own_finished_size); }
+    Bytes peers_finished() const {
+      return all.view().from(size_t{exporter_size} + own_finished_size);
+    }
   };
 
   void take_peer(SSL* ssl, Alike& alike);
@@ -153,7 +167,7 @@ class SessionFacts {
   // What the peer showed: certificates, its own first, as in certificate_list.h; or a raw key.
   Alike::Shared peer_;
   X509Ptr leaf_;           // until it is settled: the first of them as the SSL has read it
-  Alike::Shared agreed_;   // server name, protocol and signature algorithms, see take_agreed
+  Alike::Shared agreed_;   // server name, protocol and the like, see take_agreed
   SslSessionPtr session_;  // or else:
   // Without the element of what the peer showed. Behind it that element's header.
   SecretBytes session_der_;

@@ -2,10 +2,15 @@
 #define DGRAM_DTLS_CORE_HANDSHAKE13_DATAGRAMS_H_
 
 #include "core/flights13/flights.h"
+#include "core/handshake/session_policy.h"
 #include "core/outbox/outlet.h"
 #include "core/records13/records13.h"
 
 namespace dtls {
+
+// The messages of a session of this policy, which go on with these numbers.
+FlightsConfig flights_config(Role role, const SessionPolicy& policy, uint32_t next_in,
+                             uint32_t next_out);
 
 // What leaves in datagrams for a handshake, and for what follows it.
 struct Departures {

@@ -11,12 +11,7 @@ Failure Handshake13::engine_failure() {
   SSL* ssl = this->ssl();
   if (cause_ != FailureKind::kNone) failure.kind = cause_;
   const bool alerted = failure.kind == FailureKind::kAlertReceived;
-  if (failure.kind == FailureKind::kPeerCertificateTooBig) {
-    failure.reason.clear();  // it only says that a callback refused
-    failure.detail =
-        "the client's certificate does not fit into a session ticket: it is longer than " +
-        std::to_string(kMaxCertificateInTicket) + " bytes";
-  } else if (failure.kind == FailureKind::kCertificateRejected && ssl != nullptr) {
+  if (failure.kind == FailureKind::kCertificateRejected && ssl != nullptr) {
     failure.verify_result = static_cast<int>(SSL_get_verify_result(ssl));
     failure.reason = X509_verify_cert_error_string(failure.verify_result);
     if (!policy_->public_keys.empty()) {

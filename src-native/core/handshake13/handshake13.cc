@@ -22,18 +22,6 @@ Records13::Options records_options(const SessionPolicy& policy, uint64_t next_cl
   return options;
 }
 
-FlightsConfig flights_config(Role role, const SessionPolicy& policy, uint32_t next_in,
-                             uint32_t next_out) {
-  FlightsConfig config;
-  config.is_server = role == Role::kServer;
-  config.times.initial = policy.retransmit_initial;
-  config.times.longest = policy.retransmit_max;
-  config.times.backoff = policy.retransmit_backoff;
-  config.next_in = next_in;
-  config.next_out = next_out;
-  return config;
-}
-
 // The numbers of the profiles that a policy names, behind one another and with colons between.
 std::vector<uint16_t> srtp_ids(const std::string& names) {
   std::vector<uint16_t> ids;
@@ -229,6 +217,27 @@ void Handshake13::begin_client(double now) {
   drive(engine_->start(), now);
 }
 
+// RFC 9147 section 5.1: a server that does not take the cookie (any more, or another one of its
+// fleet) says so with illegal_parameter, which allows the client to begin anew. Anybody can say it,
+// so not without end. False: the alert is about something else, or comes once too often.
+bool Handshake13::begin_anew(double now) {
+  if (role_ != Role::kClient || !engine_ || engine_->suite() != nullptr || parked()) return false;
+  // Another one about the cookie that was refused before.
+  if (!engine_->retried()) return cookies_refused_ != 0;
+  constexpr uint32_t kMostRefused = 5;
+  if (++cookies_refused_ > kMostRefused) return false;
+  SSL_set_shutdown(engine_->ssl(), SSL_SENT_SHUTDOWN);
+  engine_.reset();
+  flights_ = std::make_unique<Flights>(flights_config(role_, *policy_, 0, 0));
+  next_untold_ = 0;
+  if (make_engine(now)) {
+    begin_client(now);
+  } else {
+    fail(failure_from_openssl(FailureKind::kInternal));
+  }
+  return true;
+}
+
 void Handshake13::accept_hello(Hello hello, double now) {
   const ErrorQueueScope errors;
   hello_ = std::move(hello);
@@ -312,8 +321,8 @@ Handshake13::Handover Handshake13::hand_over(double now) {
     engine_.reset();
   }
   handover.late =
-      std::make_unique<LateHandshake13>(outlet_, role_, *handover.records, std::move(*flights_),
-                                        std::move(engine_), next_untold_, now);
+      std::make_unique<LateHandshake13>(outlet_, role_, *handover.records, *policy_,
+                                        std::move(flights_), std::move(engine_), next_untold_, now);
   return handover;
 }
 

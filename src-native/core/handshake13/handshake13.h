@@ -138,6 +138,7 @@ class Handshake13 final : public Negotiation {
   bool configure_client(SSL* ssl);
   bool configure_server(SSL* ssl);
   void begin_client(double now);
+  bool begin_anew(double now);
   void begin_server(double now);
   void complete(double now);
   bool offers_dtls12() const { return context_->allows(kDtls12); }
@@ -155,7 +156,8 @@ class Handshake13 final : public Negotiation {
   RecordOutcome on_clear(const RecordView& record, double now);
   RecordOutcome on_handshake(RecordNumber number, Bytes bytes, double now);
   RecordOutcome on_ack(RecordNumber number, Bytes bytes, double now);
-  RecordOutcome on_alert(uint64_t epoch, Bytes alert);
+  RecordOutcome on_alert(uint64_t epoch, Bytes alert, double now);
+  bool is_hello_for_us(Bytes fragments) const;
   void feed_held(double now);
   void note_outcome(RecordOutcome outcome) { outlet_.count_outcome(outcome); }
 
@@ -222,6 +224,7 @@ class Handshake13 final : public Negotiation {
   bool heard_ = false;            // of the peer, anything
   bool heard_protected_ = false;  // that was authentic
   uint32_t hellos_turned_away_ = 0;
+  uint32_t cookies_refused_ = 0;  // client
 
   // The hello's names, the answers to them, and what goes by them.
   std::string server_name_;                        // server: what the client asked for

@@ -20,14 +20,42 @@ std::array<uint8_t, 5> key_update(bool both) {
 
 }  // namespace
 
-LateHandshake13::LateHandshake13(Outlet& outlet, Role role, Records13& records, Flights flights,
+LateHandshake13::LateHandshake13(Outlet& outlet, Role role, Records13& records,
+                                 const SessionPolicy& policy, std::unique_ptr<Flights> flights,
                                  std::unique_ptr<HandshakeEngine> engine, uint16_t next_untold,
                                  double now)
-    : role_(role),
+    : outlet_(outlet),
+      records_(records),
+      policy_(policy),
       flights_(std::move(flights)),
       engine_(std::move(engine)),
       engine_until_(engine_ ? now + kLinger : kNever),
-      departures_{outlet, flights_, records, next_untold} {}
+      next_untold_(next_untold),
+      role_(role) {}
+
+// ---- rest ----
+
+void LateHandshake13::rest() {
+  engine_.reset();
+  engine_until_ = kNever;
+  if (!flights_) return;
+  next_in_ = flights_->next_in();
+  next_out_ = flights_->next_out();
+  flights_.reset();
+}
+
+Flights& LateHandshake13::flights() {
+  if (!flights_) {
+    FlightsConfig config = flights_config(role_, policy_, next_in_, next_out_);
+    config.complete = true;
+    flights_ = std::make_unique<Flights>(config);
+    flights_->set_read_epoch(records_.opening_epoch());
+    flights_->set_write_epoch(records_.sealing_epoch());
+  }
+  return *flights_;
+}
+
+// ---- messages ----
 
 LateHandshake13::Outcome LateHandshake13::refuse(int reason, uint8_t alert) {
   ERR_raise(ERR_LIB_SSL, reason);
@@ -39,7 +67,7 @@ LateHandshake13::Outcome LateHandshake13::refuse(int reason, uint8_t alert) {
 LateHandshake13::Outcome LateHandshake13::on_handshake(RecordNumber number, Bytes bytes,
                                                        double now) {
   Outcome outcome;
-  switch (flights_.take(number, bytes, now)) {
+  switch (flights().take(number, bytes, now)) {
     case Flights::TakeOutcome::kTaken:
       break;
     case Flights::TakeOutcome::kRepeated:
@@ -49,8 +77,10 @@ LateHandshake13::Outcome LateHandshake13::on_handshake(RecordNumber number, Byte
       return outcome;
     case Flights::TakeOutcome::kMalformed:
       return refuse(SSL_R_BAD_LENGTH, SSL_AD_DECODE_ERROR);
+    case Flights::TakeOutcome::kPastKeys:
+      return refuse(SSL_R_UNEXPECTED_MESSAGE, SSL_AD_UNEXPECTED_MESSAGE);
   }
-  while (const std::optional<IncomingMessage> message = flights_.next(now)) {
+  while (const std::optional<IncomingMessage> message = flights().next(now)) {
     const Outcome one = on_message(*message, now);
     outcome.new_session = outcome.new_session || one.new_session;
     outcome.keys_read = outcome.keys_read || one.keys_read;
@@ -60,13 +90,11 @@ LateHandshake13::Outcome LateHandshake13::on_handshake(RecordNumber number, Byte
 }
 
 // RFC 8446 section 4.6. Authentication behind the handshake is not offered.
-LateHandshake13::Outcome LateHandshake13::on_message(const IncomingMessage& message,
-                                                     double /*now*/) {
+LateHandshake13::Outcome LateHandshake13::on_message(const IncomingMessage& message, double now) {
   const auto type = static_cast<HandshakeType>(message.bytes[0]);
   const Bytes whole{message.bytes.data(), message.bytes.size()};
   constexpr size_t kHeader = 4;
-  departures_.outlet.message(false, false, message.bytes[0],
-                             static_cast<uint32_t>(whole.size - kHeader));
+  outlet_.message(false, false, message.bytes[0], static_cast<uint32_t>(whole.size - kHeader));
   if (message.epoch < kFirstDataEpoch) {
     return refuse(SSL_R_UNEXPECTED_MESSAGE, SSL_AD_UNEXPECTED_MESSAGE);
   }
@@ -81,6 +109,7 @@ LateHandshake13::Outcome LateHandshake13::on_message(const IncomingMessage& mess
     outcome.alert = engine_->alert();
     return outcome;
   }
+  engine_until_ = std::min(engine_until_, now + kMoreTickets);
   outcome.new_session = true;
   return outcome;
 }
@@ -89,9 +118,8 @@ LateHandshake13::Outcome LateHandshake13::on_message(const IncomingMessage& mess
 LateHandshake13::Outcome LateHandshake13::on_key_update(Bytes body) {
   if (body.size != 1) return refuse(SSL_R_BAD_KEY_UPDATE, SSL_AD_DECODE_ERROR);
   if (body.data[0] > 1) return refuse(SSL_R_BAD_KEY_UPDATE, SSL_AD_ILLEGAL_PARAMETER);
-  Records13& records = departures_.records;
-  if (!records.update_opening()) return refuse(SSL_R_BAD_KEY_UPDATE, SSL_AD_INTERNAL_ERROR);
-  flights_.set_read_epoch(records.opening_epoch());
+  if (!records_.update_opening()) return refuse(SSL_R_BAD_KEY_UPDATE, SSL_AD_INTERNAL_ERROR);
+  flights().set_read_epoch(records_.opening_epoch());
   if (body.data[0] == 1) answer_due_ = update_keys(false) == KeyUpdateOutcome::kUnderWay;
   Outcome outcome;
   outcome.keys_read = true;
@@ -99,16 +127,15 @@ LateHandshake13::Outcome LateHandshake13::on_key_update(Bytes body) {
 }
 
 LateHandshake13::Outcome LateHandshake13::on_ack(RecordNumber number, Bytes bytes, double now) {
-  const Flights::AckOutcome acknowledged = flights_.take_ack(number.epoch, bytes, now);
+  const Flights::AckOutcome acknowledged = flights().take_ack(number.epoch, bytes, now);
   if (acknowledged.malformed) return refuse(SSL_R_BAD_LENGTH, SSL_AD_DECODE_ERROR);
   return acknowledged.key_update ? switch_keys() : Outcome();
 }
 
 // The peer reads with the next keys now.
 LateHandshake13::Outcome LateHandshake13::switch_keys() {
-  Records13& records = departures_.records;
-  if (!records.update_sealing()) return refuse(SSL_R_BAD_KEY_UPDATE, SSL_AD_INTERNAL_ERROR);
-  flights_.set_write_epoch(records.sealing_epoch());
+  if (!records_.update_sealing()) return refuse(SSL_R_BAD_KEY_UPDATE, SSL_AD_INTERNAL_ERROR);
+  flights().set_write_epoch(records_.sealing_epoch());
   // What is under way when the peer asks answers it, by the letter; one more does no harm.
   if (std::exchange(answer_due_, false)) update_keys(false);
   Outcome outcome;
@@ -117,14 +144,13 @@ LateHandshake13::Outcome LateHandshake13::switch_keys() {
 }
 
 void LateHandshake13::on_first_of_epoch(uint64_t epoch, double now) {
-  departures_.records.retire(epoch, now + kLinger);
+  records_.retire(epoch, now + kLinger);
 }
 
 KeyUpdateOutcome LateHandshake13::update_keys(bool both) {
-  const Records13& records = departures_.records;
-  if (!records.may_update_sealing()) return KeyUpdateOutcome::kFailed;
+  if (!records_.may_update_sealing()) return KeyUpdateOutcome::kFailed;
   const auto message = key_update(both);
-  switch (flights_.send(records.sealing_epoch(), {message.data(), message.size()})) {
+  switch (flights().send(records_.sealing_epoch(), {message.data(), message.size()})) {
     case Flights::QueueOutcome::kQueued:
       return KeyUpdateOutcome::kSent;
     case Flights::QueueOutcome::kKeyUpdateUnderWay:
@@ -135,15 +161,18 @@ KeyUpdateOutcome LateHandshake13::update_keys(bool both) {
 }
 
 void LateHandshake13::leave(uint32_t mtu, size_t max_plaintext, double now) {
-  departures_.leave(mtu, max_plaintext, now);
-  if (seals_handshake_ && !flights_.flight_under_way()) {
+  if (!flights_) return;
+  Departures departures{outlet_, *flights_, records_, next_untold_};
+  departures.leave(mtu, max_plaintext, now);
+  next_untold_ = departures.next_untold;
+  if (seals_handshake_ && !flights_->flight_under_way()) {
     seals_handshake_ = false;
-    departures_.records.drop_old_sealing();
+    records_.drop_old_sealing();
   }
 }
 
 double LateHandshake13::due() const {
-  return std::min({flights_.due(), engine_until_, departures_.records.deadline()});
+  return std::min({flights_ ? flights_->due() : kNever, engine_until_, records_.deadline()});
 }
 
 LateHandshake13::Outcome LateHandshake13::advance(double now) {
@@ -151,8 +180,9 @@ LateHandshake13::Outcome LateHandshake13::advance(double now) {
     engine_.reset();
     engine_until_ = kNever;
   }
-  departures_.records.advance(now);
-  const Flights::Advanced advanced = flights_.advance(now);
+  records_.advance(now);
+  if (!flights_) return {};
+  const Flights::Advanced advanced = flights_->advance(now);
   if (advanced.key_update) return switch_keys();
   Outcome outcome;
   outcome.peer_gone = advanced.flight_lost || advanced.key_update_lost;
@@ -164,7 +194,7 @@ SslSessionPtr LateHandshake13::session() const {
 }
 
 uint32_t LateHandshake13::path_mtu(uint32_t mtu) const {
-  return static_cast<uint32_t>(std::min<size_t>(mtu, flights_.path_mtu()));
+  return flights_ ? static_cast<uint32_t>(std::min<size_t>(mtu, flights_->path_mtu())) : mtu;
 }
 
 }  // namespace dtls

@@ -21,15 +21,17 @@ enum class KeyUpdateOutcome : uint32_t {
 // it, acknowledgements, updates of keys (RFC 9147 sections 7 and 8), and tickets.
 class LateHandshake13 {
  public:
-  // `records` and `outlet` outlive it. `engine`: a client's that may get tickets, or null.
-  LateHandshake13(Outlet& outlet, Role role, Records13& records, Flights flights,
-                  std::unique_ptr<HandshakeEngine> engine, uint16_t next_untold, double now);
+  // `outlet`, `records` and `policy` outlive it. `flights`: not null. `engine`: a client's that may
+  // get tickets, or null.
+  LateHandshake13(Outlet& outlet, Role role, Records13& records, const SessionPolicy& policy,
+                  std::unique_ptr<Flights> flights, std::unique_ptr<HandshakeEngine> engine,
+                  uint16_t next_untold, double now);
 
-  Records13& records() { return departures_.records; }
-  const Records13& records() const { return departures_.records; }
+  Records13& records() { return records_; }
+  const Records13& records() const { return records_; }
 
-  void begin_datagram() { flights_.begin_datagram(); }
-  void on_unreadable(double now) { flights_.on_unreadable(now); }
+  void begin_datagram() { flights().begin_datagram(); }
+  void on_unreadable(double now) { flights().on_unreadable(now); }
   // What was opened of a record. An outcome with an alert: the session has to end with it, and why
   // is in OpenSSL's queue.
   struct Outcome {
@@ -55,25 +57,40 @@ class LateHandshake13 {
   double due() const;
   Outcome advance(double now);
 
+  // Nothing is on its way, in either direction.
+  bool may_rest() const { return !flights_ || flights_->at_rest(); }
+  // The session is idle: gives back what is made anew when it is needed, and a client's engine, for
+  // which it is too late by now. Only when it may rest.
+  void rest();
+
   // Client: what a ticket has made of OpenSSL's session.
   SslSessionPtr session() const;
   uint32_t path_mtu(uint32_t mtu) const;
 
  private:
+  Flights& flights();
   Outcome on_message(const IncomingMessage& message, double now);
   Outcome on_key_update(Bytes body);
   Outcome switch_keys();
   Outcome refuse(int reason, uint8_t alert);
 
-  // So long, in milliseconds, a client's engine waits for tickets, and records of old keys are
+  // So long, in milliseconds, a client's engine waits for a ticket, and records of old keys are
   // opened: twice the lifetime of a segment, RFC 9147 section 5.8.1.
   static constexpr double kLinger = 240'000;
+  // And so long for more tickets behind one, which servers send together with it: an engine is ten
+  // times what is left of the session.
+  static constexpr double kMoreTickets = 3'000;
 
-  const Role role_;
-  Flights flights_;
+  Outlet& outlet_;
+  Records13& records_;
+  const SessionPolicy& policy_;
+  std::unique_ptr<Flights> flights_;  // null while it rests: then these two say where it was
+  uint32_t next_in_ = 0;
+  uint32_t next_out_ = 0;
   std::unique_ptr<HandshakeEngine> engine_;
   double engine_until_;
-  Departures departures_;
+  uint16_t next_untold_;  // see Departures
+  const Role role_;
   bool seals_handshake_ = true;
   bool answer_due_ = false;  // the peer wishes that this side's keys change, and one is under way
 };

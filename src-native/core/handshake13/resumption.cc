@@ -130,8 +130,8 @@ int Handshake13::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned cha
   const Handshake13* handshake = of(ssl);
   TicketKeys* keys = handshake != nullptr ? handshake->policy_->ticket_keys.get() : nullptr;
   if (keys == nullptr) return sealing != 0 ? -1 : 0;
-  // A client that came with a longer one would have a longer ClientHello than a server keeps of an
-  // address that is not proved (HeldHellos).
+  // Beside the longest list of protocols it still goes into a ClientHello that a server puts
+  // together for an address that is not proved (HeldHellos).
   constexpr int kLongest = 6000;
   if (sealing != 0 && i2d_SSL_SESSION(SSL_get_session(ssl), nullptr) > kLongest) return 0;
   return sealing != 0 ? keys->seal(name, iv, cipher, mac, handshake->now_)

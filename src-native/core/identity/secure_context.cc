@@ -8,7 +8,6 @@
 
 #include "core/base/encoding.h"
 #include "core/identity/cipher_suites.h"
-#include "core/identity/marked_random.h"
 #include "core/wire/wire.h"
 
 namespace dtls {
@@ -37,8 +36,7 @@ std::vector<const SSL_CIPHER*> usable_suites(SSL_CTX* ctx) {
 
 }  // namespace
 
-SecureContext::SecureContext(void (*install)(SSL_CTX*), bool beside_dtls13)
-    : ctx_(beside_dtls13 ? new_marking_context() : SSL_CTX_new(DTLS_method())) {
+SecureContext::SecureContext(void (*install)(SSL_CTX*)) : ctx_(SSL_CTX_new(DTLS_method())) {
   if (!ctx_) return;
   SSL_CTX* ctx = ctx_.get();
   // RFC 9325: no compression (3.3), no renegotiation (3.5). Extended master

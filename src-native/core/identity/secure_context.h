@@ -21,9 +21,7 @@ namespace dtls {
 class SecureContext {
  public:
   // `install`: says what OpenSSL calls for the sessions of this context.
-  // `beside_dtls13`: for servers that have that version, too, and say so where they speak an older
-  // one.
-  explicit SecureContext(void (*install)(SSL_CTX*), bool beside_dtls13 = false);
+  explicit SecureContext(void (*install)(SSL_CTX*));
   ~SecureContext() = default;
   SecureContext(const SecureContext&) = delete;
   SecureContext& operator=(const SecureContext&) = delete;

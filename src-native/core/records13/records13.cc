@@ -111,11 +111,11 @@ Opened Records13::open(const CiphertextView& record, uint8_t* room, Plaintext13&
 Opened Records13::open(const RecordView& record, uint8_t* room, size_t& size) {
   Bytes whole = record.whole;
   CiphertextView ciphertext;
-  last_opened_ = {};
+  Plaintext13 plaintext;
   const Opened outcome = take_ciphertext(whole, ciphertext) && whole.size == 0
-                             ? open(ciphertext, room, last_opened_)
+                             ? open(ciphertext, room, plaintext)
                              : Opened::kBad;
-  size = last_opened_.size;
+  size = plaintext.size;
   return outcome;
 }
 

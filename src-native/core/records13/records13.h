@@ -124,9 +124,8 @@ class Records13 final : public Records {
 
   // The same as a Session asks for it: under the newest epochs, which have to be there. open()
   // takes a RecordView whose `whole` is a record with a unified header, and ignores the rest; what
-  // it was is in last_opened().
+  // its content is, it does not tell.
   Opened open(const RecordView& record, uint8_t* room, size_t& size) override;
-  const Plaintext13& last_opened() const { return last_opened_; }
   size_t seal(ContentType type, Bytes plaintext, uint8_t* out) override;
   size_t sealed_size(size_t plaintext) const override;
   void rest() override;
@@ -161,7 +160,6 @@ class Records13 final : public Records {
   std::unique_ptr<SealingEpoch> sealing_;                        // the newest
   std::unique_ptr<SealingEpoch> sealing_before_;                 // perhaps
   uint64_t next_clear_;
-  Plaintext13 last_opened_;
 };
 
 }  // namespace dtls

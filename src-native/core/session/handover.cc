@@ -266,6 +266,14 @@ bool Session::began_with(Bytes random) const {
   return std::memcmp(random.data, own, kRandomSize) == 0;
 }
 
+bool Session::said_hello_with(Bytes random) const {
+  if (role_ != Role::kClient || random.size != kRandomSize || !handshake_) return false;
+  const SSL* ssl = handshake_->ssl();
+  std::array<uint8_t, kRandomSize> own{};
+  return ssl != nullptr && SSL_get_client_random(ssl, own.data(), own.size()) == own.size() &&
+         std::memcmp(random.data, own.data(), kRandomSize) == 0;
+}
+
 // Two ends that dial each other at once have both sent a ClientHello, from and to the same ports.
 // Both get to see both, and whoever sent the one that goes on stays the client.
 bool Session::turns_away(Bytes random) {

@@ -190,9 +190,11 @@ void Session::consider_rest(double now) {
     rest_at_ = last_activity_ + kRestAfter;
     return;
   }
-  rests_ = !(heartbeat_ && heartbeat_->in_flight);
+  rests_ = !(heartbeat_ && heartbeat_->in_flight) && (!late13_ || late13_->may_rest());
   rest_at_ = rests_ ? kNever : now + kRestAfter;
-  if (rests_) records_->rest();
+  if (!rests_) return;
+  records_->rest();
+  if (late13_) late13_->rest();
 }
 
 void Session::stir(double now) {

@@ -124,6 +124,8 @@ class Session final {
   bool gives_way(double now) const;
   // The session began with this ClientHello: the same again is a retransmission, not a new peer.
   bool began_with(Bytes random) const;
+  // A client in its handshake: its own hello has that random.
+  bool said_hello_with(Bytes random) const;
   // Client: whether the peer's own ClientHello, which crossed ours, is to be ignored because ours
   // is the one that both ends go on with.
   bool turns_away(Bytes random);
