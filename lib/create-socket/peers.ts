@@ -2,10 +2,11 @@
 import type { AsyncResource } from 'node:async_hooks';
 import type { AddressInfo } from 'node:net';
 
-import { kAsyncResource, kBegin, kOnPacket, kPeer, kSharedResource, kWantsPackets } from '../base/internals';
+import { kAsyncResource, kBegin, kPackets, kPeer, kSharedResource } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { Endpoint } from '../endpoint/endpoint';
+import type { PacketHearer } from '../endpoint/packet-events';
 import { asError } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
 import { plain } from '../errors/node-errors';
@@ -43,9 +44,8 @@ interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'o
   /** A peer that this socket serves has made a line for the key log. */
   readonly onKeylog: (line: NonSharedBuffer, session: DTLSSocket) => void;
   readonly onServerError: (error: Error) => void;
-  /** Somebody listens for `packet`. */
-  readonly wantsPackets: () => boolean;
-  readonly onPacket: (datagram: NonSharedBuffer, peer: Peer) => void;
+  /** What of the socket hears of what is none of DTLS. */
+  readonly packets: PacketHearer;
 }
 
 /** Serves those who begin with a socket, and leaves what is none of DTLS to the socket. */
@@ -65,12 +65,8 @@ class PeersServer extends DTLSServer {
     return this[kAsyncResource];
   }
 
-  override get [kWantsPackets](): boolean {
-    return this.#host.wantsPackets();
-  }
-
-  override [kOnPacket](datagram: NonSharedBuffer, peer: Peer): void {
-    this.#host.onPacket(datagram, peer);
+  override get [kPackets](): PacketHearer {
+    return this.#host.packets;
   }
 }
 

@@ -196,6 +196,7 @@ void Endpoint::receive_merged(Bytes datagrams, size_t segment, const PeerAddress
                               uint32_t peer_index, double now) {
   const ErrorQueueScope errors;
   known_ = kNoSlot;
+  packets_from_ = KnownPeers::kNone;
   do {  // an empty datagram is one, too
     const bool tidy = receive_one(datagrams.first(segment), peer, peer_index, now);
     datagrams = datagrams.from(segment);
@@ -248,11 +249,8 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
   if (!is_dtls(datagram)) {
     ++stats_.nonDtlsDatagrams;
     if (datagram.size == 0) ++stats_.emptyDatagrams;
-    if (report_packets_) {
-      outlets_.outbox.append(RecordType::kPacket, {outlets_.endpoint, kNoSlot, 0}, peer_index, 0,
-                             datagram);
-    }
-    return false;
+    if (report_packets_) on_packet(datagram, peer, peer_index);
+    return true;
   }
   RecordView first;
   Bytes rest = datagram;
@@ -281,6 +279,56 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
   if (candidate == kNoSlot) return deliver(current, datagram, now);
   deliver_to_either(first, current, candidate, datagram, now);
   return false;
+}
+
+// A datagram that somebody listens for. The peer of a run is looked up once.
+void Endpoint::on_packet(Bytes packet, const PeerAddress& peer, uint32_t peer_index) {
+  if (packets_from_ == KnownPeers::kNone) {
+    packets_from_ = known_peers_.number_of(peer);
+    if (known_ == kNoSlot) known_ = slot_of(peer);
+  }
+  SessionId from{outlets_.endpoint, kNoSlot, 0};
+  if (known_ != kNoSlot) {
+    Session& session = *slots_[known_].session;
+    session.count_packet_received(packet.size);
+    from = session.id();
+  } else {
+    ++outlets_.totals.packetsReceived;
+    outlets_.totals.packetBytesReceived += packet.size;
+  }
+  outlets_.outbox.append(RecordType::kPacket, from, peer_index, packets_from_, packet);
+}
+
+uint32_t Endpoint::number_of(const PeerAddress& peer) {
+  // A session knows by which way its peer came.
+  const uint32_t slot = slot_of(peer);
+  return known_peers_.number_of(slot == kNoSlot ? peer : slots_[slot].session->peer());
+}
+
+bool Endpoint::send_packet(uint32_t slot, uint32_t generation, Bytes packet, uint32_t token) {
+  const bool by_number = slot == kNoSlot;
+  Session* const session = by_number ? nullptr : find(slot, generation);
+  const PeerAddress* const to = by_number            ? known_peers_.at(generation)
+                                : session != nullptr ? &session->peer()
+                                                     : nullptr;
+  if (to == nullptr) return false;
+  ++outlets_.totals.datagramsSent;
+  outlets_.totals.bytesSent += packet.size;
+  if (session != nullptr) {
+    session->count_packet_sent(packet.size);
+  } else {
+    ++outlets_.totals.packetsSent;
+    outlets_.totals.packetBytesSent += packet.size;
+  }
+  if (outlets_.transmitter != nullptr) {
+    // Whatever becomes of it is nothing to the session.
+    outlets_.transmitter->transmit(*to, {outlets_.endpoint, kNoSlot, 0}, token, packet);
+  } else {
+    outlets_.outbox.append(
+        RecordType::kTransmit, {outlets_.endpoint, slot, by_number ? 0 : generation},
+        kTransmitPacket.put(true) | kTransmitPeer.put(by_number ? generation : 0), token, packet);
+  }
+  return true;
 }
 
 // While a restarted peer has yet to prove itself, only its handshake can be in clear; a protected

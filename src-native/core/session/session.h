@@ -138,6 +138,15 @@ class Session final {
   bool reads_protected() const {
     return handshake_ ? handshake_->reads_protected() : state_ == SessionState::kOpen;
   }
+  // Datagrams of its peer, or for it, that are none of DTLS.
+  void count_packet_received(size_t size) {
+    outlet_.count<&SeldomStats::packetsReceived>();
+    outlet_.count<&SeldomStats::packetBytesReceived>(size);
+  }
+  void count_packet_sent(size_t size) {
+    outlet_.count<&SeldomStats::packetsSent>();
+    outlet_.count<&SeldomStats::packetBytesSent>(size);
+  }
   using Drops = Outlet::Drops;
   Drops drops() const { return outlet_.drops(); }
   void uncount_drops(const Drops& since) { outlet_.uncount_drops(since); }
