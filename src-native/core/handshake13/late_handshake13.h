@@ -72,7 +72,9 @@ class LateHandshake13 {
   // Client: what a ticket has made of OpenSSL's session.
   SslSessionPtr session() const;
   uint32_t path_mtu(uint32_t mtu) const;
-  void forget_path_mtu() { flights_.forget_path_mtu(); }
+  void forget_path_mtu() {
+    if (flights_) flights_->forget_path_mtu();
+  }
 
  private:
   Flights& flights();
