@@ -27,6 +27,7 @@ const { values: flags } = parseArgs({
 const names = [
   'receive',
   'send',
+  'packets',
   'round-trip',
   'create-socket',
   'peers',

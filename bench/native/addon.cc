@@ -56,6 +56,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("connectPlain", Napi::Function::New<guarded<connect_plain>>(env));
   exports.Set("blast", Napi::Function::New<guarded<blast>>(env));
   exports.Set("blastBare", Napi::Function::New<guarded<blast_bare>>(env));
+  exports.Set("blastMixed", Napi::Function::New<guarded<blast_mixed>>(env));
   exports.Set("openSessions", Napi::Function::New<guarded<open_sessions>>(env));
   exports.Set("sealSessions", Napi::Function::New<guarded<seal_sessions>>(env));
   exports.Set("speak", Napi::Function::New<guarded<speak>>(env));

@@ -175,6 +175,11 @@ export interface NativeEndpoint {
     policy: NativeSessionPolicy,
   ): [slot: number, generation: number];
   send(slot: number, generation: number, message: Uint8Array, token: number): SendOutcome;
+  /** The number by which packets are sent to a peer, and by which PACKET records name it, until `forgetNumbers`. */
+  numberOf(address: string, port: number): number;
+  forgetNumbers(): void;
+  /** Sends what is none of DTLS. `slot` NO_SLOT: `generation` is the number of whom it is for. False where there is no such peer. */
+  sendPacket(slot: number, generation: number, packet: Uint8Array, token: number): boolean;
   /** Many messages that nobody waits for; see lib/core/send-batch.ts. */
   sendBatch(headers: Uint32Array, messages: Uint8Array, count: number): void;
   heartbeat(
@@ -214,7 +219,7 @@ export interface NativeEndpoint {
     slot: number,
     generation: number,
     identity: Uint8Array | undefined,
-    key: Uint8Array | undefined,
+    key: Uint8Array | undefined | null,
   ): void;
   answerIdentity(slot: number, generation: number, accepted: boolean): void;
   /** DER; undefined: none. Refused: the handshake fails. */

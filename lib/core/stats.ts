@@ -33,6 +33,12 @@ export interface TrafficStats {
   heartbeatsSent: number;
   /** Authentic, but malformed, unasked for or not allowed: dropped in silence. */
   heartbeatsDiscarded: number;
+  /** Datagrams beside DTLS (RFC 7983) that somebody listened for: of a session, those of its peer. */
+  packetsReceived: number;
+  /** The same that `sendPacket` has sent. */
+  packetsSent: number;
+  packetBytesReceived: number;
+  packetBytesSent: number;
 }
 
 /** Counters of a server, or of a transport that several clients share. */
@@ -56,6 +62,7 @@ export interface EndpointStats extends TrafficStats {
   hellosRefused: number;
   /** Datagrams from addresses on the server's `blockList`. */
   blockedDatagrams: number;
+  /** Datagrams that are none of DTLS, whoever listens. */
   nonDtlsDatagrams: number;
   /** Datagrams without content, which nonDtlsDatagrams counts, too. */
   emptyDatagrams: number;
@@ -82,6 +89,27 @@ const allCounters = [...native.trafficCounters, ...native.endpointCounters];
 /** What a session has counted; all zero where there is none. */
 export function trafficStats(counters: Float64Array = new Float64Array(0)): TrafficStats {
   return named(native.trafficCounters, counters) as TrafficStats;
+}
+
+/** Datagrams that are none of DTLS, that nobody listened for, and that the core has not heard of. */
+export class Unheard {
+  #datagrams = 0;
+  #empty = 0;
+  #bytes = 0;
+
+  count(size: number): void {
+    this.#datagrams += 1;
+    this.#bytes += size;
+    if (size === 0) this.#empty += 1;
+  }
+
+  addTo(stats: EndpointStats): EndpointStats {
+    stats.datagramsReceived += this.#datagrams;
+    stats.bytesReceived += this.#bytes;
+    stats.nonDtlsDatagrams += this.#datagrams;
+    stats.emptyDatagrams += this.#empty;
+    return stats;
+  }
 }
 
 export function endpointStats(

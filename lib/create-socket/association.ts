@@ -15,6 +15,9 @@ import type { Hold } from './hold';
 import { ProvenNames, type Dialled } from './proven-names';
 import type { Rules } from './rules';
 
+/** Whoever has the peer's address can begin handshakes that fail for ever; what waits has to hear of it. */
+const MOST_OUTDONE = 3;
+
 interface Waiting {
   readonly message: Buffer;
   readonly hostname: string | undefined;
@@ -58,6 +61,8 @@ export class Association {
   #dialling = false;
   /** For whom this side began last, since something waits. */
   #attempt: { readonly hostname: string | undefined } | undefined;
+  /** How often in a row a handshake of the peer's has come in between, and failed. */
+  #outdone = 0;
   #queue: Waiting[] = [];
   #queuedBytes = 0;
   #lastError: Error | undefined;
@@ -176,10 +181,15 @@ export class Association {
     this.#settle();
   }
 
-  /** The socket's dial can go on: nothing has come meanwhile that makes it needless. Without one there is nothing to wait for. */
+  /**
+   * The socket's dial can go on: nothing has come meanwhile that makes it needless. Without one there is nothing to wait
+   * for. A handshake that the peer has begun comes first: of two at once each side would take the other's messages for
+   * those of its own.
+   */
   dialWanted(): boolean {
-    if (this.#session === undefined && this.#queue.length > 0) return true;
+    if (this.#session === undefined && this.#queue.length > 0 && this.#inTheMaking.size === 0) return true;
     this.#dialling = false;
+    this.#attempt = undefined;
     this.#settle();
     return false;
   }
@@ -205,6 +215,8 @@ export class Association {
       this.#owner.onMessage(message, session, identity);
     });
     session.on('error', (error) => {
+      // The peer dialled, too, and goes on: whether this side's handshake would have come to anything is not known.
+      if (dialled !== undefined && wordsOf(error).code === 'ERR_DTLS_REPLACED') this.#attempt = undefined;
       this.lost(session, error);
     });
     session.on('close', () => {
@@ -255,6 +267,14 @@ export class Association {
     const attempt = this.#attempt;
     this.#lastError = this.#attempt = undefined;
     const queue = this.#queue;
+    const [first] = queue;
+    // What failed was a handshake of the peer's: this side's own may not.
+    if (attempt === undefined && first !== undefined && this.#outdone < MOST_OUTDONE) {
+      this.#outdone += 1;
+      this.#begin(first.hostname);
+      return;
+    }
+    this.#outdone = 0;
     // What waits for another name has not had its handshake: the peer, if there is one, may be whom that name means.
     const isOver = ({ hostname }: Waiting): boolean =>
       attempt === undefined || hostname === attempt.hostname || isSilence(error);
@@ -266,6 +286,7 @@ export class Association {
   }
 
   #flush(): void {
+    this.#outdone = 0;
     const queue = this.#queue;
     this.#queue = [];
     for (const waiting of queue) this.#wait(waiting);

@@ -7,7 +7,7 @@ interface Destination {
   readonly known: boolean;
   /** This side begins no session, and its clients may have left. */
   readonly serves: boolean;
-  /** The kernel tells a connected socket that nobody listens there, and dgram passes it on. */
+  /** To this peer: the kernel tells a connected socket that nobody listens there, and dgram passes it on. */
   readonly connected: boolean;
 }
 
@@ -26,7 +26,9 @@ export function heard(error: Error, { known, serves, connected }: Destination): 
   if (OWN.includes(error.code)) return error;
   if (error.category === 'io') return UNREACHABLE.includes(error.code) && !connected ? null : error;
   // What a function of this program's says, or does not say in time, is none of the peer's silence.
-  if (error.code === 'ERR_DTLS_LOOKUP_TIMEOUT' || (error.code === 'ERR_DTLS_NO_SESSION' && !serves)) return error;
+  if (error.code === 'ERR_DTLS_LOOKUP_TIMEOUT') return error;
+  // UDP loses what a server sends to clients that have left, and says nothing.
+  if (error.code === 'ERR_DTLS_NO_SESSION') return serves ? null : error;
   const gone = error.category === 'timeout' || error.category === 'closed';
   return gone || known ? null : error;
 }

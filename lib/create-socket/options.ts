@@ -12,6 +12,7 @@ import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET
 import { OF_BYTES, ownOptions } from '../options/own-bytes';
 import { clientPsk, plainCredentials, serverPsk } from '../options/psk';
 import { resolveHandshakeTimeout } from '../options/session';
+import { messageMemory, type MessageMemory } from '../endpoint/packet-events';
 import type { DTLSSocket } from '../socket/socket';
 import { ownKey } from './own-key';
 import { Marks, type Rules } from './rules';
@@ -87,6 +88,8 @@ export interface ResolvedSocket {
   readonly maxPeers: number;
   readonly maxDialling: number;
   readonly clearMulticast: boolean;
+  /** In what memory packets come, as messages do. */
+  readonly memory: MessageMemory;
 }
 
 /** Without a prototype: nothing comes back from there that was left out. */
@@ -302,5 +305,6 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
     maxPeers: integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff),
     maxDialling: integer('maxPendingHandshakes', options.maxPendingHandshakes, 1000, 0, 0xffffffff),
     clearMulticast: flag('clearMulticast', options.clearMulticast, false),
+    memory: messageMemory(options),
   };
 }

@@ -80,7 +80,7 @@ export const unsent = (): DTLSError =>
   ioError(Object.assign(new Error('the socket was closed'), { code: 'ECANCELED' }));
 
 /** Runs a call of the addon's that throws what errors.def describes. `betterHint`: where more is known than there. */
-export function withTypedErrors<T>(call: () => T, betterHint?: () => string | undefined): T {
+export function withTypedErrors<T>(call: () => T, betterHint?: (thrown: { code: string; reason: string | undefined }) => string | undefined): T {
   try {
     return call();
   } catch (error) {
@@ -93,7 +93,7 @@ export function withTypedErrors<T>(call: () => T, betterHint?: () => string | un
     throw new DTLSError(`${headline(thrown.code)}${reason === undefined ? '' : ` (${reason})`}`, {
       code: thrown.code,
       category: thrown.category as DTLSErrorCategory,
-      hint: betterHint?.() ?? thrown.hint,
+      hint: betterHint?.({ code: thrown.code, reason }) ?? thrown.hint,
       reason,
       library: thrown.library,
     });

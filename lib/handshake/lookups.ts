@@ -13,8 +13,11 @@ import { bytes, wrongType } from '../checks/validate';
 
 /** How a socket takes the answers. */
 export interface Answers {
-  /** Gives the key; without one the identity is refused. A server passes no identity. */
-  psk(identity: Buffer | undefined, key: Buffer | undefined): void;
+  /**
+   * Gives the key; undefined: nobody has that identity, or this side has none. Null: that cannot be said, and no
+   * certificate is to stand in for the key. A server passes no identity.
+   */
+  psk(identity: Buffer | undefined, key: Buffer | undefined | null): void;
   identity(accepted: boolean): void;
   /** A server has no key for this identity; `cause`: what a callback threw, or gave in place of one. */
   unknown(identity: string | Buffer, cause?: Error): void;
@@ -53,7 +56,7 @@ export function askServerPsk(
     },
     (cause) => {
       answers.unknown(readable, cause);
-      answers.psk(undefined, undefined);
+      answers.psk(undefined, null);
     },
   );
 }
@@ -86,7 +89,7 @@ export function askClientPsk(
     },
     (cause) => {
       answers.because(cause);
-      answers.psk(undefined, undefined);
+      answers.psk(undefined, null);
     },
   );
 }

@@ -133,6 +133,24 @@ const DEFAULT_DTLS13_SUITES = DTLS13_SUITES.slice(0, 3).join(':');
 
 const isDtls13Suite = (name: string): boolean => /^TLS_(AES|CHACHA20)_/i.test(name);
 
+/** What to do about a list that DTLS 1.3 can use nothing of; undefined where it is no matter of the version. */
+export function hintForDtls13(code: string, reason: string | undefined, ciphers: string | undefined): string | undefined {
+  const level = /@SECLEVEL=(\d)/.exec(ciphers ?? '')?.[1];
+  const higher = level === undefined ? '' : `, and security level ${level} ('@SECLEVEL' in 'ciphers') permits not all of them`;
+  // Without one OpenSSL knows a name not.
+  if (reason === undefined && code !== 'ERR_DTLS_INVALID_CIPHERS') return undefined;
+  switch (code) {
+    case 'ERR_DTLS_INVALID_CIPHERS':
+      return ciphers?.includes('CCM_8') === true ? "A tag of 64 bits needs '@SECLEVEL=0' in 'ciphers'." : undefined;
+    case 'ERR_DTLS_INVALID_CURVES':
+      return `DTLS 1.3 can use none of 'ecdhCurve': it has X25519, X448, P-256, P-384, P-521, X25519MLKEM768 and the like${higher}.`;
+    case 'ERR_DTLS_INVALID_SIGALGS':
+      return `DTLS 1.3 can use none of 'sigalgs': it has ECDSA and RSA-PSS with SHA-256 and above, Ed25519 and the like${higher}.`;
+    default:
+      return undefined;
+  }
+}
+
 /** What {@link setAlgorithms} takes: lists with colons, as in `tls`. */
 interface Algorithms {
   ciphers: string | undefined;
@@ -178,11 +196,11 @@ export function setAlgorithms(context: NativeSecureContext, lists: Algorithms, d
     list: string,
     isKnown: (name: string) => boolean,
   ): void => {
-    const names = list.split(':');
+    const names = list.split(':').filter((name) => !name.startsWith('@'));
     const newer = names.filter((name) => OF_DTLS13.test(name));
     // OpenSSL 3.5 takes such a list, and fails in every handshake.
     if (newer.length === names.length) throw with13 ? nothingFor(option, 'DTLS 1.2') : refusal(option, newer);
-    const older = with13 ? names.filter((name) => !OF_DTLS13.test(name)).join(':') : list;
+    const older = with13 ? list.split(':').filter((name) => !OF_DTLS13.test(name)).join(':') : list;
     try {
       withTypedErrors(
         () => { context[setter](older); },
@@ -198,7 +216,8 @@ export function setAlgorithms(context: NativeSecureContext, lists: Algorithms, d
   const levels = (ciphers ?? '').split(':').filter((name) => name.startsWith('@SECLEVEL='));
   const older = only13 && ciphers !== undefined ? [defaultCiphers, ...levels].join(':') : (ciphers ?? defaultCiphers);
   set12('ciphers', 'setCiphers', older, () => false);
-  if (!only13 && sigalgs !== undefined) set12('sigalgs', 'setSigalgs', sigalgs, (name) => native.offersSigalg(name));
+  // An empty one is none to OpenSSL, of whichever version.
+  if ((!only13 || sigalgs === '') && sigalgs !== undefined) set12('sigalgs', 'setSigalgs', sigalgs, (name) => native.offersSigalg(name));
   if (!only13 && ecdhCurve !== undefined) set12('ecdhCurve', 'setGroups', ecdhCurve, (name) => native.offersGroup(name));
 
   const named = (ciphers ?? '').split(':').filter(isDtls13Suite).map((name) => name.toUpperCase());

@@ -1,5 +1,4 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
-import { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 
@@ -7,6 +6,7 @@ import type { ReadyState } from '../base/dtls-socket';
 import { kMayServe, kMessageLimit, kPeer, kRole, kSessionOptions } from '../base/internals';
 import { late } from '../base/late';
 import { listenSparingly } from '../base/listeners';
+import { NoticingEmitter } from '../base/noticing-emitter';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { bytes, integer, wrongType } from '../checks/validate';
@@ -64,7 +64,7 @@ export class SessionFacts {
 }
 
 /** What a socket tells of its session to whoever asks. Nothing here changes it. */
-export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
+export abstract class SessionInfo extends NoticingEmitter<DTLSSocketEvents> {
   readonly #known: SessionFacts;
 
   protected constructor(known: SessionFacts) {

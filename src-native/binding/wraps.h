@@ -151,6 +151,9 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value send(const Napi::CallbackInfo& info);
   void send_batch(const Napi::CallbackInfo& info);
+  Napi::Value number_of(const Napi::CallbackInfo& info);
+  void forget_numbers(const Napi::CallbackInfo& info);
+  Napi::Value send_packet(const Napi::CallbackInfo& info);
   Napi::Value update_keys(const Napi::CallbackInfo& info);
   Napi::Value heartbeat(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);

@@ -7,7 +7,8 @@ import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import { features, type DTLSError, type DTLSSocket, type Peer, type SocketDtlsOptions } from '../../lib/index';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, createServer, features, type DTLSError, type DTLSSocket, type Peer, type SocketDtlsOptions } from '../../lib/index';
 import { DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import { fixture } from '../helpers/child';
 import { within } from '../helpers/pair';
@@ -24,6 +25,7 @@ import {
   secure,
   sent,
   track,
+  type Outcome,
   type Received,
 } from './support';
 
@@ -231,6 +233,40 @@ describe('createSocket: sessions', () => {
     });
   }
 
+  it('what waits while a peer begins, and gives up, has a handshake of its own', async () => {
+    const raw = await bound(track(dgram.createSocket('udp4')));
+    const server = createServer({ psk: { identity: 'device', psk: KEY }, transport: raw });
+    server.listen();
+    await once(server, 'listening');
+    const got = new Promise((resolve) => server.on('secureConnection', (session) => session.on('message', (message) => { resolve(message.toString()); })));
+    const socket = await bound(secure());
+    const other = connect({ host: '127.0.0.1', port: socket.address().port, psk: () => new Promise(() => undefined), transport: raw });
+    other.on('error', () => undefined);
+    await within((async () => { while (sessionsOf(socket).length === 0) await sleep(5); })(), 'a handshake');
+    const outcome = sent(socket, 'for the server', raw);
+    const told = once(socket, 'peerError');
+    other.destroy();
+    expect(await outcome).to.deep.equal({ bytes: 14 });
+    expect(await within(got, 'the message')).to.equal('for the server');
+    expect((await told)[0]).to.include({ code: 'ERR_DTLS_ALERT_CLOSE_NOTIFY' });
+    server.close();
+  });
+
+  it('a dial that was about to begin waits for the handshake that the peer began meanwhile', async () => {
+    let answer = (): void => undefined;
+    const asked = new Promise<void>((resolve) => (answer = resolve));
+    const socket = await bound(secure({ ...PSK, peers: () => asked.then(() => undefined) }));
+    const credentials = { identity: 'device', psk: KEY };
+    const peer = await bound(secure({ psk: () => sleep(100).then(() => credentials), role: 'client' }));
+    const [here, there] = [received(socket), received(peer)];
+    const outcome = sent(socket, 'from here', peer);
+    const back = sent(peer, 'from there', socket);
+    await within((async () => { while (sessionsOf(socket).length === 0) await sleep(1); })(), 'a handshake');
+    answer();
+    expect(await Promise.all([outcome, back])).to.deep.equal([{ bytes: 9 }, { bytes: 10 }]);
+    expect([(await here).text, (await there).text]).to.deep.equal(['from there', 'from here']);
+  });
+
   it('one socket has many peers, of both roles', async () => {
     const hub = await bound(secure());
     const peers = await Promise.all(Array.from({ length: 8 }, () => bound(secure())));
@@ -265,6 +301,26 @@ describe('createSocket: sessions', () => {
     });
     expect(await arrival).to.deep.equal(['one', 'two', 'three']);
     expect(sessionsOf(client)).to.have.length(1);
+  });
+
+  it('a connected socket hears of its own peer alone that nobody listens', async function () {
+    if (process.platform !== 'linux') skip(this, 'errors of ICMP are told as on Linux');
+    const gone = await bound(dgram.createSocket('udp4'));
+    const dead = gone.address().port;
+    gone.close();
+    const server = await bound(secure());
+    const client = await bound(secure({ ...PSK, ...QUICK, role: 'client' }));
+    const errors: Error[] = [];
+    client.on('error', (error) => errors.push(error));
+    const told = once(client, 'peerError');
+    const outcome = sent(client, 'to nobody', { port: dead, address: '127.0.0.1' });
+    client.connect(server.address().port, '127.0.0.1');
+    expect(await outcome).to.satisfy((one: Outcome) => 'bytes' in one || codeOf(one) !== 'ECONNREFUSED');
+    await within(told, 'peerError');
+    const arrival = received(server);
+    client.send('to the server');
+    expect((await arrival).text).to.equal('to the server');
+    expect(errors).to.deep.equal([]);
   });
 
   it('reaches a zone by its number, as os.networkInterfaces() has it', function () {

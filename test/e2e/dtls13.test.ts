@@ -17,6 +17,7 @@ import {
   next,
   open,
   openOn,
+  openPsk,
   ORDERLY,
   PSK,
   PSK_CLIENT,
@@ -155,9 +156,37 @@ describe13('DTLS 1.3', () => {
     expect(thrown(strict('TLS_AES_128_GCM_SHA256')).code).to.equal('ERR_DTLS_INVALID_CIPHERS');
   });
 
+  it('each security level has groups where nobody names any', async () => {
+    const names: (string | undefined)[] = [];
+    for (const level of [1, 2, 3, 4, 5]) {
+      const ciphers = `TLS_CHACHA20_POLY1305_SHA256:@SECLEVEL=${level}`;
+      const { client } = await openPsk({ ...DTLS13, ciphers }, { ...DTLS13, ciphers });
+      names.push((client.getEphemeralKeyInfo())?.name);
+    }
+    expect(names).to.deep.equal(['X25519', 'X25519', 'X25519', 'secp384r1', 'secp521r1']);
+  });
+
+  it('lists of which DTLS 1.3 has nothing, or its security level, are refused with the code of their own', () => {
+    const all = 'TLS_CHACHA20_POLY1305_SHA256:ECDHE-ECDSA-CHACHA20-POLY1305';
+    for (const [options, code, hint] of [
+      [{ ecdhCurve: 'brainpoolP256r1' }, 'ERR_DTLS_INVALID_CURVES', /^DTLS 1.3 can use none of 'ecdhCurve'.*[^)]\.$/],
+      [{ ecdhCurve: 'P-256:X25519', ciphers: `${all}:@SECLEVEL=4` }, 'ERR_DTLS_INVALID_CURVES', /security level 4/],
+      [{ sigalgs: 'RSA+SHA1' }, 'ERR_DTLS_INVALID_SIGALGS', /^DTLS 1.3 can use none of 'sigalgs'/],
+      [{ sigalgs: 'ECDSA+SHA256', ciphers: `${all}:@SECLEVEL=5` }, 'ERR_DTLS_INVALID_SIGALGS', /security level 5/],
+      [{ sigalgs: '' }, 'ERR_DTLS_INVALID_SIGALGS', /./],
+    ] as const) {
+      for (const versions of [DTLS13, UP_TO_DTLS13]) {
+        const error = thrown(() => createSecureContext({ ...versions, ...options }));
+        expect(error, JSON.stringify(options)).to.include({ code, category: 'usage' });
+        expect(error.hint).to.match(hint);
+      }
+    }
+  });
+
   it('lists that leave a version without anything are refused', () => {
     for (const options of [
       { ...UP_TO_DTLS13, ciphers: 'TLS_AES_128_GCM_SHA256' },
+      { ...UP_TO_DTLS13, ciphers: 'TLS_AES_128_CCM_8_SHA256:@SECLEVEL=0' },
       { ...UP_TO_DTLS13, ecdhCurve: 'X25519MLKEM768' },
       { ...DTLS13, ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA256' },
     ]) {
@@ -290,13 +319,30 @@ describe13('DTLS 1.3', () => {
       await echo(pair);
     });
 
-    it('without one hear that they need it', async () => {
+    it('without one, or with one of another kind, hear that they need it', async () => {
       const { certificatePem: ca } = await createAuthority();
-      const server = await listen(await withCertificate({ ...DTLS13, requestCert: true, ca }));
-      const refused = clientFailure(server);
-      const error = await failure(await dial(server, DTLS13));
-      expect(error).to.include({ code: 'ERR_DTLS_ALERT_CERTIFICATE_REQUIRED' });
-      expect((await refused).code).to.equal('ERR_DTLS_PEER_CERTIFICATE_MISSING');
+      const sigalgs = 'ECDSA+SHA256';
+      const server = await listen(await withCertificate({ ...DTLS13, requestCert: true, ca, sigalgs }));
+      const { cert, key } = await certificate({ keyType: 'ed25519', clientAuth: true });
+      for (const [own, why] of [
+        [{}, 'the server asked for a certificate, and this side has none'],
+        [{ cert, key }, 'the server asked for a certificate, and takes none of the kind that this side has'],
+      ] as const) {
+        const refused = clientFailure(server);
+        const error = await failure(await dial(server, { ...DTLS13, ...own }));
+        expect(error).to.include({ code: 'ERR_DTLS_ALERT_CERTIFICATE_REQUIRED', alert: 'certificate_required' });
+        expect(error.message).to.equal(`the peer sent the fatal alert certificate_required: ${why}`);
+        expect(error.hint).to.match(/^The server demands a certificate of its clients and got none/);
+        expect((await refused).code).to.equal('ERR_DTLS_PEER_CERTIFICATE_MISSING');
+      }
+    });
+
+    it('without one are told from the others where none is demanded', async () => {
+      const { certificatePem: ca } = await createAuthority();
+      const pair = await open13({ requestCert: true, rejectUnauthorized: false, ca }, {});
+      expect(pair.peer).to.include({ authorized: false, authorizationError: 'UNABLE_TO_GET_ISSUER_CERT' });
+      expect(pair.peer.getPeerX509Certificate()).to.equal(undefined);
+      await echo(pair);
     });
 
     it('that refuse the server say so', async () => {
@@ -511,6 +557,7 @@ describe13('DTLS 1.3', () => {
       const again = await dial(server, { ...second, localPort: port, localAddress: '127.0.0.1' });
       await next(again, 'secureConnect');
       await accepted;
+      expect(server.stats).to.include({ badRecords: 0, discardedRecords: 0 });
       await closeEverything();
     }
   });

@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { createSecureContext, type DiagnosticsEvents, type DTLSServer, type SecureContext } from '../../lib/index';
+import { until } from '../fault/support';
 import { clientHello, cookieIn } from '../helpers/hello';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import { certificate, closeEverything, dial, failure, listen, openOn, portOf, withCertificate } from '../helpers/pair';
@@ -68,6 +69,22 @@ describe13('hellos of a server with DTLS 1.3', () => {
       });
     }
   }
+
+  it('hears a client that begins anew in mid-handshake, from its port, with a hello in two datagrams', async () => {
+    const server = await listen(await withCertificate({ ...UP_TO_DTLS13, cookieExchange: false }));
+    const socket = dgram.createSocket('udp4');
+    open.push(socket);
+    const randoms = new Set<string>();
+    socket.on('message', (datagram: Buffer) => {
+      const random = serverRandom(datagram)?.toString('hex');
+      if (random !== undefined) randoms.add(random);
+    });
+    for (const [index, name] of ['chromium-156', 'firefox-153'].entries()) {
+      for (const datagram of recorded(name)) socket.send(datagram, portOf(server), '127.0.0.1');
+      await until(() => randoms.size === index + 1, `an answer to ${name}`);
+    }
+    expect(server.stats).to.include({ handshakesStarted: 2 });
+  });
 
   it('answers a hello of 1.2 as ever, or with an alert where it has no 1.2', async () => {
     const both = await listen(await withCertificate(UP_TO_DTLS13));

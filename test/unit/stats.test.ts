@@ -32,6 +32,10 @@ const traffic: Record<keyof TrafficStats, true> = {
   heartbeatsReceived: true,
   heartbeatsSent: true,
   heartbeatsDiscarded: true,
+  packetsReceived: true,
+  packetsSent: true,
+  packetBytesReceived: true,
+  packetBytesSent: true,
 };
 const endpoint: Record<
   Exclude<

@@ -196,6 +196,7 @@ void Endpoint::receive_merged(Bytes datagrams, size_t segment, const PeerAddress
                               uint32_t peer_index, double now) {
   const ErrorQueueScope errors;
   known_ = kNoSlot;
+  packets_from_ = KnownPeers::kNone;
   do {  // an empty datagram is one, too
     const bool tidy = receive_one(datagrams.first(segment), peer, peer_index, now);
     datagrams = datagrams.from(segment);
@@ -248,17 +249,17 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
   if (!is_dtls(datagram)) {
     ++stats_.nonDtlsDatagrams;
     if (datagram.size == 0) ++stats_.emptyDatagrams;
-    if (report_packets_) {
-      outlets_.outbox.append(RecordType::kPacket, {outlets_.endpoint, kNoSlot, 0}, peer_index, 0,
-                             datagram);
-    }
-    return false;
+    if (report_packets_) on_packet(datagram, peer, peer_index);
+    return true;
   }
   RecordView first;
   Bytes rest = datagram;
   if (is_unified(datagram.data[0])) {
-    // A protected record of DTLS 1.3, which says nothing else of itself.
-    first.type = ContentType::kApplicationData;
+    // A protected record of DTLS 1.3, which says of itself no more than the last two bits of its
+    // epoch: those of 2 are most often of a handshake.
+    constexpr uint8_t kEpochBits = 3;
+    first.type = (datagram.data[0] & kEpochBits) == 2 ? ContentType::kHandshake
+                                                      : ContentType::kApplicationData;
     first.epoch = UINT16_MAX;
   } else if (!take_record(rest, first)) {
     ++stats_.malformedDatagrams;
@@ -278,6 +279,56 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
   if (candidate == kNoSlot) return deliver(current, datagram, now);
   deliver_to_either(first, current, candidate, datagram, now);
   return false;
+}
+
+// A datagram that somebody listens for. The peer of a run is looked up once.
+void Endpoint::on_packet(Bytes packet, const PeerAddress& peer, uint32_t peer_index) {
+  if (packets_from_ == KnownPeers::kNone) {
+    packets_from_ = known_peers_.number_of(peer);
+    if (known_ == kNoSlot) known_ = slot_of(peer);
+  }
+  SessionId from{outlets_.endpoint, kNoSlot, 0};
+  if (known_ != kNoSlot) {
+    Session& session = *slots_[known_].session;
+    session.count_packet_received(packet.size);
+    from = session.id();
+  } else {
+    ++outlets_.totals.packetsReceived;
+    outlets_.totals.packetBytesReceived += packet.size;
+  }
+  outlets_.outbox.append(RecordType::kPacket, from, peer_index, packets_from_, packet);
+}
+
+uint32_t Endpoint::number_of(const PeerAddress& peer) {
+  // A session knows by which way its peer came.
+  const uint32_t slot = slot_of(peer);
+  return known_peers_.number_of(slot == kNoSlot ? peer : slots_[slot].session->peer());
+}
+
+bool Endpoint::send_packet(uint32_t slot, uint32_t generation, Bytes packet, uint32_t token) {
+  const bool by_number = slot == kNoSlot;
+  Session* const session = by_number ? nullptr : find(slot, generation);
+  const PeerAddress* const to = by_number            ? known_peers_.at(generation)
+                                : session != nullptr ? &session->peer()
+                                                     : nullptr;
+  if (to == nullptr) return false;
+  ++outlets_.totals.datagramsSent;
+  outlets_.totals.bytesSent += packet.size;
+  if (session != nullptr) {
+    session->count_packet_sent(packet.size);
+  } else {
+    ++outlets_.totals.packetsSent;
+    outlets_.totals.packetBytesSent += packet.size;
+  }
+  if (outlets_.transmitter != nullptr) {
+    // Whatever becomes of it is nothing to the session.
+    outlets_.transmitter->transmit(*to, {outlets_.endpoint, kNoSlot, 0}, token, packet);
+  } else {
+    outlets_.outbox.append(
+        RecordType::kTransmit, {outlets_.endpoint, slot, by_number ? 0 : generation},
+        kTransmitPacket.put(true) | kTransmitPeer.put(by_number ? generation : 0), token, packet);
+  }
+  return true;
 }
 
 // While a restarted peer has yet to prove itself, only its handshake can be in clear; a protected
@@ -341,13 +392,13 @@ bool Endpoint::deliver(uint32_t slot, Bytes datagram, double now) {
   return false;
 }
 
-// Whether a handshake with that address is under way, to which a hello's later fragments belong.
-bool Endpoint::handshakes_with(const PeerAddress& peer) const {
+// Whether a handshake with that address waits for such a fragment of a hello.
+bool Endpoint::waits_for_hello(const PeerAddress& peer, uint16_t sequence) const {
   const uint32_t current = slot_of(peer);
   if (current == kNoSlot) return false;
   const uint32_t candidate = slots_[current].candidate;
-  return slots_[current].session->state() == SessionState::kHandshaking ||
-         (candidate != kNoSlot && slots_[candidate].session->state() == SessionState::kHandshaking);
+  return slots_[current].session->takes_hello(sequence) ||
+         (candidate != kNoSlot && slots_[candidate].session->takes_hello(sequence));
 }
 
 // The stateless stage. True: the datagram was a piece of a ClientHello and is dealt with. Nothing
@@ -359,7 +410,7 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   FragmentView fragment;
   if (!take_fragment(rest, fragment) || fragment.type != HandshakeType::kClientHello) return false;
   if (fragment.offset != 0) {
-    if (!hellos13_ || handshakes_with(peer)) return false;
+    if (!hellos13_ || waits_for_hello(peer, fragment.message_sequence)) return false;
     if (busy_) {
       ++stats_.hellosWhileBusy;
       return true;
@@ -709,10 +760,10 @@ void Endpoint::answer_new_session(uint32_t slot, uint32_t generation, double now
        [&](Session& session) { session.answer_new_session(scratch_.get(), now); });
 }
 
-void Endpoint::answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
-                          double now) {
+void Endpoint::answer_psk(uint32_t slot, uint32_t generation, PskAnswer answer, Bytes identity,
+                          Bytes key, double now) {
   with(slot, generation,
-       [&](Session& session) { session.answer_psk(found, identity, key, scratch_.get(), now); });
+       [&](Session& session) { session.answer_psk(answer, identity, key, scratch_.get(), now); });
 }
 
 void Endpoint::answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now) {

@@ -18,10 +18,17 @@ using Pkcs8Ptr = std::unique_ptr<PKCS8_PRIV_KEY_INFO,
 
 // What is used where nobody chose groups: a client sends the small share of X25519, which leaves
 // its hello in one datagram, and says what it would rather have; a server takes a share of that
-// where one comes. The marks are those of SSL_CTX_set1_groups_list: '?' passes over what this
-// OpenSSL does not have, '*' has a share sent.
-constexpr const char* kDefaultGroups =
-    "?X25519MLKEM768:?*X25519:?secp256r1:?X448:?secp384r1:?secp521r1:?ffdhe2048:?ffdhe3072";
+// where one comes. At the levels that do not permit X25519 it is a curve that they do. The marks
+// are those of SSL_CTX_set1_groups_list: '?' passes over what this OpenSSL does not have, '*' has a
+// share sent.
+const char* default_groups(int security_level) {
+  constexpr int kBits192 = 4;
+  if (security_level < kBits192) {
+    return "?X25519MLKEM768:?*X25519:?secp256r1:?X448:?secp384r1:?secp521r1:?ffdhe2048:?ffdhe3072";
+  }
+  return security_level == kBits192 ? "?X25519MLKEM768:?X448:?*secp384r1:?secp521r1"
+                                    : "?*secp521r1";
+}
 
 // Objects of OpenSSL belong to the library context that they were made in. Copies are made by way
 // of DER, and use the default provider's digests.
@@ -183,7 +190,8 @@ SslCtxPtr make_ctx(const SecureContext& of, FailureKind& refused) {
     return nullptr;
   }
   const SecureContext::Dtls13Lists& lists = of.dtls13();
-  const std::string groups = lists.groups.empty() ? kDefaultGroups : lists.groups;
+  const std::string groups =
+      lists.groups.empty() ? default_groups(SSL_CTX_get_security_level(to)) : lists.groups;
   if (!copy_suites(of, to) || !permits_suites(to)) {
     refused = FailureKind::kInvalidCiphers;
   } else if (SSL_CTX_set1_groups_list(to, groups.c_str()) != 1) {
@@ -194,6 +202,22 @@ SslCtxPtr make_ctx(const SecureContext& of, FailureKind& refused) {
     return made;
   }
   return nullptr;
+}
+
+// Which list it is that leaves nothing for a hello: OpenSSL takes some of another version, or that
+// the security level does not permit, and says so in every handshake.
+FailureKind list_without_use() {
+  const unsigned long error = ERR_peek_error();
+  if (ERR_GET_LIB(error) != ERR_LIB_SSL) return FailureKind::kInternal;
+  switch (ERR_GET_REASON(error)) {
+    case SSL_R_NO_SUITABLE_GROUPS:
+    case SSL_R_NO_SUITABLE_KEY_SHARE:
+      return FailureKind::kInvalidCurves;
+    case SSL_R_NO_SUITABLE_SIGNATURE_ALGORITHM:
+      return FailureKind::kInvalidSigalgs;
+    default:
+      return FailureKind::kInternal;
+  }
 }
 
 }  // namespace
@@ -232,7 +256,10 @@ std::shared_ptr<const EngineContext> EngineContext::of(const SecureContext& of,
     auto made = std::shared_ptr<EngineContext>(new EngineContext);
     FailureKind refused = FailureKind::kInternal;
     made->ctx_ = make_ctx(of, refused);
-    if (!made->ctx_ || !OpenSslEngine::install(made->ctx_.get(), install) || !read_lists(made)) {
+    const bool ready = made->ctx_ && OpenSslEngine::install(made->ctx_.get(), install);
+    const bool of_use = ready && read_lists(made);
+    if (!of_use) {
+      if (ready) refused = list_without_use();
       failure = failure_from_openssl(refused);
       failure.kind = refused;
       return nullptr;

@@ -153,6 +153,8 @@ class Flights {
   // The longest datagram that leaves: the MTU, or less after flights that were repeated in vain
   // (section 4.4).
   size_t path_mtu() const { return std::min(mtu_, smaller_mtu_); }
+  // Somebody knows better what the path takes: the MTU that leave() is told counts.
+  void forget_path_mtu() { smaller_mtu_ = std::numeric_limits<size_t>::max(); }
   const FlightsStats& stats() const { return stats_; }
 
  private:

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "core/base/timer_queue.h"
+#include "core/handshake/failure_words.h"
 #include "core/handshake/psk_binding.h"
 #include "core/handshake/srtp.h"
 #include "core/hello13/dtls12_suites.h"
@@ -72,7 +73,7 @@ void Handshake13::fail(Failure failure) {
 void Handshake13::fail_with(FailureKind kind, uint8_t alert) {
   if (over()) return;
   Departures{outlet_, *flights_, *records_, next_untold_}.alert(SSL3_AL_FATAL, alert);
-  Failure failure;
+  Failure failure = failure_from_openssl(kind);
   failure.kind = kind;
   failure.alert = alert;
   fail(std::move(failure));
@@ -316,6 +317,7 @@ Handshake13::Handover Handshake13::hand_over(double now) {
   handover.held = held_.take();
   SSL* ssl = engine_->ssl();
   SSL_set_app_data(ssl, nullptr);
+  const char* const withheld = certificate_withheld_ ? withheld_certificate(ssl) : nullptr;
   if (role_ == Role::kServer) {
     SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN);
     engine_.reset();
@@ -323,6 +325,7 @@ Handshake13::Handover Handshake13::hand_over(double now) {
   handover.late =
       std::make_unique<LateHandshake13>(outlet_, role_, *handover.records, *policy_,
                                         std::move(flights_), std::move(engine_), next_untold_, now);
+  handover.late->note_withheld_certificate(withheld);
   return handover;
 }
 
@@ -394,6 +397,7 @@ bool Handshake13::set_mtu(uint32_t mtu) {
   constexpr uint32_t kSmallest = 256 - 48;
   if (mtu < kSmallest) return false;
   mtu_ = mtu;
+  flights_->forget_path_mtu();
   return true;
 }
 

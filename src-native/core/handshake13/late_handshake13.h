@@ -54,6 +54,12 @@ class LateHandshake13 {
   // Tells the peer that this side's keys are to change, and has it change its own with `both`.
   KeyUpdateOutcome update_keys(bool both);
 
+  // Client: the server asked for a certificate in the handshake and got none, for this reason, a
+  // constant. It judges that when this side is open already.
+  void note_withheld_certificate(const char* why) { withheld_certificate_ = why; }
+  // Adds to a failure by an alert what is known of its cause.
+  void explain_alert(Failure& failure) const;
+
   double due() const;
   Outcome advance(double now);
 
@@ -66,9 +72,13 @@ class LateHandshake13 {
   // Client: what a ticket has made of OpenSSL's session.
   SslSessionPtr session() const;
   uint32_t path_mtu(uint32_t mtu) const;
+  void forget_path_mtu() {
+    if (flights_) flights_->forget_path_mtu();
+  }
 
  private:
   Flights& flights();
+  bool may_come(const FragmentView& fragment) const;
   Outcome on_message(const IncomingMessage& message, double now);
   Outcome on_key_update(Bytes body);
   Outcome switch_keys();
@@ -89,6 +99,7 @@ class LateHandshake13 {
   uint32_t next_out_ = 0;
   std::unique_ptr<HandshakeEngine> engine_;
   double engine_until_;
+  const char* withheld_certificate_ = nullptr;
   uint16_t next_untold_;  // see Departures
   const Role role_;
   bool seals_handshake_ = true;

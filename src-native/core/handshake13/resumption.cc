@@ -147,7 +147,13 @@ bool Handshake13::offer_session() {
   SSL* ssl = engine_->ssl();
   const KeptSession& session = *policy_->session;
   const bool by_key = !session.psk().empty();
-  if (!session.of_dtls13() || session.expired() ||
+  const unsigned char* ticket = nullptr;
+  size_t ticket_size = 0;
+  SSL_SESSION_get0_ticket(session.get(), &ticket, &ticket_size);
+  // A hello that is longer than a server puts together would be dropped, for the session's whole
+  // life. Our own servers' tickets are shorter.
+  constexpr size_t kLongest = 8192;
+  if (ticket_size > kLongest || !session.of_dtls13() || session.expired() ||
       !offers_suite(ssl, SSL_SESSION_get0_cipher(session.get())) ||
       session.rules() != rules_digest(role_, ssl, true, *context_, *policy_, server_name_) ||
       (by_key ? !policy_->ask_psk : !session.leaf()) || SSL_set_session(ssl, session.get()) != 1) {

@@ -144,7 +144,9 @@ RecordOutcome Session::on_alert(Bytes alert, double now) {
     // In DTLS 1.3 the level says nothing: RFC 8446 section 6.
     facts_->forbid_resumption(context_->get());
     ERR_raise(ERR_LIB_SSL, SSL_AD_REASON_OFFSET + description);
-    fail_as_openssl_says(FailureKind::kProtocolError);
+    Failure failure = failure_from_openssl(FailureKind::kProtocolError);
+    if (late13_) late13_->explain_alert(failure);
+    fail(std::move(failure));
   }
   return RecordOutcome::kTaken;
 }
