@@ -34,6 +34,14 @@ export interface Carrier {
   send(server: DTLSServer, packet: Buffer, peer: Peer): void;
 }
 
+/** The server's own socket, in C++ or of node:dgram. */
+export const serversSocket = (transport: 'native' | 'dgram'): Carrier => ({
+  options: { transport },
+  send: (server, packet, peer) => {
+    server.sendPacket(packet, peer);
+  },
+});
+
 /** A socket of the user's own. */
 export async function ownSocket(cleanup: Cleanup): Promise<Carrier> {
   const udp = dgram.createSocket('udp4');

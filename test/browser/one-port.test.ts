@@ -1,18 +1,26 @@
 // Protects a gateway's port: one server has twenty connections of a browser at once on it, whose STUN requests come as
-// `packet` events and are answered beside DTLS; each session is told by its address, and its certificate by the
+// `packet` events and are answered by `sendPacket` beside DTLS; each session is told by its address, and its certificate by the
 // fingerprint that was signalled for it. One that has another is thrown out, and the others go on.
 import { expect } from 'chai';
-import { Gateway, ownSocket } from './gateway';
+import type { Cleanup } from '../helpers/peers';
+import { Gateway, ownSocket, serversSocket, type Carrier } from './gateway';
 import { inBrowsers, inVersions } from './suite';
 
 const CONNECTIONS = 20;
 
+const PORTS: readonly [string, (cleanup: Cleanup) => Carrier | Promise<Carrier>, boolean][] = [
+  ['the native socket', () => serversSocket('native'), true],
+  ['the native socket', () => serversSocket('native'), false],
+  ["the server's dgram.Socket", () => serversSocket('dgram'), true],
+  ["the user's dgram.Socket", ownSocket, true],
+];
+
 inBrowsers((bench) => {
   inVersions((maxVersion) => {
-    for (const cookieExchange of [true, false]) {
-      it(`${CONNECTIONS} connections ${cookieExchange ? 'with' : 'without'} a cookie exchange`, async () => {
+    for (const [name, carrier, cookieExchange] of PORTS) {
+      it(`${CONNECTIONS} connections over ${name}, cookieExchange: ${String(cookieExchange)}`, async () => {
         const { cleanup, identity } = bench;
-        const gateway = await Gateway.listen(cleanup, identity, await ownSocket(cleanup), { maxVersion, cookieExchange });
+        const gateway = await Gateway.listen(cleanup, identity, await carrier(cleanup), { maxVersion, cookieExchange });
         const sizes = [1, 1200, 30_000];
         await Promise.all(
           Array.from({ length: CONNECTIONS }, async () => {
@@ -35,7 +43,7 @@ inBrowsers((bench) => {
 
     it('one with another certificate than it has signalled is alone in that', async () => {
       const { cleanup, identity } = bench;
-      const gateway = await Gateway.listen(cleanup, identity, await ownSocket(cleanup), { maxVersion });
+      const gateway = await Gateway.listen(cleanup, identity, serversSocket('native'), { maxVersion });
       const good = await bench.offer();
       const bad = await bench.offer();
       const honest = gateway.admit(good.sdp);
