@@ -410,7 +410,12 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   FragmentView fragment;
   if (!take_fragment(rest, fragment) || fragment.type != HandshakeType::kClientHello) return false;
   if (fragment.offset != 0) {
-    if (!hellos13_ || waits_for_hello(peer, fragment.message_sequence)) return false;
+    if (waits_for_hello(peer, fragment.message_sequence)) return false;
+    if (!hellos13_) {
+      // The front of a first hello has been answered by then, and the rest says nothing more.
+      return listener_->cookie_exchange && fragment.message_sequence == 0 &&
+             slot_of(peer) == kNoSlot;
+    }
     if (busy_) {
       ++stats_.hellosWhileBusy;
       return true;
