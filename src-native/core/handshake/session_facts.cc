@@ -386,7 +386,7 @@ EphemeralKeyInfo SessionFacts::ephemeral_key() const {
   // Of a group with ML-KEM OpenSSL tells no key; it has its name, as all groups of DTLS 1.3 have.
   const Bytes group = agreed(kGroup);
   if (group.size != 0 && (ephemeral_bits_ == 0 || ephemeral_group_ == NID_undef)) {
-    return {"ECDH", {reinterpret_cast<const char*>(group.data), group.size}, ephemeral_bits_};
+    return {"TLSGroup", {reinterpret_cast<const char*>(group.data), group.size}};
   }
   if (ephemeral_bits_ == 0) return {};
   if (ephemeral_is_dh_) return {"DH", "", ephemeral_bits_};
