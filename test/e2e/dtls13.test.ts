@@ -203,6 +203,9 @@ describe13('DTLS 1.3', () => {
     it(`exchanges keys by ${group}`, async () => {
       const pair = await open13({ ecdhCurve: group }, { ecdhCurve: group });
       expect(pair.client.getEphemeralKeyInfo()).to.have.property('type', 'ECDH');
+      // OpenSSL has another name for it among objects.
+      const name = group === 'P-256' ? 'prime256v1' : group === 'P-384' ? 'secp384r1' : group;
+      expect([pair.client.getSharedGroup(), pair.peer.getSharedGroup()]).to.deep.equal([name, name]);
       await echo(pair);
     });
   }
