@@ -204,6 +204,9 @@ describe13('DTLS 1.3', () => {
       const pair = await open13({ ecdhCurve: group }, { ecdhCurve: group });
       const kind = group.includes('MLKEM') ? { type: 'TLSGroup', name: group } : { type: 'ECDH' };
       expect(pair.client.getEphemeralKeyInfo()).to.include(kind);
+      // OpenSSL has another name for it among objects.
+      const name = group === 'P-256' ? 'prime256v1' : group === 'P-384' ? 'secp384r1' : group;
+      expect([pair.client.getSharedGroup(), pair.peer.getSharedGroup()]).to.deep.equal([name, name]);
       await echo(pair);
     });
   }

@@ -84,6 +84,8 @@ class SessionFacts {
 
   CipherInfo cipher_info() const;
   EphemeralKeyInfo ephemeral_key() const;
+  // By OpenSSL's name for it; empty where the keys were made without one.
+  std::string shared_group() const;
   std::vector<std::string> shared_signature_algorithms() const;
   // Of this side or the peer; empty before it was sent, or has come.
   std::vector<uint8_t> finished(bool peers) const;
