@@ -61,6 +61,10 @@ describeVersions('a long ClientHello', function (only, is13) {
         expect(client.alpnProtocol).to.equal(ALPNProtocols.at(-1));
         expect(client.mtu).to.equal(left);
         expect(dropped > 0).to.equal(left < mtu);
+        const { unknownPeerDatagrams, helloFragments } = server.stats;
+        expect(unknownPeerDatagrams, 'a hello is nothing unknown').to.equal(0);
+        if (is13) expect(helloFragments).to.equal(0);
+        else if (cookieExchange) expect(helloFragments).to.be.above(0);
         await converse({ client, peer });
       });
     }
