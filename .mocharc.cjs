@@ -5,8 +5,8 @@
 const named = process.argv.slice(2).some((argument) => argument.endsWith('.test.ts'));
 
 module.exports = {
-  // test/openssl needs an addon of its own: npm run test:openssl.
-  ...(named ? {} : { spec: ['test/**/*.test.ts'], ignore: ['test/openssl/**'] }),
+  // test/openssl needs an addon of its own: npm run test:openssl. test/browser starts browsers: npm run test:browsers.
+  ...(named ? {} : { spec: ['test/**/*.test.ts'], ignore: ['test/openssl/**', 'test/browser/**'] }),
   // Compiles the tests and lib/*.ts as they are loaded: what is tested is the source itself.
   require: ['tsx/cjs'],
   reporter: './scripts/mocha-reporter.cjs',

@@ -27,13 +27,17 @@ const { values: flags } = parseArgs({
 const names = [
   'receive',
   'send',
+  'packets',
   'round-trip',
   'create-socket',
   'peers',
   'handshakes',
   'storm',
+  'handshakes13',
+  'messages13',
   'diagnostics',
   'memory',
+  'memory13',
   'sessions',
   'loading',
 ];

@@ -49,6 +49,7 @@ export type { ListenOptions } from './server/listen';
 export { createServer, DTLSServer } from './server/server';
 export type { DTLSServerEvents } from './server/server-events';
 export type { DiscoverMtuOptions, HeartbeatRequestOptions, HeartbeatResult } from './socket/heartbeat';
+export type { PacketDestination } from './socket/packets';
 export type { UpdateKeysOptions } from './socket/update-keys';
 export type { HeartbeatEvent } from './diagnostics/events';
 export { connect } from './socket/connect';

@@ -56,6 +56,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("connectPlain", Napi::Function::New<guarded<connect_plain>>(env));
   exports.Set("blast", Napi::Function::New<guarded<blast>>(env));
   exports.Set("blastBare", Napi::Function::New<guarded<blast_bare>>(env));
+  exports.Set("blastMixed", Napi::Function::New<guarded<blast_mixed>>(env));
   exports.Set("openSessions", Napi::Function::New<guarded<open_sessions>>(env));
   exports.Set("sealSessions", Napi::Function::New<guarded<seal_sessions>>(env));
   exports.Set("speak", Napi::Function::New<guarded<speak>>(env));
@@ -77,6 +78,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("receiveFromMany", Napi::Function::New<guarded<receive_from_many>>(env));
   exports.Set("idleMemory", Napi::Function::New<guarded<idle_memory>>(env));
   exports.Set("residentBytes", Napi::Function::New<guarded<resident_bytes>>(env));
+  exports.Set("allocatedBytes", Napi::Function::New<guarded<allocated_bytes>>(env));
   exports.Set("MemoryClient", define_memory_client(env));
   return exports;
 }

@@ -79,6 +79,7 @@ Napi::Value connect(const Napi::CallbackInfo& info);
 Napi::Value connect_plain(const Napi::CallbackInfo& info);
 Napi::Value blast(const Napi::CallbackInfo& info);
 Napi::Value blast_bare(const Napi::CallbackInfo& info);
+Napi::Value blast_mixed(const Napi::CallbackInfo& info);
 
 // receivers.cc
 Napi::Value open_sink(const Napi::CallbackInfo& info);
@@ -110,6 +111,7 @@ Napi::Function define_memory_client(Napi::Env env);
 // memory.cc
 Napi::Value idle_memory(const Napi::CallbackInfo& info);
 Napi::Value resident_bytes(const Napi::CallbackInfo& info);
+Napi::Value allocated_bytes(const Napi::CallbackInfo& info);
 
 }  // namespace bench
 

@@ -67,4 +67,10 @@ Napi::Value resident_bytes(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), resident());
 }
 
+// allocatedBytes(): what malloc has given out, its rounding included.
+Napi::Value allocated_bytes(const Napi::CallbackInfo& info) {
+  const struct mallinfo2 all = ::mallinfo2();
+  return Napi::Number::New(info.Env(), static_cast<double>(all.uordblks + all.hblkhd));
+}
+
 }  // namespace bench

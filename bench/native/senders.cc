@@ -51,6 +51,28 @@ Napi::Value blast(const Napi::CallbackInfo& info) {
   return amount(info.Env(), batch.sent(), seconds_since(start));
 }
 
+// blastMixed(session, size, milliseconds, merged): messages by the session's bare keys and, in
+// turns with them, datagrams of their size that are none of DTLS.
+Napi::Value blast_mixed(const Napi::CallbackInfo& info) {
+  UdpSession& from = session(info);
+  if (!from.keys) from.keys = std::make_unique<BareKeys>(from.ssl.get());
+  const std::vector<uint8_t> message(u32(info, 1), 0x5a);
+  const std::vector<uint8_t> packet(message.size() + BareKeys::kOverhead, 0x80);
+  const double limit = u32(info, 2) / 1000.0;
+  Batch batch(from.socket.descriptor(), info[3].ToBoolean() ? 60 : 1);
+  from.link->connect();
+  const Clock::time_point start = Clock::now();
+  while (seconds_since(start) < limit) {
+    for (int i = 0; i < 64; ++i) {
+      uint8_t* const record = batch.room(packet.size());
+      from.keys->seal(message.data(), message.size(), record);
+      batch.add(packet.data(), packet.size());
+    }
+  }
+  batch.send();
+  return amount(info.Env(), batch.sent(), seconds_since(start));
+}
+
 // blastBare(session, size, milliseconds, merged): the same by the session's bare keys, which seal
 // where the datagrams are to lie.
 Napi::Value blast_bare(const Napi::CallbackInfo& info) {

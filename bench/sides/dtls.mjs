@@ -11,6 +11,10 @@ const counter = new Counter();
 let credentials;
 let socket;
 let echoing;
+let sending;
+
+/** What a record of AES-GCM adds to its message: header, explicit nonce and tag. */
+const RECORD_OVERHEAD = 13 + 8 + 16;
 
 export function begin(given) {
   credentials = given;
@@ -38,6 +42,31 @@ export async function serveBatches() {
     session.on('messages', (messages) => {
       counter.count += messages.length;
     });
+  });
+  return server.address().port;
+}
+
+/** Counts what is none of DTLS, and messages where they come among it. */
+export async function servePackets(options) {
+  const server = await listen((session) => {
+    session.on('message', () => {
+      ++counter.count;
+    });
+  }, options);
+  server.on('packet', () => {
+    ++counter.count;
+  });
+  return server.address().port;
+}
+
+export async function servePacketBatches() {
+  const server = await listen((session) => {
+    session.on('messages', (messages) => {
+      counter.count += messages.length;
+    });
+  });
+  server.on('packets', (packets) => {
+    counter.count += packets.length;
   });
   return server.address().port;
 }
@@ -80,6 +109,36 @@ export function send(size, milliseconds) {
   return sendFor(
     milliseconds,
     () => socket.send(message),
+    () => once(socket, 'drain'),
+  );
+}
+
+/** A server that has somebody to send packets to, who is nobody's peer. */
+export async function listenFor(port) {
+  sending = { server: await listen(), peer: { address: '127.0.0.1', port } };
+}
+
+export function sendPackets(size, milliseconds) {
+  const packet = Buffer.alloc(size, 0x80);
+  const { server, peer } = sending;
+  return sendFor(
+    milliseconds,
+    () => server.sendPacket(packet, peer),
+    () => once(server, 'drain'),
+  );
+}
+
+/** Messages of a session and packets of the size of their records, in turns. */
+export function sendMixed(size, milliseconds) {
+  const message = Buffer.alloc(size, 0x5a);
+  const packet = Buffer.alloc(size + RECORD_OVERHEAD, 0x80);
+  let turn = false;
+  return sendFor(
+    milliseconds,
+    () => {
+      turn = !turn;
+      return turn ? socket.send(message) : socket.sendPacket(packet);
+    },
     () => once(socket, 'drain'),
   );
 }

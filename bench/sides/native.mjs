@@ -13,6 +13,7 @@ export const {
   accept,
   blast,
   blastBare,
+  blastMixed,
   connect,
   connectPlain,
   countDatagrams,

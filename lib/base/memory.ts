@@ -71,6 +71,13 @@ export function copyOf(bytes: Uint8Array): NonSharedBuffer {
   return copy;
 }
 
+/** A copy in memory of its own, and not in Buffer's pool, which many share. */
+export function ownCopy(message: Buffer): NonSharedBuffer {
+  const copy = Buffer.allocUnsafeSlow(message.length);
+  message.copy(copy);
+  return copy;
+}
+
 /** Copies the first `size` bytes, which is how many they were when they were counted: there may be more by now. */
 export function copyTo(target: Uint8Array, at: number, bytes: Uint8Array, size: number): void {
   try {

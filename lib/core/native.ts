@@ -175,6 +175,11 @@ export interface NativeEndpoint {
     policy: NativeSessionPolicy,
   ): [slot: number, generation: number];
   send(slot: number, generation: number, message: Uint8Array, token: number): SendOutcome;
+  /** The number by which packets are sent to a peer, and by which PACKET records name it, until `forgetNumbers`. */
+  numberOf(address: string, port: number): number;
+  forgetNumbers(): void;
+  /** Sends what is none of DTLS. `slot` NO_SLOT: `generation` is the number of whom it is for. False where there is no such peer. */
+  sendPacket(slot: number, generation: number, packet: Uint8Array, token: number): boolean;
   /** Many messages that nobody waits for; see lib/core/send-batch.ts. */
   sendBatch(headers: Uint32Array, messages: Uint8Array, count: number): void;
   heartbeat(
@@ -214,7 +219,7 @@ export interface NativeEndpoint {
     slot: number,
     generation: number,
     identity: Uint8Array | undefined,
-    key: Uint8Array | undefined,
+    key: Uint8Array | undefined | null,
   ): void;
   answerIdentity(slot: number, generation: number, accepted: boolean): void;
   /** DER; undefined: none. Refused: the handshake fails. */
@@ -239,6 +244,8 @@ export interface NativeEndpoint {
   peerChain(slot: number, generation: number): NonSharedBuffer[];
   /** Stricter than `tls.checkServerIdentity`: true is a verdict, false only a question. */
   peerIsHost(slot: number, generation: number, host: string, isAddress: boolean): boolean;
+  /** Whether the peer's certificates would do for a server. */
+  peerMayServe(slot: number, generation: number): boolean;
   certificate(slot: number, generation: number): NonSharedBuffer | undefined;
   /** SubjectPublicKeyInfo in DER. */
   peerPublicKey(slot: number, generation: number): NonSharedBuffer | undefined;
@@ -247,6 +254,8 @@ export interface NativeEndpoint {
     slot: number,
     generation: number,
   ): { type?: string; name?: string; size?: number } | undefined;
+  /** OpenSSL's name. */
+  sharedGroup(slot: number, generation: number): string | undefined;
   sigalgs(slot: number, generation: number): string[];
   finished(slot: number, generation: number, peers: boolean): NonSharedBuffer | undefined;
   exportKeyingMaterial(

@@ -50,11 +50,11 @@ export const NO_SLOT = 0xffffffff;
 export interface RecordSink {
   /** A session begins. Called before anybody's code runs, and before the session's datagrams are to be sent. */
   begin(slot: number, generation: number, peerIndex: number): void;
-  /** Datagrams for one session, or (slot NO_SLOT) for the peer with that index. */
+  /** A datagram for one session, or (slot NO_SLOT) for the peer with that index. `whom`: or as record_fields.h says. */
   transmit(
     slot: number,
     generation: number,
-    peerIndex: number,
+    whom: number,
     token: number,
     datagram: NonSharedBuffer,
   ): void;
@@ -285,7 +285,7 @@ class Outbox implements EventSource {
 
   /**
    * The message that is being dispatched, and those right behind it that are for the same session: they are dispatched
-   * with it. For who has no event between them.
+   * with it. For who has no event between them. Of packets: those right behind it from the same peer.
    */
   run(record: number, borrowed: boolean): NonSharedBuffer[] {
     const copies = borrowed ? this.#lent : this.#kept;
@@ -299,13 +299,14 @@ class Outbox implements EventSource {
     return messages;
   }
 
-  /** Whether two records are of one kind and of one session. */
+  /** Whether two records are of one kind and of one session, and of packets, of one peer. */
   #goesOn(one: number, other: number): boolean {
     return (
       this.#word(one, RecordWord.Type) === this.#word(other, RecordWord.Type) &&
       this.#word(one, RecordWord.Slot) === this.#word(other, RecordWord.Slot) &&
       this.#word(one, RecordWord.Generation) === this.#word(other, RecordWord.Generation) &&
-      this.#word(one, RecordWord.Endpoint) === this.#word(other, RecordWord.Endpoint)
+      this.#word(one, RecordWord.Endpoint) === this.#word(other, RecordWord.Endpoint) &&
+      this.#word(one, RecordWord.B) === this.#word(other, RecordWord.B)
     );
   }
 }

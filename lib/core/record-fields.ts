@@ -3,6 +3,8 @@
 /** Where a field begins, and of how many bits it is. As src-native/core/outbox/record_fields.h has them. */
 export const RecordField = {
   Out: [0, 1],
+  TransmitPeer: [0, 31],
+  TransmitPacket: [31, 1],
   Retransmit: [1, 1],
   MessageType: [8, 8],
   AlertLevel: [8, 8],

@@ -6,9 +6,11 @@ const MESSAGES = 128;
 const BYTES = 64 * 1024;
 /** The words of the header of one message: slot, generation, length. EndpointWrap::send_batch reads them. */
 const WORDS = 3;
+/** In the length: what is none of DTLS, for a peer that slot and generation name as in `sendPacket`. */
+const PACKET = 0x80000000;
 
 /**
- * Messages of one tick on their way down. A call of native code costs as much as the encryption of a small
+ * Messages of one tick, and packets, on their way down. A call of native code costs as much as the encryption of a small
  * message, so that one call takes many: they are copied here, one behind the other, until `flush`. It holds
  * those of one endpoint at a time, and every other call to that endpoint comes after them: what was
  * called first happens first.
@@ -22,9 +24,9 @@ class SendBatch {
 
   /**
    * Adds a message, as a copy. No message of DTLS is as long as BYTES: of one that has grown since it was looked at, so
-   * many bytes are enough to have it refused.
+   * many bytes are enough to have it refused, and so is a packet.
    */
-  add(core: NativeEndpoint, slot: number, generation: number, message: Uint8Array): void {
+  add(core: NativeEndpoint, slot: number, generation: number, message: Uint8Array, isPacket = false): void {
     const size = Math.min(sizeOf(message), BYTES);
     const full = this.#count === MESSAGES || this.#used + size > BYTES;
     if (full || this.#core !== core) {
@@ -35,7 +37,7 @@ class SendBatch {
     const at = this.#count++ * WORDS;
     this.#headers[at] = slot;
     this.#headers[at + 1] = generation;
-    this.#headers[at + 2] = size;
+    this.#headers[at + 2] = isPacket ? size + PACKET : size;
     this.#used += size;
   }
 

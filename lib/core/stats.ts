@@ -33,6 +33,12 @@ export interface TrafficStats {
   heartbeatsSent: number;
   /** Authentic, but malformed, unasked for or not allowed: dropped in silence. */
   heartbeatsDiscarded: number;
+  /** Datagrams beside DTLS (RFC 7983) that somebody listened for: of a session, those of its peer. */
+  packetsReceived: number;
+  /** The same that `sendPacket` has sent. */
+  packetsSent: number;
+  packetBytesReceived: number;
+  packetBytesSent: number;
 }
 
 /** Counters of a server, or of a transport that several clients share. */
@@ -49,11 +55,22 @@ export interface EndpointStats extends TrafficStats {
   /** Handshakes that their client did not go on with, and that gave way to another one. */
   handshakesDisplaced: number;
   hellosWhileBusy: number;
+  /**
+   * ClientHellos that have no version, suite or group in common with a server that has DTLS 1.3: each was answered with
+   * an alert, and nothing of it was kept. And those of this endpoint's own that somebody sent back to it.
+   */
+  hellosRefused: number;
   /** Datagrams from addresses on the server's `blockList`. */
   blockedDatagrams: number;
+  /** Datagrams that are none of DTLS, whoever listens. */
   nonDtlsDatagrams: number;
   /** Datagrams without content, which nonDtlsDatagrams counts, too. */
   emptyDatagrams: number;
+  /**
+   * What a ClientHello of several datagrams has behind the first one, from a peer that has no handshake: the first was answered by
+   * a cookie, and nothing is kept. A server with DTLS 1.3 puts hellos together, and counts none.
+   */
+  helloFragments: number;
   malformedDatagrams: number;
   /** DTLS records from peers that have no session. */
   unknownPeerDatagrams: number;
@@ -77,6 +94,27 @@ const allCounters = [...native.trafficCounters, ...native.endpointCounters];
 /** What a session has counted; all zero where there is none. */
 export function trafficStats(counters: Float64Array = new Float64Array(0)): TrafficStats {
   return named(native.trafficCounters, counters) as TrafficStats;
+}
+
+/** Datagrams that are none of DTLS, that nobody listened for, and that the core has not heard of. */
+export class Unheard {
+  #datagrams = 0;
+  #empty = 0;
+  #bytes = 0;
+
+  count(size: number): void {
+    this.#datagrams += 1;
+    this.#bytes += size;
+    if (size === 0) this.#empty += 1;
+  }
+
+  addTo(stats: EndpointStats): EndpointStats {
+    stats.datagramsReceived += this.#datagrams;
+    stats.bytesReceived += this.#bytes;
+    stats.nonDtlsDatagrams += this.#datagrams;
+    stats.emptyDatagrams += this.#empty;
+    return stats;
+  }
 }
 
 export function endpointStats(

@@ -34,8 +34,8 @@ function broadcastAddresses(): Set<string> {
   for (const { address, netmask, family } of Object.values(networkInterfaces()).flatMap((a) => a ?? [])) {
     if (family !== 'IPv4') continue;
     const all = (toNumber(address) | ~toNumber(netmask)) >>> 0;
-    // A network of one host has no broadcast address.
-    if (netmask === '255.255.255.255') continue;
+    // A network of one host has no broadcast address, nor has one of two (RFC 3021 section 2.1).
+    if (netmask === '255.255.255.255' || netmask === '255.255.255.254') continue;
     found.add([24, 16, 8, 0].map((shift) => (all >>> shift) & 255).join('.'));
   }
   return found;

@@ -2,7 +2,7 @@
 import { kAsyncResource, kMessageLimit } from '../base/internals';
 import type { Peer } from '../base/peer';
 import { asError, wordsOf } from '../errors/as-error';
-import { DTLSError } from '../errors/errors';
+import { DTLSError, isReadable } from '../errors/errors';
 import { copyOf, sizeOf } from '../base/memory';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { errnoOf } from '../errors/system-error';
@@ -14,6 +14,9 @@ import type { SendCallback } from './arguments';
 import type { Hold } from './hold';
 import { ProvenNames, type Dialled } from './proven-names';
 import type { Rules } from './rules';
+
+/** Whoever has the peer's address can begin handshakes that fail for ever; what waits has to hear of it. */
+const MOST_OUTDONE = 3;
 
 interface Waiting {
   readonly message: Buffer;
@@ -58,6 +61,8 @@ export class Association {
   #dialling = false;
   /** For whom this side began last, since something waits. */
   #attempt: { readonly hostname: string | undefined } | undefined;
+  /** How often in a row a handshake of the peer's has come in between, and failed. */
+  #outdone = 0;
   #queue: Waiting[] = [];
   #queuedBytes = 0;
   #lastError: Error | undefined;
@@ -176,10 +181,15 @@ export class Association {
     this.#settle();
   }
 
-  /** The socket's dial can go on: nothing has come meanwhile that makes it needless. Without one there is nothing to wait for. */
+  /**
+   * The socket's dial can go on: nothing has come meanwhile that makes it needless. Without one there is nothing to wait
+   * for. A handshake that the peer has begun comes first: of two at once each side would take the other's messages for
+   * those of its own.
+   */
   dialWanted(): boolean {
-    if (this.#session === undefined && this.#queue.length > 0) return true;
+    if (this.#session === undefined && this.#queue.length > 0 && this.#inTheMaking.size === 0) return true;
     this.#dialling = false;
+    this.#attempt = undefined;
     this.#settle();
     return false;
   }
@@ -205,6 +215,8 @@ export class Association {
       this.#owner.onMessage(message, session, identity);
     });
     session.on('error', (error) => {
+      // The peer dialled, too, and goes on: whether this side's handshake would have come to anything is not known.
+      if (dialled !== undefined && wordsOf(error).code === 'ERR_DTLS_REPLACED') this.#attempt = undefined;
       this.lost(session, error);
     });
     session.on('close', () => {
@@ -255,15 +267,27 @@ export class Association {
     const attempt = this.#attempt;
     this.#lastError = this.#attempt = undefined;
     const queue = this.#queue;
-    // What waits for another name has not had its handshake: the peer may be whom that name means.
-    this.#queue = attempt === undefined ? [] : queue.filter(({ hostname }) => hostname !== attempt.hostname);
-    this.#fail(attempt === undefined ? queue : queue.filter(({ hostname }) => hostname === attempt.hostname), error);
+    const [first] = queue;
+    // What failed was a handshake of the peer's: this side's own may not.
+    if (attempt === undefined && first !== undefined && this.#outdone < MOST_OUTDONE) {
+      this.#outdone += 1;
+      this.#begin(first.hostname);
+      return;
+    }
+    this.#outdone = 0;
+    // What waits for another name has not had its handshake: the peer, if there is one, may be whom that name means.
+    const isOver = ({ hostname }: Waiting): boolean =>
+      attempt === undefined || hostname === attempt.hostname || isSilence(error);
+    this.#queue = queue.filter((waiting) => !isOver(waiting));
+    this.#fail(queue.filter(isOver), error);
     const [next] = this.#queue;
     if (next !== undefined) this.#begin(next.hostname);
     else if (this.#asking.size === 0) this.#owner.onEmpty(this);
   }
 
   #flush(): void {
+    this.#outdone = 0;
+    this.#attempt = undefined;
     const queue = this.#queue;
     this.#queue = [];
     for (const waiting of queue) this.#wait(waiting);
@@ -344,6 +368,12 @@ function refusalOf(message: Buffer, peer: Peer): DTLSError | undefined {
     peer,
   });
   return Object.assign(error, { address: peer.address, port: peer.port });
+}
+
+/** Nobody has answered, whatever they are called. */
+function isSilence(error: Error): boolean {
+  if (!isReadable(error)) return false;
+  return error.category === 'io' || (error.category === 'timeout' && error.code !== 'ERR_DTLS_LOOKUP_TIMEOUT');
 }
 
 const closed = (peer: Peer): DTLSError =>

@@ -1,12 +1,10 @@
-import { kOnPacket, kOnTransportClosed, kOnTransportError, kWantsPackets } from '../base/internals';
-import type { Peer } from '../base/peer';
-import type { NonSharedBuffer } from '../base/non-shared-buffer';
+import { kOnTransportClosed, kOnTransportError, kPackets } from '../base/internals';
 import type { TransportHandler } from '../endpoint/endpoint';
+import type { PacketHearer } from '../endpoint/packet-events';
 
 /** What the handler of an endpoint that serves nobody tells its socket. */
 interface ClientsOnlyHost {
-  wantsPackets(): boolean;
-  onPacket(datagram: NonSharedBuffer, peer: Peer): void;
+  readonly packets: PacketHearer;
   /** The transport failed, and no session is concerned. */
   onTransportError(error: Error, broke: boolean): void;
 }
@@ -19,12 +17,8 @@ export class ClientsOnly implements TransportHandler {
     this.#host = host;
   }
 
-  get [kWantsPackets](): boolean {
-    return this.#host.wantsPackets();
-  }
-
-  [kOnPacket](datagram: NonSharedBuffer, peer: Peer): void {
-    this.#host.onPacket(datagram, peer);
+  get [kPackets](): PacketHearer {
+    return this.#host.packets;
   }
 
   [kOnTransportError](error: Error, broke = false): void {

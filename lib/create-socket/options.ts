@@ -10,8 +10,9 @@ import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options
 import { bare, withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
 import { OF_BYTES, ownOptions } from '../options/own-bytes';
-import { clientPsk, serverPsk } from '../options/psk';
+import { clientPsk, plainCredentials, serverPsk } from '../options/psk';
 import { resolveHandshakeTimeout } from '../options/session';
+import { messageMemory, type MessageMemory } from '../endpoint/packet-events';
 import type { DTLSSocket } from '../socket/socket';
 import { ownKey } from './own-key';
 import { Marks, type Rules } from './rules';
@@ -87,17 +88,25 @@ export interface ResolvedSocket {
   readonly maxPeers: number;
   readonly maxDialling: number;
   readonly clearMulticast: boolean;
+  /** In what memory packets come, as messages do. */
+  readonly memory: MessageMemory;
 }
 
 /** Without a prototype: nothing comes back from there that was left out. */
 const pick = (options: Bag, names: readonly string[]): Record<string, unknown> =>
   bare(names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]]));
 
+/** What a handshake with one peer may differ in. */
+const PEER_OPTIONS: readonly string[] = CONNECT_OPTIONS.filter(
+  (name) => name !== 'pskCallback' && SOCKET_OPTIONS.includes(name),
+);
+
 /** What an answer of `peers` says, also by its class or a prototype; what is undefined is left out, as everywhere. */
 function answered(answer: unknown): Bag {
   checkObject('the answer of peers()', answer);
-  checkNames(answer, CONNECT_OPTIONS);
-  return pick(withoutObjectPrototype(answer as Bag, CONNECT_OPTIONS), CONNECT_OPTIONS);
+  checkNames(answer, PEER_OPTIONS);
+  const own = ownOptions(answer as Bag, PEER_OPTIONS, [...OF_BYTES, ...CONTEXT_OPTIONS]);
+  return pick({ ...own, psk: plainCredentials(own.psk) }, PEER_OPTIONS);
 }
 
 /** Everything that a context is made of is asked for once, whoever uses the context. */
@@ -231,7 +240,7 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
       ([name]) => !(CONTEXT_OPTIONS as readonly string[]).includes(name) && name !== 'psk' && name !== 'pskCallback',
     ),
   );
-  const contexts = new WeakMap<object, SecureContext>();
+  const contexts = new WeakMap<object, { mark: string; context: SecureContext }>();
   const marks = options.peers === undefined ? undefined : new Marks(CONNECT_OPTIONS, bag);
   return {
     role,
@@ -252,14 +261,18 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
       const given = answered(peer);
       let secureContext = (given.secureContext as SecureContext | undefined) ?? context;
       if (CONTEXT_OPTIONS.some((name) => given[name] !== undefined)) {
+        // An answer that is given again may say something else by now.
+        const mark = marks?.of(given) ?? '';
+        const made = contexts.get(peer);
         secureContext =
-          contexts.get(peer) ??
-          contextOf(
-            given.secureContext === undefined && options.secureContext === undefined
-              ? { ...bag, ...given }
-              : given,
-          );
-        contexts.set(peer, secureContext);
+          made?.mark === mark
+            ? made.context
+            : contextOf(
+                given.secureContext === undefined && options.secureContext === undefined
+                  ? { ...bag, ...given }
+                  : given,
+              );
+        contexts.set(peer, { mark, context: secureContext });
       }
       const psk = given.psk === undefined ? own : clientPsk(given.psk as SocketPeerOptions['psk']);
       if (keysOfPeersAlone && psk === undefined && nothingButKeys(given)) throw noKeyOfItsOwn();
@@ -282,6 +295,7 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
         servername: given.servername ?? options.servername,
         checkServerIdentity: given.checkServerIdentity ?? options.checkServerIdentity,
         anyPeer: (given.rejectUnauthorized ?? options.rejectUnauthorized) === false,
+        stapled: (given.requestOCSP ?? options.requestOCSP) === true,
       };
     },
     hasOwnKey: isShownBy,
@@ -291,5 +305,6 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
     maxPeers: integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff),
     maxDialling: integer('maxPendingHandshakes', options.maxPendingHandshakes, 1000, 0, 0xffffffff),
     clearMulticast: flag('clearMulticast', options.clearMulticast, false),
+    memory: messageMemory(options),
   };
 }

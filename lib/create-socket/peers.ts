@@ -2,10 +2,11 @@
 import type { AsyncResource } from 'node:async_hooks';
 import type { AddressInfo } from 'node:net';
 
-import { kAsyncResource, kBegin, kOnPacket, kPeer, kSharedResource, kWantsPackets } from '../base/internals';
+import { kAsyncResource, kBegin, kPackets, kPeer, kSharedResource } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { Endpoint } from '../endpoint/endpoint';
+import type { PacketHearer } from '../endpoint/packet-events';
 import { asError } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
 import { plain } from '../errors/node-errors';
@@ -32,8 +33,8 @@ interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'o
   readonly asyncResource: AsyncResource;
   /** Holds the process. */
   referenced(): boolean;
-  /** Is connected, as the kernel has it. */
-  connected(): boolean;
+  /** Is connected to that peer, as the kernel has it. */
+  connectedTo(peer: Peer): boolean;
   /** Where it is bound. */
   address(): AddressInfo;
   /** Calls `then` once the socket is bound, or with the reason why it will not be. */
@@ -43,9 +44,8 @@ interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'o
   /** A peer that this socket serves has made a line for the key log. */
   readonly onKeylog: (line: NonSharedBuffer, session: DTLSSocket) => void;
   readonly onServerError: (error: Error) => void;
-  /** Somebody listens for `packet`. */
-  readonly wantsPackets: () => boolean;
-  readonly onPacket: (datagram: NonSharedBuffer, peer: Peer) => void;
+  /** What of the socket hears of what is none of DTLS. */
+  readonly packets: PacketHearer;
 }
 
 /** Serves those who begin with a socket, and leaves what is none of DTLS to the socket. */
@@ -65,12 +65,8 @@ class PeersServer extends DTLSServer {
     return this[kAsyncResource];
   }
 
-  override get [kWantsPackets](): boolean {
-    return this.#host.wantsPackets();
-  }
-
-  override [kOnPacket](datagram: NonSharedBuffer, peer: Peer): void {
-    this.#host.onPacket(datagram, peer);
+  override get [kPackets](): PacketHearer {
+    return this.#host.packets;
   }
 }
 
@@ -143,8 +139,7 @@ export class Peers {
     }
     this.#later(refusal, peer);
     if (callback === undefined) return;
-    // UDP loses what a server sends to clients that have left, and says nothing.
-    const told = this.#options.role === 'server' ? null : this.#heard(refusal, peer);
+    const told = this.#heard(refusal, peer);
     process.nextTick(callback, told, told === null ? message.length : 0);
   }
 
@@ -159,8 +154,13 @@ export class Peers {
     }
   }
 
-  #heard(error: Error, { address, port }: Peer): Error | null {
-    return heard(error, { known: this.#known.has(keyOf(address, port)), connected: this.#host.connected() });
+  #heard(error: Error, peer: Peer): Error | null {
+    const { address, port } = peer;
+    return heard(error, {
+      known: this.#known.has(keyOf(address, port)),
+      serves: this.#options.role === 'server',
+      connected: this.#host.connectedTo(peer),
+    });
   }
 
   #later(error: Error, peer: Peer): void {
@@ -206,7 +206,7 @@ export class Peers {
     const key = keyOf(peer.address, peer.port);
     let association = this.#associations.get(key);
     if (association === undefined) {
-      association = new Association(this.#owner, peer);
+      association = new Association(this.#owner, Object.freeze({ ...peer }));
       this.#associations.set(key, association);
     }
     return association;

@@ -1,11 +1,12 @@
 /** The names to which an open session may be used: those that its peer has proved, under the rules that go with each. */
 import type tls from 'node:tls';
 
-import { late } from '../base/late';
+import { kMayServe } from '../base/internals';
 import type { Peer } from '../base/peer';
-import { asError, wordsOf } from '../errors/as-error';
+import { wordsOf } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
 import { printable } from '../errors/printable';
+import { identityRefusal } from '../handshake/lookups';
 import type { DTLSSocket } from '../socket/socket';
 import type { Rules } from './rules';
 
@@ -23,6 +24,9 @@ interface OwnRules {
   hasOwnKey(session: DTLSSocket): boolean;
   readonly servesChosenContexts: boolean;
 }
+
+/** The session may be one of somebody who was at this address before. */
+const MAKE_WAY = "Close that session (it is among the socket's 'sessions', and the error names its peer) for a handshake with that name.";
 
 export class ProvenNames {
   readonly #session: DTLSSocket;
@@ -58,11 +62,11 @@ export class ProvenNames {
     if (made.mark !== rules.mark) {
       return this.#refused(
         new Error(`the session with ${this.#peer.address} was not made under the rules that 'peers' has for '${hostname}'`),
-        "There is one session with an address. It is used for another name, or where the peer began it, only if 'peers' returns for that name what the session was made with.",
+        `There is one session with an address. It is used for another name, or where the peer began it, only if 'peers' returns for that name what the session was made with. ${MAKE_WAY}`,
       );
     }
     const refusal = this.#mismatch(hostname, rules);
-    if (refusal !== undefined) return this.#refused(refusal, 'The open session with this address is not with that name.');
+    if (refusal !== undefined) return this.#refused(refusal, `The open session with this address is not with that name. ${MAKE_WAY}`);
     this.#names.add(hostname);
     return undefined;
   }
@@ -87,12 +91,13 @@ export class ProvenNames {
     if (!('subject' in certificate)) {
       return new Error(`the peer of this session has shown no certificate, and '${hostname}' was meant`);
     }
-    try {
-      return (rules.checkServerIdentity ?? late.tls.checkServerIdentity)(name, certificate as tls.PeerCertificate);
-    } catch (error) {
-      // What the check throws is a refusal, as in a handshake.
-      return asError(error);
+    if (this.theirs && !this.#session[kMayServe]) {
+      return new Error(`the certificate of this peer, who began, is for clients only, and '${hostname}' was meant`);
     }
+    if (this.theirs && rules.stapled) {
+      return new Error(`'requestOCSP' asks servers only, this peer began, and '${hostname}' was meant`);
+    }
+    return identityRefusal(rules.checkServerIdentity, name, () => certificate as tls.PeerCertificate);
   }
 
   /** What a handshake under these rules verifies. */

@@ -21,7 +21,8 @@ export class Questions {
   ask(peer: Peer, hostname: string | undefined): Promise<Answer> {
     const ask = this.#ask;
     if (ask === undefined) return Promise.resolve(undefined);
-    const answer = Promise.resolve().then(() => ask(peer, hostname));
+    // A copy: it is an argument of the user's, who may write to it.
+    const answer = Promise.resolve().then(() => ask({ ...peer }, hostname));
     if (this.#timeout === 0) return answer;
     return new Promise((resolve, reject) => {
       // Counts for the event loop: a message waits, which would be lost with the process.

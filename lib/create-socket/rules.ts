@@ -14,6 +14,8 @@ export interface Rules {
   readonly checkServerIdentity: ConnectOptions['checkServerIdentity'];
   /** `rejectUnauthorized: false`. */
   readonly anyPeer: boolean;
+  /** `requestOCSP`: the certificate counts only with a response, which is asked for by who begins. */
+  readonly stapled: boolean;
 }
 
 type Bag = Readonly<Record<string, unknown>>;

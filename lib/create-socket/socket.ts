@@ -5,26 +5,31 @@ import { kListenOn } from '../base/internals';
 import { listenersOf } from '../base/untouched';
 import type { Peer } from '../base/peer';
 import { Endpoint } from '../endpoint/endpoint';
+import { PacketEvents } from '../endpoint/packet-events';
+import { checkUdpDestination } from '../endpoint/packet-peers';
 import { asError } from '../errors/as-error';
 import { DTLSError, ioError, isReadable } from '../errors/errors';
-import { copyOf } from '../base/memory';
+import { copyOf, sizeOf } from '../base/memory';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { automaticTransport } from '../options/udp';
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { DGRAM_OPTIONS } from '../checks/option-names';
-import { listenerAfterOptions } from '../checks/arguments';
+import { listenerAfterOptions, noMore } from '../checks/arguments';
 import { plain } from '../errors/node-errors';
-import { turns } from '../core/outbox';
+import { NO_SLOT, turns } from '../core/outbox';
 import { inItsContext } from '../socket/messages';
+import { checkDestination, readPacket, type PacketDestination } from '../socket/packets';
 import { SendCallbacks } from '../socket/send-callbacks';
 import type { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
+import { printable } from '../errors/printable';
 import { errnoOf, systemError } from '../errors/system-error';
 import { hostMistake } from '../checks/host';
-import { checkObject, wrongType } from '../checks/validate';
+import { callable, checkObject, wrongType } from '../checks/validate';
 import { familyHint, familyOf, spelling } from '../transport/addresses';
 import { encrypting } from '../transport/dgram';
 import type { NativeDriver } from '../transport/native-udp';
+import { TransportDriver } from '../transport/transport-driver';
 import { destination, isLiteral, isManyfold } from './addresses';
 import { parseSend, type SendCallback } from './arguments';
 import { Binding } from './binding';
@@ -65,6 +70,7 @@ export class SecureDgramSocket extends BaseSocket {
   readonly #clearMulticast: boolean;
   readonly #lookups: Lookups;
   readonly #wire: Wire;
+  readonly #packets: PacketEvents;
   #udp: NativeDriver | undefined; // from the bind on, where there is one
   readonly #blocked: BlockedAddresses;
   readonly #binding = new Binding();
@@ -113,6 +119,13 @@ export class SecureDgramSocket extends BaseSocket {
     this.#clearMulticast = resolved.clearMulticast;
     this.#lookups = new Lookups(own.lookup, this.type === 'udp6' ? 6 : 4);
     this.#blocked = new BlockedAddresses(own);
+    this.#packets = new PacketEvents({
+      listeners: (event) => listenersOf(this, event),
+      memory: () => resolved.memory,
+      emitPacket: (packet, { address, port, family }) =>
+        this.#emit('packet', packet, { address, port, family, size: packet.length }),
+      emitPackets: (packets, peer) => this.#emit('packets', packets, peer),
+    });
     this.#wire = new Wire({
       send: this.#sendRaw.bind(this),
       address: () => super.address(),
@@ -120,7 +133,7 @@ export class SecureDgramSocket extends BaseSocket {
     this.#peers = new Peers(resolved, this.#wire, {
       asyncResource: this.#asyncResource,
       referenced: () => this.#referenced,
-      connected: () => this.#connectedTo !== undefined,
+      connectedTo: (peer) => this.#isConnectedTo(peer),
       address: () => super.address(),
       hold: this.#hold,
       whenBound: this.#binding.whenBound.bind(this.#binding),
@@ -130,8 +143,7 @@ export class SecureDgramSocket extends BaseSocket {
       onPeerError: this.#onPeerError.bind(this),
       onKeylog: (line, session) => this.#emit('keylog', line, session),
       onServerError: (error) => this.#emit('error', error),
-      wantsPackets: this.#wantsPackets.bind(this),
-      onPacket: this.#onPacket.bind(this),
+      packets: this.#packets,
     });
   }
 
@@ -151,6 +163,7 @@ export class SecureDgramSocket extends BaseSocket {
   override on(event: 'secureConnection', listener: (session: DTLSSocket) => void): this;
   override on(event: 'peerError', listener: (error: DTLSError, peer: Peer) => void): this;
   override on(event: 'packet', listener: (message: NonSharedBuffer, info: dgram.RemoteInfo) => void): this;
+  override on(event: 'packets', listener: (packets: NonSharedBuffer[], peer: Peer) => void): this;
   override on(event: 'keylog', listener: (line: NonSharedBuffer, session: DTLSSocket) => void): this;
   override on(event: string, listener: (...args: never[]) => void): this;
   override on(event: string, listener: never): this {
@@ -161,6 +174,7 @@ export class SecureDgramSocket extends BaseSocket {
   override once(event: 'secureConnection', listener: (session: DTLSSocket) => void): this;
   override once(event: 'peerError', listener: (error: DTLSError, peer: Peer) => void): this;
   override once(event: 'packet', listener: (message: NonSharedBuffer, info: dgram.RemoteInfo) => void): this;
+  override once(event: 'packets', listener: (packets: NonSharedBuffer[], peer: Peer) => void): this;
   override once(event: 'keylog', listener: (line: NonSharedBuffer, session: DTLSSocket) => void): this;
   override once(event: string, listener: (...args: never[]) => void): this;
   override once(event: string, listener: never): this {
@@ -260,6 +274,66 @@ export class SecureDgramSocket extends BaseSocket {
     }
   }
 
+  /**
+   * Sends one datagram that is not DTLS, in clear: STUN, RTP, … (RFC 7983). It begins no handshake, waits for none, and to a
+   * peer keeps its place among messages. An array makes one packet of its parts.
+   *
+   * @param peer - As the events have it, or any IP address and port; a connected socket's is its peer, and may be left out.
+   * @param callback - As that of `send`.
+   * @throws {@link DTLSError} `ERR_DTLS_NOT_A_PACKET` for one that begins as DTLS does (20 to 63), `ERR_INVALID_ARG_TYPE`,
+   * `ERR_INVALID_IP_ADDRESS` and `ERR_SOCKET_BAD_PORT`.
+   */
+  sendPacket(packet: Message | readonly Message[], peer: PacketDestination, callback?: SendCallback): void;
+  sendPacket(packet: Message | readonly Message[], callback?: SendCallback): void;
+  sendPacket(...args: [Message | readonly Message[], (PacketDestination | SendCallback)?, SendCallback?, ...unknown[]]): void {
+    noMore('sendPacket', args, 3);
+    const packet = readPacket(args[0]);
+    this.#check();
+    const connectedTo = this.#peerIfConnected();
+    const behind = connectedTo !== undefined && typeof args[1] !== 'object';
+    if (behind && args[2] !== undefined) throw wrongType('peer', 'an object with an address and a port', args[1]);
+    const given = callable('callback', behind ? args[1] : args[2]) as SendCallback | undefined;
+    const peer = behind ? connectedTo : checkUdpDestination(checkDestination(args[1] as PacketDestination));
+    if (connectedTo !== undefined && (connectedTo.port !== peer.port || connectedTo.address !== spelling(peer.address))) {
+      throw plain('ERR_SOCKET_DGRAM_IS_CONNECTED', 'Already connected');
+    }
+    const { address, port } = peer;
+    if (this.#binding.state === 'unbound') this.#bindOrNotice();
+    const callback = this.#sendCallbacks.expect(given);
+    const blocked = this.#blocked.refusal({ address, port, family: familyOf(address) });
+    if (blocked !== undefined) {
+      if (callback !== undefined) process.nextTick(callback, blocked, 0);
+    } else if (this.#binding.state === 'bound') {
+      this.#sendPacket(packet, { address, port }, callback);
+    } else {
+      const copy = copyOf(packet);
+      const told = inItsContext(callback);
+      this.#binding.whenBound((error) => {
+        if (error === null) this.#sendPacket(copy, { address, port }, told);
+        else if (told !== undefined) process.nextTick(told, error, 0);
+      });
+    }
+  }
+
+  #sendPacket(packet: Uint8Array, { address, port }: PacketDestination, callback: SendCallback | undefined): void {
+    const endpoint = Endpoint.on(this.#wire);
+    if (endpoint === undefined) {
+      if (callback !== undefined) process.nextTick(callback, notRunning(), 0);
+      return;
+    }
+    const number = endpoint.packetNumber(address, port);
+    if (callback === undefined) {
+      endpoint.sendPacket(NO_SLOT, number, packet, undefined);
+      return;
+    }
+    const size = sizeOf(packet);
+    this.#hold.take();
+    endpoint.sendPacket(NO_SLOT, number, packet, (error) => {
+      this.#hold.release();
+      callback(error, error === null ? size : 0);
+    });
+  }
+
   override connect(port: number, address?: string, callback?: () => void): void;
   override connect(port: number, callback: () => void): void;
   override connect(...args: unknown[]): void {
@@ -314,8 +388,8 @@ export class SecureDgramSocket extends BaseSocket {
     this.#peers.close(error);
     this.#finalStats = endpoint?.stats();
     endpoint?.transmitNow();
+    if (this.#peers.server === undefined) endpoint?.leave(() => undefined);
     if (this.#udp !== undefined) {
-      if (this.#peers.server === undefined) endpoint?.leave(() => undefined);
       this.#udp.shut();
       endpoint?.flushSoon();
     }
@@ -420,18 +494,19 @@ export class SecureDgramSocket extends BaseSocket {
     }
     const existing = this.#peers.find(peer);
     if (existing !== undefined) existing.send(message, hostname, callback);
-    else if (isManyfold(peer, this.#mayBroadcast)) this.#sendToMany(message, peer, callback);
+    else if (isManyfold(peer, this.#mayBroadcast)) this.#sendToMany(message, peer, hostname, callback);
     else this.#peers.begin(message, peer, hostname, callback);
   }
 
   /** DTLS is between two: RFC 6347 has no group keys, and there is nobody to shake hands with. */
-  #sendToMany(message: Buffer, peer: Peer, callback: SendCallback | undefined): void {
-    if (!this.#clearMulticast) {
-      const error = notUnicast(peer);
+  #sendToMany(message: Buffer, peer: Peer, hostname: string | undefined, callback: SendCallback | undefined): void {
+    // Whoever forges the answers of DNS must not have a message in clear: only the program itself can mean a group.
+    if (!this.#clearMulticast || hostname !== undefined) {
+      const error = notUnicast(peer, hostname);
       if (callback === undefined) this.#later(() => this.#emit('error', error));
       else {
         process.nextTick(callback, error, 0);
-        this.#later(() => this.#emit('peerError', error, peer));
+        this.#later(() => this.#emit('peerError', error, { ...peer }));
       }
       return;
     }
@@ -462,16 +537,13 @@ export class SecureDgramSocket extends BaseSocket {
     const udp = this.#blocked.any ? undefined : takeOver(this);
     this.#udp = udp;
     const { server } = this.#peers;
-    if (udp === undefined) {
-      server?.listen();
-    } else if (server !== undefined) {
-      server[kListenOn](udp, this.#wire);
+    if (server !== undefined) {
+      server[kListenOn](udp ?? new TransportDriver(this.#wire), this.#wire);
     } else {
-      const endpoint = Endpoint.over(() => udp, this.#wire);
+      const endpoint = Endpoint.over(() => udp ?? new TransportDriver(this.#wire), this.#wire);
       endpoint.stay(
         new ClientsOnly({
-          wantsPackets: this.#wantsPackets.bind(this),
-          onPacket: this.#onPacket.bind(this),
+          packets: this.#packets,
           // Only a connected socket hears of such, as dgram's does.
           onTransportError: (error, broke) => {
             if (broke || this.#connectedTo !== undefined) this.#emit('error', error);
@@ -482,16 +554,13 @@ export class SecureDgramSocket extends BaseSocket {
     }
   }
 
-  #wantsPackets(): boolean {
-    return listenersOf(this, 'packet') > 0;
-  }
-
-  #onPacket(datagram: NonSharedBuffer, { address, port, family }: Peer): void {
-    this.#emit('packet', datagram, { address, port, family, size: datagram.length });
-  }
-
   #onMessage(message: NonSharedBuffer, session: DTLSSocket, identity: PeerInfo['pskIdentity']): void {
     if (!this.#closed) super.emit('message', message, infoOf(message, session, identity));
+  }
+
+  #isConnectedTo({ address, port }: Peer): boolean {
+    const to = this.#connectedTo;
+    return to?.port === port && spelling(to.address) === spelling(address);
   }
 
   #onSecure(session: DTLSSocket): boolean {
@@ -500,10 +569,10 @@ export class SecureDgramSocket extends BaseSocket {
 
   #onPeerError(error: Error, peer: Peer): void {
     if (this.#closed) return;
-    this.#emit('peerError', error, peer);
+    this.#emit('peerError', error, { ...peer });
     // dgram's own socket emits it before the session hears.
     const refused = isReadable(error) && error.category === 'io';
-    if (this.#udp !== undefined && this.#connectedTo !== undefined && refused) {
+    if (this.#udp !== undefined && this.#isConnectedTo(peer) && refused) {
       turns.add(() => !this.#closed && super.emit('error', error), this.#asyncResource);
     }
   }
@@ -512,13 +581,7 @@ export class SecureDgramSocket extends BaseSocket {
 
   #receive(datagram: NonSharedBuffer, info: dgram.RemoteInfo): void {
     if (this.#blocked.sender(info)) return;
-    const first = datagram[0] ?? 0;
-    // RFC 7983: what else shares the port. Never a `message`: whoever listens to those counts on DTLS.
-    if ((first < 20 || first > 63) && this.#wantsPackets()) {
-      this.#emit('packet', datagram, info);
-    } else {
-      this.#wire.receiver?.receive(datagram, info);
-    }
+    this.#wire.receiver?.receive(datagram, info);
   }
 
   /**
@@ -619,11 +682,14 @@ function withHint<E extends Error>(error: E, hint: string | undefined): E {
   return hint === undefined ? error : Object.assign(error, { hint });
 }
 
-const notUnicast = (peer: Peer): DTLSError =>
-  new DTLSError(`DTLS is unicast: nothing was sent to ${peer.address}`, {
+const notUnicast = (peer: Peer, hostname: string | undefined): DTLSError =>
+  new DTLSError(`DTLS is unicast: nothing was sent to ${peer.address}${hostname === undefined ? '' : `, which is what '${printable(hostname)}' resolves to`}`, {
     code: 'ERR_DTLS_MULTICAST',
     category: 'usage',
-    hint: "Send to each peer, or set 'clearMulticast' to send to groups without any protection.",
+    hint:
+      hostname === undefined
+        ? "Send to each peer, or set 'clearMulticast' to send to groups without any protection."
+        : 'A name never stands for a group, as DNS can be forged: see what it resolves to, or name a group by its address.',
     peer,
   });
 

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 
-import { kOverUdp } from '../base/internals';
+import { kOverUdp, kSendAside } from '../base/internals';
 import type { Peer } from '../base/peer';
 import { noteRefusal } from '../transport/dgram';
 import type { DatagramReceiver, DatagramTransport } from '../transport/transport';
@@ -44,6 +44,11 @@ export class Wire implements DatagramTransport {
       });
     }
     // Nobody has to wait, as with plain dgram: what the kernel does not take at once waits in the socket, getSendQueueSize() tells.
+    return true;
+  }
+
+  [kSendAside](datagram: Uint8Array, peer: Peer, done: (error: Error | null) => void): boolean {
+    this.#raw.send(datagram, peer, done);
     return true;
   }
 

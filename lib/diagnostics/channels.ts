@@ -24,6 +24,7 @@ export type DropReasons = Partial<
     | 'cookiesRefused'
     | 'sessionsRefused'
     | 'hellosWhileBusy'
+    | 'hellosRefused'
     | 'blockedDatagrams'
     | 'malformedDatagrams'
     | 'unknownPeerDatagrams',

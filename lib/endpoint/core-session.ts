@@ -56,6 +56,9 @@ export class CoreSession {
   peerIsHost(host: string, isAddress: boolean): boolean {
     return this.endpoint.core.peerIsHost(this.slot, this.generation, host, isAddress);
   }
+  peerMayServe(): boolean {
+    return this.endpoint.core.peerMayServe(this.slot, this.generation);
+  }
   serverName(): string | undefined {
     return this.endpoint.core.serverName(this.slot, this.generation);
   }
@@ -64,6 +67,9 @@ export class CoreSession {
   }
   ephemeralKey(): { type?: string; name?: string; size?: number } | undefined {
     return this.endpoint.core.ephemeralKey(this.slot, this.generation);
+  }
+  sharedGroup(): string | undefined {
+    return this.endpoint.core.sharedGroup(this.slot, this.generation);
   }
   sharedSigalgs(): string[] {
     return this.endpoint.core.sigalgs(this.slot, this.generation);

@@ -9,13 +9,12 @@ import {
   kOnDrain,
   kOnMessage,
   kOnMessages,
-  kOnPacket,
   kOnRecord,
   kOnTransportClosed,
   kOnTransportError,
+  kPackets,
   kPeer,
   kSocket,
-  kWantsPackets,
 } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
@@ -27,11 +26,14 @@ import { ioError, unsent, type DTLSError } from '../errors/errors';
 import { errnoOf, systemError, systemErrorCode } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
+import { late } from '../base/late';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
-import { isSet, RecordField } from '../core/record-fields';
+import { fieldOf, isSet, RecordField } from '../core/record-fields';
 import { SendOutcome } from '../core/outcomes';
 import { sendBatch } from '../core/send-batch';
-import { endpointStats, type EndpointStats } from '../core/stats';
+import { endpointStats, Unheard, type EndpointStats } from '../core/stats';
+import type { PacketHearer } from './packet-events';
+import { checkNamedDestination, checkUdpDestination, PacketPeers } from './packet-peers';
 
 /** What a session's records are handed to: a DTLSSocket, seen from below. */
 export interface SessionHandler {
@@ -52,15 +54,16 @@ export interface SessionHandler {
   /** The transport had an error that concerns this session's peer. */
   [kOnTransportError](error: Error): void;
   [kOnDrain](): boolean;
+  /** Who hears of what its peer sends beside DTLS; undefined: whoever hears of the rest. */
+  readonly [kPackets]: PacketHearer | undefined;
   /** The socket that the session is of, for those who watch. */
   readonly [kSocket]: DTLSSocket;
 }
 
 /** Who is told what an endpoint has that is of no session. The endpoint stays while there is one. */
 export interface TransportHandler {
-  /** Somebody listens for datagrams that are none of DTLS. */
-  readonly [kWantsPackets]: boolean;
-  [kOnPacket](datagram: NonSharedBuffer, peer: Peer): void;
+  /** Who hears of datagrams that are none of DTLS. */
+  readonly [kPackets]: PacketHearer;
   /** `broke`: the transport is of no use any more. */
   [kOnTransportError](error: Error, broke?: boolean): void;
   [kOnTransportClosed](): void;
@@ -94,6 +97,11 @@ const OF_ICMP = [
 
 const NOTHING = Buffer.alloc(0);
 
+/** Whoever waits until the transport takes more. */
+interface DrainHandler {
+  [kOnDrain](): boolean;
+}
+
 /**
  * Calls `tell` when the event loop has read what has come by now. A system tells what ICMP brought ahead of the datagrams
  * that came before it, and an alert among them says more. The first immediate may be of a turn that has read already.
@@ -117,7 +125,11 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   // By slot: whom it is of, and in which generation.
   readonly #sessions: (SessionHandler | undefined)[] = [];
   readonly #generations: number[] = [];
-  readonly #awaitingDrain = new Set<SessionHandler>();
+  readonly #awaitingDrain = new Set<DrainHandler>();
+  readonly #packetPeers = new PacketPeers();
+  /** Sessions that have had a listener for packets. */
+  readonly #packetSessions = new Set<SessionHandler>();
+  readonly #unheard = new Unheard();
   readonly #sendCallbacks = new Map<number, (error: DTLSError | null) => void>();
   #handler: TransportHandler | undefined;
   /** The handler, where it is a server's. */
@@ -289,6 +301,77 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     return token;
   }
 
+  /**
+   * Sends what is none of DTLS beside it, in its place among the messages, and to the peer of a session or, with slot
+   * NO_SLOT, to the one with the number {@link packetNumber} in place of the generation. `callback`: as with {@link send}.
+   * False when the session has gone.
+   */
+  sendPacket(
+    slot: number,
+    generation: number,
+    packet: Uint8Array,
+    callback: ((error: DTLSError | null) => void) | undefined,
+  ): boolean {
+    if (callback === undefined && this.#driver.gathers) {
+      sendBatch.add(this.#core, slot, generation, packet, true);
+      this.#driver.sendSoon();
+      return true;
+    }
+    const token = callback === undefined ? 0 : this.#expect(this.#tellingWhom(callback, slot, generation));
+    const sent = this.core.sendPacket(slot, generation, packet, token);
+    if (!sent && token !== 0) this.#sendCallbacks.delete(token);
+    this.flushSoon();
+    return sent;
+  }
+
+  /** A callback for a packet, whose error says whom it was for: the system's only has a number. */
+  #tellingWhom(
+    callback: (error: DTLSError | null) => void,
+    slot: number,
+    generation: number,
+  ): (error: DTLSError | null) => void {
+    const peer = slot === NO_SLOT ? this.#packetPeers.at(generation) : this.#session(slot, generation)?.[kPeer];
+    return (error) => {
+      const errno = error?.errno;
+      if (errno === undefined || error?.peer !== undefined) {
+        callback(error);
+        return;
+      }
+      this.#transportErrors += 1; // the callback is all that the native socket tells
+      callback(peer === undefined ? error : ioError(systemError(errno, 'send', peer.address, peer.port), peer));
+    };
+  }
+
+  /**
+   * The number by which packets are sent to an address, until events have come.
+   *
+   * @throws For what is no address of this transport.
+   */
+  packetNumber(address: string, port: number): number {
+    const known = this.#packetPeers.numberOf(address, port);
+    if (known !== undefined) return known;
+    if (this.#driver.overUdp) checkUdpDestination({ address, port });
+    else checkNamedDestination({ address, port });
+    this.#forgetPeers();
+    const number = this.core.numberOf(address, port);
+    const family = late.net.isIPv4(address) ? 'IPv4' : 'IPv6';
+    if (this.#packetPeers.at(number) === undefined) this.#packetPeers.keep(number, { address, port, family });
+    this.#packetPeers.setNumber(address, port, number);
+    return number;
+  }
+
+  /** Peers of packets are forgotten when they are many, and no record names one. What waits for this call has left. */
+  #forgetPeers(): void {
+    if (!this.#packetPeers.crowded || !outbox.idle) return;
+    this.core.forgetNumbers();
+    this.#packetPeers.forget();
+  }
+
+  /** A session has a listener for packets. */
+  hearPackets(handler: SessionHandler): void {
+    this.#packetSessions.add(handler);
+  }
+
   /** Sends a datagram that is none of DTLS, over a driver that can. `callback` is called later. */
   sendUnprotected(datagram: Uint8Array, peer: Peer, callback: (error: DTLSError | null) => void): void {
     const token = this.#expect(callback);
@@ -301,7 +384,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   }
 
   /** Calls `handler.onDrain` once the transport takes more. */
-  awaitDrain(handler: SessionHandler): void {
+  awaitDrain(handler: DrainHandler): void {
     this.#awaitingDrain.add(handler);
   }
 
@@ -349,6 +432,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 
   /** The server has gone. `done` is called when the transport has, or at once when others still use it. */
   leave(done: () => void): void {
+    if (this.#handler !== undefined && kOnDrain in this.#handler) this.#awaitingDrain.delete(this.#handler as unknown as DrainHandler);
     this.#handler = this.#server = undefined;
     this.#driver.block(undefined);
     this.#closeIfUnused(done);
@@ -374,7 +458,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   }
 
   stats(): EndpointStats {
-    return endpointStats(this.core, this.#transportErrors, this.#driver.counters());
+    return this.#unheard.addTo(endpointStats(this.core, this.#transportErrors, this.#driver.counters()));
   }
 
   // ---- DriverHost: what the driver brings ----
@@ -389,11 +473,30 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       this.#reportsDrops = drops;
       this.core.reportDrops(drops);
     }
-    const packets = this.#handler?.[kWantsPackets] === true;
+    const packets = this.#wantsPackets();
     if (packets !== this.#reportsPackets) {
       this.#reportsPackets = packets;
       this.core.reportPackets(packets);
     }
+    this.#forgetPeers();
+  }
+
+  #wantsPackets(): boolean {
+    if (this.#handler?.[kPackets].wanted === true) return true;
+    if (this.#packetSessions.size === 0) return false;
+    for (const session of this.#packetSessions) {
+      if (session[kPackets]?.wanted === true) return true;
+      this.#packetSessions.delete(session); // its next listener adds it again
+    }
+    return false;
+  }
+
+  get hearsPackets(): boolean {
+    return this.#reportsPackets;
+  }
+
+  unheard(size: number): void {
+    this.#unheard.count(size);
   }
 
   drain(): void {
@@ -437,7 +540,8 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     if (peer === undefined || this.#server === undefined) return;
     // A transport may pass more than an address (dgram: the size of that datagram), or reuse the object.
     const { address, port, family } = peer;
-    const handler = this.#server[kMakeSession](slot, generation, { address, port, family });
+    const known = this.#packetPeers.living(peer) ?? { address, port, family };
+    const handler = this.#server[kMakeSession](slot, generation, known);
     this.#add(slot, generation, handler);
   }
 
@@ -455,11 +559,14 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   transmit(
     slot: number,
     generation: number,
-    peerIndex: number,
+    whom: number,
     token: number,
     datagram: NonSharedBuffer,
   ): void {
-    const peer = slot === NO_SLOT ? this.#driver.peerAt(peerIndex) : this.#session(slot, generation)?.[kPeer];
+    const isPacket = isSet(whom, RecordField.TransmitPacket);
+    const peer = slot !== NO_SLOT ? this.#session(slot, generation)?.[kPeer]
+      : isPacket ? this.#packetPeers.at(fieldOf(whom, RecordField.TransmitPeer))
+      : this.#driver.peerAt(whom);
     const callback = token === 0 ? undefined : this.#sendCallbacks.get(token);
     if (callback !== undefined) this.#sendCallbacks.delete(token);
     if (peer === undefined) {
@@ -468,13 +575,20 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     }
     try {
       // What carries the datagrams has errors of its own.
-      const done = callback && ((error: Error | null) => { callback(error === null ? null : ioError(error, peer)); });
-      this.#driver.transmit?.(datagram, peer, done);
+      const told = callback && ((error: Error | null) => { callback(error === null ? null : ioError(error, peer)); });
+      const done = isPacket
+        ? (error: Error | null): void => {
+            if (error !== null) this.#transportErrors += 1;
+            told?.(error);
+          }
+        : told;
+      this.#driver.transmit?.(datagram, peer, done, isPacket);
     } catch (error) {
       // A transport of the user's may throw; the pass must go on for the others.
       const typed = ioError(error, peer);
       process.nextTick(() => {
-        this.transportFailed(typed, peer, true);
+        if (isPacket) this.#transportErrors += 1;
+        else this.transportFailed(typed, peer, true);
         if (callback !== undefined) reportSent(callback, typed);
       });
     }
@@ -503,11 +617,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       this.#onDropped(slot, generation, a, b, outbox.bytes(record));
       return false;
     }
-    if (slot === NO_SLOT) {
-      const peer = this.#driver.peerAt(a);
-      if (peer !== undefined) this.#handler?.[kOnPacket](outbox.bytes(record), peer);
-      return true;
-    }
+    if (type === RecordType.Packet) return this.#onPacket(slot, generation, a, b, record);
     const handler = this.#session(slot, generation);
     if (handler === undefined) return false;
     if (type === RecordType.Message) {
@@ -520,6 +630,27 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     const bare =
       type === RecordType.Handshake || type === RecordType.Alert || type === RecordType.KeyLimit;
     return handler[kOnRecord](type, a, b, bare ? NOTHING : outbox.bytes(record));
+  }
+
+  /** To the session of its peer, where somebody listens there, or to whoever has the port. */
+  #onPacket(slot: number, generation: number, index: number, number: number, record: number): boolean {
+    const session = this.#session(slot, generation);
+    const peer = this.#packetPeers.at(number) ?? this.#peerOfPacket(session, index, number);
+    const sessions = session?.[kPackets];
+    const hearer = sessions?.wanted === true ? sessions : this.#handler?.[kPackets];
+    if (peer === undefined || hearer === undefined) return false;
+    const borrowed = hearer.borrows;
+    if (!hearer.batches) return hearer.onPacket(borrowed ? outbox.borrow(record) : outbox.bytes(record), peer);
+    hearer.onPackets(outbox.run(record, borrowed), peer);
+    return false;
+  }
+
+  #peerOfPacket(session: SessionHandler | undefined, index: number, number: number): Peer | undefined {
+    const found = session?.[kPeer] ?? this.#driver.peerAt(index);
+    if (found === undefined) return undefined;
+    // As in begin().
+    const { address, port, family } = found;
+    return this.#packetPeers.keep(number, session === undefined ? { address, port, family } : found);
   }
 
   #onDropped(slot: number, generation: number, index: number, length: number, bytes: NonSharedBuffer): void {
@@ -565,6 +696,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     const handler = this.#session(slot, generation);
     if (handler === undefined) return;
     this.#awaitingDrain.delete(handler);
+    this.#packetSessions.delete(handler);
     this.#sessions[slot] = undefined;
     this.#sessionCount -= 1;
     this.core.release(slot, generation);

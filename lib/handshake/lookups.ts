@@ -13,8 +13,11 @@ import { bytes, wrongType } from '../checks/validate';
 
 /** How a socket takes the answers. */
 export interface Answers {
-  /** Gives the key; without one the identity is refused. A server passes no identity. */
-  psk(identity: Buffer | undefined, key: Buffer | undefined): void;
+  /**
+   * Gives the key; undefined: nobody has that identity, or this side has none. Null: that cannot be said, and no
+   * certificate is to stand in for the key. A server passes no identity.
+   */
+  psk(identity: Buffer | undefined, key: Buffer | undefined | null): void;
   identity(accepted: boolean): void;
   /** A server has no key for this identity; `cause`: what a callback threw, or gave in place of one. */
   unknown(identity: string | Buffer, cause?: Error): void;
@@ -53,7 +56,7 @@ export function askServerPsk(
     },
     (cause) => {
       answers.unknown(readable, cause);
-      answers.psk(undefined, undefined);
+      answers.psk(undefined, null);
     },
   );
 }
@@ -86,7 +89,7 @@ export function askClientPsk(
     },
     (cause) => {
       answers.because(cause);
-      answers.psk(undefined, undefined);
+      answers.psk(undefined, null);
     },
   );
 }
@@ -114,17 +117,25 @@ export function askPeerIdentity(
     answers.identity(true);
     return;
   }
-  let refusal: Error | undefined;
-  try {
-    const answer: unknown = (checkServerIdentity ?? late.tls.checkServerIdentity)(host, certificate());
-    // It would come too late; what it rejects with is not to end the process.
-    if (types.isPromise(answer)) answer.catch(() => undefined);
-    refusal = asRefusal('the answer of checkServerIdentity', 'an Error or undefined, at once', answer);
-  } catch (error) {
-    refusal = asError(error);
-  }
+  const refusal = identityRefusal(checkServerIdentity, host, certificate);
   if (refusal !== undefined) answers.because(refusal);
   answers.identity(refusal === undefined);
+}
+
+/** Why a certificate is not for that host; undefined where it is. What the check throws is a refusal. */
+export function identityRefusal(
+  check: ResolvedConnect['checkServerIdentity'],
+  host: string,
+  certificate: () => PeerCertificate,
+): Error | undefined {
+  try {
+    const answer: unknown = (check ?? late.tls.checkServerIdentity)(host, certificate());
+    // It would come too late; what it rejects with is not to end the process.
+    if (types.isPromise(answer)) answer.catch(() => undefined);
+    return asRefusal('the answer of checkServerIdentity', 'an Error or undefined, at once', answer);
+  } catch (error) {
+    return asError(error);
+  }
 }
 
 /** Makes an Error of an answer that refuses. Nothing accepts, as in tls. What is neither nothing nor an Error refuses, too: it may mean anything. */

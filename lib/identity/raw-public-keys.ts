@@ -16,7 +16,7 @@ export function requireRawPublicKeys(option: string): void {
   throw usageError(
     'ERR_DTLS_UNSUPPORTED',
     `'${option}' needs raw public keys, which this OpenSSL (${native.openssl}) does not have`,
-    "OpenSSL has them from 3.2 on, which Node has from 22 on; see 'features.rawPublicKeys'. Certificates do the same with 'peerFingerprints'.",
+    "OpenSSL has them from 3.2 on, which Node has from 22.20 and 24.5 on; see 'features.rawPublicKeys'. Certificates do the same with 'peerFingerprints'.",
   );
 }
 

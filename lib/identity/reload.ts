@@ -52,6 +52,8 @@ const OTHER_OPTIONS = CONTEXT_OPTIONS.filter(
 
 /** The server that a {@link FileWatch} works for. */
 interface WatchOwner {
+  /** In whose place the next one comes. */
+  current(): SecureContext;
   /** Takes what is in the files now; or throws why that cannot be done, and keeps what it had. */
   use(context: SecureContext): void;
   /** What was new has been taken. */
@@ -130,7 +132,7 @@ export class FileWatch implements SecureContextWatch {
   }
 
   #load({ files, digest }: Contents): SecureContext {
-    const context = new SecureContext({ ...this.#others, ...files });
+    const context = new SecureContext({ ...this.#others, ...files }, undefined, this.#owner.current());
     this.#owner.use(context);
     this.#loaded = digest;
     return context;

@@ -1,14 +1,7 @@
 import type tls from 'node:tls';
 
 import { Version } from '../base/protocol';
-import {
-  kClientAuthorities,
-  kForKeyAlone,
-  kGiveTicketKeys,
-  kHasIdentity,
-  kNative,
-  kSessionTimeout,
-} from '../base/internals';
+import { kClientAuthorities, kForKeyAlone, kGiveTicketKeys, kHasIdentity, kNative, kSessionTimeout, kVersions } from '../base/internals';
 import { late } from '../base/late';
 import { usageError, withTypedErrors } from '../errors/errors';
 import { addIdentities, addPfx, list } from './identities';
@@ -119,6 +112,8 @@ export class SecureContext {
   readonly #plain: SecureContextOptions | undefined;
   #keyAlone: SecureContext | undefined;
   readonly #crl: readonly Buffer[];
+  /** @internal What its options said of versions. */
+  readonly [kVersions]: Pick<SecureContextOptions, 'minVersion' | 'maxVersion'>;
   // What trusts the authorities of the options' PKCS #12 files, which are not kept.
   readonly #fromPfx: NativeSecureContext | undefined;
   #authorities: NativeSecureContext | undefined;
@@ -129,22 +124,32 @@ export class SecureContext {
    * @throws As `createSecureContext`.
    */
   constructor(options?: SecureContextOptions);
-  /** @internal `trusted`: authorities to trust and not to name. */
+  /**
+   * @internal `trusted`: authorities to trust and not to name. `renews`: the context in whose place it comes, whose
+   * versions it has where its own options name none.
+   */
   // eslint-disable-next-line @typescript-eslint/unified-signatures -- the declarations of the package show the one above alone
-  constructor(options: SecureContextOptions, trusted: readonly string[] | undefined);
-  constructor(given: SecureContextOptions = {}, trusted?: readonly string[]) {
+  constructor(options: SecureContextOptions, trusted: readonly string[] | undefined, renews?: SecureContext);
+  constructor(given: SecureContextOptions = {}, trusted?: readonly string[], renews?: SecureContext) {
     if (isForeignContext(given)) throw foreignContext('options', given);
     checkObject('options', given);
     checkNames(given, CONTEXT_OPTIONS);
     const options = withoutObjectPrototype(given, CONTEXT_OPTIONS);
-    const minVersion = options.minVersion ?? 'DTLSv1.2';
-    const maxVersion = options.maxVersion ?? 'DTLSv1.2';
+    const namesVersions = options.minVersion !== undefined || options.maxVersion !== undefined;
+    const range = namesVersions || renews === undefined ? options : renews[kVersions];
+    this[kVersions] = { minVersion: range.minVersion, maxVersion: range.maxVersion };
+    const minVersion = range.minVersion ?? 'DTLSv1.2';
+    // Who asks for 1.3 at least has asked for 1.3.
+    const maxVersion = range.maxVersion ?? (minVersion === 'DTLSv1.3' ? minVersion : 'DTLSv1.2');
     const min = versionNumber('minVersion', minVersion);
     const max = versionNumber('maxVersion', maxVersion);
     if (isBelow(max, min)) {
       throw usageError(
         'ERR_DTLS_CONFLICTING_OPTIONS',
         `'minVersion' ${minVersion} is above 'maxVersion' ${maxVersion}`,
+        range.minVersion === undefined
+          ? "'minVersion' is DTLSv1.2 where it is not given: RFC 9325 has DTLS 1.0 as a thing not to be used. Who needs it gives both."
+          : "Give a range: 'minVersion' is the older one.",
       );
     }
     const context = new native.SecureContext();
@@ -168,7 +173,7 @@ export class SecureContext {
     // Copies: the caller may change its memory before a client needs them.
     this.#crl = list(options.crl).map((pem) => Buffer.from(bytes('crl', pem)));
     withTypedErrors(() => {
-      context.setVersions(min, max, options.minVersion !== undefined || options.maxVersion !== undefined);
+      context.setVersions(min, max, range.minVersion !== undefined || range.maxVersion !== undefined);
       setAlgorithms(context, strings, DEFAULT_CIPHERS, { min, max });
       if (options.dhparam !== undefined) context.setDhparam(bytes('dhparam', options.dhparam));
       if (strings.sessionIdContext !== undefined) {

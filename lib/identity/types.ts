@@ -31,7 +31,7 @@ export interface SecureContextOptions {
   passphrase?: string | undefined;
   /**
    * Show the public key alone (RFC 7250) to peers that ask for that; others get the certificate. `key` needs no
-   * `cert` then. Needs OpenSSL 3.2, that is, Node 22: `features.rawPublicKeys`. Default false.
+   * `cert` then. Needs OpenSSL 3.2, that is, Node 22.20 or 24.5: `features.rawPublicKeys`. Default false.
    */
   rawPublicKey?: boolean | undefined;
   /** PEM certificates of the authorities to trust. A client's default: Node's own list. */
@@ -53,7 +53,10 @@ export interface SecureContextOptions {
   dhparam?: Bytes | undefined;
   /** Default `'DTLSv1.2'`. What can be asked for here: `features.versions`. */
   minVersion?: ProtocolVersion | undefined;
-  /** Default `'DTLSv1.2'`. `'DTLSv1.3'` needs the OpenSSL 3.5 of Node 22, 24 or 26: `features.dtls13`. */
+  /**
+   * Default `'DTLSv1.2'`, or `'DTLSv1.3'` where `minVersion` is. 1.3 needs OpenSSL 3.5, which Node has from 22.20 and
+   * 24.5 on: `features.dtls13`.
+   */
   maxVersion?: ProtocolVersion | undefined;
   /** The server's order of suites counts, not the client's. Default true. */
   honorCipherOrder?: boolean | undefined;

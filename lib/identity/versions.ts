@@ -18,9 +18,8 @@ const isThere = (version: ProtocolVersion): boolean =>
 
 /** Why there is no DTLS 1.3 here, and what it takes. */
 const needsDtls13 = (): string =>
-  `DTLS 1.3 needs the OpenSSL 3.5 of Node 22.20, 24 or later: ${native.dtls13().missing ?? 'it is there'} ('features.dtls13Missing').`;
+  `DTLS 1.3 needs the OpenSSL 3.5 of Node 22.20, 24.5 or later: ${native.dtls13().missing ?? 'it is there'} ('features.dtls13Missing').`;
 
-const ASK_FOR_DTLS13 = "Suites, groups and signatures of DTLS 1.3 count with 'maxVersion: 'DTLSv1.3''.";
 
 /** Groups to look for: those of RFC 8422 and RFC 7027, and one more that OpenSSL has. */
 const GROUPS = [
@@ -170,18 +169,21 @@ type List = keyof Algorithms;
 /**
  * Sets lists of algorithms: those of DTLS 1.2 and before, and those of 1.3, which one list may name together.
  *
- * @throws `ERR_DTLS_UNSUPPORTED` for a list that OpenSSL refuses and that names what only DTLS 1.3 has, where that is
- * not there or not asked for; `ERR_DTLS_CONFLICTING_OPTIONS` for a list that leaves a version without any; else as
- * errors.def says.
+ * @throws For a list that OpenSSL refuses and that names what only DTLS 1.3 has: `ERR_DTLS_UNSUPPORTED` where that is
+ * not there, `ERR_DTLS_CONFLICTING_OPTIONS` where it is not asked for. The latter, too, for a list that leaves a version
+ * without any; else as errors.def says.
  */
 export function setAlgorithms(context: NativeSecureContext, lists: Algorithms, defaultCiphers: string, { min, max }: Range): void {
   const with13 = max === Version.Dtls13;
   const only13 = min === Version.Dtls13;
   const refusal = (option: List, newer: readonly string[]): DTLSError =>
-    unsupported(
-      `'${option}' names ${newer.join(', ')}, of DTLS 1.3`,
-      native.dtls13().engine === undefined ? needsDtls13() : ASK_FOR_DTLS13,
-    );
+    native.dtls13().engine === undefined
+      ? unsupported(`'${option}' names ${newer.join(', ')}, of DTLS 1.3`, needsDtls13())
+      : usageError(
+          'ERR_DTLS_CONFLICTING_OPTIONS',
+          `'${option}' names ${newer.join(', ')}, of DTLS 1.3, and 'maxVersion' is DTLSv1.2`,
+          "Ask for DTLS 1.3, too (maxVersion: 'DTLSv1.3'), or name suites, groups and signatures of DTLS 1.2.",
+        );
   const nothingFor = (option: List, version: string): DTLSError =>
     usageError(
       'ERR_DTLS_CONFLICTING_OPTIONS',

@@ -43,6 +43,18 @@ export const COUNTERS: readonly CounterMetric[] = [
     of: { in: 'messageBytesReceived', out: 'messageBytesSent' },
   },
   {
+    name: 'packets_total',
+    help: 'Datagrams beside DTLS that somebody listened for, or that sendPacket has sent.',
+    label: 'direction',
+    of: { in: 'packetsReceived', out: 'packetsSent' },
+  },
+  {
+    name: 'packet_bytes_total',
+    help: 'What those datagrams beside DTLS held, in bytes.',
+    label: 'direction',
+    of: { in: 'packetBytesReceived', out: 'packetBytesSent' },
+  },
+  {
     name: 'heartbeats_total',
     help: 'Heartbeat requests and responses (RFC 6520).',
     label: 'direction',
@@ -80,6 +92,7 @@ export const COUNTERS: readonly CounterMetric[] = [
       heartbeat: 'heartbeatsDiscarded',
       limit: 'sessionsRefused',
       busy: 'hellosWhileBusy',
+      refused: 'hellosRefused',
       blocked: 'blockedDatagrams',
       malformed: 'malformedDatagrams',
       unknown_peer: 'unknownPeerDatagrams',
@@ -88,13 +101,18 @@ export const COUNTERS: readonly CounterMetric[] = [
   },
   {
     name: 'non_dtls_datagrams_total',
-    help: 'Datagrams that are not DTLS, given to whoever listens for packets.',
+    help: 'Datagrams that are not DTLS, whoever listens for packets.',
     of: { '': 'nonDtlsDatagrams' },
   },
   {
     name: 'empty_datagrams_total',
     help: 'Those among the datagrams that are not DTLS that are empty.',
     of: { '': 'emptyDatagrams' },
+  },
+  {
+    name: 'hello_fragments_total',
+    help: 'Datagrams behind the first of a ClientHello, of peers that have no handshake yet.',
+    of: { '': 'helloFragments' },
   },
   {
     name: 'renegotiations_refused_total',

@@ -21,7 +21,7 @@ export interface Features {
   readonly ciphers: readonly string[];
   /** Groups for `ecdhCurve`. */
   readonly groups: readonly string[];
-  /** Raw public keys (RFC 7250): OpenSSL 3.2 or later, that is, Node 22 or later, and not on Windows or macOS. */
+  /** Raw public keys (RFC 7250): OpenSSL 3.2 or later, that is, Node 22.20, 24.5 or later, and not on Windows or macOS. */
   readonly rawPublicKeys: boolean;
   /** The native UDP socket sends many datagrams as one (UDP_SEGMENT, Linux). */
   readonly gso: boolean;

@@ -44,6 +44,15 @@ function checkCredentials(given: PskCredentials, expected: string): Credentials 
   );
 }
 
+/** What is read of credentials, of whatever class they are. Other values stay as they are. */
+export function plainCredentials(psk: unknown): unknown {
+  if (typeof psk !== 'object' || psk === null) return psk;
+  const { identity, psk: key } = psk as Partial<PskCredentials>;
+  return { identity: ownBytes(identity), psk: ownBytes(key) };
+}
+
+const ownBytes = (value: unknown): unknown => (ArrayBuffer.isView(value) ? keptSecret(value as Uint8Array) : value);
+
 /** Whom a side that begins says it is. */
 export function clientPsk(psk: PskCredentials | ClientPskCallback | undefined): ClientPskCallback | undefined {
   if (psk === undefined) return undefined;

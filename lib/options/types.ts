@@ -50,7 +50,7 @@ export interface SessionOptions {
   peerFingerprints?: PeerFingerprint | readonly PeerFingerprint[] | undefined;
   /**
    * The peer must show one of these keys as a raw public key (RFC 7250), in place of a certificate. A server that
-   * has it asks for one. Needs OpenSSL 3.2, that is, Node 22: `features.rawPublicKeys`. Default: none.
+   * has it asks for one. Needs OpenSSL 3.2, that is, Node 22.20 or 24.5: `features.rawPublicKeys`. Default: none.
    */
   peerPublicKeys?: PublicKey | readonly PublicKey[] | undefined;
   /** Milliseconds for the whole handshake; 0: no limit but OpenSSL's. Default 30000. */

@@ -40,8 +40,15 @@ export interface DTLSServerEvents {
   secureContextReload: [context: SecureContext];
   /** What `watchSecureContext` found is of no use; the context stays as it was. Without a listener: a process warning. */
   secureContextError: [error: DTLSError];
-  /** A datagram on the same port that is not DTLS (RFC 7983): STUN, RTP, … */
+  /**
+   * A datagram on the same port that is not DTLS (RFC 7983): STUN, RTP, … Of one address it is always the same object that
+   * says from whom, as long as anybody has it: that of the session's messages, where there is one.
+   */
   packet: [message: NonSharedBuffer, info: Peer];
+  /** All packets of one peer that one wake-up brought; with a listener, `packet` is not emitted. */
+  packets: [packets: NonSharedBuffer[], info: Peer];
+  /** `sendPacket` has returned false, and the transport takes more again. */
+  drain: [];
   error: [error: DTLSError];
   close: [];
 }

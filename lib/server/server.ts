@@ -19,19 +19,20 @@ import {
   kOnKeylog,
   kOnNewSession,
   kOnOcspRequest,
-  kOnPacket,
+  kOnDrain,
   kOnSecure,
   kOnStoredSession,
   kOnTransportClosed,
   kOnTransportError,
+  kPackets,
   kSessionOptions,
   kSharedResource,
-  kWantsPackets,
 } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { Endpoint, type SessionHandler } from '../endpoint/endpoint';
-import { ioError, usageError, withTypedErrors, type DTLSError } from '../errors/errors';
+import { messageMemory, PacketEvents, type PacketHearer } from '../endpoint/packet-events';
+import { ioError, unsent, usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { ExpiryWatch } from '../identity/expiry';
 import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from '../handshake/hello';
 import { checkTicketKeys } from '../identity/ticket-keys';
@@ -41,16 +42,19 @@ import { bindPlace, checkPlaceOf, readListen, whenBound, type ListenOptions } fr
 import type { NativeSessionPolicy } from '../core/native';
 import { askOcsp, type OcspQuestion } from '../handshake/ocsp';
 import type { NamedServerOptions, ServerOptions } from '../options/types';
-import { turns } from '../core/outbox';
+import { NO_SLOT, turns } from '../core/outbox';
 import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from '../identity/reload';
 import { requireCredentials } from '../options/session';
 import { inheritable, resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
 import type { ResumeSessionCallback } from '../handshake/resumption';
-import { createSecureContext, SecureContext } from '../identity/secure-context';
+import { SecureContext } from '../identity/secure-context';
 import type { DTLSServerEvents } from './server-events';
 import { checkServerName, NamedRules, ServerNames } from '../handshake/server-names';
 import { CoreSession } from '../endpoint/core-session';
 import { DTLSSocket } from '../socket/socket';
+import { checkCallback, inItsContext, type Message, type SendCallback } from '../socket/messages';
+import { checkDestination, readPacket, type PacketDestination } from '../socket/packets';
+import { SendCallbacks } from '../socket/send-callbacks';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
 import type { Driver } from '../transport/driver';
 import { isTransport } from '../transport/transport';
@@ -80,6 +84,14 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   readonly #sockets = new Set<DTLSSocket>();
   #finalStats: EndpointStats | undefined;
   #undoListen: (() => void) | undefined;
+  #needDrain = false;
+  readonly #sendCallbacks = new SendCallbacks<Parameters<SendCallback>>();
+  readonly #packets = new PacketEvents({
+    listeners: (event) => listenersOf(this, event),
+    memory: () => messageMemory(this.#options),
+    emitPacket: (packet, peer) => this[kAsyncResource].runInAsyncScope(this.#emitPacket, this, packet, peer),
+    emitPackets: (packets, peer) => this.#inContext(() => this.emit('packets', packets, peer)),
+  });
 
   /**
    * Does what {@link createServer} does, for classes that extend this one.
@@ -223,6 +235,36 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     return this.#endpoint.address();
   }
 
+  /**
+   * Sends one datagram beside DTLS from the server's port: STUN, RTP, … (RFC 7983). It is not protected, and goes to whom it
+   * is addressed, with a session or without. To a peer it keeps its place among messages. An array makes one packet of its parts.
+   *
+   * @param peer - As `packet` has it, or any address and port.
+   * @param callback - Called later: with null when the datagram was handed to the socket, or with what went wrong.
+   * @returns False when the caller should wait for `drain`.
+   * @throws {@link DTLSError} `ERR_DTLS_NOT_A_PACKET` for one that begins as DTLS does (20 to 63), `ERR_INVALID_ARG_TYPE`,
+   * `ERR_INVALID_IP_ADDRESS` and `ERR_SOCKET_BAD_PORT`.
+   */
+  sendPacket(packet: Message | readonly Message[], peer: PacketDestination, callback?: SendCallback): boolean;
+  sendPacket(...args: [Message | readonly Message[], PacketDestination, SendCallback?, ...unknown[]]): boolean {
+    noMore('sendPacket', args, 3);
+    const packet = readPacket(args[0]);
+    const peer = checkDestination(args[1]);
+    checkCallback(args[2]);
+    const endpoint = this.#state === 'listening' ? this.#endpoint : undefined;
+    const number = endpoint?.packetNumber(peer.address, peer.port);
+    const callback = this.#sendCallbacks.expect(inItsContext(args[2]));
+    if (endpoint === undefined || number === undefined) {
+      if (callback !== undefined) process.nextTick(callback, notRunning());
+      return false;
+    }
+    endpoint.sendPacket(NO_SLOT, number, packet, callback);
+    if (!endpoint.congested) return true;
+    this.#needDrain = true;
+    endpoint.awaitDrain(this);
+    return false;
+  }
+
   /** Sends close_notify to every session, then closes the port. `callback` is added to `close`. */
   close(callback?: (error?: Error) => void): this;
   close(...args: [((error?: Error) => void)?, ...unknown[]]): this {
@@ -245,13 +287,16 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     return this;
   }
 
-  /** New handshakes use this context; sessions that are open, and handshakes under way, keep theirs. */
+  /**
+   * New handshakes use this context; sessions that are open, and handshakes under way, keep theirs. Options that say
+   * nothing of versions leave those as they were.
+   */
   setSecureContext(options: SecureContextOptions | SecureContext): void;
   setSecureContext(...args: [SecureContextOptions | SecureContext, ...unknown[]]): void {
     noMore('setSecureContext', args, 1);
     const [options] = args;
     if ((options as unknown) === undefined) throw wrongType('options', 'an object', options);
-    const context = options instanceof SecureContext ? options : createSecureContext(options);
+    const context = options instanceof SecureContext ? options : new SecureContext(options, undefined, this.#context);
     if (this.#options.SNICallback === undefined) requireCredentials(context, this.#options.pskCallback !== undefined);
     this.#context = context;
     this.#endpoint?.core.setContext(this.#context[kNative]);
@@ -274,6 +319,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     noMore('watchSecureContext', args, 1);
     const [options] = args;
     const files = new FileWatch(options, {
+      current: () => this.#context,
       use: (context) => {
         this.setSecureContext(context);
       },
@@ -405,6 +451,10 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   /** The server has let go of its transport, or never had one: `close` is due. */
   readonly #left = (): void => {
     this.#state = 'leaving';
+    this.#sendCallbacks.settle(this.#close, unsent());
+  };
+
+  readonly #close = (): void => {
     turns.add(() => {
       this.#state = 'closed';
       this.#expiry.stop();
@@ -555,13 +605,19 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   }
 
   /** @internal */
-  get [kWantsPackets](): boolean {
-    return listenersOf(this, 'packet') > 0;
+  get [kPackets](): PacketHearer {
+    return this.#packets;
+  }
+
+  #emitPacket(packet: NonSharedBuffer, peer: Peer): boolean {
+    return this.emit('packet', packet, peer);
   }
 
   /** @internal */
-  [kOnPacket](datagram: NonSharedBuffer, peer: Peer): void {
-    this.#inContext(() => this.emit('packet', datagram, peer));
+  [kOnDrain](): boolean {
+    if (!this.#needDrain || this.#state !== 'listening') return false;
+    this.#needDrain = false;
+    return this.#inContext(() => this.emit('drain'));
   }
 
   /** @internal Counted by the endpoint: one peer that cannot be reached is not the server's error. */

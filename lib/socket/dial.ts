@@ -65,7 +65,7 @@ export function dial(
       fail(notAnAddress(host, given));
       return;
     }
-    const literal = destinationOf(given);
+    const literal = spelling(destinationOf(given));
     const peer = { address: literal, port, family: familyOf(literal) };
     if (transport === 'dgram' || transport === 'native') {
       bind(options, peer, stillWanted, done);

@@ -3,7 +3,6 @@ import { AsyncResource } from 'node:async_hooks';
 
 import { usageError, type DTLSError } from '../errors/errors';
 import { sizeOf } from '../base/memory';
-import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { MAX_MESSAGE } from '../options/types';
 import { noMore } from '../checks/arguments';
 import { bytes, integer, payload, wrongType } from '../checks/validate';
@@ -12,8 +11,8 @@ export type Message = string | NodeJS.ArrayBufferView;
 export type SendCallback = (error: DTLSError | null) => void;
 
 /** One message of several parts. All are read before any is looked at: to read one may take another's memory away. */
-const joined = (parts: readonly Message[]): Buffer =>
-  Buffer.concat(Array.from(parts).map((part) => (typeof part === 'string' ? Buffer.from(part) : bytes('message', part))));
+export const joined = (name: string, parts: readonly Message[]): Buffer =>
+  Buffer.concat(Array.from(parts).map((part) => (typeof part === 'string' ? Buffer.from(part) : bytes(name, part))));
 
 /** The message and the callback that the arguments of `send` mean. */
 export function readSend(
@@ -22,7 +21,7 @@ export function readSend(
   length: number | undefined,
   callback: SendCallback | undefined,
 ): [message: Uint8Array, callback: SendCallback | undefined] {
-  let given = Array.isArray(message) ? joined(message) : payload('message', message);
+  let given = Array.isArray(message) ? joined('message', message) : payload('message', message);
   let done = callback;
   refuseAddress(offsetOrCallback, length, callback);
   if (typeof offsetOrCallback === 'number') {
@@ -90,13 +89,6 @@ export function checkSize(message: Uint8Array, most: number): void {
       'Send at least one byte.',
     );
   }
-}
-
-/** A copy in memory of its own, and not in Buffer's pool, which many share. */
-export function ownCopy(message: Buffer): NonSharedBuffer {
-  const copy = Buffer.allocUnsafeSlow(message.length);
-  message.copy(copy);
-  return copy;
 }
 
 /** Makes a function that is to be called `count` times; the last call calls `callback`, with the first error. */

@@ -1,12 +1,12 @@
 import type { KeyObject, X509Certificate } from 'node:crypto';
-import { EventEmitter } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { DetailedPeerCertificate, PeerCertificate } from 'node:tls';
 
 import type { ReadyState } from '../base/dtls-socket';
-import { kMessageLimit, kPeer, kRole, kSessionOptions } from '../base/internals';
+import { kMayServe, kMessageLimit, kPeer, kRole, kSessionOptions } from '../base/internals';
 import { late } from '../base/late';
 import { listenSparingly } from '../base/listeners';
+import { NoticingEmitter } from '../base/noticing-emitter';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { bytes, integer, wrongType } from '../checks/validate';
@@ -64,7 +64,7 @@ export class SessionFacts {
 }
 
 /** What a socket tells of its session to whoever asks. Nothing here changes it. */
-export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
+export abstract class SessionInfo extends NoticingEmitter<DTLSSocketEvents> {
   readonly #known: SessionFacts;
 
   protected constructor(known: SessionFacts) {
@@ -143,6 +143,10 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
   get [kMessageLimit](): number {
     return this.#known.result?.maxFragment ?? MAX_MESSAGE;
   }
+  /** @internal The peer's certificates would do for a server, too. */
+  get [kMayServe](): boolean {
+    return this.#known.session?.peerMayServe() ?? false;
+  }
   /** Counters from the beginning of the session. They stay readable after it. */
   get stats(): TrafficStats {
     return trafficStats(this.#known.last?.counters ?? this.#known.session?.counters());
@@ -200,6 +204,13 @@ export abstract class SessionInfo extends EventEmitter<DTLSSocketEvents> {
   getEphemeralKeyInfo(): { type?: string; name?: string; size?: number } | null {
     if (this.#known.owner !== undefined) return null;
     return this.#known.session?.ephemeralKey() ?? {};
+  }
+  /**
+   * The group of the key exchange, on both sides, by OpenSSL's name: `'X25519'`, `'prime256v1'`, `'X25519MLKEM768'`, … Null
+   * where there was none: RSA, DHE or a pre-shared key alone made the keys, or an earlier session of DTLS 1.2.
+   */
+  getSharedGroup(): string | null {
+    return this.#known.session?.sharedGroup() ?? null;
   }
   getSharedSigalgs(): string[] {
     return this.#known.session?.sharedSigalgs() ?? [];

@@ -13,6 +13,13 @@ export interface DTLSSocketEvents {
   message: [message: NonSharedBuffer, info: Peer];
   /** All messages that one wake-up brought; with a listener, `message` is not emitted. */
   messages: [messages: NonSharedBuffer[], info: Peer];
+  /**
+   * Clients: a datagram of the server's that is not DTLS (RFC 7983): STUN, RTP, … It is not protected, and where the port
+   * is shared it may be anybody's who writes that address on it. A server's sessions have none: it is the server that hears.
+   */
+  packet: [packet: NonSharedBuffer, info: Peer];
+  /** All packets that one wake-up brought; with a listener, `packet` is not emitted. */
+  packets: [packets: NonSharedBuffer[], info: Peer];
   handshake: [event: HandshakeEvent];
   alert: [event: AlertEvent];
   heartbeat: [event: HeartbeatEvent];

@@ -15,18 +15,21 @@ import {
   kOnDrain,
   kOnFailure,
   kOnKeylog,
+  kOnListener,
   kOnMessage,
   kOnMessages,
   kOnRecord,
   kOnSecure,
   kOnTransportError,
+  kPackets,
   kPeer,
   kSessionOptions,
   kSocket,
 } from '../base/internals';
 import { late } from '../base/late';
 import { isAborted, onAbort } from '../base/abort';
-import { sizeOf } from '../base/memory';
+import { listenersOf } from '../base/untouched';
+import { ownCopy, sizeOf } from '../base/memory';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { readCloseRecord, type CloseRecord } from '../core/failures';
@@ -47,6 +50,7 @@ import { MAX_MESSAGE, MIN_MTU } from '../options/types';
 import { outbox, RecordType, turns } from '../core/outbox';
 import type { ResolvedConnect } from '../options/connect';
 import { CoreSession } from '../endpoint/core-session';
+import { messageMemory, PacketEvents } from '../endpoint/packet-events';
 import { EarlyMessages, type EarlyMessage } from './early-messages';
 import { readHandshakeResult } from '../handshake/handshake-result';
 import { IdleTimer } from './idle-timer';
@@ -55,7 +59,6 @@ import {
   checkCallback,
   checkSize,
   inItsContext,
-  ownCopy,
   readSend,
   tooBig,
   type Message,
@@ -75,6 +78,7 @@ import {
   watchesHandshakeMessages,
 } from './report';
 import { HeartbeatOutcome, SendOutcome } from '../core/outcomes';
+import { readPacket } from './packets';
 import { SendCallbacks } from './send-callbacks';
 import { SessionFacts, SessionInfo } from './session-info';
 import { aborted, asDtlsError, closeError, illegalConstructor, notDtls, notOpen, queueFull } from './socket-errors';
@@ -130,6 +134,8 @@ export class DTLSSocket extends SessionInfo {
   #messages: 'shared' | 'copied' | 'borrowed' = 'shared';
   // What few sessions have a use for is made when it is needed: there may be a million of them.
   #early: EarlyMessages | undefined;
+  #earlyPackets: EarlyMessages | undefined;
+  #packets: PacketEvents | undefined;
   #sendCallbacks: SendCallbacks<Parameters<SendCallback>> | undefined;
   #batch: NonSharedBuffer[] | undefined;
   #heartbeats: Heartbeats | undefined;
@@ -164,6 +170,10 @@ export class DTLSSocket extends SessionInfo {
   /** @internal */
   get [kBorrowsMessages](): boolean {
     return this.#messages === 'borrowed';
+  }
+  /** @internal */
+  get [kPackets](): PacketEvents | undefined {
+    return this.#packets;
   }
   /** @internal */
   get [kBatchesMessages](): boolean {
@@ -219,6 +229,28 @@ export class DTLSSocket extends SessionInfo {
     let room = true;
     for (const message of all) room = this.#send(message, done) && room;
     return room;
+  }
+
+  /**
+   * Sends one datagram beside DTLS to the peer: STUN, RTP, … (RFC 7983). It is not protected. It needs no session that is
+   * open, and leaves as soon as there is a transport; among messages it keeps its place. An array makes one packet of its parts.
+   *
+   * @param callback - As with `send`.
+   * @returns False when the caller should wait for `drain`.
+   * @throws {@link DTLSError} `ERR_DTLS_NOT_A_PACKET` for one that begins as DTLS does (20 to 63), and `ERR_INVALID_ARG_TYPE`.
+   */
+  sendPacket(packet: Message | readonly Message[], callback?: SendCallback): boolean;
+  sendPacket(...args: [Message | readonly Message[], SendCallback?, ...unknown[]]): boolean {
+    noMore('sendPacket', args, 2);
+    const packet = readPacket(args[0]);
+    checkCallback(args[1]);
+    const callback = this.#expect(args[1]);
+    const { state, session } = this.#known;
+    if (state !== 'opening' && state !== 'open') return this.#refuse(notOpen('send a packet'), callback);
+    if (session !== undefined) return this.#writePacket(session, packet, callback);
+    this.#earlyPackets ??= new EarlyMessages();
+    if (this.#earlyPackets.add(packet, callback)) return !this.#earlyPackets.aboveHighWaterMark || this.#waitForDrain();
+    return this.#refuse(queueFull(this.#known.peer), callback);
   }
 
   /**
@@ -427,8 +459,10 @@ export class DTLSSocket extends SessionInfo {
       return;
     }
     if (!this.#referenced) endpoint.unref();
+    if (this.#packets !== undefined) endpoint.hearPackets(this);
     endpoint.transmitFirst(this.#known.session.slot, this.#known.session.generation);
     endpoint.flush();
+    if (this.#earlyPackets !== undefined) this.#sendEarlyPackets(this.#known.session);
   }
 
   // ---- @internal: what the endpoint brings ----
@@ -537,14 +571,16 @@ export class DTLSSocket extends SessionInfo {
 
   /** @internal */
   [kOnDrain](): boolean {
-    if (!this.#needDrain || this.#known.state !== 'open') return false;
+    const { state } = this.#known;
+    const early = state === 'opening' && this.#early?.aboveHighWaterMark === true; // which leaves when the session is open
+    if (!this.#needDrain || early || (state !== 'open' && state !== 'opening')) return false;
     this.#needDrain = false;
     return this[kAsyncResource].runInAsyncScope(() => this.emit('drain'));
   }
 
   #onSecure(what: number, verifyResult: number, alpnProtocol: NonSharedBuffer): void {
     const { copyMessages, borrowMessages } = this.#known.options;
-    this.#messages = borrowMessages ? 'borrowed' : copyMessages ? 'copied' : 'shared';
+    this.#messages = messageMemory({ copyMessages, borrowMessages });
     // close() came in a handler of the same pass, after the core had written this.
     if (this.#known.state !== 'opening') return;
     this.#known.state = 'open';
@@ -572,6 +608,7 @@ export class DTLSSocket extends SessionInfo {
   #onClose(record: CloseRecord): void {
     // What came before it in the same pass.
     if (this.#batch !== undefined) this.#turn(() => this.#deliverBatch());
+    for (const step of this.#packets?.due() ?? []) turns.add(step);
     this.#turn(() => {
       this.#known.last = { mtu: this.mtu, counters: this.#known.session?.counters() };
       let error = this.#failure;
@@ -646,6 +683,48 @@ export class DTLSSocket extends SessionInfo {
     return messages;
   }
 
+  #sendEarlyPackets(session: CoreSession): void {
+    for (const { message, callback } of this.#takeEarlyPackets()) this.#writePacket(session, message, callback);
+    if (this.#needDrain && !session.endpoint.congested) this.#turn(() => this[kOnDrain]());
+  }
+
+  #takeEarlyPackets(): readonly EarlyMessage[] {
+    const packets = this.#earlyPackets?.take() ?? [];
+    this.#earlyPackets = undefined;
+    return packets;
+  }
+
+  /**
+   * @internal A client that has a listener for packets says so to its endpoint, which could not ask each of thousands whenever
+   * datagrams come. A server's sessions leave packets to the server.
+   */
+  protected [kOnListener](event: string | symbol): void {
+    if ((event !== 'packet' && event !== 'packets') || this.#known.owner !== undefined) return;
+    this.#packets ??= new PacketEvents({
+      listeners: (event) => listenersOf(this, event),
+      memory: () => messageMemory(this.#known.options),
+      emitPacket: (packet, peer) => !this.#destroyed && this[kAsyncResource].runInAsyncScope(this.#emitPacket, this, packet, peer),
+      emitPackets: (packets, peer) => !this.#destroyed && this[kAsyncResource].runInAsyncScope(() => this.emit('packets', packets, peer)),
+    });
+    this.#known.session?.endpoint.hearPackets(this);
+  }
+
+  #emitPacket(packet: NonSharedBuffer, peer: Peer): boolean {
+    return this.emit('packet', packet, peer);
+  }
+
+  #writePacket({ endpoint, slot, generation }: CoreSession, packet: Uint8Array, callback: SendCallback | undefined): boolean {
+    if (!endpoint.sendPacket(slot, generation, packet, callback)) return this.#refuse(notOpen('send a packet'), callback);
+    if (!endpoint.congested) return true;
+    endpoint.awaitDrain(this);
+    return this.#waitForDrain();
+  }
+
+  #waitForDrain(): false {
+    this.#needDrain = true;
+    return false;
+  }
+
   #send(message: Uint8Array, callback: SendCallback | undefined): boolean {
     if (this.#known.state === 'opening') return this.#enqueue(message, callback);
     if (this.#known.state !== 'open' || this.#known.session === undefined) {
@@ -710,7 +789,7 @@ export class DTLSSocket extends SessionInfo {
     if (error !== undefined && !completedHandshake) reportFailure(this, startedAt, error);
     if (session !== undefined) reportClose(this, startedAt, error);
     this.#heartbeats?.fail(error ?? notOpen('wait for a heartbeat'));
-    for (const { callback } of this.#takeEarly()) {
+    for (const { callback } of [...this.#takeEarlyPackets(), ...this.#takeEarly()]) {
       if (callback !== undefined) process.nextTick(callback, error ?? notOpen('send'));
     }
     const end = (): void => {

@@ -7,7 +7,7 @@ import { late } from '../base/late';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { isA } from '../errors/as-error';
 import type { DTLSError } from '../errors/errors';
-import { ownCopy } from './messages';
+import { ownCopy } from '../base/memory';
 import { notOpen } from './socket-errors';
 import { checkNames, checkObject, integer } from '../checks/validate';
 

@@ -1,6 +1,7 @@
 /** Addresses of UDP: how they are spelt, and which of them are a socket's own. */
 import type dgram from 'node:dgram';
 import type { AddressInfo, BlockList } from 'node:net';
+import type { NetworkInterfaceInfo } from 'node:os';
 
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
@@ -18,7 +19,15 @@ function canonical(address: string): string {
   if (net().isIPv4(address)) return address;
   const [host = address, zone] = address.split('%', 2);
   const spelt = new (net().SocketAddress)({ address: host, family: 'ipv6' }).address;
-  return zone === undefined ? spelt : `${spelt}%${zone}`;
+  return zone === undefined ? spelt : `${spelt}%${zoneName(zone)}`;
+}
+
+/** The kernel's answers name a zone by its interface; `os.networkInterfaces()` has numbers, too (RFC 4007 section 11.2). */
+function zoneName(zone: string): string {
+  if (!/^\d+$/.test(zone)) return zone;
+  const ofZone = ({ family, scopeid }: NetworkInterfaceInfo): boolean => family === 'IPv6' && scopeid === Number(zone);
+  const found = Object.entries(late.os.networkInterfaces()).find(([, addresses]) => addresses?.some(ofZone));
+  return found?.[0] ?? zone;
 }
 
 /** Peers by what one spells them; IPv6 has many spellings, of which few are in use at a time. */

@@ -2,7 +2,7 @@
 import type * as dgram from 'node:dgram';
 import type { AddressInfo } from 'node:net';
 
-import { kOverUdp } from '../base/internals';
+import { kOverUdp, kSendAside } from '../base/internals';
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { native } from '../core/native';
@@ -49,10 +49,36 @@ export class DgramTransport implements DatagramTransport {
       if (this.#connectedTo !== undefined) this.#socket.send(datagram, callback);
       else this.#socket.send(datagram, peer.port, peer.address, callback);
     });
-    if (!this.#congested && this.#socket.getSendQueueSize() > HIGH_WATER_MARK) {
-      this.#congested = true;
-    }
+    return this.#noticeQueue();
+  }
+
+  /** What is none of DTLS: nobody but `done` hears of its errors. */
+  [kSendAside](datagram: Uint8Array, peer: Peer, done: (error: Error | null) => void): boolean {
+    const sent = (error: Error | null): void => {
+      this.#noticeRoom();
+      done(error);
+    };
+    if (this.#connectedTo !== undefined) this.#socket.send(datagram, sent);
+    else this.#socket.send(datagram, peer.port, this.#asItTakes(peer.address), sent);
+    return this.#noticeQueue();
+  }
+
+  /** A socket of IPv6 takes an IPv4 address in the form in which it gives one. */
+  #asItTakes(address: string): string {
+    const { type } = this.#socket as dgram.Socket & { readonly type: dgram.SocketType };
+    return type === 'udp6' && late.net.isIPv4(address) ? `::ffff:${address}` : address;
+  }
+
+  /** False when whoever sends should wait. */
+  #noticeQueue(): boolean {
+    if (!this.#congested && this.#socket.getSendQueueSize() > HIGH_WATER_MARK) this.#congested = true;
     return !this.#congested;
+  }
+
+  #noticeRoom(): void {
+    if (!this.#congested || this.#socket.getSendQueueSize() !== 0) return;
+    this.#congested = false;
+    this.#receiver?.drain();
   }
 
   address(): AddressInfo {
@@ -108,10 +134,7 @@ export class DgramTransport implements DatagramTransport {
       noteRefusal(error);
       this.#receiver?.error(error, this.#connectedTo ?? peerOf(error));
     }
-    if (this.#congested && this.#socket.getSendQueueSize() === 0) {
-      this.#congested = false;
-      this.#receiver?.drain();
-    }
+    this.#noticeRoom();
   };
 
   readonly #onMessage = (datagram: Buffer, info: dgram.RemoteInfo): void => {

@@ -11,6 +11,10 @@ export interface DriverHost {
   readonly awaitsDrain: boolean;
   /** The driver calls this before it hands datagrams to the core. */
   noticeListeners(): void;
+  /** Whether somebody listens for what is none of DTLS, as of the last {@link noticeListeners}. */
+  readonly hearsPackets: boolean;
+  /** What is none of DTLS came in, of so many bytes, and nobody listens: the core need not hear of it. */
+  unheard(size: number): void;
   /** The driver calls this after it has called the core: what that caused leaves, and events come when the caller has returned. */
   flush(): void;
   /** The same in a callback of native code's: events come at once. */
@@ -37,14 +41,20 @@ export interface Driver {
   block(isBlocked: ((address: string) => boolean) | undefined): void;
   /** The peer that a record's peer index means, until the record has been handled. */
   peerAt(index: number): Peer | undefined;
-  /** Sends a datagram that came up as a record. A driver that has none is given its datagrams by the core itself. */
+  /**
+   * Sends a datagram that came up as a record. A driver that has none is given its datagrams by the core itself. `aside`:
+   * it is none of DTLS, and what becomes of it is nobody's affair but `done`'s.
+   */
   readonly transmit?: (
     datagram: Uint8Array,
     peer: Peer,
     done: ((error: Error | null) => void) | undefined,
+    aside: boolean,
   ) => void;
   /** Sends what is none of DTLS. An error number, or 0: SENT then has the token. */
   readonly sendUnprotected?: (datagram: Uint8Array, peer: Peer, token: number) => number;
+  /** Peers are IP addresses and ports. */
+  readonly overUdp: boolean;
   /** Messages without a callback may wait for others of the same tick, and go down together. */
   readonly gathers: boolean;
   /** Whoever sends should wait. */

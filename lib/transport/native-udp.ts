@@ -36,6 +36,7 @@ export const hasNativeUdp = native.UdpSocket !== undefined;
  * without a call of JavaScript's for any of them.
  */
 export class NativeDriver implements Driver {
+  readonly overUdp = true;
   readonly gathers = true;
   readonly answersWhileClosing = true;
   readonly #queued: Uint32Array; // what waits: bytes, datagrams
@@ -159,7 +160,7 @@ export class NativeDriver implements Driver {
 
   /** Nothing waits. */
   get #idle(): boolean {
-    return this.#queued[0] === 0 && !sendBatch.holds(this.#core);
+    return this.#queued[1] === 0 && !sendBatch.holds(this.#core);
   }
 
   get queuedBytes(): number {
@@ -179,14 +180,14 @@ export class NativeDriver implements Driver {
 
   #flush(): void {
     this.#encrypt();
-    if (this.#queued[0] !== 0) this.#socket.flush();
+    if (this.#queued[1] !== 0) this.#socket.flush(); // by their number: one may be empty
   }
 
   sendNow(): void {
     this.#flush();
-    if (this.#host?.awaitsDrain !== true || this.queuedBytes !== 0) return;
+    if (this.#host?.awaitsDrain !== true || this.queuedDatagrams !== 0) return;
     process.nextTick(() => {
-      if (this.queuedBytes === 0) this.#host?.drain();
+      if (this.queuedDatagrams === 0) this.#host?.drain();
     });
   }
 
@@ -231,7 +232,7 @@ export class NativeDriver implements Driver {
 
   #closeWhenSent(done: () => void, attempts: number): void {
     this.#flush();
-    if (attempts > 0 && this.#queued[0] !== 0) {
+    if (attempts > 0 && this.#queued[1] !== 0) {
       setTimeout(() => {
         this.#closeWhenSent(done, attempts - 1);
       }, CLOSE_PAUSE);

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 
-import { kOverUdp } from '../base/internals';
+import { kOverUdp, kSendAside } from '../base/internals';
+import { isByteArray, sizeOf } from '../base/memory';
 import type { Peer } from '../base/peer';
 import { ioError } from '../errors/errors';
 import { outbox } from '../core/outbox';
@@ -8,11 +9,18 @@ import type { Driver, DriverHost } from './driver';
 import { refusals } from './refusals';
 import type { DatagramReceiver, DatagramTransport } from './transport';
 
+/** A transport of this package's own over UDP. */
+interface OwnTransport {
+  readonly [kOverUdp]?: boolean;
+  /** As `send`, of what is none of DTLS: nobody but `done` hears of its errors. */
+  [kSendAside]?(datagram: Uint8Array, peer: Peer, done: (error: Error | null) => void): boolean;
+}
+
 /** A transport in JavaScript as a driver: each datagram is a call, down to the core and up from its records. */
 export class TransportDriver implements Driver, DatagramReceiver {
   readonly gathers = false;
   readonly answersWhileClosing = false;
-  readonly #transport: DatagramTransport & { readonly [kOverUdp]?: boolean };
+  readonly #transport: DatagramTransport & OwnTransport;
   #host: DriverHost | undefined;
   #isBlocked: ((address: string) => boolean) | undefined;
   #congested = false;
@@ -21,6 +29,10 @@ export class TransportDriver implements Driver, DatagramReceiver {
 
   constructor(transport: DatagramTransport) {
     this.#transport = transport;
+  }
+
+  get overUdp(): boolean {
+    return this.#transport[kOverUdp] === true;
   }
 
   start(host: DriverHost): void {
@@ -53,8 +65,13 @@ export class TransportDriver implements Driver, DatagramReceiver {
     return this.#peers[index];
   }
 
-  transmit(datagram: Uint8Array, peer: Peer, done: ((error: Error | null) => void) | undefined): void {
-    if (!this.#transport.send([datagram], peer, done)) this.#congested = true;
+  transmit(datagram: Uint8Array, peer: Peer, done: ((error: Error | null) => void) | undefined, aside: boolean): void {
+    const transport = this.#transport;
+    const more =
+      aside && done !== undefined && transport[kSendAside] !== undefined
+        ? transport[kSendAside](datagram, peer, done)
+        : transport.send([datagram], peer, done);
+    if (!more) this.#congested = true;
   }
 
   get congested(): boolean {
@@ -83,12 +100,17 @@ export class TransportDriver implements Driver, DatagramReceiver {
   receive(datagram: Uint8Array, peer: Peer): void {
     const host = this.#host;
     if (host === undefined) return;
-    if (outbox.idle) this.#peers.length = 0;
-    const index = this.#peers.push(peer) - 1;
     host.noticeListeners();
     const blocked = this.#isBlocked?.(peer.address) === true;
     // A transport of the user's may number its peers as it likes; over UDP nobody can answer to port 0.
-    if (blocked || (peer.port === 0 && this.#transport[kOverUdp] === true)) {
+    const unwanted = blocked || (peer.port === 0 && this.overUdp);
+    if (!unwanted && !host.hearsPackets && isPacket(datagram)) {
+      host.unheard(sizeOf(datagram));
+      return;
+    }
+    if (outbox.idle) this.#peers.length = 0;
+    const index = this.#peers.push(peer) - 1;
+    if (unwanted) {
       host.core.drop(datagram, peer.address, peer.port, index, blocked);
     } else {
       host.core.receive(datagram, peer.address, peer.port, index);
@@ -108,6 +130,13 @@ export class TransportDriver implements Driver, DatagramReceiver {
   closed(): void {
     this.#host?.transportClosed();
   }
+}
+
+/** Bytes that are none of DTLS by the first of them, RFC 7983 section 7. */
+function isPacket(datagram: Uint8Array): boolean {
+  if (!ArrayBuffer.isView(datagram) || !isByteArray(datagram)) return false;
+  const first = sizeOf(datagram) === 0 ? 0 : (datagram[0] ?? 0);
+  return first < 20 || first > 63;
 }
 
 /** What the user's own function throws gets a type where it goes back to the user. */

@@ -66,6 +66,9 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::connect>("connect"),
           InstanceMethod<&EndpointWrap::send>("send"),
           InstanceMethod<&EndpointWrap::send_batch>("sendBatch"),
+          InstanceMethod<&EndpointWrap::number_of>("numberOf"),
+          InstanceMethod<&EndpointWrap::forget_numbers>("forgetNumbers"),
+          InstanceMethod<&EndpointWrap::send_packet>("sendPacket"),
           InstanceMethod<&EndpointWrap::heartbeat>("heartbeat"),
           InstanceMethod<&EndpointWrap::update_keys>("updateKeys"),
           InstanceMethod<&EndpointWrap::close>("close"),
@@ -86,10 +89,12 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::peer_certificate>("peerCertificate"),
           InstanceMethod<&EndpointWrap::peer_chain>("peerChain"),
           InstanceMethod<&EndpointWrap::peer_is_host>("peerIsHost"),
+          InstanceMethod<&EndpointWrap::peer_may_serve>("peerMayServe"),
           InstanceMethod<&EndpointWrap::certificate>("certificate"),
           InstanceMethod<&EndpointWrap::peer_public_key>("peerPublicKey"),
           InstanceMethod<&EndpointWrap::certificate_issuer>("certificateIssuer"),
           InstanceMethod<&EndpointWrap::ephemeral_key>("ephemeralKey"),
+          InstanceMethod<&EndpointWrap::shared_group>("sharedGroup"),
           InstanceMethod<&EndpointWrap::sigalgs>("sigalgs"),
           InstanceMethod<&EndpointWrap::finished>("finished"),
           InstanceMethod<&EndpointWrap::export_keying_material>("exportKeyingMaterial"),
@@ -212,16 +217,36 @@ Napi::Value EndpointWrap::send(const Napi::CallbackInfo& info) {
 
 // What became of each does not come back: a session that has ended has said so, and nobody waits.
 void EndpointWrap::send_batch(const Napi::CallbackInfo& info) {
-  constexpr size_t kWords = 3;  // slot, generation, length
+  constexpr size_t kWords = 3;                     // slot, generation, length
+  constexpr uint32_t kPacket = uint32_t{1} << 31;  // in the length: see send_packet()
   const uint32_t* header = info[0].As<Napi::Uint32Array>().Data();
   Bytes rest = bytes_of(info[1]);
   const double time = now();
   for (uint32_t left = u32_of(info[2]); left != 0; --left, header += kWords) {
-    const Bytes message = rest.first(header[2]);
+    const Bytes message = rest.first(header[2] & ~kPacket);
     rest = rest.from(message.size);
-    endpoint_->send(header[0], header[1], message, 0, time);
+    if ((header[2] & kPacket) != 0) {
+      endpoint_->send_packet(header[0], header[1], message, 0);
+    } else {
+      endpoint_->send(header[0], header[1], message, 0, time);
+    }
   }
   publish_deadline();
+}
+
+Napi::Value EndpointWrap::number_of(const Napi::CallbackInfo& info) {
+  PeerAddress peer;
+  if (!peer_of(info[0], info[1], peer)) return info.Env().Undefined();
+  return Napi::Number::New(info.Env(), endpoint_->number_of(peer));
+}
+
+void EndpointWrap::forget_numbers(const Napi::CallbackInfo& /*info*/) {
+  endpoint_->forget_numbers();
+}
+
+Napi::Value EndpointWrap::send_packet(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), endpoint_->send_packet(u32_of(info[0]), u32_of(info[1]),
+                                                               bytes_of(info[2]), u32_of(info[3])));
 }
 
 Napi::Value EndpointWrap::update_keys(const Napi::CallbackInfo& info) {
@@ -284,7 +309,10 @@ void EndpointWrap::answer_new_session(const Napi::CallbackInfo& info) {
 }
 
 void EndpointWrap::answer_psk(const Napi::CallbackInfo& info) {
-  endpoint_->answer_psk(u32_of(info[0]), u32_of(info[1]), !info[3].IsUndefined(), bytes_of(info[2]),
+  const PskAnswer answer = info[3].IsNull()        ? PskAnswer::kRefused
+                           : info[3].IsUndefined() ? PskAnswer::kUnknown
+                                                   : PskAnswer::kFound;
+  endpoint_->answer_psk(u32_of(info[0]), u32_of(info[1]), answer, bytes_of(info[2]),
                         bytes_of(info[3]), now());
   publish_deadline();
 }
@@ -381,6 +409,12 @@ Napi::Value EndpointWrap::peer_is_host(const Napi::CallbackInfo& info) {
                             is_address ? known->peer_is_address(host) : known->peer_is_host(host));
 }
 
+Napi::Value EndpointWrap::peer_may_serve(const Napi::CallbackInfo& info) {
+  const auto known = facts(info);
+  const bool may = known && known->peer_may_serve(session(info)->trusted());
+  return Napi::Boolean::New(info.Env(), may);
+}
+
 Napi::Value EndpointWrap::certificate(const Napi::CallbackInfo& info) {
   const auto known = facts(info);
   if (!known) return info.Env().Undefined();
@@ -411,6 +445,12 @@ Napi::Value EndpointWrap::ephemeral_key(const Napi::CallbackInfo& info) {
   if (!key.name.empty()) result.Set("name", key.name);
   if (key.bits != 0) result.Set("size", key.bits);
   return result;
+}
+
+Napi::Value EndpointWrap::shared_group(const Napi::CallbackInfo& info) {
+  const auto known = facts(info);
+  const std::string group = known ? known->shared_group() : "";
+  return group.empty() ? info.Env().Undefined() : to_string(info.Env(), group);
 }
 
 Napi::Value EndpointWrap::sigalgs(const Napi::CallbackInfo& info) {

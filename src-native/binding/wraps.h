@@ -151,6 +151,9 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value send(const Napi::CallbackInfo& info);
   void send_batch(const Napi::CallbackInfo& info);
+  Napi::Value number_of(const Napi::CallbackInfo& info);
+  void forget_numbers(const Napi::CallbackInfo& info);
+  Napi::Value send_packet(const Napi::CallbackInfo& info);
   Napi::Value update_keys(const Napi::CallbackInfo& info);
   Napi::Value heartbeat(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);
@@ -173,10 +176,12 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value peer_certificate(const Napi::CallbackInfo& info);
   Napi::Value peer_chain(const Napi::CallbackInfo& info);
   Napi::Value peer_is_host(const Napi::CallbackInfo& info);
+  Napi::Value peer_may_serve(const Napi::CallbackInfo& info);
   Napi::Value certificate(const Napi::CallbackInfo& info);
   Napi::Value peer_public_key(const Napi::CallbackInfo& info);
   Napi::Value certificate_issuer(const Napi::CallbackInfo& info);
   Napi::Value ephemeral_key(const Napi::CallbackInfo& info);
+  Napi::Value shared_group(const Napi::CallbackInfo& info);
   Napi::Value sigalgs(const Napi::CallbackInfo& info);
   Napi::Value finished(const Napi::CallbackInfo& info);
   Napi::Value export_keying_material(const Napi::CallbackInfo& info);

@@ -6,6 +6,7 @@
 #include <net/if.h>
 
 #include <array>
+#include <charconv>
 #include <cstring>
 
 namespace dtls::io {
@@ -37,6 +38,14 @@ std::string zone_of(const sockaddr_in6& address) {
   return std::string("%") + name.data();
 }
 
+// A zone is an interface's name, or its number (RFC 4007 section 11.2); 0 for neither.
+uint32_t zone_index(const std::string& zone) {
+  if (const uint32_t index = if_nametoindex(zone.c_str()); index != 0) return index;
+  uint32_t index = 0;
+  const auto [end, error] = std::from_chars(zone.data(), zone.data() + zone.size(), index);
+  return error == std::errc() && end == zone.data() + zone.size() ? index : 0;
+}
+
 }  // namespace
 
 uint16_t SocketAddress::port() const {
@@ -66,7 +75,7 @@ bool parse_address(const std::string& host, uint16_t port, SocketAddress& addres
   v6->sin6_family = AF_INET6;
   v6->sin6_port = htons(port);
   if (percent != std::string::npos) {
-    v6->sin6_scope_id = if_nametoindex(host.c_str() + percent + 1);
+    v6->sin6_scope_id = zone_index(host.substr(percent + 1));
     if (v6->sin6_scope_id == 0) return false;
   }
   address.size = sizeof *v6;

@@ -3,11 +3,14 @@
  * user has said so, and what a group sends is never taken for a message.
  */
 import { expect } from 'chai';
+import { spawnSync } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { DTLSError } from '../../lib/index';
+import { fixture } from '../helpers/child';
 import { within } from '../helpers/pair';
+import { patience } from '../helpers/patience';
 import { skip } from '../helpers/peers';
 import { bound, closeSockets, codeOf, PSK, QUICK, received, secure, sent, track } from './support';
 
@@ -48,6 +51,58 @@ describe('createSocket: groups', () => {
     const arrival = received(member);
     expect(await sent(plain, 'to all', { port, address: everybody })).to.deep.equal({ bytes: 6 });
     expect((await arrival).text).to.equal('to all');
+  });
+
+  it('a name is never a group: whoever forges the answers of DNS gets nothing in clear', async () => {
+    const member = track(dgram.createSocket({ type: 'udp4', reuseAddr: true }));
+    member.bind(0);
+    await once(member, 'listening');
+    member.addMembership('239.255.77.77', '127.0.0.1');
+    const { port } = member.address();
+    const heard: string[] = [];
+    member.on('message', (message) => heard.push(message.toString()));
+    const client = await bound(
+      secure(
+        { ...PSK, clearMulticast: true },
+        { lookup: (_host, _options, callback) => { callback(null, '239.255.77.77', 4); } },
+      ),
+    );
+    client.setMulticastInterface('127.0.0.1');
+    const outcome = await sent(client, 'secret', { port, address: 'gateway.test' });
+    expect(codeOf(outcome)).to.equal('ERR_DTLS_MULTICAST');
+    expect('error' in outcome && outcome.error.message).to.include("'gateway.test'");
+    const connected = once(client, 'connect');
+    client.connect(port, 'gateway.test');
+    await within(connected, 'connect');
+    const refused = new Promise((resolve) => { client.send('secret', (error) => { resolve(error); }); });
+    expect(await within(refused, 'the callback')).to.include({ code: 'ERR_DTLS_MULTICAST' });
+    client.disconnect();
+    await sent(client, 'meant for all', { port, address: '239.255.77.77' });
+    await within(new Promise<void>((resolve) => { if (heard.length > 0) resolve(); else member.once('message', () => { resolve(); }); }), 'a message');
+    expect(heard).to.deep.equal(['meant for all']);
+  });
+
+  it('an empty message to a group leaves, and its callback is called', async () => {
+    const member = track(dgram.createSocket({ type: 'udp4', reuseAddr: true }));
+    member.bind(0);
+    await once(member, 'listening');
+    member.addMembership('239.255.77.77', '127.0.0.1');
+    const client = await bound(secure({ ...PSK, clearMulticast: true }));
+    client.setMulticastInterface('127.0.0.1');
+    const arrival = received(member);
+    expect(await sent(client, '', { port: member.address().port, address: '239.255.77.77' })).to.deep.equal({ bytes: 0 });
+    expect((await arrival).message).to.have.length(0);
+  });
+
+  it('the other end of a link of two is no broadcast address', function () {
+    if (process.platform !== 'linux') skip(this, 'network namespaces are of Linux');
+    const link = 'ip addr add 10.9.9.0/31 dev lo && ip addr add 10.9.9.1/31 dev lo && ip link set lo up';
+    const inside = ['--net', ...(process.geteuid?.() === 0 ? [] : ['--user', '--map-root-user']), 'sh', '-c', `${link} && exec "$@"`, 'sh'];
+    const probe = spawnSync('unshare', [...inside, 'true'], { encoding: 'utf8' });
+    if (probe.status !== 0) skip(this, `needs unshare and ip: ${probe.error?.message ?? probe.stderr}`);
+    const program = [process.execPath, '--require', 'tsx/cjs', fixture('point-to-point.ts')];
+    const { stdout, stderr } = spawnSync('unshare', [...inside, ...program], { encoding: 'utf8', timeout: patience(8000) });
+    expect({ stdout, stderr }).to.deep.equal({ stdout: 'protected: hello\n', stderr: '' });
   });
 
   it('sends to them in clear when told to; what comes in clear is a packet, no message', async () => {

@@ -5,10 +5,13 @@
  */
 import { expect } from 'chai';
 import { X509Certificate } from 'node:crypto';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
 import {
   createSecureContext,
   generateCertificate,
   type DTLSError,
+  type GeneratedCertificate,
   type SecureDgramSocket,
   type ServerOptions,
   type SocketDtlsOptions,
@@ -16,7 +19,7 @@ import {
 } from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
 import { certificate, closeEverything, dialTo, listen, next, portOf } from '../helpers/pair';
-import { bound, closeSockets, codeOf, KEY, PSK, secure, sent, type Outcome } from './support';
+import { bound, closeSockets, codeOf, KEY, PSK, QUICK, secure, sent, track, type Outcome } from './support';
 
 type Answer = SocketPeerOptions | null | undefined;
 type Lookup = NonNullable<Parameters<typeof secure>[1]>['lookup'];
@@ -40,7 +43,20 @@ interface Case {
   dtls?: SocketDtlsOptions;
 }
 
+/** What a peer shows, and from whom it has it, if not from the authority of all. */
+interface Shown {
+  cert: string;
+  key: string;
+  ca?: string[];
+}
+
 const psk = { identity: 'device', psk: KEY };
+
+async function endSessions(socket: SecureDgramSocket): Promise<void> {
+  const ended = Array.from(socket.sessions, (session) => once(session, 'close'));
+  for (const session of socket.sessions) session.destroy();
+  await Promise.all(ended);
+}
 
 describe('createSocket: rules of names', () => {
   afterEach(closeSockets);
@@ -186,6 +202,86 @@ describe('createSocket: rules of names', () => {
     expect(codeOf(outcomes[1] ?? { bytes: 0 })).to.equal('ERR_DTLS_PEER_IDENTITY');
   });
 
+  it('credentials may be of a class, and are compared by what is in them', async () => {
+    class Credentials {
+      identity = 'device';
+      psk = KEY;
+    }
+    const own = new Credentials();
+    const server = await listen({ pskCallback: () => KEY });
+    const client = secure(
+      {
+        role: 'client',
+        peers: (_peer, hostname) => {
+          own.psk = hostname === A ? KEY : KEY_B;
+          return { psk: own };
+        },
+      },
+      { lookup },
+    );
+    expect(await sent(client, 'for A', { port: portOf(server), address: A })).to.deep.equal({ bytes: 5 });
+    expect(codeOf(await sent(client, 'for B', { port: portOf(server), address: B }))).to.equal('ERR_DTLS_PEER_IDENTITY');
+  });
+
+  it('an answer that is given again, and says something else by now, has a context of its own', async () => {
+    const [ours, others] = [await createAuthority(), await createAuthority('another one')];
+    const server = await listen(await ours.issue({ commonName: 'both', dnsNames: [A, B] }));
+    const answer: SocketPeerOptions = {};
+    const client = secure(
+      {
+        role: 'client',
+        peers: (_peer, hostname) => {
+          answer.ca = hostname === A ? ours.certificatePem : others.certificatePem;
+          return answer;
+        },
+      },
+      { lookup },
+    );
+    expect(await sent(client, 'for A', { port: portOf(server), address: A })).to.deep.equal({ bytes: 5 });
+    await endSessions(client);
+    const told = once(client, 'peerError');
+    client.send('for B', portOf(server), B);
+    expect((await told)[0]).to.include({ category: 'certificate' });
+  });
+
+  for (const name of ['pskCallback', 'host', 'port', 'transport', 'localPort', 'lookup'] as const) {
+    it(`'${name}' in an answer, which would have no effect, is refused`, async () => {
+      const server = await listen({ pskCallback: () => KEY });
+      const client = secure({ ...PSK, role: 'client', peers: () => ({ [name]: () => KEY }) });
+      const told = once(client, 'peerError');
+      expect(codeOf(await sent(client, 'hello', { port: portOf(server), address: '127.0.0.1' }))).to.equal('ERR_DTLS_UNKNOWN_OPTION');
+      expect(((await told)[0] as Error).message).to.include(`'${name}'`);
+    });
+  }
+
+  it('who writes to what peers() was given changes no destination', async () => {
+    const server = await listen({ psk });
+    const got = new Promise((resolve) => server.on('secureConnection', (session) => session.on('message', (message) => { resolve(message.toString()); })));
+    const peers: SocketDtlsOptions['peers'] = (peer) => {
+      Object.assign(peer, { port: 9, address: '127.0.0.9' });
+      return PSK;
+    };
+    const client = secure({ role: 'client', peers });
+    expect(await sent(client, 'hello', { port: portOf(server), address: '127.0.0.1' })).to.deep.equal({ bytes: 5 });
+    expect(await got).to.equal('hello');
+  });
+
+  it('what peers() does not say is told of a peer, too, that has had a session', async () => {
+    const server = await listen({ psk });
+    let answers = 0;
+    const peers: SocketDtlsOptions['peers'] = () => {
+      answers += 1;
+      return [PSK, new Promise<undefined>(() => undefined), null][answers - 1];
+    };
+    const client = secure({ role: 'client', peers, ...QUICK });
+    const to = { port: portOf(server), address: '127.0.0.1' };
+    expect(await sent(client, 'hello', to)).to.deep.equal({ bytes: 5 });
+    for (const code of ['ERR_DTLS_LOOKUP_TIMEOUT', 'ERR_DTLS_NO_SESSION']) {
+      await endSessions(client);
+      expect(codeOf(await sent(client, 'again', to))).to.equal(code);
+    }
+  });
+
   it('a socket that closes while it asks tells whoever waits for the answer', async () => {
     const server = await listen({ psk });
     const asked = new Promise<SecureDgramSocket>((resolve) => {
@@ -253,6 +349,18 @@ describe('createSocket: rules of names', () => {
     expect(client.getSendQueueCount()).to.equal(0);
   });
 
+  it('where nobody answers, messages for all names fail with the first handshake', async () => {
+    const silent = await bound(track(dgram.createSocket('udp4')));
+    const client = secure({ ...PSK, role: 'client', ...QUICK }, { lookup });
+    const { port } = silent.address();
+    const began = performance.now();
+    const told = once(client, 'peerError');
+    const outcomes = await Promise.all(['a', 'b', 'c', 'd'].map((name) => sent(client, 'hello', { port, address: `${name}.test` })));
+    expect(performance.now() - began).to.be.below(2 * QUICK.handshakeTimeout);
+    expect(outcomes).to.deep.equal(Array(4).fill({ bytes: 5 })); // as over UDP
+    expect((await told)[0]).to.include({ code: 'ERR_DTLS_NO_RESPONSE' });
+  });
+
   it("a socket that closes when A's handshake has failed ends what waits for B", async () => {
     const own = await generateCertificate(NAMES);
     const other = await generateCertificate(NAMES);
@@ -296,13 +404,17 @@ describe('createSocket: rules of names', () => {
     const authority = generateCertificate({ ca: true });
 
     /** A peer with a certificate for B from the authority that the socket serves by has begun. */
-    async function outcomesOf(dtls: SocketDtlsOptions, servername = 'localhost'): Promise<{ named: Outcome; told: DTLSError[] }> {
+    async function outcomesOf(
+      dtls: SocketDtlsOptions,
+      servername = 'localhost',
+      shown: (issuer: GeneratedCertificate) => Promise<Shown> = (issuer) => generateCertificate({ altNames: [B], issuer }),
+    ): Promise<{ named: Outcome; told: DTLSError[] }> {
       const issuer = await authority;
-      const ca = issuer.cert;
+      const { cert, key, ca: others = [] } = await shown(issuer);
+      const ca = [issuer.cert, ...others];
       const socket = await bound(secure({ ...(await generateCertificate({ issuer })), ca, ...dtls }, { lookup }));
       const told: DTLSError[] = [];
       socket.on('peerError', (error) => told.push(error));
-      const { cert, key } = await generateCertificate({ altNames: [B], issuer });
       const opened = new Promise((resolve) => socket.once('secureConnection', resolve));
       const peer = dialTo({ host: '127.0.0.1', port: socket.address().port, ca, cert, key, servername });
       await next(peer, 'secureConnect');
@@ -333,6 +445,31 @@ describe('createSocket: rules of names', () => {
     it("no name is sent to that the socket's own check refuses", async () => {
       const { named } = await outcomesOf({ checkServerIdentity: () => new Error('not that one') });
       expect(codeOf(named)).to.equal('ERR_DTLS_PEER_IDENTITY');
+    });
+
+    it('no name is sent to where the certificate, or an authority between, is for clients only', async () => {
+      const leaf = await outcomesOf({}, 'localhost', (issuer) => generateCertificate({ altNames: [B], issuer, usage: 'client' }));
+      expect(codeOf(leaf.named)).to.equal('ERR_DTLS_PEER_IDENTITY');
+      expect(leaf.told[0]?.message).to.include('for clients only');
+      const issued = async (intermediate: boolean | 'for clients'): Promise<Outcome> => {
+        const one = await (await createAuthority()).issue({ commonName: B, dnsNames: [B], anyUse: true, intermediate });
+        return (await outcomesOf({}, 'localhost', () => Promise.resolve({ ...one, ca: [one.ca] }))).named;
+      };
+      expect(codeOf(await issued('for clients'))).to.equal('ERR_DTLS_PEER_IDENTITY');
+      expect(await issued(true)).to.deep.equal({ bytes: 9 });
+    });
+
+    it("the socket's own check answers as in a handshake, a Promise that rejects included", async () => {
+      type Check = NonNullable<SocketDtlsOptions['checkServerIdentity']>;
+      const answer = (value: unknown): Check => (() => value) as Check;
+      expect((await outcomesOf({ checkServerIdentity: answer(null) })).named).to.deep.equal({ bytes: 9 });
+      const late = await outcomesOf({ checkServerIdentity: (() => Promise.reject(new Error('too late'))) as unknown as Check });
+      expect(codeOf(late.named)).to.equal('ERR_INVALID_ARG_TYPE');
+      expect(codeOf((await outcomesOf({ checkServerIdentity: answer(false) })).named)).to.equal('ERR_INVALID_ARG_TYPE');
+    });
+
+    it('no name is sent to that requestOCSP would have asked of', async () => {
+      expect(codeOf((await outcomesOf({ requestOCSP: true })).named)).to.equal('ERR_DTLS_PEER_IDENTITY');
     });
 
     it('no name is sent to where SNICallback may have chosen by whom it was verified', async () => {

@@ -4,9 +4,13 @@
  * message, and two that begin at once end up with one session.
  */
 import { expect } from 'chai';
+import { spawnSync } from 'node:child_process';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
-import type { DTLSError, DTLSSocket, Peer } from '../../lib/index';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, createServer, features, type DTLSError, type DTLSSocket, type Peer, type SocketDtlsOptions } from '../../lib/index';
+import { DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
+import { fixture } from '../helpers/child';
 import { within } from '../helpers/pair';
 import { patience } from '../helpers/patience';
 import { skip } from '../helpers/peers';
@@ -21,6 +25,7 @@ import {
   secure,
   sent,
   track,
+  type Outcome,
   type Received,
 } from './support';
 
@@ -37,6 +42,11 @@ async function messages(socket: dgram.Socket, count: number): Promise<string[]> 
     `${String(count)} messages`,
   );
   return all;
+}
+
+const selves: [string, SocketDtlsOptions][] = [['with DTLS 1.2', {}]];
+if (features.dtls13 !== false) {
+  selves.push(['with both versions', UP_TO_DTLS13], ['with DTLS 1.3', DTLS13]);
 }
 
 describe('createSocket: sessions', () => {
@@ -206,6 +216,66 @@ describe('createSocket: sessions', () => {
     });
   }
 
+  for (const [what, dtls] of selves) {
+    it(`does not take itself for its peer when somebody hands it its own hello, ${what}`, async () => {
+      const [near, far] = [await bound(track(dgram.createSocket('udp4'))), await bound(track(dgram.createSocket('udp4')))];
+      const socket = await bound(secure({ ...PSK, ...QUICK, ...dtls }));
+      const { port } = socket.address();
+      near.on('message', (datagram) => { far.send(datagram, port, '127.0.0.1'); });
+      far.on('message', (datagram) => { near.send(datagram, port, '127.0.0.1'); });
+      let own = 0;
+      socket.on('message', () => ++own);
+      const failed = once(socket, 'peerError');
+      await sent(socket, 'open the gate', near);
+      expect((await within(failed, 'peerError'))[0]).to.include({ category: 'timeout' });
+      expect(own).to.equal(0);
+      expect(socket.stats).to.include({ handshakesCompleted: 0 }).and.have.property('hellosRefused').that.is.above(0);
+    });
+  }
+
+  for (const earlier of [false, true]) {
+    it(`what waits while a peer begins, and gives up, has a handshake of its own${earlier ? ', after an earlier session' : ''}`, async () => {
+      const raw = await bound(track(dgram.createSocket('udp4')));
+      const server = createServer({ psk: { identity: 'device', psk: KEY }, transport: raw });
+      server.listen();
+      await once(server, 'listening');
+      const got: string[] = [];
+      server.on('secureConnection', (session) => session.on('message', (message) => got.push(message.toString())));
+      const socket = await bound(secure());
+      if (earlier) await sent(socket, 'earlier', raw);
+      const other = connect({ host: '127.0.0.1', port: socket.address().port, psk: () => new Promise(() => undefined), transport: raw });
+      other.on('error', () => undefined);
+      await within((async () => { while (!sessionsOf(socket).some(({ readyState }) => readyState !== 'open')) await sleep(5); })(), 'a handshake');
+      for (const session of sessionsOf(socket).filter(({ readyState }) => readyState === 'open')) {
+        const ended = once(session, 'close');
+        session.close();
+        await ended;
+      }
+      const outcome = sent(socket, 'for the server', raw);
+      const told = once(socket, 'peerError');
+      other.destroy();
+      expect(await outcome).to.deep.equal({ bytes: 14 });
+      await within((async () => { while (!got.includes('for the server')) await sleep(5); })(), 'the message');
+      expect((await told)[0]).to.include({ code: 'ERR_DTLS_ALERT_CLOSE_NOTIFY' });
+      server.close();
+    });
+  }
+
+  it('a dial that was about to begin waits for the handshake that the peer began meanwhile', async () => {
+    let answer = (): void => undefined;
+    const asked = new Promise<void>((resolve) => (answer = resolve));
+    const socket = await bound(secure({ ...PSK, peers: () => asked.then(() => undefined) }));
+    const credentials = { identity: 'device', psk: KEY };
+    const peer = await bound(secure({ psk: () => sleep(100).then(() => credentials), role: 'client' }));
+    const [here, there] = [received(socket), received(peer)];
+    const outcome = sent(socket, 'from here', peer);
+    const back = sent(peer, 'from there', socket);
+    await within((async () => { while (sessionsOf(socket).length === 0) await sleep(1); })(), 'a handshake');
+    answer();
+    expect(await Promise.all([outcome, back])).to.deep.equal([{ bytes: 9 }, { bytes: 10 }]);
+    expect([(await here).text, (await there).text]).to.deep.equal(['from there', 'from here']);
+  });
+
   it('one socket has many peers, of both roles', async () => {
     const hub = await bound(secure());
     const peers = await Promise.all(Array.from({ length: 8 }, () => bound(secure())));
@@ -240,6 +310,40 @@ describe('createSocket: sessions', () => {
     });
     expect(await arrival).to.deep.equal(['one', 'two', 'three']);
     expect(sessionsOf(client)).to.have.length(1);
+  });
+
+  it('a connected socket hears of its own peer alone that nobody listens', async function () {
+    if (process.platform !== 'linux') skip(this, 'errors of ICMP are told as on Linux');
+    const gone = await bound(dgram.createSocket('udp4'));
+    const dead = gone.address().port;
+    gone.close();
+    const server = await bound(secure());
+    const client = await bound(secure({ ...PSK, ...QUICK, role: 'client' }));
+    const errors: Error[] = [];
+    client.on('error', (error) => errors.push(error));
+    const told = once(client, 'peerError');
+    const outcome = sent(client, 'to nobody', { port: dead, address: '127.0.0.1' });
+    client.connect(server.address().port, '127.0.0.1');
+    expect(await outcome).to.satisfy((one: Outcome) => 'bytes' in one || codeOf(one) !== 'ECONNREFUSED');
+    await within(told, 'peerError');
+    const arrival = received(server);
+    client.send('to the server');
+    expect((await arrival).text).to.equal('to the server');
+    expect(errors).to.deep.equal([]);
+  });
+
+  it('reaches a zone by its number, as os.networkInterfaces() has it', function () {
+    if (process.platform !== 'linux') skip(this, 'network namespaces are of Linux');
+    const link = 'ip link set lo up && ip -6 addr add fe80::1/64 dev lo nodad && ip -6 addr add fe80::2/64 dev lo nodad';
+    const inside = ['--net', ...(process.geteuid?.() === 0 ? [] : ['--user', '--map-root-user']), 'sh', '-c', `${link} && exec "$@"`, 'sh'];
+    const probe = spawnSync('unshare', [...inside, 'true'], { encoding: 'utf8' });
+    if (probe.status !== 0) skip(this, `needs unshare and ip: ${probe.error?.message ?? probe.stderr}`);
+    for (const transport of ['native', 'dgram']) {
+      const program = [process.execPath, '--require', 'tsx/cjs', fixture('zones.ts')];
+      const env = { ...process.env, DGRAM_DTLS_TRANSPORT: transport };
+      const { stdout, stderr } = spawnSync('unshare', [...inside, ...program], { encoding: 'utf8', timeout: patience(8000), env });
+      expect({ stdout, stderr }).to.deep.equal({ stdout: 'createSocket: hello\nconnect: hello\n', stderr: '' });
+    }
   });
 
   it('a connected socket sends without an address', async () => {

@@ -59,6 +59,11 @@ describe('DTLS 1.3, where it is missing', () => {
 describe13('DTLS 1.3', () => {
   afterEach(closeEverything);
 
+  it('who asks for 1.3 at least has asked for 1.3', async () => {
+    const pair = await open(await withCertificate({ minVersion: 'DTLSv1.3' }), { minVersion: 'DTLSv1.3' });
+    expect(pair.client.getProtocol()).to.equal('DTLSv1.3');
+  });
+
   it('is a feature with a name', () => {
     expect(features.dtls13).to.match(/^OpenSSL 3\.\d/);
     expect(features.dtls13Missing).to.equal(undefined);
@@ -199,6 +204,9 @@ describe13('DTLS 1.3', () => {
       const pair = await open13({ ecdhCurve: group }, { ecdhCurve: group });
       const kind = group.includes('MLKEM') ? { type: 'TLSGroup', name: group } : { type: 'ECDH' };
       expect(pair.client.getEphemeralKeyInfo()).to.include(kind);
+      // OpenSSL has another name for it among objects.
+      const name = group === 'P-256' ? 'prime256v1' : group === 'P-384' ? 'secp384r1' : group;
+      expect([pair.client.getSharedGroup(), pair.peer.getSharedGroup()]).to.deep.equal([name, name]);
       await echo(pair);
     });
   }
@@ -553,6 +561,7 @@ describe13('DTLS 1.3', () => {
       const again = await dial(server, { ...second, localPort: port, localAddress: '127.0.0.1' });
       await next(again, 'secureConnect');
       await accepted;
+      expect(server.stats).to.include({ badRecords: 0, discardedRecords: 0 });
       await closeEverything();
     }
   });

@@ -6,7 +6,9 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { createSecureContext, type DTLSServer, type SecureContext } from '../../lib/index';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
+import { createSecureContext, type DiagnosticsEvents, type DTLSServer, type SecureContext } from '../../lib/index';
+import { until } from '../fault/support';
 import { clientHello, cookieIn } from '../helpers/hello';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import { certificate, closeEverything, dial, failure, listen, openOn, portOf, withCertificate } from '../helpers/pair';
@@ -68,6 +70,22 @@ describe13('hellos of a server with DTLS 1.3', () => {
     }
   }
 
+  it('hears a client that begins anew in mid-handshake, from its port, with a hello in two datagrams', async () => {
+    const server = await listen(await withCertificate({ ...UP_TO_DTLS13, cookieExchange: false }));
+    const socket = dgram.createSocket('udp4');
+    open.push(socket);
+    const randoms = new Set<string>();
+    socket.on('message', (datagram: Buffer) => {
+      const random = serverRandom(datagram)?.toString('hex');
+      if (random !== undefined) randoms.add(random);
+    });
+    for (const [index, name] of ['chromium-156', 'firefox-153'].entries()) {
+      for (const datagram of recorded(name)) socket.send(datagram, portOf(server), '127.0.0.1');
+      await until(() => randoms.size === index + 1, `an answer to ${name}`);
+    }
+    expect(server.stats).to.include({ handshakesStarted: 2 });
+  });
+
   it('answers a hello of 1.2 as ever, or with an alert where it has no 1.2', async () => {
     const both = await listen(await withCertificate(UP_TO_DTLS13));
     expect(cookieIn(await said(both, [clientHello({ random: Buffer.alloc(32, 5) })]))).to.have.length(32);
@@ -123,6 +141,23 @@ describe13('hellos of a server with DTLS 1.3', () => {
       const error = await failure(client);
       expect(taken).to.be.at.least(1);
       expect(error).to.include({ alert: 'illegal_parameter' });
+    }
+  });
+
+  it('clients that it has nothing in common with are counted, and told on the channel of what is dropped', async () => {
+    for (const cookieExchange of [true, false]) {
+      const server = await listen(await withCertificate({ ...DTLS13, ciphers: 'TLS_AES_128_GCM_SHA256', cookieExchange }));
+      const dropped: DiagnosticsEvents['dgram-dtls.dropped'][] = [];
+      const listener = (event: unknown): void => void dropped.push(event as DiagnosticsEvents['dgram-dtls.dropped']);
+      subscribe('dgram-dtls.dropped', listener);
+      try {
+        const client = await dial(server, { ...DTLS13, ciphers: 'TLS_AES_256_GCM_SHA384' });
+        expect(await failure(client)).to.include({ alert: 'handshake_failure' });
+      } finally {
+        unsubscribe('dgram-dtls.dropped', listener);
+      }
+      expect(server.stats).to.include({ hellosRefused: 1, malformedDatagrams: 0, handshakesStarted: 0 });
+      expect(dropped.map(({ reasons }) => reasons)).to.deep.equal([{ hellosRefused: 1 }]);
     }
   });
 

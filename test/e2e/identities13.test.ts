@@ -69,6 +69,37 @@ describe13('Who a peer of DTLS 1.3 is', () => {
     expect(message).to.include('the client offers no pre-shared key');
   });
 
+  it('is nobody where the keys cannot be asked for, whatever certificates there are', async () => {
+    const down = (): never => {
+      throw new Error('the database is down');
+    };
+    for (const pskCallback of [down, () => Promise.reject(new Error('the database is down'))]) {
+      const server = await listen(await withCertificate({ ...DTLS13, pskCallback }));
+      const refused = clientFailure(server);
+      await failure(await dial(server, { ...DTLS13, ...PSK_CLIENT }));
+      expect(await refused).to.include({ code: 'ERR_DTLS_PSK_IDENTITY_UNKNOWN' });
+      expect(((await refused).cause as Error).message).to.equal('the database is down');
+      const client = await dial(await listen(await withCertificate(DTLS13)), { ...DTLS13, pskCallback });
+      const error = await failure(client);
+      expect(error).to.include({ code: 'ERR_DTLS_PSK_REQUIRED' });
+      expect((error.cause as Error).message).to.equal('the database is down');
+    }
+  });
+
+  it('is not told before it is proved', async () => {
+    const server = await listen({ ...DTLS13, pskCallback: () => Buffer.alloc(16, 9) });
+    const told: unknown[] = [];
+    server.on('connection', (socket) => {
+      told.push(socket.pskIdentity);
+      socket.on('close', () => told.push(socket.pskIdentity));
+    });
+    const refused = clientFailure(server);
+    const client = await dial(server, { ...DTLS13, ...PSK_CLIENT });
+    await failure(client);
+    expect((await refused).code).to.equal('ERR_DTLS_PSK_MISMATCH');
+    expect(told).to.deep.equal([null, null]);
+  });
+
   it('is not an empty identity, which DTLS 1.2 has', async () => {
     const nobody = { psk: { identity: '', psk: PSK.psk } };
     const only = await listen({ ...DTLS13, pskCallback: () => PSK.psk });

@@ -9,19 +9,23 @@ import { kNative } from '../../lib/base/internals';
 import {
   createSecureContext,
   DTLSError,
+  features,
+  type ConnectOptions,
   type DTLSServer,
   type DTLSSocket,
   type SecureContext,
   type WatchSecureContextOptions,
 } from '../../lib/index';
 import { createAuthority, type Certificate } from '../helpers/certificates';
-import { requirePrograms } from '../helpers/peers';
+import { DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
+import { requirePrograms, skip } from '../helpers/peers';
 import { makePfx } from '../helpers/pki';
 import {
   certificate,
   clientFailure,
   closeEverything,
   dial,
+  failure,
   listen,
   messages,
   next,
@@ -69,6 +73,19 @@ describe('setSecureContext', () => {
     expect(before.peer.getX509Certificate()?.fingerprint256).to.equal(fingerprint(old));
     server.setSecureContext(createSecureContext({ cert: old.cert, key: old.key }));
     expect(await shownBy(server)).to.equal(fingerprint(old));
+  });
+
+  it('leaves the versions as they were where it names none', async function () {
+    if (features.dtls13 === false) skip(this, features.dtls13Missing ?? 'there is no DTLS 1.3 here');
+    const server = await listen({ cert: old.cert, key: old.key, ...DTLS13 });
+    const versionFor = async (options: Partial<ConnectOptions>): Promise<string | null> =>
+      (await openOn(server, { ...options, rejectUnauthorized: false })).client.getProtocol();
+    server.setSecureContext({ cert: fresh.cert, key: fresh.key });
+    expect(await versionFor(UP_TO_DTLS13)).to.equal('DTLSv1.3');
+    const older = await failure(await dial(server, { rejectUnauthorized: false }));
+    expect(older.code).to.equal('ERR_DTLS_ALERT_PROTOCOL_VERSION');
+    server.setSecureContext({ cert: fresh.cert, key: fresh.key, maxVersion: 'DTLSv1.2' });
+    expect(await versionFor(UP_TO_DTLS13)).to.equal('DTLSv1.2');
   });
 
   it('does not change a handshake that is under way', async () => {

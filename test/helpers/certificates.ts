@@ -17,13 +17,15 @@ export interface CertificateOptions {
   readonly notAfter?: Date;
   /** Made for a client's end (extended key usage) instead of a server's. */
   readonly clientAuth?: boolean;
+  /** Names no end it was made for. */
+  readonly anyUse?: boolean;
   /** Pads the certificate by so many bytes, for flights that take many datagrams. */
   readonly extraBytes?: number;
 }
 
 export interface IssueOptions extends CertificateOptions {
   /** Issues by way of an intermediate authority, which `cert` then carries. */
-  readonly intermediate?: boolean;
+  readonly intermediate?: boolean | 'for clients';
 }
 
 export interface Certificate {
@@ -117,8 +119,9 @@ function sign(
   });
 }
 
-function authorityExtensions(): x509.Extension[] {
+function authorityExtensions(usages: x509.ExtendedKeyUsageType[] = []): x509.Extension[] {
   return [
+    ...(usages.length > 0 ? [new x509.ExtendedKeyUsageExtension(usages)] : []),
     new x509.BasicConstraintsExtension(true, undefined, true),
     new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
   ];
@@ -135,7 +138,7 @@ function leafExtensions(options: CertificateOptions): x509.Extension[] {
   return [
     new x509.BasicConstraintsExtension(false, undefined, true),
     new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
-    new x509.ExtendedKeyUsageExtension([usage]),
+    ...(options.anyUse ? [] : [new x509.ExtendedKeyUsageExtension([usage])]),
     ...(names.length > 0 ? [new x509.SubjectAlternativeNameExtension(names)] : []),
     ...(options.extraBytes
       ? [new x509.Extension(PADDING_OID, false, new Uint8Array(options.extraBytes))]
@@ -152,7 +155,8 @@ async function issueFrom(root: Issuer, ca: string, options: IssueOptions): Promi
   let chain = '';
   if (options.intermediate) {
     issuer = { name: `${root.name} intermediate`, keys: await generateKeys('ecdsa-p256') };
-    chain = `\n${(await sign(issuer, root, authorityExtensions())).toString('pem')}`;
+    const usages = options.intermediate === 'for clients' ? [x509.ExtendedKeyUsage.clientAuth] : [];
+    chain = `\n${(await sign(issuer, root, authorityExtensions(usages))).toString('pem')}`;
   }
   const { notBefore, notAfter } = options;
   const certificate = await sign(leaf, issuer, leafExtensions(options), notBefore, notAfter);

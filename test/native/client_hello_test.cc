@@ -311,7 +311,8 @@ TEST_CASE("endpoint: an answer to another question is no answer to the hello") {
   Named link;
   CHECK_FALSE(link.handshake());
   const SessionId id = link.server.session;
-  link.server.endpoint.answer_psk(id.slot, id.generation, true, view("x"), view("y"), link.now());
+  link.server.endpoint.answer_psk(id.slot, id.generation, PskAnswer::kFound, view("x"), view("y"),
+                                  link.now());
   link.server.endpoint.answer_identity(id.slot, id.generation, true, link.now());
   link.pump();
   CHECK(link.server.live()->ssl() == nullptr);

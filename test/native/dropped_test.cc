@@ -167,7 +167,8 @@ TEST_CASE("dropped: forged messages of the application that wait for the end of 
   link.pump();
   CHECK(drops(link.server) == 0);  // they wait
   const SessionId id = link.server.session;
-  link.server.endpoint.answer_psk(id.slot, id.generation, true, {}, view(kKey), Link::now());
+  link.server.endpoint.answer_psk(id.slot, id.generation, PskAnswer::kFound, {}, view(kKey),
+                                  Link::now());
   CHECK(link.run_until([&] { return link.client().secure() && link.server.secure(); }));
   CHECK(link.server.live()->stats().badRecords == 10);
   CHECK(drops(link.server) == 10);

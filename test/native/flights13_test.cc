@@ -426,6 +426,27 @@ TEST_CASE("flights13: in clear nobody acknowledges what is under keys") {
   CHECK(side.flights.due() == kNever);
 }
 
+TEST_CASE("flights13: an ACK in clear has nothing repeated at once that is under keys") {
+  Side13 side = Side13::server_with_flight();
+  const std::vector<Left> left = side.leave(0);
+  REQUIRE(left[0].record.epoch == 0);
+  side.take_ack(0, {left[0].number}, 10);
+  CHECK(side.leave(10).empty());
+  CHECK(side.flights.due() == 1000);
+}
+
+TEST_CASE("flights13: what follows the handshake waits for its keys") {
+  Side13 side = Side13::server();
+  side.send(3, HandshakeType::kNewSessionTicket);
+  side.send(3, HandshakeType::kKeyUpdate, 1);
+  CHECK(side.leave(0).empty());
+  CHECK(side.flights.due() == kNever);
+  side.flights.set_write_epoch(3);
+  const std::vector<Left> left = side.leave(0);
+  REQUIRE(left.size() == 2);
+  CHECK(left[0].record.epoch == 3);
+}
+
 TEST_CASE("flights13: numbers of records that never left say nothing") {
   Side13 side = Side13::server_with_flight();
   const std::vector<Left> left = side.leave(0);
@@ -794,6 +815,27 @@ TEST_CASE("flights13: what is no fragment is malformed, and nothing of its recor
   CHECK(side.hear(0) == 0);
   std::vector<uint8_t> empty = fragment_of(message_of(HandshakeType::kFinished, 40), 1, 40);
   CHECK(side.take({2, 3}, empty, 0) == TakeOutcome::kRefused);
+}
+
+TEST_CASE("flights13: nothing goes on in a record behind a change of keys") {
+  for (const HandshakeType type : {HandshakeType::kFinished, HandshakeType::kKeyUpdate}) {
+    Side13 side = Side13::client_with_keys();
+    const std::vector<uint8_t> change = fragment_of(message_of(type, 40), 2);
+    const auto with = [&](uint16_t sequence) {
+      return fragment_of(message_of(HandshakeType::kCertificate, 40), sequence, 0, 20);
+    };
+    std::vector<uint8_t> bytes = change;
+    const std::vector<uint8_t> behind = with(3);
+    bytes.insert(bytes.end(), behind.begin(), behind.end());
+    CHECK(side.take({2, 0}, bytes, 0) == TakeOutcome::kPastKeys);
+    bytes = behind;
+    bytes.insert(bytes.end(), change.begin(), change.end());
+    CHECK(side.take({2, 1}, bytes, 0) == TakeOutcome::kPastKeys);
+    CHECK(side.hear(0) == 0);
+    bytes = with(1);
+    bytes.insert(bytes.end(), change.begin(), change.end());
+    CHECK(side.take({2, 2}, bytes, 0) == TakeOutcome::kTaken);
+  }
 }
 
 TEST_CASE("flights13: a forged fragment in clear costs a repetition of the message, not more") {

@@ -383,8 +383,8 @@ TEST_CASE("handover: what came before its time is read in the order in which it 
   }
   say(ContentType::kApplicationData, "behind");
   say(ContentType::kAlert, std::string{1, 0});
-  link.server.endpoint.answer_psk(link.server.session.slot, link.server.session.generation, true,
-                                  {}, view(kKey), Link::now());
+  link.server.endpoint.answer_psk(link.server.session.slot, link.server.session.generation,
+                                  PskAnswer::kFound, {}, view(kKey), Link::now());
   link.pump();
   CHECK(link.server.secure());
   CHECK(link.server.messages() == std::vector<std::string>{"before", "behind"});

@@ -345,13 +345,15 @@ void Link::answer(Side& side, const Event& event) {
     case LookupKind::kPskServer: {
       const auto key = side.keys.find(text_of(view(event.bytes)));
       const bool found = key != side.keys.end();
-      side.endpoint.answer_psk(id.slot, id.generation, found, {},
+      side.endpoint.answer_psk(id.slot, id.generation,
+                               found ? PskAnswer::kFound : PskAnswer::kUnknown, {},
                                found ? view(key->second) : Bytes{}, now());
       return;
     }
     case LookupKind::kPskClient:
-      side.endpoint.answer_psk(id.slot, id.generation, !side.psk.empty(), view(side.psk_identity),
-                               view(side.psk), now());
+      side.endpoint.answer_psk(id.slot, id.generation,
+                               side.psk.empty() ? PskAnswer::kUnknown : PskAnswer::kFound,
+                               view(side.psk_identity), view(side.psk), now());
       return;
     case LookupKind::kPeerIdentity:
     case LookupKind::kSessionIdentity:

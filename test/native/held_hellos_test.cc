@@ -109,14 +109,14 @@ TEST_CASE("held hellos: a forged fragment costs a repetition") {
 
 TEST_CASE("held hellos: refused are those without bytes, and those that are too long") {
   HeldHellos held({});
-  const Blob body = body_of(8193);
+  const Blob body = body_of(16373);
   Blob hello;
   CHECK(give(held, address(1, 1), part(body, 0, 1000), hello) == Outcome::kRefused);
-  const Blob fits = body_of(8192);
+  const Blob fits = body_of(16372);
   CHECK(give(held, address(1, 1), part(fits, 0, 0), hello) == Outcome::kRefused);
   CHECK(held.size() == 0);
   CHECK(give(held, address(1, 1), part(fits, 0, 1000), hello) == Outcome::kHeld);
-  CHECK(give(held, address(1, 1), part(fits, 1000, 7192), hello) == Outcome::kWhole);
+  CHECK(give(held, address(1, 1), part(fits, 1000, 15372), hello) == Outcome::kWhole);
 }
 
 TEST_CASE("held hellos: the oldest gives way, of a host and of all") {
@@ -161,6 +161,38 @@ TEST_CASE("held hellos: bytes are bounded, and all are given back") {
   }
   CHECK(held.size() > 2);
   for (uint32_t host = 0; host < 100; ++host) held.forget(address(host, 1));
+  CHECK(held.size() == 0);
+  CHECK(held.bytes() == 0);
+}
+
+TEST_CASE("held hellos: the longest one in the smallest fragments") {
+  HeldHellos held({});
+  const Blob body = body_of(16372);
+  Blob hello;
+  constexpr size_t kPart = 208;
+  size_t at = 0;
+  for (; at + kPart < body.size(); at += kPart) {
+    REQUIRE(give(held, address(1, 1), part(body, at, kPart), hello) == Outcome::kHeld);
+  }
+  CHECK(give(held, address(1, 1), part(body, at, body.size() - at), hello) == Outcome::kWhole);
+  CHECK(hello == message_of(body));
+}
+
+TEST_CASE("held hellos: a host with long hellos displaces its own, and no other's") {
+  HeldHellos held({});
+  const Blob body = body_of(16000);
+  Blob hello;
+  CHECK(give(held, address(1, 1), part(body, 0, 1000), hello) == Outcome::kHeld);
+  for (uint16_t port = 1; port <= 100; ++port) {
+    give(held, address(2, port), part(body, 0, 15000), hello);
+    give(held, address(2, port), part(body, 15000, 999), hello);
+    CHECK(held.bytes() <= 1000 + size_t{128} * 1024);
+  }
+  CHECK(held.size() == 1 + 8);
+  // Where there is no room for the rest of a hello, it takes the place of the older ones, anew.
+  CHECK(give(held, address(2, 100), part(body, 15999, 1), hello) == Outcome::kWhole);
+  CHECK(give(held, address(1, 1), part(body, 1000, 15000), hello) == Outcome::kWhole);
+  for (uint16_t port = 1; port <= 100; ++port) held.forget(address(2, port));
   CHECK(held.size() == 0);
   CHECK(held.bytes() == 0);
 }

@@ -89,11 +89,17 @@ struct Pair {
   }
   // A message of the handshake from one end to the other.
   void say(Records13& from, Side& to, uint8_t type, uint16_t sequence) {
-    std::vector<uint8_t> message(kHandshakeHeaderSize + 8);
+    say_piece(from, to, HandshakeType{type}, 8, sequence);
+  }
+  // Its first bytes, eight at most.
+  void say_piece(Records13& from, Side& to, HandshakeType type, uint32_t length,
+                 uint16_t sequence = 0) {
     FragmentHeader header;
-    header.type = HandshakeType{type};
-    header.message_length = header.length = 8;
+    header.type = type;
+    header.message_length = length;
+    header.length = std::min(length, 8U);
     header.message_sequence = sequence;
+    std::vector<uint8_t> message(kHandshakeHeaderSize + header.length);
     write_fragment_header(message.data(), header);
     Datagram record(from.sealed_size(message.size()));
     record.resize(from.seal(ContentType::kHandshake, view(message), record.data()));
@@ -213,6 +219,26 @@ TEST_CASE(
     pair.say(pair.client(), pair.link.server, type, 0);
     CHECK(pair.link.server.close_kind() == FailureKind::kProtocolError);
     CHECK(pair.link.server.alerts(true, SSL_AD_UNEXPECTED_MESSAGE) == 1);
+  }
+}
+
+TEST_CASE("late handshake of 1.3: nothing is kept of messages that may not come") {
+  struct Piece {
+    HandshakeType type;
+    uint32_t length;
+    bool to_server;
+  };
+  for (const Piece piece : {Piece{HandshakeType::kCertificate, 100'000, true},
+                            Piece{HandshakeType::kCertificate, 100'000, false},
+                            Piece{HandshakeType::kKeyUpdate, 2, true},
+                            Piece{HandshakeType::kNewSessionTicket, 100, true},
+                            Piece{HandshakeType::kNewSessionTicket, 0x10000, false}}) {
+    Pair pair;
+    Side& hears = piece.to_server ? pair.link.server : pair.link.client();
+    pair.say_piece(piece.to_server ? pair.client() : pair.server(), hears, piece.type,
+                   piece.length);
+    CHECK(hears.close_kind() == FailureKind::kProtocolError);
+    CHECK(hears.alerts(true, SSL_AD_UNEXPECTED_MESSAGE) == 1);
   }
 }
 

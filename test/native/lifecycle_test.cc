@@ -88,7 +88,7 @@ TEST_CASE("endpoint: calls with a stale generation do nothing") {
   CHECK(server.find(old.slot, old.generation) == nullptr);
   CHECK(server.send(old.slot, old.generation, view("x"), 0, link.now()) == SendOutcome::kNotOpen);
   server.close(old.slot, old.generation);
-  server.answer_psk(old.slot, old.generation, false, {}, {}, link.now());
+  server.answer_psk(old.slot, old.generation, PskAnswer::kUnknown, {}, {}, link.now());
   server.answer_identity(old.slot, old.generation, false, link.now());
   server.release(old.slot, old.generation);
   for (const uint32_t slot : {1U, 1000U, kNoSlot}) {
@@ -297,7 +297,7 @@ TEST_CASE("endpoint: OpenSSL's error queue is clean after every call, and never 
   fill_error_queue();
   CHECK(link.send(link.client(), view("x")) == SendOutcome::kSent);
   clean([&] { client.advance(link.now()); });
-  clean([&] { client.answer_psk(id.slot, id.generation, true, {}, {}, link.now()); });
+  clean([&] { client.answer_psk(id.slot, id.generation, PskAnswer::kFound, {}, {}, link.now()); });
   clean([&] { client.answer_identity(id.slot, id.generation, true, link.now()); });
   clean([&] { link.inject(link.client(), view(std::string("rubbish"))); });
   clean([&] { link.inject(link.client(), view(plain_record(23, 1, 99, view("rubbish")))); });

@@ -60,16 +60,18 @@ TEST_CASE("endpoint: answers may take their time on both sides") {
   // The server repeats its flight meanwhile; that must not ask again.
   CHECK(link.run_until([&] { return link.server.endpoint.traffic().retransmissions >= 6; }));
   CHECK(link.client().count(RecordType::kLookup) == 1);
-  link.client().endpoint.answer_psk(client.slot, client.generation, true, view("slow"), view(kKey),
-                                    link.now());
+  link.client().endpoint.answer_psk(client.slot, client.generation, PskAnswer::kFound, view("slow"),
+                                    view(kKey), link.now());
   CHECK(link.run_until([&] { return link.server.count(RecordType::kLookup) == 1; }));
   CHECK(link.run_until([&] { return link.client().endpoint.traffic().retransmissions >= 6; }));
   CHECK(link.server.count(RecordType::kLookup) == 1);
   const SessionId server = link.server.session;
-  link.server.endpoint.answer_psk(server.slot, server.generation, true, {}, view(kKey), link.now());
+  link.server.endpoint.answer_psk(server.slot, server.generation, PskAnswer::kFound, {}, view(kKey),
+                                  link.now());
   CHECK(link.run_until([&] { return link.client().secure() && link.server.secure(); }));
   // Too late and unasked: ignored.
-  link.server.endpoint.answer_psk(server.slot, server.generation, false, {}, {}, link.now());
+  link.server.endpoint.answer_psk(server.slot, server.generation, PskAnswer::kUnknown, {}, {},
+                                  link.now());
   CHECK(link.server.live()->state() == SessionState::kOpen);
 }
 
@@ -82,8 +84,8 @@ TEST_CASE("endpoint: an answer to another question is not taken") {
   link.client().endpoint.answer_identity(id.slot, id.generation, true, link.now());
   link.pump();
   CHECK(link.client().count(RecordType::kClose) == 0);
-  link.client().endpoint.answer_psk(id.slot, id.generation, true, view("x"), view(kKey),
-                                    link.now());
+  link.client().endpoint.answer_psk(id.slot, id.generation, PskAnswer::kFound, view("x"),
+                                    view(kKey), link.now());
   link.pump();
   CHECK(link.client().secure());
 }
@@ -95,8 +97,8 @@ TEST_CASE("endpoint: a PSK answer does not stand for a judgement of the certific
   CHECK_FALSE(link.handshake());
   REQUIRE(link.client().count(RecordType::kLookup) == 1);
   const SessionId id = link.client().session;
-  link.client().endpoint.answer_psk(id.slot, id.generation, true, view("x"), view(kKey),
-                                    link.now());
+  link.client().endpoint.answer_psk(id.slot, id.generation, PskAnswer::kFound, view("x"),
+                                    view(kKey), link.now());
   link.pump();
   CHECK_FALSE(link.client().secure());
   CHECK(link.client().count(RecordType::kLookup) == 1);
@@ -138,7 +140,8 @@ TEST_CASE("endpoint: a key of no bytes is none, on either side") {
     link.client().hold = true;
     CHECK_FALSE(link.handshake());
     const SessionId id = link.client().session;
-    link.client().endpoint.answer_psk(id.slot, id.generation, true, view("x"), {}, link.now());
+    link.client().endpoint.answer_psk(id.slot, id.generation, PskAnswer::kFound, view("x"), {},
+                                      link.now());
     link.pump();
     CHECK(link.client().close_kind() == FailureKind::kPskRequired);
   }
@@ -354,7 +357,8 @@ TEST_CASE("endpoint: what waits for an answer is bounded") {
   }
   CHECK(allocated_bytes() < before + 100000);
   const SessionId id = link.server.session;
-  link.server.endpoint.answer_psk(id.slot, id.generation, true, {}, view(kKey), link.now());
+  link.server.endpoint.answer_psk(id.slot, id.generation, PskAnswer::kFound, {}, view(kKey),
+                                  link.now());
   link.pump();
 }
 

@@ -344,7 +344,8 @@ TEST_CASE("records of 1.3: nothing tampered with or cut opens") {
       CHECK((outcome == Opened::kForged || outcome == Opened::kBad));
     }
     CHECK(forged >= 8 * (data.size() - 5 + 2));  // the ciphertext, and the number
-    CHECK(Records13Probe::forged(ends.opener, 3) == forged);
+    // From the ninth on each was tried under another number, too.
+    CHECK(Records13Probe::forged(ends.opener, 3) == forged + (forged - 8));
     // Cut, with a header that says so.
     for (size_t size = 0; size < data.size() - 5; ++size) {
       Datagram cut(data.begin(), data.begin() + 5 + static_cast<long>(size));
@@ -454,11 +455,81 @@ TEST_CASE("records of 1.3: thirty thousand may be lost in a row") {
   CHECK(ends.pass(view("first")).outcome == Opened::kTaken);
   Records13Probe::set_next_number(ends.sealer, 0x8001);
   CHECK(ends.pass(view("much later")).plaintext.number == 0x8001);
-  // More than that cannot be told from old ones, and does not open.
+  // More than that cannot be told from old ones, and a single one does not open.
   Records13Probe::set_next_number(ends.sealer, 0x8002 + 0x8001);
   CHECK(ends.pass(view("too late")).outcome == Opened::kForged);
   Records13Probe::set_next_number(ends.sealer, 0x8002 + 0x7fff);
   CHECK(ends.pass(view("in time")).outcome == Opened::kTaken);
+}
+
+// How many records in a row do not open, from `number` on, until one does.
+uint64_t unread(Ends& ends, uint64_t number) {
+  Records13Probe::set_next_number(ends.sealer, number);
+  for (uint64_t failed = 0; failed < 1000; ++failed) {
+    const Result result = ends.pass(view("after a long silence"));
+    if (result.outcome == Opened::kTaken) {
+      CHECK(result.plaintext.number == number + failed);
+      return failed;
+    }
+    CHECK(result.outcome == Opened::kForged);
+  }
+  FAIL("nothing opens any more");
+  return 0;
+}
+
+TEST_CASE("records of 1.3: millions may be lost in a row, and soon records open again") {
+  for (const uint16_t id : kSuites) {
+    CAPTURE(id);
+    Ends ends(id);
+    CHECK(ends.pass(view("first")).outcome == Opened::kTaken);
+    CHECK(unread(ends, 100'000) == 8);
+    CHECK(unread(ends, 2'000'000) <= 8 + 30);
+    // Just below the end of what the numbers show, so that it turns over meanwhile.
+    CHECK(unread(ends, 0xa0'fff0) <= 8 + 256);
+    CHECK(unread(ends, 0xa0'fff0 + 16'000'000) <= 8 + 256);
+    // What came in between is too old, and what was taken is a replay.
+    const Datagram last = sealed(ends.sealer, view("last"));
+    CHECK(open(ends.opener, last).outcome == Opened::kTaken);
+    CHECK(open(ends.opener, last).outcome == Opened::kReplayed);
+  }
+}
+
+TEST_CASE("records of 1.3: whoever shows 8 bits of a number is found again as well") {
+  Ends ends(0x1301);
+  EpochProtection peer(secret(0x1301, 3, Way::kSeal));
+  REQUIRE(peer.wake());
+  const auto pass = [&](uint64_t number) {
+    Datagram record = {0x23, static_cast<uint8_t>(number)};  // no length either
+    const std::vector<uint8_t> inner = {'s', 'h', 'o', 'r', 't', 23};
+    record.insert(record.end(), inner.begin(), inner.end());
+    record.resize(record.size() + 16);
+    const std::array<uint8_t, 2> header = {record[0], record[1]};
+    REQUIRE(peer.seal(number, {header.data(), header.size()}, record.data() + 2, inner.size()));
+    EpochProtection::Mask mask{};
+    REQUIRE(peer.mask(record.data() + 2, mask));
+    record[1] ^= mask[0];
+    return open(ends.opener, record);
+  };
+  CHECK(pass(0).outcome == Opened::kTaken);
+  CHECK(pass(128).plaintext.number == 128);
+  uint64_t number = 5000;
+  while (pass(number).outcome != Opened::kTaken) REQUIRE(++number < 5300);
+  CHECK(pass(number + 1).plaintext.number == number + 1);
+}
+
+TEST_CASE("records of 1.3: a forger gets more attempts only while nothing authentic comes") {
+  Ends ends(0x1301);
+  Datagram forgery = sealed(ends.sealer, view("forged"));
+  forgery.back() ^= 1;
+  for (int i = 0; i < 100; ++i) {
+    CHECK(open(ends.opener, forgery).outcome == Opened::kForged);
+    if (i % 8 == 7) CHECK(ends.pass(view("authentic")).outcome == Opened::kTaken);
+  }
+  CHECK(Records13Probe::forged(ends.opener, 3) == 100);
+  for (int i = 0; i < 104; ++i) CHECK(open(ends.opener, forgery).outcome == Opened::kForged);
+  // Four of the first hundred are in that row, too.
+  CHECK(Records13Probe::forged(ends.opener, 3) == 100 + 104 + 100);
+  CHECK(ends.pass(view("authentic")).outcome == Opened::kTaken);
 }
 
 TEST_CASE("records of 1.3: no number comes twice in an epoch, whatever happens between") {

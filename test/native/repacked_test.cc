@@ -300,11 +300,12 @@ void answer_held(Link& link, Side& side, const Event& event) {
   const SessionId id = event.id;
   switch (static_cast<LookupKind>(event.a)) {
     case LookupKind::kPskClient:
-      side.endpoint.answer_psk(id.slot, id.generation, true, view(side.psk_identity),
+      side.endpoint.answer_psk(id.slot, id.generation, PskAnswer::kFound, view(side.psk_identity),
                                view(side.psk), link.now());
       return;
     case LookupKind::kPskServer:
-      side.endpoint.answer_psk(id.slot, id.generation, true, {}, view(kKey), link.now());
+      side.endpoint.answer_psk(id.slot, id.generation, PskAnswer::kFound, {}, view(kKey),
+                               link.now());
       return;
     case LookupKind::kPeerIdentity:
       side.endpoint.answer_identity(id.slot, id.generation, true, link.now());

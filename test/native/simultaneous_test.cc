@@ -126,7 +126,7 @@ class Crossing {
       }
       if (event.type == RecordType::kLookup) {
         const bool server = static_cast<LookupKind>(event.a) == LookupKind::kPskServer;
-        side.endpoint.answer_psk(event.id.slot, event.id.generation, true,
+        side.endpoint.answer_psk(event.id.slot, event.id.generation, PskAnswer::kFound,
                                  server ? Bytes{} : view(side.psk_identity), view(side.psk), now());
       }
       side.events.push_back(std::move(event));

@@ -85,8 +85,47 @@ export function serverEvents(server: DTLSServer): void {
     expectType<NonSharedBuffer>()(message);
     expectType<Peer>()(info);
   });
+  server.on('packets', (packets, info) => {
+    expectType<NonSharedBuffer[]>()(packets);
+    expectType<Peer>()(info);
+    expectType<boolean>()(server.sendPacket(packets[0] ?? '', info, (error) => {
+      expectType<DTLSError | null>()(error);
+    }));
+  });
+  server.on('drain', () => undefined);
   server.on('error', (error) => {
     expectType<DTLSError>()(error);
+  });
+}
+
+export function packets(socket: DTLSSocket, server: DTLSServer, secure: SecureDgramSocket): void {
+  socket.on('packet', (packet, info) => {
+    expectType<NonSharedBuffer>()(packet);
+    expectType<Peer>()(info);
+  });
+  socket.on('packets', (all, info) => {
+    expectType<NonSharedBuffer[]>()(all);
+    expectType<Peer>()(info);
+  });
+  expectType<boolean>()(socket.sendPacket([Buffer.alloc(12), 'payload']));
+  socket.sendPacket('text', (error) => {
+    expectType<DTLSError | null>()(error);
+  });
+  // @ts-expect-error -- a session has one peer
+  socket.sendPacket('text', { address: '192.0.2.1', port: 3478 });
+  server.sendPacket('text', { address: '192.0.2.1', port: 3478 });
+  // @ts-expect-error -- a server has many
+  server.sendPacket('text');
+  // @ts-expect-error -- and each has a port
+  server.sendPacket('text', { address: '192.0.2.1' });
+  secure.sendPacket('text', { address: '192.0.2.1', port: 3478 }, (error, bytes) => {
+    expectType<Error | null>()(error);
+    expectType<number>()(bytes);
+  });
+  secure.sendPacket('to the peer that it is connected to', () => undefined);
+  secure.on('packets', (all, info) => {
+    expectType<NonSharedBuffer[]>()(all);
+    expectType<Peer>()(info);
   });
 }
 

@@ -20,6 +20,15 @@ export async function messages(socket: DTLSSocket, server: DTLSServer, secure: S
   server.on('packet', (message) => {
     keep(message);
   });
+  server.on('packets', (packets) => {
+    packets.forEach(keep);
+  });
+  socket.on('packet', (packet) => {
+    keep(packet);
+  });
+  secure.on('packets', (packets) => {
+    packets.forEach(keep);
+  });
   secure.on('message', (message) => {
     keep(message);
   });

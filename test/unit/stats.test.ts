@@ -32,6 +32,10 @@ const traffic: Record<keyof TrafficStats, true> = {
   heartbeatsReceived: true,
   heartbeatsSent: true,
   heartbeatsDiscarded: true,
+  packetsReceived: true,
+  packetsSent: true,
+  packetBytesReceived: true,
+  packetBytesSent: true,
 };
 const endpoint: Record<
   Exclude<
@@ -49,9 +53,11 @@ const endpoint: Record<
   sessionsRefused: true,
   handshakesDisplaced: true,
   hellosWhileBusy: true,
+  hellosRefused: true,
   blockedDatagrams: true,
   nonDtlsDatagrams: true,
   emptyDatagrams: true,
+  helloFragments: true,
   malformedDatagrams: true,
   unknownPeerDatagrams: true,
 };

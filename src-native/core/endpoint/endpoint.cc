@@ -126,6 +126,7 @@ Session& Endpoint::connect(const PeerAddress& peer, std::shared_ptr<const Secure
   const ErrorQueueScope errors;
   const bool dtls13 = context->allows(kDtls13);
   Session& session = begin(Role::kClient, peer, std::move(context), std::move(policy), dtls13, now);
+  dialling_.push_back(session.id().slot);
   session.connect(now);
   settle(session.id().slot);
   return session;
@@ -195,6 +196,7 @@ void Endpoint::receive_merged(Bytes datagrams, size_t segment, const PeerAddress
                               uint32_t peer_index, double now) {
   const ErrorQueueScope errors;
   known_ = kNoSlot;
+  packets_from_ = KnownPeers::kNone;
   do {  // an empty datagram is one, too
     const bool tidy = receive_one(datagrams.first(segment), peer, peer_index, now);
     datagrams = datagrams.from(segment);
@@ -247,17 +249,17 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
   if (!is_dtls(datagram)) {
     ++stats_.nonDtlsDatagrams;
     if (datagram.size == 0) ++stats_.emptyDatagrams;
-    if (report_packets_) {
-      outlets_.outbox.append(RecordType::kPacket, {outlets_.endpoint, kNoSlot, 0}, peer_index, 0,
-                             datagram);
-    }
-    return false;
+    if (report_packets_) on_packet(datagram, peer, peer_index);
+    return true;
   }
   RecordView first;
   Bytes rest = datagram;
   if (is_unified(datagram.data[0])) {
-    // A protected record of DTLS 1.3, which says nothing else of itself.
-    first.type = ContentType::kApplicationData;
+    // A protected record of DTLS 1.3, which says of itself no more than the last two bits of its
+    // epoch: those of 2 are most often of a handshake.
+    constexpr uint8_t kEpochBits = 3;
+    first.type = (datagram.data[0] & kEpochBits) == 2 ? ContentType::kHandshake
+                                                      : ContentType::kApplicationData;
     first.epoch = UINT16_MAX;
   } else if (!take_record(rest, first)) {
     ++stats_.malformedDatagrams;
@@ -277,6 +279,56 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
   if (candidate == kNoSlot) return deliver(current, datagram, now);
   deliver_to_either(first, current, candidate, datagram, now);
   return false;
+}
+
+// A datagram that somebody listens for. The peer of a run is looked up once.
+void Endpoint::on_packet(Bytes packet, const PeerAddress& peer, uint32_t peer_index) {
+  if (packets_from_ == KnownPeers::kNone) {
+    packets_from_ = known_peers_.number_of(peer);
+    if (known_ == kNoSlot) known_ = slot_of(peer);
+  }
+  SessionId from{outlets_.endpoint, kNoSlot, 0};
+  if (known_ != kNoSlot) {
+    Session& session = *slots_[known_].session;
+    session.count_packet_received(packet.size);
+    from = session.id();
+  } else {
+    ++outlets_.totals.packetsReceived;
+    outlets_.totals.packetBytesReceived += packet.size;
+  }
+  outlets_.outbox.append(RecordType::kPacket, from, peer_index, packets_from_, packet);
+}
+
+uint32_t Endpoint::number_of(const PeerAddress& peer) {
+  // A session knows by which way its peer came.
+  const uint32_t slot = slot_of(peer);
+  return known_peers_.number_of(slot == kNoSlot ? peer : slots_[slot].session->peer());
+}
+
+bool Endpoint::send_packet(uint32_t slot, uint32_t generation, Bytes packet, uint32_t token) {
+  const bool by_number = slot == kNoSlot;
+  Session* const session = by_number ? nullptr : find(slot, generation);
+  const PeerAddress* const to = by_number            ? known_peers_.at(generation)
+                                : session != nullptr ? &session->peer()
+                                                     : nullptr;
+  if (to == nullptr) return false;
+  ++outlets_.totals.datagramsSent;
+  outlets_.totals.bytesSent += packet.size;
+  if (session != nullptr) {
+    session->count_packet_sent(packet.size);
+  } else {
+    ++outlets_.totals.packetsSent;
+    outlets_.totals.packetBytesSent += packet.size;
+  }
+  if (outlets_.transmitter != nullptr) {
+    // Whatever becomes of it is nothing to the session.
+    outlets_.transmitter->transmit(*to, {outlets_.endpoint, kNoSlot, 0}, token, packet);
+  } else {
+    outlets_.outbox.append(
+        RecordType::kTransmit, {outlets_.endpoint, slot, by_number ? 0 : generation},
+        kTransmitPacket.put(true) | kTransmitPeer.put(by_number ? generation : 0), token, packet);
+  }
+  return true;
 }
 
 // While a restarted peer has yet to prove itself, only its handshake can be in clear; a protected
@@ -340,13 +392,13 @@ bool Endpoint::deliver(uint32_t slot, Bytes datagram, double now) {
   return false;
 }
 
-// Whether a handshake with that address is under way, to which a hello's later fragments belong.
-bool Endpoint::handshakes_with(const PeerAddress& peer) const {
+// Whether a handshake with that address waits for such a fragment of a hello.
+bool Endpoint::waits_for_hello(const PeerAddress& peer, uint16_t sequence) const {
   const uint32_t current = slot_of(peer);
   if (current == kNoSlot) return false;
   const uint32_t candidate = slots_[current].candidate;
-  return slots_[current].session->state() == SessionState::kHandshaking ||
-         (candidate != kNoSlot && slots_[candidate].session->state() == SessionState::kHandshaking);
+  return slots_[current].session->takes_hello(sequence) ||
+         (candidate != kNoSlot && slots_[candidate].session->takes_hello(sequence));
 }
 
 // The stateless stage. True: the datagram was a piece of a ClientHello and is dealt with. Nothing
@@ -358,7 +410,13 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   FragmentView fragment;
   if (!take_fragment(rest, fragment) || fragment.type != HandshakeType::kClientHello) return false;
   if (fragment.offset != 0) {
-    if (!hellos13_ || handshakes_with(peer)) return false;
+    if (!hellos13_) {
+      if (slot_of(peer) != kNoSlot) return false;
+      // Its front has been answered, with a cookie or not at all, or has yet to come.
+      ++stats_.helloFragments;
+      return true;
+    }
+    if (waits_for_hello(peer, fragment.message_sequence)) return false;
     if (busy_) {
       ++stats_.hellosWhileBusy;
       return true;
@@ -402,7 +460,7 @@ bool Endpoint::on_hello13(const RecordView& record, const FragmentView& fragment
       answer_unknown(peer, peer_index, answer);
       return true;
     case Verdict::kAlert:
-      if (result.why == HelloStage::Why::kCookie) ++stats_.cookiesRefused;
+      count_refused(result.why);
       answer_unknown(peer, peer_index, answer);
       return true;
     case Verdict::kHeld:
@@ -434,9 +492,22 @@ bool Endpoint::on_hello13(const RecordView& record, const FragmentView& fragment
   return true;
 }
 
+void Endpoint::count_refused(HelloStage::Why why) {
+  using Why = HelloStage::Why;
+  if (why == Why::kCookie) ++stats_.cookiesRefused;
+  if (why == Why::kMalformed) ++stats_.malformedDatagrams;
+  if (why == Why::kNothingShared) ++stats_.hellosRefused;
+}
+
 void Endpoint::begin13(HelloStage::Result hello, Bytes datagram, const PeerAddress& peer,
                        uint32_t peer_index, double now) {
   if (hello.has_cookie) ++stats_.cookiesAccepted;
+  constexpr size_t kRandomAt = kMessageHeaderSize + 2;
+  if (is_reflected(
+          Bytes{hello.hello.data(), hello.hello.size()}.from(kRandomAt).first(kRandomSize))) {
+    ++stats_.hellosRefused;
+    return;
+  }
   const bool may_begin = !hello.has_cookie || spent_->may_begin(hello.cookie, now);
   if (!may_begin || !make_way_beside(slot_of(peer), now) || !admit(peer, now)) {
     ++stats_.sessionsRefused;
@@ -459,6 +530,15 @@ void Endpoint::begin13(HelloStage::Result hello, Bytes datagram, const PeerAddre
   begins.group = hello.group;
   session.accept_hello13(std::move(begins), datagram.size, scratch_.get(), now);
   settle(slot);
+}
+
+// A hello of this endpoint's own that somebody has sent on to it from another address: with a key
+// that works both ways, as a pre-shared one, the endpoint would come to talk to itself and take
+// that for its peer (RFC 9257 section 4.2, the "Selfie attack"). Whoever reflects it cannot change
+// its random.
+bool Endpoint::is_reflected(Bytes random) const {
+  return std::any_of(dialling_.begin(), dialling_.end(),
+                     [&](uint32_t slot) { return slots_[slot].session->said_hello_with(random); });
 }
 
 bool Endpoint::on_hello12(const RecordView& record, const FragmentView& fragment,
@@ -487,6 +567,10 @@ bool Endpoint::on_hello12(const RecordView& record, const FragmentView& fragment
   } else if (fragment.message_length > kMaxHello ||
              (fragment.message_sequence != 0 && !carries_cookie)) {
     ++stats_.malformedDatagrams;
+    return true;
+  }
+  if (is_reflected(hello.random)) {
+    ++stats_.hellosRefused;
     return true;
   }
   if (!may_begin || !make_way_beside(slot_of(peer), now) || !admit(peer, now)) {
@@ -578,7 +662,11 @@ void Endpoint::on_handshake_over(uint32_t slot) {
   slots_[slot].pending = false;
   --pending_;
   const Session& session = *slots_[slot].session;
-  if (session.role() == Role::kServer) --host_of(slot).pending;
+  if (session.role() == Role::kServer) {
+    --host_of(slot).pending;
+  } else {
+    dialling_.erase(std::find(dialling_.begin(), dialling_.end(), slot));
+  }
 }
 
 void Endpoint::on_handshake_done(uint32_t slot) {
@@ -678,10 +766,10 @@ void Endpoint::answer_new_session(uint32_t slot, uint32_t generation, double now
        [&](Session& session) { session.answer_new_session(scratch_.get(), now); });
 }
 
-void Endpoint::answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
-                          double now) {
+void Endpoint::answer_psk(uint32_t slot, uint32_t generation, PskAnswer answer, Bytes identity,
+                          Bytes key, double now) {
   with(slot, generation,
-       [&](Session& session) { session.answer_psk(found, identity, key, scratch_.get(), now); });
+       [&](Session& session) { session.answer_psk(answer, identity, key, scratch_.get(), now); });
 }
 
 void Endpoint::answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now) {

@@ -9,6 +9,7 @@
 #include "core/base/peer_address.h"
 #include "core/base/peer_address_hash.h"
 #include "core/base/timer_queue.h"
+#include "core/endpoint/known_peers.h"
 #include "core/endpoint/peer_table.h"
 #include "core/endpoint/slot_queue.h"
 #include "core/handshake/cookie.h"
@@ -91,6 +92,16 @@ class Endpoint {
   Session& connect(const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
                    std::shared_ptr<const SessionPolicy> policy, double now);
   SendOutcome send(uint32_t slot, uint32_t generation, Bytes message, uint32_t token, double now);
+
+  // The number by which packets can be sent to a peer, until all numbers are forgotten: to be done
+  // when no record waits, since PACKET records name their peers by them, too.
+  uint32_t number_of(const PeerAddress& peer);
+  void forget_numbers() { known_peers_.forget(); }
+  // Sends what is none of DTLS beside it, to the peer of a session or, with slot kNoSlot, to the
+  // one whose number is in the place of the generation. With a `token` the sender waits for a SENT
+  // record. False when there is no such session, or number.
+  bool send_packet(uint32_t slot, uint32_t generation, Bytes packet, uint32_t token);
+
   KeyUpdateOutcome update_keys(uint32_t slot, uint32_t generation, bool both, double now);
   HeartbeatOutcome heartbeat(uint32_t slot, uint32_t generation, Bytes payload, size_t padding,
                              double timeout, uint32_t retries, double now);
@@ -98,7 +109,7 @@ class Endpoint {
   void answer_hello(uint32_t slot, uint32_t generation, HelloAnswer answer, double now);
   void answer_session(uint32_t slot, uint32_t generation, Bytes stored, bool refused, double now);
   void answer_new_session(uint32_t slot, uint32_t generation, double now);
-  void answer_psk(uint32_t slot, uint32_t generation, bool found, Bytes identity, Bytes key,
+  void answer_psk(uint32_t slot, uint32_t generation, PskAnswer answer, Bytes identity, Bytes key,
                   double now);
   void answer_identity(uint32_t slot, uint32_t generation, bool accepted, double now);
   void answer_ocsp(uint32_t slot, uint32_t generation, bool refused, Bytes response, double now);
@@ -140,13 +151,14 @@ class Endpoint {
   uint32_t slot_of(const PeerAddress& peer) const;
   uint32_t hash(const PeerAddress& peer) const;
 
-  // These three: true when an open session took it, and neither its state nor OpenSSL's error queue
-  // has anything to be dealt with before the next datagram of a run.
+  // These three: true when an open session took it, or it was none of DTLS, and neither a state nor
+  // OpenSSL's error queue has anything to be dealt with before the next datagram of a run.
   bool receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
   bool take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now);
   bool deliver(uint32_t slot, Bytes datagram, double now);
   void deliver_to_either(const RecordView& first, uint32_t current, uint32_t candidate,
                          Bytes datagram, double now);
+  void on_packet(Bytes packet, const PeerAddress& peer, uint32_t peer_index);
   void tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
                   uint32_t peer_index);
   bool on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
@@ -156,9 +168,11 @@ class Endpoint {
                   uint32_t peer_index, double now);
   bool on_hello13(const RecordView& record, const FragmentView& fragment, Bytes datagram,
                   const PeerAddress& peer, uint32_t peer_index, double now);
+  void count_refused(HelloStage::Why why);
+  bool is_reflected(Bytes random) const;
   void begin13(HelloStage::Result hello, Bytes datagram, const PeerAddress& peer,
                uint32_t peer_index, double now);
-  bool handshakes_with(const PeerAddress& peer) const;
+  bool waits_for_hello(const PeerAddress& peer, uint16_t sequence) const;
   void offer_dtls13();
   void answer_unknown(const PeerAddress& peer, uint32_t peer_index, Bytes bytes);
   void send_hello_verify_request(const RecordView& record, const FragmentView& fragment,
@@ -194,6 +208,9 @@ class Endpoint {
   PeerTable peers_;
   // The slot of the peer whose datagrams are being received, when it has been looked up.
   uint32_t known_ = kNoSlot;
+  // The number of that peer, when a packet of it has been told of.
+  uint32_t packets_from_ = KnownPeers::kNone;
+  KnownPeers known_peers_;
   uint32_t unsettled_ = kNoSlot;  // to be settled when all datagrams of the run are dealt with
   std::unordered_map<PeerAddress, Host, PeerAddressHash> hosts_;
   // Handshakes of which Session::is_unproven holds, in the order in which it became their peers'
@@ -202,6 +219,7 @@ class Endpoint {
   SlotLinks unproven_links_;
   SlotLinks host_links_;
   TimerQueue timers_;
+  std::vector<uint32_t> dialling_;  // slots of clients in their handshake
   uint32_t active_ = 0;
   uint32_t pending_ = 0;
   EndpointStats stats_;

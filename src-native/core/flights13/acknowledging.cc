@@ -104,9 +104,11 @@ void Flights::count_numbers(const std::vector<RecordNumber>& numbers, uint64_t e
   for (size_t i = 0; i < flights_.size(); ++i) {
     if (newest[i] == -kNever) continue;
     if (proved) flights_[i].on_progress(now);
-    // What left before it, or not long behind it, and was not named, is lost.
+    // What left before it, or not long behind it, and was not named, is lost. An ACK in clear says
+    // nothing of what is under keys, and a flight is much longer than an ACK that anybody can
+    // write.
     const double soon = (now - newest[i]) / kSoon;
-    if (flights_[i].repeat_until(newest[i] + soon)) ++stats_.repetitions;
+    if (flights_[i].repeat_until(newest[i] + soon, epoch)) ++stats_.repetitions;
   }
 }
 

@@ -14,6 +14,7 @@ Flights::Flights(const FlightsConfig& config)
       next_out_(config.next_out),
       flight_from_(config.next_in),
       is_server_(config.is_server),
+      until_deadline_(config.until_deadline),
       complete_(config.complete) {
   if (complete_) incoming_.set_epoch(kApplicationEpoch);
 }
@@ -87,20 +88,30 @@ void Flights::erase(size_t index) {
 Flights::TakeOutcome Flights::take(const RecordNumber& record, Bytes plaintext, double now) {
   Bytes rest = plaintext;
   FragmentView fragment;
+  uint32_t latest = 0;
+  uint32_t last = kLastMessageSeq;
   do {
-    if (take_fragment(rest, fragment)) continue;
-    ++stats_.refused;
-    return TakeOutcome::kMalformed;
+    if (!take_fragment(rest, fragment)) {
+      ++stats_.refused;
+      return TakeOutcome::kMalformed;
+    }
+    const uint32_t sequence = fragment.message_sequence;
+    latest = std::max(latest, sequence);
+    if (fragment.type == HandshakeType::kFinished || fragment.type == HandshakeType::kKeyUpdate) {
+      last = std::min(last, sequence);
+    }
   } while (rest.size > 0);
+  if (record.epoch != kClearEpoch && latest > last) {
+    ++stats_.refused;
+    return TakeOutcome::kPastKeys;
+  }
 
   bool refused = false;
   bool new_message = false;
   bool out_of_order = false;
-  uint32_t latest = 0;
   uint32_t ready_at = 0;
   for (rest = plaintext; rest.size > 0;) {
     take_fragment(rest, fragment);
-    latest = std::max(latest, uint32_t{fragment.message_sequence});
     const Incoming::Outcome outcome = incoming_.add(record.epoch, fragment);
     refused |= outcome == Incoming::Outcome::kRefused;
     if (outcome != Incoming::Outcome::kTaken) continue;
@@ -161,7 +172,8 @@ void Flights::set_write_epoch(uint64_t epoch) {
 
 bool Flights::is_held(const SentFlight& flight) const {
   if (flight.in_handshake()) return false;
-  if (switching_) return true;
+  // What follows the handshake leaves under its last keys, or later ones.
+  if (switching_ || write_epoch_ < kApplicationEpoch) return true;
   for (const SentFlight& before : flights_) {
     if (&before == &flight) return false;
     if (before.kind() == FlightKind::kKeyUpdate) return true;
@@ -181,6 +193,11 @@ double Flights::due() const {
   return at;
 }
 
+bool Flights::may_repeat(const SentFlight& flight) const {
+  if (flight.kind() == FlightKind::kAnswered && until_deadline_) return true;
+  return flight.repetitions() < (flight.kind() == FlightKind::kMessage ? kMessageOften : kOften);
+}
+
 Flights::Advanced Flights::advance(double now) {
   Advanced advanced;
   for (size_t i = 0; i < flights_.size();) {
@@ -188,8 +205,7 @@ Flights::Advanced Flights::advance(double now) {
     if (flight.due() > now) continue;
     if (flight.is_asked(now)) {
       if (flight.repeat_as_asked()) ++stats_.repetitions;
-    } else if (flight.repetitions() <
-               (flight.kind() == FlightKind::kMessage ? kMessageOften : kOften)) {
+    } else if (may_repeat(flight)) {
       if (flight.repeat(now)) ++stats_.repetitions;
       reduce_mtu(flight);
     } else {

@@ -26,6 +26,9 @@ struct FlightsConfig {
   // The handshake is over: only messages that follow it come and go, and of the client's last
   // flight what is repeated.
   bool complete = false;
+  // What waits for an answer is repeated however often that was in vain: a deadline of others ends
+  // it.
+  bool until_deadline = false;
 };
 
 struct FlightsStats {
@@ -85,6 +88,7 @@ class Flights {
     kRepeated,   // of messages that were handed on before: the peer repeats its flight
     kRefused,    // something of it is not kept, and so it is not acknowledged; it may come again
     kMalformed,  // no handshake fragments. With keys: decode_error; in clear: to be dropped
+    kPastKeys,   // goes on behind a change of keys (RFC 8446 section 5.1): unexpected_message
   };
 
   // The plaintext of a handshake record whose number is new to the replay window.
@@ -149,6 +153,8 @@ class Flights {
   // The longest datagram that leaves: the MTU, or less after flights that were repeated in vain
   // (section 4.4).
   size_t path_mtu() const { return std::min(mtu_, smaller_mtu_); }
+  // Somebody knows better what the path takes: the MTU that leave() is told counts.
+  void forget_path_mtu() { smaller_mtu_ = std::numeric_limits<size_t>::max(); }
   const FlightsStats& stats() const { return stats_; }
 
  private:
@@ -157,6 +163,7 @@ class Flights {
   size_t queued() const;
   void erase(size_t index);
   bool is_held(const SentFlight& flight) const;
+  bool may_repeat(const SentFlight& flight) const;
   bool any_due() const;
 
   void pack_acks(DatagramPacker& packer, double now);
@@ -187,6 +194,7 @@ class Flights {
   uint32_t asked_ = 0;    // how often an ACK of ours has asked for what is missing
   FlightsStats stats_;
   bool is_server_;
+  bool until_deadline_;
   bool complete_;           // the peer's part of the handshake is over
   bool switching_ = false;  // a KeyUpdate of ours has arrived, and set_write_epoch() is to come
   bool ask_ = false;        // the next ACK asks for what is missing

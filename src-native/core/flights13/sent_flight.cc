@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/flights13/record_number.h"
+
 namespace dtls {
 
 SentFlight::SentFlight(FlightKind kind, uint32_t answers_from, uint32_t answers,
@@ -58,9 +60,11 @@ bool SentFlight::repeat(double now) {
   return any;
 }
 
-bool SentFlight::repeat_until(double left) {
+bool SentFlight::repeat_until(double left, uint64_t epoch) {
   bool any = false;
-  for (SentMessage& message : messages_) any |= message.repeat_until(left);
+  for (SentMessage& message : messages_) {
+    if (level_of(message.epoch()) <= level_of(epoch)) any |= message.repeat_until(left);
+  }
   return any;
 }
 

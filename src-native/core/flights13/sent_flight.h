@@ -50,8 +50,8 @@ class SentFlight {
   // The timer has run out: what nobody acknowledged is due again, after a longer time next time.
   // True: there is something to be repeated.
   bool repeat(double now);
-  // What left until then and was not acknowledged is due again.
-  bool repeat_until(double left);
+  // What left until then in such an epoch, or a lower one, and was not acknowledged is due again.
+  bool repeat_until(double left, uint64_t epoch);
 
   // The peer asks for it, by its own flight or by an empty ACK. Anybody can ask in the peer's name,
   // and a flight is longer than the question: each answer waits twice as long as the one before.

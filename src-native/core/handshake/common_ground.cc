@@ -52,6 +52,9 @@ std::vector<int> groups_of_client(SSL* ssl) {
 }
 
 const char* name_of(int group) {
+  // OpenSSL has no NID for what is of DTLS 1.3 alone, and browsers offer it first.
+  constexpr int kX25519MlKem768 = TLSEXT_nid_unknown | 0x11ec;
+  if (group == kX25519MlKem768) return "X25519MLKEM768";
   if (group == 0 || (group & TLSEXT_nid_unknown) != 0) return "an unknown one";
   const char* name = EC_curve_nid2nist(group);
   return name != nullptr ? name : OBJ_nid2sn(group);

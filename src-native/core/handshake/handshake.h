@@ -65,7 +65,7 @@ class Handshake final : public Negotiation, private DatagramPort {
   void answer_hello(HelloAnswer answer, double now) override;
   void answer_session(Bytes session, bool refused, double now) override;
   void answer_new_session(double now) override;
-  void answer_psk(bool found, Bytes identity, Bytes key, double now) override;
+  void answer_psk(PskAnswer answer, Bytes identity, Bytes key, double now) override;
   void answer_identity(bool accepted, double now) override;
   void answer_ocsp(bool refused, Bytes response, double now) override;
 
@@ -87,6 +87,9 @@ class Handshake final : public Negotiation, private DatagramPort {
   const Random& hello_random() const override { return hello_random_; }
   bool beats(Bytes random) override;
   // Whether OpenSSL has the peer's ChangeCipherSpec.
+  bool takes_hello(uint16_t /*sequence*/) const override {
+    return role_ == Role::kServer && state_ == HandshakeState::kHello;
+  }
   bool reads_protected() const override;
   bool encrypts_then_macs() const override;
   // Bytes of a record's plaintext, by max_fragment_length as far as it has been negotiated.

@@ -26,6 +26,10 @@ namespace dtls {
 // kOlderVersion: a client's server has chosen DTLS 1.2 or 1.0, and another handshake goes on.
 enum class HandshakeState : uint8_t { kHello, kExchange, kComplete, kOlderVersion, kFailed };
 
+// What the consumer says of a pre-shared key. Refused: it could not say, and nothing else is to
+// stand in for the key.
+enum class PskAnswer : uint8_t { kFound, kUnknown, kRefused };
+
 // A handshake of some version, as its session sees it. No I/O, no clock: `now` is milliseconds
 // since the Unix epoch, monotonic.
 class Negotiation {
@@ -49,7 +53,7 @@ class Negotiation {
   // `session`: what kNewSession brought behind the id, or empty. Refused: the handshake ends.
   virtual void answer_session(Bytes session, bool refused, double now) = 0;
   virtual void answer_new_session(double now) = 0;
-  virtual void answer_psk(bool found, Bytes identity, Bytes key, double now) = 0;
+  virtual void answer_psk(PskAnswer answer, Bytes identity, Bytes key, double now) = 0;
   virtual void answer_identity(bool accepted, double now) = 0;
   // Server: the response; no bytes: none. Client: the verdict alone. Refused: the handshake fails.
   virtual void answer_ocsp(bool refused, Bytes response, double now) = 0;
@@ -79,6 +83,9 @@ class Negotiation {
   virtual const Random& hello_random() const = 0;
   // Client: the peer's hello, by ours.
   virtual bool beats(Bytes random) = 0;
+  // Server: whether a fragment of a hello with that message_seq may be of the hello that it waits
+  // for; or else it is of a client that begins anew.
+  virtual bool takes_hello(uint16_t sequence) const = 0;
   // Whether it can judge the peer's protected records.
   virtual bool reads_protected() const = 0;
   // Whether encrypt-then-MAC (RFC 7366) is in use. Meaningful once the suite is known.

@@ -76,7 +76,8 @@ void Handshake::begin_server(double now) {
   if (!over()) feed_held(now);
 }
 
-void Handshake::answer_psk(bool found, Bytes identity, Bytes key, double now) {
+void Handshake::answer_psk(PskAnswer answer, Bytes identity, Bytes key, double now) {
+  const bool found = answer == PskAnswer::kFound;
   if (!waits_for(role_ == Role::kServer ? LookupKind::kPskServer : LookupKind::kPskClient)) return;
   if (state_ == HandshakeState::kHello) {  // it is about a session
     attempt_->question.reset();

@@ -84,6 +84,8 @@ class SessionFacts {
 
   CipherInfo cipher_info() const;
   EphemeralKeyInfo ephemeral_key() const;
+  // By OpenSSL's name for it; empty where the keys were made without one.
+  std::string shared_group() const;
   std::vector<std::string> shared_signature_algorithms() const;
   // Of this side or the peer; empty before it was sent, or has come.
   std::vector<uint8_t> finished(bool peers) const;
@@ -105,6 +107,10 @@ class SessionFacts {
   // section 6.5). Which of the two a text is, is for the caller to say, who connects to it: OpenSSL
   // reads 127.0.0.010 as 127.0.0.10, and the system as 127.0.0.8.
   bool peer_is_address(const std::string& address) const;
+  // Whether the certificate would do for a server, too: a peer that began has been verified as a
+  // client (RFC 5280 section 4.2.1.12), and so have the authorities between. A resumed session has
+  // those only that are trusted here.
+  bool peer_may_serve(X509_STORE* trusted) const;
   // Borrowed; null when this side sent none.
   X509* own_certificate() const { return own_.get(); }
 

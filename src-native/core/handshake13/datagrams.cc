@@ -1,5 +1,7 @@
 #include "core/handshake13/datagrams.h"
 
+#include <algorithm>
+
 #include <array>
 
 namespace dtls {
@@ -24,6 +26,12 @@ FlightsConfig flights_config(Role role, const SessionPolicy& policy, uint32_t ne
   config.times.initial = policy.retransmit_initial;
   config.times.longest = policy.retransmit_max;
   config.times.backoff = policy.retransmit_backoff;
+  // Shorter waits are 20 milliseconds, as at 1.2.
+  constexpr double kShortest = 20;
+  config.times.initial = std::max(config.times.initial, kShortest);
+  config.times.longest = std::max(config.times.longest, kShortest);
+  // A client with a deadline says its hello until then: the server may only just be starting.
+  config.until_deadline = role == Role::kClient && policy.handshake_timeout > 0;
   config.next_in = next_in;
   config.next_out = next_out;
   return config;

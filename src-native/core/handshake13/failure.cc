@@ -11,12 +11,7 @@ Failure Handshake13::engine_failure() {
   SSL* ssl = this->ssl();
   if (cause_ != FailureKind::kNone) failure.kind = cause_;
   const bool alerted = failure.kind == FailureKind::kAlertReceived;
-  if (failure.kind == FailureKind::kPeerCertificateTooBig) {
-    failure.reason.clear();  // it only says that a callback refused
-    failure.detail =
-        "the client's certificate does not fit into a session ticket: it is longer than " +
-        std::to_string(kMaxCertificateInTicket) + " bytes";
-  } else if (failure.kind == FailureKind::kCertificateRejected && ssl != nullptr) {
+  if (failure.kind == FailureKind::kCertificateRejected && ssl != nullptr) {
     failure.verify_result = static_cast<int>(SSL_get_verify_result(ssl));
     failure.reason = X509_verify_cert_error_string(failure.verify_result);
     if (!policy_->public_keys.empty()) {
@@ -43,15 +38,19 @@ Failure Handshake13::engine_failure() {
     failure.kind = FailureKind::kPskRequired;
   }
   // OpenSSL looks for a certificate then, and says what that would need.
-  if (!alerted && role_ == Role::kServer && policy_->ask_psk && !psk_identity_ &&
+  if (!alerted && role_ == Role::kServer && policy_->ask_psk && !asked_for_key_ &&
       failure.kind == FailureKind::kNoSharedParameters && !context_->has_certificate()) {
     failure.kind = FailureKind::kNoSharedCipher;
     failure.detail = "the client offers no pre-shared key, and this side has nothing else";
   }
   // A server without a certificate has nothing else to go on with.
-  if (!alerted && role_ == Role::kServer && policy_->ask_psk && !external_ && psk_identity_ &&
+  if (!alerted && role_ == Role::kServer && policy_->ask_psk && !external_ && asked_for_key_ &&
       !context_->has_certificate()) {
     failure.kind = FailureKind::kPskIdentityUnknown;
+  }
+  if (!alerted && invalid_identity_ && !external_ && !context_->has_certificate()) {
+    failure.kind = FailureKind::kPskIdentityInvalid;
+    failure.detail.clear();
   }
   return failure;
 }

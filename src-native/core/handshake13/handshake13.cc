@@ -73,7 +73,7 @@ void Handshake13::fail(Failure failure) {
 void Handshake13::fail_with(FailureKind kind, uint8_t alert) {
   if (over()) return;
   Departures{outlet_, *flights_, *records_, next_untold_}.alert(SSL3_AL_FATAL, alert);
-  Failure failure;
+  Failure failure = failure_from_openssl(kind);
   failure.kind = kind;
   failure.alert = alert;
   fail(std::move(failure));
@@ -216,6 +216,27 @@ void Handshake13::begin_client(double now) {
   }
   peers_turn_since_ = now;
   drive(engine_->start(), now);
+}
+
+// RFC 9147 section 5.1: a server that does not take the cookie (any more, or another one of its
+// fleet) says so with illegal_parameter, which allows the client to begin anew. Anybody can say it,
+// so not without end. False: the alert is about something else, or comes once too often.
+bool Handshake13::begin_anew(double now) {
+  if (role_ != Role::kClient || !engine_ || engine_->suite() != nullptr || parked()) return false;
+  // Another one about the cookie that was refused before.
+  if (!engine_->retried()) return cookies_refused_ != 0;
+  constexpr uint32_t kMostRefused = 5;
+  if (++cookies_refused_ > kMostRefused) return false;
+  SSL_set_shutdown(engine_->ssl(), SSL_SENT_SHUTDOWN);
+  engine_.reset();
+  flights_ = std::make_unique<Flights>(flights_config(role_, *policy_, 0, 0));
+  next_untold_ = 0;
+  if (make_engine(now)) {
+    begin_client(now);
+  } else {
+    fail(failure_from_openssl(FailureKind::kInternal));
+  }
+  return true;
 }
 
 void Handshake13::accept_hello(Hello hello, double now) {
@@ -376,6 +397,7 @@ bool Handshake13::set_mtu(uint32_t mtu) {
   constexpr uint32_t kSmallest = 256 - 48;
   if (mtu < kSmallest) return false;
   mtu_ = mtu;
+  flights_->forget_path_mtu();
   return true;
 }
 

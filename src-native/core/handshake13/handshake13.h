@@ -68,7 +68,7 @@ class Handshake13 final : public Negotiation {
   void answer_hello(HelloAnswer answer, double now) override;
   void answer_session(Bytes /*session*/, bool /*refused*/, double /*now*/) override {}
   void answer_new_session(double /*now*/) override {}
-  void answer_psk(bool found, Bytes identity, Bytes key, double now) override;
+  void answer_psk(PskAnswer answer, Bytes identity, Bytes key, double now) override;
   void answer_identity(bool accepted, double now) override;
   void answer_ocsp(bool refused, Bytes response, double now) override;
 
@@ -86,6 +86,10 @@ class Handshake13 final : public Negotiation {
   double peers_turn_since() const override { return peers_turn_since_; }
   const Random& hello_random() const override { return hello_random_; }
   bool beats(Bytes random) override;
+  bool takes_hello(uint16_t sequence) const override {
+    return role_ == Role::kServer && records_->opening_epoch() == 0 &&
+           sequence >= flights_->next_in();
+  }
   bool reads_protected() const override { return records_->opening_epoch() != 0; }
   bool encrypts_then_macs() const override { return false; }
   void judges_early_silently() override { counts_early_ = false; }
@@ -138,6 +142,7 @@ class Handshake13 final : public Negotiation {
   bool configure_client(SSL* ssl);
   bool configure_server(SSL* ssl);
   void begin_client(double now);
+  bool begin_anew(double now);
   void begin_server(double now);
   void complete(double now);
   bool offers_dtls12() const { return context_->allows(kDtls12); }
@@ -155,7 +160,8 @@ class Handshake13 final : public Negotiation {
   RecordOutcome on_clear(const RecordView& record, double now);
   RecordOutcome on_handshake(RecordNumber number, Bytes bytes, double now);
   RecordOutcome on_ack(RecordNumber number, Bytes bytes, double now);
-  RecordOutcome on_alert(uint64_t epoch, Bytes alert);
+  RecordOutcome on_alert(uint64_t epoch, Bytes alert, double now);
+  bool is_hello_for_us(Bytes fragments) const;
   void feed_held(double now);
   void note_outcome(RecordOutcome outcome) { outlet_.count_outcome(outcome); }
 
@@ -222,6 +228,7 @@ class Handshake13 final : public Negotiation {
   bool heard_ = false;            // of the peer, anything
   bool heard_protected_ = false;  // that was authentic
   uint32_t hellos_turned_away_ = 0;
+  uint32_t cookies_refused_ = 0;  // client
 
   // The hello's names, the answers to them, and what goes by them.
   std::string server_name_;                        // server: what the client asked for
@@ -245,8 +252,10 @@ class Handshake13 final : public Negotiation {
   std::vector<uint8_t> session_psk_;  // how the session to be resumed knows its key
   bool asks_session_psk_ = false;     // the open question is about that one
   bool session_psk_confirmed_ = false;
-  bool session_considered_ = false;  // client
-  std::optional<std::vector<uint8_t>> psk_identity_;
+  bool session_considered_ = false;                   // client
+  std::optional<std::vector<uint8_t>> psk_identity_;  // server: of the key that was used
+  bool asked_for_key_ = false;                        // server: by an identity of the client's
+  bool invalid_identity_ = false;                     // server: one that is never asked about
 };
 
 }  // namespace dtls

@@ -65,9 +65,29 @@ LateHandshake13::Outcome LateHandshake13::refuse(int reason, uint8_t alert) {
   return outcome;
 }
 
+// What may come behind a handshake is short. Other messages would be kept for as long as the
+// session lasts, while the rest of them does not come.
+bool LateHandshake13::may_come(const FragmentView& fragment) const {
+  constexpr uint32_t kLongestTicket = 0xffff;
+  if (fragment.type == HandshakeType::kKeyUpdate) return fragment.message_length == 1;
+  return fragment.type == HandshakeType::kNewSessionTicket && role_ == Role::kClient &&
+         fragment.message_length <= kLongestTicket;
+}
+
 LateHandshake13::Outcome LateHandshake13::on_handshake(RecordNumber number, Bytes bytes,
                                                        double now) {
   Outcome outcome;
+  FragmentView fragment;
+  for (Bytes rest = bytes; rest.size > 0 && take_fragment(rest, fragment);) {
+    if (fragment.message_sequence < flights().next_in()) continue;  // repeated
+    if (!may_come(fragment)) return refuse(SSL_R_UNEXPECTED_MESSAGE, SSL_AD_UNEXPECTED_MESSAGE);
+    // Whoever sends a KeyUpdate has the keys that the one before it brought: no more of the old
+    // ones count, which somebody may have got hold of since.
+    if (fragment.type == HandshakeType::kKeyUpdate && number.epoch < records_.opening_epoch()) {
+      outcome.dropped = true;
+      return outcome;
+    }
+  }
   switch (flights().take(number, bytes, now)) {
     case Flights::TakeOutcome::kTaken:
       break;
@@ -78,6 +98,8 @@ LateHandshake13::Outcome LateHandshake13::on_handshake(RecordNumber number, Byte
       return outcome;
     case Flights::TakeOutcome::kMalformed:
       return refuse(SSL_R_BAD_LENGTH, SSL_AD_DECODE_ERROR);
+    case Flights::TakeOutcome::kPastKeys:
+      return refuse(SSL_R_UNEXPECTED_MESSAGE, SSL_AD_UNEXPECTED_MESSAGE);
   }
   while (const std::optional<IncomingMessage> message = flights().next(now)) {
     const Outcome one = on_message(*message, now);

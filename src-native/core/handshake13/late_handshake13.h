@@ -72,9 +72,13 @@ class LateHandshake13 {
   // Client: what a ticket has made of OpenSSL's session.
   SslSessionPtr session() const;
   uint32_t path_mtu(uint32_t mtu) const;
+  void forget_path_mtu() {
+    if (flights_) flights_->forget_path_mtu();
+  }
 
  private:
   Flights& flights();
+  bool may_come(const FragmentView& fragment) const;
   Outcome on_message(const IncomingMessage& message, double now);
   Outcome on_key_update(Bytes body);
   Outcome switch_keys();

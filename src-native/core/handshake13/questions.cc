@@ -1,9 +1,11 @@
 // What a handshake asks of the consumer, and what the answers do to it.
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "core/handshake/psk_binding.h"
+#include "core/handshake/psk_lookahead.h"
 #include "core/handshake13/handshake13.h"
 #include "core/hello13/client_offer.h"
 #include "core/wire/client_hello.h"
@@ -70,6 +72,12 @@ void Handshake13::consider_keys(double now) {
       const SecretBytes state =
           policy_->ticket_keys ? policy_->ticket_keys->unseal(identity, now) : SecretBytes();
       if (state.empty()) {
+        // As at 1.2, where OpenSSL would cut it.
+        if (identity.size > kMaxPskIdentity ||
+            std::memchr(identity.data, 0, identity.size) != nullptr) {
+          invalid_identity_ = true;
+          continue;
+        }
         asked_identities_.emplace_back(identity.data, identity.data + identity.size);
         continue;
       }
@@ -89,7 +97,7 @@ void Handshake13::consider_keys(double now) {
 
 bool Handshake13::ask_next_key(double /*now*/) {
   if (external_ || asked_identities_.empty()) return false;
-  psk_identity_ = asked_identities_.back();
+  asked_for_key_ = true;
   park(LookupKind::kPskServer, view(asked_identities_.back()));
   return true;
 }
@@ -106,11 +114,16 @@ void Handshake13::take_key_of_session(Bytes key) {
   }
 }
 
-void Handshake13::answer_psk(bool found, Bytes identity, Bytes key, double now) {
+void Handshake13::answer_psk(PskAnswer answer, Bytes identity, Bytes key, double now) {
   const ErrorQueueScope errors;
+  const bool found = answer == PskAnswer::kFound;
   if (role_ == Role::kServer) {
     if (!waits_for(LookupKind::kPskServer)) return;
     question_.reset();
+    if (answer == PskAnswer::kRefused) {
+      fail_with(FailureKind::kPskIdentityUnknown, SSL_AD_UNKNOWN_PSK_IDENTITY);
+      return;
+    }
     if (asks_session_psk_) {
       asks_session_psk_ = false;
       session_psk_confirmed_ = found && is_bound_to(session_psk_, key);
@@ -125,6 +138,12 @@ void Handshake13::answer_psk(bool found, Bytes identity, Bytes key, double now) 
   }
   if (!waits_for(LookupKind::kPskClient)) return;
   question_.reset();
+  if (answer == PskAnswer::kRefused && !asks_session_psk_) {
+    Failure failure;
+    failure.kind = FailureKind::kPskRequired;
+    fail(std::move(failure));
+    return;
+  }
   if (asks_session_psk_) {
     asks_session_psk_ = false;
     answer_session_psk(found, identity, key, now);

@@ -54,7 +54,7 @@ RecordOutcome Handshake13::on_ciphertext(const CiphertextView& record, double no
     case ContentType::kAck:
       return on_ack(number, bytes, now);
     case ContentType::kAlert:
-      return on_alert(plaintext.epoch, bytes);
+      return on_alert(plaintext.epoch, bytes, now);
     default:
       // RFC 8446 section 5: no data before the handshake is over, and nothing that has no type.
       ERR_raise(ERR_LIB_SSL, SSL_R_UNEXPECTED_RECORD);
@@ -63,18 +63,35 @@ RecordOutcome Handshake13::on_ciphertext(const CiphertextView& record, double no
   }
 }
 
+// In clear there are hellos, and what an older server answers them with. Of the next message the
+// engine gets no other, as anybody may have sent it, and it would end the handshake: two ends that
+// dial each other at once do, and who says back whatever it hears.
+bool Handshake13::is_hello_for_us(Bytes fragments) const {
+  FragmentView fragment;
+  while (take_fragment(fragments, fragment)) {
+    if (fragment.message_sequence != flights_->next_in()) continue;
+    const bool fits = role_ == Role::kServer
+                          ? fragment.type == HandshakeType::kClientHello
+                          : fragment.type == HandshakeType::kServerHello ||
+                                fragment.type == HandshakeType::kHelloVerifyRequest;
+    if (!fits) return false;
+  }
+  return true;
+}
+
 // Anybody can write these: nothing here ends a handshake that has anything authentic to go by.
 RecordOutcome Handshake13::on_clear(const RecordView& record, double now) {
   if (record.epoch != 0) return RecordOutcome::kDiscarded;
   const RecordNumber number{0, record.sequence};
   switch (record.type) {
     case ContentType::kHandshake:
+      if (!is_hello_for_us(record.fragment)) return RecordOutcome::kDiscarded;
       heard_ = true;
       return on_handshake(number, record.fragment, now);
     case ContentType::kAck:
       return on_ack(number, record.fragment, now);
     case ContentType::kAlert:
-      return on_alert(0, record.fragment);
+      return on_alert(0, record.fragment, now);
     default:
       return RecordOutcome::kDiscarded;
   }
@@ -92,6 +109,10 @@ RecordOutcome Handshake13::on_handshake(RecordNumber number, Bytes bytes, double
       ERR_raise(ERR_LIB_SSL, SSL_R_BAD_LENGTH);
       fail_with(FailureKind::kProtocolError, SSL_AD_DECODE_ERROR);
       return RecordOutcome::kTaken;
+    case Flights::TakeOutcome::kPastKeys:
+      ERR_raise(ERR_LIB_SSL, SSL_R_UNEXPECTED_MESSAGE);
+      fail_with(FailureKind::kProtocolError, SSL_AD_UNEXPECTED_MESSAGE);
+      return RecordOutcome::kTaken;
   }
   return RecordOutcome::kDiscarded;
 }
@@ -106,13 +127,14 @@ RecordOutcome Handshake13::on_ack(RecordNumber number, Bytes bytes, double now) 
 
 // RFC 8446 section 6: the level says nothing. One in clear is heard from who has no keys yet: from
 // a server before its ServerHello, from a client that refuses that.
-RecordOutcome Handshake13::on_alert(uint64_t epoch, Bytes alert) {
+RecordOutcome Handshake13::on_alert(uint64_t epoch, Bytes alert, double now) {
   const bool in_time = role_ == Role::kClient ? records_->opening_epoch() == 0 : !heard_protected_;
   if (alert.size != 2 || (epoch == 0 && !in_time)) return RecordOutcome::kDiscarded;
   heard_ = true;
   const uint8_t description = alert.data[1];
   outlet_.alert(false, alert.data[0], description);
   if (description == SSL_AD_USER_CANCELLED) return RecordOutcome::kTaken;
+  if (description == SSL_AD_ILLEGAL_PARAMETER && begin_anew(now)) return RecordOutcome::kTaken;
   Failure failure;
   failure.kind = FailureKind::kAlertReceived;
   failure.alert = description;

@@ -130,8 +130,8 @@ int Handshake13::ticket_key_callback(SSL* ssl, unsigned char* name, unsigned cha
   const Handshake13* handshake = of(ssl);
   TicketKeys* keys = handshake != nullptr ? handshake->policy_->ticket_keys.get() : nullptr;
   if (keys == nullptr) return sealing != 0 ? -1 : 0;
-  // A client that came with a longer one would have a longer ClientHello than a server keeps of an
-  // address that is not proved (HeldHellos).
+  // Beside the longest list of protocols it still goes into a ClientHello that a server puts
+  // together for an address that is not proved (HeldHellos).
   constexpr int kLongest = 6000;
   if (sealing != 0 && i2d_SSL_SESSION(SSL_get_session(ssl), nullptr) > kLongest) return 0;
   return sealing != 0 ? keys->seal(name, iv, cipher, mac, handshake->now_)
@@ -147,7 +147,13 @@ bool Handshake13::offer_session() {
   SSL* ssl = engine_->ssl();
   const KeptSession& session = *policy_->session;
   const bool by_key = !session.psk().empty();
-  if (!session.of_dtls13() || session.expired() ||
+  const unsigned char* ticket = nullptr;
+  size_t ticket_size = 0;
+  SSL_SESSION_get0_ticket(session.get(), &ticket, &ticket_size);
+  // A hello that is longer than a server puts together would be dropped, for the session's whole
+  // life. Our own servers' tickets are shorter.
+  constexpr size_t kLongest = 8192;
+  if (ticket_size > kLongest || !session.of_dtls13() || session.expired() ||
       !offers_suite(ssl, SSL_SESSION_get0_cipher(session.get())) ||
       session.rules() != rules_digest(role_, ssl, true, *context_, *policy_, server_name_) ||
       (by_key ? !policy_->ask_psk : !session.leaf()) || SSL_set_session(ssl, session.get()) != 1) {

@@ -1,5 +1,6 @@
 #include "core/hello13/held_hellos.h"
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -45,13 +46,13 @@ HeldHellos::Outcome HeldHellos::add(const PeerAddress& peer, uint16_t record_ver
 
 HeldHellos::Outcome HeldHellos::add_to(Place place, const FragmentView& fragment,
                                        std::vector<uint8_t>& hello) {
-  if (place->fragments == limits_.fragments ||
-      bytes_ + fragment.body.size > limits_.bytes ||  // others give way to new hellos only
+  if (place->fragments == limits_.fragments || !has_room(*place, fragment.body.size) ||
       place->message.add(fragment) != nullptr) {
     return Outcome::kRefused;
   }
   ++place->fragments;
   place->bytes += fragment.body.size;
+  of_host_[place->host].bytes += fragment.body.size;
   bytes_ += fragment.body.size;
   if (!place->message.complete()) return Outcome::kHeld;
   hello = message_of(place->message.body());
@@ -59,28 +60,39 @@ HeldHellos::Outcome HeldHellos::add_to(Place place, const FragmentView& fragment
   return Outcome::kWhole;
 }
 
+// For another fragment of a hello. Others give way to new hellos only.
+bool HeldHellos::has_room(const Held& held, size_t bytes) const {
+  return bytes_ + bytes <= limits_.bytes &&
+         of_host_.find(held.host)->second.bytes + bytes <= limits_.bytes_per_host;
+}
+
 bool HeldHellos::begin(const PeerAddress& peer, uint16_t record_version,
                        const FragmentView& fragment, double now) {
-  if (fragment.body.size > limits_.bytes || limits_.hellos == 0) return false;
+  const size_t most = std::min(limits_.bytes, limits_.bytes_per_host);
+  if (fragment.body.size > most || limits_.hellos == 0) return false;
   const PeerAddress host = peer.host();
   make_room(host, fragment.body.size);
   held_.push_back(
       {peer, host, HandshakeMessage(record_version, fragment), now, fragment.body.size, 1});
   by_peer_.emplace(peer, std::prev(held_.end()));
-  ++of_host_[host];
+  OfHost& own = of_host_[host];
+  ++own.hellos;
+  own.bytes += fragment.body.size;
   bytes_ += fragment.body.size;
   return true;
 }
 
-// The oldest goes, of the same host where that has as many as it may have.
+// The oldest goes, of the same host where that has as much as it may have.
 void HeldHellos::make_room(const PeerAddress& host, size_t bytes) {
-  const auto own = of_host_.find(host);
-  if (own != of_host_.end() && own->second >= limits_.hellos_per_host) {
-    for (auto place = held_.begin(); place != held_.end(); ++place) {
-      if (!(place->host == host)) continue;
-      drop(place);
-      break;
-    }
+  const auto is_full = [&] {
+    const auto own = of_host_.find(host);
+    return own != of_host_.end() && (own->second.hellos >= limits_.hellos_per_host ||
+                                     own->second.bytes + bytes > limits_.bytes_per_host);
+  };
+  for (auto place = held_.begin(); place != held_.end() && is_full();) {
+    const auto next = std::next(place);
+    if (place->host == host) drop(place);
+    place = next;
   }
   while (!held_.empty() && (held_.size() >= limits_.hellos || bytes_ + bytes > limits_.bytes)) {
     drop(held_.begin());
@@ -98,7 +110,8 @@ void HeldHellos::forget(const PeerAddress& peer) {
 
 void HeldHellos::drop(Place place) {
   const auto own = of_host_.find(place->host);
-  if (--own->second == 0) of_host_.erase(own);
+  own->second.bytes -= place->bytes;
+  if (--own->second.hellos == 0) of_host_.erase(own);
   bytes_ -= place->bytes;
   by_peer_.erase(place->peer);
   held_.erase(place);

@@ -23,10 +23,11 @@ class HeldHellos {
   struct Limits {
     size_t hellos = 256;
     size_t hellos_per_host = 16;
-    size_t hello_bytes = 8192;          // of a hello, as its fragments announce it
-    size_t bytes = size_t{512} * 1024;  // of all fragments that are kept
-    uint32_t fragments = 64;            // of a hello, repetitions counted; of 208 bytes at least
-    double lifetime = 3000;             // ms from a hello's first fragment on
+    size_t hello_bytes = 16372;                  // of a hello, as its fragments announce it
+    size_t bytes_per_host = size_t{128} * 1024;  // of the fragments that are kept of a host
+    size_t bytes = size_t{512} * 1024;           // of all fragments that are kept
+    uint32_t fragments = 128;  // of a hello, repetitions counted; of 208 bytes at least
+    double lifetime = 3000;    // ms from a hello's first fragment on
   };
 
   explicit HeldHellos(const Limits& limits) : limits_(limits) {}
@@ -62,14 +63,20 @@ class HeldHellos {
   Outcome add_to(Place place, const FragmentView& fragment, std::vector<uint8_t>& hello);
   bool begin(const PeerAddress& peer, uint16_t record_version, const FragmentView& fragment,
              double now);
+  struct OfHost {
+    size_t hellos = 0;
+    size_t bytes = 0;
+  };
+
   void make_room(const PeerAddress& host, size_t bytes);
+  bool has_room(const Held& held, size_t bytes) const;
   void drop_old(double now);
   void drop(Place place);
 
   Limits limits_;
   std::list<Held> held_;  // the oldest first
   std::unordered_map<PeerAddress, Place, PeerAddressHash> by_peer_;
-  std::unordered_map<PeerAddress, size_t, PeerAddressHash> of_host_;  // how many of each host
+  std::unordered_map<PeerAddress, OfHost, PeerAddressHash> of_host_;
   size_t bytes_ = 0;
 };
 

@@ -38,7 +38,8 @@ class HelloStage {
     kMalformed,     // no hello that a client sends: count it with the malformed datagrams
     kTooShort,      // the answer would be longer than the hello, or OpenSSL has failed
     kCookie,        // with kAlert: the cookie is not good: stats cookiesRefused
-    kNothingShared  // with kAlert: no version, suite or group in common, or an extension lacks
+    kNothingShared  // with kAlert: no version, suite or group in common, or an extension lacks:
+                    // stats hellosRefused
   };
 
   struct Result {

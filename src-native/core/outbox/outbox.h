@@ -14,8 +14,8 @@ namespace dtls {
 // What the core has to say. lib/core/outbox.ts has the same list; test/unit/outbox.test.ts compares
 // them. What is packed into `a` and `b`: record_fields.h.
 enum class RecordType : uint32_t {
-  kTransmit = 1,  // bytes: a datagram for the session's peer, or (slot kNoSlot) for the peer `a`;
-                  // b: send token
+  kTransmit = 1,  // bytes: a datagram for the session's peer, or (slot kNoSlot) for the peer `a`,
+                  // which is kTransmit… where it is none of DTLS; b: send token
   kMessage,       // bytes: one decrypted message
   kBegin,         // a server session begins; a: peer index
   kHandshake,     // a message came or left; a: kOut, kRetransmit, kMessageType; b: length
@@ -25,7 +25,8 @@ enum class RecordType : uint32_t {
   kLookup,        // a question, a: LookupKind; bytes: what is asked about
   kKeylog,        // bytes: one line in NSS format
   kClose,      // last record of a session; a: FailureKind (0: orderly); b: kClose…; bytes: texts
-  kPacket,     // bytes: a datagram that is not DTLS; a: peer index
+  kPacket,     // bytes: a datagram that is not DTLS; a: peer index; b: the peer's number
+               // (Endpoint::number_of); slot kNoSlot: the peer has no session
   kHeartbeat,  // a: kOut, kHeartbeatType; b: length; bytes: double, rtt in ms
   kSession,    // client: a session that can be resumed is there, or its ticket was renewed
   kSent,       // a transmitter is done with a datagram; a: its token; b: error number, or 0

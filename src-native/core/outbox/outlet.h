@@ -59,9 +59,9 @@ class Outlet {
     all_.totals.*Field += n;
   }
   template <uint64_t SeldomStats::*Field>
-  void count() {
-    ++(seldom().stats.*Field);
-    ++(all_.totals.*Field);
+  void count(uint64_t n = 1) {
+    seldom().stats.*Field += n;
+    all_.totals.*Field += n;
   }
   // The endpoint's totals have it already: a datagram may be for no session, or for two.
   void count_datagram(size_t size) {

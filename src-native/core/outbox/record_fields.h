@@ -27,6 +27,11 @@ struct RecordField {
 // this side sends.
 constexpr RecordField kOut{0, 1};
 
+// The `a` of TRANSMIT, of a datagram that is none of DTLS: kTransmitPeer is the number of whom it
+// is for (Endpoint::number_of) where no session says so.
+constexpr RecordField kTransmitPeer{0, 31};
+constexpr RecordField kTransmitPacket{31, 1};
+
 // The `a` of HANDSHAKE.
 constexpr RecordField kRetransmit{1, 1};
 constexpr RecordField kMessageType{8, 8};  // HandshakeType, or kChangeCipherSpecMessage

@@ -41,10 +41,15 @@ class OpeningEpoch {
  private:
   friend struct Records13Probe;  // test/native
 
+  bool open_at(uint64_t number, Bytes header, Bytes sealed, uint8_t* room);
+  bool open_further(uint64_t& number, size_t number_size, Bytes header, Bytes sealed,
+                    uint8_t* room);
+
   TrafficSecret secret_;
   EpochProtection protection_;
   ReplayWindow seen_;
   uint64_t forged_ = 0;
+  uint32_t failed_in_row_ = 0;
   double until_ = std::numeric_limits<double>::infinity();
 };
 

@@ -93,9 +93,9 @@ void Session::answer_new_session(uint8_t* scratch, double now) {
   with_handshake(scratch, now, [&](Negotiation& handshake) { handshake.answer_new_session(now); });
 }
 
-void Session::answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now) {
+void Session::answer_psk(PskAnswer answer, Bytes identity, Bytes key, uint8_t* scratch, double now) {
   with_handshake(scratch, now,
-                 [&](Negotiation& handshake) { handshake.answer_psk(found, identity, key, now); });
+                 [&](Negotiation& handshake) { handshake.answer_psk(answer, identity, key, now); });
 }
 
 void Session::answer_identity(bool accepted, uint8_t* scratch, double now) {
@@ -264,6 +264,14 @@ bool Session::began_with(Bytes random) const {
   const uint8_t* own =
       handshake_ ? handshake_->hello_random().data() : facts_->client_random().data;
   return std::memcmp(random.data, own, kRandomSize) == 0;
+}
+
+bool Session::said_hello_with(Bytes random) const {
+  if (role_ != Role::kClient || random.size != kRandomSize || !handshake_) return false;
+  const SSL* ssl = handshake_->ssl();
+  std::array<uint8_t, kRandomSize> own{};
+  return ssl != nullptr && SSL_get_client_random(ssl, own.data(), own.size()) == own.size() &&
+         std::memcmp(random.data, own.data(), kRandomSize) == 0;
 }
 
 // Two ends that dial each other at once have both sent a ClientHello, from and to the same ports.

@@ -211,6 +211,7 @@ bool Session::set_mtu(uint32_t mtu) {
   constexpr uint32_t kSmallest = 256 - 48;
   if (state_ != SessionState::kOpen || mtu < kSmallest) return false;
   if (SSL* ssl = records_->ssl()) SSL_set_mtu(ssl, static_cast<long>(mtu));
+  if (late13_) late13_->forget_path_mtu();
   mtu_ = mtu;
   return true;
 }

@@ -77,7 +77,7 @@ class Session final {
   void answer_hello(HelloAnswer answer, uint8_t* scratch, double now);
   void answer_session(Bytes session, bool refused, uint8_t* scratch, double now);
   void answer_new_session(uint8_t* scratch, double now);
-  void answer_psk(bool found, Bytes identity, Bytes key, uint8_t* scratch, double now);
+  void answer_psk(PskAnswer answer, Bytes identity, Bytes key, uint8_t* scratch, double now);
   void answer_identity(bool accepted, uint8_t* scratch, double now);
   void answer_ocsp(bool refused, Bytes response, uint8_t* scratch, double now);
 
@@ -124,6 +124,12 @@ class Session final {
   bool gives_way(double now) const;
   // The session began with this ClientHello: the same again is a retransmission, not a new peer.
   bool began_with(Bytes random) const;
+  // A client in its handshake: its own hello has that random.
+  bool said_hello_with(Bytes random) const;
+  // See Negotiation::takes_hello.
+  bool takes_hello(uint16_t sequence) const {
+    return handshake_ && handshake_->takes_hello(sequence);
+  }
   // Client: whether the peer's own ClientHello, which crossed ours, is to be ignored because ours
   // is the one that both ends go on with.
   bool turns_away(Bytes random);
@@ -131,6 +137,15 @@ class Session final {
   // Whether it can judge the peer's protected records.
   bool reads_protected() const {
     return handshake_ ? handshake_->reads_protected() : state_ == SessionState::kOpen;
+  }
+  // Datagrams of its peer, or for it, that are none of DTLS.
+  void count_packet_received(size_t size) {
+    outlet_.count<&SeldomStats::packetsReceived>();
+    outlet_.count<&SeldomStats::packetBytesReceived>(size);
+  }
+  void count_packet_sent(size_t size) {
+    outlet_.count<&SeldomStats::packetsSent>();
+    outlet_.count<&SeldomStats::packetBytesSent>(size);
   }
   using Drops = Outlet::Drops;
   Drops drops() const { return outlet_.drops(); }
