@@ -254,6 +254,8 @@ export interface NativeEndpoint {
     slot: number,
     generation: number,
   ): { type?: string; name?: string; size?: number } | undefined;
+  /** OpenSSL's name. */
+  sharedGroup(slot: number, generation: number): string | undefined;
   sigalgs(slot: number, generation: number): string[];
   finished(slot: number, generation: number, peers: boolean): NonSharedBuffer | undefined;
   exportKeyingMaterial(

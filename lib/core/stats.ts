@@ -66,6 +66,11 @@ export interface EndpointStats extends TrafficStats {
   nonDtlsDatagrams: number;
   /** Datagrams without content, which nonDtlsDatagrams counts, too. */
   emptyDatagrams: number;
+  /**
+   * What a ClientHello of several datagrams has behind the first one, from a peer that has no handshake: the first was answered by
+   * a cookie, and nothing is kept. A server with DTLS 1.3 puts hellos together, and counts none.
+   */
+  helloFragments: number;
   malformedDatagrams: number;
   /** DTLS records from peers that have no session. */
   unknownPeerDatagrams: number;

@@ -68,6 +68,9 @@ export class CoreSession {
   ephemeralKey(): { type?: string; name?: string; size?: number } | undefined {
     return this.endpoint.core.ephemeralKey(this.slot, this.generation);
   }
+  sharedGroup(): string | undefined {
+    return this.endpoint.core.sharedGroup(this.slot, this.generation);
+  }
   sharedSigalgs(): string[] {
     return this.endpoint.core.sigalgs(this.slot, this.generation);
   }

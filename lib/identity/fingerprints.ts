@@ -14,7 +14,8 @@ const BYTES: Readonly<Record<string, number>> = { 'sha-256': 32, 'sha-384': 48, 
 const HINT =
   "Use 'sha-256 AB:CD:…', also with sha-384 or sha-512: two hexadecimal digits for each byte, with colons or without. Of a certificate it is new X509Certificate(cert).fingerprint256, or what 'openssl x509 -noout -fingerprint -sha256' prints, which without -sha256 is of SHA-1.";
 
-function parse(given: unknown): Buffer {
+/** Undefined: by an algorithm that is none of ours. */
+function parse(given: unknown): Buffer | undefined {
   const [algorithm, value] = isPair(given) ? [given.algorithm, given.value] : split(given);
   if (typeof algorithm !== 'string' || typeof value !== 'string') {
     throw wrongType('peerFingerprints', 'strings, or objects { algorithm, value }', given, HINT);
@@ -22,13 +23,7 @@ function parse(given: unknown): Buffer {
   // OpenSSL writes sha256.
   const name = algorithm.toLowerCase().replace(/^sha(?=\d)/, 'sha-');
   const size = Object.hasOwn(BYTES, name) ? BYTES[name] : undefined;
-  if (size === undefined) {
-    throw usageError(
-      'ERR_INVALID_ARG_VALUE',
-      `'peerFingerprints' cannot have the algorithm ${shown(algorithm)}`,
-      HINT,
-    );
-  }
+  if (size === undefined) return undefined;
   const digits = value.replaceAll(':', '');
   if (!/^(?:[0-9a-f]{2}(?::[0-9a-f]{2})*|[0-9a-f]+)$/i.test(value) || digits.length !== size * 2) {
     throw usageError(
@@ -51,9 +46,12 @@ function split(given: unknown): [string | undefined, string | undefined] {
   return [parts[0], parts.slice(1).join(' ')];
 }
 
+const nameOf = (given: unknown): unknown => (isPair(given) ? given.algorithm : split(given)[0]);
+
 /**
  * The fingerprints that count, which are those of the strongest algorithm among the ones given: RFC 8122 section 5 has
- * a certificate match under the one that is considered most secure.
+ * a certificate match under the one that is considered most secure. Algorithms that are none of ours (a peer may list sha-1
+ * and sha-224 beside them, or such as are to come) count for nothing, and something has to be left.
  */
 export function resolveFingerprints(
   given: PeerFingerprint | readonly PeerFingerprint[] | undefined,
@@ -67,7 +65,16 @@ export function resolveFingerprints(
       'No certificate would do: leave it out, or name the fingerprints of the peer.',
     );
   }
-  const values = all.map(parse);
+  const values = all.map(parse).filter((value) => value !== undefined);
+  if (values.length === 0) {
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      all.length === 1
+        ? `'peerFingerprints' cannot have the algorithm ${shown(nameOf(all[0]))}`
+        : `'peerFingerprints' has none by an algorithm that can be used, but ${all.map((one) => shown(nameOf(one))).join(', ')}`,
+      HINT,
+    );
+  }
   const strongest = Math.max(...values.map(({ length }) => length));
   return values.filter(({ length }) => length === strongest);
 }

@@ -110,6 +110,11 @@ export const COUNTERS: readonly CounterMetric[] = [
     of: { '': 'emptyDatagrams' },
   },
   {
+    name: 'hello_fragments_total',
+    help: 'Datagrams behind the first of a ClientHello, of peers that have no handshake yet.',
+    of: { '': 'helloFragments' },
+  },
+  {
     name: 'renegotiations_refused_total',
     help: 'Renegotiations that peers asked for and were refused.',
     of: { '': 'renegotiationsRefused' },

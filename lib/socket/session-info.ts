@@ -205,6 +205,13 @@ export abstract class SessionInfo extends NoticingEmitter<DTLSSocketEvents> {
     if (this.#known.owner !== undefined) return null;
     return this.#known.session?.ephemeralKey() ?? {};
   }
+  /**
+   * The group of the key exchange, on both sides, by OpenSSL's name: `'X25519'`, `'prime256v1'`, `'X25519MLKEM768'`, … Null
+   * where there was none: RSA, DHE or a pre-shared key alone made the keys, or an earlier session of DTLS 1.2.
+   */
+  getSharedGroup(): string | null {
+    return this.#known.session?.sharedGroup() ?? null;
+  }
   getSharedSigalgs(): string[] {
     return this.#known.session?.sharedSigalgs() ?? [];
   }

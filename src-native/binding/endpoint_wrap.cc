@@ -94,6 +94,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::peer_public_key>("peerPublicKey"),
           InstanceMethod<&EndpointWrap::certificate_issuer>("certificateIssuer"),
           InstanceMethod<&EndpointWrap::ephemeral_key>("ephemeralKey"),
+          InstanceMethod<&EndpointWrap::shared_group>("sharedGroup"),
           InstanceMethod<&EndpointWrap::sigalgs>("sigalgs"),
           InstanceMethod<&EndpointWrap::finished>("finished"),
           InstanceMethod<&EndpointWrap::export_keying_material>("exportKeyingMaterial"),
@@ -442,8 +443,14 @@ Napi::Value EndpointWrap::ephemeral_key(const Napi::CallbackInfo& info) {
   if (key.type.empty()) return result;
   result.Set("type", key.type);
   if (!key.name.empty()) result.Set("name", key.name);
-  result.Set("size", key.bits);
+  if (key.bits != 0) result.Set("size", key.bits);
   return result;
+}
+
+Napi::Value EndpointWrap::shared_group(const Napi::CallbackInfo& info) {
+  const auto known = facts(info);
+  const std::string group = known ? known->shared_group() : "";
+  return group.empty() ? info.Env().Undefined() : to_string(info.Env(), group);
 }
 
 Napi::Value EndpointWrap::sigalgs(const Napi::CallbackInfo& info) {

@@ -181,6 +181,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value peer_public_key(const Napi::CallbackInfo& info);
   Napi::Value certificate_issuer(const Napi::CallbackInfo& info);
   Napi::Value ephemeral_key(const Napi::CallbackInfo& info);
+  Napi::Value shared_group(const Napi::CallbackInfo& info);
   Napi::Value sigalgs(const Napi::CallbackInfo& info);
   Napi::Value finished(const Napi::CallbackInfo& info);
   Napi::Value export_keying_material(const Napi::CallbackInfo& info);

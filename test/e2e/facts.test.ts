@@ -157,6 +157,7 @@ const own = (socket: DTLSSocket) => ({
   authorized: socket.authorized,
   authorizationError: socket.authorizationError,
   ephemeralKey: socket.getEphemeralKeyInfo(),
+  sharedGroup: socket.getSharedGroup(),
   sharedSigalgs: socket.getSharedSigalgs(),
   session: socket.getSession(),
   ticket: socket.getTLSTicket(),

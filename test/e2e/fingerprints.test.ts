@@ -65,6 +65,10 @@ describe('fingerprints', () => {
     ["without colons, as WebRTC's object", () => ({ algorithm: 'sha-256', value: fingerprintOf(server).replaceAll(':', '') })],
     ["as 'openssl x509 -fingerprint -sha256' prints them", () => `sha256 Fingerprint=${fingerprintOf(server)}\n`],
     ["as OpenSSL 1.1's prints them", () => `SHA384 Fingerprint=${fingerprintOf(server, 'sha-384')}`],
+    [
+      'among some by algorithms that are none of ours (RFC 8122 section 5)',
+      () => ['sha-1 AB:CD', { algorithm: 'md5', value: 'AB' }, 'sha-999 00', fingerprintOf(server), { algorithm: 'sha-224', value: 'AB' }],
+    ],
     ['one of several', (other) => [other, fingerprintOf(server)]],
     [
       'by the strongest algorithm, whatever the weaker ones say (RFC 8122 section 5)',
@@ -193,6 +197,7 @@ describe('fingerprints', () => {
       ['not in hexadecimal digits', `${'0g:'.repeat(31)}00`, 'ERR_INVALID_ARG_VALUE'],
       ['by md5', `md5 ${'00:'.repeat(15)}00`, 'ERR_INVALID_ARG_VALUE'],
       ['by sha-1', `sha-1 ${'00:'.repeat(19)}00`, 'ERR_INVALID_ARG_VALUE'],
+      ['by none that is ours, of several', [`sha-1 ${'00:'.repeat(19)}00`, { algorithm: 'md5', value: '00' }], 'ERR_INVALID_ARG_VALUE'],
       ['by a name that objects inherit', { algorithm: 'toString', value: '00' }, 'ERR_INVALID_ARG_VALUE'],
       ['a number', 7, 'ERR_INVALID_ARG_TYPE'],
       ['null', null, 'ERR_INVALID_ARG_TYPE'],

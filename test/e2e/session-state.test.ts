@@ -10,6 +10,7 @@ import {
   listen,
   next,
   open,
+  openOn,
   openPsk,
   withCertificate,
 } from '../helpers/pair';
@@ -47,6 +48,31 @@ describe('handshake what a session tells', () => {
     });
     expect(peer.getEphemeralKeyInfo()).to.equal(null);
     expect(peer.getSharedSigalgs()).to.include('ECDSA+SHA256');
+  });
+
+  for (const [ecdhCurve, name] of [['P-256', 'prime256v1'], ['P-384', 'secp384r1'], ['X25519', 'X25519'], ['X448', 'X448']] as const) {
+    it(`the group of the key exchange, on both sides: ${name}`, async () => {
+      const server = await listen(await withCertificate({ ecdhCurve }));
+      const sessions: Buffer[] = [];
+      const { client, peer } = await openOn(server);
+      client.on('session', (session) => sessions.push(session));
+      expect([client.getSharedGroup(), peer.getSharedGroup()]).to.deep.equal([name, name]);
+      const session = client.getSession();
+      client.close();
+      await next(peer, 'close');
+      expect([client.getSharedGroup(), peer.getSharedGroup()]).to.deep.equal([null, null]);
+      // An earlier session's keys have been exchanged by nobody.
+      const again = await openOn(server, { session });
+      expect(again.client.isSessionReused()).to.equal(true);
+      expect([again.client.getSharedGroup(), again.peer.getSharedGroup()]).to.deep.equal([null, null]);
+    });
+  }
+
+  it('no group where a pre-shared key alone has made the keys', async () => {
+    const { client, peer } = await openPsk({ ciphers: 'PSK-AES128-GCM-SHA256' }, { ciphers: 'PSK-AES128-GCM-SHA256' });
+    expect([client.getSharedGroup(), peer.getSharedGroup()]).to.deep.equal([null, null]);
+    const withGroup = await openPsk({ ciphers: 'ECDHE-PSK-CHACHA20-POLY1305' }, { ciphers: 'ECDHE-PSK-CHACHA20-POLY1305' });
+    expect(withGroup.client.getSharedGroup()).to.equal(withGroup.peer.getSharedGroup()).and.not.equal(null);
   });
 
   it('states in order', async () => {

@@ -435,6 +435,18 @@ TEST_CASE("flights13: an ACK in clear has nothing repeated at once that is under
   CHECK(side.flights.due() == 1000);
 }
 
+TEST_CASE("flights13: what follows the handshake waits for its keys") {
+  Side13 side = Side13::server();
+  side.send(3, HandshakeType::kNewSessionTicket);
+  side.send(3, HandshakeType::kKeyUpdate, 1);
+  CHECK(side.leave(0).empty());
+  CHECK(side.flights.due() == kNever);
+  side.flights.set_write_epoch(3);
+  const std::vector<Left> left = side.leave(0);
+  REQUIRE(left.size() == 2);
+  CHECK(left[0].record.epoch == 3);
+}
+
 TEST_CASE("flights13: numbers of records that never left say nothing") {
   Side13 side = Side13::server_with_flight();
   const std::vector<Left> left = side.leave(0);

@@ -57,6 +57,7 @@ const endpoint: Record<
   blockedDatagrams: true,
   nonDtlsDatagrams: true,
   emptyDatagrams: true,
+  helloFragments: true,
   malformedDatagrams: true,
   unknownPeerDatagrams: true,
 };

@@ -410,7 +410,13 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   FragmentView fragment;
   if (!take_fragment(rest, fragment) || fragment.type != HandshakeType::kClientHello) return false;
   if (fragment.offset != 0) {
-    if (!hellos13_ || waits_for_hello(peer, fragment.message_sequence)) return false;
+    if (!hellos13_) {
+      if (slot_of(peer) != kNoSlot) return false;
+      // Its front has been answered, with a cookie or not at all, or has yet to come.
+      ++stats_.helloFragments;
+      return true;
+    }
+    if (waits_for_hello(peer, fragment.message_sequence)) return false;
     if (busy_) {
       ++stats_.hellosWhileBusy;
       return true;

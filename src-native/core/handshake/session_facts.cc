@@ -27,9 +27,20 @@ namespace {
 constexpr size_t kServerName = 0;
 constexpr size_t kProtocol = 1;
 constexpr size_t kSignatureAlgorithms = 2;  // OpenSSL's NIDs of signature and hash, two bytes each
-constexpr size_t kGroup = 3;                // DTLS 1.3: its name
+constexpr size_t kGroup = 3;                // its name, or nothing
 
 std::string text(const char* value) { return value != nullptr ? value : ""; }
+
+// The group of the key exchange. A resumed session of TLS 1.2 has had none, and OpenSSL may say
+// that of the session before.
+std::string group_of(SSL* ssl) {
+  if (SSL_version(ssl) != TLS1_3_VERSION && SSL_session_reused(ssl) != 0) return {};
+  const auto group = static_cast<int>(SSL_get_negotiated_group(ssl));
+  if (group <= NID_undef) return {};
+  // Groups that came after OpenSSL's numbers of objects have a name only.
+  return text((group & TLSEXT_nid_unknown) != 0 ? SSL_group_to_name(ssl, group)
+                                                : OBJ_nid2sn(group));
+}
 
 std::vector<uint8_t> copy(Bytes bytes) { return {bytes.data, bytes.data + bytes.size}; }
 
@@ -213,10 +224,9 @@ void SessionFacts::take_agreed(SSL* ssl, Alike& alike) {
     append_u16(algorithms, static_cast<uint32_t>(hash));
   }
   append(agreed, view(algorithms));
-  if (cipher_ != nullptr && SSL_version(ssl) == TLS1_3_VERSION) {
-    const char* group = SSL_group_to_name(ssl, static_cast<int>(SSL_get_negotiated_group(ssl)));
-    append(agreed,
-           {reinterpret_cast<const uint8_t*>(group), group != nullptr ? std::strlen(group) : 0});
+  if (cipher_ != nullptr) {
+    const std::string group = group_of(ssl);
+    append(agreed, {reinterpret_cast<const uint8_t*>(group.data()), group.size()});
   }
   agreed_ = alike.share(std::move(agreed));
 }
@@ -382,11 +392,16 @@ CipherInfo SessionFacts::cipher_info() const {
           text(SSL_CIPHER_get_version(cipher_))};
 }
 
-EphemeralKeyInfo SessionFacts::ephemeral_key() const {
-  // Of a group with ML-KEM OpenSSL tells no key; it has its name, as all groups of DTLS 1.3 have.
+std::string SessionFacts::shared_group() const {
   const Bytes group = agreed(kGroup);
-  if (group.size != 0 && (ephemeral_bits_ == 0 || ephemeral_group_ == NID_undef)) {
-    return {"ECDH", {reinterpret_cast<const char*>(group.data), group.size}, ephemeral_bits_};
+  return {reinterpret_cast<const char*>(group.data), group.size};
+}
+
+EphemeralKeyInfo SessionFacts::ephemeral_key() const {
+  // Of a group with ML-KEM OpenSSL tells no key; it has its name.
+  const std::string group = shared_group();
+  if (!group.empty() && (ephemeral_bits_ == 0 || ephemeral_group_ == NID_undef)) {
+    return {"TLSGroup", group};
   }
   if (ephemeral_bits_ == 0) return {};
   if (ephemeral_is_dh_) return {"DH", "", ephemeral_bits_};

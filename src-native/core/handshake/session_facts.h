@@ -22,9 +22,9 @@ struct CipherInfo {
 };
 
 struct EphemeralKeyInfo {
-  std::string type;  // "ECDH" or "DH"; empty when there is none
+  std::string type;  // "ECDH", "DH", or "TLSGroup" for a group of another kind; empty for no key
   std::string name;  // the group
-  int bits = 0;
+  int bits = 0;      // 0 for "TLSGroup"
 };
 
 // What only a session of DTLS 1.3 has, and its SSL does not say.
@@ -84,6 +84,8 @@ class SessionFacts {
 
   CipherInfo cipher_info() const;
   EphemeralKeyInfo ephemeral_key() const;
+  // By OpenSSL's name for it; empty where the keys were made without one.
+  std::string shared_group() const;
   std::vector<std::string> shared_signature_algorithms() const;
   // Of this side or the peer; empty before it was sent, or has come.
   std::vector<uint8_t> finished(bool peers) const;
