@@ -287,6 +287,7 @@ export class Association {
 
   #flush(): void {
     this.#outdone = 0;
+    this.#attempt = undefined;
     const queue = this.#queue;
     this.#queue = [];
     for (const waiting of queue) this.#wait(waiting);

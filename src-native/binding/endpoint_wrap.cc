@@ -443,7 +443,7 @@ Napi::Value EndpointWrap::ephemeral_key(const Napi::CallbackInfo& info) {
   if (key.type.empty()) return result;
   result.Set("type", key.type);
   if (!key.name.empty()) result.Set("name", key.name);
-  result.Set("size", key.bits);
+  if (key.bits != 0) result.Set("size", key.bits);
   return result;
 }
 

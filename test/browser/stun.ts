@@ -63,6 +63,18 @@ function read(message: Buffer, { ufrag, pwd }: Credentials): Set<number> | undef
   return authentic && seen.has(USERNAME) ? seen : undefined;
 }
 
+/** Whose credentials a binding request is under, as it says: of `ours:theirs` the first. */
+export function requestedUfrag(request: Buffer): string | undefined {
+  for (let offset = HEADER; offset + 4 <= request.length; ) {
+    const length = request.readUInt16BE(offset + 2);
+    if (request.readUInt16BE(offset) === USERNAME) {
+      return request.toString('utf8', offset + 4, offset + 4 + length).split(':')[0];
+    }
+    offset += 4 + length + (-length & 3);
+  }
+  return undefined;
+}
+
 /** The answer to a binding request under these credentials, or undefined for whatever else it is. */
 export function answerBinding(
   request: Buffer,

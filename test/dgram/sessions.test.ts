@@ -233,24 +233,33 @@ describe('createSocket: sessions', () => {
     });
   }
 
-  it('what waits while a peer begins, and gives up, has a handshake of its own', async () => {
-    const raw = await bound(track(dgram.createSocket('udp4')));
-    const server = createServer({ psk: { identity: 'device', psk: KEY }, transport: raw });
-    server.listen();
-    await once(server, 'listening');
-    const got = new Promise((resolve) => server.on('secureConnection', (session) => session.on('message', (message) => { resolve(message.toString()); })));
-    const socket = await bound(secure());
-    const other = connect({ host: '127.0.0.1', port: socket.address().port, psk: () => new Promise(() => undefined), transport: raw });
-    other.on('error', () => undefined);
-    await within((async () => { while (sessionsOf(socket).length === 0) await sleep(5); })(), 'a handshake');
-    const outcome = sent(socket, 'for the server', raw);
-    const told = once(socket, 'peerError');
-    other.destroy();
-    expect(await outcome).to.deep.equal({ bytes: 14 });
-    expect(await within(got, 'the message')).to.equal('for the server');
-    expect((await told)[0]).to.include({ code: 'ERR_DTLS_ALERT_CLOSE_NOTIFY' });
-    server.close();
-  });
+  for (const earlier of [false, true]) {
+    it(`what waits while a peer begins, and gives up, has a handshake of its own${earlier ? ', after an earlier session' : ''}`, async () => {
+      const raw = await bound(track(dgram.createSocket('udp4')));
+      const server = createServer({ psk: { identity: 'device', psk: KEY }, transport: raw });
+      server.listen();
+      await once(server, 'listening');
+      const got: string[] = [];
+      server.on('secureConnection', (session) => session.on('message', (message) => got.push(message.toString())));
+      const socket = await bound(secure());
+      if (earlier) await sent(socket, 'earlier', raw);
+      const other = connect({ host: '127.0.0.1', port: socket.address().port, psk: () => new Promise(() => undefined), transport: raw });
+      other.on('error', () => undefined);
+      await within((async () => { while (!sessionsOf(socket).some(({ readyState }) => readyState !== 'open')) await sleep(5); })(), 'a handshake');
+      for (const session of sessionsOf(socket).filter(({ readyState }) => readyState === 'open')) {
+        const ended = once(session, 'close');
+        session.close();
+        await ended;
+      }
+      const outcome = sent(socket, 'for the server', raw);
+      const told = once(socket, 'peerError');
+      other.destroy();
+      expect(await outcome).to.deep.equal({ bytes: 14 });
+      await within((async () => { while (!got.includes('for the server')) await sleep(5); })(), 'the message');
+      expect((await told)[0]).to.include({ code: 'ERR_DTLS_ALERT_CLOSE_NOTIFY' });
+      server.close();
+    });
+  }
 
   it('a dial that was about to begin waits for the handshake that the peer began meanwhile', async () => {
     let answer = (): void => undefined;

@@ -2,7 +2,7 @@
  * Protects: that a ClientHello of several datagrams (post-quantum key shares, long lists of protocols, tickets) gets
  * through a path that drops long datagrams without a word, with the cookie exchange and without, at either version: the
  * client cuts it smaller, and the server answers a first fragment without keeping anything, or at 1.3 puts the hello
- * together, up to a bound.
+ * together, up to a bound. No part of it counts as somebody's without a session.
  */
 import { expect } from 'chai';
 import { certificate, closeEverything, dialTo, listen, next, portOf, withCertificate } from '../helpers/pair';
@@ -68,5 +68,18 @@ describeVersions('a long ClientHello', function (only, is13) {
         await converse({ client, peer });
       });
     }
+
+    it(`is no datagram of an unknown peer, in any of its parts, ${cookieExchange ? 'with' : 'without'} cookies`, async () => {
+      const ALPNProtocols = protocolsOf(5000);
+      const server = await listen(
+        await withCertificate({ ...only, ALPNProtocols: ALPNProtocols.slice(-1), cookieExchange }),
+      );
+      const { ca } = await certificate();
+      const accepted = next(server, 'secureConnection');
+      const client = dialTo({ host: '127.0.0.1', port: portOf(server), ca, ALPNProtocols, ...only });
+      const [[peer]] = await Promise.all([accepted, next(client, 'secureConnect')]);
+      await converse({ client, peer });
+      expect(server.stats.unknownPeerDatagrams).to.equal(0);
+    });
   }
 });

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "../native/plain_openssl.h"
+#include "input_hash.h"
 
 namespace dtls::test {
 namespace {
@@ -34,11 +35,11 @@ const AeadSuite& suite_for(uint8_t choice) {
   return suite;
 }
 
-void fill(AeadKeys& keys, const AeadSuite& suite, bool server) {
+void fill(AeadKeys& keys, const AeadSuite& suite, bool server, uint64_t seed) {
   keys.suite = &suite;
   keys.server = server;
   for (size_t i = 0; i < keys.block.bytes.size(); ++i) {
-    keys.block.bytes[i] = static_cast<uint8_t>(7 * i);
+    keys.block.bytes[i] = static_cast<uint8_t>((7 * i) ^ (seed >> (8 * (i % 8))));
   }
 }
 
@@ -50,8 +51,9 @@ struct Sealed {
 // One end that seals and one that opens.
 class Run {
  public:
-  Run(const AeadSuite& suite, uint8_t choice)
-      : sealer_(made(suite, false), start(choice)), opener_(made(suite, true), start(choice)) {}
+  Run(const AeadSuite& suite, uint8_t choice, uint64_t seed)
+      : sealer_(made(suite, false, seed), start(choice)),
+        opener_(made(suite, true, seed), start(choice)) {}
 
   void seal(uint8_t type, Bytes plaintext) {
     Sealed sealed{std::vector<uint8_t>(sealer_.sealed_size(plaintext.size)),
@@ -96,8 +98,8 @@ class Run {
     start.seen = ReplayWindow(choice % 5 == 0 ? 128 : 64);
     return start;
   }
-  const AeadKeys& made(const AeadSuite& suite, bool server) {
-    fill(keys_, suite, server);
+  const AeadKeys& made(const AeadSuite& suite, bool server, uint64_t seed) {
+    fill(keys_, suite, server, seed);
     return keys_;
   }
 
@@ -140,7 +142,7 @@ class Run {
 void run(Bytes input) {
   constexpr int kMaxSteps = 60;  // below the numbers that are left
   if (input.size < 2) return;
-  Run run(suite_for(input.data[0]), input.data[1]);
+  Run run(suite_for(input.data[0]), input.data[1], hash_of(input));
   input = input.from(2);
   // Three bytes that say what and where, two that say how much, and so many bytes.
   for (int i = 0; i < kMaxSteps && input.size >= 5; ++i) {

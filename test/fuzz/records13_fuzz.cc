@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/records13/records13.h"
+#include "input_hash.h"
 
 namespace dtls::test {
 namespace {
@@ -23,11 +24,11 @@ void insist(bool holds, const char* what) {
 
 using Way = TrafficSecret::Direction;
 
-TrafficSecret secret(uint8_t choice, uint64_t epoch, Way way) {
+TrafficSecret secret(uint8_t choice, uint64_t epoch, Way way, uint64_t seed) {
   const CipherSuite13* suite = cipher_suite13(static_cast<uint16_t>(0x1301 + choice % 5));
   TrafficSecret secret{suite, epoch, way, SecretBytes(suite->hash_size)};
   for (size_t i = 0; i < suite->hash_size; ++i) {
-    secret.bytes.data()[i] = static_cast<uint8_t>(7 * i + epoch);
+    secret.bytes.data()[i] = static_cast<uint8_t>((7 * i + epoch) ^ (seed >> (8 * (i % 8))));
   }
   return secret;
 }
@@ -43,10 +44,11 @@ struct Sealed {
 // One end that seals and one that opens.
 class Run {
  public:
-  Run(uint8_t suite, uint8_t choice) : sealer_(options(choice)), opener_(options(choice)) {
+  Run(uint8_t suite, uint8_t choice, uint64_t seed)
+      : sealer_(options(choice)), opener_(options(choice)) {
     for (const uint64_t epoch : {2, 3}) {
-      insist(sealer_.add(secret(suite, epoch, Way::kSeal)), "keys to seal with");
-      insist(opener_.add(secret(suite, epoch, Way::kOpen)), "keys to open with");
+      insist(sealer_.add(secret(suite, epoch, Way::kSeal, seed)), "keys to seal with");
+      insist(opener_.add(secret(suite, epoch, Way::kOpen, seed)), "keys to open with");
     }
   }
 
@@ -153,7 +155,7 @@ class Run {
 void run(Bytes input) {
   constexpr int kMaxSteps = 60;
   if (input.size < 2) return;
-  Run run(input.data[0], input.data[1]);
+  Run run(input.data[0], input.data[1], hash_of(input));
   input = input.from(2);
   // Three bytes that say what and where, two that say how much, and so many bytes.
   for (int i = 0; i < kMaxSteps && input.size >= 5; ++i) {

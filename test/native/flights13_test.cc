@@ -435,6 +435,18 @@ TEST_CASE("flights13: an ACK in clear has nothing repeated at once that is under
   CHECK(side.flights.due() == 1000);
 }
 
+TEST_CASE("flights13: what follows the handshake waits for its keys") {
+  Side13 side = Side13::server();
+  side.send(3, HandshakeType::kNewSessionTicket);
+  side.send(3, HandshakeType::kKeyUpdate, 1);
+  CHECK(side.leave(0).empty());
+  CHECK(side.flights.due() == kNever);
+  side.flights.set_write_epoch(3);
+  const std::vector<Left> left = side.leave(0);
+  REQUIRE(left.size() == 2);
+  CHECK(left[0].record.epoch == 3);
+}
+
 TEST_CASE("flights13: numbers of records that never left say nothing") {
   Side13 side = Side13::server_with_flight();
   const std::vector<Left> left = side.leave(0);
@@ -473,12 +485,23 @@ TEST_CASE("flights13: an empty ACK asks for the flight, and is answered more and
   const size_t records = side.leave(0).size();
   double left_at = 0;
   for (const double wait : {40.0, 80.0, 160.0, 320.0}) {
-    for (int i = 0; i < 50; ++i) side.take_ack(0, {}, left_at + 1);
+    for (int i = 0; i < 50; ++i) side.take_ack(2, {}, left_at + 1);
     CHECK(side.flights.due() == left_at + wait);
     left_at += wait;
     side.flights.advance(left_at);
     CHECK(side.leave(left_at).size() == records);
   }
+}
+
+TEST_CASE("flights13: an empty ACK in clear asks for what leaves in clear") {
+  Side13 side = Side13::server_with_flight(2000);
+  const std::vector<Left> left = side.leave(0);
+  side.take_ack(0, {}, 1);
+  side.flights.advance(40);
+  const std::vector<Left> again = side.leave(40);
+  REQUIRE(again.size() == 1);
+  CHECK(same_piece(again[0], left[0]));
+  CHECK(again[0].record.epoch == 0);
 }
 
 TEST_CASE("flights13: a peer that repeats its flight gets ours again") {

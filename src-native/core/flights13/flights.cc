@@ -172,7 +172,8 @@ void Flights::set_write_epoch(uint64_t epoch) {
 
 bool Flights::is_held(const SentFlight& flight) const {
   if (flight.in_handshake()) return false;
-  if (switching_) return true;
+  // What follows the handshake leaves under its last keys, or later ones.
+  if (switching_ || write_epoch_ < kApplicationEpoch) return true;
   for (const SentFlight& before : flights_) {
     if (&before == &flight) return false;
     if (before.kind() == FlightKind::kKeyUpdate) return true;

@@ -401,7 +401,7 @@ EphemeralKeyInfo SessionFacts::ephemeral_key() const {
   // Of a group with ML-KEM, which only DTLS 1.3 has, OpenSSL tells no key; it has its name.
   const std::string group = version_ == kDtls13 ? shared_group() : "";
   if (!group.empty() && (ephemeral_bits_ == 0 || ephemeral_group_ == NID_undef)) {
-    return {"ECDH", group, ephemeral_bits_};
+    return {"TLSGroup", group};
   }
   if (ephemeral_bits_ == 0) return {};
   if (ephemeral_is_dh_) return {"DH", "", ephemeral_bits_};

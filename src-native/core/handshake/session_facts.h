@@ -22,9 +22,9 @@ struct CipherInfo {
 };
 
 struct EphemeralKeyInfo {
-  std::string type;  // "ECDH" or "DH"; empty when there is none
+  std::string type;  // "ECDH", "DH", or "TLSGroup" for a group of another kind; empty for no key
   std::string name;  // the group
-  int bits = 0;
+  int bits = 0;      // 0 for "TLSGroup"
 };
 
 // What only a session of DTLS 1.3 has, and its SSL does not say.
