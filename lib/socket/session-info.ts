@@ -111,7 +111,7 @@ export abstract class SessionInfo extends NoticingEmitter<DTLSSocketEvents> {
     return this.#known.result?.extendedMasterSecret ?? false;
   }
   /** The peer, as `message` and `packet` name it: on a server the same object from its first packet on. */
-  get peer(): Peer | undefined {
+  get remotePeer(): Peer | undefined {
     return this.#known.peer;
   }
   get remoteAddress(): string | undefined {
