@@ -113,10 +113,11 @@ export function readAnswer(answer: SocketPeerOptions): PeerAnswer {
   checkObject('the answer of peers()', answer);
   checkNames(answer, PEER_OPTIONS);
   const own: Bag = ownOptions(answer as Bag, PEER_OPTIONS, [...OF_BYTES, ...CONTEXT_OPTIONS]);
-  return { source: answer, given: pick({ ...own, psk: plainCredentials(own.psk) }, PEER_OPTIONS) };
+  const psk = plainCredentials(own.psk);
+  return { source: answer, given: pick(bare(Object.entries({ ...own, psk })), PEER_OPTIONS) };
 }
 
-const NO_ANSWER: PeerAnswer = { source: {}, given: {} };
+const NO_ANSWER: PeerAnswer = { source: {}, given: bare([]) };
 
 /** Everything that a context is made of is asked for once, whoever uses the context. */
 function contextOf(given: Bag): SecureContext {

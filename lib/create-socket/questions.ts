@@ -1,6 +1,4 @@
 /** Asks `peers` whom a handshake is to be held to, and waits for the answer no longer than for a handshake. */
-import { types } from 'node:util';
-
 import type { Peer } from '../base/peer';
 import { DTLSError } from '../errors/errors';
 import { readAnswer, type PeerAnswer, type ResolvedSocket, type SocketPeerOptions } from './options';
@@ -9,6 +7,10 @@ type Ask = NonNullable<ResolvedSocket['peers']>;
 
 /** Null: `peers` wants no session. */
 type Answer = PeerAnswer | null | undefined;
+
+/** As `await` has it: other libraries have Promises of their own. */
+const isThenable = <T>(given: T | PromiseLike<T>): given is PromiseLike<T> =>
+  given !== null && given !== undefined && typeof (given as { then?: unknown }).then === 'function';
 
 const read = (answer: SocketPeerOptions | null | undefined): Answer =>
   answer === null || answer === undefined ? answer : readAnswer(answer);
@@ -32,7 +34,7 @@ export class Questions {
       // A copy: it is an argument of the user's, who may write to it.
       const given = ask({ ...peer }, hostname);
       // Read before anybody else is asked about: `peers` may return one object again and again, and change it.
-      return types.isPromise(given) ? given.then(read) : read(given);
+      return isThenable(given) ? Promise.resolve(given).then(read) : read(given);
     });
     if (this.#timeout === 0) return answer;
     return new Promise((resolve, reject) => {

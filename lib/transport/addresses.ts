@@ -20,7 +20,7 @@ function canonical(address: string): string {
   const [host = address, zone] = address.split('%', 2);
   const spelt = new (net().SocketAddress)({ address: host, family: 'ipv6' }).address;
   // RFC 4007 section 11: 0 is the default zone, and a zone says something of link-local addresses and groups only.
-  const isZoned = zone !== undefined && zone !== '0' && /^(fe[89ab]|ff)/.test(spelt);
+  const isZoned = zone !== undefined && !/^0+$/.test(zone) && /^(fe[89ab]|ff)/.test(spelt);
   return isZoned ? `${spelt}%${zoneName(zone)}` : spelt;
 }
 

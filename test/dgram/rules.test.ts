@@ -244,6 +244,15 @@ describe('createSocket: rules of names', () => {
     expect((await told)[0]).to.include({ category: 'certificate' });
   });
 
+  it("a Promise of another library's is waited for", async () => {
+    const server = await listen({ pskCallback: () => KEY });
+    const thenable = (answer: Answer): PromiseLike<Answer> => ({
+      then: (resolve) => Promise.resolve(answer).then(resolve),
+    });
+    const client = secure({ ...PSK, role: 'client', peers: () => thenable(null) as Promise<Answer> });
+    expect(codeOf(await sent(client, 'hello', { port: portOf(server), address: '127.0.0.1' }))).to.equal('ERR_DTLS_NO_SESSION');
+  });
+
   it('one answer for many, changed from peer to peer, is read for each when it is given', async () => {
     const [one, other] = [await generateCertificate(NAMES), await generateCertificate(NAMES)];
     const right = await listen(one);

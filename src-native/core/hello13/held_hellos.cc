@@ -44,9 +44,10 @@ HeldHellos::Outcome HeldHellos::add(const PeerAddress& peer, uint16_t record_ver
   return begin(peer, record_version, fragment, now) ? Outcome::kHeld : Outcome::kRefused;
 }
 
-bool HeldHellos::holds(const PeerAddress& peer, uint16_t sequence) const {
+bool HeldHellos::holds(const PeerAddress& peer, uint16_t sequence, double now) const {
   const auto known = by_peer_.find(peer);
-  return known != by_peer_.end() && known->second->message.sequence() == sequence;
+  return known != by_peer_.end() && known->second->message.sequence() == sequence &&
+         now < known->second->since + limits_.lifetime;
 }
 
 HeldHellos::Outcome HeldHellos::add_to(Place place, const FragmentView& fragment,
