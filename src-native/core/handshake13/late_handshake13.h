@@ -31,7 +31,9 @@ class LateHandshake13 {
   const Records13& records() const { return records_; }
 
   void begin_datagram() { flights().begin_datagram(); }
-  void on_unreadable(double now) { flights().on_unreadable(now); }
+  void on_unreadable(double now) {
+    if (flights_) flights_->on_unreadable(now);
+  }
   // What was opened of a record. An outcome with an alert: the session has to end with it, and why
   // is in OpenSSL's queue.
   struct Outcome {
