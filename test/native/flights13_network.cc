@@ -149,6 +149,8 @@ void End13::advance(double now) {
 
 std::vector<WireDatagram> End13::leave(double now) {
   std::vector<WireDatagram> datagrams;
+  // A session leaves it out where there is nothing.
+  if (!flights.may_leave(now)) return datagrams;
   for (const OutgoingDatagram& planned : flights.leave(now, {script_.mtu, kOverhead})) {
     WireDatagram datagram;
     datagram.to_server = !is_server_;

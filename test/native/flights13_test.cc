@@ -76,7 +76,9 @@ struct Side13 {
   std::vector<Left> leave(double now, size_t mtu = 1200) {
     std::vector<Left> records;
     datagrams = 0;
+    const bool may_leave = flights.may_leave(now);
     for (const OutgoingDatagram& datagram : flights.leave(now, {mtu, kOverhead})) {
+      CHECK(may_leave);
       ++datagrams;
       size_t size = 0;
       for (const OutgoingRecord& record : datagram) {

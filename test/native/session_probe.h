@@ -54,6 +54,7 @@ struct SessionProbe {
     session.heartbeat_.reset();
     return true;
   }
+  static bool has_flights(const Session& session) { return session.late13_->flights_ != nullptr; }
   static Records13& records13(const Session& session) { return session.late13_->records(); }
   static LateHandshake13& late13(const Session& session) { return *session.late13_; }
 };

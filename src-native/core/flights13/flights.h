@@ -77,6 +77,11 @@ class Flights {
   std::vector<OutgoingDatagram> leave(double now, const LeaveLimits& limits);
   static constexpr size_t kBurst = 10;  // section 5.8.3
 
+  // Whether leave() has anything to do: every datagram that comes asks.
+  bool may_leave(double now) const {
+    return ack_at_ <= now || (!flights_.empty() && now >= burst_at_ && any_due());
+  }
+
   // A record of leave() has left under this number. One that could not be sealed is not reported:
   // its bytes are repeated when the timer runs out.
   void left(const OutgoingRecord& record, uint64_t number, double now);

@@ -39,7 +39,11 @@ LateHandshake13::LateHandshake13(Outlet& outlet, Role role, Records13& records,
 void LateHandshake13::rest() {
   engine_.reset();
   engine_until_ = kNever;
-  if (!flights_) return;
+  if (flights_) put_flights_away();
+}
+
+// With nothing under way these two say all of it.
+void LateHandshake13::put_flights_away() {
   next_in_ = flights_->next_in();
   next_out_ = flights_->next_out();
   flights_.reset();
@@ -181,15 +185,19 @@ KeyUpdateOutcome LateHandshake13::update_keys(bool both) {
   }
 }
 
-void LateHandshake13::leave(uint32_t mtu, size_t max_plaintext, double now) {
+void LateHandshake13::leave(uint32_t& mtu, size_t max_plaintext, double now) {
   if (!flights_) return;
-  Departures departures{outlet_, *flights_, records_, next_untold_};
-  departures.leave(mtu, max_plaintext, now);
-  next_untold_ = departures.next_untold;
+  if (flights_->may_leave(now)) {
+    Departures departures{outlet_, *flights_, records_, next_untold_};
+    departures.leave(mtu, max_plaintext, now);
+    next_untold_ = departures.next_untold;
+    mtu = static_cast<uint32_t>(std::min<size_t>(mtu, flights_->path_mtu()));
+  }
   if (seals_handshake_ && !flights_->flight_under_way()) {
     seals_handshake_ = false;
     records_.drop_old_sealing();
   }
+  if (flights_->at_rest()) put_flights_away();
 }
 
 void LateHandshake13::explain_alert(Failure& failure) const {
@@ -218,10 +226,6 @@ LateHandshake13::Outcome LateHandshake13::advance(double now) {
 
 SslSessionPtr LateHandshake13::session() const {
   return SslSessionPtr(engine_ ? SSL_get1_session(engine_->ssl()) : nullptr);
-}
-
-uint32_t LateHandshake13::path_mtu(uint32_t mtu) const {
-  return flights_ ? static_cast<uint32_t>(std::min<size_t>(mtu, flights_->path_mtu())) : mtu;
 }
 
 }  // namespace dtls

@@ -31,7 +31,9 @@ class LateHandshake13 {
   const Records13& records() const { return records_; }
 
   void begin_datagram() { flights().begin_datagram(); }
-  void on_unreadable(double now) { flights().on_unreadable(now); }
+  void on_unreadable(double now) {
+    if (flights_) flights_->on_unreadable(now);
+  }
   // What was opened of a record. An outcome with an alert: the session has to end with it, and why
   // is in OpenSSL's queue.
   struct Outcome {
@@ -48,8 +50,9 @@ class LateHandshake13 {
   // A record has opened under keys that nothing had come under before.
   void on_first_of_epoch(uint64_t epoch, double now);
 
-  // What came of it leaves.
-  void leave(uint32_t mtu, size_t max_plaintext, double now);
+  // What came of it leaves, in datagrams of at most `mtu`, which is lowered where those of that
+  // size were sent in vain.
+  void leave(uint32_t& mtu, size_t max_plaintext, double now);
 
   // Tells the peer that this side's keys are to change, and has it change its own with `both`.
   KeyUpdateOutcome update_keys(bool both);
@@ -71,13 +74,15 @@ class LateHandshake13 {
 
   // Client: what a ticket has made of OpenSSL's session.
   SslSessionPtr session() const;
-  uint32_t path_mtu(uint32_t mtu) const;
   void forget_path_mtu() {
     if (flights_) flights_->forget_path_mtu();
   }
 
  private:
+  friend struct SessionProbe;  // test/native
+
   Flights& flights();
+  void put_flights_away();
   bool may_come(const FragmentView& fragment) const;
   Outcome on_message(const IncomingMessage& message, double now);
   Outcome on_key_update(Bytes body);
@@ -94,7 +99,8 @@ class LateHandshake13 {
   Outlet& outlet_;
   Records13& records_;
   const SessionPolicy& policy_;
-  std::unique_ptr<Flights> flights_;  // null while it rests: then these two say where it was
+  std::unique_ptr<Flights>
+      flights_;  // null while nothing is under way: then these two say where it was
   uint32_t next_in_ = 0;
   uint32_t next_out_ = 0;
   std::unique_ptr<HandshakeEngine> engine_;

@@ -33,7 +33,6 @@ void Session::leave13(double now) {
     handshake13_->end_datagram(now);
   } else if (late13_) {
     late13_->leave(mtu_, max_fragment_, now);
-    mtu_ = late13_->path_mtu(mtu_);
   }
 }
 
