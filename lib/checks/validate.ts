@@ -9,8 +9,26 @@ import { kNative } from '../base/internals';
 import { bytesOf, encoded, isByteArray, lend } from '../base/memory';
 import { ALL_OPTIONS, doorsOf, isDoor, NOT_HERE, onlyNameFor, oursFor } from './option-names';
 
-export function wrongType(name: string, expected: string, value: unknown, hint?: string): Error {
-  const received = value === null ? 'null' : typeof value;
+/** How to make what is expected of what was given in its place; undefined where that is no matter of the form. */
+function conversion(expected: string, value: unknown): string | undefined {
+  if (types.isPromise(value)) return 'Await it.';
+  if (expected.startsWith('an array') && typeof value === 'string') return 'One is an array, too: [it].';
+  if (expected === 'a number') {
+    if (typeof value === 'string') return 'A string that has a number becomes one by Number(it).';
+    if (typeof value === 'bigint') return 'Number(it) makes one of it.';
+  }
+  if (expected === 'a boolean' && ['string', 'number'].includes(typeof value)) {
+    return 'Write true or false: strings that are not empty would count as true, whatever they say.';
+  }
+  if (expected.startsWith('a string') && ArrayBuffer.isView(value)) return 'Its text is it.toString().';
+  if (expected.startsWith('a Buffer') && typeof value === 'string') {
+    return "Buffer.from(it, 'base64'), or 'hex', has the bytes that a string stands for.";
+  }
+  return undefined;
+}
+
+export function wrongType(name: string, expected: string, value: unknown, hint = conversion(expected, value)): Error {
+  const received = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
   return usageError('ERR_INVALID_ARG_TYPE', `'${name}' must be ${expected}, not ${received}`, hint);
 }
 
@@ -69,8 +87,10 @@ export function checkNames(options: object, known: readonly string[]): void {
     if (ours.length > 0) {
       throw usageError('ERR_DTLS_UNKNOWN_OPTION', `unknown option '${name}'`, `Here it is '${ours.join("' or '")}'${ours.includes('psk') ? ": psk: { identity, psk }, the name of the key and the key" : ''}.`);
     }
-    if (doorsOf(name).length > 0) throw misplaced(name);
     const { candidate, distance } = nearest(name, known);
+    // A function with a few options of its own is not where sessions are made: 'peers' of updateKeys() is its 'peer'.
+    const isSlip = !isDoor(known) && distance === 1;
+    if (doorsOf(name).length > 0 && !isSlip) throw misplaced(name);
     const meant = distance <= Math.max(2, name.length / 4) ? candidate : undefined;
     throw usageError(
       'ERR_DTLS_UNKNOWN_OPTION',
@@ -218,6 +238,7 @@ export function bytes(name: string, value: unknown): Buffer {
 
 /** How to get bytes out of what was given in their place. */
 export function hintForBytes(name: string, value: unknown): string | undefined {
+  if (name === 'message') return hintForMessage(value);
   if (typeof value !== 'object' || value === null) return undefined;
   if (types.isPromise(value)) return 'Await it.';
   if (types.isAnyArrayBuffer(value)) return 'Buffer.from(it) makes a Buffer of it.';
@@ -226,6 +247,14 @@ export function hintForBytes(name: string, value: unknown): string | undefined {
   if ('cert' in value && 'key' in value) return "It has a 'cert' and a 'key' of its own: pass those.";
   if ('passphrase' in value) return "A key with a passphrase of its own is { pem, passphrase }, a PKCS #12 file { buf, passphrase }.";
   return undefined;
+}
+
+/** A message is bytes; what else a program has becomes bytes in a way that the peer has to know. */
+function hintForMessage(value: unknown): string | undefined {
+  if (types.isPromise(value)) return 'Await it.';
+  if (types.isAnyArrayBuffer(value)) return 'Buffer.from(it) makes a Buffer of it.';
+  if (typeof value === 'object' && value !== null) return 'JSON.stringify(it) makes a string of it, and JSON.parse(message) at the other end an object again.';
+  return value === undefined || value === null ? undefined : 'String(it) makes a string of it; Buffer.of(it) is one byte.';
 }
 
 /** Lends what was given as a secret. Bytes that are made of a string for that are wiped afterwards. */

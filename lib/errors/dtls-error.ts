@@ -34,6 +34,10 @@ export interface DTLSErrorDetails {
  * in docs/errors.md.
  */
 export class DTLSError extends Error {
+  // Node prints an error by the name of its class, and a bundler may have given that another one.
+  static {
+    Object.defineProperty(this, 'name', { value: 'DTLSError' });
+  }
   override readonly name = 'DTLSError';
   readonly code: string;
   readonly category: DTLSErrorCategory;

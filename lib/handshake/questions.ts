@@ -12,7 +12,7 @@ import {
 } from '../base/internals';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { readClientHello } from './hello';
-import { askClientPsk, askPeerIdentity, askServerPsk, type Answers } from './lookups';
+import { askClientPsk, askPeerIdentity, askServerPsk, readableIdentity, type Answers } from './lookups';
 import { askOcspVerdict } from './ocsp';
 import { LookupKind } from '../core/outbox';
 import { shown } from '../errors/as-error';
@@ -59,6 +59,7 @@ export class ClientQuestions {
   #cause: Error | undefined;
   #keptNameRefusal: Error | undefined;
   #judgesStaple = false;
+  #offeredIdentity: string | undefined;
 
   constructor(socket: DTLSSocket, options: ResolvedConnect) {
     this.#socket = socket;
@@ -68,6 +69,11 @@ export class ClientQuestions {
   /** What a callback threw or returned: the cause of the failure to come. */
   get cause(): Error | undefined {
     return this.#cause;
+  }
+
+  /** The identity whose key was given for the handshake, in words: quoted, with what would not be seen in it escaped. */
+  get offeredIdentity(): string | undefined {
+    return this.#offeredIdentity;
   }
 
   /** What refused the server's name, in the handshake or for the session that it resumed. */
@@ -90,7 +96,13 @@ export class ClientQuestions {
       else this.#cause = cause;
     });
     if (kind === LookupKind.PskClient) {
-      askClientPsk(this.options.pskCallback, about, answers);
+      askClientPsk(this.options.pskCallback, about, {
+        ...answers,
+        psk: (identity, key) => {
+          if (identity !== undefined) this.#offeredIdentity = shown(readableIdentity(Buffer.from(identity)));
+          answers.psk(identity, key);
+        },
+      });
       return;
     }
     askPeerIdentity(

@@ -35,18 +35,26 @@ export function resolvePublicKeys(given: PublicKey | readonly PublicKey[] | unde
   return all.map((key) => {
     const object = key instanceof late.crypto.KeyObject ? key : parse(bytes('peerPublicKeys', key));
     if (object.type !== 'public') {
-      throw usageError('ERR_INVALID_ARG_VALUE', `'peerPublicKeys' cannot have a ${object.type} key`);
+      throw usageError(
+        'ERR_INVALID_ARG_VALUE',
+        `'peerPublicKeys' cannot have a ${object.type} key`,
+        object.type === 'private' ? PUBLIC_HALF : "A key that both sides have is 'psk'.",
+      );
     }
     return object.export({ type: 'spki', format: 'der' });
   });
 }
+
+const PUBLIC_HALF = 'createPublicKey(it) of node:crypto makes the public key of it.';
 
 function parse(pem: Buffer): KeyObject {
   if (!pem.includes('-----BEGIN PUBLIC KEY-----')) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
       "'peerPublicKeys' has something that is no public key in PEM",
-      "It begins with '-----BEGIN PUBLIC KEY-----'.",
+      /-----BEGIN (\w+ )?(PRIVATE KEY|CERTIFICATE)-----/.test(pem.toString('latin1'))
+        ? PUBLIC_HALF
+        : "It begins with '-----BEGIN PUBLIC KEY-----'.",
     );
   }
   try {
@@ -55,6 +63,7 @@ function parse(pem: Buffer): KeyObject {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
       `'peerPublicKeys' has a key that cannot be read: ${asError(error).message}`,
+      'What stands between the two lines is damaged, or of an algorithm that this OpenSSL does not have.',
     );
   }
 }

@@ -1,7 +1,18 @@
 import type tls from 'node:tls';
 
 import { Version } from '../base/protocol';
-import { kClientAuthorities, kForKeyAlone, kGiveTicketKeys, kHasIdentity, kNative, kSessionTimeout, kVersions } from '../base/internals';
+import {
+  kClientAuthorities,
+  kForKeyAlone,
+  kGiveTicketKeys,
+  kHasIdentity,
+  kKeysBarred,
+  kNative,
+  kSessionTimeout,
+  kShowsKeyAlone,
+  kTrustsSomebody,
+  kVersions,
+} from '../base/internals';
 import { late } from '../base/late';
 import { usageError, withTypedErrors } from '../errors/errors';
 import { addIdentities, addPfx, list } from './identities';
@@ -15,7 +26,7 @@ import { CONTEXT_OPTIONS } from '../checks/option-names';
 import { bytes, checkNames, checkObject, flag, integer, wrongType } from '../checks/validate';
 import { checkTicketKeys } from './ticket-keys';
 import type { SecureContextOptions } from './types';
-import { isBelow, hintForDtls13, setAlgorithms, versionNumber, type ProtocolVersion } from './versions';
+import { isBelow, hintForDtls13, setAlgorithms, versionNumber, type KeysBarred, type ProtocolVersion } from './versions';
 
 export type { ProtocolVersion };
 
@@ -93,6 +104,23 @@ function sharedAuthorities(): NativeSecureContext {
   return shared.context;
 }
 
+/** What the options of a context said of versions, and what it has, in words. */
+interface NamedVersions {
+  readonly minVersion: ProtocolVersion | undefined;
+  readonly maxVersion: ProtocolVersion | undefined;
+  readonly all: string;
+}
+
+/** @throws Where a context that names no versions would change those of the server whose context it is to be. */
+export function requireSameVersions({ [kVersions]: now }: SecureContext, { [kVersions]: before }: SecureContext): void {
+  if (now.minVersion !== undefined || now.maxVersion !== undefined || now.all === before.all) return;
+  throw usageError(
+    'ERR_DTLS_CONFLICTING_OPTIONS',
+    `the server has ${before.all}, and a context that was made without 'minVersion' and 'maxVersion' has ${now.all}`,
+    'Name the versions in createSecureContext, or pass the options themselves, which leave them as they are.',
+  );
+}
+
 /**
  * Certificates, keys, trust and algorithms for any number of sessions: one SSL_CTX. Validated when it is
  * made, and immutable. Make it with {@link createSecureContext}.
@@ -106,14 +134,19 @@ export class SecureContext {
   readonly #ticketKeys: Buffer | undefined;
   /** @internal There is a certificate, or a raw public key, to show. */
   readonly [kHasIdentity]: boolean;
-  readonly #trustsSomebody: boolean;
+  /** @internal There is a raw public key to show, and no certificate. */
+  readonly [kShowsKeyAlone]: boolean;
+  /** @internal When its suites take no pre-shared key. */
+  readonly [kKeysBarred]: KeysBarred;
+  /** @internal It names whom to trust. */
+  readonly [kTrustsSomebody]: boolean;
   // The options of a context that says nothing of certificates: there is no secret among them, and nothing that its
   // owner could change. Diffie-Hellman's parameters are a server's.
   readonly #plain: SecureContextOptions | undefined;
   #keyAlone: SecureContext | undefined;
   readonly #crl: readonly Buffer[];
   /** @internal What its options said of versions. */
-  readonly [kVersions]: Pick<SecureContextOptions, 'minVersion' | 'maxVersion'>;
+  readonly [kVersions]: NamedVersions;
   // What trusts the authorities of the options' PKCS #12 files, which are not kept.
   readonly #fromPfx: NativeSecureContext | undefined;
   #authorities: NativeSecureContext | undefined;
@@ -135,9 +168,10 @@ export class SecureContext {
     checkObject('options', given);
     checkNames(given, CONTEXT_OPTIONS);
     const options = withoutObjectPrototype(given, CONTEXT_OPTIONS);
-    const namesVersions = options.minVersion !== undefined || options.maxVersion !== undefined;
-    const range = namesVersions || renews === undefined ? options : renews[kVersions];
-    this[kVersions] = { minVersion: range.minVersion, maxVersion: range.maxVersion };
+    const range = {
+      minVersion: options.minVersion ?? renews?.[kVersions].minVersion,
+      maxVersion: options.maxVersion ?? renews?.[kVersions].maxVersion,
+    };
     const minVersion = range.minVersion ?? 'DTLSv1.2';
     // Who asks for 1.3 at least has asked for 1.3.
     const maxVersion = range.maxVersion ?? (minVersion === 'DTLSv1.3' ? minVersion : 'DTLSv1.2');
@@ -152,6 +186,7 @@ export class SecureContext {
           : "Give a range: 'minVersion' is the older one.",
       );
     }
+    this[kVersions] = { ...range, all: minVersion === maxVersion ? minVersion : `${minVersion} to ${maxVersion}` };
     const context = new native.SecureContext();
     this[kNative] = context;
     const strings = {
@@ -162,7 +197,9 @@ export class SecureContext {
       sessionIdContext: options.sessionIdContext,
     };
     for (const [name, value] of Object.entries(strings)) {
-      if (value !== undefined && typeof value !== 'string') throw wrongType(name, 'a string', value);
+      if (value !== undefined && typeof value !== 'string') {
+        throw wrongType(name, 'a string', value, Array.isArray(value) ? "A list is one string, with colons: it.join(':')." : undefined);
+      }
     }
     this[kSessionTimeout] = integer('sessionTimeout', options.sessionTimeout, 300, 1, 604800);
     // A copy: the caller may wipe its own.
@@ -172,9 +209,9 @@ export class SecureContext {
     if (rawPublicKey) requireRawPublicKeys('rawPublicKey');
     // Copies: the caller may change its memory before a client needs them.
     this.#crl = list(options.crl).map((pem) => Buffer.from(bytes('crl', pem)));
-    withTypedErrors(() => {
+    this[kKeysBarred] = withTypedErrors(() => {
       context.setVersions(min, max, range.minVersion !== undefined || range.maxVersion !== undefined);
-      setAlgorithms(context, strings, DEFAULT_CIPHERS, { min, max });
+      const keysBarred = setAlgorithms(context, strings, DEFAULT_CIPHERS, { min, max });
       if (options.dhparam !== undefined) context.setDhparam(bytes('dhparam', options.dhparam));
       if (strings.sessionIdContext !== undefined) {
         context.setSessionIdContext(Buffer.from(strings.sessionIdContext));
@@ -212,14 +249,17 @@ export class SecureContext {
           ({ code, reason }) => hintForDtls13(code, reason, strings.ciphers),
         );
       }
+      return keysBarred;
     });
-    this.#trustsSomebody = options.ca !== undefined;
-    this[kHasIdentity] = options.cert !== undefined || options.pfx !== undefined || rawPublicKey;
+    this[kTrustsSomebody] = options.ca !== undefined;
+    const hasCertificate = options.cert !== undefined || options.pfx !== undefined;
+    this[kHasIdentity] = hasCertificate || rawPublicKey;
+    this[kShowsKeyAlone] = rawPublicKey && !hasCertificate;
     const about = ABOUT_CERTIFICATES.some((name) => options[name] !== undefined);
     if (!about) {
       this.#plain = Object.fromEntries(Object.entries(options).filter(([name]) => name !== 'ticketKeys' && name !== 'dhparam'));
     }
-    if (!this.#trustsSomebody && options.pfx !== undefined) {
+    if (!this[kTrustsSomebody] && options.pfx !== undefined) {
       this.#fromPfx = new native.SecureContext();
       addPfx(this.#fromPfx, options, false);
     }
@@ -246,7 +286,7 @@ export class SecureContext {
    * the context itself, which a server may share and must not trust more for it.
    */
   [kClientAuthorities](): NativeSecureContext | undefined {
-    if (this.#trustsSomebody) return undefined;
+    if (this[kTrustsSomebody]) return undefined;
     if (this.#crl.length === 0 && this.#fromPfx === undefined) return sharedAuthorities();
     if (this.#authorities === undefined) {
       const own = parseAuthorities(defaultAuthorities(), this.#fromPfx);

@@ -133,6 +133,21 @@ const DEFAULT_DTLS13_SUITES = DTLS13_SUITES.slice(0, 3).join(':');
 
 const isDtls13Suite = (name: string): boolean => /^TLS_(AES|CHACHA20)_/i.test(name);
 
+const THOSE_OF_DTLS13 = `Those of DTLS 1.3 are ${DTLS13_SUITES.join(', ')}.`;
+
+/** A name of IANA's that is no suite's, of whichever version, be the security level what it may. An OpenSSL with DTLS 1.3 takes those. */
+const isNoSuite = (name: string): boolean =>
+  /^TLS_\w+$/i.test(name) && !DTLS13_SUITES.includes(name.toUpperCase()) && !takes(`${name}:@SECLEVEL=0`);
+
+/** @throws For a list of DTLS 1.3 with a name of IANA's that there is not: OpenSSL would leave it out in silence. */
+function requireSuites(names: readonly string[]): void {
+  const unknown = names.find(isNoSuite);
+  if (unknown === undefined) return;
+  const { candidate, distance } = nearest(unknown, DTLS13_SUITES);
+  const meant = distance <= MOST_TYPOS ? `Did you mean '${candidate}'? ` : '';
+  throw usageError('ERR_DTLS_INVALID_CIPHERS', `there is no suite '${unknown}'`, `${meant}${THOSE_OF_DTLS13}`);
+}
+
 /** What to do about a list that DTLS 1.3 can use nothing of; undefined where it is no matter of the version. */
 export function hintForDtls13(code: string, reason: string | undefined, ciphers: string | undefined): string | undefined {
   const level = /@SECLEVEL=(\d)/.exec(ciphers ?? '')?.[1];
@@ -158,6 +173,12 @@ interface Algorithms {
   ecdhCurve: string | undefined;
 }
 
+/**
+ * When pre-shared keys are no use with these lists: in DTLS 1.3 a key is bound to a digest, which is SHA-256 where nothing
+ * else is said (RFC 8446 section 4.2.11), and a suite with another one does not take it.
+ */
+export type KeysBarred = 'always' | 'at DTLS 1.3' | undefined;
+
 /** Which versions the lists are for, as the wire has them. */
 interface Range {
   min: number;
@@ -166,14 +187,23 @@ interface Range {
 
 type List = keyof Algorithms;
 
+const WITH_DTLS12 =
+  "A list is for all versions between 'minVersion' and 'maxVersion', which both count: name something of DTLS 1.2, too, or leave that out (minVersion: 'DTLSv1.3').";
+
 /**
- * Sets lists of algorithms: those of DTLS 1.2 and before, and those of 1.3, which one list may name together.
+ * Sets lists of algorithms: those of DTLS 1.2 and before, and those of 1.3, which one list may name together. Returns
+ * when these have no use for pre-shared keys.
  *
  * @throws For a list that OpenSSL refuses and that names what only DTLS 1.3 has: `ERR_DTLS_UNSUPPORTED` where that is
  * not there, `ERR_DTLS_CONFLICTING_OPTIONS` where it is not asked for. The latter, too, for a list that leaves a version
  * without any; else as errors.def says.
  */
-export function setAlgorithms(context: NativeSecureContext, lists: Algorithms, defaultCiphers: string, { min, max }: Range): void {
+export function setAlgorithms(
+  context: NativeSecureContext,
+  lists: Algorithms,
+  defaultCiphers: string,
+  { min, max }: Range,
+): KeysBarred {
   const with13 = max === Version.Dtls13;
   const only13 = min === Version.Dtls13;
   const refusal = (option: List, newer: readonly string[]): DTLSError =>
@@ -185,11 +215,7 @@ export function setAlgorithms(context: NativeSecureContext, lists: Algorithms, d
           "Ask for DTLS 1.3, too (maxVersion: 'DTLSv1.3'), or name suites, groups and signatures of DTLS 1.2.",
         );
   const nothingFor = (option: List, version: string): DTLSError =>
-    usageError(
-      'ERR_DTLS_CONFLICTING_OPTIONS',
-      `'${option}' names nothing that ${version} has`,
-      "Name something for each version between 'minVersion' and 'maxVersion', which both count.",
-    );
+    usageError('ERR_DTLS_CONFLICTING_OPTIONS', `'${option}' names nothing that ${version} has`, only13 ? THOSE_OF_DTLS13 : WITH_DTLS12);
   const set12 = (
     option: List,
     setter: 'setCiphers' | 'setSigalgs' | 'setGroups',
@@ -212,22 +238,24 @@ export function setAlgorithms(context: NativeSecureContext, lists: Algorithms, d
   };
   const { ciphers, sigalgs } = lists;
   const ecdhCurve = lists.ecdhCurve === 'auto' ? undefined : lists.ecdhCurve;
+  const given = (ciphers ?? '').split(':');
+  if (with13) requireSuites(given);
   // The security level is part of the list of 1.2's suites, and counts for 1.3, too.
-  const levels = (ciphers ?? '').split(':').filter((name) => name.startsWith('@SECLEVEL='));
+  const levels = given.filter((name) => name.startsWith('@SECLEVEL='));
   const older = only13 && ciphers !== undefined ? [defaultCiphers, ...levels].join(':') : (ciphers ?? defaultCiphers);
   set12('ciphers', 'setCiphers', older, () => false);
   // An empty one is none to OpenSSL, of whichever version.
   if ((!only13 || sigalgs === '') && sigalgs !== undefined) set12('sigalgs', 'setSigalgs', sigalgs, (name) => native.offersSigalg(name));
   if (!only13 && ecdhCurve !== undefined) set12('ecdhCurve', 'setGroups', ecdhCurve, (name) => native.offersGroup(name));
 
-  const named = (ciphers ?? '').split(':').filter(isDtls13Suite).map((name) => name.toUpperCase());
-  if (with13) {
-    const unknown = named.find((name) => !DTLS13_SUITES.includes(name));
-    if (unknown !== undefined) {
-      throw usageError('ERR_DTLS_INVALID_CIPHERS', `there is no suite '${unknown}'`, `Those of DTLS 1.3 are ${DTLS13_SUITES.join(', ')}.`);
-    }
-    if (only13 && ciphers !== undefined && named.length === 0) throw nothingFor('ciphers', 'DTLS 1.3');
+  const named = given.filter(isDtls13Suite).map((name) => name.toUpperCase());
+  if (only13 && ciphers !== undefined && named.length === 0) {
+    // OpenSSL says whether it is a list at all.
+    set12('ciphers', 'setCiphers', ciphers, () => false);
+    throw nothingFor('ciphers', 'DTLS 1.3');
   }
   const suites = named.length === 0 ? DEFAULT_DTLS13_SUITES : named.join(':');
   context.setDtls13(suites, ecdhCurve ?? '', sigalgs ?? '');
+  if (named.length === 0 || named.some((name) => !name.endsWith('_SHA384'))) return undefined;
+  return only13 ? 'always' : 'at DTLS 1.3';
 }

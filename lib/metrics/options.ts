@@ -42,12 +42,14 @@ function checkPrefix(prefix: unknown): void {
   );
 }
 
+const BUCKETS = "Write [0.01, 0.1, 1] for instance; what is above the last one is counted as '+Inf' by itself, and without the option there are buckets that fit.";
+
 function checkBuckets(name: string, buckets: unknown): void {
   if (buckets === undefined) return;
-  if (!Array.isArray(buckets)) throw wrongType(name, 'an array of numbers', buckets);
+  if (!Array.isArray(buckets)) throw wrongType(name, 'an array of numbers', buckets, BUCKETS);
   const bounds: readonly unknown[] = buckets;
   bounds.forEach((bound) => {
-    if (typeof bound !== 'number') throw wrongType(name, 'an array of numbers', bound);
+    if (typeof bound !== 'number') throw wrongType(name, 'an array of numbers', bound, BUCKETS);
   });
   const numbers = bounds as readonly number[];
   const rising = numbers.every((bound, at) => bound > (numbers[at - 1] ?? 0));
@@ -55,6 +57,7 @@ function checkBuckets(name: string, buckets: unknown): void {
   throw usageError(
     'ERR_INVALID_ARG_VALUE',
     `'${name}' must be upper bounds in seconds, above 0 and each above the one before, not [${numbers.join(', ')}]`,
+    BUCKETS,
   );
 }
 

@@ -1,7 +1,7 @@
 /** Checks a client's options and fills in defaults, as server.ts does for a server. */
 import type { LookupFunction } from 'node:net';
 
-import { kForKeyAlone } from '../base/internals';
+import { kForKeyAlone, kTrustsSomebody } from '../base/internals';
 import { late } from '../base/late';
 import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
@@ -11,7 +11,7 @@ import { callable, checkNames, checkObject, flag, port, text, wrongType } from '
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONNECT_OPTIONS } from '../checks/option-names';
 import { clientPsk, oneOf } from './psk';
-import { requireKeysFor, resolveContext, resolveSession, type ResolvedSession } from './session';
+import { requireKeysFor, requireSuiteFor, resolveContext, resolveSession, type ResolvedSession } from './session';
 import { destinationOf } from '../transport/destination';
 import { isTransport } from '../transport/transport';
 import { resolveUdp, type ResolvedUdp } from './udp';
@@ -55,15 +55,24 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnect {
     );
   }
   if (Buffer.byteLength(name) > 255 || name.includes('\0')) {
-    throw usageError('ERR_INVALID_ARG_VALUE', "'servername' has at most 255 bytes and no NUL");
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      "'servername' has at most 255 bytes and no NUL",
+      "It is a host name, as a certificate has one: 'device.example'.",
+    );
   }
   const family = options.family ?? 0;
   if (![0, 4, 6].includes(family)) {
-    throw usageError('ERR_INVALID_ARG_VALUE', `'family' must be 0, 4 or 6, not ${shown(family)}`);
+    throw usageError(
+      'ERR_INVALID_ARG_VALUE',
+      `'family' must be 0, 4 or 6, not ${shown(family)}`,
+      'It is the version of IP that the host is looked up for; 0, or left out, is either.',
+    );
   }
   const hasKey = pskCallback !== undefined;
   const keyAlone = hasKey && JUDGES.every((judge) => options[judge] === undefined) && options.rejectUnauthorized !== false;
   const whole = resolveContext(options, 'client', hasKey);
+  requireSuiteFor(whole, hasKey, !keyAlone || whole[kTrustsSomebody]);
   const context = requireKeysFor(keyAlone ? whole[kForKeyAlone]() : whole, hasKey);
   const verifiedName = servername === undefined || servername === '' ? host : servername;
   const sessionName = `${name} ${verifiedName}`;

@@ -1,6 +1,6 @@
 /** What both ends of a session have: the context, and how a session behaves. */
 
-import { kClientAuthorities, kHasIdentity, kNative, kVersions } from '../base/internals';
+import { kClientAuthorities, kHasIdentity, kKeysBarred, kNative, kVersions } from '../base/internals';
 import type { SecureContextOptions } from '../identity/types';
 import { encodeProtocols } from './alpn';
 import { shown } from '../errors/as-error';
@@ -34,8 +34,23 @@ export interface ResolvedHeartbeat {
   readonly retries: number;
 }
 
+/**
+ * @throws For a pre-shared key that no suite takes: a client would leave it out in silence, and a server have nothing else.
+ * `otherwise`: a certificate may do in its place, at DTLS 1.3.
+ */
+export function requireSuiteFor(context: SecureContext, psk: boolean, otherwise: boolean): void {
+  const barred = context[kKeysBarred];
+  if (!psk || barred === undefined || (barred === 'at DTLS 1.3' && otherwise)) return;
+  throw usageError(
+    'ERR_DTLS_CONFLICTING_OPTIONS',
+    "'ciphers' has no suite of DTLS 1.3 with SHA-256, and without one a pre-shared key is no use there",
+    'Name TLS_AES_128_GCM_SHA256 or TLS_CHACHA20_POLY1305_SHA256, too, or stay at DTLS 1.2.',
+  );
+}
+
 /** @throws Where a server would have nothing that a handshake could be made with. */
 export function requireCredentials(context: SecureContext, psk: boolean): void {
+  requireSuiteFor(context, psk, context[kHasIdentity]);
   if (psk || context[kHasIdentity]) return;
   throw usageError(
     'ERR_DTLS_NO_CREDENTIALS',

@@ -100,6 +100,7 @@ function readOptions(given: ListenOptions, udp: ResolvedUdp): Omit<ListenArgumen
   const signal = abortSignal('signal', options.signal);
   // Neither changes anything here.
   flag('exclusive', options.exclusive, true);
+  if (typeof (options.backlog ?? 0) !== 'number') throw wrongType('backlog', 'a number', options.backlog, NO_BACKLOG);
   integer('backlog', options.backlog, 0, 0, 0xffffffff);
   const [host, address] = [
     text('host', options.host ?? undefined),
@@ -125,11 +126,16 @@ function readOptions(given: ListenOptions, udp: ResolvedUdp): Omit<ListenArgumen
   };
 }
 
+const NO_BACKLOG = `UDP has no queue of connections: leave it out. ${FORMS}`;
+
 const FD_IS_A_NUMBER =
   "A descriptor is a number, and a string that has one, of an environment or a command line, becomes it by Number(fd). systemd's first is 3.";
 
 function descriptorOf(fd: number, transport: ResolvedUdp['transport']): ListenPlace['fd'] {
   if (typeof fd === 'string') throw wrongType('fd', 'a number', fd, FD_IS_A_NUMBER);
+  if (fd === -1) {
+    throw usageError('ERR_OUT_OF_RANGE', "'fd' is -1, by which the system says that there is none", FD_IS_A_NUMBER);
+  }
   const descriptor = integer('fd', fd, 0, 0, 0x7fffffff);
   const family = native.udpFamily(descriptor);
   if (family !== 0 && (descriptor !== 0 || transport === 'native')) return { descriptor, family };

@@ -78,48 +78,76 @@ function nameHint(code: string, message: string): string {
     : "The certificate is valid, but for other names: connect to one of them, or pass it as 'servername'.";
 }
 
+/** Alerts of a peer that does not want what this side has shown. */
+const REFUSALS = ['bad_certificate', 'unsupported_certificate', 'certificate_unknown', 'unknown_ca'].map(
+  (alert) => `ERR_DTLS_ALERT_${alert.toUpperCase()}`,
+);
+
+const OTHER_KEY_EXPECTED =
+  "The peer refused the public key that this side showed: it expects another one, or a certificate. Compare its 'peerPublicKeys' with the public half of 'key' here.";
+
 /** What is known of a handshake beside what its end says. */
 export interface CloseFacts {
   /** What a callback of the user's threw or returned. */
   readonly cause: Error | undefined;
   readonly offersKeyAlone: boolean;
+  /** In words, the identity whose key a client has offered. */
+  readonly offeredIdentity: string | undefined;
   /** In words, the identity for which a server has no key. */
   readonly unknownIdentity: string | undefined;
+  /** This side has a raw public key to show, and no certificate. */
+  readonly showsKeyAlone: boolean;
+}
+
+/** What to do where more is known than the code says; undefined where nothing is. */
+function betterHint({ code, category, hint = '' }: DTLSError, facts: CloseFacts): string | undefined {
+  const { offersKeyAlone, offeredIdentity, unknownIdentity, showsKeyAlone } = facts;
+  if (REFUSALS.includes(code) && showsKeyAlone) return OTHER_KEY_EXPECTED;
+  // In DTLS 1.3 a side that does not have, or take, the key goes on with certificates.
+  if (REFUSALS.includes(code) && unknownIdentity !== undefined) {
+    return `The client offered a pre-shared key of the identity ${unknownIdentity}, for which there is none here, and did not take a certificate in its place: check how the client spells it, and whether it is registered. If the certificate is to do: ${hint}`;
+  }
+  if (category === 'certificate' && offeredIdentity !== undefined) {
+    return `The server did not take the pre-shared key of the identity ${offeredIdentity}, which this client offered, and showed a certificate: check its spelling, and that the server has the key. If the certificate is to do: ${hint}`;
+  }
+  if (code !== 'ERR_DTLS_ALERT_HANDSHAKE_FAILURE') return undefined;
+  const alone = offersKeyAlone ? KEY_ALONE : undefined;
+  if (offeredIdentity === undefined) return alone;
+  return `If the pre-shared key was to do: the server did not take that of the identity ${offeredIdentity}, so check its spelling, and that the server has the key. ${alone ?? hint}`;
+}
+
+type Details = Partial<ConstructorParameters<typeof DTLSError>[1]>;
+
+/** The same error in other words. */
+function reworded(error: DTLSError, words: Details & { readonly message?: string }): DTLSError {
+  const { code, category, hint, reason, library, openssl, alert, peer, cause } = error;
+  const { message = error.message, ...changed } = words;
+  return new DTLSError(message, { code, category, hint, reason, library, openssl, alert, peer, cause, ...changed });
+}
+
+/** What a CLOSE record says, and in its words what checkServerIdentity said. */
+function describedClose(record: CloseRecord, peer: Peer | undefined, cause: Error | undefined): DTLSError {
+  const close = errorFromClose(record, peer, cause);
+  if (close.code !== 'ERR_DTLS_PEER_IDENTITY' || cause === undefined) return close;
+  const { message, code = close.code } = wordsOf(cause);
+  // What checkServerIdentity says is more than that it said no. Its reasons need not be names, which may be any text.
+  return reworded(close, { message: printable(message), code, category: 'certificate', hint: nameHint(code, message) });
 }
 
 /** The error of a session that ended badly. */
-export function closeError(
-  record: CloseRecord,
-  peer: Peer | undefined,
-  { cause, offersKeyAlone, unknownIdentity }: CloseFacts,
-): DTLSError {
-  const close = errorFromClose(record, peer, cause);
+export function closeError(record: CloseRecord, peer: Peer | undefined, facts: CloseFacts): DTLSError {
+  const { cause, unknownIdentity } = facts;
+  const close = describedClose(record, peer, cause);
+  const hint = betterHint(close, facts);
+  if (hint !== undefined) return reworded(close, { hint });
   if (unknownIdentity !== undefined && close.code === 'ERR_DTLS_PSK_IDENTITY_UNKNOWN') {
-    const { code, category, hint, reason, library, openssl, alert } = close;
     const what =
       cause === undefined
         ? `no key for the PSK identity ${unknownIdentity}`
         : `pskCallback failed for the PSK identity ${unknownIdentity}: ${printable(wordsOf(cause).message)}`;
-    return new DTLSError(what, { code, category, hint, reason, library, openssl, alert, peer, cause });
+    return reworded(close, { message: what });
   }
-  if (offersKeyAlone && close.code === 'ERR_DTLS_ALERT_HANDSHAKE_FAILURE') {
-    const { code, category, reason, library, openssl, alert } = close;
-    return new DTLSError(close.message, { code, category, hint: KEY_ALONE, reason, library, openssl, alert, peer, cause });
-  }
-  if (close.code !== 'ERR_DTLS_PEER_IDENTITY' || cause === undefined) return close;
-  const { message, code = close.code } = wordsOf(cause);
-  // What checkServerIdentity says is more than that it said no. Its reasons need not be names, which may be any text.
-  return new DTLSError(printable(message), {
-    code,
-    category: 'certificate',
-    hint: nameHint(code, message),
-    reason: close.reason,
-    library: close.library,
-    openssl: close.openssl,
-    alert: close.alert,
-    peer,
-    cause,
-  });
+  return close;
 }
 
 /** The error of a client whose host answers, but by no DTLS. */

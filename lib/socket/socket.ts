@@ -24,6 +24,7 @@ import {
   kPackets,
   kPeer,
   kSessionOptions,
+  kShowsKeyAlone,
   kSocket,
 } from '../base/internals';
 import { late } from '../base/late';
@@ -616,7 +617,9 @@ export class DTLSSocket extends SessionInfo {
         error = closeError(record, this.#known.peer, {
           cause: this.#cause,
           offersKeyAlone: this.#offersKeyAlone,
+          offeredIdentity: this.#known.client?.offeredIdentity,
           unknownIdentity: this.#known.server?.unknownIdentity,
+          showsKeyAlone: (this.#known.client?.options ?? this.#known.rules)?.context[kShowsKeyAlone] ?? false,
         });
         if (error.code === 'ERR_DTLS_NO_RESPONSE' && this.#heardSomething) error = notDtls(error);
       }

@@ -94,7 +94,9 @@ describe('fingerprints', () => {
       alert: 'bad_certificate',
     });
     expect(error.hint).to.include('peerFingerprints');
-    expect((await atServer).code).to.equal('ERR_DTLS_ALERT_BAD_CERTIFICATE');
+    const { code, hint } = await atServer;
+    expect(code).to.equal('ERR_DTLS_ALERT_BAD_CERTIFICATE');
+    expect(hint).to.include('a fingerprint').and.include('names cover the host');
   });
 
   it('of somebody else are refused by a server', async () => {

@@ -86,6 +86,45 @@ describe13('Who a peer of DTLS 1.3 is', () => {
     }
   });
 
+  describe('the errors name an identity', () => {
+    const other = { psk: { identity: 'gadget', psk: PSK.psk } };
+
+    it('whose key the server did not take, where it showed a certificate instead', async () => {
+      for (const keys of [{}, PSK_SERVER]) {
+        const server = await listen(await withCertificate({ ...DTLS13, ...keys }));
+        const refused = clientFailure(server);
+        const error = await failure(await dial(server, { ...DTLS13, ...other, ca: undefined }));
+        expect(error).to.include({ code: 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', category: 'certificate' });
+        expect(error.hint).to.match(/^The server did not take the pre-shared key of the identity 'gadget'/).and.include("'ca'");
+        const { code, hint } = await refused;
+        expect(code).to.equal('ERR_DTLS_ALERT_UNKNOWN_CA');
+        if (keys === PSK_SERVER) expect(hint).to.match(/^The client offered a pre-shared key of the identity 'gadget', for which there is none here/);
+        else expect(hint).to.not.include('pre-shared');
+      }
+    });
+
+    it('also where the certificate has another name', async () => {
+      const server = await listen(await withCertificate(DTLS13));
+      const error = await failure(await dial(server, { ...DTLS13, ...other, servername: 'elsewhere.example' }));
+      expect(error.code).to.equal('ERR_TLS_CERT_ALTNAME_INVALID');
+      expect(error.hint).to.match(/^The server did not take the pre-shared key of the identity 'gadget'.*other names/);
+      expect(error.cause).to.be.instanceOf(Error);
+    });
+
+    it('for which a server that has keys alone has none', async () => {
+      const server = await listen({ ...DTLS13, ...PSK_SERVER });
+      const error = await failure(await dial(server, { ...DTLS13, ...other }));
+      expect(error.code).to.equal('ERR_DTLS_ALERT_HANDSHAKE_FAILURE');
+      expect(error.hint).to.include("did not take that of the identity 'gadget', so check its spelling");
+    });
+
+    it('and none where no key was offered', async () => {
+      const server = await listen(await withCertificate({ ...DTLS13, ...PSK_SERVER }));
+      const error = await failure(await dial(server, { ...DTLS13, pskCallback: () => null, ca: undefined }));
+      expect(error.hint).to.match(/^No trusted authority issued this certificate/);
+    });
+  });
+
   it('is not told before it is proved', async () => {
     const server = await listen({ ...DTLS13, pskCallback: () => Buffer.alloc(16, 9) });
     const told: unknown[] = [];

@@ -6,7 +6,10 @@
 import { constants } from 'node:os';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
+import { inspect } from 'node:util';
+import { runInThisContext } from 'node:vm';
 import { expect } from 'chai';
+import { buildSync } from 'esbuild';
 import { errorFromClose, readCloseRecord } from '../../lib/core/failures';
 import { DTLSError, ioError } from '../../lib/errors/errors';
 import { alertName, handshakeMessageName, protocolName, verifyErrorName } from '../../lib/errors/names';
@@ -100,6 +103,20 @@ describe('errors', () => {
       cause,
     });
     expect(error.peer).to.deep.equal({ address: '192.0.2.1', port: 5684, family: 'IPv4' });
+  });
+
+  it('print by their name, whatever a bundler has called their class', () => {
+    const contents = `
+      import { DTLSError } from './dtls-error';
+      export const isRenamed = !DTLSError.toString().startsWith('class DTLSError');
+      export const error = new DTLSError('it failed', { code: 'ERR_DTLS_IO', category: 'io' });`;
+    const { outputFiles } = buildSync({
+      stdin: { contents, resolveDir: path.join(__dirname, '../../lib/errors') },
+      ...{ bundle: true, write: false, minify: true, format: 'iife', globalName: 'made', target: 'es2022' },
+    });
+    const made = runInThisContext(`(() => { ${outputFiles[0]?.text ?? ''}; return made; })()`) as { isRenamed: boolean; error: Error };
+    expect(made.isRenamed).to.equal(true);
+    expect(inspect(made.error)).to.match(/^DTLSError: it failed/);
   });
 
   it('leave out what is not known', () => {

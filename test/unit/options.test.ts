@@ -22,6 +22,7 @@ import {
   type ServerOptions,
 } from '../../lib/index';
 import { CONNECT_OPTIONS, SERVER_OPTIONS } from '../../lib/checks/option-names';
+import { updateKeys } from '../../lib/socket/update-keys';
 import { selfSigned, type Certificate } from '../helpers/certificates';
 import { certificate, PSK } from '../helpers/pair';
 import { thrown } from '../helpers/thrown';
@@ -42,6 +43,8 @@ function expectUsage(error: DTLSError, code: string, name: string): void {
 
 /** The options of which a wrong value is refused here. */
 const judged = new Set(['cert', 'key', 'retransmission', 'port', 'localPort', 'peerPublicKeys']);
+
+const ofListen = (options: object): DTLSError => thrown(() => createServer({ pskCallback }).listen(options));
 
 describe('options', () => {
   let own: Certificate;
@@ -84,7 +87,6 @@ describe('options', () => {
 
     const ofSocket = (options: object): DTLSError => thrown(() => createSocket({ type: 'udp4', ...options } as never));
     const ofDtls = (dtls: object): DTLSError => ofSocket({ dtls });
-    const ofListen = (options: object): DTLSError => thrown(() => createServer({ pskCallback }).listen(options));
     const misplaced: [string, (options: object) => DTLSError, object, readonly string[]][] = [
       ['createSocket', ofSocket, { psk: PSK }, ["'dtls' of createSocket()"]],
       ['createSocket', ofSocket, { ca: 'x', dtls: {} }, ["'dtls' of createSocket()"]],
@@ -179,6 +181,12 @@ describe('options', () => {
     it('on this side are refused although the other side has them', () => {
       expect(ofClient({ cookieExchange: false }).code).to.equal('ERR_DTLS_UNKNOWN_OPTION');
       expect(ofServer({ servername: 'x' }).code).to.equal('ERR_DTLS_UNKNOWN_OPTION');
+    });
+
+    it('a letter away from the option of a function are taken for that, though others have one of that name', () => {
+      const { hint } = thrown(() => updateKeys(undefined, null, { peers: true } as never));
+      expect(hint).to.equal("Did you mean 'peer'?");
+      expect(thrown(() => updateKeys(undefined, null, { host: 'x' } as never)).hint).to.match(/^It belongs to listen/);
     });
 
     it('within retransmission are refused', () => {
@@ -540,6 +548,30 @@ describe('options', () => {
       expect(thrown(() => createServer({ ...(Promise.resolve(own) as object) })).hint).to.include('await it');
     });
 
+    it('what has another form than is wanted: how it gets that', () => {
+      for (const [error, message, hint] of [
+        ...(['ciphers', 'sigalgs', 'ecdhCurve'] as const).map(
+          (name) => [ofContext({ [name]: ['a', 'b'] }), `'${name}' must be a string, not array`, "it.join(':')"] as const,
+        ),
+        [ofClient({ mtu: '1200' }), "'mtu' must be a number, not string", 'Number(it)'],
+        [ofClient({ mtu: 1200n }), "'mtu' must be a number, not bigint", 'Number(it)'],
+        [ofServer({ requestCert: 'false' }), "'requestCert' must be a boolean, not string", 'Write true or false'],
+        [ofServer({ cookieExchange: 0 }), "'cookieExchange' must be a boolean, not number", 'Write true or false'],
+        [ofContext({ passphrase: Buffer.from('x') }), "'passphrase' must be a string, not object", 'it.toString()'],
+        [ofContext({ passphrase: Promise.resolve('x') }), "'passphrase' must be a string, not object", 'Await it.'],
+        [ofClient({ session: 'AAAA' }), "'session' must be a Buffer", "Buffer.from(it, 'base64')"],
+        [ofClient({ srtpProfiles: 'SRTP_AES128_CM_SHA1_80' }), "'srtpProfiles' must be an array", '[it]'],
+        [ofServer({ ALPNProtocols: 'coap' }), "'ALPNProtocols' must be an array of strings", '[it]'],
+        [ofClient({ family: 'IPv4' }), "'family' must be 0, 4 or 6", 'version of IP'],
+        [ofListen({ fd: -1 }), "'fd' is -1", 'systemd'],
+        [ofListen({ backlog: '5' }), "'backlog' must be a number", 'UDP has no queue'],
+        [thrown(() => createServer({ pskCallback }).listen(0, '::', '5' as never)), "'backlog' must be a number", 'UDP has no queue'],
+      ] as const) {
+        expect(error.message).to.include(message);
+        expect(error.hint, message).to.include(hint);
+      }
+    });
+
     it('a suite with a letter that is wrong gets the one that is meant', () => {
       const { hint } = ofContext({ ciphers: 'ECDHE-ECDSA-AES128-GCM-SHA257' });
       expect(hint).to.include("'ECDHE-ECDSA-AES128-GCM-SHA256'").and.not.include('SECLEVEL');
@@ -745,6 +777,10 @@ describe('options', () => {
         if (given === undefined) delete process.env.DGRAM_DTLS_TRANSPORT;
         else process.env.DGRAM_DTLS_TRANSPORT = given;
       }
+    });
+
+    it('minVersion above maxVersion says which is the older one', () => {
+      expect(ofContext({ minVersion: 'DTLSv1.2', maxVersion: 'DTLSv1' }).hint).to.include("'minVersion' is the older one");
     });
 
     it('a list of which the security level permits nothing', () => {
