@@ -138,7 +138,7 @@ const HINTS: Readonly<Record<string, string>> = {
   DEPTH_ZERO_SELF_SIGNED_CERT:
     "The peer's certificate is self-signed, and none of those that --ca names, where one of the same name is not enough: pass this very one with --ca when it is the one you expect. That of 'listen' without --cert is in no file: for trying things out a client takes any certificate with --insecure.",
   ERR_DTLS_HEARTBEAT_NOT_NEGOTIATED:
-    "The server has no heartbeats: 'heartbeat: true' of createServer(), or --heartbeat of 'listen' and 'proxy', has it agree to them (RFC 6520).",
+    "The server has no heartbeats: 'heartbeat: true' of createServer(), or --heartbeat of 'listen' and 'proxy', has it agree to them (RFC 6520). Sessions of DTLS 1.3 have none: leave --max-version out.",
   ERR_DTLS_ALERT_UNKNOWN_PSK_IDENTITY:
     "The server has no key for the identity that was sent: check --psk-identity, without which it is 'Client_identity', and that the server has it.",
   EADDRINUSE: 'Another program has this port: choose another one, or stop that program.',

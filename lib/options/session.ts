@@ -1,6 +1,6 @@
 /** What both ends of a session have: the context, and how a session behaves. */
 
-import { kClientAuthorities, kHasIdentity, kKeysBarred, kNative } from '../base/internals';
+import { kClientAuthorities, kHasIdentity, kKeysBarred, kNative, kVersions } from '../base/internals';
 import type { SecureContextOptions } from '../identity/types';
 import { encodeProtocols } from './alpn';
 import { shown } from '../errors/as-error';
@@ -192,6 +192,13 @@ export function resolveSession(
   const idleTimeout = inRange('idleTimeout', options.idleTimeout, 0, 0, longestWait);
   const replayWindow = resolveReplayWindow(options.replayWindow);
   const heartbeat = resolveHeartbeat(options.heartbeat);
+  if (options.heartbeat !== undefined && options.heartbeat !== false && context[kVersions].minVersion === 'DTLSv1.3') {
+    throw usageError(
+      'ERR_DTLS_CONFLICTING_OPTIONS',
+      "'heartbeat' is of DTLS 1.2, and 'minVersion' is 'DTLSv1.3'",
+      "Let messages of your own show that the peer is there, or leave DTLS 1.2 in: `minVersion: 'DTLSv1.2'`.",
+    );
+  }
   const extendedMasterSecret = flag(
     'requireExtendedMasterSecret',
     options.requireExtendedMasterSecret,

@@ -25,6 +25,20 @@ describe13('DTLS 1.3 by other ways in', function () {
     for (const name of ['client_hello', 'server_hello', 'encrypted_extensions', 'finished']) expect(stderr).to.include(`-- ${name} `);
   });
 
+  it('lab says that it measures DTLS 1.2', async () => {
+    const { code, stderr } = await cli(['lab', '-n', '1', '--psk', '00', '--max-version', 'DTLSv1.3']);
+    expect(code).to.equal(2);
+    expect(stderr).to.include('lab counts the repetitions of DTLS 1.2');
+  });
+
+  it('ping says that there are no heartbeats', async () => {
+    const server = await listen({ ...PSK_SERVER, heartbeat: true, maxVersion: 'DTLSv1.3' });
+    const key = ['--psk', PSK.psk.toString('hex'), '--psk-identity', PSK.identity];
+    const { code, stderr } = await cli(['ping', `127.0.0.1:${portOf(server)}`, ...key, '--max-version', 'DTLSv1.3', '-c', '1']);
+    expect(code).to.equal(1);
+    expect(stderr).to.include('Sessions of DTLS 1.3 have none: leave --max-version out.');
+  });
+
   it('qlog has them, too', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'dtls13-qlog-'));
     try {

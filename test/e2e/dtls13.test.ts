@@ -2,7 +2,7 @@
 // close, and that everything a session tells is there. Where this Node has none, asking for it says what it takes.
 import { expect } from 'chai';
 import { constants, createPublicKey, randomBytes } from 'node:crypto';
-import { createSecureContext, createServer, DTLSError, features, type DTLSSocket } from '../../lib/index';
+import { connect, createSecureContext, createServer, createSocket, DTLSError, features, type DTLSSocket } from '../../lib/index';
 import { createAuthority } from '../helpers/certificates';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import {
@@ -301,6 +301,39 @@ describe13('DTLS 1.3', () => {
     expect(client.getPeerX509Certificate()?.subject).to.equal('CN=other');
     expect(peer.servername).to.equal('other.example');
     expect(client.alpnProtocol).to.equal('a');
+  });
+
+  it('a client has said its Finished when it is told to be open, in resumed handshakes, too', async () => {
+    const server = await listen(await withCertificate(DTLS13));
+    let session: Buffer | undefined;
+    for (const resumed of [false, true]) {
+      const events: string[] = [];
+      const client = await dial(server, { ...DTLS13, ...(session === undefined ? {} : { session }) });
+      client.on('handshake', ({ direction, message }) => events.push(`${direction} ${message}`));
+      client.on('secureConnect', () => events.push('open'));
+      [session] = await next(client, 'session');
+      expect(client.isSessionReused()).to.equal(resumed);
+      expect(events.slice(-4)).to.deep.equal(['in finished', 'out finished', 'open', 'in new_session_ticket']);
+    }
+  });
+
+  it('what a client offers is in the error where the server finds nothing in it', async () => {
+    const server = await listen(await withCertificate({ ...DTLS13, ciphers: 'TLS_AES_256_GCM_SHA384' }));
+    const error = await failure(await dial(server, { ...DTLS13, ciphers: 'TLS_AES_128_CCM_SHA256' }));
+    expect(error.message).to.equal('the peer sent the fatal alert handshake_failure: this side offers TLS_AES_128_CCM_SHA256');
+  });
+
+  it('heartbeats are refused where DTLS 1.2 is left out', () => {
+    for (const make of [
+      () => connect({ port: 1, ...DTLS13, heartbeat: { interval: 1000 } }),
+      () => connect({ port: 1, secureContext: createSecureContext(DTLS13), heartbeat: true }),
+      () => createServer({ psk: PSK, ...DTLS13, heartbeat: true }),
+      () => createSocket({ type: 'udp4', dtls: { psk: PSK, ...DTLS13, heartbeat: true } }),
+    ]) {
+      expect(thrown(make)).to.include({ code: 'ERR_DTLS_CONFLICTING_OPTIONS', category: 'usage' });
+    }
+    expect(() => createServer({ psk: PSK, ...UP_TO_DTLS13, heartbeat: true })).not.to.throw();
+    expect(() => createServer({ psk: PSK, ...DTLS13, heartbeat: false })).not.to.throw();
   });
 
   it('a context for a name that says its versions has its way', async () => {

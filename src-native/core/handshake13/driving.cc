@@ -38,6 +38,8 @@ void Handshake13::drive(EngineOutcome outcome, double now) {
       return;
     case EngineOutcome::kComplete:
       complete(now);
+      // Told of before the session is: its Finished is part of the handshake.
+      if (role_ == Role::kClient) leave(now);
       return;
     case EngineOutcome::kFailed:
       Departures{outlet_, *flights_, *records_, next_untold_}.alert(SSL3_AL_FATAL,

@@ -31,11 +31,15 @@ Failure Handshake13::engine_failure() {
              may_miss_certificate(failure.alert)) {
     failure.certificate_withheld = true;
     failure.detail = withheld_certificate(ssl);
+  } else if (alerted && role_ == Role::kClient && failure.alert == SSL_AD_HANDSHAKE_FAILURE) {
+    failure.detail = "this side offers " + context_->dtls13().suites;
+    if (offers_dtls12()) failure.detail += ", and suites of DTLS 1.2";
   }
   // What it has said without the key was not enough for the server.
   if (alerted && role_ == Role::kClient && policy_->ask_psk && !external_ && keys_considered_ &&
       failure.alert == SSL_AD_HANDSHAKE_FAILURE) {
     failure.kind = FailureKind::kPskRequired;
+    failure.detail.clear();
   }
   // OpenSSL looks for a certificate then, and says what that would need.
   if (!alerted && role_ == Role::kServer && policy_->ask_psk && !asked_for_key_ &&
