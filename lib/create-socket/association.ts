@@ -15,7 +15,7 @@ import type { Hold } from './hold';
 import { ProvenNames, type Dialled } from './proven-names';
 import type { Rules } from './rules';
 
-/** Whoever has the peer's address can begin handshakes that fail for ever; what waits has to hear of it. */
+/** Whoever has the peer's address can begin handshakes that fail for ever: the last try gives way to none. */
 const MOST_OUTDONE = 3;
 
 interface Waiting {
@@ -26,6 +26,8 @@ interface Waiting {
 
 /** What an association asks of its socket. */
 export interface AssociationOwner {
+  /** Its role has handshakes of its own. */
+  readonly begins: boolean;
   readonly maxQueueSize: number;
   /** A peer that began by a pre-shared key has the one with which this side would have begun: that has no names to go by. */
   hasOwnKey(session: DTLSSocket): boolean;
@@ -187,7 +189,8 @@ export class Association {
    * those of its own.
    */
   dialWanted(): boolean {
-    if (this.#session === undefined && this.#queue.length > 0 && this.#inTheMaking.size === 0) return true;
+    const givesWay = this.#inTheMaking.size > 0 && this.#outdone < MOST_OUTDONE;
+    if (this.#session === undefined && this.#queue.length > 0 && !givesWay) return true;
     this.#dialling = false;
     this.#attempt = undefined;
     this.#settle();
@@ -269,7 +272,7 @@ export class Association {
     const queue = this.#queue;
     const [first] = queue;
     // What failed was a handshake of the peer's: this side's own may not.
-    if (attempt === undefined && first !== undefined && this.#outdone < MOST_OUTDONE) {
+    if (attempt === undefined && first !== undefined && this.#owner.begins && this.#outdone < MOST_OUTDONE) {
       this.#outdone += 1;
       this.#begin(first.hostname);
       return;

@@ -71,14 +71,21 @@ export interface SocketOptions extends dgram.SocketOptions {
 type Bag = Readonly<Record<string, unknown>>;
 type Dialling = Omit<ConnectOptions, 'host' | 'port'>;
 
+/** What `peers` has said, with copies: its object may say something else by the time that it counts. */
+export interface PeerAnswer {
+  /** The object itself, by which a context is found again. */
+  readonly source: object;
+  readonly given: Readonly<Record<string, unknown>>;
+}
+
 export interface ResolvedSocket {
   readonly role: SocketRole;
   /** Undefined for role `'client'`. */
   readonly server: ServerOptions | undefined;
   /** What `connect` is to be called with for a peer; throws as `connect` does. */
-  dialling(options: SocketPeerOptions | undefined): Dialling;
+  dialling(answer: PeerAnswer | undefined): Dialling;
   /** What the peer has to prove in such a handshake. */
-  rulesOf(options: SocketPeerOptions | undefined): Rules;
+  rulesOf(answer: PeerAnswer | undefined): Rules;
   /** A peer that began has shown the key with which this side would have begun, where `peers` gives no other. */
   hasOwnKey(session: DTLSSocket): boolean;
   readonly peers: SocketDtlsOptions['peers'];
@@ -102,12 +109,14 @@ const PEER_OPTIONS: readonly string[] = CONNECT_OPTIONS.filter(
 );
 
 /** What an answer of `peers` says, also by its class or a prototype; what is undefined is left out, as everywhere. */
-function answered(answer: unknown): Bag {
+export function readAnswer(answer: SocketPeerOptions): PeerAnswer {
   checkObject('the answer of peers()', answer);
   checkNames(answer, PEER_OPTIONS);
-  const own = ownOptions(answer as Bag, PEER_OPTIONS, [...OF_BYTES, ...CONTEXT_OPTIONS]);
-  return pick({ ...own, psk: plainCredentials(own.psk) }, PEER_OPTIONS);
+  const own: Bag = ownOptions(answer as Bag, PEER_OPTIONS, [...OF_BYTES, ...CONTEXT_OPTIONS]);
+  return { source: answer, given: pick({ ...own, psk: plainCredentials(own.psk) }, PEER_OPTIONS) };
 }
+
+const NO_ANSWER: PeerAnswer = { source: {}, given: {} };
 
 /** Everything that a context is made of is asked for once, whoever uses the context. */
 function contextOf(given: Bag): SecureContext {
@@ -257,13 +266,12 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
             requestCert: options.requestCert ?? role === 'both',
             pskCallback,
           }),
-    dialling(peer = {}) {
-      const given = answered(peer);
+    dialling({ source, given } = NO_ANSWER) {
       let secureContext = (given.secureContext as SecureContext | undefined) ?? context;
       if (CONTEXT_OPTIONS.some((name) => given[name] !== undefined)) {
         // An answer that is given again may say something else by now.
         const mark = marks?.of(given) ?? '';
-        const made = contexts.get(peer);
+        const made = contexts.get(source);
         secureContext =
           made?.mark === mark
             ? made.context
@@ -272,7 +280,7 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
                   ? { ...bag, ...given }
                   : given,
               );
-        contexts.set(peer, { mark, context: secureContext });
+        contexts.set(source, { mark, context: secureContext });
       }
       const psk = given.psk === undefined ? own : clientPsk(given.psk as SocketPeerOptions['psk']);
       if (keysOfPeersAlone && psk === undefined && nothingButKeys(given)) throw noKeyOfItsOwn();
@@ -288,10 +296,10 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
         ...(psk === undefined ? {} : { pskCallback: psk }),
       };
     },
-    rulesOf(peer = {}) {
-      const given = answered(peer) as SocketPeerOptions;
+    rulesOf({ given: bagOf } = NO_ANSWER) {
+      const given = bagOf as SocketPeerOptions;
       return {
-        mark: marks?.of(given) ?? '',
+        mark: marks?.of(bagOf) ?? '',
         servername: given.servername ?? options.servername,
         checkServerIdentity: given.checkServerIdentity ?? options.checkServerIdentity,
         anyPeer: (given.rejectUnauthorized ?? options.rejectUnauthorized) === false,

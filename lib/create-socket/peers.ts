@@ -20,7 +20,7 @@ import { keyOf } from './addresses';
 import type { SendCallback } from './arguments';
 import { Association, type AssociationOwner } from './association';
 import { heard } from './heard';
-import type { ResolvedSocket } from './options';
+import type { PeerAnswer, ResolvedSocket } from './options';
 import { Questions } from './questions';
 import type { Rules } from './rules';
 
@@ -89,6 +89,7 @@ export class Peers {
     this.#wire = wire;
     this.#questions = new Questions(options.peers, options.peersTimeout);
     this.#owner = {
+      begins: options.role !== 'server',
       maxQueueSize: options.maxQueueSize,
       hasOwnKey: options.hasOwnKey.bind(options),
       rules: options.rulesOf(undefined),
@@ -282,7 +283,7 @@ export class Peers {
   #connect(
     association: Association,
     hostname: string | undefined,
-    answer: Parameters<ResolvedSocket['dialling']>[0],
+    answer: PeerAnswer | undefined,
     settled: () => void,
   ): void {
     const { address, port } = association.peer;

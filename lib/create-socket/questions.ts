@@ -1,10 +1,17 @@
 /** Asks `peers` whom a handshake is to be held to, and waits for the answer no longer than for a handshake. */
+import { types } from 'node:util';
+
 import type { Peer } from '../base/peer';
 import { DTLSError } from '../errors/errors';
-import type { ResolvedSocket } from './options';
+import { readAnswer, type PeerAnswer, type ResolvedSocket, type SocketPeerOptions } from './options';
 
 type Ask = NonNullable<ResolvedSocket['peers']>;
-type Answer = Awaited<ReturnType<Ask>>;
+
+/** Null: `peers` wants no session. */
+type Answer = PeerAnswer | null | undefined;
+
+const read = (answer: SocketPeerOptions | null | undefined): Answer =>
+  answer === null || answer === undefined ? answer : readAnswer(answer);
 
 export class Questions {
   readonly #ask: Ask | undefined;
@@ -21,8 +28,12 @@ export class Questions {
   ask(peer: Peer, hostname: string | undefined): Promise<Answer> {
     const ask = this.#ask;
     if (ask === undefined) return Promise.resolve(undefined);
-    // A copy: it is an argument of the user's, who may write to it.
-    const answer = Promise.resolve().then(() => ask({ ...peer }, hostname));
+    const answer = Promise.resolve().then((): Answer | Promise<Answer> => {
+      // A copy: it is an argument of the user's, who may write to it.
+      const given = ask({ ...peer }, hostname);
+      // Read before anybody else is asked about: `peers` may return one object again and again, and change it.
+      return types.isPromise(given) ? given.then(read) : read(given);
+    });
     if (this.#timeout === 0) return answer;
     return new Promise((resolve, reject) => {
       // Counts for the event loop: a message waits, which would be lost with the process.

@@ -27,6 +27,8 @@ import { errnoOf, systemError, systemErrorCode } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
 import { late } from '../base/late';
+import { sizeOf } from '../base/memory';
+import { LONGEST_DATAGRAM } from '../transport/transport-driver';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
 import { fieldOf, isSet, RecordField } from '../core/record-fields';
 import { SendOutcome } from '../core/outcomes';
@@ -312,6 +314,10 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     packet: Uint8Array,
     callback: ((error: DTLSError | null) => void) | undefined,
   ): boolean {
+    if (sizeOf(packet) > LONGEST_DATAGRAM) {
+      this.#refuseLongPacket(slot, generation, callback);
+      return true;
+    }
     if (callback === undefined && this.#driver.gathers) {
       sendBatch.add(this.#core, slot, generation, packet, true);
       this.#driver.sendSoon();
@@ -324,13 +330,27 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     return sent;
   }
 
+  /** As the system refuses what is too long for UDP; what is longer still does not go down. */
+  #refuseLongPacket(slot: number, generation: number, callback: ((error: DTLSError | null) => void) | undefined): void {
+    this.#transportErrors += 1;
+    if (callback === undefined) return;
+    const peer = this.#packetPeer(slot, generation);
+    const error = ioError(systemError(errnoOf('EMSGSIZE'), 'send', peer?.address, peer?.port), peer);
+    process.nextTick(callback, error);
+  }
+
+  /** Whom {@link sendPacket} means. */
+  #packetPeer(slot: number, generation: number): Peer | undefined {
+    return slot === NO_SLOT ? this.#packetPeers.at(generation) : this.#session(slot, generation)?.[kPeer];
+  }
+
   /** A callback for a packet, whose error says whom it was for: the system's only has a number. */
   #tellingWhom(
     callback: (error: DTLSError | null) => void,
     slot: number,
     generation: number,
   ): (error: DTLSError | null) => void {
-    const peer = slot === NO_SLOT ? this.#packetPeers.at(generation) : this.#session(slot, generation)?.[kPeer];
+    const peer = this.#packetPeer(slot, generation);
     return (error) => {
       const errno = error?.errno;
       if (errno === undefined || error?.peer !== undefined) {

@@ -104,6 +104,23 @@ function sharedAuthorities(): NativeSecureContext {
   return shared.context;
 }
 
+/** What the options of a context said of versions, and what it has, in words. */
+interface NamedVersions {
+  readonly minVersion: ProtocolVersion | undefined;
+  readonly maxVersion: ProtocolVersion | undefined;
+  readonly all: string;
+}
+
+/** @throws Where a context that names no versions would change those of the server whose context it is to be. */
+export function requireSameVersions({ [kVersions]: now }: SecureContext, { [kVersions]: before }: SecureContext): void {
+  if (now.minVersion !== undefined || now.maxVersion !== undefined || now.all === before.all) return;
+  throw usageError(
+    'ERR_DTLS_CONFLICTING_OPTIONS',
+    `the server has ${before.all}, and a context that was made without 'minVersion' and 'maxVersion' has ${now.all}`,
+    'Name the versions in createSecureContext, or pass the options themselves, which leave them as they are.',
+  );
+}
+
 /**
  * Certificates, keys, trust and algorithms for any number of sessions: one SSL_CTX. Validated when it is
  * made, and immutable. Make it with {@link createSecureContext}.
@@ -129,7 +146,7 @@ export class SecureContext {
   #keyAlone: SecureContext | undefined;
   readonly #crl: readonly Buffer[];
   /** @internal What its options said of versions. */
-  readonly [kVersions]: Pick<SecureContextOptions, 'minVersion' | 'maxVersion'>;
+  readonly [kVersions]: NamedVersions;
   // What trusts the authorities of the options' PKCS #12 files, which are not kept.
   readonly #fromPfx: NativeSecureContext | undefined;
   #authorities: NativeSecureContext | undefined;
@@ -151,9 +168,10 @@ export class SecureContext {
     checkObject('options', given);
     checkNames(given, CONTEXT_OPTIONS);
     const options = withoutObjectPrototype(given, CONTEXT_OPTIONS);
-    const namesVersions = options.minVersion !== undefined || options.maxVersion !== undefined;
-    const range = namesVersions || renews === undefined ? options : renews[kVersions];
-    this[kVersions] = { minVersion: range.minVersion, maxVersion: range.maxVersion };
+    const range = {
+      minVersion: options.minVersion ?? renews?.[kVersions].minVersion,
+      maxVersion: options.maxVersion ?? renews?.[kVersions].maxVersion,
+    };
     const minVersion = range.minVersion ?? 'DTLSv1.2';
     // Who asks for 1.3 at least has asked for 1.3.
     const maxVersion = range.maxVersion ?? (minVersion === 'DTLSv1.3' ? minVersion : 'DTLSv1.2');
@@ -168,6 +186,7 @@ export class SecureContext {
           : "Give a range: 'minVersion' is the older one.",
       );
     }
+    this[kVersions] = { ...range, all: minVersion === maxVersion ? minVersion : `${minVersion} to ${maxVersion}` };
     const context = new native.SecureContext();
     this[kNative] = context;
     const strings = {

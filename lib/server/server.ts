@@ -47,7 +47,7 @@ import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } fr
 import { requireCredentials } from '../options/session';
 import { inheritable, resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
 import type { ResumeSessionCallback } from '../handshake/resumption';
-import { SecureContext } from '../identity/secure-context';
+import { requireSameVersions, SecureContext } from '../identity/secure-context';
 import type { DTLSServerEvents } from './server-events';
 import { checkServerName, NamedRules, ServerNames } from '../handshake/server-names';
 import { CoreSession } from '../endpoint/core-session';
@@ -288,8 +288,9 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   }
 
   /**
-   * New handshakes use this context; sessions that are open, and handshakes under way, keep theirs. Options that say
-   * nothing of versions leave those as they were.
+   * New handshakes use this context; sessions that are open, and handshakes under way, keep theirs. Options that name no
+   * `minVersion`, or no `maxVersion`, leave that as it was; a context that was made without them is refused where it has
+   * others than the server.
    */
   setSecureContext(options: SecureContextOptions | SecureContext): void;
   setSecureContext(...args: [SecureContextOptions | SecureContext, ...unknown[]]): void {
@@ -297,6 +298,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     const [options] = args;
     if ((options as unknown) === undefined) throw wrongType('options', 'an object', options);
     const context = options instanceof SecureContext ? options : new SecureContext(options, undefined, this.#context);
+    requireSameVersions(context, this.#context);
     if (this.#options.SNICallback === undefined) requireCredentials(context, this.#options.pskCallback !== undefined);
     this.#context = context;
     this.#endpoint?.core.setContext(this.#context[kNative]);

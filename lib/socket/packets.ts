@@ -39,7 +39,8 @@ export function checkDestination(peer: PacketDestination): PacketDestination {
   if (typeof peer !== 'object' || (peer as unknown) === null) throw wrongType('peer', 'an object with an address and a port', peer, FORMS);
   const { address, port } = peer;
   if (typeof address !== 'string') throw wrongType('peer.address', 'a string', address, FORMS);
-  return typeof port === 'number' ? peer : { address, port: checkPort('peer.port', port, 0) };
+  // What was looked at: a getter may say something else the next time.
+  return { address, port: typeof port === 'number' ? port : checkPort('peer.port', port, 0) };
 }
 
 const FORMS = "sendPacket(packet, peer[, callback]): the peer is one that 'packet' gave, or { address, port }.";

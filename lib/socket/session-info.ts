@@ -110,6 +110,10 @@ export abstract class SessionInfo extends NoticingEmitter<DTLSSocketEvents> {
   get extendedMasterSecret(): boolean {
     return this.#known.result?.extendedMasterSecret ?? false;
   }
+  /** The peer, as `message` and `packet` name it: on a server the same object from its first packet on. */
+  get remotePeer(): Peer | undefined {
+    return this.#known.peer;
+  }
   get remoteAddress(): string | undefined {
     return this.#known.peer?.address;
   }

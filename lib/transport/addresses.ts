@@ -19,7 +19,9 @@ function canonical(address: string): string {
   if (net().isIPv4(address)) return address;
   const [host = address, zone] = address.split('%', 2);
   const spelt = new (net().SocketAddress)({ address: host, family: 'ipv6' }).address;
-  return zone === undefined ? spelt : `${spelt}%${zoneName(zone)}`;
+  // RFC 4007 section 11: 0 is the default zone, and a zone says something of link-local addresses and groups only.
+  const isZoned = zone !== undefined && zone !== '0' && /^(fe[89ab]|ff)/.test(spelt);
+  return isZoned ? `${spelt}%${zoneName(zone)}` : spelt;
 }
 
 /** The kernel's answers name a zone by its interface; `os.networkInterfaces()` has numbers, too (RFC 4007 section 11.2). */

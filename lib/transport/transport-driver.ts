@@ -9,6 +9,9 @@ import type { Driver, DriverHost } from './driver';
 import { refusals } from './refusals';
 import type { DatagramReceiver, DatagramTransport } from './transport';
 
+/** No datagram of UDP is as long, and the outbox has no room for one of any length, which a transport of the user's may bring. */
+export const LONGEST_DATAGRAM = 0xffff;
+
 /** A transport of this package's own over UDP. */
 interface OwnTransport {
   readonly [kOverUdp]?: boolean;
@@ -104,7 +107,7 @@ export class TransportDriver implements Driver, DatagramReceiver {
     const blocked = this.#isBlocked?.(peer.address) === true;
     // A transport of the user's may number its peers as it likes; over UDP nobody can answer to port 0.
     const unwanted = blocked || (peer.port === 0 && this.overUdp);
-    if (!unwanted && !host.hearsPackets && isPacket(datagram)) {
+    if (!unwanted && isPacket(datagram) && (!host.hearsPackets || sizeOf(datagram) > LONGEST_DATAGRAM)) {
       host.unheard(sizeOf(datagram));
       return;
     }

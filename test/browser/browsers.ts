@@ -152,18 +152,22 @@ export class Browser {
     args: Parameters<Methods[M]>,
     limit = ANSWER_MS,
   ): Promise<Awaited<ReturnType<Methods[M]>>> {
-    const id = ++this.#made;
     const answer = new Promise<unknown>((resolve, reject) => {
-      this.#waiting.set(id, { resolve, reject });
+      this.#waiting.set(this.#push(method, args), { resolve, reject });
     });
-    this.#calls.push({ id, method, args });
-    this.#hand();
     return this.#within(answer as Promise<Awaited<ReturnType<Methods[M]>>>, `answer to ${method}`, limit);
   }
 
   /** A connection of the page's own, which `offer` makes. */
   peer(): PagePeer {
     return new PagePeer(this, `${++this.#peers}`);
+  }
+
+  /** Loads the page anew, as its user may at any time. Returns when it is there again. */
+  async reload(): Promise<void> {
+    const asked = new Promise<void>((resolve) => (this.#asked = resolve));
+    this.#push('reload', []);
+    await this.#within(asked, 'page', START_MS);
   }
 
   /** What it printed. */
@@ -208,6 +212,13 @@ export class Browser {
       default:
         response.writeHead(404).end();
     }
+  }
+
+  #push(method: keyof Methods, args: unknown[]): number {
+    const id = ++this.#made;
+    this.#calls.push({ id, method, args });
+    this.#hand();
+    return id;
   }
 
   #hand(): void {

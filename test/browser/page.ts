@@ -186,6 +186,7 @@ class Peer {
 }
 
 const peers = new Map<string, Peer>();
+let leaving = false;
 function peer(name: string): Peer {
   const found = peers.get(name);
   if (found === undefined) throw new Error(`no peer ${name}`);
@@ -200,6 +201,12 @@ const methods = {
   answer: (name: string, sdp: string): Promise<void> => peer(name).answer(sdp),
   settled: (name: string): Promise<Facts> => peer(name).settled(),
   closed: (name: string): Promise<RTCDtlsTransportState> => peer(name).closed(),
+  /** All connections are gone then, and nothing answers. */
+  reload(): Promise<never> {
+    leaving = true;
+    location.reload();
+    return new Promise(() => undefined);
+  },
   facts: (name: string): Promise<Facts> => peer(name).facts(),
   exchange: (name: string, sizes: readonly number[]): Promise<number[]> => peer(name).exchange(sizes),
   decoded: (name: string, frames: number): Promise<number> => peer(name).decoded(frames),
@@ -207,9 +214,9 @@ const methods = {
   shut(name: string): void {
     peer(name).close();
   },
-  /** Ends and forgets it. */
+  /** Ends and forgets it, where the page still has it. */
   close(name: string): void {
-    peer(name).close();
+    peers.get(name)?.close();
     peers.delete(name);
   },
 };
@@ -233,8 +240,9 @@ async function carryOut({ id, method, args }: Call): Promise<void> {
   await fetch('/answer', { method: 'POST', body: JSON.stringify(answer) });
 }
 
-async function listen(): Promise<never> {
-  for (;;) {
+async function listen(): Promise<void> {
+  // A page that is about to go asks no more: what it was told would be lost.
+  while (!leaving) {
     // Held back until there is something to do; calls run side by side.
     const calls = (await (await fetch('/calls', { method: 'POST' })).json()) as Call[];
     for (const call of calls) void carryOut(call);

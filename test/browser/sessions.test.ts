@@ -1,5 +1,6 @@
 // Protects sessions with browsers in what a program does with them later: keys that either side has changed at DTLS
-// 1.3, and links that lose a fifth of everything while they shake hands.
+// 1.3, pages that are loaded anew, and links that lose a fifth of everything while they shake hands.
+import { once } from 'node:events';
 import { expect } from 'chai';
 import { seededRandom } from '../../lib/lab/index';
 import { patience } from '../helpers/patience';
@@ -31,6 +32,16 @@ inBrowsers((bench) => {
           took.sort((a, b) => a - b);
           console.log(`        median ${took[HANDSHAKES / 2] ?? 0} ms, worst ${took.at(-1) ?? 0} ms`);
           expect(took[HANDSHAKES / 2]).to.be.below(MEDIAN_MS);
+        });
+
+        it('ends with the page, and begins with the next one', async () => {
+          const left = await bench.open({ role, maxVersion });
+          const socket = await left.endpoint.session();
+          await exchange(left, [100]);
+          const closed = once(socket, 'close');
+          await bench.browser.reload();
+          expect(await closed).to.deep.equal([false]);
+          await exchange(await bench.open({ role, maxVersion }), [100]);
         });
 
         if (maxVersion !== 'DTLSv1.3') return;

@@ -244,6 +244,25 @@ describe('createSocket: rules of names', () => {
     expect((await told)[0]).to.include({ category: 'certificate' });
   });
 
+  it('one answer for many, changed from peer to peer, is read for each when it is given', async () => {
+    const [one, other] = [await generateCertificate(NAMES), await generateCertificate(NAMES)];
+    const right = await listen(one);
+    const wrong = await listen(other);
+    const prints: Record<number, string> = { [portOf(right)]: fingerprint(one.cert), [portOf(wrong)]: fingerprint(one.cert) };
+    const last = await listen(other);
+    prints[portOf(last)] = fingerprint(other.cert);
+    const answer: SocketPeerOptions = {};
+    const client = secure({
+      role: 'client',
+      peers: ({ port }) => {
+        answer.peerFingerprints = prints[port];
+        return answer;
+      },
+    });
+    const outcomes = await Promise.all([right, wrong, last].map((server) => sent(client, 'hello', { port: portOf(server), address: '127.0.0.1' })));
+    expect(outcomes.map((outcome) => ('bytes' in outcome ? 'sent' : codeOf(outcome)))).to.deep.equal(['sent', 'ERR_DTLS_FINGERPRINT', 'sent']);
+  });
+
   for (const name of ['pskCallback', 'host', 'port', 'transport', 'localPort', 'lookup'] as const) {
     it(`'${name}' in an answer, which would have no effect, is refused`, async () => {
       const server = await listen({ pskCallback: () => KEY });

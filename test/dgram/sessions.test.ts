@@ -302,13 +302,16 @@ describe('createSocket: sessions', () => {
     });
     const client = secure(PSK, { type: 'udp6' });
     const { port } = server.address();
-    const arrival = messages(server, 3);
+    const arrival = messages(server, 5);
     await sent(client, 'one', { port, address: '::1' });
     await sent(client, 'two', { port, address: '0:0:0:0:0:0:0:1' });
     await new Promise((resolve) => {
       client.send('three', port, resolve);
     });
-    expect(await arrival).to.deep.equal(['one', 'two', 'three']);
+    // RFC 4007 section 11: no zone, and one that says nothing of such an address.
+    await sent(client, 'four', { port, address: '::1%0' });
+    await sent(client, 'five', { port, address: '::1%1' });
+    expect(await arrival).to.deep.equal(['one', 'two', 'three', 'four', 'five']);
     expect(sessionsOf(client)).to.have.length(1);
   });
 

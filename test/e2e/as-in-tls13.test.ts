@@ -66,11 +66,8 @@ const told = (socket: Socket): object => ({
   exporters: EXPORTERS.map((exporter) => exported(socket, exporter)),
 });
 
-/** Those of a resumed client are not there in node:tls. */
-const peerCertificate = (socket: Socket): object => ({
-  subject: socket.getPeerX509Certificate()?.subject,
-  legacy: Object.keys(socket.getPeerCertificate()).sort(),
-});
+/** That of a resumed client is not there in node:tls, and Node 22 has no fields of a TLS 1.3 client's. */
+const peerCertificate = (socket: Socket): string | undefined => socket.getPeerX509Certificate()?.subject;
 
 function exportTheSame(client: Socket, peer: Socket): void {
   const of = (socket: Socket, context?: Buffer): string => exporterOf(socket)(32, 'EXPORTER-x', context).toString('hex');
@@ -111,13 +108,20 @@ describe13('as in node:tls at TLS 1.3', function () {
       const socket = tls.connect({ ...client, ...versions, host: '127.0.0.1', port, ...(session === undefined ? {} : { session }) });
       let kept = Buffer.alloc(0);
       let sessions = 0;
-      socket.on('session', (one) => { kept = one; sessions += 1; });
+      const tickets = new Promise<void>((resolve) => {
+        socket.on('session', (one) => {
+          kept = one;
+          sessions += 1;
+          if (sessions === 2) resolve();
+        });
+      });
       const [[peer]] = await Promise.all([accepted, once(socket, 'secureConnect')]);
       closing.push(() => { socket.destroy(); peer.destroy(); });
       const early = socket.getSession() !== undefined;
-      // Behind the tickets.
       peer.write('x');
-      await once(socket, 'data');
+      // Node 22 tells of tickets in a later turn than of the data that came with them, and none of them of one that
+      // comes where a session was resumed.
+      await Promise.all([session === undefined ? tickets : undefined, once(socket, 'data')]);
       return { client: socket, peer, session: kept, sessions, early };
     };
   }

@@ -78,6 +78,7 @@ for (const transport of TRANSPORTS) {
         client.send('x');
         const [[, ofPacket], [, ofMessage]] = await Promise.all([heard, said]);
         expect(ofPacket).to.equal(ofMessage);
+        expect(ofPacket).to.equal(peer.remotePeer);
         if (client === second) expect(ofPacket).to.equal(early);
       }
     });

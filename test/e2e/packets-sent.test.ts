@@ -192,6 +192,28 @@ for (const transport of TRANSPORTS) {
       expect([client.readyState, peer.readyState]).to.deep.equal(['open', 'open']);
     });
 
+    it('to a port where nobody listens end nothing, and hold up no other', async () => {
+      const { client, server, peer } = await open();
+      const gone = await stranger();
+      const nowhere = placeOf(gone);
+      closeStrangers();
+      const other = await stranger();
+      const arrived = datagrams(other, 20);
+      const failures: unknown[] = [];
+      server.on('error', (error) => failures.push(error));
+      for (let i = 0; i < 20; ++i) {
+        server.sendPacket(rtp('nobody'), nowhere);
+        server.sendPacket(rtp(String(i)), placeOf(other));
+        await new Promise(setImmediate);
+      }
+      expect(await arrived).to.deep.equal(Array.from({ length: 20 }, (_, i) => String(i)));
+      expect(failures).to.deep.equal([]);
+      // Of a session's peer that is not there any more, too.
+      const atClient = packets(client, 1);
+      peer.sendPacket(rtp('still there'));
+      expect(await atClient).to.deep.equal(['still there']);
+    });
+
     it('of a client that the system refuses do not end its handshake', async () => {
       const server = await listen({ ...PSK_SERVER, transport });
       const client = await dial(server, { ...PSK_CLIENT, transport });
@@ -345,6 +367,31 @@ describe('packets sent over a transport of the user', () => {
     expect(server.sendPacket(stun('z'), { address: 'ice:ufrag', port: 0 })).to.equal(true);
     expect(drained).to.equal(1);
     expect(thrown(() => server.sendPacket(stun('x'), { address: 'x'.repeat(62), port: 0 })).code).to.equal('ERR_INVALID_IP_ADDRESS');
+  });
+
+  it('may be as long as a datagram of UDP, and longer ones hold up nothing, either way', async () => {
+    const transport = await Link.bound();
+    const server = await listen({ ...PSK_SERVER, transport }, undefined, transport.address().port);
+    const heard = packets(server, 2);
+    const peer = { address: 'a', port: 1, family: 'IPv4' } as const;
+    const left: number[] = [];
+    transport.send = (datagrams, _, done) => {
+      left.push(...datagrams.map(({ length }) => length));
+      if (done !== undefined) process.nextTick(done, null);
+      return true;
+    };
+    for (const size of [2 << 20, 0x10000]) {
+      transport.receiver.receive(rtp('long', size), peer);
+      const error = await callbackOf((callback) => server.sendPacket(rtp('long', size), peer, callback));
+      expect(error).to.include({ code: 'EMSGSIZE', category: 'io' });
+      server.sendPacket(rtp('long', size), peer);
+    }
+    transport.receiver.receive(rtp('1', 0xffff), peer);
+    transport.receiver.receive(rtp('2'), peer);
+    expect(await heard).to.deep.equal(['1', '2']);
+    expect(await callbackOf((callback) => server.sendPacket(rtp('x', 0xffff), peer, callback))).to.equal(null);
+    expect(left).to.deep.equal([0xffff]);
+    expect(server.stats.transportErrors).to.equal(4);
   });
 
   it('that throws are an error for the callback, and nobody else', async () => {

@@ -19,6 +19,7 @@ import {
 import { createAuthority, type Certificate } from '../helpers/certificates';
 import { DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import { requirePrograms, skip } from '../helpers/peers';
+import { thrown } from '../helpers/thrown';
 import { makePfx } from '../helpers/pki';
 import {
   certificate,
@@ -84,7 +85,12 @@ describe('setSecureContext', () => {
     expect(await versionFor(UP_TO_DTLS13)).to.equal('DTLSv1.3');
     const older = await failure(await dial(server, { rejectUnauthorized: false }));
     expect(older.code).to.equal('ERR_DTLS_ALERT_PROTOCOL_VERSION');
-    server.setSecureContext({ cert: fresh.cert, key: fresh.key, maxVersion: 'DTLSv1.2' });
+    const renewal = { cert: fresh.cert, key: fresh.key };
+    expect(thrown(() => { server.setSecureContext(createSecureContext(renewal)); }).code).to.equal('ERR_DTLS_CONFLICTING_OPTIONS');
+    expect(thrown(() => { server.setSecureContext({ ...renewal, maxVersion: 'DTLSv1.2' }); }).code).to.equal('ERR_DTLS_CONFLICTING_OPTIONS');
+    server.setSecureContext(createSecureContext({ ...renewal, ...UP_TO_DTLS13 }));
+    expect(await versionFor({})).to.equal('DTLSv1.2');
+    server.setSecureContext({ ...renewal, minVersion: 'DTLSv1.2', maxVersion: 'DTLSv1.2' });
     expect(await versionFor(UP_TO_DTLS13)).to.equal('DTLSv1.2');
   });
 

@@ -485,12 +485,23 @@ TEST_CASE("flights13: an empty ACK asks for the flight, and is answered more and
   const size_t records = side.leave(0).size();
   double left_at = 0;
   for (const double wait : {40.0, 80.0, 160.0, 320.0}) {
-    for (int i = 0; i < 50; ++i) side.take_ack(0, {}, left_at + 1);
+    for (int i = 0; i < 50; ++i) side.take_ack(2, {}, left_at + 1);
     CHECK(side.flights.due() == left_at + wait);
     left_at += wait;
     side.flights.advance(left_at);
     CHECK(side.leave(left_at).size() == records);
   }
+}
+
+TEST_CASE("flights13: an empty ACK in clear asks for what leaves in clear") {
+  Side13 side = Side13::server_with_flight(2000);
+  const std::vector<Left> left = side.leave(0);
+  side.take_ack(0, {}, 1);
+  side.flights.advance(40);
+  const std::vector<Left> again = side.leave(40);
+  REQUIRE(again.size() == 1);
+  CHECK(same_piece(again[0], left[0]));
+  CHECK(again[0].record.epoch == 0);
 }
 
 TEST_CASE("flights13: a peer that repeats its flight gets ours again") {

@@ -303,6 +303,10 @@ Answers ask(SSL* ssl, X509_STORE* trusted) {
   answers.add("key type", key.type);
   answers.add("key name", key.name);
   answers.add("key bits", key.bits);
+  // Both sides know the group of the key that a client is told.
+  const bool exchanged = SSL_session_reused(ssl) == 0 && SSL_get_negotiated_group(ssl) > 0;
+  answers.add("group",
+              exchanged ? OBJ_nid2sn(static_cast<int>(SSL_get_negotiated_group(ssl))) : "");
   for (const std::string& name : signature_algorithms(ssl)) answers.add("sigalg", name);
   std::vector<uint8_t> message(EVP_MAX_MD_SIZE);
   message.resize(SSL_get_finished(ssl, message.data(), message.size()));
@@ -376,6 +380,7 @@ Answers ask(const SessionFacts& facts, SSL_CTX* context, X509_STORE* trusted) {
   answers.add("key type", key.type);
   answers.add("key name", key.name);
   answers.add("key bits", key.bits);
+  answers.add("group", facts.shared_group());
   for (const std::string& name : facts.shared_signature_algorithms()) answers.add("sigalg", name);
   answers.add("finished", facts.finished(false));
   answers.add("peer's finished", facts.finished(true));

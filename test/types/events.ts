@@ -107,6 +107,7 @@ export function packets(socket: DTLSSocket, server: DTLSServer, secure: SecureDg
     expectType<NonSharedBuffer[]>()(all);
     expectType<Peer>()(info);
   });
+  expectType<Peer | undefined>()(socket.remotePeer);
   expectType<boolean>()(socket.sendPacket([Buffer.alloc(12), 'payload']));
   socket.sendPacket('text', (error) => {
     expectType<DTLSError | null>()(error);

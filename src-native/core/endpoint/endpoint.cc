@@ -416,7 +416,9 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
       ++stats_.helloFragments;
       return true;
     }
-    if (waits_for_hello(peer, fragment.message_sequence)) return false;
+    // Who begins anew is heard, though a handshake of its earlier life may wait for the same.
+    const uint16_t sequence = fragment.message_sequence;
+    if (!hellos13_->holds(peer, sequence) && waits_for_hello(peer, sequence)) return false;
     if (busy_) {
       ++stats_.hellosWhileBusy;
       return true;

@@ -54,7 +54,7 @@ void Flights::on_repeated(const RecordNumber& record, uint32_t sequence, double 
     const bool asked_for = flight.in_handshake() && flight.answers(sequence) &&
                            flight.answers() == next_in() && !incoming_.holds_any() &&
                            !flight.any_acknowledged();
-    if (asked_for) flight.ask_again();
+    if (asked_for) flight.ask_again(kApplicationEpoch);
   }
 }
 
@@ -76,7 +76,8 @@ Flights::AckOutcome Flights::take_ack(uint64_t epoch, Bytes plaintext, double no
   ++stats_.acks_received;
   if (numbers->empty()) {
     for (SentFlight& flight : flights_) {
-      if (flight.in_handshake()) flight.ask_again();
+      // In clear it is of who has no keys, and lacks the message in clear.
+      if (flight.in_handshake()) flight.ask_again(epoch);
     }
     return {};
   }

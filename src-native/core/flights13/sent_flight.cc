@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/flights13/record_number.h"
 
@@ -44,9 +45,11 @@ void SentFlight::on_progress(double now) {
   in_vain_ = 0;
 }
 
-bool SentFlight::repeat_missing() {
+bool SentFlight::repeat_missing(uint64_t epoch) {
   bool any = false;
-  for (SentMessage& message : messages_) any |= message.repeat();
+  for (SentMessage& message : messages_) {
+    if (level_of(message.epoch()) <= level_of(epoch)) any |= message.repeat();
+  }
   return any;
 }
 
@@ -55,7 +58,7 @@ bool SentFlight::repeat(double now) {
   timer_at_ = now + timeout_;
   ++repetitions_;
   ++in_vain_;
-  const bool any = repeat_missing();
+  const bool any = repeat_missing(kApplicationEpoch);
   for (SentMessage& message : messages_) message.doubt();
   return any;
 }
@@ -68,14 +71,15 @@ bool SentFlight::repeat_until(double left, uint64_t epoch) {
   return any;
 }
 
-void SentFlight::ask_again() {
+void SentFlight::ask_again(uint64_t epoch) {
+  asked_epoch_ = std::max(asked_epoch_, epoch);
   again_at_ = std::min(again_at_, left_at_ + std::ldexp(kFirstAnswer, static_cast<int>(asked_)));
 }
 
 bool SentFlight::repeat_as_asked() {
   again_at_ = kNever;
   asked_ = std::min(asked_ + 1, uint32_t{24});
-  return repeat_missing();
+  return repeat_missing(std::exchange(asked_epoch_, kClearEpoch));
 }
 
 double SentFlight::due() const { return is_due() ? kNever : std::min(timer_at_, again_at_); }

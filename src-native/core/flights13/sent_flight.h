@@ -56,7 +56,8 @@ class SentFlight {
   // The peer asks for it, by its own flight or by an empty ACK. Anybody can ask in the peer's name,
   // and a flight is longer than the question: each answer waits twice as long as the one before.
   // Browsers ask after 50 ms for the first time.
-  void ask_again();
+  // `epoch`: what is asked for is of that one, or lower ones.
+  void ask_again(uint64_t epoch);
   static constexpr double kFirstAnswer = 40;
   bool is_asked(double now) const { return now >= again_at_; }
   bool repeat_as_asked();
@@ -71,7 +72,7 @@ class SentFlight {
   void begin_smaller();
 
  private:
-  bool repeat_missing();
+  bool repeat_missing(uint64_t epoch);
 
   FlightKind kind_;
   uint32_t answers_from_;
@@ -85,6 +86,7 @@ class SentFlight {
   uint32_t repetitions_ = 0;
   uint32_t in_vain_ = 0;
   uint32_t asked_ = 0;
+  uint64_t asked_epoch_ = 0;
   size_t longest_datagram_ = 0;
 };
 

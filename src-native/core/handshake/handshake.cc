@@ -128,6 +128,11 @@ void Handshake::accept_hello(const RecordView& record, const FragmentView& fragm
   attempt_->next_number_in = record.sequence;
 }
 
+bool Handshake::takes_hello(uint16_t sequence) const {
+  return state_ == HandshakeState::kHello && attempt_ && attempt_->hello &&
+         !attempt_->hello->complete() && attempt_->hello->sequence() == sequence;
+}
+
 void Handshake::begin(double now) {
   SSL_set_msg_callback(ssl_.get(), message_callback);
   attempt_->peers_turn_since = now;

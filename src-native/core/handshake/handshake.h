@@ -87,9 +87,7 @@ class Handshake final : public Negotiation, private DatagramPort {
   const Random& hello_random() const override { return hello_random_; }
   bool beats(Bytes random) override;
   // Whether OpenSSL has the peer's ChangeCipherSpec.
-  bool takes_hello(uint16_t /*sequence*/) const override {
-    return role_ == Role::kServer && state_ == HandshakeState::kHello;
-  }
+  bool takes_hello(uint16_t sequence) const override;
   bool reads_protected() const override;
   bool encrypts_then_macs() const override;
   // Bytes of a record's plaintext, by max_fragment_length as far as it has been negotiated.

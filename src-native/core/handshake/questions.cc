@@ -69,7 +69,7 @@ void Handshake::begin_server(double now) {
     // RFC 8446 section 4.1.3: a server that has DTLS 1.3 says so where it speaks an older version,
     // whatever the context for the client's server name says of versions.
     std::optional<MarksNextRandom> marks;
-    if (beside_dtls13_ || context_->allows(kDtls13)) marks.emplace(ssl_.get());
+    if (beside_dtls13_) marks.emplace(ssl_.get());
     begin(now);
   }
   take_back();

@@ -398,8 +398,8 @@ std::string SessionFacts::shared_group() const {
 }
 
 EphemeralKeyInfo SessionFacts::ephemeral_key() const {
-  // Of a group with ML-KEM OpenSSL tells no key; it has its name.
-  const std::string group = shared_group();
+  // Of a group with ML-KEM, which only DTLS 1.3 has, OpenSSL tells no key; it has its name.
+  const std::string group = version_ == kDtls13 ? shared_group() : "";
   if (!group.empty() && (ephemeral_bits_ == 0 || ephemeral_group_ == NID_undef)) {
     return {"TLSGroup", group};
   }

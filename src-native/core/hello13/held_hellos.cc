@@ -44,6 +44,11 @@ HeldHellos::Outcome HeldHellos::add(const PeerAddress& peer, uint16_t record_ver
   return begin(peer, record_version, fragment, now) ? Outcome::kHeld : Outcome::kRefused;
 }
 
+bool HeldHellos::holds(const PeerAddress& peer, uint16_t sequence) const {
+  const auto known = by_peer_.find(peer);
+  return known != by_peer_.end() && known->second->message.sequence() == sequence;
+}
+
 HeldHellos::Outcome HeldHellos::add_to(Place place, const FragmentView& fragment,
                                        std::vector<uint8_t>& hello) {
   if (place->fragments == limits_.fragments || !has_room(*place, fragment.body.size) ||

@@ -43,6 +43,8 @@ class HeldHellos {
   Outcome add(const PeerAddress& peer, uint16_t record_version, const FragmentView& fragment,
               double now, std::vector<uint8_t>& hello);
 
+  // Pieces of a message of that number are kept, and the rest of it belongs to them.
+  bool holds(const PeerAddress& peer, uint16_t sequence) const;
   // A handshake has begun with this address, or its hello was answered with 1.2.
   void forget(const PeerAddress& peer);
 

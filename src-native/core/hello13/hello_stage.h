@@ -78,6 +78,9 @@ class HelloStage {
   // is not for this.
   Result take(Bytes datagram, const PeerAddress& peer, double now);
 
+  bool holds(const PeerAddress& peer, uint16_t sequence) const {
+    return held_.holds(peer, sequence);
+  }
   // Something of this address has become a handshake.
   void forget(const PeerAddress& peer) { held_.forget(peer); }
 

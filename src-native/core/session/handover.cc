@@ -93,7 +93,8 @@ void Session::answer_new_session(uint8_t* scratch, double now) {
   with_handshake(scratch, now, [&](Negotiation& handshake) { handshake.answer_new_session(now); });
 }
 
-void Session::answer_psk(PskAnswer answer, Bytes identity, Bytes key, uint8_t* scratch, double now) {
+void Session::answer_psk(PskAnswer answer, Bytes identity, Bytes key, uint8_t* scratch,
+                         double now) {
   with_handshake(scratch, now,
                  [&](Negotiation& handshake) { handshake.answer_psk(answer, identity, key, now); });
 }
