@@ -31,6 +31,8 @@ const TOOLS = {
   webpack: '^5',
   postject: '1.0.0-alpha.6',
   '@types/node': '^20',
+  // Of a newer Node: more of its types have type arguments.
+  'types-node-24': 'npm:@types/node@^24',
   ...Object.fromEntries(TYPESCRIPTS.map((one) => [`typescript-${one}`, `npm:typescript@${one}`])),
 };
 
@@ -228,12 +230,32 @@ console.log('\n--- TypeScript');
 const typed = project('typed', { type: 'module' });
 const { node: newest, env } = bare(versions.at(-1));
 check('installs', () => printed(newest, MANAGERS.npm.add, { cwd: typed, env }));
-mkdirSync(join(typed, 'node_modules/@types'));
-for (const name of ['node', 'undici-types']) {
-  const from = name === 'node' ? tool('@types/node') : tool('undici-types');
-  const to = join(typed, 'node_modules', name === 'node' ? '@types/node' : name);
-  if (existsSync(from)) cpSync(from, to, { recursive: true });
+/** Gives the program these types of Node, in place of others. */
+function takeTypes(types) {
+  const within = tool(types, 'node_modules/undici-types');
+  const undici = existsSync(within) ? within : tool('undici-types');
+  for (const [from, name] of [[tool(types), '@types/node'], [undici, 'undici-types']]) {
+    const to = join(typed, 'node_modules', name);
+    rmSync(to, { recursive: true, force: true });
+    if (existsSync(from)) cpSync(from, to, { recursive: true, dereference: true });
+  }
 }
+takeTypes('types-node-24');
+// @types/node 24 is for TypeScript 5.2 and later, and says other things to those before 5.7.
+for (const version of TYPESCRIPTS) {
+  check(`${version} compiles program.mts, all switches of strictness on, with the types of Node 24`, () =>
+    printed(
+      process.execPath,
+      [
+        tool(`typescript-${version}`, 'bin/tsc'),
+        ...['--module', 'nodenext', '--target', 'es2022', '--noEmit', '--types', 'node', '--strict', '--skipLibCheck', 'false'],
+        ...['--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess', '--noPropertyAccessFromIndexSignature', 'program.mts'],
+      ],
+      { cwd: typed },
+    ),
+  );
+}
+takeTypes('@types/node');
 for (const version of TYPESCRIPTS) {
   for (const [module, resolution] of [
     ['node16', 'node16'],

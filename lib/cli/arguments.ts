@@ -22,7 +22,11 @@ function mistakeIn(text: string): string {
   const [, address, port] = /^(?:(.*):)?(\d+)$/.exec(text) ?? [];
   if (Number(port) > 65535 && isIP(address ?? '') !== 6) return ` ${PORTS}, not ${port ?? ''}.`;
   if (isIP(text) === 6 || (address !== undefined && isIP(address) === 6)) return ' An IPv6 address stands in brackets.';
-  return /^(?:[^:[\]]+:?|\[[^\]]*\]:?)$/.test(text) ? ' The port is missing.' : '';
+  if (/^(?:[^:[\]]+:?|\[[^\]]*\]:?)$/.test(text)) return ' The port is missing.';
+  const [, behind = ''] = /^(?:[^:[\]]*|\[[^\]]*\]):(.+)$/.exec(text) ?? [];
+  if (/^\d+\//.test(behind)) return ` Leave out '${behind.slice(behind.indexOf('/'))}'.`;
+  if (behind.includes(':')) return ' There is one colon, in front of the port.';
+  return behind === '' ? '' : ` ${PORTS}, not '${behind}'.`;
 }
 
 /** `host:port`, `[2001:db8::1]:port`, `:port` or `port`. */

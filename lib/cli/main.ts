@@ -56,6 +56,13 @@ function makeProgram(): Command {
   return program.exitOverride().configureOutput({ writeErr });
 }
 
+/** Help for a command that there is not would be the help for all, and not a word of the command: it is the command that is wrong. */
+function asked(program: Command, given: readonly string[]): readonly string[] {
+  const [first, name = '', ...rest] = given;
+  const isKnown = program.commands.some((command) => command.name() === name);
+  return first !== 'help' || name === '' || isKnown ? given : [name, ...rest];
+}
+
 async function main(): Promise<void> {
   // A reader that has seen enough (`| head`) is no error.
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -63,7 +70,8 @@ async function main(): Promise<void> {
     throw error;
   });
   try {
-    await makeProgram().parseAsync();
+    const program = makeProgram();
+    await program.parseAsync(asked(program, process.argv.slice(2)), { from: 'user' });
   } catch (error) {
     if (error instanceof CommanderError) {
       // Help and version were printed; so was what is wrong, for people.

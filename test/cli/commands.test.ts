@@ -46,6 +46,10 @@ describe('dgram-dtls', function () {
       const help = await cli(['--help']);
       expect(help.code).to.equal(0);
       const names = [...help.stdout.matchAll(/^ {2}(\w+) \[options\]/gm)].map(([, name]) => name);
+      const readme = readFileSync(join(__dirname, '../../README.md'), 'utf8');
+      const [, listed = ''] = /\| `npx dgram-dtls`: ([\w, ]+) \|/.exec(readme) ?? [];
+      expect(listed.split(', ')).to.have.members(names.map(String));
+      expect((await cli(['help', 'scan'])).stdout).to.match(/^Usage: dgram-dtls scan/);
       expect(names).to.include.members(['connect', 'listen', 'scan', 'lab', 'ping', 'mtu', 'cert']);
       for (const name of names) {
         const { code, stdout } = await cli([name ?? '', '--help']);
@@ -95,6 +99,8 @@ describe('dgram-dtls', function () {
         [['connect', '::1:5684'], /in brackets/],
         [['connect', '2001:db8::1'], /in brackets/],
         [['connect', 'localhost:99999'], /Write host:port/],
+        [['connect', 'localhost:x'], /Write host:port.* A port is a whole number from 0 to 65535, not 'x'/],
+        [['help', 'conect'], /unknown command 'conect'.*\n.*connect/],
         [['connect', '[nonsense]:5'], /no IPv6 address/],
         [['connect', 'localhost:5684', '--psk', 'xyz'], /written in hexadecimal/],
         [['connect', 'localhost:5684', '--psk', '123'], /two hexadecimal digits for each byte, and this has 3 digits/],
