@@ -12,8 +12,10 @@ type Answer = PeerAnswer | null | undefined;
 const isThenable = <T>(given: T | PromiseLike<T>): given is PromiseLike<T> =>
   given !== null && given !== undefined && typeof (given as { then?: unknown }).then === 'function';
 
-const read = (answer: SocketPeerOptions | null | undefined): Answer =>
-  answer === null || answer === undefined ? answer : readAnswer(answer);
+function read(answer: SocketPeerOptions | null | undefined): Answer {
+  if (answer === null) return null;
+  return answer === undefined ? undefined : readAnswer(answer);
+}
 
 export class Questions {
   readonly #ask: Ask | undefined;
