@@ -182,7 +182,8 @@ void put_filter_in_place() {
 
 // Where it fails the filter stays, and passes on what comes from behind it.
 void take_filter_away() {
-  if (behind != nullptr && RAND_set0_public(nullptr, behind) == 1) behind = nullptr;
+  if (behind == nullptr || !has_calls()) return;
+  if (RAND_set0_public(nullptr, behind) == 1) behind = nullptr;
 }
 
 #else
