@@ -511,11 +511,13 @@ describe('backpressure of packets', () => {
 
 for (const transport of ['auto', 'dgram'] as const) {
   describe(`packets of createSocket, transport '${transport}'`, () => {
-    before(function () {
+    const given = process.env.DGRAM_DTLS_TRANSPORT;
+    before(() => {
       if (transport === 'dgram') process.env.DGRAM_DTLS_TRANSPORT = 'dgram';
     });
     after(() => {
-      delete process.env.DGRAM_DTLS_TRANSPORT;
+      if (given === undefined) delete process.env.DGRAM_DTLS_TRANSPORT;
+      else process.env.DGRAM_DTLS_TRANSPORT = given;
     });
     afterEach(async () => {
       closeStrangers();
