@@ -25,53 +25,52 @@ bool can_protect(Aead13 aead) {
 }
 
 EpochProtection::EpochProtection(const TrafficSecret& secret)
-    : number_cipher_(number_cipher(secret.suite->aead)),
-      key_(aead_suite(secret.suite->aead), direction_of(secret)) {
+    : key_(aead_suite(secret.suite->aead), direction_of(secret)), kind_(secret.suite->aead) {
   const ErrorQueueScope errors;
-  const auto expand = [&](const char* label, uint8_t* out, size_t size) {
-    return expand_label(secret.suite->digest, secret.bytes.view(), label, {}, out, size);
+  LabelExpander expander(secret.suite->digest, secret.bytes.view());
+  const auto expand = [&expander](const char* label, uint8_t* out, size_t size) {
+    return expander.expand(label, {}, out, size);
   };
   const size_t key_size = aead().key_size;
-  ready_ = can_protect(secret.suite->aead) && expand("key", key_.bytes(), key_size) &&
+  ready_ = can_protect(kind_) && expand("key", key_.bytes(), key_size) &&
            expand("iv", iv_.bytes.data(), iv_.bytes.size()) &&
            expand("sn", number_key_.bytes.data(), key_size);
 }
 
 void EpochProtection::rest() {
   key_.rest();
-  apart_.reset();
-  mask_context_.reset();
+  contexts_.reset();
 }
 
 bool EpochProtection::make_contexts() {
-  if (make_record_context() && make_mask_context()) return true;
+  auto contexts = std::make_unique<Contexts>();
+  if (make_record_context(*contexts) && make_mask_context(*contexts)) {
+    contexts_ = std::move(contexts);
+    return true;
+  }
   rest();
   ErrorQueueScope::clear();
   return false;
 }
 
-bool EpochProtection::make_record_context() {
+bool EpochProtection::make_record_context(Contexts& contexts) {
   if (aead().calls != AeadSuite::Calls::kApart) return key_.wake();
-  apart_ = std::make_unique<ChaCha20Poly1305>();
-  return apart_->begin(key_.bytes());
+  contexts.apart = std::make_unique<ChaCha20Poly1305>();
+  return contexts.apart->begin(key_.bytes());
 }
 
-bool EpochProtection::make_mask_context() {
-  EvpCipherCtxPtr context(EVP_CIPHER_CTX_new());
-  if (!context || EVP_EncryptInit_ex(context.get(), number_cipher_.cipher, nullptr,
-                                     number_key_.bytes.data(), nullptr) != 1) {
-    return false;
-  }
-  mask_context_ = std::move(context);
-  return true;
+bool EpochProtection::make_mask_context(Contexts& contexts) const {
+  contexts.mask.reset(EVP_CIPHER_CTX_new());
+  return contexts.mask && EVP_EncryptInit_ex(contexts.mask.get(), number_cipher(kind_).cipher,
+                                             nullptr, number_key_.bytes.data(), nullptr) == 1;
 }
 
 // Whole blocks go through EVP_Cipher alone, which knows no padding and keeps nothing back.
 bool EpochProtection::mask(const uint8_t* sample, Mask& mask) {
-  EVP_CIPHER_CTX* ctx = mask_context_.get();
+  EVP_CIPHER_CTX* ctx = contexts_->mask.get();
   std::array<uint8_t, kSampleSize> block{};
   bool done = false;
-  if (number_cipher_.block) {
+  if (kind_ != Aead13::kChaCha20Poly1305) {
     done = EVP_Cipher(ctx, block.data(), sample, kSampleSize) == static_cast<int>(kSampleSize);
   } else {
     // OpenSSL's initialisation vector of ChaCha20 is the counter and the nonce, one behind the
@@ -95,8 +94,9 @@ AeadKey::Nonce EpochProtection::nonce(uint64_t number) const {
 }
 
 bool EpochProtection::open(uint64_t number, Bytes additional_data, Bytes sealed, uint8_t* room) {
-  if (apart_ ? apart_->open(nonce(number), additional_data, sealed, room)
-             : key_.open(nonce(number), additional_data, sealed, room)) {
+  ChaCha20Poly1305* const apart = contexts_->apart.get();
+  if (apart != nullptr ? apart->open(nonce(number), additional_data, sealed, room)
+                       : key_.open(nonce(number), additional_data, sealed, room)) {
     return true;
   }
   ErrorQueueScope::clear();
@@ -107,8 +107,9 @@ bool EpochProtection::open(uint64_t number, Bytes additional_data, Bytes sealed,
 bool EpochProtection::seal(uint64_t number, Bytes additional_data, uint8_t* plaintext,
                            size_t size) {
   const Bytes content{plaintext, size};
-  if (apart_ ? apart_->seal(nonce(number), additional_data, content, plaintext)
-             : key_.seal(nonce(number), additional_data, content, plaintext)) {
+  ChaCha20Poly1305* const apart = contexts_->apart.get();
+  if (apart != nullptr ? apart->seal(nonce(number), additional_data, content, plaintext)
+                       : key_.seal(nonce(number), additional_data, content, plaintext)) {
     return true;
   }
   ErrorQueueScope::clear();

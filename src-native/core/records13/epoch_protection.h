@@ -33,7 +33,7 @@ class EpochProtection {
 
   // Makes the contexts where there are none. False: OpenSSL has failed. Call the others only when
   // it has succeeded.
-  bool wake() { return mask_context_ != nullptr || make_contexts(); }
+  bool wake() { return contexts_ != nullptr || make_contexts(); }
   void rest();
 
   // What a record's number is hidden with: `sample` is the first 16 bytes of its ciphertext. False:
@@ -49,18 +49,23 @@ class EpochProtection {
   bool seal(uint64_t number, Bytes additional_data, uint8_t* plaintext, size_t size);
 
  private:
-  // That for masks is made last: where there is one, there are all.
+  // Those beside the context of `key_`.
+  struct Contexts {
+    EvpCipherCtxPtr mask;
+    std::unique_ptr<ChaCha20Poly1305> apart;  // in place of that of `key_`, for this AEAD
+  };
+
   bool make_contexts();
-  bool make_record_context();
-  bool make_mask_context();
+  bool make_record_context(Contexts& contexts);
+  bool make_mask_context(Contexts& contexts) const;
   AeadKey::Nonce nonce(uint64_t number) const;
 
-  const NumberCipher& number_cipher_;
+  // A session at rest has several of these: what can be looked up is not kept.
   AeadKey key_;
-  std::unique_ptr<ChaCha20Poly1305> apart_;  // in place of the context of `key_`, for this AEAD
-  EvpCipherCtxPtr mask_context_;
+  std::unique_ptr<Contexts> contexts_;  // null while it rests
   Secret<AeadSuite::kMaxKeySize> number_key_;
   Secret<AeadSuite::kNonceSize> iv_;
+  const Aead13 kind_;
   bool ready_ = false;
 };
 
