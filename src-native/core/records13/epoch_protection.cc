@@ -94,9 +94,9 @@ AeadKey::Nonce EpochProtection::nonce(uint64_t number) const {
 }
 
 bool EpochProtection::open(uint64_t number, Bytes additional_data, Bytes sealed, uint8_t* room) {
-  ChaCha20Poly1305* const apart = contexts_->apart.get();
-  if (apart != nullptr ? apart->open(nonce(number), additional_data, sealed, room)
-                       : key_.open(nonce(number), additional_data, sealed, room)) {
+  if (kind_ == Aead13::kChaCha20Poly1305
+          ? contexts_->apart->open(nonce(number), additional_data, sealed, room)
+          : key_.open(nonce(number), additional_data, sealed, room)) {
     return true;
   }
   ErrorQueueScope::clear();
@@ -107,9 +107,9 @@ bool EpochProtection::open(uint64_t number, Bytes additional_data, Bytes sealed,
 bool EpochProtection::seal(uint64_t number, Bytes additional_data, uint8_t* plaintext,
                            size_t size) {
   const Bytes content{plaintext, size};
-  ChaCha20Poly1305* const apart = contexts_->apart.get();
-  if (apart != nullptr ? apart->seal(nonce(number), additional_data, content, plaintext)
-                       : key_.seal(nonce(number), additional_data, content, plaintext)) {
+  if (kind_ == Aead13::kChaCha20Poly1305
+          ? contexts_->apart->seal(nonce(number), additional_data, content, plaintext)
+          : key_.seal(nonce(number), additional_data, content, plaintext)) {
     return true;
   }
   ErrorQueueScope::clear();
