@@ -45,7 +45,10 @@ class ChaCha20Poly1305 {
   // Poly1305, and the message. The first block is wiped at the end.
   struct Stream {
     std::array<uint8_t, kRoom> bytes;  // not initialised: most records are short
+    Stream() = default;
     ~Stream();
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
     const uint8_t* mac_key() const { return bytes.data(); }
     const uint8_t* message() const { return bytes.data() + kBlock; }
   };
