@@ -4,7 +4,7 @@
  */
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { loadAddon } from '../addon';
-import type { HeartbeatOutcome, KeyUpdateOutcome, SendOutcome } from './outcomes';
+import type { HeartbeatOutcome, KeyUpdateOutcome, MoveOutcome, SendOutcome } from './outcomes';
 
 /** How the native UDP socket fares. */
 export interface UdpStats {
@@ -190,6 +190,8 @@ export interface NativeEndpoint {
     timeout: number,
     retries: number,
   ): HeartbeatOutcome;
+  /** The session's peer is at another address from now on. */
+  move(slot: number, generation: number, address: string, port: number): MoveOutcome;
   /** DTLS 1.3: this side's keys change, and with `both` the peer is to change its own. */
   updateKeys(slot: number, generation: number, both: boolean): KeyUpdateOutcome;
   close(slot: number, generation: number, notify: boolean): void;
@@ -369,6 +371,11 @@ export interface Native {
   certificateSignature(der: Uint8Array): [key: string, digest: string];
   /** Sets whether datagrams of a UDP socket may be fragmented on the way. False where the platform does not let it be set. */
   setDontFragment(fd: number, ipv6: boolean, on: boolean): boolean;
+  /**
+   * Connects a UDP socket, which is connected, to another peer. `anyAddress`: it was bound to no address of this host.
+   * An error number, or 0.
+   */
+  reconnect(fd: number, address: string, port: number, anyAddress: boolean): number;
   /** 4 or 6 for a descriptor of a UDP socket, 0 for any other. */
   udpFamily(fd: number): 0 | 4 | 6;
   readonly Outbox: new (

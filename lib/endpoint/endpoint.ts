@@ -31,9 +31,10 @@ import { sizeOf } from '../base/memory';
 import { LONGEST_DATAGRAM } from '../transport/transport-driver';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
 import { fieldOf, isSet, RecordField } from '../core/record-fields';
-import { SendOutcome } from '../core/outcomes';
+import { MoveOutcome, SendOutcome } from '../core/outcomes';
 import { sendBatch } from '../core/send-batch';
 import { endpointStats, Unheard, type EndpointStats } from '../core/stats';
+import { blocked, moveRefusal, placeByName, placeOverUdp, type Place } from './moving';
 import type { PacketHearer } from './packet-events';
 import { checkNamedDestination, checkUdpDestination, PacketPeers } from './packet-peers';
 
@@ -390,6 +391,28 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   /** A session has a listener for packets. */
   hearPackets(handler: SessionHandler): void {
     this.#packetSessions.add(handler);
+  }
+
+  /**
+   * A session's peer is at another address from now on. The peer as it is called there; undefined where the session has gone.
+   * Whoever calls notes it, and says {@link flushSoon}.
+   *
+   * @throws A DTLSError: the session then is where it was.
+   */
+  move(slot: number, generation: number, place: Place): Peer | undefined {
+    const peer = this.#driver.overUdp ? placeOverUdp(place, this.#driver.address()) : placeByName(place);
+    const blockList = this.#server?.[kBlockList];
+    if (blockList !== undefined && isBlocked(blockList, peer.address)) throw blocked(peer);
+    this.transmitNow(); // what was sent before goes where the peer was
+    try {
+      this.#driver.move(peer);
+    } catch (error) {
+      throw ioError(error, peer);
+    }
+    const outcome = this.core.move(slot, generation, peer.address, peer.port);
+    const refusal = moveRefusal(outcome, peer);
+    if (refusal !== undefined) throw refusal;
+    return outcome === MoveOutcome.Moved ? (this.#packetPeers.living(peer) ?? peer) : undefined;
   }
 
   /** Sends a datagram that is none of DTLS, over a driver that can. `callback` is called later. */

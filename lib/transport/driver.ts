@@ -53,6 +53,12 @@ export interface Driver {
   ) => void;
   /** Sends what is none of DTLS. An error number, or 0: SENT then has the token. */
   readonly sendUnprotected?: (datagram: Uint8Array, peer: Peer, token: number) => number;
+  /**
+   * Whom it is connected to is at another address from now on; one that is connected to nobody has nothing to do.
+   *
+   * @throws What the system says: then nothing has changed.
+   */
+  move(peer: Peer): void;
   /** Peers are IP addresses and ports. */
   readonly overUdp: boolean;
   /** Messages without a callback may wait for others of the same tick, and go down together. */

@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 
-import { kOverUdp, kSendAside } from '../base/internals';
+import { kMovePeer, kOverUdp, kSendAside } from '../base/internals';
 import { isByteArray, sizeOf } from '../base/memory';
 import type { Peer } from '../base/peer';
 import { ioError } from '../errors/errors';
@@ -15,6 +15,8 @@ export const LONGEST_DATAGRAM = 0xffff;
 /** A transport of this package's own over UDP. */
 interface OwnTransport {
   readonly [kOverUdp]?: boolean;
+  /** See Driver.move. */
+  [kMovePeer]?(peer: Peer): void;
   /** As `send`, of what is none of DTLS: nobody but `done` hears of its errors. */
   [kSendAside]?(datagram: Uint8Array, peer: Peer, done: (error: Error | null) => void): boolean;
 }
@@ -62,6 +64,11 @@ export class TransportDriver implements Driver, DatagramReceiver {
 
   block(isBlocked: ((address: string) => boolean) | undefined): void {
     this.#isBlocked = isBlocked;
+  }
+
+  /** A transport of the user's is told by whom the next datagram is for. */
+  move(peer: Peer): void {
+    this.#transport[kMovePeer]?.(peer);
   }
 
   peerAt(index: number): Peer | undefined {

@@ -70,6 +70,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::forget_numbers>("forgetNumbers"),
           InstanceMethod<&EndpointWrap::send_packet>("sendPacket"),
           InstanceMethod<&EndpointWrap::heartbeat>("heartbeat"),
+          InstanceMethod<&EndpointWrap::move>("move"),
           InstanceMethod<&EndpointWrap::update_keys>("updateKeys"),
           InstanceMethod<&EndpointWrap::close>("close"),
           InstanceMethod<&EndpointWrap::answer_hello>("answerHello"),
@@ -247,6 +248,14 @@ void EndpointWrap::forget_numbers(const Napi::CallbackInfo& /*info*/) {
 Napi::Value EndpointWrap::send_packet(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), endpoint_->send_packet(u32_of(info[0]), u32_of(info[1]),
                                                                bytes_of(info[2]), u32_of(info[3])));
+}
+
+Napi::Value EndpointWrap::move(const Napi::CallbackInfo& info) {
+  PeerAddress to;
+  if (!peer_of(info[2], info[3], to)) return info.Env().Undefined();
+  const MoveOutcome outcome = endpoint_->move(u32_of(info[0]), u32_of(info[1]), to, now());
+  publish_deadline();
+  return Napi::Number::New(info.Env(), static_cast<uint32_t>(outcome));
 }
 
 Napi::Value EndpointWrap::update_keys(const Napi::CallbackInfo& info) {

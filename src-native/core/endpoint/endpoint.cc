@@ -114,6 +114,7 @@ Session& Endpoint::begin(Role role, const PeerAddress& peer,
 
   if (current == kNoSlot) {
     peers_.insert(hash(peer), index);
+    moved_.forget(peer);  // whoever was there before, somebody else is there now
   } else if (const uint32_t older = std::exchange(slots_[current].candidate, index);
              older != kNoSlot) {
     end_as_replaced(older);
@@ -271,14 +272,12 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
   }
   if (known_ == kNoSlot) known_ = slot_of(peer);
   const uint32_t current = known_;
-  if (current == kNoSlot) {
-    ++stats_.unknownPeerDatagrams;
-    return false;
-  }
+  if (current == kNoSlot) return take_of_moved(datagram, peer, now);
   const uint32_t candidate = slots_[current].candidate;
-  if (candidate == kNoSlot) return deliver(current, datagram, now);
-  deliver_to_either(first, current, candidate, datagram, now);
-  return false;
+  const bool tidy = candidate == kNoSlot && deliver(current, datagram, now);
+  if (candidate != kNoSlot) deliver_to_either(first, current, candidate, datagram, now);
+  if (slots_[current].learns_path) learn_path(current, peer, now);
+  return tidy;
 }
 
 // A datagram that somebody listens for. The peer of a run is looked up once.
@@ -440,6 +439,10 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
     for (const uint32_t slot : {current, candidate}) {
       if (slot != kNoSlot && slots_[slot].session->turns_away(hello.random)) return true;
     }
+  } else if (const uint32_t moved = moved_from(peer, now);
+             moved != kNoSlot && slots_[moved].session->began_with(hello.random)) {
+    deliver(moved, datagram, now);
+    return true;
   }
 
   if (busy_) {
@@ -649,15 +652,11 @@ void Endpoint::queue(uint32_t slot) {
   const bool queued = unproven_links_.contains(slot);
   const bool unproven = entry.pending && session.is_unproven();
   if (queued == unproven && (!unproven || entry.turn_since == session.peers_turn_since())) return;
-  SlotQueue& of_host = host_of(slot).unproven;
-  if (queued) {
-    unproven_.erase(unproven_links_, slot);
-    of_host.erase(host_links_, slot);
-  }
+  leave_queues(slot);
   if (!unproven) return;
   entry.turn_since = session.peers_turn_since();
   unproven_.push(unproven_links_, slot);
-  of_host.push(host_links_, slot);
+  host_of(slot).unproven.push(host_links_, slot);
 }
 
 void Endpoint::on_handshake_over(uint32_t slot) {
@@ -693,6 +692,13 @@ void Endpoint::on_closed(uint32_t slot) {
     ++stats_.handshakesFailed;
     ++stats_.failures[static_cast<size_t>(session.failure())];
   }
+  leave_address(slot);
+}
+
+// The session is not to be found by its peer's address any more, nor among those of its host.
+void Endpoint::leave_address(uint32_t slot) {
+  Slot& entry = slots_[slot];
+  const Session& session = *entry.session;
   const auto host = hosts_.find(session.peer().host());
   if (--host->second.sessions == 0) hosts_.erase(host);
   const uint32_t current = slot_of(session.peer());
@@ -796,6 +802,7 @@ void Endpoint::release(uint32_t slot, uint32_t generation) {
 
 void Endpoint::advance(double now) {
   const ErrorQueueScope errors;
+  moved_.advance(now);
   // Bounded: a session that asks to be called again at once waits for the next turn.
   size_t left = active_;
   uint32_t slot = 0;

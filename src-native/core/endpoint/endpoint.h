@@ -1,6 +1,7 @@
 #ifndef DGRAM_DTLS_CORE_ENDPOINT_ENDPOINT_H_
 #define DGRAM_DTLS_CORE_ENDPOINT_ENDPOINT_H_
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -10,6 +11,7 @@
 #include "core/base/peer_address_hash.h"
 #include "core/base/timer_queue.h"
 #include "core/endpoint/known_peers.h"
+#include "core/endpoint/moved_peers.h"
 #include "core/endpoint/peer_table.h"
 #include "core/endpoint/slot_queue.h"
 #include "core/handshake/cookie.h"
@@ -38,6 +40,9 @@ struct ListenerConfig {
   double cookie_lifetime = 30000;
   ListenerLimits limits;
 };
+
+// What becomes of a session whose peer is to be at another address.
+enum class MoveOutcome : uint32_t { kMoved = 0, kNotOpen, kTaken, kHostFull };
 
 // All sessions behind one UDP port, of both roles: finds the session for a datagram, answers
 // ClientHellos without keeping anything until their cookie is valid, and keeps the deadlines.
@@ -102,6 +107,14 @@ class Endpoint {
   // record. False when there is no such session, or number.
   bool send_packet(uint32_t slot, uint32_t generation, Bytes packet, uint32_t token);
 
+  // The session's peer is at another address from now on: what it sends from there is the
+  // session's, and what is sent goes there. The consumer knows that address to be the peer's;
+  // another session that has it keeps it (kTaken), unless it is a client's that has not finished
+  // its handshake, and a server's limits for a host hold for the new one, too. For a while what was
+  // on its way from the old address is opened as well, see MovedPeers. Whoever finds a peer anew by
+  // what its records say (connection IDs, RFC 9146 section 6) calls the same.
+  MoveOutcome move(uint32_t slot, uint32_t generation, const PeerAddress& to, double now);
+
   KeyUpdateOutcome update_keys(uint32_t slot, uint32_t generation, bool both, double now);
   HeartbeatOutcome heartbeat(uint32_t slot, uint32_t generation, Bytes payload, size_t padding,
                              double timeout, uint32_t retries, double now);
@@ -117,7 +130,7 @@ class Endpoint {
   void release(uint32_t slot, uint32_t generation);
 
   void advance(double now);
-  double deadline() const { return timers_.next(); }
+  double deadline() const { return std::min(timers_.next(), moved_.deadline()); }
 
   // Null for a slot that was released, or used again since.
   Session* find(uint32_t slot, uint32_t generation);
@@ -137,6 +150,9 @@ class Endpoint {
     // A ClientHello with a valid cookie from a peer that has a session starts another beside it,
     // which takes its place when its handshake has succeeded (RFC 6347 section 4.2.8).
     uint32_t candidate = kNoSlot;
+    // It has moved, and at which address of this host its peer looks for it is not known: its next
+    // authentic record shows that.
+    bool learns_path = false;
     double turn_since = 0;  // Session::peers_turn_since, when it was put into the queues
   };
 
@@ -191,6 +207,16 @@ class Endpoint {
   void on_handshake_done(uint32_t slot);
   void on_handshake_over(uint32_t slot);
   void on_closed(uint32_t slot);
+  void leave_address(uint32_t slot);
+  // moving.cc
+  bool give_way_at(const PeerAddress& to);
+  bool has_room_at(const PeerAddress& to, const Slot& entry, double now);
+  PeerAddress path_to(PeerAddress to, const PeerAddress& before) const;
+  void leave_queues(uint32_t slot);
+  void learn_path(uint32_t slot, const PeerAddress& from, double now);
+  uint32_t moved_from(const PeerAddress& peer, double now);
+  bool take_of_moved(Bytes datagram, const PeerAddress& peer, double now);
+
   uint32_t take_slot();
   Host& host_of(uint32_t slot) { return hosts_.find(slots_[slot].session->peer().host())->second; }
 
@@ -211,6 +237,7 @@ class Endpoint {
   // The number of that peer, when a packet of it has been told of.
   uint32_t packets_from_ = KnownPeers::kNone;
   KnownPeers known_peers_;
+  MovedPeers moved_;
   uint32_t unsettled_ = kNoSlot;  // to be settled when all datagrams of the run are dealt with
   std::unordered_map<PeerAddress, Host, PeerAddressHash> hosts_;
   // Handshakes of which Session::is_unproven holds, in the order in which it became their peers'
