@@ -117,6 +117,8 @@ export interface NativeSessionPolicy {
   /** ALPN, as on the wire. */
   setProtocols(protocols: Uint8Array): void;
   setTicketKeys(keys: NativeTicketKeys): void;
+  /** Its sessions are resumed under the same certificates of the server's only. */
+  forOnePeer(): void;
   setSession(session: NativeKeptSession): void;
   requestOcsp(): void;
   /** 512, 1024, 2048 or 4096. */
@@ -161,6 +163,17 @@ export interface NativeEndpoint {
   setPolicy(policy: NativeSessionPolicy): void;
   stopListening(): void;
   setBusy(busy: boolean): void;
+  /** Before a peer is answered, or anything is kept of it, there is a PEER_QUESTION, open for so many milliseconds at most. */
+  askPeers(timeout: number): void;
+  /** Without context and policy the peer is refused. False: nobody waits for that answer any more. */
+  answerPeer(
+    question: number,
+    peerIndex: number,
+    context: NativeSecureContext | undefined,
+    policy: NativeSessionPolicy | undefined,
+  ): boolean;
+  /** What was answered about that peer counts no more, nor a question that is open. False: there was nothing. */
+  forgetPeer(address: string, port: number): boolean;
   /** Sets whether there are DROPPED records. */
   reportDrops(report: boolean): void;
   /** Sets whether there are PACKET records. */
@@ -293,6 +306,8 @@ export interface NativeUdpSocket {
   setTtl(ttl: number): number;
   address(): [address: string, port: number, ipv6: boolean];
   peer(index: number): [address: string, port: number, ipv6: boolean] | undefined;
+  /** The index by which records name that peer, until they have been taken. */
+  indexOf(address: string, port: number): number;
   descriptor(): number;
   counters(): UdpStats;
   /** A datagram that is none of the endpoint's. An error number, or 0: SENT tells, without a session, what became of it. */

@@ -25,6 +25,8 @@ export type DropReasons = Partial<
     | 'sessionsRefused'
     | 'hellosWhileBusy'
     | 'hellosRefused'
+    | 'peersRefused'
+    | 'hellosWhileAsked'
     | 'blockedDatagrams'
     | 'malformedDatagrams'
     | 'unknownPeerDatagrams',

@@ -2,6 +2,7 @@ import type { AddressInfo, BlockList } from 'node:net';
 
 import type { DTLSSocket } from '../base/dtls-socket';
 import {
+  kAnsweredPeer,
   kBatchesMessages,
   kBlockList,
   kBorrowsMessages,
@@ -9,6 +10,7 @@ import {
   kOnDrain,
   kOnMessage,
   kOnMessages,
+  kOnPeerQuestion,
   kOnRecord,
   kOnTransportClosed,
   kOnTransportError,
@@ -74,8 +76,15 @@ export interface TransportHandler {
 
 /** What makes an endpoint a server's. */
 export interface ServerHandler extends TransportHandler {
-  /** A cookie was verified. Makes the session's handler; no user code may run. */
-  [kMakeSession](slot: number, generation: number, peer: Peer): SessionHandler;
+  /**
+   * A cookie was verified. Makes the session's handler; no user code may run. `question`: whose answer counts for the
+   * session, or 0.
+   */
+  [kMakeSession](slot: number, generation: number, peer: Peer, question: number): SessionHandler;
+  /** By which rules is this peer to be served? False: nobody's code has run. */
+  [kOnPeerQuestion](question: number, peer: Peer): boolean;
+  /** Whom the answer to a question was about. */
+  [kAnsweredPeer](question: number): Peer | undefined;
   /** Datagrams from these addresses are dropped before anything else is spent on them. */
   readonly [kBlockList]?: BlockList | undefined;
 }
@@ -371,14 +380,28 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   packetNumber(address: string, port: number): number {
     const known = this.#packetPeers.numberOf(address, port);
     if (known !== undefined) return known;
-    if (this.#driver.overUdp) checkUdpDestination({ address, port });
-    else checkNamedDestination({ address, port });
+    this.#checkAddress({ address, port });
     this.#forgetPeers();
     const number = this.core.numberOf(address, port);
     const family = late.net.isIPv4(address) ? 'IPv4' : 'IPv6';
     if (this.#packetPeers.at(number) === undefined) this.#packetPeers.keep(number, { address, port, family });
     this.#packetPeers.setNumber(address, port, number);
     return number;
+  }
+
+  #checkAddress(peer: { readonly address: string; readonly port: number }): void {
+    if (this.#driver.overUdp) checkUdpDestination(peer);
+    else checkNamedDestination(peer);
+  }
+
+  /**
+   * What has been answered about a peer counts no more for handshakes to come, nor does what is being asked.
+   *
+   * @throws For what is no address of this transport.
+   */
+  forgetPeer(address: string, port: number): boolean {
+    this.#checkAddress({ address, port });
+    return this.core.forgetPeer(address, port);
   }
 
   /** Peers of packets are forgotten when they are many, and no record names one. What waits for this call has left. */
@@ -579,14 +602,33 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 
   // ---- RecordSink: what the core says ----
 
-  begin(slot: number, generation: number, peerIndex: number): void {
+  begin(slot: number, generation: number, peerIndex: number, question: number): void {
     const peer = this.#driver.peerAt(peerIndex);
-    if (peer === undefined || this.#server === undefined) return;
-    // A transport may pass more than an address (dgram: the size of that datagram), or reuse the object.
-    const { address, port, family } = peer;
-    const known = this.#packetPeers.living(peer) ?? { address, port, family };
-    const handler = this.#server[kMakeSession](slot, generation, known);
+    const server = this.#server;
+    if (peer === undefined || server === undefined) return;
+    const asked = question === 0 ? undefined : server[kAnsweredPeer](question);
+    const known = this.#known(peer, asked);
+    const handler = server[kMakeSession](slot, generation, known, question);
     this.#add(slot, generation, handler);
+  }
+
+  /** The object that there is of a peer, or one to keep: a transport may pass more than an address (dgram: the size of that datagram), or reuse the object. */
+  #known(peer: Peer, otherwise?: Peer): Peer {
+    const { address, port, family } = peer;
+    return this.#packetPeers.living(peer) ?? otherwise ?? { address, port, family };
+  }
+
+  #onPeerQuestion(peerIndex: number, question: number): boolean {
+    const peer = this.#driver.peerAt(peerIndex);
+    return peer !== undefined && this.#server?.[kOnPeerQuestion](question, this.#known(peer)) === true;
+  }
+
+  /** The answer to a question about a peer; without rules it is refused. False: nobody waits for it any more. */
+  answerPeer(question: number, peer: Peer, context?: NativeSecureContext, policy?: NativeSessionPolicy): boolean {
+    if (this.#closing) return false;
+    const waited = this.core.answerPeer(question, this.#driver.indexOf(peer), context, policy);
+    this.flush();
+    return waited;
   }
 
   #add(slot: number, generation: number, handler: SessionHandler): void {
@@ -661,6 +703,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       this.#onDropped(slot, generation, a, b, outbox.bytes(record));
       return false;
     }
+    if (type === RecordType.PeerQuestion) return this.#onPeerQuestion(a, b);
     if (type === RecordType.Packet) return this.#onPacket(slot, generation, a, b, record);
     const handler = this.#session(slot, generation);
     if (handler === undefined) return false;

@@ -24,7 +24,6 @@ import {
   kOnTransportError,
   kPackets,
   kPeer,
-  kSessionOptions,
   kShowsKeyAlone,
   kSocket,
 } from '../base/internals';
@@ -51,6 +50,7 @@ import { logKeys, secretLine } from '../diagnostics/keylog';
 import { MAX_MESSAGE, MIN_MTU } from '../options/types';
 import { outbox, RecordType, turns } from '../core/outbox';
 import type { ResolvedConnect } from '../options/connect';
+import type { ResolvedServer } from '../options/server';
 import { CoreSession } from '../endpoint/core-session';
 import { messageMemory, PacketEvents } from '../endpoint/packet-events';
 import { EarlyMessages, type EarlyMessage } from './early-messages';
@@ -150,14 +150,15 @@ export class DTLSSocket extends SessionInfo {
 
   /**
    * Made by {@link connect}, which passes CLIENT, and by servers for their sessions. `shared`: where the events of
-   * several sockets belong.
+   * several sockets belong; `rules`: what counts for the peer in place of the server's options.
    */
-  constructor(from: SocketOwner | typeof CLIENT, session?: CoreSession, peer?: Peer, shared?: AsyncResource) {
+  constructor(from: SocketOwner | typeof CLIENT, session?: CoreSession, peer?: Peer, shared?: AsyncResource, rules?: ResolvedServer) {
     if (from !== CLIENT && !(session instanceof CoreSession)) throw illegalConstructor();
     const owner = from === CLIENT ? undefined : from;
     const known = new SessionFacts(owner, session, peer);
     super(known);
     this.#known = known;
+    if (owner !== undefined && rules !== undefined) known.server = new ServerQuestions(this, owner, rules);
     this[kAsyncResource] = shared ?? new AsyncResource('DGRAM_DTLS_SOCKET');
     this.#ownsResource = shared === undefined;
   }
@@ -532,7 +533,7 @@ export class DTLSSocket extends SessionInfo {
     if (this.#destroyed) return false;
     switch (type) {
       case RecordType.Begin:
-        this.#reportStart('server', this.#known.owner?.[kSessionOptions].qlogDir);
+        this.#reportStart('server', this.#known.rules?.qlogDir);
         return this.#known.owner?.[kOnConnection](this) ?? false;
       case RecordType.Handshake: {
         const event = readHandshake(a, b);

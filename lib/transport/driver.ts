@@ -41,6 +41,8 @@ export interface Driver {
   block(isBlocked: ((address: string) => boolean) | undefined): void;
   /** The peer that a record's peer index means, until the record has been handled. */
   peerAt(index: number): Peer | undefined;
+  /** The index by which records, until they have been handled, name a peer from whom nothing is coming in. */
+  indexOf(peer: Peer): number;
   /**
    * Sends a datagram that came up as a record. A driver that has none is given its datagrams by the core itself. `aside`:
    * it is none of DTLS, and what becomes of it is nobody's affair but `done`'s.

@@ -159,6 +159,10 @@ export class NativeDriver implements Driver {
     return peer === undefined ? undefined : toPeer(peer);
   }
 
+  indexOf({ address, port }: Peer): number {
+    return this.#socket.indexOf(address, port);
+  }
+
   sendUnprotected(datagram: Uint8Array, { address, port }: Peer, token: number): number {
     return this.#socket.sendUnprotected(address, port, datagram, token);
   }

@@ -75,6 +75,11 @@ export class TransportDriver implements Driver, DatagramReceiver {
     return this.#peers[index];
   }
 
+  indexOf(peer: Peer): number {
+    if (outbox.idle) this.#peers.length = 0;
+    return this.#peers.push(peer) - 1;
+  }
+
   transmit(datagram: Uint8Array, peer: Peer, done: ((error: Error | null) => void) | undefined, aside: boolean): void {
     const transport = this.#transport;
     const more =
@@ -118,8 +123,7 @@ export class TransportDriver implements Driver, DatagramReceiver {
       host.unheard(sizeOf(datagram));
       return;
     }
-    if (outbox.idle) this.#peers.length = 0;
-    const index = this.#peers.push(peer) - 1;
+    const index = this.indexOf(peer);
     if (unwanted) {
       host.core.drop(datagram, peer.address, peer.port, index, blocked);
     } else {

@@ -10,6 +10,7 @@
 #include "core/base/peer_address.h"
 #include "core/base/peer_address_hash.h"
 #include "core/base/timer_queue.h"
+#include "core/endpoint/asked_peers.h"
 #include "core/endpoint/known_peers.h"
 #include "core/endpoint/moved_peers.h"
 #include "core/endpoint/peer_table.h"
@@ -65,6 +66,14 @@ class Endpoint {
   // New handshakes use the new context or policy; running ones and sessions keep theirs.
   void set_context(std::shared_ptr<const SecureContext> context);
   void set_policy(std::shared_ptr<const SessionPolicy> policy);
+  // Before a server answers a peer, or keeps anything of it, there is a PEER_QUESTION, which is
+  // open for `timeout` milliseconds at most.
+  void ask_peers(double timeout);
+  // Its answer; rules without a context refuse the peer. `peer_index`: as in receive(). False:
+  // nobody waits for it any more.
+  bool answer_peer(uint32_t question, PeerRules rules, uint32_t peer_index, double now);
+  // A peer that has been answered for, or asked about, is asked about again at its next hello.
+  bool forget_peer(const PeerAddress& peer) { return asked_ && asked_->forget(peer); }
   // No new sessions; a restarted peer is no longer answered.
   void stop_listening();
   // While busy, ClientHellos that would begin a session are counted and dropped.
@@ -175,7 +184,7 @@ class Endpoint {
   void deliver_to_either(const RecordView& first, uint32_t current, uint32_t candidate,
                          Bytes datagram, double now);
   void on_packet(Bytes packet, const PeerAddress& peer, uint32_t peer_index);
-  void tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
+  void tell_drops(const DropCounts& before, size_t size, const PeerAddress& peer,
                   uint32_t peer_index);
   bool on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
                        uint32_t peer_index, double now);
@@ -186,15 +195,35 @@ class Endpoint {
                   const PeerAddress& peer, uint32_t peer_index, double now);
   void count_refused(HelloStage::Why why);
   bool is_reflected(Bytes random) const;
-  void begin13(HelloStage::Result hello, Bytes datagram, const PeerAddress& peer,
-               uint32_t peer_index, double now);
+  void begin13(HelloStage::Result hello, size_t size, const PeerAddress& peer, uint32_t peer_index,
+               double now);
   bool waits_for_hello(const PeerAddress& peer, uint16_t sequence) const;
   void offer_dtls13();
+  static std::optional<ServerOffer> offer_of(const SecureContext& context,
+                                             const SessionPolicy& policy);
   void answer_unknown(const PeerAddress& peer, uint32_t peer_index, Bytes bytes);
   void send_hello_verify_request(const RecordView& record, const FragmentView& fragment,
                                  const PeerAddress& peer, Bytes random, uint32_t peer_index,
                                  double now);
   bool admit(const PeerAddress& peer, double now);
+
+  // peer_questions.cc
+  struct Chosen {
+    std::shared_ptr<const SecureContext> context;
+    std::shared_ptr<const SessionPolicy> policy;
+    uint32_t question;  // whose answer it is; 0: nobody was asked
+  };
+  bool is_held_back(const FragmentView& fragment, Bytes datagram, const PeerAddress& peer,
+                    double now);
+  bool asks_unproven(const FragmentView& fragment, Bytes datagram, const PeerAddress& peer,
+                     uint32_t peer_index, double now);
+  bool asks_proven(const FragmentView& fragment, Bytes datagram, const PeerAddress& peer,
+                   uint32_t peer_index, double now);
+  bool asks_proven13(HelloStage::Result& hello, size_t size, const PeerAddress& peer,
+                     uint32_t peer_index, double now);
+  AskedPeers::Asked* ask(const PeerAddress& peer, bool proven, uint32_t peer_index, double now);
+  Chosen chosen_for(const PeerAddress& peer);
+
   bool make_room(const SlotQueue& unproven, const SlotLinks& links, double now);
   bool make_way_beside(uint32_t current, double now);
   Session& begin(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
@@ -227,6 +256,7 @@ class Endpoint {
   bool report_packets_ = false;
   std::unique_ptr<CookieJar> cookies_;
   std::optional<SpentCookies> spent_;
+  std::unique_ptr<AskedPeers> asked_;     // null where the server has the same rules for all
   std::unique_ptr<HelloStage> hellos13_;  // null where the server has no DTLS 1.3
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
