@@ -162,6 +162,7 @@ TEST_CASE("moving: in the handshake what waits for an answer leaves again at onc
   for (const bool psk : {false, true}) {
     Link link;
     link.server_policy.retransmit_initial = link.client_policy.retransmit_initial = 10000;
+    link.listener.limits.pending_handshakes_per_host = 1;
     if (psk) link.use_psk("device", std::vector<uint8_t>(16, 7));
     link.listen();
     // The server's first flight is lost.
@@ -181,6 +182,17 @@ TEST_CASE("moving: in the handshake what waits for an answer leaves again at onc
     CHECK(link.server.secure());
     CHECK(link.server.live()->stats().retransmissions > 0);
     CHECK(link.server.endpoint.pending_count() == 0);
+    // And none is left in the books of either host, which may have one at a time.
+    for (const PeerAddress& at : {elsewhere(20), address(0x0a000002, 9)}) {
+      link.add_client(at);
+      if (psk) {
+        link.client().psk_identity = "device";
+        link.client().psk = std::vector<uint8_t>(16, 7);
+      }
+      link.connect();
+      link.pump();
+      CHECK(link.client().secure());
+    }
   }
 }
 
