@@ -129,6 +129,11 @@ class Session final {
   bool gives_way(double now) const;
   // The session began with this ClientHello: the same again is a retransmission, not a new peer.
   bool began_with(Bytes random) const;
+  // Both shake hands with one client, which has said the same hello to both.
+  bool shares_hello_with(const Session& other) const {
+    return handshake_ && other.handshake_ &&
+           other.began_with({handshake_->hello_random().data(), kRandomSize});
+  }
   // A client in its handshake: its own hello has that random.
   bool said_hello_with(Bytes random) const;
   // See Negotiation::takes_hello.
@@ -183,6 +188,7 @@ class Session final {
     LastFlight flight;
     uint64_t next_number;  // of its records in clear
     uint32_t repetitions;  // within the MTU
+    double said_at;
   };
 
   // handover.cc
