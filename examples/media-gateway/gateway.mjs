@@ -97,11 +97,11 @@ export class Gateway {
     return { gateway: { ...gateway, loopDelay: this.#loopDelay.read() }, viewers };
   }
 
-  close() {
+  close(callback) {
     clearInterval(this.#sweep);
     this.#loopDelay.stop();
     for (const viewer of this.#byId.values()) viewer.close();
-    this.#server.close();
+    this.#server.close(callback);
   }
 
   /** One datagram that is not DTLS. Nobody has proved anything yet: whoever parses it may find anything in it. */

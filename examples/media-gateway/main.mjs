@@ -24,6 +24,6 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, () => {
     web.close();
     web.closeAllConnections();
-    gateway.close();
+    gateway.close(() => console.log('closed'));
   });
 }
