@@ -32,6 +32,8 @@ export class PeerProcess {
   readonly #exit: Promise<number | null>;
   readonly #waiting = new Set<() => void>();
   #output = '';
+  // The same by stream: what is written to one of them in one go may be read in two, with some of the other between.
+  readonly #streams = { stdout: '', stderr: '' };
   #ended = false;
 
   /** `group`: signals go to all that it starts, too, as those of a terminal do. */
@@ -41,13 +43,15 @@ export class PeerProcess {
     const ours = [command, ...args].includes(process.execPath);
     const env = { ...(ours ? plainEnvironment : foreignEnvironment), ...more };
     this.#child = spawn(command, args, { stdio: 'pipe', env, detached: group });
-    const collect = (chunk: Buffer): void => {
-      if (this.#output.length > OUTPUT_LIMIT) return;
-      this.#output += chunk.toString('latin1');
-      this.#wake();
-    };
-    this.#child.stdout.on('data', collect);
-    this.#child.stderr.on('data', collect);
+    for (const stream of ['stdout', 'stderr'] as const) {
+      this.#child[stream].on('data', (chunk: Buffer) => {
+        if (this.#output.length > OUTPUT_LIMIT) return;
+        const text = chunk.toString('latin1');
+        this.#output += text;
+        this.#streams[stream] += text;
+        this.#wake();
+      });
+    }
     // What is written to a program that is just ending is lost, and that is all.
     this.#child.stdin.on('error', () => undefined);
     this.#exit = new Promise((resolve) => {
@@ -79,12 +83,14 @@ export class PeerProcess {
     this.#child.stdin.end();
   }
 
-  /** The first match of `pattern` in the output so far or to come. */
+  /** The first match of `pattern` in the output so far or to come: in all of it, or in what one stream had. */
   async sees(pattern: RegExp, patience = PATIENCE_MS): Promise<RegExpExecArray> {
     const deadline = Date.now() + patience;
     for (;;) {
-      const match = pattern.exec(this.#output);
-      if (match !== null) return match;
+      for (const text of [this.#output, ...Object.values(this.#streams)]) {
+        const match = pattern.exec(text);
+        if (match !== null) return match;
+      }
       if (this.#ended) throw this.#complaint(`ended without printing ${String(pattern)}`);
       if (!(await this.#somethingNew(deadline))) {
         throw this.#complaint(`did not print ${String(pattern)}`);
