@@ -24,7 +24,7 @@ import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
 import { readDrops } from '../diagnostics/drops';
-import { ioError, unsent, type DTLSError } from '../errors/errors';
+import { hintOfSend, ioError, unsent, type DTLSError } from '../errors/errors';
 import { errnoOf, systemError, systemErrorCode } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
@@ -661,7 +661,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     }
     try {
       // What carries the datagrams has errors of its own.
-      const told = callback && ((error: Error | null) => { callback(error === null ? null : ioError(error, peer)); });
+      const told = callback && ((error: Error | null) => { callback(error === null ? null : ioError(error, peer, hintOfSend(error, peer))); });
       const done = isPacket
         ? (error: Error | null): void => {
             if (error !== null) this.#transportErrors += 1;
