@@ -18,12 +18,6 @@ AeadKey::Direction direction_of(const TrafficSecret& secret) {
 
 }  // namespace
 
-bool can_protect(Aead13 aead) {
-  const AeadSuite& suite = aead_suite(aead);
-  return suite.valid() && number_cipher(aead).valid() &&
-         (suite.calls != AeadSuite::Calls::kApart || ChaCha20Poly1305::available());
-}
-
 EpochProtection::EpochProtection(const TrafficSecret& secret)
     : number_cipher_(number_cipher(secret.suite->aead)),
       key_(aead_suite(secret.suite->aead), direction_of(secret)) {
@@ -32,38 +26,27 @@ EpochProtection::EpochProtection(const TrafficSecret& secret)
     return expand_label(secret.suite->digest, secret.bytes.view(), label, {}, out, size);
   };
   const size_t key_size = aead().key_size;
-  ready_ = can_protect(secret.suite->aead) && expand("key", key_.bytes(), key_size) &&
+  ready_ = aead().valid() && number_cipher_.valid() && expand("key", key_.bytes(), key_size) &&
            expand("iv", iv_.bytes.data(), iv_.bytes.size()) &&
            expand("sn", number_key_.bytes.data(), key_size);
 }
 
 void EpochProtection::rest() {
   key_.rest();
-  apart_.reset();
   mask_context_.reset();
 }
 
 bool EpochProtection::make_contexts() {
-  if (make_record_context() && make_mask_context()) return true;
+  if (key_.wake() && make_mask_context()) return true;
   rest();
   ErrorQueueScope::clear();
   return false;
 }
 
-bool EpochProtection::make_record_context() {
-  if (aead().calls != AeadSuite::Calls::kApart) return key_.wake();
-  apart_ = std::make_unique<ChaCha20Poly1305>();
-  return apart_->begin(key_.bytes());
-}
-
 bool EpochProtection::make_mask_context() {
-  EvpCipherCtxPtr context(EVP_CIPHER_CTX_new());
-  if (!context || EVP_EncryptInit_ex(context.get(), number_cipher_.cipher, nullptr,
-                                     number_key_.bytes.data(), nullptr) != 1) {
-    return false;
-  }
-  mask_context_ = std::move(context);
-  return true;
+  mask_context_.reset(EVP_CIPHER_CTX_new());
+  return mask_context_ && EVP_EncryptInit_ex(mask_context_.get(), number_cipher_.cipher, nullptr,
+                                             number_key_.bytes.data(), nullptr) == 1;
 }
 
 // Whole blocks go through EVP_Cipher alone, which knows no padding and keeps nothing back.
@@ -95,10 +78,7 @@ AeadKey::Nonce EpochProtection::nonce(uint64_t number) const {
 }
 
 bool EpochProtection::open(uint64_t number, Bytes additional_data, Bytes sealed, uint8_t* room) {
-  if (apart_ ? apart_->open(nonce(number), additional_data, sealed, room)
-             : key_.open(nonce(number), additional_data, sealed, room)) {
-    return true;
-  }
+  if (key_.open(nonce(number), additional_data, sealed, room)) return true;
   ErrorQueueScope::clear();
   std::fill_n(room, sealed.size - aead().tag_size, uint8_t{0});
   return false;
@@ -106,11 +86,7 @@ bool EpochProtection::open(uint64_t number, Bytes additional_data, Bytes sealed,
 
 bool EpochProtection::seal(uint64_t number, Bytes additional_data, uint8_t* plaintext,
                            size_t size) {
-  const Bytes content{plaintext, size};
-  if (apart_ ? apart_->seal(nonce(number), additional_data, content, plaintext)
-             : key_.seal(nonce(number), additional_data, content, plaintext)) {
-    return true;
-  }
+  if (key_.seal(nonce(number), additional_data, {plaintext, size}, plaintext)) return true;
   ErrorQueueScope::clear();
   return false;
 }
