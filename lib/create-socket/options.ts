@@ -22,7 +22,7 @@ import { callable, checkNames, checkObject, flag, integer, misplaced, nearest } 
 /** Which handshakes a socket takes part in: those it begins, those its peers begin, or both. */
 export type SocketRole = 'client' | 'server' | 'both';
 
-type NotForSockets = keyof UdpSocketOptions | 'transport' | 'pskCallback' | 'cookieExchange' | 'blockList';
+type NotForSockets = keyof UdpSocketOptions | 'transport' | 'pskCallback' | 'cookieExchange' | 'blockList' | 'peers';
 
 /** Options of the handshake with one peer, which this socket begins. */
 export type SocketPeerOptions = Omit<
@@ -261,7 +261,8 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
         : ({
             ...Object.fromEntries(
               Object.entries(pick(bag, SERVER_OPTIONS)).filter(
-                ([name]) => !(CONTEXT_OPTIONS as readonly string[]).includes(name) && name !== 'psk',
+                // `peers` of a socket is asked about those with whom it begins.
+                ([name]) => !(CONTEXT_OPTIONS as readonly string[]).includes(name) && name !== 'psk' && name !== 'peers',
               ),
             ),
             secureContext: context,

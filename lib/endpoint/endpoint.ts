@@ -2,6 +2,7 @@ import type { AddressInfo, BlockList } from 'node:net';
 
 import type { DTLSSocket } from '../base/dtls-socket';
 import {
+  kAnsweredPeer,
   kBatchesMessages,
   kBlockList,
   kBorrowsMessages,
@@ -9,6 +10,7 @@ import {
   kOnDrain,
   kOnMessage,
   kOnMessages,
+  kOnPeerQuestion,
   kOnRecord,
   kOnTransportClosed,
   kOnTransportError,
@@ -31,9 +33,10 @@ import { sizeOf } from '../base/memory';
 import { LONGEST_DATAGRAM } from '../transport/transport-driver';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
 import { fieldOf, isSet, RecordField } from '../core/record-fields';
-import { SendOutcome } from '../core/outcomes';
+import { MoveOutcome, SendOutcome } from '../core/outcomes';
 import { sendBatch } from '../core/send-batch';
 import { endpointStats, Unheard, type EndpointStats } from '../core/stats';
+import { blocked, moveRefusal, placeByName, placeOverUdp, type Place } from './moving';
 import type { PacketHearer } from './packet-events';
 import { checkNamedDestination, checkUdpDestination, PacketPeers } from './packet-peers';
 
@@ -73,8 +76,15 @@ export interface TransportHandler {
 
 /** What makes an endpoint a server's. */
 export interface ServerHandler extends TransportHandler {
-  /** A cookie was verified. Makes the session's handler; no user code may run. */
-  [kMakeSession](slot: number, generation: number, peer: Peer): SessionHandler;
+  /**
+   * A cookie was verified. Makes the session's handler; no user code may run. `question`: whose answer counts for the
+   * session, or 0.
+   */
+  [kMakeSession](slot: number, generation: number, peer: Peer, question: number): SessionHandler;
+  /** By which rules is this peer to be served? False: nobody's code has run. */
+  [kOnPeerQuestion](question: number, peer: Peer): boolean;
+  /** Whom the answer to a question was about. */
+  [kAnsweredPeer](question: number): Peer | undefined;
   /** Datagrams from these addresses are dropped before anything else is spent on them. */
   readonly [kBlockList]?: BlockList | undefined;
 }
@@ -370,14 +380,28 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   packetNumber(address: string, port: number): number {
     const known = this.#packetPeers.numberOf(address, port);
     if (known !== undefined) return known;
-    if (this.#driver.overUdp) checkUdpDestination({ address, port });
-    else checkNamedDestination({ address, port });
+    this.#checkAddress({ address, port });
     this.#forgetPeers();
     const number = this.core.numberOf(address, port);
     const family = late.net.isIPv4(address) ? 'IPv4' : 'IPv6';
     if (this.#packetPeers.at(number) === undefined) this.#packetPeers.keep(number, { address, port, family });
     this.#packetPeers.setNumber(address, port, number);
     return number;
+  }
+
+  #checkAddress(peer: { readonly address: string; readonly port: number }): void {
+    if (this.#driver.overUdp) checkUdpDestination(peer);
+    else checkNamedDestination(peer);
+  }
+
+  /**
+   * What has been answered about a peer counts no more for handshakes to come, nor does what is being asked.
+   *
+   * @throws For what is no address of this transport.
+   */
+  forgetPeer(address: string, port: number): boolean {
+    this.#checkAddress({ address, port });
+    return this.core.forgetPeer(address, port);
   }
 
   /** Peers of packets are forgotten when they are many, and no record names one. What waits for this call has left. */
@@ -390,6 +414,28 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   /** A session has a listener for packets. */
   hearPackets(handler: SessionHandler): void {
     this.#packetSessions.add(handler);
+  }
+
+  /**
+   * A session's peer is at another address from now on. The peer as it is called there; undefined where the session has gone.
+   * Whoever calls notes it, and says {@link flushSoon}.
+   *
+   * @throws A DTLSError: the session then is where it was.
+   */
+  move(slot: number, generation: number, place: Place): Peer | undefined {
+    const peer = this.#driver.overUdp ? placeOverUdp(place, this.#driver.address()) : placeByName(place);
+    const blockList = this.#server?.[kBlockList];
+    if (blockList !== undefined && isBlocked(blockList, peer.address)) throw blocked(peer);
+    this.transmitNow(); // what was sent before goes where the peer was
+    try {
+      this.#driver.move(peer);
+    } catch (error) {
+      throw ioError(error, peer);
+    }
+    const outcome = this.core.move(slot, generation, peer.address, peer.port);
+    const refusal = moveRefusal(outcome, peer);
+    if (refusal !== undefined) throw refusal;
+    return outcome === MoveOutcome.Moved ? (this.#packetPeers.living(peer) ?? peer) : undefined;
   }
 
   /** Sends a datagram that is none of DTLS, over a driver that can. `callback` is called later. */
@@ -555,14 +601,33 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 
   // ---- RecordSink: what the core says ----
 
-  begin(slot: number, generation: number, peerIndex: number): void {
+  begin(slot: number, generation: number, peerIndex: number, question: number): void {
     const peer = this.#driver.peerAt(peerIndex);
-    if (peer === undefined || this.#server === undefined) return;
-    // A transport may pass more than an address (dgram: the size of that datagram), or reuse the object.
-    const { address, port, family } = peer;
-    const known = this.#packetPeers.living(peer) ?? { address, port, family };
-    const handler = this.#server[kMakeSession](slot, generation, known);
+    const server = this.#server;
+    if (peer === undefined || server === undefined) return;
+    const asked = question === 0 ? undefined : server[kAnsweredPeer](question);
+    const known = this.#known(peer, asked);
+    const handler = server[kMakeSession](slot, generation, known, question);
     this.#add(slot, generation, handler);
+  }
+
+  /** The object that there is of a peer, or one to keep: a transport may pass more than an address (dgram: the size of that datagram), or reuse the object. */
+  #known(peer: Peer, otherwise?: Peer): Peer {
+    const { address, port, family } = peer;
+    return this.#packetPeers.living(peer) ?? otherwise ?? { address, port, family };
+  }
+
+  #onPeerQuestion(peerIndex: number, question: number): boolean {
+    const peer = this.#driver.peerAt(peerIndex);
+    return peer !== undefined && this.#server?.[kOnPeerQuestion](question, this.#known(peer)) === true;
+  }
+
+  /** The answer to a question about a peer; without rules it is refused. False: nobody waits for it any more. */
+  answerPeer(question: number, peer: Peer, context?: NativeSecureContext, policy?: NativeSessionPolicy): boolean {
+    if (this.#closing) return false;
+    const waited = this.core.answerPeer(question, this.#driver.indexOf(peer), context, policy);
+    this.flush();
+    return waited;
   }
 
   #add(slot: number, generation: number, handler: SessionHandler): void {
@@ -637,6 +702,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       this.#onDropped(slot, generation, a, b, outbox.bytes(record));
       return false;
     }
+    if (type === RecordType.PeerQuestion) return this.#onPeerQuestion(a, b);
     if (type === RecordType.Packet) return this.#onPacket(slot, generation, a, b, record);
     const handler = this.#session(slot, generation);
     if (handler === undefined) return false;

@@ -47,7 +47,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnect {
   const meant = named === '' ? 'localhost' : named; // as net
   const host = isTransport(options.transport) ? meant : destinationOf(meant);
   const servername = text('servername', options.servername);
-  const name = servername ?? (late.net.isIP(host) === 0 ? host : '');
+  const name = servername ?? (isName(host, isTransport(options.transport)) ? host : '');
   if (late.net.isIP(name) !== 0) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
@@ -118,6 +118,16 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnect {
     ...common,
   };
 }
+
+/**
+ * What is asked for by its name (RFC 6066 section 3): neither an address nor, of whatever a transport of the user's calls its
+ * peers, what cannot be a host. What UDP takes for a host is the resolver's business.
+ */
+function isName(host: string, onOwnTransport: boolean): boolean {
+  return late.net.isIP(host) === 0 && (!onOwnTransport || HOST_NAME.test(host));
+}
+
+const HOST_NAME = /^(?:[a-z\d_](?:[a-z\d_-]*[a-z\d_])?\.)*[a-z\d_](?:[a-z\d_-]*[a-z\d_])?\.?$/i;
 
 function resolveMaxFragmentLength(value: number | undefined): number | undefined {
   if (value === undefined || MAX_FRAGMENT_LENGTHS.some((known) => known === value)) return value;

@@ -11,10 +11,9 @@ import type { ResolvedConnect } from '../options/connect';
 import { otherFamily } from '../options/local-address';
 import { bindUdp } from '../transport/bind';
 import { hostMistake } from '../checks/host';
-import { errnoOf, systemError } from '../errors/system-error';
 import { familyOf, isOwn, spelling, typeOf, withItself, wrongFamily } from '../transport/addresses';
 import { destinationOf } from '../transport/destination';
-import { bindingOf, DgramTransport, isShared, remoteOf, sharedTransport } from '../transport/dgram';
+import { bindingOf, DgramTransport, elsewhere, isShared, sharedTransport } from '../transport/dgram';
 import type { Driver } from '../transport/driver';
 import { isTransport } from '../transport/transport';
 import { TransportDriver } from '../transport/transport-driver';
@@ -105,17 +104,10 @@ function refusalBy(socket: dgram.Socket, peer: Peer): DTLSError | undefined {
   if (isShared(socket)) return sharedTransport();
   const wrong = wrongFamily(typeOf(socket), peer);
   if (wrong !== undefined) return wrong;
-  const remote = remoteOf(socket);
-  if (remote !== undefined && (remote.port !== peer.port || spelling(remote.address) !== spelling(peer.address))) return connectedElsewhere(peer);
+  const connected = elsewhere(socket, peer);
+  if (connected !== undefined) return connected;
   return bindingOf(socket) === 'bound' && isOwn(peer, socket.address()) ? withItself(peer) : undefined;
 }
-
-const connectedElsewhere = (peer: Peer): DTLSError =>
-  ioError(
-    systemError(errnoOf('EISCONN'), 'send', peer.address, peer.port),
-    peer,
-    "The dgram.Socket given as 'transport' is connected to another peer: disconnect() it, or use another one.",
-  );
 
 function begin(peer: Peer, done: Done, make: () => Driver, key?: object): void {
   let endpoint: Endpoint;

@@ -81,6 +81,9 @@ export const withItself = (peer: Peer): DTLSError =>
 /** The family of a socket of dgram's, which its types do not show. */
 export const typeOf = (socket: dgram.Socket): dgram.SocketType => (socket as dgram.Socket & { type: dgram.SocketType }).type;
 
+/** The type that a socket of dgram's of that family has. */
+export const typeOfFamily = (family: string): dgram.SocketType => (family === 'IPv6' ? 'udp6' : 'udp4');
+
 /** What to do where a socket of this type cannot reach that address, for want of its family. */
 export function familyHint(type: dgram.SocketType, address: string): string | undefined {
   if (net().isIP(address) === 0 || (type === 'udp6') === (familyOf(address) === 'IPv6')) return undefined;

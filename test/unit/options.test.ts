@@ -266,6 +266,7 @@ describe('options', () => {
       ['maxSessionsPerHost', '10'],
       ['maxPendingHandshakesPerHost', '10'],
       ['blockList', ['127.0.0.1']],
+      ['peers', { address: '::1' }],
       ['certificateExpiryNotice', '14d'],
     ];
     for (const [name, value] of serverOnly) {

@@ -216,6 +216,19 @@ bool Session::set_mtu(uint32_t mtu) {
   return true;
 }
 
+void Session::on_moved(double now) {
+  if (state_ == SessionState::kClosed) return;
+  stir(now);
+  if (handshake_) {
+    handshake_->on_moved(now);
+    return;
+  }
+  set_mtu(policy_->mtu);
+  if (said_last_) said_last_->repetitions = 0;
+  if (late13_) late13_->on_moved();
+  leave13(now);
+}
+
 size_t Session::max_message_size() const {
   if (late13_) {
     const Records13& records = late13_->records();

@@ -113,6 +113,11 @@ class Session final {
   Role role() const { return role_; }
   SessionState state() const { return state_; }
   const PeerAddress& peer() const { return outlet_.peer(); }
+  // Sets where the peer is. on_moved() follows, once the endpoint has it in its books.
+  void set_peer(const PeerAddress& peer) { outlet_.set_peer(peer); }
+  // The way to the peer is another one: nothing holds that was learnt of the old one, and what
+  // waits for an answer leaves again.
+  void on_moved(double now);
   TrafficStats stats() const { return outlet_.stats(); }
   FailureKind failure() const { return failure_; }
   bool completed_handshake() const { return completed_handshake_; }
@@ -134,6 +139,8 @@ class Session final {
   // is the one that both ends go on with.
   bool turns_away(Bytes random);
   double deadline() const;
+  // When an authentic record came; of an open session.
+  double last_heard() const { return last_heard_; }
   // Whether it can judge the peer's protected records.
   bool reads_protected() const {
     return handshake_ ? handshake_->reads_protected() : state_ == SessionState::kOpen;
