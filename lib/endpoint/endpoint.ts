@@ -418,14 +418,15 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 
   /**
    * A session's peer is at another address from now on. The peer as it is called there; undefined where the session has gone.
-   * Whoever calls notes it, and says {@link flushSoon}.
+   * Whoever calls notes it, and says {@link flushSoon}. `check` throws where it may not be at that peer's address.
    *
    * @throws A DTLSError: the session then is where it was.
    */
-  move(slot: number, generation: number, place: Place): Peer | undefined {
+  move(slot: number, generation: number, place: Place, check: ((peer: Peer) => void) | undefined): Peer | undefined {
     const peer = this.#driver.overUdp ? placeOverUdp(place, this.#driver.address()) : placeByName(place);
     const blockList = this.#server?.[kBlockList];
     if (blockList !== undefined && isBlocked(blockList, peer.address)) throw blocked(peer);
+    check?.(peer);
     this.transmitNow(); // what was sent before goes where the peer was
     try {
       this.#driver.move(peer);

@@ -23,8 +23,13 @@ import { callable, checkNames, checkObject, flag, inRange, integer, lendBytes, t
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../checks/option-names';
 import { OF_BYTES, ownOptions } from './own-bytes';
-import { oneOf, requireName, serverPsk } from './psk';
+<<<<<<< HEAD
+import { oneOf, serverPsk } from './psk';
 import { requireCredentials, requireKeysFor, resolveContext, resolveHandshakeTimeout, resolveSession, type ResolvedSession } from './session';
+=======
+import { oneOf, requireName, serverPsk } from './psk';
+import { requireCredentials, requireKeysFor, resolveContext, resolveSession, type ResolvedSession } from './session';
+>>>>>>> newcomer9
 import { resolveUdp, type ResolvedUdp } from './udp';
 
 export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
@@ -109,11 +114,17 @@ export function resolveServerOptions(
     0,
     0xffffffff,
   );
+<<<<<<< HEAD
   const peers = callable('peers', options.peers);
   const context = resolveContext(options, 'server', pskCallback !== undefined || peers !== undefined);
-  requireName(options.psk, context);
   // SNICallback may choose another context for each client, and so may `peers`.
   if (options.SNICallback === undefined && peers === undefined) {
+=======
+  const context = resolveContext(options, 'server', pskCallback !== undefined);
+  requireName(options.psk, context);
+  // SNICallback may choose another context for each client.
+  if (options.SNICallback === undefined) {
+>>>>>>> newcomer9
     requireCredentials(context, pskCallback !== undefined);
     requireKeysFor(context, pskCallback !== undefined);
   }

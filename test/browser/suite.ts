@@ -6,7 +6,8 @@ import { features, type ProtocolVersion } from '../../lib/index';
 import { selfSigned, type Certificate } from '../helpers/certificates';
 import { cleanupAfterEach, skip, type Cleanup } from '../helpers/peers';
 import { patience } from '../helpers/patience';
-import { Browser, BROWSERS, type PagePeer } from './browsers';
+import { BROWSERS } from './browser-process';
+import { Browser, type PagePeer } from './browsers';
 import { INIT, INIT_ACK } from './data-channels';
 import { Endpoint, type Setup } from './endpoint';
 

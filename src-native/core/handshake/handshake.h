@@ -50,6 +50,12 @@ class Handshake final : public Negotiation, private DatagramPort {
     deadline_ = deadline;
     follows_dtls13_ = true;
   }
+  // Client: the records in clear of a newer handshake that goes on after all have numbers from this
+  // one on.
+  uint64_t next_clear_number() const { return next_number_out_; }
+  // It has failed because the server says that it has DTLS 1.3, and somebody keeps this side from
+  // it.
+  bool was_downgraded() const { return downgraded_; }
   // Server: the front of the ClientHello that the next record received begins with. The SSL is made
   // when the hello is whole, and what it asks about is answered.
   void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random);
@@ -338,6 +344,7 @@ class Handshake final : public Negotiation, private DatagramPort {
   bool peer_extends_master_secret_ = false;
   RecordMac incoming_mac_;       // ready where encrypt-then-MAC is in use
   bool follows_dtls13_ = false;  // client
+  bool downgraded_ = false;      // the same
   const bool beside_dtls13_;     // server: it has that version, too
   bool counts_early_ = true;     // records that came before their keys count when they are dropped
   ReplayWindow replay_window_;

@@ -151,6 +151,7 @@ void Handshake::refuse_downgrade() {
       "taken it out of what was said";
   send_alert(SSL3_AL_FATAL, SSL_AD_ILLEGAL_PARAMETER);
   failure.alert = SSL_AD_ILLEGAL_PARAMETER;
+  downgraded_ = true;
   fail(std::move(failure));
 }
 

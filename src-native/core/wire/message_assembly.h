@@ -36,6 +36,8 @@ class HandshakeMessage {
   uint16_t version() const { return version_; }
   // As its fragments announce it: so much room is taken only when all of it has come.
   size_t size() const { return size_; }
+  // Bytes of the body that have come, each counted once.
+  size_t bytes() const;
   // Of a complete message.
   Bytes body() const { return {whole_.data() + kHandshakeHeaderSize, size()}; }
 
