@@ -423,7 +423,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
    * @throws A DTLSError: the session then is where it was.
    */
   move(slot: number, generation: number, place: Place, check: ((peer: Peer) => void) | undefined): Peer | undefined {
-    const peer = this.#driver.overUdp ? placeOverUdp(place, this.#driver.address()) : placeByName(place);
+    const peer = this.#driver.overUdp ? placeOverUdp(place, this.#boundTo()) : placeByName(place);
     const blockList = this.#server?.[kBlockList];
     if (blockList !== undefined && isBlocked(blockList, peer.address)) throw blocked(peer);
     check?.(peer);
@@ -437,6 +437,14 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     const refusal = moveRefusal(outcome, peer);
     if (refusal !== undefined) throw refusal;
     return outcome === MoveOutcome.Moved ? (this.#packetPeers.living(peer) ?? peer) : undefined;
+  }
+
+  #boundTo(): AddressInfo {
+    try {
+      return this.#driver.address();
+    } catch (error) {
+      throw ioError(error); // its owner has closed the socket
+    }
   }
 
   /** Sends a datagram that is none of DTLS, over a driver that can. `callback` is called later. */

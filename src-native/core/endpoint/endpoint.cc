@@ -110,6 +110,7 @@ Session& Endpoint::begin(Role role, const PeerAddress& peer,
   slot.session = std::make_unique<Session>(outlets_, index, slot.generation, role, peer,
                                            std::move(context), std::move(policy), dtls13, now);
   slot.counted = slot.pending = true;
+  slot.learns_path = false;
   ++active_;
   ++pending_;
   Host& host = hosts_[peer.host()];
