@@ -1,17 +1,24 @@
 // Protects examples/media-gateway: started as the docs say, it brings pages of both browsers together, one of which comes
 // later. Each decodes the video of each other one, which has gone through our port, out of one session's keys and into
 // another's, and data channels echo. What it shows of the sessions is what they have. And when a router between gives all
-// of them other addresses, everything goes on, in the same sessions.
+// of them other addresses, everything goes on, in the same sessions. aiortc, a peer that is no browser, has the same; and one
+// with another certificate than was signalled is refused.
 import { expect } from 'chai';
 import path from 'node:path';
 import { features } from '../../lib/index';
+import { PYTHON, requireAiortc } from '../helpers/aiortc';
+import { fixture } from '../helpers/child';
 import { Nat } from '../helpers/nat';
 import { cleanupAfterEach, PeerProcess } from '../helpers/peers';
 import { BROWSERS, BrowserProcess, requireBrowser, START_MS } from './browser-process';
 
 const FRAMES = 101;
+/** As many in a number. */
+const HUNDREDS = '[1-9]\\d{2,}';
 const ECHOES = 3;
 const LOOK_MS = 250;
+
+const REFUSED = "failed: the peer's certificate has none of the expected fingerprints (certificate rejected)";
 
 /** As `GET /counters` has them. */
 interface Counters {
@@ -51,16 +58,17 @@ describe('examples/media-gateway', function () {
 
   before(function () {
     for (const recipe of BROWSERS) requireBrowser(this, recipe);
+    requireAiortc(this);
   });
 
-  async function start(nat: Nat): Promise<{ example: PeerProcess; url: string }> {
+  async function start(nat?: Nat): Promise<{ example: PeerProcess; url: string }> {
     // Under the Node that the tests have, whichever comes first otherwise.
     const PATH = [path.dirname(process.execPath), process.env.PATH].join(path.delimiter);
-    const env = { PATH, PORT: '0', PUBLIC_PORT: `${nat.port}` };
+    const env = { PATH, PORT: '0', ...(nat && { PUBLIC_PORT: `${nat.port}` }) };
     const example = new PeerProcess('npm', ['run', 'example:media-gateway'], env, { group: true });
     cleanup.add(() => example.stop());
     const [, port] = await example.sees(/^media +127\.0\.0\.1:(\d+)/m, START_MS);
-    nat.target = Number(port);
+    if (nat !== undefined) nat.target = Number(port);
     const [, url = ''] = await example.sees(/^open +(\S+) in two windows$/m, START_MS);
     return { example, url };
   }
@@ -127,5 +135,27 @@ describe('examples/media-gateway', function () {
     example.signal('SIGINT');
     await example.sees(/^closed$/m);
     await example.ends();
+  });
+
+  it('a page and aiortc see each other, and one with another fingerprint sees nobody', async () => {
+    const { url } = await start();
+    open('Chromium', url);
+    const viewer = (...more: string[]): PeerProcess => cleanup.start(PYTHON, [fixture('aiortc_viewer.py'), url, '1', ...more]);
+    const stranger = viewer(Array.from({ length: 32 }, () => 'AA').join(':'));
+    await stranger.sees(/^connection failed$/m, START_MS);
+    const peer = viewer();
+    await peer.sees(/^echo over aiortc$/m, START_MS);
+    await peer.sees(new RegExp(`^decoded ${HUNDREDS}`, 'm'), START_MS);
+
+    const { gateway, viewers } = await until(url, 'a page that sees aiortc', (counters) =>
+      counters.viewers.some(({ page: { decoded = {} } }) => Object.values(decoded).some((frames) => frames >= FRAMES)),
+    );
+    expect(gateway).to.include({ sessions: 2, handshakesCompleted: 2, handshakesFailed: 1 });
+    const open12 = viewers.filter(({ state, version }) => state === 'open' && version === 'DTLSv1.2');
+    expect(open12.map(({ srtp }) => srtp)).to.include('SRTP_AES128_CM_SHA1_80'); // which aiortc alone offers
+    for (const { frames, state, refused } of viewers) {
+      expect(refused).to.equal(0);
+      if (state.startsWith("failed")) expect({ state, frames }).to.deep.equal({ state: REFUSED, frames: 0 });
+    }
   });
 });

@@ -59,6 +59,15 @@ export class Bench {
     return { theirs, endpoint };
   }
 
+  /** A connection that we have offered, and that the page has answered. */
+  async openOurs(setup: Opening): Promise<Pair> {
+    const { offer, answered } = await Endpoint.offering(this.cleanup, { identity: this.identity, ...setup });
+    const theirs = this.browser.peer();
+    const answer = await theirs.call('accept', offer);
+    this.cleanup.add(() => theirs.call('close'));
+    return { theirs, endpoint: answered(answer) };
+  }
+
   async offer(video = false): Promise<{ theirs: PagePeer; sdp: string }> {
     const theirs = this.browser.peer();
     const sdp = await theirs.call('offer', { video });
