@@ -20,6 +20,7 @@ import {
 } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
+import { familyOf, heardAs } from '../transport/addresses';
 import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
@@ -157,6 +158,8 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   #transportErrors = 0;
   #reportsDrops = false;
   #reportsPackets = false;
+  /** The socket that carries the datagrams. */
+  #isIPv6: boolean | undefined;
 
   static readonly #byTransport = new WeakMap<object, Endpoint>();
 
@@ -383,8 +386,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     this.#checkAddress({ address, port });
     this.#forgetPeers();
     const number = this.core.numberOf(address, port);
-    const family = late.net.isIPv4(address) ? 'IPv4' : 'IPv6';
-    if (this.#packetPeers.at(number) === undefined) this.#packetPeers.keep(number, { address, port, family });
+    if (this.#packetPeers.at(number) === undefined) this.#packetPeers.keep(number, this.#asHeard(address, port));
     this.#packetPeers.setNumber(address, port, number);
     return number;
   }
@@ -402,6 +404,15 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   forgetPeer(address: string, port: number): boolean {
     this.#checkAddress({ address, port });
     return this.core.forgetPeer(address, port);
+  }
+
+  /** A peer of whom nothing has been heard, as it would be heard of: the address has one spelling, whoever names it. */
+  #asHeard(address: string, port: number): Peer {
+    if (this.#driver.overUdp) {
+      this.#isIPv6 ??= late.net.isIPv6(this.#driver.address().address);
+      address = heardAs(address, this.#isIPv6);
+    }
+    return { address, port, family: familyOf(address) };
   }
 
   /** Peers of packets are forgotten when they are many, and no record names one. What waits for this call has left. */
