@@ -2,8 +2,8 @@
 // They are installed in its folder where they are missing or out of date, and are none of the library's; `--install` does
 // no more than that.
 
-import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { changed, fail, root, run } from './tools.mjs';
 
@@ -18,12 +18,4 @@ const example = join('examples', name);
 if (changed(`${example}/node_modules/.package-lock.json`) < changed(`${example}/package-lock.json`)) {
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel', 'error'], { cwd: join(root, example) });
 }
-if (!values.install) {
-  // In this process's place, as far as signals and the exit status go.
-  const child = spawn(process.execPath, [join(root, example, 'main.mjs')], { stdio: 'inherit' });
-  process.on('SIGINT', () => child.kill('SIGINT'));
-  process.on('SIGTERM', () => child.kill('SIGTERM'));
-  child.once('exit', (code) => {
-    process.exitCode = code ?? 1;
-  });
-}
+if (!values.install) await import(pathToFileURL(join(root, example, 'main.mjs')).href);

@@ -15,12 +15,10 @@ export class DataChannels {
   #labels = new Map();
   #onText;
 
-  /** `onText(label, text)` may return a text to send back. */
-  constructor(socket, onText) {
+  /** `onText(label, text)` may return a text to send back; `onRefused` is told of what cannot be read. */
+  constructor(socket, { onText, onRefused }) {
     this.#onText = onText;
     const transport = {
-      /** SCTP puts its own here. */
-      onData: undefined,
       send: async (packet) => {
         // SCTP repeats what it gets no answer to, so what does not leave is only late.
         if (socket.readyState === 'open') socket.send(packet);
@@ -29,7 +27,9 @@ export class DataChannels {
     };
     this.#sctp = SCTP.server(transport, SCTP_PORT);
     this.#sctp.onReceive.subscribe((stream, protocol, data) => this.#receive(stream, protocol, data));
-    socket.on('message', (packet) => transport.onData(packet));
+    // What a peer sends may be anything. werift would call this by itself, and leave the promise to nobody: whoever says
+    // what is no SCTP would end the process.
+    socket.on('message', (packet) => this.#sctp['handleData'](packet).catch(onRefused));
     socket.once('close', () => this.#sctp.stop());
     this.#sctp.start(SCTP_PORT);
   }

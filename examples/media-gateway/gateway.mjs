@@ -23,6 +23,7 @@ export class Gateway {
   maxVersion = features.dtls13 === false ? 'DTLSv1.2' : 'DTLSv1.3';
   #server;
   #certificate;
+  #announced;
   #room = new Room();
   #byId = new Map();
   #byUfrag = new Map();
@@ -32,33 +33,38 @@ export class Gateway {
   #loopDelay = new LoopDelay();
   #sweep = setInterval(() => this.#dropTheSilent(), SILENCE_MS / 5);
 
-  static async open({ address, port }) {
-    const gateway = new Gateway(await generateCertificate({ subject: 'media gateway' }));
+  /** `announced`: where browsers find the port, if they see it elsewhere than it is. */
+  static async open({ address, port, announced = {} }) {
+    const gateway = new Gateway(await generateCertificate({ subject: 'media gateway' }), announced);
     gateway.#server.listen(port, address);
     await once(gateway.#server, 'listening');
     return gateway;
   }
 
-  constructor({ cert, key }) {
+  constructor({ cert, key }, announced) {
+    this.#announced = announced;
     this.#certificate = new X509Certificate(cert);
     this.#server = createServer({
       cert,
       key,
       maxVersion: this.maxVersion,
       srtpProfiles,
-      // Browsers' certificates are self-signed, and any of them may be next on this port: `#judge` compares
-      // fingerprints behind the handshake. Rules by peer would have their place here, and judge within it.
-      requestCert: true,
-      rejectUnauthorized: false,
-      // ICE has measured the path: it is no satellite's.
+      // Asked about each address before it is answered. Browsers' certificates are self-signed: the one with the
+      // fingerprint that was signalled is right, and no other. Who has passed no check of ICE's gets no answer.
+      peers: (peer) => {
+        const viewer = this.#byPeer.get(peer);
+        return viewer && { peerFingerprints: `sha-256 ${viewer.fingerprint}` };
+      },
+      // ICE has checked the path, and it is no satellite's.
+      cookieExchange: false,
       retransmission: { initial: 100 },
       recvBufferSize: RECEIVE_BUFFER,
     });
     this.#server.on('packets', (packets, peer) => {
       for (const packet of packets) this.#take(packet, peer);
     });
-    this.#server.on('connection', (socket) => this.#byPeer.get(socket.remotePeer)?.shakeHands(socket));
-    this.#server.on('secureConnection', (socket) => this.#judge(socket));
+    this.#server.on('connection', (socket) => this.#byPeer.get(socket.remotePeer).shakeHands(socket));
+    this.#server.on('secureConnection', (socket) => this.#byPeer.get(socket.remotePeer).open(socket));
     this.#server.on('dtlsClientError', (error, socket) => this.#byPeer.get(socket.remotePeer)?.fail(error));
   }
 
@@ -82,7 +88,7 @@ export class Gateway {
 
   /** What the browser needs to know of us, for every answer. */
   get transport() {
-    const { address, port } = this.address;
+    const { address = this.address.address, port = this.address.port } = this.#announced;
     return { address, port, fingerprint: this.#certificate.fingerprint256 };
   }
 
@@ -91,24 +97,24 @@ export class Gateway {
   }
 
   counters() {
-    const { sessions, handshakesFailed, retransmissions, packetsReceived, packetsSent } = this.#server.stats;
-    const gateway = { sessions, handshakesFailed, retransmissions, packetsReceived, packetsSent };
+    const { sessions, handshakesCompleted, handshakesFailed, packetsReceived, packetsSent } = this.#server.stats;
+    const gateway = { sessions, handshakesCompleted, handshakesFailed, packetsReceived, packetsSent };
     const viewers = Array.from(this.#byId.values(), (viewer) => viewer.counters());
     return { gateway: { ...gateway, loopDelay: this.#loopDelay.read() }, viewers };
   }
 
-  close() {
+  close(callback) {
     clearInterval(this.#sweep);
     this.#loopDelay.stop();
     for (const viewer of this.#byId.values()) viewer.close();
-    this.#server.close();
+    this.#server.close(callback);
   }
 
   /** One datagram that is not DTLS. Nobody has proved anything yet: whoever parses it may find anything in it. */
   #take(packet, peer) {
     const first = packet[0] ?? 0;
     if (first <= 3) this.#check(packet, peer);
-    else if (first >= 128 && first <= 191) this.#byPeer.get(peer)?.media(packet);
+    else if (first >= 128 && first <= 191) this.#byPeer.get(peer)?.media(packet, peer);
   }
 
   #check(packet, peer) {
@@ -117,21 +123,9 @@ export class Gateway {
     if (!answer) return;
     this.#server.sendPacket(answer.bytes, peer);
     viewer.heard();
-    // Only who has the password gets here, so the address may be taken for the viewer's. DTLS comes from the one that
-    // the browser has selected, or is about to.
+    // Only who has the password gets here, so the address may be taken for the viewer's.
     this.#byPeer.set(peer, viewer);
     if (answer.selected) viewer.select(peer);
-  }
-
-  /** The handshake proved that the other end has the key of its certificate. Here is whether that is the right one. */
-  #judge(socket) {
-    const viewer = this.#byPeer.get(socket.remotePeer);
-    if (viewer !== undefined && viewer.fingerprint === socket.getPeerX509Certificate()?.fingerprint256) {
-      viewer.open(socket);
-    } else {
-      socket.destroy();
-      viewer?.fail(new Error('its certificate has another fingerprint than was signalled'));
-    }
   }
 
   #dropTheSilent() {

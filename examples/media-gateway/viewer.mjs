@@ -83,13 +83,15 @@ export class Viewer extends EventEmitter {
     return performance.now() - this.#heard;
   }
 
-  /** The browser has chosen the address that it sends from. */
+  /**
+   * Where the browser is: it has selected the path from there. It may select another one later, and a router between may
+   * give it another address; the session goes on there.
+   */
   select(peer) {
     if (peer === this.#peer) return;
     this.#peer = peer;
-    // A session that is open stays with the address that it began at: where the browser has moved to another one, this
-    // is the place to tell the session so.
     if (this.#socket === undefined) this.#become('path found');
+    else if (!this.#socket.destroyed) this.#socket.setPeer(peer.address, peer.port);
   }
 
   // ---- DTLS ----
@@ -107,7 +109,10 @@ export class Viewer extends EventEmitter {
     }
     this.#srtp = new Srtp(keys);
     this.#facts = sessionFacts(socket);
-    new DataChannels(socket, (label, text) => this.#text(label, text));
+    new DataChannels(socket, {
+      onText: (label, text) => this.#text(label, text),
+      onRefused: () => this.#refused++,
+    });
     socket.once('close', () => this.close());
     this.#become('open', socket);
     this.#room.enter(this);
@@ -128,18 +133,20 @@ export class Viewer extends EventEmitter {
 
   // ---- media ----
 
-  media(packet) {
+  media(packet, peer) {
     // The browser is done with its side of the handshake before this one may be: what comes that early has no keys yet,
     // and the picture that it belongs to is asked for again.
     if (this.#srtp === undefined) return;
     try {
       if (isRtcp(packet)) this.#feedback(this.#srtp.openRtcp(packet));
       else this.#picture(this.#srtp.openRtp(packet));
-    } catch (error) {
-      // Forged, damaged, or nothing of RTP: anybody can send that. It is counted.
+    } catch {
+      // Forged, damaged, or nothing of RTP: anybody can send that.
       this.#refused++;
-      this.emit('refused', error);
+      return;
     }
+    // A browser sends media by the path that it has selected, and not all say so when a router has moved it.
+    this.select(peer);
   }
 
   #picture(packet) {

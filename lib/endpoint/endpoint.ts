@@ -20,11 +20,12 @@ import {
 } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
+import { familyOf, heardAs } from '../transport/addresses';
 import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
 import { readDrops } from '../diagnostics/drops';
-import { ioError, unsent, type DTLSError } from '../errors/errors';
+import { hintOfSend, ioError, unsent, type DTLSError } from '../errors/errors';
 import { errnoOf, systemError, systemErrorCode } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
@@ -157,6 +158,8 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   #transportErrors = 0;
   #reportsDrops = false;
   #reportsPackets = false;
+  /** The socket that carries the datagrams. */
+  #isIPv6: boolean | undefined;
 
   static readonly #byTransport = new WeakMap<object, Endpoint>();
 
@@ -383,8 +386,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     this.#checkAddress({ address, port });
     this.#forgetPeers();
     const number = this.core.numberOf(address, port);
-    const family = late.net.isIPv4(address) ? 'IPv4' : 'IPv6';
-    if (this.#packetPeers.at(number) === undefined) this.#packetPeers.keep(number, { address, port, family });
+    if (this.#packetPeers.at(number) === undefined) this.#packetPeers.keep(number, this.#asHeard(address, port));
     this.#packetPeers.setNumber(address, port, number);
     return number;
   }
@@ -402,6 +404,15 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   forgetPeer(address: string, port: number): boolean {
     this.#checkAddress({ address, port });
     return this.core.forgetPeer(address, port);
+  }
+
+  /** A peer of whom nothing has been heard, as it would be heard of: the address has one spelling, whoever names it. */
+  #asHeard(address: string, port: number): Peer {
+    if (this.#driver.overUdp) {
+      this.#isIPv6 ??= late.net.isIPv6(this.#driver.address().address);
+      address = heardAs(address, this.#isIPv6);
+    }
+    return { address, port, family: familyOf(address) };
   }
 
   /** Peers of packets are forgotten when they are many, and no record names one. What waits for this call has left. */
@@ -669,7 +680,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     }
     try {
       // What carries the datagrams has errors of its own.
-      const told = callback && ((error: Error | null) => { callback(error === null ? null : ioError(error, peer)); });
+      const told = callback && ((error: Error | null) => { callback(error === null ? null : ioError(error, peer, hintOfSend(error, peer))); });
       const done = isPacket
         ? (error: Error | null): void => {
             if (error !== null) this.#transportErrors += 1;

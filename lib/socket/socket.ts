@@ -33,7 +33,7 @@ import { listenersOf } from '../base/untouched';
 import { ownCopy, sizeOf } from '../base/memory';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
-import { readCloseRecord, type CloseRecord } from '../core/failures';
+import { readCloseRecord, type CloseRecord } from '../core/close-record';
 import { dial, type Dialled } from './dial';
 import { unsent, type DTLSError } from '../errors/errors';
 import {

@@ -28,6 +28,7 @@ const OUTPUT_LIMIT = 256 * 1024;
 export class PeerProcess {
   readonly #name: string;
   readonly #child: ChildProcessWithoutNullStreams;
+  readonly #group: boolean;
   readonly #exit: Promise<number | null>;
   readonly #waiting = new Set<() => void>();
   #output = '';
@@ -35,11 +36,13 @@ export class PeerProcess {
   readonly #streams = { stdout: '', stderr: '' };
   #ended = false;
 
-  constructor(command: string, args: readonly string[], more: NodeJS.ProcessEnv = {}) {
+  /** `group`: signals go to all that it starts, too, as those of a terminal do. */
+  constructor(command: string, args: readonly string[], more: NodeJS.ProcessEnv = {}, { group = false } = {}) {
     this.#name = [command, ...args].join(' ');
+    this.#group = group;
     const ours = [command, ...args].includes(process.execPath);
     const env = { ...(ours ? plainEnvironment : foreignEnvironment), ...more };
-    this.#child = spawn(command, args, { stdio: 'pipe', env });
+    this.#child = spawn(command, args, { stdio: 'pipe', env, detached: group });
     for (const stream of ['stdout', 'stderr'] as const) {
       this.#child[stream].on('data', (chunk: Buffer) => {
         if (this.#output.length > OUTPUT_LIMIT) return;
@@ -106,17 +109,23 @@ export class PeerProcess {
 
   /** SIGSTOP, for one that is to stop answering, and SIGCONT. */
   signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
-    this.#child.kill(name);
+    this.#kill(name);
   }
 
   /** Ends it now, if it has not ended already. */
   async stop(): Promise<void> {
-    if (!this.#ended) this.#child.kill('SIGKILL');
+    if (!this.#ended) this.#kill('SIGKILL');
     await this.#exit;
   }
 
   describe(): string {
     return `$ ${this.#name}\n${this.#output}`;
+  }
+
+  #kill(name: NodeJS.Signals): void {
+    const { pid } = this.#child;
+    if (this.#group && pid !== undefined) process.kill(-pid, name);
+    else this.#child.kill(name);
   }
 
   #wake(): void {

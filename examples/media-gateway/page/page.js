@@ -72,12 +72,20 @@ echo.onmessage = ({ data }) => {
   setTimeout(() => echo.readyState === 'open' && echo.send(String(performance.now())), REPORT_MS);
 };
 
+/** Of each video that is shown here, by the name of who sends it. */
+async function framesDecoded() {
+  const decoded = {};
+  const stats = await connection.getStats();
+  stats.forEach(({ type, mid, framesDecoded = 0 }) => {
+    const stream = type === 'inbound-rtp' && streams.shown.find((one) => one.mid === mid);
+    if (stream) decoded[stream.name] = framesDecoded;
+  });
+  return decoded;
+}
+
 report.onopen = () => {
   setInterval(async () => {
-    let decoded = 0;
-    const stats = await connection.getStats();
-    stats.forEach((entry) => (decoded += (entry.type === 'inbound-rtp' && entry.framesDecoded) || 0));
-    const facts = { decoded, echoes, echo: Math.round(roundTrip * 10) / 10, browser: navigator.userAgent };
+    const facts = { decoded: await framesDecoded(), echoes, echo: Math.round(roundTrip * 10) / 10, browser: navigator.userAgent };
     if (report.readyState === 'open') report.send(JSON.stringify(facts));
   }, REPORT_MS);
 };

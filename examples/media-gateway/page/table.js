@@ -9,7 +9,7 @@ const COLUMNS = {
   srtp: ({ srtp }) => srtp?.replace('SRTP_', ''),
   'frames in': ({ frames }) => frames,
   'frames out': ({ forwarded }) => forwarded,
-  decoded: ({ page }) => page.decoded,
+  decoded: ({ page }) => Object.values(page.decoded ?? {}).join(' + '),
   'echo, ms': ({ page }) => page.echo,
   'sent again': ({ retransmissions }) => retransmissions,
 };

@@ -139,6 +139,7 @@ void Session::emit_close(const Failure& failure) {
   handshake12_ = nullptr;
   handshake13_ = nullptr;
   handshake_.reset();
+  newer_.reset();
   late13_.reset();
   records_.reset();
   said_last_.reset();

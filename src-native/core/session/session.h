@@ -196,6 +196,8 @@ class Session final {
   void with_handshake(uint8_t* scratch, double now, const Act& act);
   void conclude(uint8_t* scratch, double now);
   void go_back(uint8_t* scratch, double now);
+  bool is_answer_to_newer(const RecordView& record) const;
+  bool return_to_newer(bool anew, double now);
   void established(uint8_t* scratch, double now);
   void established13(Handshake13& handshake, uint8_t* scratch, double now);
   void begin12(std::shared_ptr<const SecureContext> context,
@@ -263,6 +265,8 @@ class Session final {
   std::unique_ptr<Negotiation> handshake_;  // until it is complete; and as what it is, or null:
   Handshake* handshake12_ = nullptr;
   Handshake13* handshake13_ = nullptr;
+  // Client: while a server that said to have no DTLS 1.3 may not have said it.
+  std::unique_ptr<Handshake13> newer_;
   // These once it is open.
   std::shared_ptr<const SecureContext> context_;
   std::shared_ptr<const SessionPolicy> policy_;
