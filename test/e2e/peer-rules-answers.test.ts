@@ -61,9 +61,10 @@ describeVersions('answers of peers', (only, is13) => {
 
   it('idleTimeout and handshakeTimeout count for their peer alone', async () => {
     const server = await serve(inTurn({ idleTimeout: 80 }, {}));
-    const [idle, other] = [await openOn(server, only), await openOn(server, only)];
-    const [error] = await next(idle.peer, 'error');
-    expect(error.code).to.equal('ERR_DTLS_IDLE_TIMEOUT');
+    const idle = await openOn(server, only);
+    const ended = next(idle.peer, 'error');
+    const other = await openOn(server, only);
+    expect((await ended)[0].code).to.equal('ERR_DTLS_IDLE_TIMEOUT');
     expect(other.peer.readyState).to.equal('open');
   });
 
@@ -91,14 +92,17 @@ describeVersions('answers of peers', (only, is13) => {
     expect(client.getPeerX509Certificate()?.subject).to.equal('CN=named');
   });
 
-  it('nobody comes round rules with credentials by asking for a name', async () => {
+  it('names are not looked at where the rules have credentials: nobody comes round them by asking for one', async () => {
     const [own, named] = [await certificate({ commonName: 'own' }), await certificate({ commonName: 'named', dnsNames: ['named.example'] })];
-    const server = await serve(() => ({ cert: own.cert, key: own.key, peerFingerprints: 'AB:'.repeat(31) + 'AB' }));
-    server.addContext('named.example', { cert: named.cert, key: named.key, requestCert: false });
+    const rules = { cert: own.cert, key: own.key };
+    const server = await serve(inTurn({ ...rules, peerFingerprints: 'AB:'.repeat(31) + 'AB' }, rules));
+    server.addContext('named.example', { cert: named.cert, key: named.key, ca: named.ca, requestCert: true });
+    const client = { ...only, servername: 'named.example', rejectUnauthorized: false };
     const refused = clientFailure(server);
-    const client = await dial(server, { ...only, cert: own.cert, key: own.key, servername: 'named.example', rejectUnauthorized: false });
-    await failure(client);
+    await failure(await dial(server, { ...client, cert: own.cert, key: own.key }));
     expect((await refused).code).to.equal('ERR_DTLS_FINGERPRINT');
+    const pair = await openOn(server, client);
+    expect(pair.client.getPeerX509Certificate()?.subject).to.equal('CN=own');
   });
 
   it('SNICallback goes on, and does not loosen what the peer has to prove', async () => {

@@ -216,6 +216,8 @@ void Endpoint::receive_merged(Bytes datagrams, size_t segment, const PeerAddress
 
 bool Endpoint::receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index,
                            double now) {
+  ++outlets_.totals.datagramsReceived;
+  outlets_.totals.bytesReceived += datagram.size;
   if (!report_drops_) return take(datagram, peer, peer_index, now);
   const DropCounts before = drop_counts(outlets_.totals, stats_);
   take(datagram, peer, peer_index, now);
@@ -250,8 +252,6 @@ void Endpoint::tell_drops(const DropCounts& before, size_t size, const PeerAddre
 }
 
 bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
-  ++outlets_.totals.datagramsReceived;
-  outlets_.totals.bytesReceived += datagram.size;
   if (!is_dtls(datagram)) {
     ++stats_.nonDtlsDatagrams;
     if (datagram.size == 0) ++stats_.emptyDatagrams;
