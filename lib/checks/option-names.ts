@@ -66,6 +66,7 @@ export const SERVER_OPTIONS = [
   'maxSessionsPerHost',
   'maxPendingHandshakesPerHost',
   'blockList',
+  'peers',
 ] as const;
 
 export const CONNECT_OPTIONS = [
@@ -95,6 +96,22 @@ export const NAMED_OPTIONS = [
   'pskIdentityHint',
   'ALPNProtocols',
   'ALPNCallback',
+] as const;
+
+/** What a server's `peers` may answer. */
+export const PEER_OPTIONS = [
+  ...NAMED_OPTIONS,
+  'handshakeTimeout',
+  'retransmission',
+  'mtu',
+  'idleTimeout',
+  'replayWindow',
+  'borrowMessages',
+  'copyMessages',
+  'heartbeat',
+  'srtpProfiles',
+  'requireExtendedMasterSecret',
+  'qlogDir',
 ] as const;
 
 export const LISTEN_OPTIONS = [
@@ -196,11 +213,13 @@ const OTHER_NAMES: ReadonlyMap<string, readonly string[]> = new Map([
 /** Without what styles differ in: `psk_identity`, `PSK-Identity`. */
 const plainName = (name: string): string => name.replace(/[-_]/g, '').toLowerCase();
 
-const BY_PLAIN_NAME: ReadonlyMap<string, readonly string[]> = new Map(
-  [...OTHER_NAMES].map(([name, ours]) => [plainName(name), ours]),
-);
+let byPlainName: ReadonlyMap<string, readonly string[]> | undefined;
 
-const namesFor = (name: string): readonly string[] => BY_PLAIN_NAME.get(plainName(name)) ?? [];
+function namesFor(name: string): readonly string[] {
+  // Made for the first mistake: it takes a twentieth of the time in which this package is loaded.
+  byPlainName ??= new Map([...OTHER_NAMES].map(([other, ours]) => [plainName(other), ours]));
+  return byPlainName.get(plainName(name)) ?? [];
+}
 
 /** What a name of another API's is called among the known names. */
 export const oursFor = (name: string, known: readonly string[]): string[] =>
@@ -241,7 +260,7 @@ export const ALL_OPTIONS: readonly string[] = [...new Set(DOORS.flatMap(([, name
  * option of another. Functions with a few options of their own are none of these.
  */
 export const isDoor = (known: readonly string[]): boolean =>
-  known === NAMED_OPTIONS || DOORS.some(([, names]) => names === known);
+  known === NAMED_OPTIONS || known === PEER_OPTIONS || DOORS.some(([, names]) => names === known);
 
 /** Who takes an option of this name. */
 export const doorsOf = (name: string): string[] =>

@@ -96,6 +96,15 @@ describe13('DTLS 1.3 by other ways in', function () {
     expect(stderr).to.include('Sessions of DTLS 1.3 have none: leave --max-version out.');
   });
 
+  it('ping and mtu speak of themselves where DTLS 1.2 is left out', async () => {
+    for (const command of ['ping', 'mtu']) {
+      const { code, stderr } = await cli([command, '127.0.0.1:1', '--psk', '00', '--min-version', 'DTLSv1.3']);
+      expect(code).to.equal(2);
+      expect(stderr).to.include("error: heartbeats are of DTLS 1.2, and --min-version is 'DTLSv1.3'");
+      expect(stderr).to.match(/hint: {2}Leave DTLS 1\.2 in: `--min-version DTLSv1\.2`\.\n/);
+    }
+  });
+
   it('qlog has them, too', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'dtls13-qlog-'));
     try {

@@ -200,6 +200,14 @@ double Flights::due() const {
   return at;
 }
 
+void Flights::on_moved() {
+  forget_path_mtu();
+  burst_at_ = 0;
+  for (SentFlight& flight : flights_) {
+    if (flight.begin_anew()) ++stats_.repetitions;
+  }
+}
+
 bool Flights::may_repeat(const SentFlight& flight) const {
   if (flight.kind() == FlightKind::kAnswered && until_deadline_) return true;
   return flight.repetitions() < (flight.kind() == FlightKind::kMessage ? kMessageOften : kOften);

@@ -165,6 +165,9 @@ class Flights {
   size_t path_mtu() const { return std::min(mtu_, smaller_mtu_); }
   // Somebody knows better what the path takes: the MTU that leave() is told counts.
   void forget_path_mtu() { smaller_mtu_ = std::numeric_limits<size_t>::max(); }
+  // The way to the peer is another one: what has left and was not acknowledged is due again, and
+  // nothing holds that was learnt of the old way.
+  void on_moved();
   const FlightsStats& stats() const { return stats_; }
 
  private:

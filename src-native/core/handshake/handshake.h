@@ -61,7 +61,10 @@ class Handshake final : public Negotiation, private DatagramPort {
   void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random);
 
   // The records that follow came in another datagram.
-  void begin_datagram() { attempt_->messages.begin_datagram(); }
+  void begin_datagram() {
+    attempt_->messages.begin_datagram();
+    attempt_->datagram_is_other = false;
+  }
   void receive(const RecordView& record, double now);
   void advance(double now) override;
   double deadline() const override;
@@ -84,6 +87,7 @@ class Handshake final : public Negotiation, private DatagramPort {
   SSL* ssl() const override { return ssl_.get(); }
   uint32_t mtu() const override { return mtu_; }
   bool set_mtu(uint32_t mtu) override;
+  void on_moved(double now) override;
   const std::vector<uint8_t>* psk_identity() const override {
     return psk_identity_ ? &*psk_identity_ : nullptr;
   }
@@ -266,6 +270,10 @@ class Handshake final : public Negotiation, private DatagramPort {
   bool may_be_about_cookie(const RecordView& record) const;
   void send_hello(double now);
   bool has_hello_taken();
+
+  // other_flights.cc
+  bool is_of_other_flight(const RecordView& record, const FragmentView& fragment, double now);
+  bool is_other_server_hello(const FragmentView& fragment) const;
 
   // flights.cc
   void on_datagram(Bytes datagram) override;

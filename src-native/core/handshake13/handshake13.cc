@@ -372,4 +372,11 @@ bool Handshake13::set_mtu(uint32_t mtu) {
   return true;
 }
 
+void Handshake13::on_moved(double now) {
+  set_mtu(policy_->mtu);
+  flights_->on_moved();
+  // While a question is open the peer's flight has arrived, and the answer is ours to give.
+  if (!parked()) leave(now);
+}
+
 }  // namespace dtls

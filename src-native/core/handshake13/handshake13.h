@@ -82,6 +82,7 @@ class Handshake13 final : public Negotiation {
   SSL* ssl() const override { return engine_ ? engine_->ssl() : nullptr; }
   uint32_t mtu() const override { return mtu_; }
   bool set_mtu(uint32_t mtu) override;
+  void on_moved(double now) override;
   const std::vector<uint8_t>* psk_identity() const override {
     return psk_identity_ ? &*psk_identity_ : nullptr;
   }

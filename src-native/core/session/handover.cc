@@ -218,7 +218,7 @@ bool Session::take_records(Handshake::Handover handover, double now) {
       said_last_ = std::make_unique<SaidLast>(
           SaidLast{LastFlight(std::move(*handover.last_flight), {finished.data(), finished.size()},
                               now + kLinger),
-                   handover.next_number_in_clear, handover.repetitions});
+                   handover.next_number_in_clear, handover.repetitions, now});
     }
     AeadRecords::Start start;
     start.next_number = handover.sealed.next_number;

@@ -108,6 +108,8 @@ class MessageAssembly {
   const HandshakeMessage* whole(HandshakeType type) const;
   // The peer's first message is one with a later number than 0.
   void begin_at(uint16_t sequence) { next_ = sequence; }
+  // Lets go of all that was not taken yet.
+  void forget() { messages_.clear(); }
 
   bool was_taken(uint16_t sequence) const { return sequence < next_; }
   // The number of the first message that was not taken yet.
