@@ -4,6 +4,7 @@
 import { expect } from 'chai';
 import { randomBytes } from 'node:crypto';
 import type { ConnectOptions, DTLSServer, ServerOptions } from '../../lib/index';
+import { pause } from '../fault/support';
 import { converse } from '../helpers/exchange';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import { closeEverything, dial, failure, listen, next, openOn, portOf, withCertificate } from '../helpers/pair';
@@ -146,6 +147,39 @@ describe13('answers in clear that are forged, to a client with DTLS 1.3', functi
       expect(error.code).to.match(/^ERR_DTLS_(VERSION_MISMATCH|ALERT_PROTOCOL_VERSION)$/);
       expect(performance.now() - began).to.be.below(1000);
     }
+  });
+
+  // What is not forged looks the same: the flight of another handshake, which the server repeats.
+  it('a client begins anew from its port while the flight of its last handshake, half done, is on its way', async () => {
+    const HALF_WAY = 100;
+    await Promise.all(
+      Array.from({ length: 8 }, async (_, index) => {
+        const server = await listen(await withCertificate(UP_TO_DTLS13));
+        const relay = await relayTo(server);
+        let gone = false;
+        relay.passes = (datagram, direction) => {
+          if (gone && direction === 'toServer') return false;
+          const copy = Buffer.from(datagram);
+          setTimeout(() => { if (relays.includes(relay)) relay.send(copy, direction); }, HALF_WAY);
+          return false;
+        };
+        const options = { ...UP_TO_DTLS13, port: relay.port };
+        const first = await dial(server, options);
+        first.on('error', () => undefined);
+        await pause(3.2 * HALF_WAY);
+        const { localPort } = first;
+        gone = true;
+        const closed = next(first, 'close');
+        first.destroy();
+        await closed;
+        // The server's timer is a second: its repetition comes before, between and behind the hellos of the next one.
+        await pause(500 + 60 * index);
+        gone = false;
+        const second = await dial(server, { ...options, ...(localPort === undefined ? {} : { localPort }) });
+        await next(second, 'secureConnect');
+        expect(second.getProtocol()).to.equal('DTLSv1.3');
+      }),
+    );
   });
 
   it('a session that is open hears none of it', async () => {
