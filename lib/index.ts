@@ -19,6 +19,7 @@ export type {
   HeartbeatOptions,
   MaxFragmentLength,
   NamedServerOptions,
+  PeerOptions,
   PskCredentials,
   RetransmissionOptions,
   ServerOptions,

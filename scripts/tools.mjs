@@ -97,12 +97,15 @@ export function fail(message) {
   process.exit(1);
 }
 
-/** The files under a folder that end in one of the extensions; none without the folder. */
+/** The files under a folder that end in one of the extensions, without those that were installed; none without the folder. */
 export function files(folder, ...extensions) {
   if (!existsSync(join(root, folder))) return [];
-  return readdirSync(join(root, folder), { encoding: 'utf8', recursive: true })
-    .filter((name) => extensions.some((extension) => name.endsWith(extension)))
-    .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
+  return readdirSync(join(root, folder), { withFileTypes: true })
+    .flatMap((entry) => {
+      const name = `${folder}/${entry.name}`;
+      if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : files(name, ...extensions);
+      return extensions.some((extension) => name.endsWith(extension)) ? [name] : [];
+    })
     .sort();
 }
 

@@ -3,6 +3,7 @@
  * methods of its own by any name, such as `onClose`, and must not replace by chance what the sessions live by.
  */
 export const kAbandon = Symbol('abandon');
+export const kAnsweredPeer = Symbol('answeredPeer');
 export const kAsyncResource = Symbol('asyncResource');
 export const kBatchesMessages = Symbol('batchesMessages');
 export const kBegin = Symbol('begin');
@@ -28,6 +29,8 @@ export const kMake = Symbol('make');
 export const kMakeSession = Symbol('makeSession');
 export const kMayServe = Symbol('mayServe');
 export const kMessageLimit = Symbol('messageLimit');
+export const kMovePeer = Symbol('movePeer');
+export const kMoveWatch = Symbol('moveWatch');
 export const kNative = Symbol('native');
 export const kOnClientHello = Symbol('onClientHello');
 export const kOnClose = Symbol('onClose');
@@ -40,6 +43,7 @@ export const kOnMessage = Symbol('onMessage');
 export const kOnMessages = Symbol('onMessages');
 export const kOnNewSession = Symbol('onNewSession');
 export const kOnOcspRequest = Symbol('onOcspRequest');
+export const kOnPeerQuestion = Symbol('onPeerQuestion');
 export const kOnRecord = Symbol('onRecord');
 export const kOnSecure = Symbol('onSecure');
 export const kOnStoredSession = Symbol('onStoredSession');

@@ -66,6 +66,7 @@ export const SERVER_OPTIONS = [
   'maxSessionsPerHost',
   'maxPendingHandshakesPerHost',
   'blockList',
+  'peers',
 ] as const;
 
 export const CONNECT_OPTIONS = [
@@ -95,6 +96,22 @@ export const NAMED_OPTIONS = [
   'pskIdentityHint',
   'ALPNProtocols',
   'ALPNCallback',
+] as const;
+
+/** What a server's `peers` may answer. */
+export const PEER_OPTIONS = [
+  ...NAMED_OPTIONS,
+  'handshakeTimeout',
+  'retransmission',
+  'mtu',
+  'idleTimeout',
+  'replayWindow',
+  'borrowMessages',
+  'copyMessages',
+  'heartbeat',
+  'srtpProfiles',
+  'requireExtendedMasterSecret',
+  'qlogDir',
 ] as const;
 
 export const LISTEN_OPTIONS = [
@@ -243,7 +260,7 @@ export const ALL_OPTIONS: readonly string[] = [...new Set(DOORS.flatMap(([, name
  * option of another. Functions with a few options of their own are none of these.
  */
 export const isDoor = (known: readonly string[]): boolean =>
-  known === NAMED_OPTIONS || DOORS.some(([, names]) => names === known);
+  known === NAMED_OPTIONS || known === PEER_OPTIONS || DOORS.some(([, names]) => names === known);
 
 /** Who takes an option of this name. */
 export const doorsOf = (name: string): string[] =>

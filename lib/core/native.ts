@@ -4,7 +4,7 @@
  */
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { loadAddon } from '../addon';
-import type { HeartbeatOutcome, KeyUpdateOutcome, SendOutcome } from './outcomes';
+import type { HeartbeatOutcome, KeyUpdateOutcome, MoveOutcome, SendOutcome } from './outcomes';
 
 /** How the native UDP socket fares. */
 export interface UdpStats {
@@ -117,6 +117,8 @@ export interface NativeSessionPolicy {
   /** ALPN, as on the wire. */
   setProtocols(protocols: Uint8Array): void;
   setTicketKeys(keys: NativeTicketKeys): void;
+  /** Its sessions are resumed under the same certificates of the server's only. */
+  forOnePeer(): void;
   setSession(session: NativeKeptSession): void;
   requestOcsp(): void;
   /** 512, 1024, 2048 or 4096. */
@@ -161,6 +163,17 @@ export interface NativeEndpoint {
   setPolicy(policy: NativeSessionPolicy): void;
   stopListening(): void;
   setBusy(busy: boolean): void;
+  /** Before a peer is answered, or anything is kept of it, there is a PEER_QUESTION, open for so many milliseconds at most. */
+  askPeers(timeout: number): void;
+  /** Without context and policy the peer is refused. False: nobody waits for that answer any more. */
+  answerPeer(
+    question: number,
+    peerIndex: number,
+    context: NativeSecureContext | undefined,
+    policy: NativeSessionPolicy | undefined,
+  ): boolean;
+  /** What was answered about that peer counts no more, nor a question that is open. False: there was nothing. */
+  forgetPeer(address: string, port: number): boolean;
   /** Sets whether there are DROPPED records. */
   reportDrops(report: boolean): void;
   /** Sets whether there are PACKET records. */
@@ -190,6 +203,8 @@ export interface NativeEndpoint {
     timeout: number,
     retries: number,
   ): HeartbeatOutcome;
+  /** The session's peer is at another address from now on. */
+  move(slot: number, generation: number, address: string, port: number): MoveOutcome;
   /** DTLS 1.3: this side's keys change, and with `both` the peer is to change its own. */
   updateKeys(slot: number, generation: number, both: boolean): KeyUpdateOutcome;
   close(slot: number, generation: number, notify: boolean): void;
@@ -291,6 +306,8 @@ export interface NativeUdpSocket {
   setTtl(ttl: number): number;
   address(): [address: string, port: number, ipv6: boolean];
   peer(index: number): [address: string, port: number, ipv6: boolean] | undefined;
+  /** The index by which records name that peer, until they have been taken. */
+  indexOf(address: string, port: number): number;
   descriptor(): number;
   counters(): UdpStats;
   /** A datagram that is none of the endpoint's. An error number, or 0: SENT tells, without a session, what became of it. */
@@ -369,6 +386,11 @@ export interface Native {
   certificateSignature(der: Uint8Array): [key: string, digest: string];
   /** Sets whether datagrams of a UDP socket may be fragmented on the way. False where the platform does not let it be set. */
   setDontFragment(fd: number, ipv6: boolean, on: boolean): boolean;
+  /**
+   * Connects a UDP socket, which is connected, to another peer. `anyAddress`: it was bound to no address of this host.
+   * An error number, or 0.
+   */
+  reconnect(fd: number, address: string, port: number, anyAddress: boolean): number;
   /** 4 or 6 for a descriptor of a UDP socket, 0 for any other. */
   udpFamily(fd: number): 0 | 4 | 6;
   readonly Outbox: new (

@@ -22,6 +22,7 @@ export const RecordType = {
   TransportError: 14,
   Dropped: 15,
   KeyLimit: 16,
+  PeerQuestion: 17,
 } as const;
 
 /** What a LOOKUP asks, with the numbers of LookupKind in src-native/core/outbox/outbox.h. */
@@ -48,8 +49,11 @@ export const NO_SLOT = 0xffffffff;
 
 /** What an endpoint does with its records. */
 export interface RecordSink {
-  /** A session begins. Called before anybody's code runs, and before the session's datagrams are to be sent. */
-  begin(slot: number, generation: number, peerIndex: number): void;
+  /**
+   * A session begins. Called before anybody's code runs, and before the session's datagrams are to be sent. `question`: the
+   * one whose answer counts for the session, or 0.
+   */
+  begin(slot: number, generation: number, peerIndex: number, question: number): void;
   /** A datagram for one session, or (slot NO_SLOT) for the peer with that index. `whom`: or as record_fields.h says. */
   transmit(
     slot: number,
@@ -196,6 +200,7 @@ class Outbox implements EventSource {
           this.#word(record, RecordWord.Slot),
           this.#word(record, RecordWord.Generation),
           this.#word(record, RecordWord.A),
+          this.#word(record, RecordWord.B),
         );
       }
     }

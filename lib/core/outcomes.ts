@@ -32,3 +32,14 @@ export const KeyUpdateOutcome = {
   Failed: 4,
 } as const;
 export type KeyUpdateOutcome = (typeof KeyUpdateOutcome)[keyof typeof KeyUpdateOutcome];
+
+/** What becomes of a session whose peer is to be at another address. */
+export const MoveOutcome = {
+  Moved: 0,
+  NotOpen: 1,
+  /** Another session has that address. */
+  Taken: 2,
+  /** That host has as many sessions, or handshakes, as it may. */
+  HostFull: 3,
+} as const;
+export type MoveOutcome = (typeof MoveOutcome)[keyof typeof MoveOutcome];

@@ -60,6 +60,12 @@ export interface EndpointStats extends TrafficStats {
    * an alert, and nothing of it was kept. And those of this endpoint's own that somebody sent back to it.
    */
   hellosRefused: number;
+  /** How often a server's `peers` was called. */
+  peersAsked: number;
+  /** Datagrams of peers that `peers` has refused: dropped in silence. */
+  peersRefused: number;
+  /** Repetitions of hellos, and what was too much of one, while `peers` was being asked about their peer. */
+  hellosWhileAsked: number;
   /** Datagrams from addresses on the server's `blockList`. */
   blockedDatagrams: number;
   /** Datagrams that are none of DTLS, whoever listens. */

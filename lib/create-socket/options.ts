@@ -10,7 +10,7 @@ import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options
 import { bare, withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
 import { OF_BYTES, ownOptions } from '../options/own-bytes';
-import { clientPsk, plainCredentials, serverPsk } from '../options/psk';
+import { clientPsk, plainCredentials, requireName, serverPsk } from '../options/psk';
 import { resolveHandshakeTimeout } from '../options/session';
 import { messageMemory, type MessageMemory } from '../endpoint/packet-events';
 import type { DTLSSocket } from '../socket/socket';
@@ -22,7 +22,7 @@ import { callable, checkNames, checkObject, flag, integer, misplaced, nearest } 
 /** Which handshakes a socket takes part in: those it begins, those its peers begin, or both. */
 export type SocketRole = 'client' | 'server' | 'both';
 
-type NotForSockets = keyof UdpSocketOptions | 'transport' | 'pskCallback' | 'cookieExchange' | 'blockList';
+type NotForSockets = keyof UdpSocketOptions | 'transport' | 'pskCallback' | 'cookieExchange' | 'blockList' | 'peers';
 
 /** Options of the handshake with one peer, which this socket begins. */
 export type SocketPeerOptions = Omit<
@@ -239,6 +239,7 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
   if (role === 'client' && options.pskCallback !== undefined) throw notOfAClient();
   const context = contextOf(bag);
   const own = clientPsk(options.psk);
+  requireName(options.psk, context);
   const { pskCallback, isShownBy } =
     options.pskCallback === undefined
       ? { pskCallback: served, isShownBy: () => own !== undefined }
@@ -260,7 +261,8 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
         : ({
             ...Object.fromEntries(
               Object.entries(pick(bag, SERVER_OPTIONS)).filter(
-                ([name]) => !(CONTEXT_OPTIONS as readonly string[]).includes(name) && name !== 'psk',
+                // `peers` of a socket is asked about those with whom it begins.
+                ([name]) => !(CONTEXT_OPTIONS as readonly string[]).includes(name) && name !== 'psk' && name !== 'peers',
               ),
             ),
             secureContext: context,

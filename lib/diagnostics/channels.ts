@@ -25,6 +25,8 @@ export type DropReasons = Partial<
     | 'sessionsRefused'
     | 'hellosWhileBusy'
     | 'hellosRefused'
+    | 'peersRefused'
+    | 'hellosWhileAsked'
     | 'blockedDatagrams'
     | 'malformedDatagrams'
     | 'unknownPeerDatagrams',
@@ -36,6 +38,8 @@ export type DropReasons = Partial<
 export interface DiagnosticsEvents {
   /** A client begins its handshake, or a server has verified a client's cookie. */
   'dgram-dtls.session.start': { socket: DTLSSocket; role: SessionRole; peer: Peer };
+  /** The session goes on with its peer at another address (`setPeer`). */
+  'dgram-dtls.session.move': { socket: DTLSSocket; from: Peer; peer: Peer };
   /** One message of a handshake, sent again or not. */
   'dgram-dtls.handshake.message': HandshakeEvent & { socket: DTLSSocket };
   /** The handshake is over. `duration`: since `session.start`. */
@@ -86,6 +90,7 @@ const typed = <K extends DiagnosticsChannelName>(name: K): TypedChannel<Diagnost
 /** Held here for good: node:diagnostics_channel itself keeps only those that somebody holds. */
 export const channels = {
   sessionStart: typed('dgram-dtls.session.start'),
+  sessionMove: typed('dgram-dtls.session.move'),
   handshakeMessage: typed('dgram-dtls.handshake.message'),
   handshakeDone: typed('dgram-dtls.handshake.done'),
   handshakeFailed: typed('dgram-dtls.handshake.failed'),
@@ -118,6 +123,7 @@ export function plainEvent(
   const plain: Record<string, unknown> = { ...event };
   delete plain.socket;
   if ('peer' in event) plain.peer = addressOf(event.peer);
+  if ('from' in event) plain.from = addressOf(event.from);
   if ('error' in event) {
     const { error } = event;
     plain.error =

@@ -19,6 +19,7 @@ const SCHEMA = 'urn:dgram-dtls:qlog:events:dtls-01';
 
 const EVENT_NAMES: Readonly<Record<DiagnosticsChannelName, string>> = {
   'dgram-dtls.session.start': 'dtls:session_started',
+  'dgram-dtls.session.move': 'dtls:session_moved',
   'dgram-dtls.handshake.message': 'dtls:handshake_message',
   'dgram-dtls.handshake.done': 'dtls:handshake_done',
   'dgram-dtls.handshake.failed': 'dtls:handshake_failed',

@@ -1,7 +1,9 @@
 import type { AddressInfo } from 'node:net';
 
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
+import type { Peer } from '../base/peer';
 import type { Endpoint } from './endpoint';
+import type { Place } from './moving';
 import type { NativeCipher, NativeEndpoint, NativeSrtp } from '../core/native';
 import type { HeartbeatOutcome, KeyUpdateOutcome } from '../core/outcomes';
 
@@ -103,6 +105,14 @@ export class CoreSession {
   /** False when the session is not open. */
   setMtu(mtu: number): boolean {
     return this.endpoint.core.setMtu(this.slot, this.generation, mtu);
+  }
+  /** The peer is at another address from now on, and known as that; undefined where there is no session any more. */
+  move(place: Place, check: ((peer: Peer) => void) | undefined): Peer | undefined {
+    return this.endpoint.move(this.slot, this.generation, place, check);
+  }
+  /** What {@link move} has caused, once its caller has noted it. */
+  moved(): void {
+    this.endpoint.flushSoon();
   }
   /** RFC 9147 section 8. */
   updateKeys(both: boolean): KeyUpdateOutcome {

@@ -2,6 +2,7 @@ import type { AddressInfo, BlockList } from 'node:net';
 
 import type { DTLSSocket } from '../base/dtls-socket';
 import {
+  kAnsweredPeer,
   kBatchesMessages,
   kBlockList,
   kBorrowsMessages,
@@ -9,6 +10,7 @@ import {
   kOnDrain,
   kOnMessage,
   kOnMessages,
+  kOnPeerQuestion,
   kOnRecord,
   kOnTransportClosed,
   kOnTransportError,
@@ -18,11 +20,12 @@ import {
 } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
+import { familyOf, heardAs } from '../transport/addresses';
 import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
 import { readDrops } from '../diagnostics/drops';
-import { ioError, unsent, type DTLSError } from '../errors/errors';
+import { hintOfSend, ioError, unsent, type DTLSError } from '../errors/errors';
 import { errnoOf, systemError, systemErrorCode } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
@@ -31,9 +34,10 @@ import { sizeOf } from '../base/memory';
 import { LONGEST_DATAGRAM } from '../transport/transport-driver';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
 import { fieldOf, isSet, RecordField } from '../core/record-fields';
-import { SendOutcome } from '../core/outcomes';
+import { MoveOutcome, SendOutcome } from '../core/outcomes';
 import { sendBatch } from '../core/send-batch';
 import { endpointStats, Unheard, type EndpointStats } from '../core/stats';
+import { blocked, moveRefusal, placeByName, placeOverUdp, type Place } from './moving';
 import type { PacketHearer } from './packet-events';
 import { checkNamedDestination, checkUdpDestination, PacketPeers } from './packet-peers';
 
@@ -73,8 +77,15 @@ export interface TransportHandler {
 
 /** What makes an endpoint a server's. */
 export interface ServerHandler extends TransportHandler {
-  /** A cookie was verified. Makes the session's handler; no user code may run. */
-  [kMakeSession](slot: number, generation: number, peer: Peer): SessionHandler;
+  /**
+   * A cookie was verified. Makes the session's handler; no user code may run. `question`: whose answer counts for the
+   * session, or 0.
+   */
+  [kMakeSession](slot: number, generation: number, peer: Peer, question: number): SessionHandler;
+  /** By which rules is this peer to be served? False: nobody's code has run. */
+  [kOnPeerQuestion](question: number, peer: Peer): boolean;
+  /** Whom the answer to a question was about. */
+  [kAnsweredPeer](question: number): Peer | undefined;
   /** Datagrams from these addresses are dropped before anything else is spent on them. */
   readonly [kBlockList]?: BlockList | undefined;
 }
@@ -147,6 +158,8 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   #transportErrors = 0;
   #reportsDrops = false;
   #reportsPackets = false;
+  /** The socket that carries the datagrams. */
+  #isIPv6: boolean | undefined;
 
   static readonly #byTransport = new WeakMap<object, Endpoint>();
 
@@ -370,14 +383,36 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   packetNumber(address: string, port: number): number {
     const known = this.#packetPeers.numberOf(address, port);
     if (known !== undefined) return known;
-    if (this.#driver.overUdp) checkUdpDestination({ address, port });
-    else checkNamedDestination({ address, port });
+    this.#checkAddress({ address, port });
     this.#forgetPeers();
     const number = this.core.numberOf(address, port);
-    const family = late.net.isIPv4(address) ? 'IPv4' : 'IPv6';
-    if (this.#packetPeers.at(number) === undefined) this.#packetPeers.keep(number, { address, port, family });
+    if (this.#packetPeers.at(number) === undefined) this.#packetPeers.keep(number, this.#asHeard(address, port));
     this.#packetPeers.setNumber(address, port, number);
     return number;
+  }
+
+  #checkAddress(peer: { readonly address: string; readonly port: number }): void {
+    if (this.#driver.overUdp) checkUdpDestination(peer);
+    else checkNamedDestination(peer);
+  }
+
+  /**
+   * What has been answered about a peer counts no more for handshakes to come, nor does what is being asked.
+   *
+   * @throws For what is no address of this transport.
+   */
+  forgetPeer(address: string, port: number): boolean {
+    this.#checkAddress({ address, port });
+    return this.core.forgetPeer(address, port);
+  }
+
+  /** A peer of whom nothing has been heard, as it would be heard of: the address has one spelling, whoever names it. */
+  #asHeard(address: string, port: number): Peer {
+    if (this.#driver.overUdp) {
+      this.#isIPv6 ??= late.net.isIPv6(this.#driver.address().address);
+      address = heardAs(address, this.#isIPv6);
+    }
+    return { address, port, family: familyOf(address) };
   }
 
   /** Peers of packets are forgotten when they are many, and no record names one. What waits for this call has left. */
@@ -390,6 +425,37 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   /** A session has a listener for packets. */
   hearPackets(handler: SessionHandler): void {
     this.#packetSessions.add(handler);
+  }
+
+  /**
+   * A session's peer is at another address from now on. The peer as it is called there; undefined where the session has gone.
+   * Whoever calls notes it, and says {@link flushSoon}. `check` throws where it may not be at that peer's address.
+   *
+   * @throws A DTLSError: the session then is where it was.
+   */
+  move(slot: number, generation: number, place: Place, check: ((peer: Peer) => void) | undefined): Peer | undefined {
+    const peer = this.#driver.overUdp ? placeOverUdp(place, this.#boundTo()) : placeByName(place);
+    const blockList = this.#server?.[kBlockList];
+    if (blockList !== undefined && isBlocked(blockList, peer.address)) throw blocked(peer);
+    check?.(peer);
+    this.transmitNow(); // what was sent before goes where the peer was
+    try {
+      this.#driver.move(peer);
+    } catch (error) {
+      throw ioError(error, peer);
+    }
+    const outcome = this.core.move(slot, generation, peer.address, peer.port);
+    const refusal = moveRefusal(outcome, peer);
+    if (refusal !== undefined) throw refusal;
+    return outcome === MoveOutcome.Moved ? (this.#packetPeers.living(peer) ?? peer) : undefined;
+  }
+
+  #boundTo(): AddressInfo {
+    try {
+      return this.#driver.address();
+    } catch (error) {
+      throw ioError(error); // its owner has closed the socket
+    }
   }
 
   /** Sends a datagram that is none of DTLS, over a driver that can. `callback` is called later. */
@@ -555,14 +621,33 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 
   // ---- RecordSink: what the core says ----
 
-  begin(slot: number, generation: number, peerIndex: number): void {
+  begin(slot: number, generation: number, peerIndex: number, question: number): void {
     const peer = this.#driver.peerAt(peerIndex);
-    if (peer === undefined || this.#server === undefined) return;
-    // A transport may pass more than an address (dgram: the size of that datagram), or reuse the object.
-    const { address, port, family } = peer;
-    const known = this.#packetPeers.living(peer) ?? { address, port, family };
-    const handler = this.#server[kMakeSession](slot, generation, known);
+    const server = this.#server;
+    if (peer === undefined || server === undefined) return;
+    const asked = question === 0 ? undefined : server[kAnsweredPeer](question);
+    const known = this.#known(peer, asked);
+    const handler = server[kMakeSession](slot, generation, known, question);
     this.#add(slot, generation, handler);
+  }
+
+  /** The object that there is of a peer, or one to keep: a transport may pass more than an address (dgram: the size of that datagram), or reuse the object. */
+  #known(peer: Peer, otherwise?: Peer): Peer {
+    const { address, port, family } = peer;
+    return this.#packetPeers.living(peer) ?? otherwise ?? { address, port, family };
+  }
+
+  #onPeerQuestion(peerIndex: number, question: number): boolean {
+    const peer = this.#driver.peerAt(peerIndex);
+    return peer !== undefined && this.#server?.[kOnPeerQuestion](question, this.#known(peer)) === true;
+  }
+
+  /** The answer to a question about a peer; without rules it is refused. False: nobody waits for it any more. */
+  answerPeer(question: number, peer: Peer, context?: NativeSecureContext, policy?: NativeSessionPolicy): boolean {
+    if (this.#closing) return false;
+    const waited = this.core.answerPeer(question, this.#driver.indexOf(peer), context, policy);
+    this.flush();
+    return waited;
   }
 
   #add(slot: number, generation: number, handler: SessionHandler): void {
@@ -595,7 +680,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     }
     try {
       // What carries the datagrams has errors of its own.
-      const told = callback && ((error: Error | null) => { callback(error === null ? null : ioError(error, peer)); });
+      const told = callback && ((error: Error | null) => { callback(error === null ? null : ioError(error, peer, hintOfSend(error, peer))); });
       const done = isPacket
         ? (error: Error | null): void => {
             if (error !== null) this.#transportErrors += 1;
@@ -637,6 +722,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       this.#onDropped(slot, generation, a, b, outbox.bytes(record));
       return false;
     }
+    if (type === RecordType.PeerQuestion) return this.#onPeerQuestion(a, b);
     if (type === RecordType.Packet) return this.#onPacket(slot, generation, a, b, record);
     const handler = this.#session(slot, generation);
     if (handler === undefined) return false;

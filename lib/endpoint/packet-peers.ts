@@ -79,12 +79,17 @@ export function checkUdpDestination<T extends Destination>(peer: T): T {
 /** The same on a transport of the user's, where any text may be a name. */
 export function checkNamedDestination({ address, port }: Destination): void {
   checkPort('peer.port', port, 0);
-  if (Buffer.byteLength(address) > LONGEST_NAME) throw notAnAddress(address);
+  checkName('peer.address', address);
 }
 
-const notAnAddress = (address: string): DTLSError =>
+/** @throws For what is too long for a name on a transport of the user's. */
+export function checkName(what: string, name: string): void {
+  if (Buffer.byteLength(name) > LONGEST_NAME) throw notAnAddress(name, what);
+}
+
+const notAnAddress = (address: string, what = 'peer.address'): DTLSError =>
   usageError(
     'ERR_INVALID_IP_ADDRESS',
-    `'peer.address' is no address on this transport: ${shown(address)}`,
+    `'${what}' is no address on this transport: ${shown(address)}`,
     'Over UDP it is an IP address, since packets wait for no lookup: ask node:dns before. A name on a transport of your own has at most 61 bytes.',
   );

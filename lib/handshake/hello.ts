@@ -10,7 +10,7 @@ import { settle, settleOrCallBack } from './lookups';
 import type { NativeSessionPolicy } from '../core/native';
 import type { ResolvedServer } from '../options/server';
 import { SecureContext } from '../identity/secure-context';
-import type { ServerNames } from './server-names';
+import type { NamedRules, ServerNames } from './server-names';
 import { wrongType } from '../checks/validate';
 
 /** What SessionPolicy::hello_questions in src-native/core/session/session.h has, bit by bit; test/unit compares them. */
@@ -70,11 +70,13 @@ interface HelloRules {
   readonly options: ResolvedServer;
   readonly names: ServerNames;
   readonly keylog: boolean;
+  /** Lays what counts for the peer over what counts for a name. */
+  readonly overName?: ((named: NamedRules) => { rules: ResolvedServer; policy: NativeSessionPolicy }) | undefined;
 }
 
 /** `SNICallback` comes first; a name for which it has nothing may be one of `addContext`'s. */
 export function askHello(
-  { options, names, keylog }: HelloRules,
+  { options, names, keylog, overName }: HelloRules,
   hello: ClientHello,
   socket: DTLSSocket,
   answers: HelloAnswers,
@@ -83,9 +85,11 @@ export function askHello(
   const { servername } = hello;
   const goOn = (given: SecureContext | undefined): void => {
     const named = given === undefined && servername !== '' ? names.find(servername) : undefined;
-    const rules = named?.options;
+    let rules = named?.options;
+    let policy: NativeSessionPolicy | undefined;
+    if (named !== undefined && overName !== undefined) ({ rules, policy } = overName(named));
+    else policy = named?.policy(keylog);
     const context = given ?? rules?.context;
-    const policy = named?.policy(keylog);
     askProtocol(
       rules ?? options,
       hello,
@@ -99,7 +103,9 @@ export function askHello(
     );
   };
   if (SNICallback === undefined || servername === '') {
-    goOn(undefined);
+    settle(() => undefined, goOn, (cause) => {
+      answers.refuse('name', cause);
+    });
     return;
   }
   const takesCallback = SNICallback.length >= 2;

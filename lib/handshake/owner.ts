@@ -29,7 +29,8 @@ export interface SocketOwner {
   [kOnFailure](socket: DTLSSocket, error: DTLSError, completedHandshake: boolean): boolean;
   [kOnClose](socket: DTLSSocket): void;
   // The questions of a handshake. False: nobody listens who could answer.
-  [kOnClientHello](hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void;
+  /** `rules`: what counts for the session. */
+  [kOnClientHello](hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers, rules: ResolvedServer): void;
   [kOnStoredSession](id: NonSharedBuffer, callback: ResumeSessionCallback): boolean;
   [kOnNewSession](id: NonSharedBuffer, session: NonSharedBuffer, callback: () => void): boolean;
   [kOnOcspRequest](socket: DTLSSocket, question: OcspQuestion): void;

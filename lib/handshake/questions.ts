@@ -141,13 +141,14 @@ export class ServerQuestions {
   #cause: Error | undefined;
   #unknownIdentity: string | undefined;
 
-  constructor(socket: DTLSSocket, owner: SocketOwner) {
+  /** `rules`: of the peer, in place of the server's own. */
+  constructor(socket: DTLSSocket, owner: SocketOwner, rules = owner[kSessionOptions]) {
     this.#socket = socket;
     this.#owner = owner;
-    this.#rules = owner[kSessionOptions];
+    this.#rules = rules;
   }
 
-  /** The server's options, or those for the name that the client asked for. */
+  /** The server's options, or those for the peer, or for the name that the client asked for. */
   get options(): ResolvedServer {
     return this.#rules;
   }
@@ -225,7 +226,7 @@ export class ServerQuestions {
       again: (cause) => {
         this.#socket.destroy(cause);
       },
-    });
+    }, this.#rules);
   }
 
   #onStoredSession(session: CoreSession, id: NonSharedBuffer): void {

@@ -4,15 +4,19 @@ import { hostMistake } from '../checks/host';
 import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import type { NativeSessionPolicy } from '../core/native';
-import type { ResolvedServer } from '../options/server';
+import type { NamedOptions, ResolvedServer } from '../options/server';
+import type { ServerOptions } from '../options/types';
 
 /** What counts for sessions that ask for a name. */
 export class NamedRules {
   readonly options: ResolvedServer;
+  /** What they were made of, but for the credentials: what a peer's own rules may be laid over. */
+  readonly given: ServerOptions;
   readonly #policies = new Map<boolean, NativeSessionPolicy>();
 
-  constructor(options: ResolvedServer) {
-    this.options = options;
+  constructor({ resolved, given }: NamedOptions) {
+    this.options = resolved;
+    this.given = given;
   }
 
   policy(keylog: boolean): NativeSessionPolicy {
@@ -58,7 +62,8 @@ export class ServerNames {
     return this.#added === 0;
   }
 
-  add(hostname: string, rules: NamedRules): void {
+  add(hostname: string, options: NamedOptions): void {
+    const rules = new NamedRules(options);
     const name = hostname.toLowerCase();
     const order = ++this.#added;
     if (!name.includes('*')) {

@@ -82,6 +82,11 @@ export const COUNTERS: readonly CounterMetric[] = [
     of: { sent: 'cookiesSent', accepted: 'cookiesAccepted', refused: 'cookiesRefused' },
   },
   {
+    name: 'peers_asked_total',
+    help: 'How often the rules of a peer were asked for.',
+    of: { '': 'peersAsked' },
+  },
+  {
     name: 'dropped_total',
     help: 'Records, hellos and datagrams that were dropped.',
     label: 'reason',
@@ -93,6 +98,8 @@ export const COUNTERS: readonly CounterMetric[] = [
       limit: 'sessionsRefused',
       busy: 'hellosWhileBusy',
       refused: 'hellosRefused',
+      peer_refused: 'peersRefused',
+      while_asked: 'hellosWhileAsked',
       blocked: 'blockedDatagrams',
       malformed: 'malformedDatagrams',
       unknown_peer: 'unknownPeerDatagrams',

@@ -10,7 +10,8 @@ import { MAX_FRAGMENT_LENGTHS, type ClientPskCallback, type ConnectOptions } fro
 import { callable, checkNames, checkObject, flag, port, text, wrongType } from '../checks/validate';
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONNECT_OPTIONS } from '../checks/option-names';
-import { clientPsk, oneOf } from './psk';
+import { resolveLocalAddress } from './local-address';
+import { clientPsk, oneOf, requireName } from './psk';
 import { requireKeysFor, requireSuiteFor, resolveContext, resolveSession, type ResolvedSession } from './session';
 import { destinationOf } from '../transport/destination';
 import { isTransport } from '../transport/transport';
@@ -46,7 +47,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnect {
   const meant = named === '' ? 'localhost' : named; // as net
   const host = isTransport(options.transport) ? meant : destinationOf(meant);
   const servername = text('servername', options.servername);
-  const name = servername ?? (late.net.isIP(host) === 0 ? host : '');
+  const name = servername ?? (isName(host, isTransport(options.transport)) ? host : '');
   if (late.net.isIP(name) !== 0) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
@@ -72,6 +73,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnect {
   const hasKey = pskCallback !== undefined;
   const keyAlone = hasKey && JUDGES.every((judge) => options[judge] === undefined) && options.rejectUnauthorized !== false;
   const whole = resolveContext(options, 'client', hasKey);
+  requireName(options.psk, whole);
   requireSuiteFor(whole, hasKey, !keyAlone || whole[kTrustsSomebody]);
   const context = requireKeysFor(keyAlone ? whole[kForKeyAlone]() : whole, hasKey);
   const verifiedName = servername === undefined || servername === '' ? host : servername;
@@ -103,7 +105,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnect {
     sessionName,
     host,
     port: port('port', options.port, 1),
-    localAddress: text('localAddress', options.localAddress),
+    localAddress: resolveLocalAddress(options.localAddress),
     localPort: port('localPort', options.localPort ?? 0, 0),
     servername,
     checkServerIdentity: callable('checkServerIdentity', options.checkServerIdentity),
@@ -116,6 +118,16 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnect {
     ...common,
   };
 }
+
+/**
+ * What is asked for by its name (RFC 6066 section 3): neither an address nor, of whatever a transport of the user's calls its
+ * peers, what cannot be a host. What UDP takes for a host is the resolver's business.
+ */
+function isName(host: string, onOwnTransport: boolean): boolean {
+  return late.net.isIP(host) === 0 && (!onOwnTransport || HOST_NAME.test(host));
+}
+
+const HOST_NAME = /^(?:[a-z\d_](?:[a-z\d_-]*[a-z\d_])?\.)*[a-z\d_](?:[a-z\d_-]*[a-z\d_])?\.?$/i;
 
 function resolveMaxFragmentLength(value: number | undefined): number | undefined {
   if (value === undefined || MAX_FRAGMENT_LENGTHS.some((known) => known === value)) return value;

@@ -23,8 +23,8 @@ import { callable, checkNames, checkObject, flag, inRange, integer, lendBytes, t
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../checks/option-names';
 import { OF_BYTES, ownOptions } from './own-bytes';
-import { oneOf, serverPsk } from './psk';
-import { requireCredentials, requireKeysFor, resolveContext, resolveSession, type ResolvedSession } from './session';
+import { oneOf, requireName, serverPsk } from './psk';
+import { requireCredentials, requireKeysFor, resolveContext, resolveHandshakeTimeout, resolveSession, type ResolvedSession } from './session';
 import { resolveUdp, type ResolvedUdp } from './udp';
 
 export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
@@ -42,6 +42,9 @@ export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
   readonly maxSessionsPerHost: number;
   readonly maxPendingHandshakesPerHost: number;
   readonly blockList: BlockList | undefined;
+  readonly peers: ServerOptions['peers'];
+  /** Milliseconds for an answer of `peers`, which has an end where a handshake has none. */
+  readonly peersTimeout: number;
 }
 
 /** Whoever comes from net has no options, and a listener in their place. */
@@ -106,9 +109,11 @@ export function resolveServerOptions(
     0,
     0xffffffff,
   );
-  const context = resolveContext(options, 'server', pskCallback !== undefined);
-  // SNICallback may choose another context for each client.
-  if (options.SNICallback === undefined) {
+  const peers = callable('peers', options.peers);
+  const context = resolveContext(options, 'server', pskCallback !== undefined || peers !== undefined);
+  requireName(options.psk, context);
+  // SNICallback may choose another context for each client, and so may `peers`.
+  if (options.SNICallback === undefined && peers === undefined) {
     requireCredentials(context, pskCallback !== undefined);
     requireKeysFor(context, pskCallback !== undefined);
   }
@@ -158,15 +163,23 @@ export function resolveServerOptions(
       0xffffffff,
     ),
     blockList: options.blockList,
+    peers,
+    peersTimeout: resolveHandshakeTimeout(options) || 30000,
   };
 }
 
 /** What names of a server have from it where they do not say otherwise. */
 export function inheritable(server: ServerOptions, { pskCallback }: ResolvedServer): ServerOptions {
   // Names have credentials of their own, and the secret has been handed down; the key is the server's copy of it.
-  const own: readonly string[] = [...CONTEXT_OPTIONS, 'secureContext', 'cookieSecret', 'psk', 'pskCallback'];
+  const own: readonly string[] = [...CONTEXT_OPTIONS, 'secureContext', 'cookieSecret', 'psk', 'pskCallback', 'peers'];
   const inherited = ownOptions(server, SERVER_OPTIONS.filter((name) => !own.includes(name)), OF_BYTES);
   return pskCallback === undefined ? inherited : { ...inherited, pskCallback };
+}
+
+/** What counts for a name, and what it was made of without the credentials. */
+export interface NamedOptions {
+  readonly resolved: ResolvedServer;
+  readonly given: ServerOptions;
 }
 
 /** A name of a server's with these `inheritable` options: what it does not say is as there, but no credentials. */
@@ -174,7 +187,7 @@ export function resolveNamedOptions(
   options: NamedServerOptions | SecureContext,
   server: ServerOptions,
   ticketKeys: NativeTicketKeys,
-): ResolvedServer {
+): NamedOptions {
   const named = options instanceof SecureContext ? { secureContext: options } : options;
   checkObject('context', named);
   checkNames(named, NAMED_OPTIONS);
@@ -185,5 +198,7 @@ export function resolveNamedOptions(
   }
   if (own.psk !== undefined || own.pskCallback !== undefined) replaced.push('psk', 'pskCallback');
   const inherited = Object.entries(server).filter(([name]) => !replaced.includes(name));
-  return resolveServerOptions({ ...Object.fromEntries(inherited), ...own }, ticketKeys);
+  const all: ServerOptions = { ...Object.fromEntries(inherited), ...own };
+  const resolved = resolveServerOptions(all, ticketKeys);
+  return { resolved, given: inheritable(all, resolved) };
 }

@@ -44,7 +44,7 @@ export function requireSuiteFor(context: SecureContext, psk: boolean, otherwise:
   throw usageError(
     'ERR_DTLS_CONFLICTING_OPTIONS',
     "'ciphers' has no suite of DTLS 1.3 with SHA-256, and without one a pre-shared key is no use there",
-    'Name TLS_AES_128_GCM_SHA256 or TLS_CHACHA20_POLY1305_SHA256, too, or stay at DTLS 1.2.',
+    "Name TLS_AES_128_GCM_SHA256 (which '@SECLEVEL=4' does not permit) or TLS_CHACHA20_POLY1305_SHA256, too, or stay at DTLS 1.2.",
   );
 }
 

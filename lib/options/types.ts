@@ -5,6 +5,7 @@ import type { PeerCertificate } from 'node:tls';
 
 import type { DTLSSocket } from '../base/dtls-socket';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
+import type { Peer } from '../base/peer';
 import type { Bytes, SecureContextOptions } from '../identity/types';
 import type { ALPNProtocols } from './alpn';
 import type { PeerFingerprint } from '../identity/fingerprints';
@@ -170,6 +171,9 @@ export interface NamedServerOptions extends SecureContextOptions {
   ALPNCallback?: ALPNCallback | undefined;
 }
 
+/** What a server may have differently for one peer: see {@link ServerOptions.peers}. */
+export interface PeerOptions extends NamedServerOptions, SessionOptions {}
+
 export interface ServerOptions extends SecureContextOptions, SessionOptions, UdpSocketOptions {
   /** Instead of the context options. */
   secureContext?: SecureContext | undefined;
@@ -203,6 +207,12 @@ export interface ServerOptions extends SecureContextOptions, SessionOptions, Udp
   maxSessionsPerHost?: number | undefined;
   /** The same for handshakes under way; 0: no limit. Default: a quarter of `maxPendingHandshakes`. */
   maxPendingHandshakesPerHost?: number | undefined;
+  /**
+   * Called before a peer's handshake is answered, and before anything is kept of it: returns what counts for that peer in
+   * place of the server's own options, `{}` for those, or null (or undefined) for no session: then the peer gets no
+   * answer at all. With it a server needs no certificate of its own. A Promise may take `handshakeTimeout`.
+   */
+  peers?: ((peer: Peer) => MaybePromise<PeerOptions | null | undefined>) | undefined;
   /** Datagrams from these addresses are counted (`stats.blockedDatagrams`) and dropped. Default: none. */
   blockList?: BlockList | undefined;
   /** Default `'auto'`. */
@@ -214,6 +224,7 @@ export interface ConnectOptions extends SecureContextOptions, SessionOptions, Ud
   host?: string | undefined;
   /** 1 to 65535, also as a string. */
   port: number | string;
+  /** An IP address of this machine, of the server's version of IP. */
   localAddress?: string | undefined;
   localPort?: number | string | undefined;
   /** Name to ask for and to verify; `''`: ask for none. Default: `host` when it is a name. */

@@ -16,6 +16,8 @@ export interface DTLSServerEvents {
   secureConnection: [socket: DTLSSocket];
   /** A handshake failed, or a session had an error that its socket has no listener for. */
   dtlsClientError: [error: DTLSError, socket: DTLSSocket];
+  /** `peers` threw, gave what are no rules, or did not answer in time: the peer is refused. Without a listener: one process warning. */
+  peerError: [error: DTLSError, peer: Peer];
   keylog: [line: NonSharedBuffer, socket: DTLSSocket];
   /**
    * A session without a ticket, to be stored under its id. It goes on when `callback` is called. The

@@ -5,6 +5,7 @@ import type { AddressInfo, BlockList } from 'node:net';
 import { isAborted, onAbort } from '../base/abort';
 import { listenersOf } from '../base/untouched';
 import {
+  kAnsweredPeer,
   kAsyncResource,
   kBlockList,
   kGiveTicketKeys,
@@ -19,6 +20,7 @@ import {
   kOnKeylog,
   kOnNewSession,
   kOnOcspRequest,
+  kOnPeerQuestion,
   kOnDrain,
   kOnSecure,
   kOnStoredSession,
@@ -44,12 +46,15 @@ import { askOcsp, type OcspQuestion } from '../handshake/ocsp';
 import type { NamedServerOptions, ServerOptions } from '../options/types';
 import { NO_SLOT, turns } from '../core/outbox';
 import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from '../identity/reload';
+import { resolvePeerOptions, type ResolvedPeer } from '../options/peer-rules';
 import { requireCredentials } from '../options/session';
 import { inheritable, resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
 import type { ResumeSessionCallback } from '../handshake/resumption';
 import { requireSameVersions, SecureContext } from '../identity/secure-context';
+import { PeerRules } from './peer-rules';
 import type { DTLSServerEvents } from './server-events';
-import { checkServerName, NamedRules, ServerNames } from '../handshake/server-names';
+import type { NamedRules} from '../handshake/server-names';
+import { checkServerName, ServerNames } from '../handshake/server-names';
 import { CoreSession } from '../endpoint/core-session';
 import { DTLSSocket } from '../socket/socket';
 import { checkCallback, inItsContext, type Message, type SendCallback } from '../socket/messages';
@@ -61,6 +66,9 @@ import { isTransport } from '../transport/transport';
 import { TransportDriver } from '../transport/transport-driver';
 import { listenerAfterOptions, noMore } from '../checks/arguments';
 import { callable, flag, wrongType } from '../checks/validate';
+
+/** Milliseconds for which the core waits longer for an answer of `peers` than this side. */
+const PEERS_GRACE = 1000;
 
 const notRunning = (): DTLSError =>
   usageError('ERR_SERVER_NOT_RUNNING', 'the server is not running', 'It has closed already, or listen() was never called.');
@@ -83,6 +91,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   #busy = false;
   readonly #sockets = new Set<DTLSSocket>();
   #finalStats: EndpointStats | undefined;
+  readonly #peerRules: PeerRules | undefined;
+  #warnedOfPeers = false;
   #undoListen: (() => void) | undefined;
   #needDrain = false;
   readonly #sendCallbacks = new SendCallbacks<Parameters<SendCallback>>();
@@ -107,6 +117,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     if (listener !== undefined) this.on('secureConnection', listener as (socket: DTLSSocket) => void);
     this.#given = inheritable(options, this.#options);
     this.#context = this.#options.context;
+    const { peers } = this.#options;
+    this.#peerRules = peers && this.#makePeerRules(peers);
     this.#expiry = new ExpiryWatch(this.#options.certificateExpiryNotice, (certificate, left) => {
       this.#inContext(() => this.emit('certificateExpiring', certificate, left));
     });
@@ -282,6 +294,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     const endpoint = this.#endpoint;
     if (endpoint === undefined) return this; // still binding: #start sees the state
     endpoint.stopListening();
+    this.#peerRules?.close();
     for (const socket of [...this.#sockets]) socket.close();
     this.#leaveWhenEmpty();
     return this;
@@ -299,7 +312,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     if ((options as unknown) === undefined) throw wrongType('options', 'an object', options);
     const context = options instanceof SecureContext ? options : new SecureContext(options, undefined, this.#context);
     requireSameVersions(context, this.#context);
-    if (this.#options.SNICallback === undefined) requireCredentials(context, this.#options.pskCallback !== undefined);
+    if (this.#options.SNICallback === undefined && this.#peerRules === undefined) requireCredentials(context, this.#options.pskCallback !== undefined);
     this.#context = context;
     this.#endpoint?.core.setContext(this.#context[kNative]);
     this.#watchExpiry();
@@ -375,9 +388,23 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
       throw usageError('ERR_INVALID_ARG_VALUE', "'hostname' cannot be empty", "Use '*' wildcards.");
     }
     checkServerName(hostname);
-    this.#names.add(hostname, new NamedRules(resolveNamedOptions(context, this.#given, this.#options.ticketKeys)));
+    this.#names.add(hostname, resolveNamedOptions(context, this.#given, this.#options.ticketKeys));
     this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
     this.#watchExpiry();
+  }
+
+  /**
+   * What `peers` has answered about that peer counts no more, and it is asked again at the peer's next hello: after a
+   * refusal, or where the answer has not been used yet. Sessions go on.
+   *
+   * @returns False when there was nothing to forget.
+   * @throws {@link DTLSError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_IP_ADDRESS` and `ERR_SOCKET_BAD_PORT`.
+   */
+  forgetPeer(peer: PacketDestination): boolean;
+  forgetPeer(...args: [PacketDestination, ...unknown[]]): boolean {
+    noMore('forgetPeer', args, 1);
+    const { address, port } = checkDestination(args[0]);
+    return this.#state === 'listening' && this.#endpoint?.forgetPeer(address, port) === true;
   }
 
   /** How many sessions there are, those in the handshake included. */
@@ -425,6 +452,35 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     const policy = this.#options.policy(keylog);
     policy.setHelloQuestions(this[kHelloQuestions]() | this.#storeQuestions);
     return policy;
+  }
+
+  #peerPolicy(rules: ResolvedPeer): NativeSessionPolicy {
+    const policy = rules.policy(this.listenerCount('keylog') > 0);
+    policy.setHelloQuestions(helloQuestions(rules, this.#names) | this.#storeQuestions);
+    policy.forOnePeer();
+    return policy;
+  }
+
+  #makePeerRules(ask: NonNullable<ServerOptions['peers']>): PeerRules {
+    const { peersTimeout: timeout, ticketKeys } = this.#options;
+    return new PeerRules({
+      ask,
+      timeout,
+      ticketKeys,
+      given: this.#given,
+      context: () => this.#context,
+      policy: (rules) => {
+        this.#expiry.used(rules.context);
+        return this.#peerPolicy(rules);
+      },
+      answer: (question, peer, context, policy) =>
+        this.#state === 'listening' && this.#endpoint?.answerPeer(question, peer, context, policy) === true,
+      failed: (error, peer) => {
+        if (this.#inContext(() => this.emit('peerError', error, peer)) || this.#warnedOfPeers) return;
+        this.#warnedOfPeers = true; // whoever can say hello could have it said again and again
+        process.emitWarning(error.message, { code: error.code });
+      },
+    });
   }
 
   /** Runs an event in the server's context: what calls here (a timer, a file, a socket that the user binds) has another's. */
@@ -513,6 +569,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     };
     if (options.cookieSecret === undefined) begin(undefined);
     else options.cookieSecret.handDown(begin);
+    if (this.#peerRules !== undefined) endpoint.core.askPeers(options.peersTimeout + PEERS_GRACE);
     endpoint.core.setBusy(this.#busy);
     if (!this.#referenced) endpoint.unref();
     this.#state = 'listening';
@@ -531,14 +588,32 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   // ---- @internal: what the endpoint and the sockets bring ----
 
   /** @internal */
-  [kMakeSession](slot: number, generation: number, peer: Peer): SessionHandler {
+  [kMakeSession](slot: number, generation: number, peer: Peer, question: number): SessionHandler {
     const endpoint = this.#endpoint;
     if (endpoint === undefined) throw new Error('a session before the server listens');
     const session = new CoreSession(endpoint, slot, generation);
     const shared = this[kSharedResource]();
-    const socket = this[kAsyncResource].runInAsyncScope(() => new DTLSSocket(this, session, peer, shared));
+    const rules = question === 0 ? undefined : this.#peerRules?.use(question);
+    const socket = this[kAsyncResource].runInAsyncScope(() => new DTLSSocket(this, session, peer, shared, rules));
     this.#sockets.add(socket);
+    // What counts for the peer is not known any more, and the server's own rules must not count in its place.
+    if (question !== 0 && rules === undefined) session.close(false);
     return socket;
+  }
+
+  /** @internal */
+  [kOnPeerQuestion](question: number, peer: Peer): boolean {
+    const rules = this.#peerRules;
+    if (rules === undefined || this.#state !== 'listening') return false;
+    this[kAsyncResource].runInAsyncScope(() => {
+      rules.ask(question, peer);
+    });
+    return true;
+  }
+
+  /** @internal */
+  [kAnsweredPeer](question: number): Peer | undefined {
+    return this.#peerRules?.peerOf(question);
   }
 
   /** @internal The context (AsyncLocalStorage) of events that are of no session: that in which `listen` was called. */
@@ -569,9 +644,18 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   }
 
   /** @internal */
-  [kOnClientHello](hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers): void {
+  [kOnClientHello](hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers, options: ResolvedServer): void {
     const keylog = this.listenerCount('keylog') > 0;
-    askHello({ options: this.#options, names: this.#names, keylog }, hello, socket, {
+    const answered = 'answered' in options ? (options as ResolvedPeer).answered : undefined;
+    // Rules with a certificate of their own stand alone: nobody gets around them by asking for a name.
+    const names = answered?.hasContext === true ? new ServerNames() : this.#names;
+    const overName =
+      answered &&
+      ((named: NamedRules) => {
+        const rules = resolvePeerOptions(answered, named.given, named.options.context, this.#options.ticketKeys);
+        return { rules, policy: this.#peerPolicy(rules) };
+      });
+    askHello({ options, names, keylog, overName }, hello, socket, {
       ...answers,
       accept: (answer) => {
         if (answer.context !== undefined) this.#expiry.used(answer.context);

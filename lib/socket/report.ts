@@ -11,6 +11,13 @@ export function reportStart(socket: DTLSSocket, role: SessionRole, peer: Peer, q
   if (channels.sessionStart.hasSubscribers) channels.sessionStart.publish({ socket, role, peer });
 }
 
+/** Returns whether anybody was told. */
+export function reportMove(socket: DTLSSocket, from: Peer, peer: Peer): boolean {
+  if (!channels.sessionMove.hasSubscribers) return false;
+  channels.sessionMove.publish({ socket, from, peer });
+  return true;
+}
+
 export const watchesHandshakeMessages = (): boolean =>
   channels.handshakeMessage.hasSubscribers || channels.retransmission.hasSubscribers;
 

@@ -53,7 +53,7 @@ export class SessionFacts {
     return options;
   }
 
-  /** A server's options, or those for the name that the client asked for. */
+  /** A server's options, or those for the peer, or for the name that the client asked for. */
   get rules(): ResolvedServer | undefined {
     return this.server?.options ?? this.owner?.[kSessionOptions];
   }

@@ -9,6 +9,7 @@ import {
   kBorrowsMessages,
   kCloseNow,
   kMessageLimit,
+  kMoveWatch,
   kNative,
   kOnClose,
   kOnConnection,
@@ -23,7 +24,6 @@ import {
   kOnTransportError,
   kPackets,
   kPeer,
-  kSessionOptions,
   kShowsKeyAlone,
   kSocket,
 } from '../base/internals';
@@ -50,6 +50,7 @@ import { logKeys, secretLine } from '../diagnostics/keylog';
 import { MAX_MESSAGE, MIN_MTU } from '../options/types';
 import { outbox, RecordType, turns } from '../core/outbox';
 import type { ResolvedConnect } from '../options/connect';
+import type { ResolvedServer } from '../options/server';
 import { CoreSession } from '../endpoint/core-session';
 import { messageMemory, PacketEvents } from '../endpoint/packet-events';
 import { EarlyMessages, type EarlyMessage } from './early-messages';
@@ -74,6 +75,7 @@ import {
   reportHandshakeMessage,
   reportHeartbeat,
   reportKeyLimit,
+  reportMove,
   reportSecured,
   reportStart,
   watchesHandshakeMessages,
@@ -81,6 +83,7 @@ import {
 import { HeartbeatOutcome, SendOutcome } from '../core/outcomes';
 import { readPacket } from './packets';
 import { SendCallbacks } from './send-callbacks';
+import { setPeer, type MoveWatch } from './set-peer';
 import { SessionFacts, SessionInfo } from './session-info';
 import { aborted, asDtlsError, closeError, illegalConstructor, notDtls, notOpen, queueFull } from './socket-errors';
 import { readAlert, readHandshake, readKeyLimit } from './socket-events';
@@ -123,6 +126,8 @@ const ITERATION_LIMIT = 1024 * 1024;
 export class DTLSSocket extends SessionInfo {
   /** @internal Where its events belong (AsyncLocalStorage), as those of Node's sockets belong to their handles. */
   readonly [kAsyncResource]: AsyncResource;
+  /** @internal */
+  [kMoveWatch]: MoveWatch | undefined;
   readonly #ownsResource: boolean;
   readonly #known: SessionFacts;
   #destroyed = false;
@@ -145,14 +150,15 @@ export class DTLSSocket extends SessionInfo {
 
   /**
    * Made by {@link connect}, which passes CLIENT, and by servers for their sessions. `shared`: where the events of
-   * several sockets belong.
+   * several sockets belong; `rules`: what counts for the peer in place of the server's options.
    */
-  constructor(from: SocketOwner | typeof CLIENT, session?: CoreSession, peer?: Peer, shared?: AsyncResource) {
+  constructor(from: SocketOwner | typeof CLIENT, session?: CoreSession, peer?: Peer, shared?: AsyncResource, rules?: ResolvedServer) {
     if (from !== CLIENT && !(session instanceof CoreSession)) throw illegalConstructor();
     const owner = from === CLIENT ? undefined : from;
     const known = new SessionFacts(owner, session, peer);
     super(known);
     this.#known = known;
+    if (owner !== undefined && rules !== undefined) known.server = new ServerQuestions(this, owner, rules);
     this[kAsyncResource] = shared ?? new AsyncResource('DGRAM_DTLS_SOCKET');
     this.#ownsResource = shared === undefined;
   }
@@ -305,6 +311,24 @@ export class DTLSSocket extends SessionInfo {
   }
 
   /**
+   * The peer is at another address from now on, as ICE finds it: the session goes on, also in its handshake. What comes from
+   * there is the session's, and what is sent goes there. Whoever calls this must know it to be the peer: what is under the
+   * session's keys is safe all the same, and goes there. `mtu` is that of the options again.
+   *
+   * @param address - An IP address; on a transport of your own, whatever names a peer there.
+   * @throws {@link DTLSError} `ERR_DTLS_NOT_OPEN` where there is no session yet or no more, `ERR_DTLS_PEER_IN_USE` where
+   * another one has that address, `ERR_INVALID_IP_ADDRESS`, `ERR_SOCKET_BAD_PORT`, `ERR_IP_BLOCKED` (`blockList`),
+   * `ERR_DTLS_TOO_MANY_SESSIONS` (of that host), or what the system says. The session then goes on as it was.
+   */
+  setPeer(address: string, port: number): this;
+  setPeer(...args: [string, number, ...unknown[]]): this {
+    noMore('setPeer', args, 2);
+    const from = setPeer(this.#known, args[0], args[1], this[kMoveWatch]);
+    if (from !== undefined) this.#turn(() => reportMove(this, from, this[kPeer]));
+    return this;
+  }
+
+  /**
    * DTLS 1.3 (RFC 9147 section 8): the keys that this side seals with change as soon as the peer has agreed. They do so
    * by themselves before they are worn out.
    *
@@ -357,9 +381,13 @@ export class DTLSSocket extends SessionInfo {
     const { endpoint } = this.#known.session ?? {};
     endpoint?.measures();
     try {
-      const found = await searchMtu(pings, overhead, this[kMessageLimit], this.remoteFamily === 'IPv6', options);
-      this.setMtu(found);
-      return found;
+      for (;;) {
+        const { peer } = this.#known;
+        const found = await searchMtu(pings, overhead, this[kMessageLimit], this.remoteFamily === 'IPv6', options);
+        if (this.#known.peer !== peer) continue; // which says nothing of the way to where it is now
+        this.setMtu(found);
+        return found;
+      }
     } finally {
       endpoint?.measured();
     }
@@ -505,7 +533,7 @@ export class DTLSSocket extends SessionInfo {
     if (this.#destroyed) return false;
     switch (type) {
       case RecordType.Begin:
-        this.#reportStart('server', this.#known.owner?.[kSessionOptions].qlogDir);
+        this.#reportStart('server', this.#known.rules?.qlogDir);
         return this.#known.owner?.[kOnConnection](this) ?? false;
       case RecordType.Handshake: {
         const event = readHandshake(a, b);

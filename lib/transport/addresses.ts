@@ -46,6 +46,16 @@ export function spelling(address: string): string {
   return spelt;
 }
 
+/**
+ * The spelling that an address has in what a socket hears. One of IPv6 that hears IPv4, too, has it in mapped addresses (RFC 4291
+ * section 2.5.5.2).
+ */
+export function heardAs(address: string, ofIPv6: boolean): string {
+  const spelt = spelling(address);
+  if (!ofIPv6) return spelt.replace(/^::ffff:(?=\d+\.)/, '');
+  return net().isIPv4(spelt) ? `::ffff:${spelt}` : spelt;
+}
+
 let loopback: BlockList | undefined;
 
 function isLoopback(address: string): boolean {
@@ -80,6 +90,9 @@ export const withItself = (peer: Peer): DTLSError =>
 
 /** The family of a socket of dgram's, which its types do not show. */
 export const typeOf = (socket: dgram.Socket): dgram.SocketType => (socket as dgram.Socket & { type: dgram.SocketType }).type;
+
+/** The type that a socket of dgram's of that family has. */
+export const typeOfFamily = (family: string): dgram.SocketType => (family === 'IPv6' ? 'udp6' : 'udp4');
 
 /** What to do where a socket of this type cannot reach that address, for want of its family. */
 export function familyHint(type: dgram.SocketType, address: string): string | undefined {

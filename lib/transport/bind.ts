@@ -68,7 +68,7 @@ export function bindDgram(
   const ready = (): void => {
     socket.off('error', fail);
     // All of this is synchronous with a literal address: the caller has not returned to its user yet.
-    process.nextTick(done, null, new DgramTransport(socket, true, connectTo));
+    process.nextTick(done, null, new DgramTransport(socket, true, connectTo, options.address === undefined));
   };
   const bound = (): void => {
     if (connectTo === undefined) {

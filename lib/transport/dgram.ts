@@ -2,11 +2,13 @@
 import type * as dgram from 'node:dgram';
 import type { AddressInfo } from 'node:net';
 
-import { kOverUdp, kSendAside } from '../base/internals';
+import { kMovePeer, kOverUdp, kSendAside } from '../base/internals';
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
 import { native } from '../core/native';
-import { usageError, type DTLSError } from '../errors/errors';
+import { ioError, usageError, type DTLSError } from '../errors/errors';
+import { errnoOf, systemError } from '../errors/system-error';
+import { spelling } from './addresses';
 import { refusals } from './refusals';
 import type { DatagramTransport, DatagramReceiver } from './transport';
 
@@ -21,13 +23,16 @@ export class DgramTransport implements DatagramTransport {
   readonly [kOverUdp] = true;
   readonly #socket: dgram.Socket;
   readonly #owned: boolean;
-  readonly #connectedTo: Peer | undefined;
+  readonly #anyAddress: boolean;
+  #connectedTo: Peer | undefined;
   #receiver: DatagramReceiver | undefined;
   #congested = false;
 
-  constructor(socket: dgram.Socket, owned: boolean, connectedTo?: Peer) {
+  /** `anyAddress`: it was bound to no address of this host. */
+  constructor(socket: dgram.Socket, owned: boolean, connectedTo?: Peer, anyAddress = false) {
     this.#socket = socket;
     this.#owned = owned;
+    this.#anyAddress = anyAddress;
     this.#connectedTo = connectedTo ?? (owned ? undefined : remoteOf(socket));
   }
 
@@ -105,6 +110,20 @@ export class DgramTransport implements DatagramTransport {
     this.#socket.unref();
   }
 
+  /** Node would have to disconnect the socket before, and Linux then takes its port back. */
+  [kMovePeer](peer: Peer): void {
+    if (!this.#owned) {
+      const refusal = elsewhere(this.#socket, peer); // its owner may have connected it to the new place
+      if (refusal !== undefined) throw refusal;
+      this.#connectedTo = remoteOf(this.#socket);
+      return;
+    }
+    if (this.#connectedTo === undefined) return;
+    const errno = native.reconnect(handleOf(this.#socket)?.fd ?? -1, peer.address, peer.port, this.#anyAddress);
+    if (errno !== 0) throw systemError(errno, 'connect', peer.address, peer.port);
+    this.#connectedTo = peer;
+  }
+
   setDontFragment(on: boolean): boolean {
     const fd = handleOf(this.#socket)?.fd;
     if (fd === undefined || fd < 0) return false;
@@ -177,6 +196,22 @@ export function remoteOf(socket: dgram.Socket): Peer | undefined {
     return undefined; // it is not connected, or closed, which its owner's next call says
   }
 }
+
+const isAt = (remote: Peer, peer: Peer): boolean => remote.port === peer.port && spelling(remote.address) === spelling(peer.address);
+
+/** Why a socket that its owner has connected is no way to that peer; undefined where it may be one. */
+export function elsewhere(socket: dgram.Socket, peer: Peer): DTLSError | undefined {
+  const remote = remoteOf(socket);
+  return remote === undefined || isAt(remote, peer) ? undefined : connectedElsewhere(peer);
+}
+
+/** It is connected to another peer. */
+export const connectedElsewhere = (peer: Peer): DTLSError =>
+  ioError(
+    systemError(errnoOf('EISCONN'), 'send', peer.address, peer.port),
+    peer,
+    "The dgram.Socket given as 'transport' is connected to another peer: disconnect() it, or use another one.",
+  );
 
 /** How far a socket is with its bind, in words of dgram's own. It tells the first and the last of these only by what `address()` throws. */
 export function bindingOf(socket: dgram.Socket): 'bound' | 'binding' | 'unbound' | 'closed' {

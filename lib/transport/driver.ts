@@ -41,6 +41,8 @@ export interface Driver {
   block(isBlocked: ((address: string) => boolean) | undefined): void;
   /** The peer that a record's peer index means, until the record has been handled. */
   peerAt(index: number): Peer | undefined;
+  /** The index by which records, until they have been handled, name a peer from whom nothing is coming in. */
+  indexOf(peer: Peer): number;
   /**
    * Sends a datagram that came up as a record. A driver that has none is given its datagrams by the core itself. `aside`:
    * it is none of DTLS, and what becomes of it is nobody's affair but `done`'s.
@@ -53,6 +55,12 @@ export interface Driver {
   ) => void;
   /** Sends what is none of DTLS. An error number, or 0: SENT then has the token. */
   readonly sendUnprotected?: (datagram: Uint8Array, peer: Peer, token: number) => number;
+  /**
+   * Whom it is connected to is at another address from now on; one that is connected to nobody has nothing to do.
+   *
+   * @throws What the system says: then nothing has changed.
+   */
+  move(peer: Peer): void;
   /** Peers are IP addresses and ports. */
   readonly overUdp: boolean;
   /** Messages without a callback may wait for others of the same tick, and go down together. */

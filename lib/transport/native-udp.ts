@@ -43,12 +43,16 @@ export class NativeDriver implements Driver {
   readonly #socket: NativeUdpSocket;
   #core: NativeEndpoint | undefined;
   #host: DriverHost | undefined;
+  /** It was bound to no address of this host. */
+  readonly #anyAddress: boolean;
+  #connected = false;
   #sendScheduled = false;
   #closed = false;
 
-  private constructor(socket: NativeUdpSocket, queued: Uint32Array) {
+  private constructor(socket: NativeUdpSocket, queued: Uint32Array, anyAddress: boolean) {
     this.#socket = socket;
     this.#queued = queued;
+    this.#anyAddress = anyAddress;
   }
 
   /**
@@ -79,7 +83,7 @@ export class NativeDriver implements Driver {
               },
               queued,
             );
-      return new NativeDriver(socket, queued);
+      return new NativeDriver(socket, queued, options.address === undefined);
     } catch (error) {
       const { errno, syscall } = error as { errno: number; syscall: string };
       if (fd !== undefined) throw systemError(errno, syscall);
@@ -96,7 +100,7 @@ export class NativeDriver implements Driver {
     const UdpSocket = nativeSocket();
     const queued = new Uint32Array(2);
     try {
-      return new NativeDriver(new UdpSocket({ kind: 'share', descriptor }, queued), queued);
+      return new NativeDriver(new UdpSocket({ kind: 'share', descriptor }, queued), queued, false);
     } catch (error) {
       const { errno, syscall } = error as { errno: number; syscall: string };
       throw systemError(errno, syscall);
@@ -106,6 +110,15 @@ export class NativeDriver implements Driver {
   /** @throws What the system says. */
   connect(peer: Peer): void {
     const errno = this.#socket.connect(peer.address, peer.port);
+    if (errno !== 0) throw systemError(errno, 'connect', peer.address, peer.port);
+    this.#connected = true;
+  }
+
+  /** What waits leaves before, as far as the system takes it: the rest is for the peer all the same. */
+  move(peer: Peer): void {
+    if (!this.#connected) return;
+    this.#flush();
+    const errno = native.reconnect(this.#socket.descriptor(), peer.address, peer.port, this.#anyAddress);
     if (errno !== 0) throw systemError(errno, 'connect', peer.address, peer.port);
   }
 
@@ -144,6 +157,10 @@ export class NativeDriver implements Driver {
   peerAt(index: number): Peer | undefined {
     const peer = this.#socket.peer(index);
     return peer === undefined ? undefined : toPeer(peer);
+  }
+
+  indexOf({ address, port }: Peer): number {
+    return this.#socket.indexOf(address, port);
   }
 
   sendUnprotected(datagram: Uint8Array, { address, port }: Peer, token: number): number {

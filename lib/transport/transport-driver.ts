@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
 
-import { kOverUdp, kSendAside } from '../base/internals';
+import { kMovePeer, kOverUdp, kSendAside } from '../base/internals';
 import { isByteArray, sizeOf } from '../base/memory';
 import type { Peer } from '../base/peer';
 import { ioError } from '../errors/errors';
@@ -15,6 +15,8 @@ export const LONGEST_DATAGRAM = 0xffff;
 /** A transport of this package's own over UDP. */
 interface OwnTransport {
   readonly [kOverUdp]?: boolean;
+  /** See Driver.move. */
+  [kMovePeer]?(peer: Peer): void;
   /** As `send`, of what is none of DTLS: nobody but `done` hears of its errors. */
   [kSendAside]?(datagram: Uint8Array, peer: Peer, done: (error: Error | null) => void): boolean;
 }
@@ -64,8 +66,18 @@ export class TransportDriver implements Driver, DatagramReceiver {
     this.#isBlocked = isBlocked;
   }
 
+  /** A transport of the user's is told by whom the next datagram is for. */
+  move(peer: Peer): void {
+    this.#transport[kMovePeer]?.(peer);
+  }
+
   peerAt(index: number): Peer | undefined {
     return this.#peers[index];
+  }
+
+  indexOf(peer: Peer): number {
+    if (outbox.idle) this.#peers.length = 0;
+    return this.#peers.push(peer) - 1;
   }
 
   transmit(datagram: Uint8Array, peer: Peer, done: ((error: Error | null) => void) | undefined, aside: boolean): void {
@@ -111,8 +123,7 @@ export class TransportDriver implements Driver, DatagramReceiver {
       host.unheard(sizeOf(datagram));
       return;
     }
-    if (outbox.idle) this.#peers.length = 0;
-    const index = this.#peers.push(peer) - 1;
+    const index = this.indexOf(peer);
     if (unwanted) {
       host.core.drop(datagram, peer.address, peer.port, index, blocked);
     } else {

@@ -1,5 +1,6 @@
 #include <napi.h>
 #include <openssl/crypto.h>
+#include <uv.h>
 
 #include "binding/environment.h"
 #include "binding/udp_wrap.h"
@@ -12,6 +13,7 @@
 #include "core/identity/raw_public_key.h"
 #include "core/records/key_block.h"
 #include "io/dont_fragment.h"
+#include "io/reconnect.h"
 #include "io/udp_descriptor.h"
 
 namespace dtls::binding {
@@ -113,6 +115,23 @@ Napi::Value signature(const Napi::CallbackInfo& info) {
   return names;
 }
 
+// The socket's peer is another one from now on. An error number, or 0.
+Napi::Value reconnect(const Napi::CallbackInfo& info) {
+  const std::string host = text_of(info[1]);
+  const int port = int_of(info[2]);
+  sockaddr_in v4{};
+  sockaddr_in6 v6{};
+  int error = EINVAL;
+  const int descriptor = int_of(info[0]);
+  const bool any_address = flag_of(info[3]);
+  if (uv_ip4_addr(host.c_str(), port, &v4) == 0) {
+    error = io::reconnect(descriptor, reinterpret_cast<sockaddr*>(&v4), sizeof v4, any_address);
+  } else if (uv_ip6_addr(host.c_str(), port, &v6) == 0) {
+    error = io::reconnect(descriptor, reinterpret_cast<sockaddr*>(&v6), sizeof v6, any_address);
+  }
+  return Napi::Number::New(info.Env(), error);
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("openssl", OpenSSL_version(OPENSSL_VERSION_STRING));
   exports.Set("rawPublicKeys", rpk::supported());
@@ -158,6 +177,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
                                                         info[2].As<Napi::Boolean>().Value());
                 return Napi::Boolean::New(info.Env(), done);
               }));
+  exports.Set("reconnect", Napi::Function::New(env, reconnect));
   exports.Set("udpFamily",
               Napi::Function::New(env, [](const Napi::CallbackInfo& info) -> Napi::Value {
                 const int family = io::udp_family(info[0].As<Napi::Number>().Int32Value());

@@ -226,6 +226,7 @@ Napi::Function SessionPolicyWrap::define(Napi::Env env) {
           InstanceMethod<&SessionPolicyWrap::set_session>("setSession"),
           InstanceMethod<&SessionPolicyWrap::request_ocsp>("requestOcsp"),
           InstanceMethod<&SessionPolicyWrap::set_max_fragment_length>("setMaxFragmentLength"),
+          InstanceMethod<&SessionPolicyWrap::for_one_peer>("forOnePeer"),
           InstanceMethod<&SessionPolicyWrap::add_fingerprint>("addFingerprint"),
           InstanceMethod<&SessionPolicyWrap::add_public_key>("addPublicKey"),
       });
@@ -315,6 +316,10 @@ void SessionPolicyWrap::request_ocsp(const Napi::CallbackInfo& /*info*/) {
 
 void SessionPolicyWrap::set_max_fragment_length(const Napi::CallbackInfo& info) {
   policy_->max_fragment_length = static_cast<uint32_t>(number_of(info[0]));
+}
+
+void SessionPolicyWrap::for_one_peer(const Napi::CallbackInfo& /*info*/) {
+  policy_->for_one_peer = true;
 }
 
 void SessionPolicyWrap::add_public_key(const Napi::CallbackInfo& info) {

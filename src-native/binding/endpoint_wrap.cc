@@ -59,6 +59,9 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::set_policy>("setPolicy"),
           InstanceMethod<&EndpointWrap::stop_listening>("stopListening"),
           InstanceMethod<&EndpointWrap::set_busy>("setBusy"),
+          InstanceMethod<&EndpointWrap::ask_peers>("askPeers"),
+          InstanceMethod<&EndpointWrap::answer_peer>("answerPeer"),
+          InstanceMethod<&EndpointWrap::forget_peer>("forgetPeer"),
           InstanceMethod<&EndpointWrap::report_drops>("reportDrops"),
           InstanceMethod<&EndpointWrap::report_packets>("reportPackets"),
           InstanceMethod<&EndpointWrap::receive>("receive"),
@@ -70,6 +73,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::forget_numbers>("forgetNumbers"),
           InstanceMethod<&EndpointWrap::send_packet>("sendPacket"),
           InstanceMethod<&EndpointWrap::heartbeat>("heartbeat"),
+          InstanceMethod<&EndpointWrap::move>("move"),
           InstanceMethod<&EndpointWrap::update_keys>("updateKeys"),
           InstanceMethod<&EndpointWrap::close>("close"),
           InstanceMethod<&EndpointWrap::answer_hello>("answerHello"),
@@ -170,6 +174,31 @@ void EndpointWrap::set_busy(const Napi::CallbackInfo& info) {
   endpoint_->set_busy(info[0].As<Napi::Boolean>().Value());
 }
 
+void EndpointWrap::ask_peers(const Napi::CallbackInfo& info) {
+  endpoint_->ask_peers(info[0].As<Napi::Number>().DoubleValue());
+}
+
+Napi::Value EndpointWrap::answer_peer(const Napi::CallbackInfo& info) {
+  PeerRules rules;
+  if (!info[2].IsUndefined()) {
+    const auto* context = unwrap<SecureContextWrap>(info[2]);
+    const auto* policy = unwrap<SessionPolicyWrap>(info[3]);
+    if (context == nullptr || policy == nullptr) return info.Env().Undefined();
+    rules.context = context->context();
+    rules.policy = policy->policy();
+  }
+  const bool waited =
+      endpoint_->answer_peer(u32_of(info[0]), std::move(rules), u32_of(info[1]), now());
+  publish_deadline();
+  return Napi::Boolean::New(info.Env(), waited);
+}
+
+Napi::Value EndpointWrap::forget_peer(const Napi::CallbackInfo& info) {
+  PeerAddress peer;
+  if (!peer_of(info[0], info[1], peer)) return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), endpoint_->forget_peer(peer));
+}
+
 void EndpointWrap::report_drops(const Napi::CallbackInfo& info) {
   endpoint_->report_drops(info[0].As<Napi::Boolean>().Value());
 }
@@ -247,6 +276,14 @@ void EndpointWrap::forget_numbers(const Napi::CallbackInfo& /*info*/) {
 Napi::Value EndpointWrap::send_packet(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), endpoint_->send_packet(u32_of(info[0]), u32_of(info[1]),
                                                                bytes_of(info[2]), u32_of(info[3])));
+}
+
+Napi::Value EndpointWrap::move(const Napi::CallbackInfo& info) {
+  PeerAddress to;
+  if (!peer_of(info[2], info[3], to)) return info.Env().Undefined();
+  const MoveOutcome outcome = endpoint_->move(u32_of(info[0]), u32_of(info[1]), to, now());
+  publish_deadline();
+  return Napi::Number::New(info.Env(), static_cast<uint32_t>(outcome));
 }
 
 Napi::Value EndpointWrap::update_keys(const Napi::CallbackInfo& info) {

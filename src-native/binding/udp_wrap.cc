@@ -64,6 +64,7 @@ Napi::Function UdpWrap::define(Napi::Env env) {
                          InstanceMethod<&UdpWrap::connect>("connect"),
                          InstanceMethod<&UdpWrap::address>("address"),
                          InstanceMethod<&UdpWrap::peer>("peer"),
+                         InstanceMethod<&UdpWrap::index_of>("indexOf"),
                          InstanceMethod<&UdpWrap::descriptor>("descriptor"),
                          InstanceMethod<&UdpWrap::set_ttl>("setTtl"),
                          InstanceMethod<&UdpWrap::counters>("counters"),
@@ -474,6 +475,15 @@ Napi::Value UdpWrap::peer(const Napi::CallbackInfo& info) {
   const auto index = static_cast<size_t>(info[0].As<Napi::Number>().Uint32Value());
   if (index >= peers_.size()) return info.Env().Undefined();
   return to_array(info.Env(), peers_[index]);
+}
+
+// For records about a peer of which no datagram is being received.
+Napi::Value UdpWrap::index_of(const Napi::CallbackInfo& info) {
+  if (outbox_ == nullptr || outbox_->outbox().empty()) peers_.clear();
+  io::SocketAddress peer;
+  io::parse_address(text_of(info[0]), static_cast<uint16_t>(int_of(info[1])), peer);
+  peers_.push_back(peer);
+  return Napi::Number::New(info.Env(), static_cast<double>(peers_.size() - 1));
 }
 
 Napi::Value UdpWrap::descriptor(const Napi::CallbackInfo& info) {

@@ -52,6 +52,7 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   Napi::Value connect(const Napi::CallbackInfo& info);
   Napi::Value address(const Napi::CallbackInfo& info);
   Napi::Value peer(const Napi::CallbackInfo& info);
+  Napi::Value index_of(const Napi::CallbackInfo& info);
   Napi::Value descriptor(const Napi::CallbackInfo& info);
   Napi::Value set_ttl(const Napi::CallbackInfo& info);
   Napi::Value counters(const Napi::CallbackInfo& info);

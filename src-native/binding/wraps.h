@@ -124,6 +124,7 @@ class SessionPolicyWrap : public Napi::ObjectWrap<SessionPolicyWrap> {
   void set_session(const Napi::CallbackInfo& info);
   void request_ocsp(const Napi::CallbackInfo& info);
   void set_max_fragment_length(const Napi::CallbackInfo& info);
+  void for_one_peer(const Napi::CallbackInfo& info);
   void add_public_key(const Napi::CallbackInfo& info);
   void add_fingerprint(const Napi::CallbackInfo& info);
 
@@ -144,6 +145,9 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   void set_policy(const Napi::CallbackInfo& info);
   void stop_listening(const Napi::CallbackInfo& info);
   void set_busy(const Napi::CallbackInfo& info);
+  void ask_peers(const Napi::CallbackInfo& info);
+  Napi::Value answer_peer(const Napi::CallbackInfo& info);
+  Napi::Value forget_peer(const Napi::CallbackInfo& info);
   void report_drops(const Napi::CallbackInfo& info);
   void report_packets(const Napi::CallbackInfo& info);
   void receive(const Napi::CallbackInfo& info);
@@ -154,6 +158,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value number_of(const Napi::CallbackInfo& info);
   void forget_numbers(const Napi::CallbackInfo& info);
   Napi::Value send_packet(const Napi::CallbackInfo& info);
+  Napi::Value move(const Napi::CallbackInfo& info);
   Napi::Value update_keys(const Napi::CallbackInfo& info);
   Napi::Value heartbeat(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);

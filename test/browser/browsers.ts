@@ -1,87 +1,17 @@
-/**
- * Chromium and Firefox as Debian has them, headless, each with a profile of its own that goes with it. No driver: the
- * browser opens a page of the test's, and that page asks by HTTP what to do.
- */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** A browser with a page of the test's. No driver: that page asks by HTTP what to do. */
+import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { transformSync } from 'esbuild';
 import type { Context } from 'mocha';
-import { foreignEnvironment, lacks, PeerProcess } from '../helpers/peers';
 import { patience } from '../helpers/patience';
+import { BrowserProcess, requireBrowser, START_MS, type Recipe } from './browser-process';
 import type { Answer, Call, Methods } from './page';
 
-/** Of a browser with a new profile, on a machine that has much else to do. */
-const START_MS = patience(60_000);
-/** Of its page: a few seconds of video are the longest. */
+/** Of a page: a few seconds of video are the longest. */
 const ANSWER_MS = patience(25_000);
-
-interface Recipe {
-  readonly name: 'Chromium' | 'Firefox';
-  readonly program: string;
-  readonly args: (profile: string, url: string) => string[];
-  /** Of the profile, by name. */
-  readonly files: Record<string, string>;
-}
-
-const FIREFOX_SETTINGS = {
-  'media.peerconnection.ice.loopback': true,
-  // Whoever may not use a camera is not told of loopback addresses, which are those that a test is at.
-  'permissions.default.camera': 1,
-  'app.update.enabled': false,
-  'browser.shell.checkDefaultBrowser': false,
-  'datareporting.policy.dataSubmissionEnabled': false,
-  'toolkit.telemetry.enabled': false,
-  'network.captive-portal-service.enabled': false,
-  'network.connectivity-service.enabled': false,
-  'services.settings.server': 'http://127.0.0.1:9', // the discard port: nothing is asked of the network
-};
-
-export const BROWSERS: readonly Recipe[] = [
-  {
-    name: 'Chromium',
-    program: 'chromium',
-    args: (profile, url) => [
-      '--headless',
-      ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []), // its sandbox refuses root
-      `--user-data-dir=${profile}`,
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-gpu',
-      '--disable-dev-shm-usage', // containers have little of it
-      '--allow-loopback-in-peer-connection',
-      '--autoplay-policy=no-user-gesture-required',
-      url,
-    ],
-    files: {},
-  },
-  {
-    name: 'Firefox',
-    program: 'firefox-esr',
-    args: (profile, url) => ['--headless', '--no-remote', '--profile', profile, url],
-    files: {
-      'user.js': Object.entries(FIREFOX_SETTINGS)
-        .map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`)
-        .join(''),
-    },
-  },
-];
-
-/** The version, or why there is none. */
-function version({ program }: Recipe): { version: string } | { missing: string } {
-  const { error, stdout } = spawnSync(program, ['--version'], {
-    env: foreignEnvironment,
-    encoding: 'utf8',
-    timeout: START_MS,
-  });
-  if (error !== undefined) return { missing: `${program} is not installed: ${error.message}` };
-  return { version: stdout.trim() };
-}
 
 function html(): string {
   const { code } = transformSync(readFileSync(path.join(__dirname, 'page.ts'), 'utf8'), { loader: 'ts', target: 'es2022' });
@@ -102,8 +32,7 @@ interface Waiting {
 /** A browser that runs, and the page in it. */
 export class Browser {
   readonly #server: Server;
-  readonly #profile: string;
-  readonly #process: PeerProcess;
+  readonly #process: BrowserProcess;
   readonly #waiting = new Map<number, Waiting>();
   #calls: Call[] = [];
   #poll: ServerResponse | undefined;
@@ -115,22 +44,14 @@ export class Browser {
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       void this.#serve(request, response);
     });
-    this.#profile = mkdtempSync(path.join(tmpdir(), 'dgram-dtls-browser-'));
-    for (const [name, content] of Object.entries(recipe.files)) writeFileSync(path.join(this.#profile, name), content);
     const { port } = server.address() as AddressInfo;
-    // Neither writes into the home of whoever runs the tests.
-    this.#process = new PeerProcess(recipe.program, recipe.args(this.#profile, `http://127.0.0.1:${port}/`), {
-      HOME: this.#profile,
-      MOZ_CRASHREPORTER_DISABLE: '1',
-    });
+    this.#process = new BrowserProcess(recipe, `http://127.0.0.1:${port}/`);
   }
 
   /** Starts it, in a hook: a suite whose browser is missing is skipped. */
   static async start(context: Context, recipe: Recipe): Promise<Browser> {
     context.timeout(2 * START_MS);
-    const found = version(recipe);
-    if ('missing' in found) lacks(context, found.missing);
-    console.log(`    ${found.version}`);
+    requireBrowser(context, recipe);
     const server = createServer();
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -176,17 +97,13 @@ export class Browser {
   }
 
   async stop(): Promise<void> {
-    // Its own processes end with it, and hold the pipes until they have.
-    this.#process.signal('SIGTERM');
     try {
-      await this.#process.ends(START_MS);
-    } finally {
       await this.#process.stop();
+    } finally {
       const closed = once(this.#server, 'close');
       this.#server.close();
       this.#server.closeAllConnections();
       await closed;
-      rmSync(this.#profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
     }
   }
 

@@ -1,4 +1,4 @@
-/** A WebRTC peer on this package: it answers a browser's offer, as DTLS client or as server, and sends back what comes. */
+/** A WebRTC peer on this package: it answers a browser's offer, or offers, as DTLS client or as server, and sends back what comes. */
 import { X509Certificate } from 'node:crypto';
 import {
   connect,
@@ -14,7 +14,7 @@ import type { Cleanup } from '../helpers/peers';
 import { WatchedServer, WatchedSocket } from '../helpers/watch';
 import { DataChannels } from './data-channels';
 import { IceLite, type Filter } from './ice-lite';
-import { readOffer, writeAnswer, type Offer } from './sdp';
+import { OUR_SECTIONS, readOffer, writeDescription, type Offer, type Section } from './sdp';
 import { asksForPicture, isRtcp, pictureLoss } from './rtcp';
 import { Srtp } from './srtp';
 
@@ -40,7 +40,7 @@ export interface Setup {
 
 export class Endpoint {
   readonly ice: IceLite;
-  readonly answer: string;
+  /** What the browser has offered, or answered. */
   readonly offer: Offer;
   /** Frames whose packets were authentic. */
   readonly frames = new Set<number>();
@@ -58,23 +58,27 @@ export class Endpoint {
     this.offer = readOffer(sdp);
     this.#setup = setup;
     this.#cleanup = cleanup;
-    this.answer = writeAnswer({
-      offer: this.offer,
-      ice: ice.credentials,
-      setup: setup.role === 'client' ? 'active' : 'passive',
-      fingerprint: setup.fingerprint ?? fingerprintOf(setup.identity),
-      port: ice.port,
-      ssrc: SSRC,
-    });
     this.#watched = this.#begin();
   }
 
+  /** Answers the browser's offer. */
   static async open(cleanup: Cleanup, sdp: string, setup: Setup): Promise<Endpoint> {
-    const ice = await IceLite.open();
-    cleanup.add(() => ice.shut());
-    if (setup.filter !== undefined) ice.filter = setup.filter;
-    if (setup.filterOut !== undefined) ice.filterOut = setup.filterOut;
-    return new Endpoint(cleanup, ice, sdp, setup);
+    return new Endpoint(cleanup, await openIce(cleanup, setup), sdp, setup);
+  }
+
+  /** Offers, and waits for no answer: what comes of it begins with that. */
+  static async offering(
+    cleanup: Cleanup,
+    setup: Setup,
+  ): Promise<{ offer: string; answered: (sdp: string) => Endpoint }> {
+    const ice = await openIce(cleanup, setup);
+    const offer = describe(ice, setup, OUR_SECTIONS, setup.role === 'client' ? 'active' : 'actpass');
+    return { offer, answered: (sdp) => new Endpoint(cleanup, ice, sdp, setup) };
+  }
+
+  /** To the browser's offer. */
+  get answer(): string {
+    return describe(this.ice, this.#setup, this.offer.sections, this.#setup.role === 'client' ? 'active' : 'passive');
   }
 
   /** Our session with the browser, when it is open. */
@@ -181,6 +185,23 @@ export class Endpoint {
     server.listen();
     return watched.connection();
   }
+}
+
+async function openIce(cleanup: Cleanup, { filter, filterOut }: Setup): Promise<IceLite> {
+  const ice = await IceLite.open();
+  cleanup.add(() => ice.shut());
+  if (filter !== undefined) ice.filter = filter;
+  if (filterOut !== undefined) ice.filterOut = filterOut;
+  return ice;
+}
+
+function describe(
+  ice: IceLite,
+  { identity, fingerprint = fingerprintOf(identity) }: Setup,
+  sections: readonly Section[],
+  setup: 'active' | 'passive' | 'actpass',
+): string {
+  return writeDescription({ sections, ice: ice.credentials, setup, fingerprint, port: ice.port, ssrc: SSRC });
 }
 
 export const fingerprintOf = ({ cert }: Certificate): string =>

@@ -7,7 +7,7 @@ import type { Certificate } from '../helpers/certificates';
 import type { Cleanup } from '../helpers/peers';
 import { DataChannels } from './data-channels';
 import { fingerprintOf } from './endpoint';
-import { readOffer, writeAnswer, type Offer } from './sdp';
+import { readOffer, writeDescription, type Offer } from './sdp';
 import { answerBinding, requestedUfrag, type Credentials } from './stun';
 
 /** One browser's. */
@@ -104,8 +104,8 @@ export class Gateway {
   admit(sdp: string): { viewer: Viewer; answer: string } {
     const viewer = new Viewer(sdp);
     this.#byUfrag.set(viewer.credentials.ufrag, viewer);
-    const answer = writeAnswer({
-      offer: viewer.offer,
+    const answer = writeDescription({
+      sections: viewer.offer.sections,
       ice: viewer.credentials,
       setup: 'passive',
       fingerprint: fingerprintOf(this.#identity),

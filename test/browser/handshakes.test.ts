@@ -1,7 +1,7 @@
 // Protects WebRTC with the browsers that people have: Chromium and Firefox shake hands with this package behind ICE, in
 // both DTLS roles, at DTLS 1.3 and 1.2, and each side takes the other's certificate by its fingerprint and no other.
 // What either says of the session is the same, video is decrypted and comes back, and data channels carry messages of
-// all sizes.
+// all sizes. So it is when the browser offers, and when it answers.
 import { once } from 'node:events';
 import { expect } from 'chai';
 import { selfSigned } from '../helpers/certificates';
@@ -12,6 +12,8 @@ import { exchange, inBrowsers, inVersions, ROLES } from './suite';
 const TLS_VERSIONS = { 'DTLSv1.3': 'FEFC', 'DTLSv1.2': 'FEFD' } as const;
 /** More than 100, at 30 in a second. */
 const FRAMES = 101;
+/** A second of them, where that has been seen. */
+const SOME_FRAMES = 30;
 
 inBrowsers((bench) => {
   inVersions((maxVersion) => {
@@ -43,6 +45,24 @@ inBrowsers((bench) => {
 
           socket.close();
           expect(await theirs.call('closed')).to.equal('closed');
+        });
+
+        it('opens when we offer, with video and data both ways', async () => {
+          const pair = await bench.openOurs({ role, maxVersion });
+          const { theirs, endpoint } = pair;
+          const socket = await endpoint.session();
+          endpoint.returnVideo(socket);
+          expect(endpoint.offer.setup).to.equal(role === 'server' ? 'active' : 'passive');
+          const { dtls, dtlsRole, tlsVersion } = await theirs.call('settled');
+          expect({ dtls, dtlsRole, tlsVersion }).to.deep.equal({
+            dtls: 'connected',
+            dtlsRole: role === 'server' ? 'client' : 'server',
+            tlsVersion: TLS_VERSIONS[maxVersion],
+          });
+          await exchange(pair, [100, 20_000]);
+          await endpoint.came(SOME_FRAMES);
+          expect(await theirs.call('decoded', SOME_FRAMES - 1)).to.be.at.least(SOME_FRAMES - 1);
+          expect(endpoint.mediaErrors).to.deep.equal([]);
         });
 
         it('is closed here when the browser closes', async () => {

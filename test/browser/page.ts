@@ -71,10 +71,15 @@ class Peer {
   }
 
   async offer(video: boolean): Promise<string> {
-    if (video) {
-      stream ??= moving();
-      for (const track of stream.getTracks()) this.#connection.addTrack(track, stream);
-    }
+    if (video) this.#addVideo();
+    await this.#connection.setLocalDescription();
+    return this.#connection.localDescription?.sdp ?? '';
+  }
+
+  /** Answers the other side's offer, of video among other things. */
+  async accept(sdp: string): Promise<string> {
+    await this.#connection.setRemoteDescription({ type: 'offer', sdp });
+    this.#addVideo();
     await this.#connection.setLocalDescription();
     return this.#connection.localDescription?.sdp ?? '';
   }
@@ -178,6 +183,11 @@ class Peer {
     this.#video.srcObject = null;
   }
 
+  #addVideo(): void {
+    stream ??= moving();
+    for (const track of stream.getTracks()) this.#connection.addTrack(track, stream);
+  }
+
   get #dtls(): RTCDtlsTransport {
     const transport = this.#connection.sctp?.transport;
     if (transport === undefined) throw new Error('no answer yet');
@@ -197,6 +207,10 @@ const methods = {
   offer(name: string, { video }: { video: boolean }): Promise<string> {
     peers.set(name, new Peer());
     return peer(name).offer(video);
+  },
+  accept(name: string, sdp: string): Promise<string> {
+    peers.set(name, new Peer());
+    return peer(name).accept(sdp);
   },
   answer: (name: string, sdp: string): Promise<void> => peer(name).answer(sdp),
   settled: (name: string): Promise<Facts> => peer(name).settled(),

@@ -1,4 +1,4 @@
-/** As much of SDP as it takes to answer a browser's offer of one video track and a data channel. */
+/** As much of SDP as it takes to agree with a browser on one video track and a data channel, whoever offers. */
 import type { Credentials } from './stun';
 
 export interface Section {
@@ -8,6 +8,7 @@ export interface Section {
   readonly payloadType: number | undefined;
 }
 
+/** What a browser has offered, or answered. */
 export interface Offer {
   readonly ice: Credentials;
   /** Of the first section that has one: `sha-256 AB:CD:…`. */
@@ -41,17 +42,24 @@ export function readOffer(sdp: string): Offer {
   };
 }
 
-export interface Answering {
-  readonly offer: Offer;
+/** What we offer. */
+export const OUR_SECTIONS: readonly Section[] = [
+  { kind: 'video', mid: '0', payloadType: 96 },
+  { kind: 'application', mid: '1', payloadType: undefined },
+];
+
+export interface Describing {
+  readonly sections: readonly Section[];
   readonly ice: Credentials;
-  readonly setup: 'active' | 'passive';
+  readonly setup: 'active' | 'passive' | 'actpass';
   readonly fingerprint: string;
   readonly port: number;
   /** Of the video that is sent back. */
   readonly ssrc: number;
 }
 
-export function writeAnswer({ offer, ice, setup, fingerprint, port, ssrc }: Answering): string {
+/** An answer to sections of the browser's, or an offer of ours. */
+export function writeDescription({ sections, ice, setup, fingerprint, port, ssrc }: Describing): string {
   const transport = [
     `a=ice-ufrag:${ice.ufrag}`,
     `a=ice-pwd:${ice.pwd}`,
@@ -60,7 +68,7 @@ export function writeAnswer({ offer, ice, setup, fingerprint, port, ssrc }: Answ
     `a=candidate:1 1 udp 2130706431 127.0.0.1 ${port} typ host`,
     'a=end-of-candidates',
   ];
-  const sections = offer.sections.flatMap(({ kind, mid, payloadType }) => [
+  const lines = sections.flatMap(({ kind, mid, payloadType }) => [
     ...(kind === 'video'
       ? [
           `m=video 9 UDP/TLS/RTP/SAVPF ${payloadType ?? 0}`,
@@ -87,9 +95,9 @@ export function writeAnswer({ offer, ice, setup, fingerprint, port, ssrc }: Answ
     's=-',
     't=0 0',
     'a=ice-lite',
-    `a=group:BUNDLE ${offer.sections.map(({ mid }) => mid).join(' ')}`,
+    `a=group:BUNDLE ${sections.map(({ mid }) => mid).join(' ')}`,
     'a=msid-semantic:WMS *',
-    ...sections,
+    ...lines,
     '',
   ].join('\r\n');
 }

@@ -10,7 +10,9 @@ const LOSS = 0.2;
 const HANDSHAKES = 20;
 /** Bounds for one machine with both ends on it, where a handshake without loss takes 10 milliseconds. */
 const MEDIAN_MS = patience(300);
-const WORST_MS = patience(15_000);
+const WORST_MS = patience(3000);
+/** So long one is waited for, to tell how far it was off. */
+const WAIT_MS = patience(15_000);
 
 inBrowsers((bench) => {
   inVersions((maxVersion) => {
@@ -24,7 +26,7 @@ inBrowsers((bench) => {
             const { theirs, endpoint } = await bench.open({ role, maxVersion, filter: lossy, filterOut: lossy });
             await endpoint.ice.nominated;
             const began = Date.now();
-            const [, facts] = await Promise.all([endpoint.session(WORST_MS), theirs.call('settled')]);
+            const [, facts] = await Promise.all([endpoint.session(WAIT_MS), theirs.call('settled')]);
             took.push(Date.now() - began);
             expect(facts.dtls).to.equal('connected');
             await bench.cleanup.run();
@@ -32,6 +34,7 @@ inBrowsers((bench) => {
           took.sort((a, b) => a - b);
           console.log(`        median ${took[HANDSHAKES / 2] ?? 0} ms, worst ${took.at(-1) ?? 0} ms`);
           expect(took[HANDSHAKES / 2]).to.be.below(MEDIAN_MS);
+          expect(took.at(-1)).to.be.below(WORST_MS);
         });
 
         it('ends with the page, and begins with the next one', async () => {

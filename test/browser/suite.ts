@@ -6,7 +6,8 @@ import { features, type ProtocolVersion } from '../../lib/index';
 import { selfSigned, type Certificate } from '../helpers/certificates';
 import { cleanupAfterEach, skip, type Cleanup } from '../helpers/peers';
 import { patience } from '../helpers/patience';
-import { Browser, BROWSERS, type PagePeer } from './browsers';
+import { BROWSERS } from './browser-process';
+import { Browser, type PagePeer } from './browsers';
 import { INIT, INIT_ACK } from './data-channels';
 import { Endpoint, type Setup } from './endpoint';
 
@@ -56,6 +57,15 @@ export class Bench {
     const endpoint = await Endpoint.open(this.cleanup, sdp, { identity: this.identity, ...setup });
     await theirs.call('answer', endpoint.answer);
     return { theirs, endpoint };
+  }
+
+  /** A connection that we have offered, and that the page has answered. */
+  async openOurs(setup: Opening): Promise<Pair> {
+    const { offer, answered } = await Endpoint.offering(this.cleanup, { identity: this.identity, ...setup });
+    const theirs = this.browser.peer();
+    const answer = await theirs.call('accept', offer);
+    this.cleanup.add(() => theirs.call('close'));
+    return { theirs, endpoint: answered(answer) };
   }
 
   async offer(video = false): Promise<{ theirs: PagePeer; sdp: string }> {

@@ -11,6 +11,7 @@ import { run } from '../helpers/child';
 import { Link } from '../helpers/link';
 import { closeEverything, dialTo, failure, listen, messages, next, portOf, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
 import { patience } from '../helpers/patience';
+import { skipWhereNodeAborts } from '../helpers/workers';
 
 const QUICK = { handshakeTimeout: 300, retransmission: { initial: 50, max: 50 } };
 
@@ -138,7 +139,8 @@ for (const transport of transports) {
       }
     }
 
-    it('a worker that is terminated while its block list is asked takes no other along', async () => {
+    it('a worker that is terminated while its block list is asked takes no other along', async function () {
+      skipWhereNodeAborts(this, transport);
       const { code, signal, stdout, stderr } = await run('terminated-server.ts', [transport, '5'], [], {
         milliseconds: patience(40_000),
       });

@@ -28,23 +28,30 @@ const OUTPUT_LIMIT = 256 * 1024;
 export class PeerProcess {
   readonly #name: string;
   readonly #child: ChildProcessWithoutNullStreams;
+  readonly #group: boolean;
   readonly #exit: Promise<number | null>;
   readonly #waiting = new Set<() => void>();
   #output = '';
+  // The same by stream: what is written to one of them in one go may be read in two, with some of the other between.
+  readonly #streams = { stdout: '', stderr: '' };
   #ended = false;
 
-  constructor(command: string, args: readonly string[], more: NodeJS.ProcessEnv = {}) {
+  /** `group`: signals go to all that it starts, too, as those of a terminal do. */
+  constructor(command: string, args: readonly string[], more: NodeJS.ProcessEnv = {}, { group = false } = {}) {
     this.#name = [command, ...args].join(' ');
+    this.#group = group;
     const ours = [command, ...args].includes(process.execPath);
     const env = { ...(ours ? plainEnvironment : foreignEnvironment), ...more };
-    this.#child = spawn(command, args, { stdio: 'pipe', env });
-    const collect = (chunk: Buffer): void => {
-      if (this.#output.length > OUTPUT_LIMIT) return;
-      this.#output += chunk.toString('latin1');
-      this.#wake();
-    };
-    this.#child.stdout.on('data', collect);
-    this.#child.stderr.on('data', collect);
+    this.#child = spawn(command, args, { stdio: 'pipe', env, detached: group });
+    for (const stream of ['stdout', 'stderr'] as const) {
+      this.#child[stream].on('data', (chunk: Buffer) => {
+        if (this.#output.length > OUTPUT_LIMIT) return;
+        const text = chunk.toString('latin1');
+        this.#output += text;
+        this.#streams[stream] += text;
+        this.#wake();
+      });
+    }
     // What is written to a program that is just ending is lost, and that is all.
     this.#child.stdin.on('error', () => undefined);
     this.#exit = new Promise((resolve) => {
@@ -76,12 +83,14 @@ export class PeerProcess {
     this.#child.stdin.end();
   }
 
-  /** The first match of `pattern` in the output so far or to come. */
+  /** The first match of `pattern` in the output so far or to come: in all of it, or in what one stream had. */
   async sees(pattern: RegExp, patience = PATIENCE_MS): Promise<RegExpExecArray> {
     const deadline = Date.now() + patience;
     for (;;) {
-      const match = pattern.exec(this.#output);
-      if (match !== null) return match;
+      for (const text of [this.#output, ...Object.values(this.#streams)]) {
+        const match = pattern.exec(text);
+        if (match !== null) return match;
+      }
       if (this.#ended) throw this.#complaint(`ended without printing ${String(pattern)}`);
       if (!(await this.#somethingNew(deadline))) {
         throw this.#complaint(`did not print ${String(pattern)}`);
@@ -100,17 +109,23 @@ export class PeerProcess {
 
   /** SIGSTOP, for one that is to stop answering, and SIGCONT. */
   signal(name: 'SIGSTOP' | 'SIGCONT' | 'SIGINT' | 'SIGTERM' | 'SIGHUP'): void {
-    this.#child.kill(name);
+    this.#kill(name);
   }
 
   /** Ends it now, if it has not ended already. */
   async stop(): Promise<void> {
-    if (!this.#ended) this.#child.kill('SIGKILL');
+    if (!this.#ended) this.#kill('SIGKILL');
     await this.#exit;
   }
 
   describe(): string {
     return `$ ${this.#name}\n${this.#output}`;
+  }
+
+  #kill(name: NodeJS.Signals): void {
+    const { pid } = this.#child;
+    if (this.#group && pid !== undefined) process.kill(-pid, name);
+    else this.#child.kill(name);
   }
 
   #wake(): void {

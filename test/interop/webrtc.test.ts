@@ -2,31 +2,24 @@
 // with this package in both roles over plain UDP; each side takes the other's self-signed
 // certificate by its fingerprint, the keys of both exporters are equal, and SRTP packets under the
 // keys of `getSrtp` are understood by aiortc and libsrtp, on the port that also carries the DTLS.
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
-import type { Context } from 'mocha';
 import { connect, createServer, type DTLSSocket } from '../../lib/index';
+import { PYTHON, requireAiortc } from '../helpers/aiortc';
 import { selfSigned } from '../helpers/certificates';
 import { fixture } from '../helpers/child';
-import { cleanupAfterEach, freePort, type PeerProcess, lacks } from '../helpers/peers';
+import { cleanupAfterEach, freePort, type PeerProcess } from '../helpers/peers';
 import { WatchedServer, WatchedSocket } from '../helpers/watch';
 
 const run = promisify(execFile);
 
-const PYTHON = '/usr/bin/python3'; // the one that Debian's packages belong to
 const PROFILE = 'SRTP_AES128_CM_SHA1_80'; // the one that aiortc offers
 const RTP_FROM_AIORTC = '80600001000003e8deadbeef' + Buffer.from('from aiortc').toString('hex');
 const RTP_FROM_HERE = '80600001000003e8cafebabe' + Buffer.from('from here').toString('hex');
-
-function requireAiortc(context: Context): void {
-  const { status, stderr, error } = spawnSync(PYTHON, ['-c', 'import aiortc'], { encoding: 'utf8' });
-  if (status === 0) return;
-  lacks(context, `python3-aiortc is not installed: ${error?.message ?? stderr.trim()}`);
-}
 
 async function identity(): Promise<{ cert: string; key: string; x509: X509Certificate }> {
   const { cert, key } = await selfSigned({ commonName: 'WebRTC' });

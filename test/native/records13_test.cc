@@ -144,7 +144,7 @@ TEST_CASE("records of 1.3: a suite has its hash, and is protected by any OpenSSL
     const CipherSuite13* suite = cipher_suite13(id);
     REQUIRE(suite != nullptr);
     CHECK(suite->id == id);
-    CHECK(can_protect(suite->aead));
+    CHECK(can_protect(*suite));
     CHECK(suite->hash_size == (id == 0x1302 ? 48 : 32));
   }
   CHECK(cipher_suite13(0x1300) == nullptr);

@@ -103,6 +103,7 @@ const ofServer: Every<Pick<ServerOptions, OnlyServer>> = {
   maxSessionsPerHost: [0, undefined],
   maxPendingHandshakesPerHost: [0, undefined],
   blockList: [new BlockList(), undefined],
+  peers: [() => null, ({ address }) => (address === '' ? undefined : {}), async () => Promise.resolve({ secureContext: context, idleTimeout: 1 }), undefined],
 };
 
 const ofClient: Every<Pick<ConnectOptions, OnlyClient>> = {

@@ -9,6 +9,7 @@ import { join, posix } from 'node:path';
 import { transformSync } from 'esbuild';
 import * as api from '../../lib/index';
 import { CONNECT_OPTIONS, NAMED_OPTIONS, OWN_OPTIONS, SERVER_OPTIONS } from '../../lib/checks/option-names';
+import { filesIn } from '../helpers/tree';
 
 const root = join(__dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -244,11 +245,7 @@ describe('documents', () => {
     const folders = ['docs', 'lib', 'src-native', 'examples', 'test', 'scripts', 'bench'];
     const documents = [
       ...readdirSync(root).filter((name) => name.endsWith('.md')),
-      ...folders.flatMap((folder) =>
-        readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-          .filter((name) => name.endsWith('.md'))
-          .map((name) => posix.join(folder, name.replaceAll('\\', '/'))),
-      ),
+      ...folders.flatMap(filesIn).filter((name) => name.endsWith('.md')),
     ];
     const broken = (documents: readonly string[], fits: (link: Link) => boolean): string[] =>
       documents.flatMap((document) =>

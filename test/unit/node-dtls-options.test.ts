@@ -38,6 +38,7 @@ const LEFT_OUT: Readonly<Record<string, string>> = {
   ALPNCallback: 'a list there',
   requireExtendedMasterSecret: 'what a handshake may be is as there',
   retransmission: 'as RFC 6347 has it',
+  peers: 'one rule for all there',
   cookieExchange: 'always on there',
   cookieLifetime: 'its default',
   cookieSecret: 'drawn at random',

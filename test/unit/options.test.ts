@@ -266,6 +266,7 @@ describe('options', () => {
       ['maxSessionsPerHost', '10'],
       ['maxPendingHandshakesPerHost', '10'],
       ['blockList', ['127.0.0.1']],
+      ['peers', { address: '::1' }],
       ['certificateExpiryNotice', '14d'],
     ];
     for (const [name, value] of serverOnly) {
@@ -406,6 +407,13 @@ describe('options', () => {
           expectUsage(error, 'ERR_INVALID_ARG_TYPE', 'psk');
           expect(error.message).to.include(missing);
         }
+      }
+    });
+
+    it('keys of several clients in place of one: the hint of a server names what finds each', () => {
+      for (const psk of [[{ identity: 'a', psk: 'b' }], new Map([['a', 'b']]), { a: 'b' }, 'a']) {
+        expect(ofServer({ pskCallback: undefined, psk }).hint).to.include("'pskCallback' finds each: (socket, identity) =>");
+        expect(ofClient({ psk }).hint).to.not.include('pskCallback');
       }
     });
 

@@ -2,9 +2,10 @@
 // these must not be named as one; and the documents name scripts that are there.
 import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { filesIn } from '../helpers/tree';
 
 const root = join(__dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -12,9 +13,7 @@ const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string
 
 /** Files of these folders, and these files, that tell somebody to run a script. */
 const telling = ['docs', 'scripts', 'examples', '.github/workflows']
-  .flatMap((folder) =>
-    readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((name) => join(folder, name)),
-  )
+  .flatMap(filesIn)
   .filter((name) => /\.(md|mjs|cjs|yml)$/.test(name))
   .concat('README.md', 'CONTRIBUTING.md', '.ci/run');
 

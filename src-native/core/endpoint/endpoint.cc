@@ -16,21 +16,18 @@ void Endpoint::listen(ListenerConfig config, Bytes cookie_secret) {
   listener_ = std::make_unique<ListenerConfig>(std::move(config));
   cookies_ = std::make_unique<CookieJar>(listener_->cookie_lifetime, cookie_secret);
   spent_.emplace(listener_->cookie_lifetime);
+  asked_.reset();
   hellos13_.reset();
   offer_dtls13();
 }
 
-// What the server has of DTLS 1.3, for its stateless stage.
-void Endpoint::offer_dtls13() {
-  const SecureContext& context = *listener_->context;
-  const SessionPolicy& policy = *listener_->policy;
+// What a server with this context has of DTLS 1.3, for its stateless stage.
+std::optional<ServerOffer> Endpoint::offer_of(const SecureContext& context,
+                                              const SessionPolicy& policy) {
   Failure failure;
   const std::shared_ptr<const EngineContext> twin =
       context.allows(kDtls13) ? Handshake13::engine_context(context, failure) : nullptr;
-  if (!twin) {
-    hellos13_.reset();
-    return;
-  }
+  if (!twin) return std::nullopt;
   ServerOffer offer;
   offer.dtls12 = context.allows(kDtls12) || context.allows(kDtls10);
   offer.dtls13 = true;
@@ -39,11 +36,18 @@ void Endpoint::offer_dtls13() {
   offer.own_order = (SSL_CTX_get_options(twin->get()) & SSL_OP_CIPHER_SERVER_PREFERENCE) != 0;
   offer.psk = policy.ask_psk || policy.ticket_keys != nullptr;
   offer.suite_follows_psk = true;
-  if (hellos13_) {
-    hellos13_->set_offer(std::move(offer));
+  return offer;
+}
+
+void Endpoint::offer_dtls13() {
+  std::optional<ServerOffer> offer = offer_of(*listener_->context, *listener_->policy);
+  if (!offer) {
+    hellos13_.reset();
+  } else if (hellos13_) {
+    hellos13_->set_offer(std::move(*offer));
   } else {
     hellos13_ = std::make_unique<HelloStage>(listener_->cookie_exchange ? cookies_.get() : nullptr,
-                                             std::move(offer));
+                                             std::move(*offer));
   }
 }
 
@@ -68,6 +72,7 @@ void Endpoint::set_policy(std::shared_ptr<const SessionPolicy> policy) {
 void Endpoint::stop_listening() {
   const ErrorQueueScope errors;
   listener_.reset();
+  asked_.reset();
   hellos13_.reset();
   cookies_.reset();  // and their secret
 }
@@ -105,6 +110,7 @@ Session& Endpoint::begin(Role role, const PeerAddress& peer,
   slot.session = std::make_unique<Session>(outlets_, index, slot.generation, role, peer,
                                            std::move(context), std::move(policy), dtls13, now);
   slot.counted = slot.pending = true;
+  slot.learns_path = false;
   ++active_;
   ++pending_;
   Host& host = hosts_[peer.host()];
@@ -114,6 +120,7 @@ Session& Endpoint::begin(Role role, const PeerAddress& peer,
 
   if (current == kNoSlot) {
     peers_.insert(hash(peer), index);
+    moved_.forget(peer);  // whoever was there before, somebody else is there now
   } else if (const uint32_t older = std::exchange(slots_[current].candidate, index);
              older != kNoSlot) {
     end_as_replaced(older);
@@ -209,10 +216,12 @@ void Endpoint::receive_merged(Bytes datagrams, size_t segment, const PeerAddress
 
 bool Endpoint::receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index,
                            double now) {
+  ++outlets_.totals.datagramsReceived;
+  outlets_.totals.bytesReceived += datagram.size;
   if (!report_drops_) return take(datagram, peer, peer_index, now);
   const DropCounts before = drop_counts(outlets_.totals, stats_);
   take(datagram, peer, peer_index, now);
-  tell_drops(before, datagram, peer, peer_index);
+  tell_drops(before, datagram.size, peer, peer_index);
   return false;
 }
 
@@ -225,11 +234,11 @@ void Endpoint::drop(Bytes datagrams, size_t segment, const PeerAddress& peer, ui
     ++outlets_.totals.datagramsReceived;
     outlets_.totals.bytesReceived += datagram.size;
     ++(why == Unheard::kBlocked ? stats_.blockedDatagrams : stats_.malformedDatagrams);
-    if (report_drops_) tell_drops(before, datagram, peer, peer_index);
+    if (report_drops_) tell_drops(before, datagram.size, peer, peer_index);
   } while (datagrams.size != 0);
 }
 
-void Endpoint::tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
+void Endpoint::tell_drops(const DropCounts& before, size_t size, const PeerAddress& peer,
                           uint32_t peer_index) {
   const DropCounts after = drop_counts(outlets_.totals, stats_);
   if (after == before) return;
@@ -238,14 +247,11 @@ void Endpoint::tell_drops(const DropCounts& before, Bytes datagram, const PeerAd
   SessionId about{outlets_.endpoint, kNoSlot, 0};
   const uint32_t known = slot_of(peer);
   if (known != kNoSlot) about = slots_[known].session->id();
-  outlets_.outbox.append(RecordType::kDropped, about, peer_index,
-                         static_cast<uint32_t>(datagram.size),
+  outlets_.outbox.append(RecordType::kDropped, about, peer_index, static_cast<uint32_t>(size),
                          {reinterpret_cast<const uint8_t*>(grown.data()), sizeof grown});
 }
 
 bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
-  ++outlets_.totals.datagramsReceived;
-  outlets_.totals.bytesReceived += datagram.size;
   if (!is_dtls(datagram)) {
     ++stats_.nonDtlsDatagrams;
     if (datagram.size == 0) ++stats_.emptyDatagrams;
@@ -271,14 +277,12 @@ bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index
   }
   if (known_ == kNoSlot) known_ = slot_of(peer);
   const uint32_t current = known_;
-  if (current == kNoSlot) {
-    ++stats_.unknownPeerDatagrams;
-    return false;
-  }
+  if (current == kNoSlot) return take_of_moved(datagram, peer, now);
   const uint32_t candidate = slots_[current].candidate;
-  if (candidate == kNoSlot) return deliver(current, datagram, now);
-  deliver_to_either(first, current, candidate, datagram, now);
-  return false;
+  const bool tidy = candidate == kNoSlot && deliver(current, datagram, now);
+  if (candidate != kNoSlot) deliver_to_either(first, current, candidate, datagram, now);
+  if (slots_[current].learns_path) learn_path(current, peer, now);
+  return tidy;
 }
 
 // A datagram that somebody listens for. The peer of a run is looked up once.
@@ -410,6 +414,7 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   FragmentView fragment;
   if (!take_fragment(rest, fragment) || fragment.type != HandshakeType::kClientHello) return false;
   if (fragment.offset != 0) {
+    if (asked_ && is_held_back(fragment, datagram, peer, now)) return true;
     if (!hellos13_) {
       if (slot_of(peer) != kNoSlot) return false;
       // Its front has been answered, with a cookie or not at all, or has yet to come.
@@ -423,7 +428,8 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
       ++stats_.hellosWhileBusy;
       return true;
     }
-    return on_hello13(record, fragment, datagram, peer, peer_index, now);
+    return asks_unproven(fragment, datagram, peer, peer_index, now) ||
+           on_hello13(record, fragment, datagram, peer, peer_index, now);
   }
   ClientHelloFront hello;
   if (record.sequence > kMaxHelloRecordNumber || !parse_client_hello_front(fragment.body, hello)) {
@@ -440,13 +446,24 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
     for (const uint32_t slot : {current, candidate}) {
       if (slot != kNoSlot && slots_[slot].session->turns_away(hello.random)) return true;
     }
+  } else if (const uint32_t moved = moved_from(peer, now);
+             moved != kNoSlot && slots_[moved].session->began_with(hello.random)) {
+    deliver(moved, datagram, now);
+    return true;
   }
 
   if (busy_) {
     ++stats_.hellosWhileBusy;
     return true;
   }
-  if (hellos13_) return on_hello13(record, fragment, datagram, peer, peer_index, now);
+  if (asked_ && is_held_back(fragment, datagram, peer, now)) return true;
+  if (hellos13_) {
+    // What has a cookie of 1.2 goes there, and proves itself.
+    if (hello.cookie.size == 0 && asks_unproven(fragment, datagram, peer, peer_index, now)) {
+      return true;
+    }
+    return on_hello13(record, fragment, datagram, peer, peer_index, now);
+  }
   return on_hello12(record, fragment, hello, datagram, peer, peer_index, now);
 }
 
@@ -454,7 +471,9 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
 bool Endpoint::on_hello13(const RecordView& record, const FragmentView& fragment, Bytes datagram,
                           const PeerAddress& peer, uint32_t peer_index, double now) {
   using Verdict = HelloStage::Verdict;
-  HelloStage::Result result = hellos13_->take(datagram, peer, now);
+  const PeerRules* rules = asked_ ? asked_->rules_for(peer, now) : nullptr;
+  const ServerOffer* offer = rules != nullptr && rules->offer ? &*rules->offer : nullptr;
+  HelloStage::Result result = hellos13_->take(datagram, peer, now, offer);
   const Bytes answer{result.datagram.data(), result.datagram.size()};
   switch (result.verdict) {
     case Verdict::kAnswer:
@@ -471,7 +490,7 @@ bool Endpoint::on_hello13(const RecordView& record, const FragmentView& fragment
       ++stats_.malformedDatagrams;
       return true;
     case Verdict::kBegin:
-      begin13(std::move(result), datagram, peer, peer_index, now);
+      begin13(std::move(result), datagram.size, peer, peer_index, now);
       return true;
     case Verdict::kVersion12: {
       RecordView whole = record;
@@ -501,8 +520,10 @@ void Endpoint::count_refused(HelloStage::Why why) {
   if (why == Why::kNothingShared) ++stats_.hellosRefused;
 }
 
-void Endpoint::begin13(HelloStage::Result hello, Bytes datagram, const PeerAddress& peer,
+// `size`: of the datagram with the end of the hello.
+void Endpoint::begin13(HelloStage::Result hello, size_t size, const PeerAddress& peer,
                        uint32_t peer_index, double now) {
+  if (asks_proven13(hello, size, peer, peer_index, now)) return;
   if (hello.has_cookie) ++stats_.cookiesAccepted;
   constexpr size_t kRandomAt = kMessageHeaderSize + 2;
   if (is_reflected(
@@ -516,12 +537,13 @@ void Endpoint::begin13(HelloStage::Result hello, Bytes datagram, const PeerAddre
     return;
   }
   hellos13_->forget(peer);
-  Session& session = begin(Role::kServer, peer, listener_->context, listener_->policy, true, now);
+  const Chosen chosen = chosen_for(peer);
+  Session& session = begin(Role::kServer, peer, chosen.context, chosen.policy, true, now);
   if (hello.has_cookie) {
-    spent_->on_begun(hello.cookie, now, listener_->policy->retransmit_initial);
+    spent_->on_begun(hello.cookie, now, chosen.policy->retransmit_initial);
   }
   const uint32_t slot = session.id().slot;
-  outlets_.outbox.append(RecordType::kBegin, session.id(), peer_index, 0);
+  outlets_.outbox.append(RecordType::kBegin, session.id(), peer_index, chosen.question);
   Handshake13::Hello begins;
   begins.message = std::move(hello.hello);
   begins.first_hello_hash = std::move(hello.first_hello_hash);
@@ -530,7 +552,7 @@ void Endpoint::begin13(HelloStage::Result hello, Bytes datagram, const PeerAddre
   begins.record_number = hello.record_number;
   begins.suite = hello.suite;
   begins.group = hello.group;
-  session.accept_hello13(std::move(begins), datagram.size, scratch_.get(), now);
+  session.accept_hello13(std::move(begins), size, scratch_.get(), now);
   settle(slot);
 }
 
@@ -555,20 +577,25 @@ bool Endpoint::on_hello12(const RecordView& record, const FragmentView& fragment
   bool may_begin = true;
   if (listener_->cookie_exchange) {
     if (!carries_cookie || fragment.message_length > kMaxHello) {
+      if (asks_unproven(fragment, datagram, peer, peer_index, now)) return true;
       send_hello_verify_request(record, fragment, peer, hello.random, peer_index, now);
       return true;
     }
     if (!cookies_->verify(peer, hello.random, hello.cookie, now)) {
       ++stats_.cookiesRefused;
+      if (asks_unproven(fragment, datagram, peer, peer_index, now)) return true;
       send_hello_verify_request(record, fragment, peer, hello.random, peer_index, now);
       return true;
     }
+    if (asks_proven(fragment, datagram, peer, peer_index, now)) return true;
     ++stats_.cookiesAccepted;
     std::copy_n(hello.cookie.data, cookie.size(), cookie.begin());
     may_begin = spent_->may_begin(cookie, now);
   } else if (fragment.message_length > kMaxHello ||
              (fragment.message_sequence != 0 && !carries_cookie)) {
     ++stats_.malformedDatagrams;
+    return true;
+  } else if (asks_proven(fragment, datagram, peer, peer_index, now)) {
     return true;
   }
   if (is_reflected(hello.random)) {
@@ -579,12 +606,13 @@ bool Endpoint::on_hello12(const RecordView& record, const FragmentView& fragment
     ++stats_.sessionsRefused;
     return true;
   }
-  Session& session = begin(Role::kServer, peer, listener_->context, listener_->policy, false, now);
+  const Chosen chosen = chosen_for(peer);
+  Session& session = begin(Role::kServer, peer, chosen.context, chosen.policy, false, now);
   if (listener_->cookie_exchange) {
-    spent_->on_begun(cookie, now, listener_->policy->retransmit_initial);
+    spent_->on_begun(cookie, now, chosen.policy->retransmit_initial);
   }
   const uint32_t slot = session.id().slot;
-  outlets_.outbox.append(RecordType::kBegin, session.id(), peer_index, 0);
+  outlets_.outbox.append(RecordType::kBegin, session.id(), peer_index, chosen.question);
   session.accept_hello(record, fragment, hello.random);
   deliver(slot, datagram, now);
   return true;
@@ -649,15 +677,11 @@ void Endpoint::queue(uint32_t slot) {
   const bool queued = unproven_links_.contains(slot);
   const bool unproven = entry.pending && session.is_unproven();
   if (queued == unproven && (!unproven || entry.turn_since == session.peers_turn_since())) return;
-  SlotQueue& of_host = host_of(slot).unproven;
-  if (queued) {
-    unproven_.erase(unproven_links_, slot);
-    of_host.erase(host_links_, slot);
-  }
+  leave_queues(slot);
   if (!unproven) return;
   entry.turn_since = session.peers_turn_since();
   unproven_.push(unproven_links_, slot);
-  of_host.push(host_links_, slot);
+  host_of(slot).unproven.push(host_links_, slot);
 }
 
 void Endpoint::on_handshake_over(uint32_t slot) {
@@ -693,6 +717,13 @@ void Endpoint::on_closed(uint32_t slot) {
     ++stats_.handshakesFailed;
     ++stats_.failures[static_cast<size_t>(session.failure())];
   }
+  leave_address(slot);
+}
+
+// The session is not to be found by its peer's address any more, nor among those of its host.
+void Endpoint::leave_address(uint32_t slot) {
+  Slot& entry = slots_[slot];
+  const Session& session = *entry.session;
   const auto host = hosts_.find(session.peer().host());
   if (--host->second.sessions == 0) hosts_.erase(host);
   const uint32_t current = slot_of(session.peer());
@@ -796,6 +827,7 @@ void Endpoint::release(uint32_t slot, uint32_t generation) {
 
 void Endpoint::advance(double now) {
   const ErrorQueueScope errors;
+  moved_.advance(now);
   // Bounded: a session that asks to be called again at once waits for the next turn.
   size_t left = active_;
   uint32_t slot = 0;

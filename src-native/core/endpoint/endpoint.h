@@ -1,6 +1,7 @@
 #ifndef DGRAM_DTLS_CORE_ENDPOINT_ENDPOINT_H_
 #define DGRAM_DTLS_CORE_ENDPOINT_ENDPOINT_H_
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -9,7 +10,9 @@
 #include "core/base/peer_address.h"
 #include "core/base/peer_address_hash.h"
 #include "core/base/timer_queue.h"
+#include "core/endpoint/asked_peers.h"
 #include "core/endpoint/known_peers.h"
+#include "core/endpoint/moved_peers.h"
 #include "core/endpoint/peer_table.h"
 #include "core/endpoint/slot_queue.h"
 #include "core/handshake/cookie.h"
@@ -39,6 +42,9 @@ struct ListenerConfig {
   ListenerLimits limits;
 };
 
+// What becomes of a session whose peer is to be at another address.
+enum class MoveOutcome : uint32_t { kMoved = 0, kNotOpen, kTaken, kHostFull };
+
 // All sessions behind one UDP port, of both roles: finds the session for a datagram, answers
 // ClientHellos without keeping anything until their cookie is valid, and keeps the deadlines.
 // Every call writes what happened into the Outbox; `now` as in Session.
@@ -60,6 +66,14 @@ class Endpoint {
   // New handshakes use the new context or policy; running ones and sessions keep theirs.
   void set_context(std::shared_ptr<const SecureContext> context);
   void set_policy(std::shared_ptr<const SessionPolicy> policy);
+  // Before a server answers a peer, or keeps anything of it, there is a PEER_QUESTION, which is
+  // open for `timeout` milliseconds at most.
+  void ask_peers(double timeout);
+  // Its answer; rules without a context refuse the peer. `peer_index`: as in receive(). False:
+  // nobody waits for it any more.
+  bool answer_peer(uint32_t question, PeerRules rules, uint32_t peer_index, double now);
+  // A peer that has been answered for, or asked about, is asked about again at its next hello.
+  bool forget_peer(const PeerAddress& peer) { return asked_ && asked_->forget(peer); }
   // No new sessions; a restarted peer is no longer answered.
   void stop_listening();
   // While busy, ClientHellos that would begin a session are counted and dropped.
@@ -102,6 +116,14 @@ class Endpoint {
   // record. False when there is no such session, or number.
   bool send_packet(uint32_t slot, uint32_t generation, Bytes packet, uint32_t token);
 
+  // The session's peer is at another address from now on: what it sends from there is the
+  // session's, and what is sent goes there. The consumer knows that address to be the peer's;
+  // another session that has it keeps it (kTaken), unless it is a client's that has not finished
+  // its handshake, and a server's limits for a host hold for the new one, too. For a while what was
+  // on its way from the old address is opened as well, see MovedPeers. Whoever finds a peer anew by
+  // what its records say (connection IDs, RFC 9146 section 6) calls the same.
+  MoveOutcome move(uint32_t slot, uint32_t generation, const PeerAddress& to, double now);
+
   KeyUpdateOutcome update_keys(uint32_t slot, uint32_t generation, bool both, double now);
   HeartbeatOutcome heartbeat(uint32_t slot, uint32_t generation, Bytes payload, size_t padding,
                              double timeout, uint32_t retries, double now);
@@ -117,7 +139,7 @@ class Endpoint {
   void release(uint32_t slot, uint32_t generation);
 
   void advance(double now);
-  double deadline() const { return timers_.next(); }
+  double deadline() const { return std::min(timers_.next(), moved_.deadline()); }
 
   // Null for a slot that was released, or used again since.
   Session* find(uint32_t slot, uint32_t generation);
@@ -137,6 +159,9 @@ class Endpoint {
     // A ClientHello with a valid cookie from a peer that has a session starts another beside it,
     // which takes its place when its handshake has succeeded (RFC 6347 section 4.2.8).
     uint32_t candidate = kNoSlot;
+    // It has moved, and at which address of this host its peer looks for it is not known: its next
+    // authentic record shows that.
+    bool learns_path = false;
     double turn_since = 0;  // Session::peers_turn_since, when it was put into the queues
   };
 
@@ -159,7 +184,7 @@ class Endpoint {
   void deliver_to_either(const RecordView& first, uint32_t current, uint32_t candidate,
                          Bytes datagram, double now);
   void on_packet(Bytes packet, const PeerAddress& peer, uint32_t peer_index);
-  void tell_drops(const DropCounts& before, Bytes datagram, const PeerAddress& peer,
+  void tell_drops(const DropCounts& before, size_t size, const PeerAddress& peer,
                   uint32_t peer_index);
   bool on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
                        uint32_t peer_index, double now);
@@ -170,15 +195,35 @@ class Endpoint {
                   const PeerAddress& peer, uint32_t peer_index, double now);
   void count_refused(HelloStage::Why why);
   bool is_reflected(Bytes random) const;
-  void begin13(HelloStage::Result hello, Bytes datagram, const PeerAddress& peer,
-               uint32_t peer_index, double now);
+  void begin13(HelloStage::Result hello, size_t size, const PeerAddress& peer, uint32_t peer_index,
+               double now);
   bool waits_for_hello(const PeerAddress& peer, uint16_t sequence) const;
   void offer_dtls13();
+  static std::optional<ServerOffer> offer_of(const SecureContext& context,
+                                             const SessionPolicy& policy);
   void answer_unknown(const PeerAddress& peer, uint32_t peer_index, Bytes bytes);
   void send_hello_verify_request(const RecordView& record, const FragmentView& fragment,
                                  const PeerAddress& peer, Bytes random, uint32_t peer_index,
                                  double now);
   bool admit(const PeerAddress& peer, double now);
+
+  // peer_questions.cc
+  struct Chosen {
+    std::shared_ptr<const SecureContext> context;
+    std::shared_ptr<const SessionPolicy> policy;
+    uint32_t question;  // whose answer it is; 0: nobody was asked
+  };
+  bool is_held_back(const FragmentView& fragment, Bytes datagram, const PeerAddress& peer,
+                    double now);
+  bool asks_unproven(const FragmentView& fragment, Bytes datagram, const PeerAddress& peer,
+                     uint32_t peer_index, double now);
+  bool asks_proven(const FragmentView& fragment, Bytes datagram, const PeerAddress& peer,
+                   uint32_t peer_index, double now);
+  bool asks_proven13(HelloStage::Result& hello, size_t size, const PeerAddress& peer,
+                     uint32_t peer_index, double now);
+  AskedPeers::Asked* ask(const PeerAddress& peer, bool proven, uint32_t peer_index, double now);
+  Chosen chosen_for(const PeerAddress& peer);
+
   bool make_room(const SlotQueue& unproven, const SlotLinks& links, double now);
   bool make_way_beside(uint32_t current, double now);
   Session& begin(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
@@ -191,6 +236,16 @@ class Endpoint {
   void on_handshake_done(uint32_t slot);
   void on_handshake_over(uint32_t slot);
   void on_closed(uint32_t slot);
+  void leave_address(uint32_t slot);
+  // moving.cc
+  bool give_way_at(const PeerAddress& to, const Session& to_whom);
+  bool has_room_at(const PeerAddress& to, const Slot& entry, double now);
+  PeerAddress path_to(PeerAddress to, const PeerAddress& before) const;
+  void leave_queues(uint32_t slot);
+  void learn_path(uint32_t slot, const PeerAddress& from, double now);
+  uint32_t moved_from(const PeerAddress& peer, double now);
+  bool take_of_moved(Bytes datagram, const PeerAddress& peer, double now);
+
   uint32_t take_slot();
   Host& host_of(uint32_t slot) { return hosts_.find(slots_[slot].session->peer().host())->second; }
 
@@ -201,6 +256,7 @@ class Endpoint {
   bool report_packets_ = false;
   std::unique_ptr<CookieJar> cookies_;
   std::optional<SpentCookies> spent_;
+  std::unique_ptr<AskedPeers> asked_;     // null where the server has the same rules for all
   std::unique_ptr<HelloStage> hellos13_;  // null where the server has no DTLS 1.3
   std::vector<Slot> slots_;
   std::vector<uint32_t> free_slots_;
@@ -211,6 +267,7 @@ class Endpoint {
   // The number of that peer, when a packet of it has been told of.
   uint32_t packets_from_ = KnownPeers::kNone;
   KnownPeers known_peers_;
+  MovedPeers moved_;
   uint32_t unsettled_ = kNoSlot;  // to be settled when all datagrams of the run are dealt with
   std::unordered_map<PeerAddress, Host, PeerAddressHash> hosts_;
   // Handshakes of which Session::is_unproven holds, in the order in which it became their peers'

@@ -16,6 +16,13 @@ uint32_t KnownPeers::number_of(const PeerAddress& peer) {
   return known;
 }
 
+const PeerAddress* KnownPeers::find(const PeerAddress& peer) const {
+  const auto hash = static_cast<uint32_t>(hash_(peer));
+  const uint32_t known =
+      numbers_.find(hash, [&](uint32_t number) { return peers_[number] == peer; });
+  return known == PeerTable::kNone ? nullptr : &peers_[known];
+}
+
 void KnownPeers::forget() {
   peers_ = {};
   numbers_ = {};

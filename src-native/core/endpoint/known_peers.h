@@ -22,6 +22,8 @@ class KnownPeers {
   const PeerAddress* at(uint32_t number) const {
     return number < peers_.size() ? &peers_[number] : nullptr;
   }
+  // The peer as it was last heard of; null where it has no number.
+  const PeerAddress* find(const PeerAddress& peer) const;
   void forget();
 
  private:

@@ -151,6 +151,13 @@ std::optional<IncomingMessage> Flights::next(double now) {
   return message;
 }
 
+void Flights::turn_away(bool ask) {
+  incoming_.drop_next();
+  for (SentFlight& flight : flights_) {
+    if (ask && flight.kind() == FlightKind::kAnswered) flight.ask_again(kClearEpoch);
+  }
+}
+
 // A server's handshake is complete by the client's Finished.
 bool Flights::completes(const IncomingMessage& message) const {
   return is_server_ && message.epoch == kHandshakeEpoch &&
@@ -191,6 +198,14 @@ double Flights::due() const {
   double at = std::min(ack_at_, any_due() ? burst_at_ : kNever);
   for (const SentFlight& flight : flights_) at = std::min(at, flight.due());
   return at;
+}
+
+void Flights::on_moved() {
+  forget_path_mtu();
+  burst_at_ = 0;
+  for (SentFlight& flight : flights_) {
+    if (flight.begin_anew()) ++stats_.repetitions;
+  }
 }
 
 bool Flights::may_repeat(const SentFlight& flight) const {

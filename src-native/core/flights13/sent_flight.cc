@@ -89,4 +89,16 @@ void SentFlight::begin_smaller() {
   longest_datagram_ = 0;
 }
 
+bool SentFlight::begin_anew() {
+  timeout_ = times_.initial;
+  again_at_ = kNever;
+  repetitions_ = 0;
+  asked_ = 0;
+  begin_smaller();
+  if (!has_left()) return false;
+  const bool any = repeat_missing(kApplicationEpoch);
+  for (SentMessage& message : messages_) message.doubt();
+  return any;
+}
+
 }  // namespace dtls

@@ -70,6 +70,9 @@ class SentFlight {
   uint32_t in_vain() const { return in_vain_; }
   size_t longest_datagram() const { return longest_datagram_; }
   void begin_smaller();
+  // All that it has learnt of the way to the peer is forgotten, and what nobody acknowledged is due
+  // again. True: there is such.
+  bool begin_anew();
 
  private:
   bool repeat_missing(uint64_t epoch);

@@ -141,6 +141,22 @@ void Handshake::send_burst(double now) {
                       : now + std::ldexp(1, static_cast<int>(2 * std::min(repetitions_, kSlowest)));
 }
 
+// OpenSSL's timer goes on as it was: this does not count as one of its repetitions, of which it
+// makes twelve.
+void Handshake::on_moved(double now) {
+  repetitions_ = 0;
+  answered_again_ = 0;
+  set_mtu(policy_->mtu);
+  // While a question is open the peer's flight has arrived, and the answer is ours to give.
+  if (over() || parked() || attempt_->flight.empty()) return;
+  for (const MessageName& message : attempt_->flight_messages) note_message(true, true, message);
+  if (attempt_->hellos) {
+    send_hello(now);
+  } else {
+    transmit(attempt_->flight, now);
+  }
+}
+
 void Handshake::transmit(const Flight& flight, double now) {
   attempt_->leaving = flight.datagrams({mtu_, max_fragment()}, next_number_out_);
   send_burst(now);

@@ -68,6 +68,9 @@ class Negotiation {
   virtual SSL* ssl() const = 0;
   virtual uint32_t mtu() const = 0;
   virtual bool set_mtu(uint32_t mtu) = 0;
+  // The way to the peer is another one. What waits for an answer leaves again at once: it may have
+  // been lost on the old one, of which nothing holds that was learnt of it.
+  virtual void on_moved(double now) = 0;
   // Null where no pre-shared key was asked for; an identity may be empty.
   virtual const std::vector<uint8_t>* psk_identity() const = 0;
 

@@ -49,6 +49,8 @@ struct SessionPolicy {
   std::string srtp_profiles;                    // RFC 5764; colon-separated, in order of preference
   // Server: what session tickets are sealed with; null for no tickets.
   std::shared_ptr<TicketKeys> ticket_keys;
+  // Server: others have other rules. Its sessions are bound to the context's certificates as well.
+  bool for_one_peer = false;
   Fingerprints fingerprints;
   // Raw public keys (RFC 7250), DER, that the peer may show; with any, it must show one of them.
   std::vector<std::vector<uint8_t>> public_keys;

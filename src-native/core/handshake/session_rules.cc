@@ -61,7 +61,8 @@ std::string client_rules(const SecureContext& context, const SessionPolicy& poli
   return rules;
 }
 
-// As whom a client shows itself: its server goes on seeing in a resumed session whom it saw before.
+// As whom this side shows itself: a client's server goes on seeing in a resumed session whom it saw
+// before.
 std::string own_rules(const SecureContext& context) {
   std::string rules;
   for (const std::vector<uint8_t>& digest : context.identity()) {
@@ -77,6 +78,8 @@ std::vector<uint8_t> rules_digest(Role role, const SSL* ssl, bool dtls13,
                                   const std::string& server_name) {
   std::string rules = "dgram-dtls 2" + algorithm_rules(ssl, dtls13, context);
   rules += role == Role::kServer ? client_rules(context, policy, server_name) : own_rules(context);
+  // What a ticket was won under counts for no peer to whom this server is somebody else.
+  if (policy.for_one_peer) rules += "peer" + own_rules(context);
   std::vector<uint8_t> digest(SSL_MAX_SID_CTX_LENGTH);
   if (EVP_Digest(rules.data(), rules.size(), digest.data(), nullptr, EVP_sha256(), nullptr) != 1) {
     return {};

@@ -77,6 +77,10 @@ class LateHandshake13 {
   void forget_path_mtu() {
     if (flights_) flights_->forget_path_mtu();
   }
+  // The way to the peer is another one: what it has not acknowledged leaves again.
+  void on_moved() {
+    if (flights_) flights_->on_moved();
+  }
 
  private:
   friend struct SessionProbe;  // test/native

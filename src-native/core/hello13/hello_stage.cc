@@ -62,7 +62,9 @@ HelloStage::Result HelloStage::refuse(uint8_t alert, Why why, uint64_t record_nu
 }
 
 // A client may have put several fragments of its hello into one datagram.
-HelloStage::Result HelloStage::take(Bytes datagram, const PeerAddress& peer, double now) {
+HelloStage::Result HelloStage::take(Bytes datagram, const PeerAddress& peer, double now,
+                                    const ServerOffer* offer) {
+  offered_ = offer != nullptr ? offer : &offer_;
   Result result = drop(Why::kMalformed);
   RecordView record;
   while (take_record(datagram, record)) {
@@ -82,7 +84,7 @@ HelloStage::Result HelloStage::take_fragment(const RecordView& record, const Fra
                                              const PeerAddress& peer, double now) {
   if (record.sequence > kMaxHelloRecordNumber) return drop(Why::kMalformed);
   ClientHelloFront front;
-  if (fragment.offset == 0 && offer_.dtls12 && parse_client_hello_front(fragment.body, front) &&
+  if (fragment.offset == 0 && offered().dtls12 && parse_client_hello_front(fragment.body, front) &&
       front.cookie.size != 0) {
     // RFC 9147 section 5.3: a hello with a cookie of 1.2 is none of 1.3. Its front is enough for
     // 1.2, and nothing of it is kept here.
@@ -91,19 +93,20 @@ HelloStage::Result HelloStage::take_fragment(const RecordView& record, const Fra
     return result;
   }
   std::vector<uint8_t> hello;
-  switch (held_.add(peer, record.version, fragment, now, hello)) {
-    case HeldHellos::Outcome::kRefused:
-      return drop(Why::kMalformed);
-    case HeldHellos::Outcome::kHeld: {
-      Result result;
-      result.verdict = Verdict::kHeld;
-      return result;
-    }
-    case HeldHellos::Outcome::kWhole:
-      break;
-  }
+  const HeldHellos::Outcome outcome = held_.add(peer, record.version, fragment, now, hello);
+  if (outcome == HeldHellos::Outcome::kRefused) return drop(Why::kMalformed);
+  Result held;
+  held.verdict = Verdict::kHeld;
+  if (outcome == HeldHellos::Outcome::kHeld) return held;
   const bool was_cut = fragment.body.size != fragment.message_length;
   Result result = judge(hello, record.sequence, fragment.message_sequence, peer, now);
+  if (result.verdict != Verdict::kAnswer) {
+    held_.forget(peer);
+  } else if (outcome == HeldHellos::Outcome::kRepeated &&
+             result.datagram.size() > kRecordHeaderSize + record.fragment.size) {
+    // The rest of the hello was answered before: this question is the fragment alone.
+    return held;
+  }
   if (result.verdict == Verdict::kBegin) {
     result.hello = std::move(hello);
   } else if (result.verdict == Verdict::kVersion12 && was_cut) {
@@ -119,11 +122,11 @@ HelloStage::Result HelloStage::judge(const std::vector<uint8_t>& hello, uint64_t
   ClientOffer offer;
   if (!read_client_offer(view(hello).from(kMessageHeaderSize), offer)) {
     // What 1.2 makes of it is as it is without 1.3.
-    if (!offer_.dtls12) return drop(Why::kMalformed);
+    if (!offered().dtls12) return drop(Why::kMalformed);
     result.verdict = Verdict::kVersion12;
     return result;
   }
-  switch (choose_version(offer, offer_)) {
+  switch (choose_version(offer, offered())) {
     case VersionChoice::kDtls12:
       result.verdict = Verdict::kVersion12;
       return result;
@@ -155,7 +158,7 @@ HelloStage::Result HelloStage::begin(const ClientOffer& offer, bool has_cookie, 
   if (has_cookie) {
     return refuse(SSL_AD_ILLEGAL_PARAMETER, Why::kCookie, result.record_number);
   }
-  const Choice choice = choose(offer, offer_);
+  const Choice choice = choose(offer, offered());
   if (choice.alert != 0) return refuse(choice.alert, Why::kNothingShared, result.record_number);
   result.verdict = Verdict::kBegin;
   result.suite = choice.suite;
@@ -165,7 +168,7 @@ HelloStage::Result HelloStage::begin(const ClientOffer& offer, bool has_cookie, 
 
 HelloStage::Result HelloStage::ask(const std::vector<uint8_t>& hello, const ClientOffer& offer,
                                    const PeerAddress& peer, double now, uint64_t record_number) {
-  const StatelessRetry::Answer answer = retry_->answer(view(hello), offer, offer_, peer, now);
+  const StatelessRetry::Answer answer = retry_->answer(view(hello), offer, offered(), peer, now);
   switch (answer.outcome) {
     case StatelessRetry::Outcome::kAlert:
       return refuse(answer.alert, Why::kNothingShared, record_number);
@@ -182,7 +185,7 @@ HelloStage::Result HelloStage::ask(const std::vector<uint8_t>& hello, const Clie
 
 HelloStage::Result HelloStage::check(const ClientOffer& offer, const PeerAddress& peer, double now,
                                      Result result) {
-  StatelessRetry::Verified verified = retry_->check(offer, offer_, peer, now);
+  StatelessRetry::Verified verified = retry_->check(offer, offered(), peer, now);
   if (verified.alert != 0) return refuse(verified.alert, Why::kCookie, result.record_number);
   result.verdict = Verdict::kBegin;
   result.suite = verified.suite;

@@ -75,8 +75,10 @@ class HelloStage {
   // For a datagram of which the first fragment is one of a ClientHello in epoch 0. There is one
   // answer at most: what is behind the fragment that it is due to does not count. A fragment that
   // is not the first one (offset) of an address that has a handshake belongs to that handshake, and
-  // is not for this.
-  Result take(Bytes datagram, const PeerAddress& peer, double now);
+  // is not for this. `offer`: what this peer is offered in place of what all others are; null for
+  // that. Borrowed for the call.
+  Result take(Bytes datagram, const PeerAddress& peer, double now,
+              const ServerOffer* offer = nullptr);
 
   bool holds(const PeerAddress& peer, uint16_t sequence, double now) const {
     return held_.holds(peer, sequence, now);
@@ -100,7 +102,10 @@ class HelloStage {
              double now, uint64_t record_number);
   Result check(const ClientOffer& offer, const PeerAddress& peer, double now, Result result);
 
+  const ServerOffer& offered() const { return *offered_; }
+
   ServerOffer offer_;
+  const ServerOffer* offered_ = &offer_;  // to whom is being heard
   HeldHellos held_;
   std::optional<StatelessRetry> retry_;  // unset: the server asks for no cookies
 };

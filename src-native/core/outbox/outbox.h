@@ -17,7 +17,8 @@ enum class RecordType : uint32_t {
   kTransmit = 1,  // bytes: a datagram for the session's peer, or (slot kNoSlot) for the peer `a`,
                   // which is kTransmit… where it is none of DTLS; b: send token
   kMessage,       // bytes: one decrypted message
-  kBegin,         // a server session begins; a: peer index
+  kBegin,         // a server session begins; a: peer index; b: the PEER_QUESTION whose answer
+                  // counts, or 0
   kHandshake,     // a message came or left; a: kOut, kRetransmit, kMessageType; b: length
   kAlert,         // a: kOut, kAlert…
   kSecure,        // handshake done; a: kSecure…; b: X.509 verify result; bytes: the application
@@ -35,6 +36,8 @@ enum class RecordType : uint32_t {
   kDropped,   // something of a datagram was dropped; a: peer index; b: its length; bytes: how much
               // each counter of drops.def grew, as uint32; slot kNoSlot: the peer has no session
   kKeyLimit,  // three quarters of a limit of the session's keys; a: kOut; b: KeyLimit
+  kPeerQuestion,  // a server's peer says hello: by which rules? a: peer index; b: the question's
+                  // number, which comes back in answer_peer(); slot kNoSlot
 };
 
 enum class LookupKind : uint32_t {
@@ -92,7 +95,8 @@ class Outbox {
               size_t arena_capacity);
 
   void append(RecordType type, SessionId id, uint32_t a, uint32_t b, Bytes bytes = {}) {
-    if (type == RecordType::kBegin || type == RecordType::kPacket || type == RecordType::kDropped) {
+    if (type == RecordType::kBegin || type == RecordType::kPacket || type == RecordType::kDropped ||
+        type == RecordType::kPeerQuestion) {
       ++named_peers_;
     }
     const Record record{

@@ -31,6 +31,8 @@ class Outlet {
 
   SessionId id() const { return {all_.endpoint, slot_, generation_}; }
   const PeerAddress& peer() const { return peer_; }
+  // What is sent from now on goes there.
+  void set_peer(const PeerAddress& peer) { peer_ = peer; }
   TrafficStats stats() const { return {usual_, seldom_ ? seldom_->stats : SeldomStats{}}; }
 
   void append(RecordType type, uint32_t a, uint32_t b, Bytes bytes = {}) {
@@ -89,7 +91,7 @@ class Outlet {
   Outlets& all_;
   const uint32_t slot_;
   const uint32_t generation_;
-  const PeerAddress peer_;
+  PeerAddress peer_;
   UsualStats usual_;
   std::unique_ptr<Seldom> seldom_;
 };

@@ -74,7 +74,7 @@ AeadSuite chacha() {
 AeadSuite of_1_3(AeadSuite suite) {
   suite.fixed_iv_size = AeadSuite::kNonceSize;
   suite.explicit_nonce_size = 0;
-  if (suite.calls == Calls::kTls) suite.calls = Calls::kApart;
+  if (suite.calls == Calls::kTls) suite.calls = Calls::kPlain;
   return suite;
 }
 

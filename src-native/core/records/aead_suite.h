@@ -25,7 +25,6 @@ struct AeadSuite {
     kGcm3_0,  // GCM in OpenSSL 3.0: the nonce is set as a parameter, beside the tag
     kTls,     // OpenSSL's TLS mode, which has code of its own for ChaCha20-Poly1305
     kCcm,     // the length comes first, and each record fixes that of the tag anew
-    kApart,   // ChaCha20 and Poly1305 one by one, in 1.3: records13/chacha20_poly1305.h
   };
 
   const EVP_CIPHER* cipher = nullptr;

@@ -18,12 +18,6 @@ AeadKey::Direction direction_of(const TrafficSecret& secret) {
 
 }  // namespace
 
-bool can_protect(Aead13 aead) {
-  const AeadSuite& suite = aead_suite(aead);
-  return suite.valid() && number_cipher(aead).valid() &&
-         (suite.calls != AeadSuite::Calls::kApart || ChaCha20Poly1305::available());
-}
-
 EpochProtection::EpochProtection(const TrafficSecret& secret)
     : key_(aead_suite(secret.suite->aead), direction_of(secret)), kind_(secret.suite->aead) {
   const ErrorQueueScope errors;
@@ -32,42 +26,33 @@ EpochProtection::EpochProtection(const TrafficSecret& secret)
     return expander.expand(label, {}, out, size);
   };
   const size_t key_size = aead().key_size;
-  ready_ = can_protect(kind_) && expand("key", key_.bytes(), key_size) &&
+  ready_ = aead().valid() && number_cipher(kind_).valid() &&
+           expand("key", key_.bytes(), key_size) &&
            expand("iv", iv_.bytes.data(), iv_.bytes.size()) &&
            expand("sn", number_key_.bytes.data(), key_size);
 }
 
 void EpochProtection::rest() {
   key_.rest();
-  contexts_.reset();
+  mask_context_.reset();
 }
 
 bool EpochProtection::make_contexts() {
-  auto contexts = std::make_unique<Contexts>();
-  if (make_record_context(*contexts) && make_mask_context(*contexts)) {
-    contexts_ = std::move(contexts);
-    return true;
-  }
+  if (key_.wake() && make_mask_context()) return true;
   rest();
   ErrorQueueScope::clear();
   return false;
 }
 
-bool EpochProtection::make_record_context(Contexts& contexts) {
-  if (aead().calls != AeadSuite::Calls::kApart) return key_.wake();
-  contexts.apart = std::make_unique<ChaCha20Poly1305>();
-  return contexts.apart->begin(key_.bytes());
-}
-
-bool EpochProtection::make_mask_context(Contexts& contexts) const {
-  contexts.mask.reset(EVP_CIPHER_CTX_new());
-  return contexts.mask && EVP_EncryptInit_ex(contexts.mask.get(), number_cipher(kind_).cipher,
+bool EpochProtection::make_mask_context() {
+  mask_context_.reset(EVP_CIPHER_CTX_new());
+  return mask_context_ && EVP_EncryptInit_ex(mask_context_.get(), number_cipher(kind_).cipher,
                                              nullptr, number_key_.bytes.data(), nullptr) == 1;
 }
 
 // Whole blocks go through EVP_Cipher alone, which knows no padding and keeps nothing back.
 bool EpochProtection::mask(const uint8_t* sample, Mask& mask) {
-  EVP_CIPHER_CTX* ctx = contexts_->mask.get();
+  EVP_CIPHER_CTX* ctx = mask_context_.get();
   std::array<uint8_t, kSampleSize> block{};
   bool done = false;
   if (kind_ != Aead13::kChaCha20Poly1305) {
@@ -94,11 +79,7 @@ AeadKey::Nonce EpochProtection::nonce(uint64_t number) const {
 }
 
 bool EpochProtection::open(uint64_t number, Bytes additional_data, Bytes sealed, uint8_t* room) {
-  if (kind_ == Aead13::kChaCha20Poly1305
-          ? contexts_->apart->open(nonce(number), additional_data, sealed, room)
-          : key_.open(nonce(number), additional_data, sealed, room)) {
-    return true;
-  }
+  if (key_.open(nonce(number), additional_data, sealed, room)) return true;
   ErrorQueueScope::clear();
   std::fill_n(room, sealed.size - aead().tag_size, uint8_t{0});
   return false;
@@ -106,12 +87,7 @@ bool EpochProtection::open(uint64_t number, Bytes additional_data, Bytes sealed,
 
 bool EpochProtection::seal(uint64_t number, Bytes additional_data, uint8_t* plaintext,
                            size_t size) {
-  const Bytes content{plaintext, size};
-  if (kind_ == Aead13::kChaCha20Poly1305
-          ? contexts_->apart->seal(nonce(number), additional_data, content, plaintext)
-          : key_.seal(nonce(number), additional_data, content, plaintext)) {
-    return true;
-  }
+  if (key_.seal(nonce(number), additional_data, {plaintext, size}, plaintext)) return true;
   ErrorQueueScope::clear();
   return false;
 }

@@ -2,17 +2,12 @@
 #define DGRAM_DTLS_CORE_RECORDS13_EPOCH_PROTECTION_H_
 
 #include <array>
-#include <memory>
 
 #include "core/base/traffic_secret.h"
 #include "core/records/aead_key.h"
-#include "core/records13/chacha20_poly1305.h"
 #include "core/records13/number_cipher.h"
 
 namespace dtls {
-
-// Whether this OpenSSL can protect records of the suites with this AEAD.
-bool can_protect(Aead13 aead);
 
 // The keys of one direction of one epoch, and what is done with them to one record: RFC 8446
 // sections 5.2 and 5.3, RFC 9147 section 4.2.3.
@@ -33,7 +28,7 @@ class EpochProtection {
 
   // Makes the contexts where there are none. False: OpenSSL has failed. Call the others only when
   // it has succeeded.
-  bool wake() { return contexts_ != nullptr || make_contexts(); }
+  bool wake() { return (key_.awake() && mask_context_) || make_contexts(); }
   void rest();
 
   // What a record's number is hidden with: `sample` is the first 16 bytes of its ciphertext. False:
@@ -49,20 +44,13 @@ class EpochProtection {
   bool seal(uint64_t number, Bytes additional_data, uint8_t* plaintext, size_t size);
 
  private:
-  // Those beside the context of `key_`.
-  struct Contexts {
-    EvpCipherCtxPtr mask;
-    std::unique_ptr<ChaCha20Poly1305> apart;  // in place of that of `key_`, for this AEAD
-  };
-
   bool make_contexts();
-  bool make_record_context(Contexts& contexts);
-  bool make_mask_context(Contexts& contexts) const;
+  bool make_mask_context();
   AeadKey::Nonce nonce(uint64_t number) const;
 
   // A session at rest has several of these: what can be looked up is not kept.
   AeadKey key_;
-  std::unique_ptr<Contexts> contexts_;  // null while it rests
+  EvpCipherCtxPtr mask_context_;  // null while it rests
   Secret<AeadSuite::kMaxKeySize> number_key_;
   Secret<AeadSuite::kNonceSize> iv_;
   const Aead13 kind_;

@@ -7,6 +7,10 @@
 
 namespace dtls {
 
+bool can_protect(const CipherSuite13& suite) {
+  return aead_suite(suite.aead).valid() && number_cipher(suite.aead).valid();
+}
+
 // ---- keys ----
 
 bool Records13::add(TrafficSecret secret) {

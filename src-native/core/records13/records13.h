@@ -13,6 +13,9 @@
 
 namespace dtls {
 
+// Whether this OpenSSL can protect records of the suite.
+bool can_protect(const CipherSuite13& suite);
+
 // A record that was sealed.
 struct Sealed13 {
   size_t size = 0;     // 0: it was not, see seal_in()

@@ -1,0 +1,72 @@
+/** What a server's `peers` may answer, and what becomes of it: the options of a server for one peer. */
+import { checkNames, checkObject } from '../checks/validate';
+import { CONTEXT_OPTIONS, PEER_OPTIONS } from '../checks/option-names';
+import { requireSameVersions, SecureContext } from '../identity/secure-context';
+import type { NativeTicketKeys } from '../core/native';
+import { OF_BYTES, ownOptions } from './own-bytes';
+import { resolveServerOptions, type ResolvedServer } from './server';
+import type { PeerOptions, ServerOptions } from './types';
+
+/** An answer of `peers`, read once: its object may say something else by the time that it counts. */
+export interface AnsweredOptions {
+  readonly own: Readonly<Record<string, unknown>>;
+  /** It names a certificate, or whom to trust: then it stands alone, whatever name the client asks for. */
+  readonly hasContext: boolean;
+}
+
+/** @throws For what no rules are. */
+export function readPeerOptions(answer: PeerOptions): AnsweredOptions {
+  checkObject('the answer of peers()', answer);
+  checkNames(answer, PEER_OPTIONS);
+  const read = Object.entries(ownOptions(answer, PEER_OPTIONS, OF_BYTES));
+  const own: Record<string, unknown> = Object.fromEntries(read.filter(([, value]) => value !== undefined));
+  const hasContext = own.secureContext !== undefined || CONTEXT_OPTIONS.some((name) => own[name] !== undefined);
+  return { own, hasContext };
+}
+
+export interface ResolvedPeer extends ResolvedServer {
+  /** To be laid over the rules of a name that the peer asks for. */
+  readonly answered: AnsweredOptions;
+}
+
+/** Options of which one takes the place of all others that stand beside it. */
+const IN_PLACE_OF: readonly (readonly [one: readonly string[], others: readonly string[]])[] = [
+  [['psk', 'pskCallback'], ['psk', 'pskCallback']],
+  [['ALPNProtocols', 'ALPNCallback'], ['ALPNProtocols', 'ALPNCallback']],
+  // Who has other proofs to give is asked for a certificate where these need one.
+  [['peerFingerprints', 'peerPublicKeys'], ['peerFingerprints', 'peerPublicKeys', 'requestCert']],
+  [['copyMessages', 'borrowMessages'], ['copyMessages', 'borrowMessages']],
+];
+
+/**
+ * The options that count for the peer. `beneath`: those of the server, or of a name, which count where the answer says
+ * nothing; `context`: theirs.
+ *
+ * @throws As `createServer`.
+ */
+export function resolvePeerOptions(
+  answered: AnsweredOptions,
+  beneath: ServerOptions,
+  context: SecureContext,
+  ticketKeys: NativeTicketKeys,
+): ResolvedPeer {
+  const { own, hasContext } = answered;
+  const replaced = IN_PLACE_OF.flatMap(([one, others]) => (one.some((name) => name in own) ? others : []));
+  if (own.requestCert === false) replaced.push('peerFingerprints', 'peerPublicKeys');
+  const options: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(beneath)) if (!replaced.includes(name)) options[name] = value;
+  Object.assign(options, own);
+  if (!hasContext) options.secureContext = context;
+  else if (own.secureContext === undefined) {
+    // Made here, as it has the versions of the server's where it names none.
+    const ofContext = CONTEXT_OPTIONS.filter((name) => name in own).map((name) => [name, own[name]] as const);
+    for (const [name] of ofContext) Reflect.deleteProperty(options, name);
+    options.secureContext = new SecureContext(Object.fromEntries(ofContext), undefined, context);
+  }
+  const resolved = resolveServerOptions(options, ticketKeys);
+  if (hasContext) requireSameVersions(resolved.context, context);
+  if (!('psk' in own)) return { ...resolved, answered };
+  // The key is the server's copy of it.
+  const kept = Object.fromEntries(Object.entries(own).filter(([name]) => name !== 'psk'));
+  return { ...resolved, answered: { own: { ...kept, pskCallback: resolved.pskCallback }, hasContext } };
+}
