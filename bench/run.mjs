@@ -38,6 +38,7 @@ const names = [
   'diagnostics',
   'memory',
   'memory13',
+  'peer-rules',
   'sessions',
   'loading',
 ];

@@ -52,10 +52,12 @@ function withAddons(): string {
 const mayNotBeRun = (message: string): boolean => message.includes('failed to map segment');
 
 /** The binary in the package: the one that came with it, or the one that was compiled there, which counts. */
-const binary = `'prebuilds/${platform}/${prebuilt()}', or 'build/Release/${NAME}' where one was compiled`;
+const binary = (): string =>
+  `'prebuilds/${platform}/${prebuilt()}', or 'build/Release/${NAME}' where one was compiled`;
 
 /** In a bundle the package's folder is not around its code. */
-const forBundles = `In a bundle, keep 'dgram-dtls' external and what is imported as 'dgram-dtls/…', or set DGRAM_DTLS_ADDON to the path of the package's ${binary}.`;
+const forBundles = (): string =>
+  `In a bundle, keep 'dgram-dtls' external and what is imported as 'dgram-dtls/…', or set DGRAM_DTLS_ADDON to the path of the package's ${binary()}.`;
 
 /** The hint in a single executable, where nothing that could be compiled is looked for. */
 function hintForExecutable(message: string, error: unknown): string {
@@ -63,9 +65,9 @@ function hintForExecutable(message: string, error: unknown): string {
     return `The asset of a single executable is written to a folder for the moment in which it is loaded, here in '${late.os.tmpdir()}': set TMPDIR to one from which files may be written and loaded, or put '${NAME}' beside the executable. ${more}`;
   }
   if (error instanceof Error && 'code' in error && error.code === 'ERR_DLOPEN_FAILED') {
-    return `The binary of this single executable does not fit this system: its asset '${NAME}', or the file of that name beside it, has to be the package's ${binary}. ${more}`;
+    return `The binary of this single executable does not fit this system: its asset '${NAME}', or the file of that name beside it, has to be the package's ${binary()}. ${more}`;
   }
-  return `This single executable has no binary: give it the package's ${binary}, as the asset '${NAME}' or as a file of that name beside it. ${more}`;
+  return `This single executable has no binary: give it the package's ${binary()}, as the asset '${NAME}' or as a file of that name beside it. ${more}`;
 }
 
 function hintFor(message: string, error: unknown, elsewhere: string | undefined): string {
@@ -85,7 +87,7 @@ function hintFor(message: string, error: unknown, elsewhere: string | undefined)
     return `Nothing may be run from the file system on which the package lies (noexec): install it on another one. ${more}`;
   }
   if (message.includes('Could not locate')) {
-    return `There is no binary with this code. Where it lies in its package none was prebuilt for this platform, and 'npx dgram-dtls build' compiles one. ${forBundles} ${more}`;
+    return `There is no binary with this code. Where it lies in its package none was prebuilt for this platform, and 'npx dgram-dtls build' compiles one. ${forBundles()} ${more}`;
   }
   return `The binary does not fit this system: 'npx dgram-dtls build' compiles one. ${more}`;
 }
@@ -128,21 +130,25 @@ export function loadAddon(root = packageRoot()): unknown {
     const within = addonInExecutable(open);
     if (within !== undefined) return within;
     if (root === undefined) {
-      throw failure('the native addon is not looked for in a bundle that is an ES module', `${forBundles} ${more}`);
+      throw failure('the native addon is not looked for in a bundle that is an ES module', `${forBundles()} ${more}`);
     }
+    // One after the other: to say which C library this is takes a look at Node's executable.
     const places = [
-      ['build', 'Release', NAME],
-      ['build', 'Debug', NAME],
-      ['prebuilds', platform, prebuilt()],
+      () => ['build', 'Release', NAME],
+      () => ['build', 'Debug', NAME],
+      () => ['prebuilds', platform, prebuilt()],
     ];
-    // Each place that is looked for in vain takes `require` longer than loading the binary does.
-    const there = places.find((place) => fs.existsSync(path.join(root, ...place)));
-    // It reads the environment when it is loaded.
+    for (const place of places) {
+      const file = path.join(root, ...place());
+      // eslint-disable-next-line @typescript-eslint/no-require-imports
+      if (fs.existsSync(file)) return require(file);
+    }
+    // Nothing is there, and this says where it has looked.
     // eslint-disable-next-line @typescript-eslint/no-require-imports
     return (require('bindings') as typeof bindings)({
       bindings: NAME,
       module_root: root,
-      try: (there === undefined ? places : [there]).map((place) => ['module_root', ...place]),
+      try: places.map((place) => ['module_root', ...place()]),
     });
   } catch (error) {
     if (error instanceof DTLSError) throw error;

@@ -19,11 +19,36 @@ const entries = ['index', 'node-dtls/index', 'metrics/index', 'lab/index', 'cli/
  * one of its names is first asked for. Half the time that `require('dgram-dtls')` takes is V8 reading JavaScript.
  */
 const late = {
+  server: { module: 'server/server.ts', names: ['createServer', 'DTLSServer'] },
   'create-socket': { module: 'create-socket/socket.ts', names: ['createSocket', 'SecureDgramSocket'] },
   'generate-certificate': { module: 'identity/generate-certificate.ts', names: ['generateCertificate'] },
 };
-/** What commands use, too, that do without the addon: a file apart from core.js, which loads the addon. */
+/**
+ * What most programs never come to, though what they load names it: words of errors, and what only an option or a call
+ * that is seldom made needs. It is one file, which core.js loads when it first uses something of it.
+ */
+const rare = [
+  'diagnostics/qlog',
+  'handshake/ocsp',
+  'identity/certificates',
+  'identity/fingerprints',
+  'identity/pem-hints',
+  'identity/raw-public-keys',
+  'identity/reload',
+  'socket/heartbeat',
+  'socket/packets',
+  'socket/update-keys',
+  'socket/web-streams',
+  'transport/block-list',
+  'transport/dgram',
+  'transport/transport-driver',
+].map((name) => join(lib, `${name}.ts`));
+/**
+ * What commands use, too, that do without the addon: they have a copy in a file apart from core.js, which loads the addon.
+ * Another file for core.js would take longer than it is long.
+ */
 const withoutAddon = { printable: join(lib, 'errors/printable.ts') };
+const COPY = '?copy';
 const lateModules = Object.values(late).map(({ module }) => join(lib, module));
 
 rmSync(dist, { recursive: true, force: true });
@@ -36,9 +61,11 @@ const typescript = {
   name: 'typescript',
   resolveId(source, importer) {
     if (!source.startsWith('.') || importer === undefined) return null;
-    const path = join(dirname(importer), source.replace(/\.js$/, ''));
-    return this.resolve(`${path}.ts`, importer, { skipSelf: true });
+    const path = `${join(dirname(importer), source.replace(/\.js$/, ''))}.ts`;
+    if (importer.startsWith(join(lib, 'cli')) && Object.values(withoutAddon).includes(path)) return `${path}${COPY}`;
+    return this.resolve(path, importer, { skipSelf: true });
   },
+  load: (id) => (id.endsWith(COPY) ? readFile(id.slice(0, -COPY.length), 'utf8') : null),
   async transform(code, id) {
     const made = await transform(code, { ...options, loader: 'ts', format: 'esm', sourcemap: true, sourcefile: id });
     return { code: made.code, map: made.map };
@@ -76,6 +103,20 @@ const getters = {
   },
 };
 
+/** The others get an object in place of the file that is loaded late: by then core.js is whole, which that file needs. */
+const loadedWhenUsed = {
+  name: 'loaded-when-used',
+  renderChunk(code) {
+    const loads = "var rarelyUsed = require('./rarely-used.js');";
+    if (!code.includes(loads)) return null;
+    // On the same line, so that the source map stays true.
+    const made = code
+      .replace(loads, "let rarelyUsedFile; const rarelyUsed = { get file() { return rarelyUsedFile ??= require('./rarely-used.js'); } };")
+      .replaceAll(/(?<![\w$]|(?<!\.\.)\.)rarelyUsed(?=\.)/g, 'rarelyUsed.file');
+    return { code: made, map: null };
+  },
+};
+
 /**
  * Node reads core.js whenever a program begins, and a fifth of it is indentation and comments. Lines stay short: Node
  * prints the one that throws.
@@ -94,9 +135,9 @@ let apart;
 const bundle = await rollup({
   input: Object.fromEntries(entries.map((name) => [name, join(lib, `${name}.ts`)])),
   external: (id) => !id.startsWith('.') && !id.startsWith('/') && !/^[a-z]:[\\/]/i.test(id),
-  plugins: [typescript, getters, compact],
+  plugins: [typescript, getters, loadedWhenUsed, compact],
   // Circles of files that only meet when functions are called are no fault.
-  onwarn: ({ code, message }) => code === 'CIRCULAR_DEPENDENCY' || fail(`bundle: ${message}`),
+  onwarn: ({ code, message }) => code === 'CIRCULAR_DEPENDENCY' || code === 'CIRCULAR_CHUNK' || fail(`bundle: ${message}`),
 });
 await bundle.write({
   dir: dist,
@@ -115,8 +156,9 @@ await bundle.write({
     core ??= reach(join(lib, 'index.ts'), getModuleInfo);
     apart ??= Object.entries(late).map(([name, { module }]) => [name, reach(join(lib, module), getModuleInfo)]);
     if (id === join(lib, 'index.ts')) return undefined;
-    const [own] = Object.entries(withoutAddon).find(([, module]) => module === id) ?? [];
+    const [own] = Object.entries(withoutAddon).find(([, module]) => `${module}${COPY}` === id) ?? [];
     if (own !== undefined) return own;
+    if (rare.includes(id)) return 'rarely-used';
     return core.has(id) ? 'core' : apart.find(([, modules]) => modules.has(id))?.[0];
   },
 });

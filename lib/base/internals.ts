@@ -30,6 +30,7 @@ export const kMakeSession = Symbol('makeSession');
 export const kMayServe = Symbol('mayServe');
 export const kMessageLimit = Symbol('messageLimit');
 export const kMovePeer = Symbol('movePeer');
+export const kMoveWatch = Symbol('moveWatch');
 export const kNative = Symbol('native');
 export const kOnClientHello = Symbol('onClientHello');
 export const kOnClose = Symbol('onClose');

@@ -213,11 +213,13 @@ const OTHER_NAMES: ReadonlyMap<string, readonly string[]> = new Map([
 /** Without what styles differ in: `psk_identity`, `PSK-Identity`. */
 const plainName = (name: string): string => name.replace(/[-_]/g, '').toLowerCase();
 
-const BY_PLAIN_NAME: ReadonlyMap<string, readonly string[]> = new Map(
-  [...OTHER_NAMES].map(([name, ours]) => [plainName(name), ours]),
-);
+let byPlainName: ReadonlyMap<string, readonly string[]> | undefined;
 
-const namesFor = (name: string): readonly string[] => BY_PLAIN_NAME.get(plainName(name)) ?? [];
+function namesFor(name: string): readonly string[] {
+  // Made for the first mistake: it takes a twentieth of the time in which this package is loaded.
+  byPlainName ??= new Map([...OTHER_NAMES].map(([other, ours]) => [plainName(other), ours]));
+  return byPlainName.get(plainName(name)) ?? [];
+}
 
 /** What a name of another API's is called among the known names. */
 export const oursFor = (name: string, known: readonly string[]): string[] =>

@@ -8,6 +8,7 @@ import type { Fields } from './decode/hello';
 import { readKeyLog } from './decode/secrets';
 import { ExitCode, NothingFound } from './exit';
 import { Output } from './output';
+import { counted } from './counted';
 
 export interface DecodeFlags {
   readonly json?: boolean;
@@ -39,7 +40,7 @@ export async function runDecode(inputs: string[], flags: DecodeFlags): Promise<n
       if (!output.json) print(fields, output);
     }
   }
-  if (skipped > 0) output.note(`${String(skipped)} datagrams without a whole DTLS record in front (another protocol, or cut off) were left out`);
+  if (skipped > 0) output.note(`${counted(skipped, 'datagram')} without a whole DTLS record in front (another protocol, or cut off): left out`);
   if (decoded > 0) return ExitCode.Ok;
   output.failure(new NothingFound('there is no DTLS record in the input', 'Look with tshark whether it is another protocol, or a capture that was cut.'));
   return ExitCode.Failed;

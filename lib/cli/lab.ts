@@ -66,9 +66,10 @@ interface Point {
 }
 
 export async function runLab(flags: LabFlags): Promise<number> {
-  if (flags.maxVersion === 'DTLSv1.3') {
+  const asking = flags.minVersion === 'DTLSv1.3' ? '--min-version' : '--max-version';
+  if (flags.minVersion === 'DTLSv1.3' || flags.maxVersion === 'DTLSv1.3') {
     throw new CommandLineError(
-      '--max-version DTLSv1.3: lab counts the repetitions of DTLS 1.2, which sends whole flights again; ' +
+      `${asking} DTLSv1.3: lab counts the repetitions of DTLS 1.2, which sends whole flights again; ` +
         'DTLS 1.3 sends what was not acknowledged. Link of dgram-dtls/lab carries both.',
     );
   }

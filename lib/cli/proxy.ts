@@ -4,6 +4,7 @@ import { networkInterfaces } from 'node:os';
 import type { Peer } from '../base/peer';
 import { addressOf } from '../diagnostics/channels';
 import { logKeysTo } from '../diagnostics/keylog';
+import { counted } from './counted';
 import { CommandLineError, ExitCode, interruption } from './exit';
 import { checkKeylog } from './keylog';
 import { describeError, Output } from './output';
@@ -51,7 +52,7 @@ export async function runProxy(flags: ProxyFlags): Promise<number> {
   stopReloading();
   if (ended === 'SIGTERM') {
     const { size } = relay.sessions;
-    log.say(`draining ${String(size)} sessions`, { event: 'drain', sessions: size });
+    log.say(`draining ${counted(size, 'session')}`, { event: 'drain', sessions: size });
     await relay.drain(flags.drain);
   } else if (!(ended instanceof Error)) {
     await relay.close();
@@ -59,7 +60,7 @@ export async function runProxy(flags: ProxyFlags): Promise<number> {
   await metrics?.close();
   if (ended instanceof Error) throw ended;
   const { toTarget, fromTarget, dropped, sessionsOpened, sessionsFailed } = relay.counters;
-  log.say(`ended after ${String(sessionsOpened)} sessions`, {
+  log.say(`ended after ${counted(sessionsOpened, 'session')}`, {
     ...{ event: 'end', sessionsOpened, sessionsFailed, toTarget, fromTarget, dropped },
   });
   return ended === 'SIGINT' ? ExitCode.Interrupted : ExitCode.Ok;

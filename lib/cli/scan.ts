@@ -6,6 +6,7 @@ import { ioError } from '../errors/errors';
 import { printable } from '../errors/printable';
 import { destinationOf } from '../transport/destination';
 import type { Address } from './arguments';
+import { counted } from './counted';
 import { ExitCode, interruption } from './exit';
 import { Output } from './output';
 import { adviceOn, type Advice } from './scan/advice';
@@ -76,7 +77,7 @@ function print(peer: string, report: Report, advice: readonly Advice[], output: 
   output.line(bold(peer));
   for (const { version, suites, serverDecides } of report.versions) {
     const order = serverDecides === null ? '' : serverDecides ? ", the server's order decides" : ", the client's order decides";
-    output.line(`\n${bold(version)}, ${String(suites.length)} suites${order}`);
+    output.line(`\n${bold(version)}, ${counted(suites.length, 'suite')}${order}`);
     for (const suite of suites) output.line(`  ${suite}`);
   }
   if (report.dtls13.length > 0) {
@@ -85,7 +86,7 @@ function print(peer: string, report: Report, advice: readonly Advice[], output: 
   }
   for (const { version, suites } of report.untried) {
     const why = version === null ? 'never offered by a scan' : `${version}: not tried, --most was reached`;
-    output.line(`\n${dim(`${why}, ${String(suites.length)} suites`)}`);
+    output.line(`\n${dim(`${why}, ${counted(suites.length, 'suite')}`)}`);
     for (const suite of suites) output.line(dim(`  ${suite}`));
   }
   output.line();
@@ -97,7 +98,7 @@ function print(peer: string, report: Report, advice: readonly Advice[], output: 
       ['signatures', orNone(report.signatures)],
       ['cookie', cookie.asked ? `${String(cookie.length)} bytes, ${cookie.verified === null ? 'not tried' : cookie.verified ? 'verified' : 'not verified'}` : 'none'],
       ['before the cookie', `${String(cookie.answer)} bytes for a hello of ${String(cookie.hello)}`],
-      ['first flight', `${String(flight.datagrams)} datagrams, the largest ${String(flight.largest)} bytes`],
+      ['first flight', `${counted(flight.datagrams, 'datagram')}, the largest ${String(flight.largest)} bytes`],
       ['fragmented hello', yes(report.fragmentedHello)],
       ['extended master secret', yes(extensions.extendedMasterSecret)],
       ['encrypt-then-MAC', yes(extensions.encryptThenMac)],
@@ -126,5 +127,5 @@ function print(peer: string, report: Report, advice: readonly Advice[], output: 
     output.line(`${mark}  ${bold(printable(about))}: ${text} ${dim(`(${source})`)}`);
   }
   const unfinished = report.complete ? '' : '; --most was reached, there may be more';
-  output.note(dim(`${String(report.handshakes)} handshakes were begun${unfinished}`));
+  output.note(dim(`${counted(report.handshakes, 'handshake was', 'handshakes were')} begun${unfinished}`));
 }

@@ -8,6 +8,7 @@ import type { DTLSSocket } from '../socket/socket';
 import { keylogWriter } from './keylog';
 import { drawHead, drawRung, type Rung } from './ladder';
 import { describeError, type ErrorDescription, type Output } from './output';
+import { counted } from './counted';
 
 interface WatchOptions {
   readonly draw: boolean;
@@ -140,10 +141,10 @@ function diagnose(
   const heard =
     datagramsReceived === 0
       ? 'nothing came back'
-      : `${String(datagramsReceived)} datagrams came back, the last message was ${last?.label ?? 'unreadable'}`;
+      : `${counted(datagramsReceived, 'datagram')} came back, the last message was ${last?.label ?? 'unreadable'}`;
   return {
     ...describeError(error),
-    seen: `after ${(duration / 1000).toFixed(1)} s: ${heard}; ${String(retransmissions)} messages were sent again`,
+    seen: `after ${(duration / 1000).toFixed(1)} s: ${heard}; ${counted(retransmissions, 'message was', 'messages were')} sent again`,
     manual: `${page('errors')}, ${error.code}`,
   };
 }

@@ -1,6 +1,8 @@
 /** The library's errors speak of its options. Here they are flags, and what has none is left out. */
 const WORDS: readonly [option: RegExp, flag: string][] = [
   [/, and that 'pskCallback' takes \(socket, identity\) in that order/, ''],
+  [/^'heartbeat' is of DTLS 1\.2, and 'minVersion' is/, 'heartbeats are of DTLS 1.2, and --min-version is'],
+  [/^Let messages of your own show that the peer is there, or leave DTLS 1\.2 in/, 'Leave DTLS 1.2 in'],
   [/ A createSocket\(\) that has a certificate asks for one, too, unless it has role: 'server'\./, ''],
   [/ \(no root, fewer names\), or set 'secureOptions: \S+ on the server/, ' (no root, fewer names)'],
   [/; 'secureOptions: \S+ connects to it all the same/, ''],

@@ -5,8 +5,8 @@ import { DTLSError, type DTLSErrorCategory, type DTLSErrorDetails } from '../err
 import { headline, CERTIFICATE_WITHHELD } from '../errors/errors';
 import { alertName, verifyErrorName } from '../errors/names';
 import { printable } from '../errors/printable';
+import type { CloseRecord } from './close-record';
 import { native } from './native';
-import { fieldOf, isSet, NO_ALERT, RecordField } from './record-fields';
 
 const VERIFY_HINTS: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED:
@@ -82,37 +82,6 @@ const kindOf = (code: string): number => {
 const CERTIFICATE_REJECTED = kindOf('ERR_DTLS_CERTIFICATE');
 
 const ALERT_RECEIVED = kindOf('ERR_DTLS_ALERT');
-
-/** What a CLOSE record says. */
-export interface CloseRecord {
-  kind: number;
-  alert: number | undefined;
-  verifyResult: number;
-  /** A client gave no certificate when the server asked for one, and the server ended it in a way that may mean that. */
-  certificateWithheld: boolean;
-  completedHandshake: boolean;
-  reason: string;
-  library: string;
-  detail: string;
-  openssl: string;
-}
-
-/** Reads a CLOSE record as src-native/core/session/session.cc, emit_close, writes it. */
-export function readCloseRecord(kind: number, packed: number, text: string): CloseRecord {
-  const [reason = '', library = '', detail = '', openssl = ''] = text.split('\0');
-  const alert = fieldOf(packed, RecordField.CloseAlert);
-  return {
-    kind,
-    alert: alert === NO_ALERT ? undefined : alert,
-    verifyResult: fieldOf(packed, RecordField.CloseVerifyResult),
-    certificateWithheld: isSet(packed, RecordField.CloseCertificateWithheld),
-    completedHandshake: isSet(packed, RecordField.CloseCompletedHandshake),
-    reason,
-    library,
-    detail,
-    openssl,
-  };
-}
 
 /** The error for a session that ended badly. `cause`: what a callback of the user's threw or returned. */
 export function errorFromClose(

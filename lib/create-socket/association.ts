@@ -1,5 +1,5 @@
 /** One peer of a socket: the session that is open, those in the making, and what waits for them. */
-import { kAsyncResource, kMessageLimit } from '../base/internals';
+import { kAsyncResource, kMessageLimit, kMoveWatch } from '../base/internals';
 import type { Peer } from '../base/peer';
 import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError, isReadable } from '../errors/errors';
@@ -9,6 +9,7 @@ import { errnoOf } from '../errors/system-error';
 import { MAX_MESSAGE } from '../options/types';
 import { turns } from '../core/outbox';
 import { inItsContext, tooBig } from '../socket/messages';
+import type { MoveWatch } from '../socket/set-peer';
 import type { DTLSSocket } from '../socket/socket';
 import type { SendCallback } from './arguments';
 import type { Hold } from './hold';
@@ -49,13 +50,17 @@ export interface AssociationOwner {
   later(error: Error, peer: Peer): void;
   /** What the callback of a message to this peer hears of an error. */
   heard(error: Error, peer: Peer): Error | null;
+  /** @throws Where there is to be no session at that address. */
+  checkMove(association: Association, to: Peer): void;
+  /** Its session goes on at another address. */
+  onMove(association: Association, from: Peer): void;
   /** Nothing is left of it. */
   onEmpty(association: Association): void;
 }
 
-export class Association {
-  readonly peer: Peer;
+export class Association implements MoveWatch {
   readonly #owner: AssociationOwner;
+  #peer: Peer;
   #session: DTLSSocket | undefined;
   /** Of the open session. */
   #proven: ProvenNames | undefined;
@@ -73,7 +78,11 @@ export class Association {
 
   constructor(owner: AssociationOwner, peer: Peer) {
     this.#owner = owner;
-    this.peer = peer;
+    this.#peer = peer;
+  }
+
+  get peer(): Peer {
+    return this.#peer;
   }
 
   /** A handshake goes on, or is about to begin. */
@@ -197,6 +206,20 @@ export class Association {
     return false;
   }
 
+  /** @throws Where its session may not go on at that address. */
+  check(to: Peer): void {
+    if (this.#dialling || [...this.sessions()].length > 1) throw handshaking(this.#peer);
+    this.#owner.checkMove(this, to);
+  }
+
+  /** Its session goes on there. */
+  moved({ address, port, family }: Peer): void {
+    const from = this.#peer;
+    this.#peer = Object.freeze({ address, port, family });
+    this.#proven?.moved(this.#peer);
+    this.#owner.onMove(this, from);
+  }
+
   /** A session with this peer begins. For one that this side began: how. */
   adopt(
     session: DTLSSocket,
@@ -205,6 +228,7 @@ export class Association {
     // One that the peer begins ends no dial: it may be given up, and what waits then waits for ours.
     if (dialled !== undefined) this.#dialling = false;
     this.#inTheMaking.add(session);
+    session[kMoveWatch] = this;
     session.on('secureConnect', () => {
       this.#inTheMaking.delete(session);
       this.#session = session;
@@ -378,6 +402,14 @@ function isSilence(error: Error): boolean {
   if (!isReadable(error)) return false;
   return error.category === 'io' || (error.category === 'timeout' && error.code !== 'ERR_DTLS_LOOKUP_TIMEOUT');
 }
+
+const handshaking = (peer: Peer): DTLSError =>
+  new DTLSError('another handshake with this peer is under way', {
+    code: 'ERR_DTLS_PEER_IN_USE',
+    category: 'usage',
+    hint: 'There is one session with an address, and which of the two will go on is not known yet: call setPeer() when that is over.',
+    peer,
+  });
 
 const closed = (peer: Peer): DTLSError =>
   new DTLSError('the session ended before the message was sent', {

@@ -10,7 +10,7 @@ import type { ConnectOptions, ServerOptions, UdpSocketOptions } from '../options
 import { bare, withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONNECT_OPTIONS, CONTEXT_OPTIONS, DGRAM_OPTIONS, SERVER_OPTIONS, SOCKET_OPTIONS } from '../checks/option-names';
 import { OF_BYTES, ownOptions } from '../options/own-bytes';
-import { clientPsk, plainCredentials, serverPsk } from '../options/psk';
+import { clientPsk, plainCredentials, requireName, serverPsk } from '../options/psk';
 import { resolveHandshakeTimeout } from '../options/session';
 import { messageMemory, type MessageMemory } from '../endpoint/packet-events';
 import type { DTLSSocket } from '../socket/socket';
@@ -239,6 +239,7 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
   if (role === 'client' && options.pskCallback !== undefined) throw notOfAClient();
   const context = contextOf(bag);
   const own = clientPsk(options.psk);
+  requireName(options.psk, context);
   const { pskCallback, isShownBy } =
     options.pskCallback === undefined
       ? { pskCallback: served, isShownBy: () => own !== undefined }

@@ -6,6 +6,7 @@ import { kAsyncResource, kBegin, kPackets, kPeer, kSharedResource } from '../bas
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { Endpoint } from '../endpoint/endpoint';
+import { blocked, inUse } from '../endpoint/moving';
 import type { PacketHearer } from '../endpoint/packet-events';
 import { asError } from '../errors/as-error';
 import { DTLSError } from '../errors/errors';
@@ -15,6 +16,7 @@ import { resolveConnectOptions } from '../options/connect';
 import { DTLSServer } from '../server/server';
 import { CLIENT, DTLSSocket } from '../socket/socket';
 import { isOwn, spelling, withItself } from '../transport/addresses';
+import { connectedElsewhere } from '../transport/dgram';
 import type { DatagramTransport } from '../transport/transport';
 import { keyOf } from './addresses';
 import type { SendCallback } from './arguments';
@@ -35,6 +37,8 @@ interface PeersHost extends Pick<AssociationOwner, 'onMessage' | 'onSecure' | 'o
   referenced(): boolean;
   /** Is connected to that peer, as the kernel has it. */
   connectedTo(peer: Peer): boolean;
+  /** Nothing may be sent there. */
+  isBlocked(peer: Peer): boolean;
   /** Where it is bound. */
   address(): AddressInfo;
   /** Calls `then` once the socket is bound, or with the reason why it will not be. */
@@ -105,6 +109,8 @@ export class Peers {
       onPeerError: host.onPeerError.bind(host),
       later: this.#later.bind(this),
       heard: this.#heard.bind(this),
+      checkMove: this.#checkMove.bind(this),
+      onMove: this.#onMove.bind(this),
       onEmpty: ({ peer }) => {
         this.#associations.delete(keyOf(peer.address, peer.port));
       },
@@ -168,6 +174,19 @@ export class Peers {
     this.#host.later(() => {
       this.#host.onPeerError(error, peer);
     });
+  }
+
+  #checkMove({ peer }: Association, to: Peer): void {
+    if (this.#host.connectedTo(peer)) throw connectedElsewhere(to);
+    if (this.#host.isBlocked(to)) throw blocked(to);
+    if (this.find(to) !== undefined) throw inUse(to);
+  }
+
+  #onMove(association: Association, from: Peer): void {
+    const { address, port } = association.peer;
+    this.#associations.delete(keyOf(from.address, from.port));
+    this.#associations.set(keyOf(address, port), association);
+    this.#remember(association.peer);
   }
 
   /** Tells every peer; what waits fails with `error`. */

@@ -30,7 +30,9 @@ const MAKE_WAY = "Close that session (it is among the socket's 'sessions', and t
 
 export class ProvenNames {
   readonly #session: DTLSSocket;
-  readonly #peer: Peer;
+  /** Where it was made. */
+  readonly #madeAt: Peer;
+  #peer: Peer;
   readonly #dialled: Dialled | undefined;
   readonly #own: OwnRules;
   readonly #names = new Set<string>();
@@ -38,10 +40,15 @@ export class ProvenNames {
   /** `dialled`: undefined where the peer began. */
   constructor(session: DTLSSocket, peer: Peer, dialled: Dialled | undefined, own: OwnRules) {
     this.#session = session;
-    this.#peer = peer;
+    this.#madeAt = this.#peer = peer;
     this.#dialled = dialled;
     this.#own = own;
     if (dialled?.hostname !== undefined) this.#names.add(dialled.hostname);
+  }
+
+  /** It goes on there. */
+  moved(peer: Peer): void {
+    this.#peer = peer;
   }
 
   /** The peer began it. */
@@ -85,8 +92,8 @@ export class ProvenNames {
     // With a pre-shared key there are no names; but a peer that began with another key than this side would have is not
     // whom it would have reached, nor whom it would have asked for a certificate.
     if (this.#session.pskIdentity !== null && (!this.theirs || this.#own.hasOwnKey(this.#session))) return undefined;
-    const name = this.#nameFor(hostname, rules);
-    if (this.#dialled !== undefined && name === this.#nameFor(this.#dialled.hostname, this.#dialled.rules)) return undefined;
+    const name = nameFor(hostname, rules, this.#peer);
+    if (this.#dialled !== undefined && name === nameFor(this.#dialled.hostname, this.#dialled.rules, this.#madeAt)) return undefined;
     const certificate = this.#session.getPeerCertificate();
     if (!('subject' in certificate)) {
       return new Error(`the peer of this session has shown no certificate, and '${hostname}' was meant`);
@@ -99,9 +106,9 @@ export class ProvenNames {
     }
     return identityRefusal(rules.checkServerIdentity, name, () => certificate as tls.PeerCertificate);
   }
+}
 
-  /** What a handshake under these rules verifies. */
-  #nameFor(hostname: string | undefined, { servername = hostname }: Rules): string {
-    return servername === undefined || servername === '' ? this.#peer.address : servername;
-  }
+/** What a handshake under these rules verifies. */
+function nameFor(hostname: string | undefined, { servername = hostname }: Rules, { address }: Peer): string {
+  return servername === undefined || servername === '' ? address : servername;
 }

@@ -134,6 +134,7 @@ export class SecureDgramSocket extends BaseSocket {
       asyncResource: this.#asyncResource,
       referenced: () => this.#referenced,
       connectedTo: (peer) => this.#isConnectedTo(peer),
+      isBlocked: (peer) => this.#blocked.refusal(peer) !== undefined || this.#blocked.sender(peer),
       address: () => super.address(),
       hold: this.#hold,
       whenBound: this.#binding.whenBound.bind(this.#binding),

@@ -2,8 +2,8 @@
  * A structured log of each session, in the container of qlog: JSON text sequences (RFC 7464), one file
  * for a session. The schema of its events is in docs/diagnostics.md.
  */
-import { appendFileSync, mkdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 import type { DTLSSocket } from '../base/dtls-socket';
 import type { Peer } from '../base/peer';
@@ -14,7 +14,6 @@ import {
   type DiagnosticsChannelName,
   type SessionRole,
 } from './channels';
-import { usageError } from '../errors/errors';
 
 const SCHEMA = 'urn:dgram-dtls:qlog:events:dtls-01';
 
@@ -107,35 +106,4 @@ export function logSession(
   const started = new Date().toISOString().replace(/[:.]/g, '-');
   const name = `dtls-${started}-${String(process.pid)}-${String(count)}-${role}.sqlog`;
   files.set(socket, new QlogFile(join(directory, name), role, peer));
-}
-
-/** As `recursive` of mkdirSync, which on Node 20 goes round for ever where the system makes no folders (/proc). */
-function makeFolder(path: string, above = true): void {
-  try {
-    mkdirSync(path);
-  } catch (error) {
-    const parent = dirname(path);
-    if (above && parent !== path && (error as NodeJS.ErrnoException).code === 'ENOENT') {
-      makeFolder(parent);
-      makeFolder(path, false);
-    } else if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
-      throw error;
-    }
-  }
-}
-
-/** The option, or else QLOGDIR; makes the folder. Undefined: no logs. */
-export function qlogDirectory(option: string | undefined): string | undefined {
-  const directory = option ?? process.env.QLOGDIR ?? '';
-  if (directory === '') return undefined;
-  try {
-    makeFolder(directory);
-  } catch (error) {
-    throw usageError(
-      'ERR_INVALID_ARG_VALUE',
-      `${option === undefined ? 'QLOGDIR' : "'qlogDir'"} cannot be used: ${String(error)}`,
-      'It names a folder that this process may make, and write to.',
-    );
-  }
-  return directory;
 }

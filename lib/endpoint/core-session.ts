@@ -107,8 +107,8 @@ export class CoreSession {
     return this.endpoint.core.setMtu(this.slot, this.generation, mtu);
   }
   /** The peer is at another address from now on, and known as that; undefined where there is no session any more. */
-  move(place: Place): Peer | undefined {
-    return this.endpoint.move(this.slot, this.generation, place);
+  move(place: Place, check: ((peer: Peer) => void) | undefined): Peer | undefined {
+    return this.endpoint.move(this.slot, this.generation, place, check);
   }
   /** What {@link move} has caused, once its caller has noted it. */
   moved(): void {

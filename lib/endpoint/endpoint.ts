@@ -20,11 +20,12 @@ import {
 } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
+import { familyOf, heardAs } from '../transport/addresses';
 import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
 import { readDrops } from '../diagnostics/drops';
-import { ioError, unsent, type DTLSError } from '../errors/errors';
+import { hintOfSend, ioError, unsent, type DTLSError } from '../errors/errors';
 import { errnoOf, systemError, systemErrorCode } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
@@ -157,6 +158,8 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   #transportErrors = 0;
   #reportsDrops = false;
   #reportsPackets = false;
+  /** The socket that carries the datagrams. */
+  #isIPv6: boolean | undefined;
 
   static readonly #byTransport = new WeakMap<object, Endpoint>();
 
@@ -383,8 +386,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     this.#checkAddress({ address, port });
     this.#forgetPeers();
     const number = this.core.numberOf(address, port);
-    const family = late.net.isIPv4(address) ? 'IPv4' : 'IPv6';
-    if (this.#packetPeers.at(number) === undefined) this.#packetPeers.keep(number, { address, port, family });
+    if (this.#packetPeers.at(number) === undefined) this.#packetPeers.keep(number, this.#asHeard(address, port));
     this.#packetPeers.setNumber(address, port, number);
     return number;
   }
@@ -404,6 +406,15 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     return this.core.forgetPeer(address, port);
   }
 
+  /** A peer of whom nothing has been heard, as it would be heard of: the address has one spelling, whoever names it. */
+  #asHeard(address: string, port: number): Peer {
+    if (this.#driver.overUdp) {
+      this.#isIPv6 ??= late.net.isIPv6(this.#driver.address().address);
+      address = heardAs(address, this.#isIPv6);
+    }
+    return { address, port, family: familyOf(address) };
+  }
+
   /** Peers of packets are forgotten when they are many, and no record names one. What waits for this call has left. */
   #forgetPeers(): void {
     if (!this.#packetPeers.crowded || !outbox.idle) return;
@@ -418,14 +429,15 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
 
   /**
    * A session's peer is at another address from now on. The peer as it is called there; undefined where the session has gone.
-   * Whoever calls notes it, and says {@link flushSoon}.
+   * Whoever calls notes it, and says {@link flushSoon}. `check` throws where it may not be at that peer's address.
    *
    * @throws A DTLSError: the session then is where it was.
    */
-  move(slot: number, generation: number, place: Place): Peer | undefined {
-    const peer = this.#driver.overUdp ? placeOverUdp(place, this.#driver.address()) : placeByName(place);
+  move(slot: number, generation: number, place: Place, check: ((peer: Peer) => void) | undefined): Peer | undefined {
+    const peer = this.#driver.overUdp ? placeOverUdp(place, this.#boundTo()) : placeByName(place);
     const blockList = this.#server?.[kBlockList];
     if (blockList !== undefined && isBlocked(blockList, peer.address)) throw blocked(peer);
+    check?.(peer);
     this.transmitNow(); // what was sent before goes where the peer was
     try {
       this.#driver.move(peer);
@@ -436,6 +448,14 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     const refusal = moveRefusal(outcome, peer);
     if (refusal !== undefined) throw refusal;
     return outcome === MoveOutcome.Moved ? (this.#packetPeers.living(peer) ?? peer) : undefined;
+  }
+
+  #boundTo(): AddressInfo {
+    try {
+      return this.#driver.address();
+    } catch (error) {
+      throw ioError(error); // its owner has closed the socket
+    }
   }
 
   /** Sends a datagram that is none of DTLS, over a driver that can. `callback` is called later. */
@@ -660,7 +680,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     }
     try {
       // What carries the datagrams has errors of its own.
-      const told = callback && ((error: Error | null) => { callback(error === null ? null : ioError(error, peer)); });
+      const told = callback && ((error: Error | null) => { callback(error === null ? null : ioError(error, peer, hintOfSend(error, peer))); });
       const done = isPacket
         ? (error: Error | null): void => {
             if (error !== null) this.#transportErrors += 1;

@@ -53,12 +53,20 @@ export function placeByName({ address, port }: Place): Peer {
   return { address, port: checked, family: late.net.isIPv4(address) ? 'IPv4' : 'IPv6' };
 }
 
-/** The server's `blockList` has it. */
+/** A list of the server's, or socket's, has it. */
 export const blocked = (peer: Peer): DTLSError =>
   new DTLSError(`IP(${peer.address}) is blocked by net.BlockList`, {
     code: 'ERR_IP_BLOCKED',
     category: 'usage',
-    hint: "The server's 'blockList' has this address: nothing would be heard from there.",
+    hint: "A block list has this address: nothing would be heard from there, or could be sent.",
+    peer,
+  });
+
+export const inUse = (peer: Peer): DTLSError =>
+  new DTLSError('another session has this address', {
+    code: 'ERR_DTLS_PEER_IN_USE',
+    category: 'usage',
+    hint: 'There is one session with an address: close the other one (its remotePeer says which), or move it first.',
     peer,
   });
 
@@ -66,12 +74,7 @@ export const blocked = (peer: Peer): DTLSError =>
 export function moveRefusal(outcome: MoveOutcome, peer: Peer): DTLSError | undefined {
   switch (outcome) {
     case MoveOutcome.Taken:
-      return new DTLSError('another session has this address', {
-        code: 'ERR_DTLS_PEER_IN_USE',
-        category: 'usage',
-        hint: 'There is one session with an address: close the other one (its remotePeer says which), or move it first.',
-        peer,
-      });
+      return inUse(peer);
     case MoveOutcome.HostFull:
       return new DTLSError('this host has as many sessions as it may', {
         code: 'ERR_DTLS_TOO_MANY_SESSIONS',

@@ -44,6 +44,7 @@ const IO_HINTS: Readonly<Record<string, string>> = {
   ERR_SOCKET_DGRAM_IS_CONNECTED:
     'The dgram.Socket that carries the datagrams was connected to one peer after a session had begun on it: connect() it before, or not at all.',
   EEXIST: 'Somebody in this thread reads from that descriptor already: give each server one of its own.',
+  EAFNOSUPPORT: "The address is of a version of IP that this port does not have: listen on '::', or on no address, for both.",
   EADDRNOTAVAIL: 'This machine does not have that address.',
   EBADF: 'The descriptor of the socket is not open, or not bound: close sockets only by their own close(), and bind one before it is used as a transport.',
   EMSGSIZE: 'The datagram is larger than the path or the socket takes: send smaller messages.',
@@ -54,6 +55,10 @@ const IO_HINTS: Readonly<Record<string, string>> = {
 
 /** What to do about an error of the system; undefined where nothing is known but its name. */
 export const ioHint = (code: string): string | undefined => IO_HINTS[code];
+
+/** dgram's word for an address of the other family is EINVAL, which may mean much else. */
+export const hintOfSend = (error: Error, { family }: Peer): string | undefined =>
+  family === 'IPv6' && wordsOf(error).code === 'EINVAL' ? IO_HINTS.EAFNOSUPPORT : undefined;
 
 /**
  * An error of this package as it was made. What its owner has given getters since, or a Proxy in front, is

@@ -54,9 +54,8 @@ const nameOf = (given: unknown): unknown => (isPair(given) ? given.algorithm : s
  * and sha-224 beside them, or such as are to come) count for nothing, and something has to be left.
  */
 export function resolveFingerprints(
-  given: PeerFingerprint | readonly PeerFingerprint[] | undefined,
+  given: PeerFingerprint | readonly PeerFingerprint[],
 ): readonly Buffer[] {
-  if (given === undefined) return [];
   const all = (Array.isArray(given) ? given : [given]) as readonly PeerFingerprint[];
   if (all.length === 0) {
     throw usageError(

@@ -177,7 +177,7 @@ function nameInstead(options: unknown): string | undefined {
 function oneOf<T extends string>(name: string, value: T | undefined, known: readonly T[], fallback: T): T {
   if (value === undefined) return fallback;
   if (known.includes(value)) return value;
-  throw usageError('ERR_INVALID_ARG_VALUE', `'${name}' must be ${known.map((one) => `'${one}'`).join(', ')}, not ${shown(value)}`);
+  throw usageError('ERR_INVALID_ARG_VALUE', `'${name}' cannot be ${shown(value)}`, `Use ${known.map((one) => `'${one}'`).join(', ').replace(/, (?=[^,]*$)/, ' or ')}.`);
 }
 
 /** The name in ASCII, as certificates have it (RFC 5280 section 4.2.1.6); a wildcard may be the first label (RFC 9525 section 6.3). */
@@ -224,8 +224,9 @@ function resolveSubject(given: string | CertificateSubject | undefined, names: r
     return first === undefined ? [] : ['CN', first];
   }
   if (typeof given === 'string') return ['CN', attributeText('CN', given)];
+  if (typeof given !== 'object' || (given as unknown) === null) throw wrongType('subject', 'a string, or an object with names', given);
   checkObject('subject', given);
-  checkNames(given, ATTRIBUTES);
+  checkAttributes(given);
   const known = ATTRIBUTES.flatMap((attribute) => {
     const text: unknown = given[attribute];
     if (text === undefined) return [];
@@ -234,6 +235,18 @@ function resolveSubject(given: string | CertificateSubject | undefined, names: r
   });
   if (known.length > 0 || names.length > 0) return known;
   throw nameless();
+}
+
+/** Names of one and two letters: what is close to one of them is close to others, too. */
+function checkAttributes(given: object): void {
+  const unknown = Object.keys(given).find((name) => !(ATTRIBUTES as readonly string[]).includes(name));
+  if (unknown === undefined) return;
+  const meant = ATTRIBUTES.find((attribute) => attribute.toLowerCase() === unknown.toLowerCase());
+  throw usageError(
+    'ERR_DTLS_UNKNOWN_OPTION',
+    `unknown name '${unknown}' in 'subject'`,
+    meant === undefined ? `A subject has ${ATTRIBUTES.join(', ')}.` : `Did you mean '${meant}'?`,
+  );
 }
 
 const nameless = (): DTLSError =>

@@ -54,7 +54,7 @@ export function addIdentities(context: NativeSecureContext, options: SecureConte
   if (certs.length !== keys.length && !keysAlone) {
     throw usageError(
       'ERR_DTLS_CONFLICTING_OPTIONS',
-      `'cert' has ${String(certs.length)} chains and 'key' has ${String(keys.length)} keys`,
+      `'cert' and 'key' differ in number: ${String(certs.length)} and ${String(keys.length)}`,
       'Each certificate needs its private key: pass both.',
     );
   }

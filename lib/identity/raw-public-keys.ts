@@ -21,8 +21,7 @@ export function requireRawPublicKeys(option: string): void {
 }
 
 /** SubjectPublicKeyInfo in DER, as it is on the wire. */
-export function resolvePublicKeys(given: PublicKey | readonly PublicKey[] | undefined): Buffer[] {
-  if (given === undefined) return [];
+export function resolvePublicKeys(given: PublicKey | readonly PublicKey[]): Buffer[] {
   requireRawPublicKeys('peerPublicKeys');
   const all = (Array.isArray(given) ? given : [given]) as readonly PublicKey[];
   if (all.length === 0) {

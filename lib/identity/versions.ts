@@ -256,6 +256,9 @@ export function setAlgorithms(
   }
   const suites = named.length === 0 ? DEFAULT_DTLS13_SUITES : named.join(':');
   context.setDtls13(suites, ecdhCurve ?? '', sigalgs ?? '');
-  if (named.length === 0 || named.some((name) => !name.endsWith('_SHA384'))) return undefined;
+  // Level 4 permits nothing below 192 bits.
+  const level = Number(levels.at(-1)?.replace('@SECLEVEL=', '') ?? 0);
+  const usable = suites.split(':').filter((name) => level < 4 || !name.includes('_128_'));
+  if (usable.length === 0 || usable.some((name) => !name.endsWith('_SHA384'))) return undefined;
   return only13 ? 'always' : 'at DTLS 1.3';
 }

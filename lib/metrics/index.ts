@@ -100,7 +100,7 @@ export function metrics(...args: [Registry?, MetricsOptions?, ...unknown[]]): Me
       },
     });
     const completed = new Counter(
-      config('handshakes_completed_total', 'Handshakes that ended well.', 'role', 'protocol', 'cipher', 'resumed'),
+      config('handshakes_completed_total', 'Handshakes that ended well.', 'role', 'protocol', 'cipher', 'group', 'resumed'),
     );
     const failed = new Counter(
       config('handshakes_failed_total', 'Handshakes that failed, by error code.', 'role', 'code'),
@@ -121,7 +121,8 @@ export function metrics(...args: [Registry?, MetricsOptions?, ...unknown[]]): Me
     });
     on<'dgram-dtls.handshake.done'>(channels.handshakeDone, ({ socket, duration: ms, protocol, cipher }) => {
       const { [kRole]: role } = socket;
-      completed.inc({ role, protocol, cipher, resumed: String(socket.isSessionReused()) });
+      const group = socket.getSharedGroup() ?? '';
+      completed.inc({ role, protocol, cipher, group, resumed: String(socket.isSessionReused()) });
       duration.observe({ role }, ms / 1000);
     });
     on<'dgram-dtls.handshake.failed'>(channels.handshakeFailed, ({ socket: { [kRole]: role }, error: { code } }) => {

@@ -202,7 +202,19 @@ function asNodeError(error: unknown, options: DTLSContextOptions): unknown {
   if (key !== undefined && cert === undefined) {
     return plain('ERR_SSL_NO_CERTIFICATE_ASSIGNED', 'error:0A0000B1:SSL routines::no certificate assigned');
   }
+  const newer = / names .*, of DTLS 1\.3/.exec(error.message);
+  if (newer !== null) return cryptoFailed(`${error.message.slice(0, newer.index)}${newer[0]}, ${NOT_HERE}`);
   return cryptoFailed(error.message);
+}
+
+const NOT_HERE = "and this module speaks DTLS 1.2, as node:dtls does: DTLS 1.3 is the main entry's, 'dgram-dtls'";
+
+/** It has no such options, and passes over what it does not know: who asks for DTLS 1.3 by one should not get 1.2 in silence. */
+function requireNoDtls13(options: object): void {
+  for (const name of ['minVersion', 'maxVersion']) {
+    const value: unknown = Object.hasOwn(options, name) ? Reflect.get(options, name) : undefined;
+    if (value === 'DTLSv1.3') throw invalidArgValue(`options.${name}`, `is none here, ${NOT_HERE}`, value);
+  }
 }
 
 function ownContext(options: DTLSContextOptions, isServer: boolean, asking: boolean): SecureContext {
@@ -252,6 +264,7 @@ function ownTicketKeys(keys: Buffer): Buffer {
 }
 
 export function resolveContext(options: DTLSContextOptions, isServer: boolean): ContextRules {
+  requireNoDtls13(options);
   if (!isServer) {
     const misplaced = SERVER_ONLY.find((name) => options[name] !== undefined);
     if (misplaced !== undefined) {

@@ -10,7 +10,8 @@ import { MAX_FRAGMENT_LENGTHS, type ClientPskCallback, type ConnectOptions } fro
 import { callable, checkNames, checkObject, flag, port, text, wrongType } from '../checks/validate';
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONNECT_OPTIONS } from '../checks/option-names';
-import { clientPsk, oneOf } from './psk';
+import { resolveLocalAddress } from './local-address';
+import { clientPsk, oneOf, requireName } from './psk';
 import { requireKeysFor, requireSuiteFor, resolveContext, resolveSession, type ResolvedSession } from './session';
 import { destinationOf } from '../transport/destination';
 import { isTransport } from '../transport/transport';
@@ -72,6 +73,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnect {
   const hasKey = pskCallback !== undefined;
   const keyAlone = hasKey && JUDGES.every((judge) => options[judge] === undefined) && options.rejectUnauthorized !== false;
   const whole = resolveContext(options, 'client', hasKey);
+  requireName(options.psk, whole);
   requireSuiteFor(whole, hasKey, !keyAlone || whole[kTrustsSomebody]);
   const context = requireKeysFor(keyAlone ? whole[kForKeyAlone]() : whole, hasKey);
   const verifiedName = servername === undefined || servername === '' ? host : servername;
@@ -103,7 +105,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnect {
     sessionName,
     host,
     port: port('port', options.port, 1),
-    localAddress: text('localAddress', options.localAddress),
+    localAddress: resolveLocalAddress(options.localAddress),
     localPort: port('localPort', options.localPort ?? 0, 0),
     servername,
     checkServerIdentity: callable('checkServerIdentity', options.checkServerIdentity),

@@ -23,7 +23,7 @@ import { callable, checkNames, checkObject, flag, inRange, integer, lendBytes, t
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../checks/option-names';
 import { OF_BYTES, ownOptions } from './own-bytes';
-import { oneOf, serverPsk } from './psk';
+import { oneOf, requireName, serverPsk } from './psk';
 import { requireCredentials, requireKeysFor, resolveContext, resolveHandshakeTimeout, resolveSession, type ResolvedSession } from './session';
 import { resolveUdp, type ResolvedUdp } from './udp';
 
@@ -111,6 +111,7 @@ export function resolveServerOptions(
   );
   const peers = callable('peers', options.peers);
   const context = resolveContext(options, 'server', pskCallback !== undefined || peers !== undefined);
+  requireName(options.psk, context);
   // SNICallback may choose another context for each client, and so may `peers`.
   if (options.SNICallback === undefined && peers === undefined) {
     requireCredentials(context, pskCallback !== undefined);

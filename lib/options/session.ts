@@ -17,7 +17,7 @@ import {
   type HeartbeatOptions,
   type SessionOptions,
 } from './types';
-import { qlogDirectory } from '../diagnostics/qlog';
+import { qlogDirectory } from '../diagnostics/qlog-directory';
 import { resolvePublicKeys } from '../identity/raw-public-keys';
 import { requireSecureContext, SecureContext } from '../identity/secure-context';
 import { resolveSrtpProfiles } from './srtp';
@@ -44,7 +44,7 @@ export function requireSuiteFor(context: SecureContext, psk: boolean, otherwise:
   throw usageError(
     'ERR_DTLS_CONFLICTING_OPTIONS',
     "'ciphers' has no suite of DTLS 1.3 with SHA-256, and without one a pre-shared key is no use there",
-    'Name TLS_AES_128_GCM_SHA256 or TLS_CHACHA20_POLY1305_SHA256, too, or stay at DTLS 1.2.',
+    "Name TLS_AES_128_GCM_SHA256 (which '@SECLEVEL=4' does not permit) or TLS_CHACHA20_POLY1305_SHA256, too, or stay at DTLS 1.2.",
   );
 }
 
@@ -207,8 +207,10 @@ export function resolveSession(
   const srtpProfiles = resolveSrtpProfiles(options.srtpProfiles);
   const mtu = integer('mtu', options.mtu, 1200, MIN_MTU, MAX_MESSAGE);
   const protocols = encodeProtocols('ALPNProtocols', options.ALPNProtocols);
-  const fingerprints = resolveFingerprints(options.peerFingerprints);
-  const publicKeys = resolvePublicKeys(options.peerPublicKeys);
+  // What few programs give is not asked for, and so not loaded (scripts/bundle.mjs), where it is not given.
+  const { peerFingerprints, peerPublicKeys } = options;
+  const fingerprints = peerFingerprints === undefined ? [] : resolveFingerprints(peerFingerprints);
+  const publicKeys = peerPublicKeys === undefined ? [] : resolvePublicKeys(peerPublicKeys);
   if (fingerprints.length > 0 && publicKeys.length > 0) {
     throw usageError(
       'ERR_DTLS_CONFLICTING_OPTIONS',

@@ -224,6 +224,7 @@ export interface ConnectOptions extends SecureContextOptions, SessionOptions, Ud
   host?: string | undefined;
   /** 1 to 65535, also as a string. */
   port: number | string;
+  /** An IP address of this machine, of the server's version of IP. */
   localAddress?: string | undefined;
   localPort?: number | string | undefined;
   /** Name to ask for and to verify; `''`: ask for none. Default: `host` when it is a name. */

@@ -8,6 +8,7 @@ import { Endpoint } from '../endpoint/endpoint';
 import { shown } from '../errors/as-error';
 import { ioError, usageError, type DTLSError } from '../errors/errors';
 import type { ResolvedConnect } from '../options/connect';
+import { otherFamily } from '../options/local-address';
 import { bindUdp } from '../transport/bind';
 import { hostMistake } from '../checks/host';
 import { familyOf, isOwn, spelling, typeOf, withItself, wrongFamily } from '../transport/addresses';
@@ -77,13 +78,18 @@ export function dial(
       else begin(peer, done, () => new TransportDriver(new DgramTransport(transport, false)), transport);
     });
   };
-  // A socket of the user's has its family.
-  const own = typeof transport === 'string' || options.family !== 0 ? options.family : typeOf(transport) === 'udp6' ? 6 : 4;
   try {
-    lookup(host, { family: own, all: false }, found);
+    lookup(host, { family: familyToAskFor(options), all: false }, found);
   } catch (thrown) {
     fail(thrown);
   }
+}
+
+/** A socket of the user's has its family, and so has an address to bind. */
+function familyToAskFor({ family, transport, localAddress }: ResolvedConnect): number {
+  if (family !== 0) return family;
+  if (typeof transport === 'string') return localAddress === undefined ? 0 : late.net.isIP(localAddress);
+  return !isTransport(transport) && typeOf(transport) === 'udp6' ? 6 : 4;
 }
 
 const notAnAddress = (host: string, given: unknown): DTLSError =>
@@ -121,13 +127,19 @@ function bind(
   done: Done,
 ): void {
   const family = peer.family === 'IPv6' ? 6 : 4;
+  const unreachable = otherFamily(options.localAddress, options.localPort, peer);
+  if (unreachable !== undefined) {
+    process.nextTick(() => {
+      if (stillWanted()) done(unreachable);
+    });
+    return;
+  }
   const { transport, localAddress, localPort, reuseAddr, reusePort, ipv6Only, recvBufferSize, sendBufferSize } = options;
   const buffers = { recvBufferSize, sendBufferSize };
   const where = { transport, family, address: localAddress, port: localPort, reuseAddr, reusePort, ipv6Only, ...buffers } as const;
   bindUdp(where, peer, (error, bound) => {
     if (bound === undefined) {
-      const hint = options.localAddress === undefined ? undefined : hostMistake(options.localAddress);
-      done(ioError(error ?? new Error('no socket'), peer, hint));
+      done(ioError(error ?? new Error('no socket'), peer));
     } else if (stillWanted() && isOwn(peer, bound.address())) {
       bound.close(() => undefined);
       done(withItself(peer));

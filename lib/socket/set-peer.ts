@@ -4,21 +4,33 @@ import { wrongType } from '../checks/validate';
 import type { SessionFacts } from './session-info';
 import { notOpen } from './socket-errors';
 
+/** Whoever knows sessions by their peers' addresses. */
+export interface MoveWatch {
+  /** @throws Where the session may not go there. */
+  check(to: Peer): void;
+  /** It is there. */
+  moved(to: Peer): void;
+}
+
 /**
  * Where the peer was before; undefined where it is there already.
  *
  * @throws Where that cannot be: the session goes on as it was.
  */
-export function setPeer(known: SessionFacts, address: string, port: number): Peer | undefined {
+export function setPeer(known: SessionFacts, address: string, port: number, watch: MoveWatch | undefined): Peer | undefined {
   if (typeof address !== 'string') throw wrongType('address', 'a string', address);
   const { state, session, peer: from } = known;
   if (session === undefined || from === undefined || (state !== 'opening' && state !== 'open')) {
     throw notOpen('set the peer');
   }
-  const to = session.move({ address, port });
+  const differs = (to: Peer): boolean => to.address !== from.address || to.port !== from.port;
+  const to = session.move({ address, port }, watch && ((peer) => { if (differs(peer)) watch.check(peer); }));
   if (to === undefined) throw notOpen('set the peer');
-  const moves = to.address !== from.address || to.port !== from.port;
-  if (moves) known.peer = to;
+  const moves = differs(to);
+  if (moves) {
+    known.peer = to;
+    watch?.moved(to);
+  }
   session.moved();
   return moves ? from : undefined;
 }

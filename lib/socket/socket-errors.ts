@@ -1,6 +1,7 @@
 /** Errors that a socket itself has to tell. */
 import type { Peer } from '../base/peer';
-import { errorFromClose, type CloseRecord } from '../core/failures';
+import type { CloseRecord } from '../core/close-record';
+import { errorFromClose } from '../core/failures';
 import { KeyUpdateOutcome } from '../core/outcomes';
 import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError, isReadable, usageError } from '../errors/errors';

@@ -9,6 +9,7 @@ import {
   kBorrowsMessages,
   kCloseNow,
   kMessageLimit,
+  kMoveWatch,
   kNative,
   kOnClose,
   kOnConnection,
@@ -32,7 +33,7 @@ import { listenersOf } from '../base/untouched';
 import { ownCopy, sizeOf } from '../base/memory';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
-import { readCloseRecord, type CloseRecord } from '../core/failures';
+import { readCloseRecord, type CloseRecord } from '../core/close-record';
 import { dial, type Dialled } from './dial';
 import { unsent, type DTLSError } from '../errors/errors';
 import {
@@ -82,7 +83,7 @@ import {
 import { HeartbeatOutcome, SendOutcome } from '../core/outcomes';
 import { readPacket } from './packets';
 import { SendCallbacks } from './send-callbacks';
-import { setPeer } from './set-peer';
+import { setPeer, type MoveWatch } from './set-peer';
 import { SessionFacts, SessionInfo } from './session-info';
 import { aborted, asDtlsError, closeError, illegalConstructor, notDtls, notOpen, queueFull } from './socket-errors';
 import { readAlert, readHandshake, readKeyLimit } from './socket-events';
@@ -125,6 +126,8 @@ const ITERATION_LIMIT = 1024 * 1024;
 export class DTLSSocket extends SessionInfo {
   /** @internal Where its events belong (AsyncLocalStorage), as those of Node's sockets belong to their handles. */
   readonly [kAsyncResource]: AsyncResource;
+  /** @internal */
+  [kMoveWatch]: MoveWatch | undefined;
   readonly #ownsResource: boolean;
   readonly #known: SessionFacts;
   #destroyed = false;
@@ -320,7 +323,7 @@ export class DTLSSocket extends SessionInfo {
   setPeer(address: string, port: number): this;
   setPeer(...args: [string, number, ...unknown[]]): this {
     noMore('setPeer', args, 2);
-    const from = setPeer(this.#known, args[0], args[1]);
+    const from = setPeer(this.#known, args[0], args[1], this[kMoveWatch]);
     if (from !== undefined) this.#turn(() => reportMove(this, from, this[kPeer]));
     return this;
   }

@@ -46,6 +46,16 @@ export function spelling(address: string): string {
   return spelt;
 }
 
+/**
+ * The spelling that an address has in what a socket hears. One of IPv6 that hears IPv4, too, has it in mapped addresses (RFC 4291
+ * section 2.5.5.2).
+ */
+export function heardAs(address: string, ofIPv6: boolean): string {
+  const spelt = spelling(address);
+  if (!ofIPv6) return spelt.replace(/^::ffff:(?=\d+\.)/, '');
+  return net().isIPv4(spelt) ? `::ffff:${spelt}` : spelt;
+}
+
 let loopback: BlockList | undefined;
 
 function isLoopback(address: string): boolean {

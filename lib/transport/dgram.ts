@@ -205,7 +205,8 @@ export function elsewhere(socket: dgram.Socket, peer: Peer): DTLSError | undefin
   return remote === undefined || isAt(remote, peer) ? undefined : connectedElsewhere(peer);
 }
 
-const connectedElsewhere = (peer: Peer): DTLSError =>
+/** It is connected to another peer. */
+export const connectedElsewhere = (peer: Peer): DTLSError =>
   ioError(
     systemError(errnoOf('EISCONN'), 'send', peer.address, peer.port),
     peer,

@@ -461,6 +461,9 @@ UdpSocket::Flushed UdpSocket::flush(UdpListener& listener) {
       if (batch.datagrams[i] > 1) stats_.sentMerged += batch.datagrams[i];
       settle(batch.datagrams[i], 0, listener);
     }
+    // An error that is pending ends the call behind a datagram, and is not told. What waits in the
+    // error queue takes room from what comes in.
+    if (static_cast<size_t>(sent) < batch.count) keep_errors(listener);
   }
   return Flushed::kAll;
 }

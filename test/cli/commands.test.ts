@@ -242,7 +242,7 @@ describe('dgram-dtls', function () {
       expect(code).to.equal(1);
       expect(stderr).to.match(/client_hello \d+ again -+>/);
       expect(stderr).to.match(/\[ERR_DTLS_NO_RESPONSE\]/);
-      expect(stderr).to.match(/seen: {2}after 1\.\d s: nothing came back; 1 messages were sent again/);
+      expect(stderr).to.match(/seen: {2}after 1\.\d s: nothing came back; 1 message was sent again/);
     });
 
     it('writes a key log and a qlog file', async () => {

@@ -11,7 +11,7 @@ import { createSecureContext, type DiagnosticsEvents, type DTLSServer, type Secu
 import { until } from '../fault/support';
 import { clientHello, cookieIn } from '../helpers/hello';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
-import { certificate, closeEverything, dial, failure, listen, openOn, portOf, withCertificate } from '../helpers/pair';
+import { certificate, clientFailure, closeEverything, dial, failure, listen, openOn, portOf, withCertificate } from '../helpers/pair';
 import { Relay } from '../helpers/relay';
 
 const HANDSHAKE = 22;
@@ -84,6 +84,46 @@ describe13('hellos of a server with DTLS 1.3', () => {
       await until(() => randoms.size === index + 1, `an answer to ${name}`);
     }
     expect(server.stats).to.include({ handshakesStarted: 2 });
+  });
+
+  it('hears a hello of 1.3 in two datagrams beside a handshake of 1.2 that waits for the rest of its own', async () => {
+    const server = await listen(await withCertificate(UP_TO_DTLS13));
+    const socket = dgram.createSocket('udp4');
+    open.push(socket);
+    const heard: Buffer[] = [];
+    socket.on('message', (datagram: Buffer) => heard.push(datagram));
+    const say = async (datagrams: readonly Buffer[]): Promise<Buffer> => {
+      const before = heard.length;
+      for (const datagram of datagrams) socket.send(datagram, portOf(server), '127.0.0.1');
+      await until(() => heard.length > before, 'an answer');
+      return heard[before] ?? Buffer.alloc(0);
+    };
+    const random = Buffer.alloc(32, 6);
+    const cookie = cookieIn(await say([clientHello({ random })]));
+    if (cookie === undefined) throw new Error('no cookie');
+    const whole = clientHello({ random, cookie });
+    // Its last bytes are kept back: a handshake of 1.2 has begun, and waits for them.
+    const KEPT_BACK = 8;
+    const FRAGMENT_LENGTH_AT = 22;
+    const RECORD_HEADER = 13;
+    const HEADERS = RECORD_HEADER + 12;
+    const part = (from: number, to: number): Buffer => {
+      const headers = Buffer.from(whole.subarray(0, HEADERS));
+      headers.writeUInt16BE(12 + to - from, 11);
+      headers.writeUIntBE(from, FRAGMENT_LENGTH_AT - 3, 3);
+      headers.writeUIntBE(to - from, FRAGMENT_LENGTH_AT, 3);
+      return Buffer.concat([headers, whole.subarray(HEADERS + from, HEADERS + to)]);
+    };
+    const size = whole.length - HEADERS;
+    socket.send(part(0, size - KEPT_BACK), portOf(server), '127.0.0.1');
+    await until(() => server.stats.handshakesStarted === 1, 'a handshake of 1.2');
+    for (const name of ['chromium-156', 'firefox-153']) {
+      expect(serverRandom(await say(recorded(name)))?.toString('hex'), name).to.match(/^cf21ad74e59a6111be1d8c02/);
+    }
+    expect(server.stats).to.include({ handshakesStarted: 1, handshakesFailed: 0 });
+    // And the rest of the first one is still its own.
+    const answer = await say([part(size - KEPT_BACK, size)]);
+    expect(serverRandom(answer)?.subarray(24).toString('latin1')).to.equal('DOWNGRD\u0001');
   });
 
   it('answers a hello of 1.2 as ever, or with an alert where it has no 1.2', async () => {
@@ -161,7 +201,7 @@ describe13('hellos of a server with DTLS 1.3', () => {
     }
   });
 
-  it('nor by one forged HelloVerifyRequest, whatever the context of the server name says of versions', async () => {
+  it('nor by a forged HelloVerifyRequest for each hello of 1.3, whatever the context of the server name says of versions', async () => {
     const { cert, key } = await certificate();
     const named = { cert, key };
     const ways: Record<string, (server: DTLSServer) => void> = {
@@ -181,16 +221,42 @@ describe13('hellos of a server with DTLS 1.3', () => {
       const server = await listen({ ...named, ...UP_TO_DTLS13, ...(way === 'SNICallback' ? { SNICallback } : {}) });
       prepare(server);
       const relay = await relayTo(server);
-      let fallsBack = false;
-      relay.passes = (_datagram, direction) => {
-        if (direction === 'toClient' || fallsBack) return true;
-        fallsBack = true;
+      relay.passes = (datagram, direction) => {
+        if (direction === 'toClient' || !datagram.includes(VERSION_13)) return true;
         relay.send(forged, 'toClient');
         return false;
       };
       const client = await dial(server, { ...UP_TO_DTLS13, port: relay.port, servername: 'localhost' });
       const error = await failure(client);
       expect(error, way).to.include({ code: 'ERR_DTLS_VERSION_MISMATCH', alert: 'illegal_parameter' });
+    }
+  });
+
+  it('a server of 1.2 alone stays so, whatever versions the contexts of its names have', async () => {
+    const { cert, key } = await certificate();
+    const named = { cert, key };
+    for (const cookieExchange of [true, false]) {
+      for (const how of ['addContext', 'SNICallback']) {
+        const begin = async (versions: object): Promise<DTLSServer> => {
+          const context = createSecureContext({ ...named, ...versions });
+          const SNICallback = (_name: string, callback: (error: null, context: SecureContext) => void): void => { callback(null, context); };
+          const server = await listen({ ...named, cookieExchange, ...(how === 'SNICallback' ? { SNICallback } : {}) });
+          if (how === 'addContext') server.addContext('localhost', context);
+          return server;
+        };
+        const both = await begin(UP_TO_DTLS13);
+        const { client } = await openOn(both, { ...UP_TO_DTLS13, servername: 'localhost' });
+        expect(client.getProtocol(), how).to.equal('DTLSv1.2');
+        const newer = await dial(both, { ...DTLS13, servername: 'localhost' });
+        expect((await failure(newer)).code, how).to.match(/^ERR_DTLS_(VERSION_MISMATCH|ALERT_PROTOCOL_VERSION)$/);
+        // One that wants 1.3 and nothing else has nobody to speak to.
+        const alone = await begin(DTLS13);
+        const failed = clientFailure(alone);
+        const refused = await failure(await dial(alone, { ...UP_TO_DTLS13, servername: 'localhost' }));
+        expect(refused.code, how).to.equal('ERR_DTLS_ALERT_PROTOCOL_VERSION');
+        expect((await failed).code, how).to.equal('ERR_DTLS_VERSION_MISMATCH');
+        expect((await failed).message, how).to.include('has DTLSv1.3 alone');
+      }
     }
   });
 

@@ -1,18 +1,21 @@
 // Protects what DTLS 1.3 says of a peer's identity: that a pre-shared key is told of only where it has been used, and
 // that the context chosen by a server name has its own suites and groups.
 import { expect } from 'chai';
-import { createSecureContext, type DTLSSocket } from '../../lib/index';
+import { createSecureContext, createServer, createSocket, type DTLSSocket } from '../../lib/index';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
+import { thrown } from '../helpers/thrown';
 import {
   certificate,
   clientFailure,
   closeEverything,
   dial,
+  dialTo,
   failure,
   listen,
   next,
   open,
   openOn,
+  portOf,
   PSK,
   PSK_CLIENT,
   PSK_SERVER,
@@ -142,9 +145,19 @@ describe13('Who a peer of DTLS 1.3 is', () => {
   it('is not an empty identity, which DTLS 1.2 has', async () => {
     const nobody = { psk: { identity: '', psk: PSK.psk } };
     const only = await listen({ ...DTLS13, pskCallback: () => PSK.psk });
-    const refused = await failure(await dial(only, { ...DTLS13, ...nobody }));
+    const refused = await failure(await dial(only, { ...DTLS13, pskCallback: () => nobody.psk }));
     expect(refused.code).to.equal('ERR_DTLS_PSK_IDENTITY_INVALID');
     expect(refused.message).to.include('DTLS 1.3 has no empty identity');
+    expect(refused.hint).to.include('an empty one');
+    for (const make of [
+      () => createServer({ ...DTLS13, ...nobody }),
+      () => dialTo({ port: portOf(only), ...DTLS13, ...nobody }),
+      () => createSocket({ type: 'udp4', dtls: { ...DTLS13, ...nobody } }),
+    ]) {
+      const error = thrown(make);
+      expect(error).to.include({ code: 'ERR_DTLS_PSK_IDENTITY_INVALID', category: 'usage' });
+      expect(error.hint).to.include("minVersion: 'DTLSv1.2'");
+    }
     const older = await listen({ pskCallback: () => PSK.psk });
     const { client, peer } = await openOn(older, { ...UP_TO_DTLS13, ...nobody });
     for (const socket of [client, peer]) expect(socket).to.include({ authorized: true, pskIdentity: '' });

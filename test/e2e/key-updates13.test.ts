@@ -103,7 +103,7 @@ for (const transport of TRANSPORTS) {
     }
 
     /** Until the keys of `socket` have changed so many times: it may be told to change them once more. */
-    const updated = (socket: DTLSSocket): Promise<void> => until(() => socket.updateKeys(), 'the end of the update before');
+    const updated = (socket: DTLSSocket): Promise<void> => until(() => socket.updateKeys(), 'the end of the update before', patience(10_000));
 
     /** How many the socket has read since. */
     const reads = (socket: DTLSSocket): (() => number) => {

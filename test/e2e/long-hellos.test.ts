@@ -5,11 +5,14 @@
  * together, up to a bound. No part of it counts as somebody's without a session.
  */
 import { expect } from 'chai';
+import { hasNativeUdp } from '../../lib/transport/native-udp';
 import { certificate, closeEverything, dialTo, listen, next, portOf, withCertificate } from '../helpers/pair';
 import { describeVersions } from '../helpers/dtls13';
 import { converse } from '../helpers/exchange';
 import { patience } from '../helpers/patience';
 import { Relay } from '../helpers/relay';
+
+const TRANSPORTS = (['native', 'dgram'] as const).filter((transport) => transport === 'dgram' || hasNativeUdp);
 
 const protocolsOf = (bytes: number): string[] =>
   Array.from({ length: Math.floor(bytes / 101) }, (_, i) => `${String(i).padStart(3, '0')}${'p'.repeat(97)}`);
@@ -69,14 +72,14 @@ describeVersions('a long ClientHello', function (only, is13) {
       });
     }
 
-    it(`is no datagram of an unknown peer, in any of its parts, ${cookieExchange ? 'with' : 'without'} cookies`, async () => {
+    for (const transport of TRANSPORTS) it(`is no datagram of an unknown peer, in any of its parts, ${cookieExchange ? 'with' : 'without'} cookies, transport '${transport}'`, async () => {
       const ALPNProtocols = protocolsOf(5000);
       const server = await listen(
-        await withCertificate({ ...only, ALPNProtocols: ALPNProtocols.slice(-1), cookieExchange }),
+        await withCertificate({ ...only, transport, ALPNProtocols: ALPNProtocols.slice(-1), cookieExchange }),
       );
       const { ca } = await certificate();
       const accepted = next(server, 'secureConnection');
-      const client = dialTo({ host: '127.0.0.1', port: portOf(server), ca, ALPNProtocols, ...only });
+      const client = dialTo({ host: '127.0.0.1', port: portOf(server), ca, ALPNProtocols, ...only, transport });
       const [[peer]] = await Promise.all([accepted, next(client, 'secureConnect')]);
       await converse({ client, peer });
       expect(server.stats.unknownPeerDatagrams).to.equal(0);

@@ -3,7 +3,7 @@
 // apart; and closing takes everything away again.
 import { expect } from 'chai';
 import { Registry, type MetricObjectWithValues, type MetricValue } from 'prom-client';
-import type { UdpStats } from '../../lib/index';
+import { features, type ConnectOptions, type UdpStats } from '../../lib/index';
 import { census } from '../../lib/endpoint/census';
 import { metrics, type Metrics } from '../../lib/metrics/index';
 import { COUNTERS, TOLD_BY_EVENTS } from '../../lib/metrics/counters';
@@ -92,6 +92,7 @@ describe('metrics', () => {
         await value('dtls_handshakes_completed_total', {
           ...{ role, protocol: 'DTLSv1.2', resumed: 'false' },
           cipher: client.getCipher()?.name ?? '',
+          group: client.getSharedGroup() ?? '',
         }),
       ).to.equal(1);
       expect(await value('dtls_sessions', { role, state: 'open' })).to.equal(1);
@@ -102,6 +103,22 @@ describe('metrics', () => {
     const text = await register.metrics();
     expect(text).to.match(/^dtls_handshake_duration_seconds_count\{role="client"\} 1$/m);
     expect(text).to.match(/^dtls_handshake_duration_seconds_bucket\{le="30",role="server"\} 1$/m);
+  });
+
+  it('name version, suite and group, at DTLS 1.3 as well', async function () {
+    const runs: [ConnectOptions['maxVersion'], Record<string, string>][] = [
+      ['DTLSv1.2', { protocol: 'DTLSv1.2', cipher: 'ECDHE-PSK-CHACHA20-POLY1305', group: 'X25519' }],
+      ['DTLSv1.3', { protocol: 'DTLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', group: 'prime256v1' }],
+    ];
+    for (const [maxVersion, labels] of features.dtls13 === false ? runs.slice(0, 1) : runs) {
+      const ciphers = 'ECDHE-PSK-CHACHA20-POLY1305:TLS_AES_128_GCM_SHA256';
+      const ecdhCurve = labels.group;
+      const options = maxVersion === 'DTLSv1.3' ? { ciphers, ecdhCurve, maxVersion } : { ciphers: labels.cipher, ecdhCurve };
+      await openPsk(options, options);
+      for (const role of ['client', 'server']) {
+        expect(await value('dtls_handshakes_completed_total', { role, ...labels, resumed: 'false' })).to.equal(1);
+      }
+    }
   });
 
   it('never go back when sessions and servers close', async () => {

@@ -102,6 +102,16 @@ describeVersions('rules by peer', (only) => {
           expect(server.stats.peersAsked).to.equal(1);
         });
 
+        it('come while a hello of several datagrams waits, none of which has to be said again', async () => {
+          const server = await serve(async () => { await wait(50); return rulesOf(first); });
+          const client = await dial(server, {
+            ...clientOf(first), mtu: 256, ALPNProtocols: Array.from({ length: 6 }, (_, i) => String(i).repeat(200)), retransmission: { initial: 20_000 },
+          });
+          await next(client, 'secureConnect');
+          expect(client.stats.retransmissions).to.equal(0);
+          expect(server.stats).to.include({ peersAsked: 1, hellosWhileAsked: 0 });
+        });
+
         it('refuse a peer by null: it gets no answer at all', async () => {
           for (const none of [null, undefined]) {
             const server = await serve(() => none);

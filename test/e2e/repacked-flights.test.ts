@@ -55,14 +55,15 @@ const PACKINGS: Readonly<Record<string, (messages: readonly WireFragment[]) => B
   },
 };
 
-/** Repacks what is in clear, from record number 100 on; hellos and their like pass. */
+/** Repacks what is in clear, on from the number of the first record; hellos and their like pass. */
 function repacking(pack: (flight: readonly WireFragment[]) => Buffer[]): (datagram: Buffer) => Buffer[] {
-  let number = 100;
+  let number = 0;
   return (datagram) => {
     const records = readRecords(datagram);
     const flight = records.flatMap((record) => readFragment(record) ?? []);
     if (flight.length === 0 || flight.some(({ type }) => HELLOS.includes(type))) return [datagram];
     const bodies = pack(flight.map((message) => ({ ...message, body: Buffer.from(message.body) })));
+    number = Math.max(number, records[0]?.sequence ?? 0);
     const rest = records.filter(({ type, epoch }) => type !== HANDSHAKE || epoch !== 0);
     return [
       ...bodies.map((body) => writeRecord({ type: HANDSHAKE, epoch: 0, sequence: number++, body })),

@@ -66,6 +66,20 @@ describe13('suites of DTLS 1.3', () => {
       }
     });
 
+    it('are refused where the security level leaves no others, and only there', async () => {
+      const list = `${sha384}:TLS_AES_128_GCM_SHA256`;
+      for (const level of [4, 5]) {
+        expectRefusal(() => createServer({ ...DTLS13, ciphers: `${list}:@SECLEVEL=${level}`, psk: PSK }));
+        expectRefusal(() => connect({ port: 9, ...DTLS13, ciphers: `${list}:@SECLEVEL=${level}`, psk: PSK }));
+      }
+      for (const ciphers of [`${list}:@SECLEVEL=3`, `${list}:TLS_CHACHA20_POLY1305_SHA256:@SECLEVEL=4`]) {
+        const options = { ...DTLS13, ciphers, psk: PSK };
+        const { client } = await open(options, options);
+        expect(client.getCipher()?.name).to.match(/_SHA256$/);
+        expect(client.getProtocol()).to.equal('DTLSv1.3');
+      }
+    });
+
     it('are refused beside a key that would never be used', async () => {
       const options = await withCertificate({ ...DTLS13, ciphers: sha384, psk: PSK });
       expectRefusal(() => createServer(options));

@@ -111,6 +111,56 @@ describe('where to', () => {
         expect(error.hint).to.match(/'udp6'/);
       });
 
+      it('an address to bind is of the other family, or of the one in which a host is looked up', async () => {
+        for (const [localAddress, host] of [['::1', '127.0.0.1'], ['127.0.0.1', '::1'], ['::', '127.0.0.1']] as const) {
+          const error = await failing({ localAddress, host, port: 5684 });
+          expect(error).to.include({ code: 'EINVAL', category: 'io', syscall: 'bind' });
+          expect(error.message).to.include(localAddress);
+          expect(error.hint).to.include(host).and.include("'localAddress'");
+        }
+        const server = await listen(PSK_SERVER, '::1');
+        const asked: unknown[] = [];
+        const client = dialTo({
+          ...PSK_CLIENT,
+          localAddress: '::1',
+          host: 'localhost',
+          port: portOf(server),
+          lookup: (_host, { family }, callback) => {
+            asked.push(family);
+            callback(null, '::1', 6);
+          },
+        });
+        await next(client, 'secureConnect');
+        expect(asked).to.deep.equal([6]);
+        expect(client.localAddress).to.equal('::1');
+      });
+
+      it('an address to bind is no name, as in net', () => {
+        for (const [localAddress, cure] of [
+          ['localhost', /names are not looked up/],
+          ['127.0.0.1:5684', /port out/],
+          ['[::1]', /'::1' without/],
+        ] as const) {
+          const error = thrown(() => dialTo({ ...PSK_CLIENT, localAddress, port: 5684 }));
+          expect(error).to.include({ code: 'ERR_INVALID_IP_ADDRESS', category: 'usage' });
+          expect(error.hint).to.match(cure);
+        }
+      });
+
+      it('a packet to the other family has a hint', async () => {
+        const server = await listen(PSK_SERVER, '127.0.0.1');
+        const error = await within(
+          new Promise<DTLSError | null>((resolve) => {
+            server.sendPacket('stun', { address: '::1', port: 5684 }, (failed) => {
+              resolve(failed);
+            });
+          }),
+          'the callback of sendPacket',
+        );
+        expect(error).to.include({ code: transport === 'native' ? 'EAFNOSUPPORT' : 'EINVAL', category: 'io' });
+        expect(error?.hint).to.include("listen on '::'");
+      });
+
       it("a port that is taken has a hint with createSocket's error, too", async () => {
         const taken = await bound(secure());
         const [error] = (await within(once(secure().bind(taken.address().port, '127.0.0.1'), 'error'), "'error'")) as [DTLSError];

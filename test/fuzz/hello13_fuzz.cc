@@ -69,7 +69,7 @@ struct Server {
   }
   static HeldHellos::Limits limits() {
     HeldHellos::Limits limits;
-    limits.bytes = 3000;
+    limits.hello_bytes = limits.bytes = limits.bytes_per_host = 3000;
     limits.fragments = 5;
     return limits;
   }

@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "core/engine13/hello_views.h"
 #include "core/engine13/transcript.h"
 #include "core/wire/wire.h"
 

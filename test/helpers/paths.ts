@@ -24,6 +24,7 @@ export class Path {
   readonly #toServer: dgram.Socket;
   /** Where the client is: known when it has sent something. */
   clientPort: number | undefined;
+  readonly #server: number;
   #held: (() => void)[] | undefined;
   /** Datagrams of which it says no are lost. */
   passes: (datagram: Buffer, direction: Direction) => boolean = () => true;
@@ -37,6 +38,7 @@ export class Path {
   private constructor(toClient: dgram.Socket, toServer: dgram.Socket, server: number) {
     this.#toClient = toClient;
     this.#toServer = toServer;
+    this.#server = server;
     toClient.on('message', (datagram, { port }) => {
       this.clientPort = port;
       this.#pass(datagram, 'up', () => { toServer.send(datagram, server, this.serverAddress); });
@@ -85,6 +87,11 @@ export class Path {
   /** Nothing comes through any more. */
   cut(): void {
     this.passes = () => false;
+  }
+
+  /** Goes to the server from here. */
+  inject(datagram: Buffer): void {
+    this.#toServer.send(datagram, this.#server, this.serverAddress);
   }
 
   close(): void {

@@ -58,16 +58,13 @@ TEST_CASE("held hellos: fragments in any order, overlapping and again") {
   do {
     HeldHellos held({});
     Blob hello;
-    size_t whole = 0;
-    for (const size_t i : order) {
-      whole += give(held, address(1, 1), parts[i], hello) == Outcome::kWhole ? 1 : 0;
-    }
-    // One that repeats a hello that is done with is kept for nothing, and does not last.
-    CHECK(whole == 1);
+    std::vector<Outcome> outcomes;
+    for (const size_t i : order) outcomes.push_back(give(held, address(1, 1), parts[i], hello));
+    CHECK(std::count(outcomes.begin(), outcomes.end(), Outcome::kWhole) == 1);
+    CHECK(outcomes.back() != Outcome::kHeld);
     CHECK(hello == message_of(body));
-    CHECK(held.size() <= 1);
-    CHECK(give(held, address(2, 1), parts[0], hello, kNow + 3000) == Outcome::kHeld);
     CHECK(held.size() == 1);
+    CHECK(held.bytes() == body.size());
   } while (std::next_permutation(order.begin(), order.end()));
 }
 
@@ -84,12 +81,37 @@ TEST_CASE("held hellos: addresses are kept apart, and so are a client's two hell
   CHECK(give(held, address(1, 2), part(two, 0, 250), hello) == Outcome::kWhole);
   CHECK(hello == message_of(two));
   // The newer one stays.
-  CHECK(give(held, address(1, 1), part(one, 0, 250), hello) == Outcome::kHeld);
   CHECK(give(held, address(1, 1), part(two, 0, 250, 1), hello) == Outcome::kHeld);
-  CHECK(held.size() == 1);
+  CHECK(held.size() == 2);
   CHECK(give(held, address(1, 1), part(two, 250, 250, 1), hello) == Outcome::kWhole);
   CHECK(hello == message_of(two));
+  for (const uint16_t port : {1, 2}) held.forget(address(1, port));
   CHECK(held.bytes() == 0);
+}
+
+TEST_CASE(
+    "held hellos: one that was whole is told again for each of its fragments, up to a number") {
+  HeldHellos held({});
+  const Blob body = body_of(900);
+  const Blob message = message_of(body);
+  const std::vector<FragmentView> parts = {part(body, 0, 400), part(body, 400, 500)};
+  Blob hello;
+  CHECK(give(held, address(1, 1), parts[0], hello) == Outcome::kHeld);
+  CHECK(give(held, address(1, 1), parts[1], hello) == Outcome::kWhole);
+  for (size_t i = 0; i < HeldHellos::Limits{}.repetitions; ++i) {
+    hello.clear();
+    CHECK(give(held, address(1, 1), parts[i % 2], hello) == Outcome::kRepeated);
+    CHECK(hello == message);
+  }
+  // As often as that nobody asks who hears an answer: it has to come as a whole once more.
+  CHECK(give(held, address(1, 1), parts[0], hello) == Outcome::kHeld);
+  CHECK(give(held, address(1, 1), parts[1], hello) == Outcome::kWhole);
+  // A client that begins anew is not taken for it.
+  Blob other = body;
+  other[0] = 99;
+  CHECK(give(held, address(1, 1), part(other, 0, 400), hello) == Outcome::kHeld);
+  CHECK(give(held, address(1, 1), part(other, 400, 500), hello) == Outcome::kWhole);
+  CHECK(hello == message_of(other));
 }
 
 TEST_CASE("held hellos: a forged fragment costs a repetition") {
@@ -101,7 +123,7 @@ TEST_CASE("held hellos: a forged fragment costs a repetition") {
   CHECK(give(held, address(1, 1), part(forged, 250, 250), hello) == Outcome::kHeld);
   CHECK(give(held, address(1, 1), part(body, 0, 250), hello) == Outcome::kWhole);
   CHECK(hello == message_of(forged));  // judged as any other: its hash is not the client's
-  CHECK(give(held, address(1, 1), part(forged, 250, 250), hello) == Outcome::kHeld);
+  CHECK(give(held, address(1, 1), part(forged, 250, 250), hello) == Outcome::kRepeated);
   CHECK(give(held, address(1, 1), part(body, 250, 250), hello) == Outcome::kHeld);
   CHECK(give(held, address(1, 1), part(body, 0, 250), hello) == Outcome::kWhole);
   CHECK(hello == message_of(body));
@@ -189,9 +211,11 @@ TEST_CASE("held hellos: a host with long hellos displaces its own, and no other'
     CHECK(held.bytes() <= 1000 + size_t{128} * 1024);
   }
   CHECK(held.size() == 1 + 8);
-  // Where there is no room for the rest of a hello, it takes the place of the older ones, anew.
+  // Where there is no room for the rest of a hello, it takes the place of the older ones.
   CHECK(give(held, address(2, 100), part(body, 15999, 1), hello) == Outcome::kWhole);
+  CHECK(held.bytes() <= 1000 + size_t{128} * 1024);
   CHECK(give(held, address(1, 1), part(body, 1000, 15000), hello) == Outcome::kWhole);
+  held.forget(address(1, 1));
   for (uint16_t port = 1; port <= 100; ++port) held.forget(address(2, port));
   CHECK(held.size() == 0);
   CHECK(held.bytes() == 0);
@@ -210,15 +234,37 @@ TEST_CASE("held hellos: a hello in too many fragments begins anew") {
   CHECK(held.bytes() == 200);
 }
 
-TEST_CASE("held hellos: they are kept for a short time") {
+TEST_CASE("held hellos: they are kept for a time behind their last fragment") {
   HeldHellos held({});
-  const Blob body = body_of(500);
+  const Blob body = body_of(600);
   Blob hello;
-  CHECK(give(held, address(1, 1), part(body, 0, 250), hello) == Outcome::kHeld);
-  CHECK(give(held, address(1, 1), part(body, 250, 250), hello, kNow + 2999) == Outcome::kWhole);
-  CHECK(give(held, address(1, 1), part(body, 0, 250), hello) == Outcome::kHeld);
-  CHECK(give(held, address(1, 1), part(body, 250, 250), hello, kNow + 3000) == Outcome::kHeld);
+  constexpr double kLifetime = 75000;
+  CHECK(give(held, address(1, 1), part(body, 0, 200), hello) == Outcome::kHeld);
+  double now = kNow + kLifetime - 1;
+  CHECK(give(held, address(1, 1), part(body, 200, 200), hello, now) == Outcome::kHeld);
+  now += kLifetime - 1;
+  CHECK(give(held, address(1, 1), part(body, 400, 200), hello, now) == Outcome::kWhole);
+  now += kLifetime;
+  CHECK(give(held, address(1, 1), part(body, 400, 200), hello, now) == Outcome::kHeld);
+  now += kLifetime;
+  CHECK(give(held, address(2, 1), part(body, 400, 200), hello, now) == Outcome::kHeld);
   CHECK(held.size() == 1);
+}
+
+TEST_CASE("held hellos: whoever fills the memory keeps nobody's hello from being put together") {
+  HeldHellos held({});
+  const Blob body = body_of(16000);
+  const Blob honest = body_of(1400);
+  Blob hello;
+  for (uint32_t host = 0; host < 100; ++host) {
+    give(held, address(100 + host, 1), part(body, 0, 15000), hello);
+  }
+  for (size_t at = 0; at < 1200; at += 300) {
+    CHECK(give(held, address(1, 1), part(honest, at, 300), hello) == Outcome::kHeld);
+    CHECK(held.bytes() <= size_t{512} * 1024);
+  }
+  CHECK(give(held, address(1, 1), part(honest, 1200, 200), hello) == Outcome::kWhole);
+  CHECK(hello == message_of(honest));
 }
 
 TEST_CASE("held hellos: ten thousand spoofed fragments take no more than they may") {

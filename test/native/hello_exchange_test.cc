@@ -25,7 +25,7 @@ struct Exchange {
     fragment.message_length = static_cast<uint32_t>(body.size());
     fragment.message_sequence = sequence;
     fragment.body = view(body);
-    const Outcome outcome = hellos.on_verify_request(fragment);
+    const Outcome outcome = hellos.on_verify_request(fragment, 0);
     if (outcome == Outcome::kAtOnce) send();
     return outcome;
   }
@@ -43,7 +43,10 @@ struct Exchange {
     return cookies;
   }
 
-  void send() { hellos.on_sent(number++); }
+  void send() {
+    hellos.on_sent(number, number + 1, 0);
+    ++number;
+  }
 
   static HandshakeMessage bare() {
     static const std::vector<uint8_t> body = hello_body(1, 0, {}, 10);

@@ -247,11 +247,11 @@ TEST_CASE("late handshake of 1.3: a client has its engine for tickets that come 
   Side& client = pair.link.client();
   pair.say(pair.server(), client, kNewSessionTicket, 0);
   CHECK(pair.engine.tickets == 1);
-  pair.pass(2000);
+  pair.pass(1000);
   pair.say(pair.server(), client, kNewSessionTicket, 1);
   CHECK(pair.engine.tickets == 2);
   CHECK_FALSE(pair.engine.gone);
-  pair.pass(1000);
+  pair.pass(500);
   CHECK(pair.engine.gone);
   // One that comes later is acknowledged, and of no use.
   pair.say(pair.server(), client, kNewSessionTicket, 2);

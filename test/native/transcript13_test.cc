@@ -8,6 +8,7 @@
 #include <openssl/provider.h>
 
 #include "core/base/expand_label.h"
+#include "core/engine13/hello_views.h"
 #include "core/engine13/library.h"
 #include "core/engine13/transcript.h"
 #include "engine13_pair.h"

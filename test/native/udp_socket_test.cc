@@ -487,6 +487,25 @@ TEST_CASE("udp: ECONNREFUSED names its peer, and takes no other datagram along")
   }
 }
 
+TEST_CASE("udp: ICMP about peers that are gone takes no room from what comes in meanwhile") {
+  in_own_network([] {
+    Socket from;
+    Socket other;
+    constexpr uint32_t kCount = 3000;
+    for (uint32_t i = 0; i < kCount; ++i) {
+      const std::string gone = "127.1." + std::to_string(i >> 8) + "." + std::to_string(i & 255);
+      from.queue(peer_of(gone.c_str(), 9), numbered(20, i), i + 1);
+    }
+    REQUIRE(from.udp->flush(from.ear) == Flushed::kAll);
+    CHECK(from.sent_with(0) == kCount);
+    other.queue(from.address(), numbered(200, 1));
+    REQUIRE(other.udp->flush(other.ear) == Flushed::kAll);
+    from.hear(1, 500);
+    CHECK(from.ear.datagrams.size() == 1);
+    CHECK(from.udp->stats().buffersDropped == 0);
+  });
+}
+
 TEST_CASE("udp: ICMP about one peer takes no datagram to another along, however much of it comes") {
   in_own_network([] {
     for (uint8_t code = 0; code <= kLastUnreachable; ++code) {

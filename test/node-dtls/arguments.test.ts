@@ -179,6 +179,24 @@ describe('node-dtls: arguments', () => {
     }
   });
 
+  it('DTLS 1.3, which its shape has not, is refused, with where it is', () => {
+    const makers = [
+      (options: object) => dtls.createSecureContext(options),
+      (options: object) => dtls.connect(HOST, 5684, options),
+      (options: object) => dtls.createSecureContext({ isServer: true, ...options }),
+    ];
+    for (const make of makers) {
+      for (const name of ['minVersion', 'maxVersion']) {
+        const error = thrown(() => make({ [name]: 'DTLSv1.3' }));
+        expect(error).to.include({ code: 'ERR_INVALID_ARG_VALUE' });
+        expect(error.message).to.include(`options.${name}`).and.include("DTLS 1.3 is the main entry's, 'dgram-dtls'");
+      }
+      const error = thrown(() => make({ ciphers: 'TLS_AES_128_GCM_SHA256' }));
+      expect(error).to.include({ code: 'ERR_CRYPTO_OPERATION_FAILED' });
+      expect(error.message).to.match(/^'ciphers' names TLS_AES_128_GCM_SHA256, of DTLS 1\.3, and this module speaks DTLS 1\.2/);
+    }
+  });
+
   describe('context options', () => {
     const context = (options: Record<string, unknown>): string | undefined =>
       codeOf(() => dtls.createSecureContext({ isServer: true, ...options }));

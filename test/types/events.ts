@@ -109,6 +109,11 @@ export function packets(socket: DTLSSocket, server: DTLSServer, secure: SecureDg
   });
   expectType<Peer | undefined>()(socket.remotePeer);
   expectType<boolean>()(socket.sendPacket([Buffer.alloc(12), 'payload']));
+  expectType<DTLSSocket>()(socket.setPeer('192.0.2.1', 3478));
+  // @ts-expect-error -- a place has a port
+  socket.setPeer('192.0.2.1');
+  // @ts-expect-error -- which is a number
+  socket.setPeer('ice:abcd', '1');
   socket.sendPacket('text', (error) => {
     expectType<DTLSError | null>()(error);
   });

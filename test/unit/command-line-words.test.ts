@@ -4,7 +4,8 @@ import { expect } from 'chai';
 import { ALL_OPTIONS } from '../../lib/checks/option-names';
 import { parseAddress } from '../../lib/cli/arguments';
 import { describeError } from '../../lib/cli/output';
-import { errorFromClose, readCloseRecord } from '../../lib/core/failures';
+import { readCloseRecord } from '../../lib/core/close-record';
+import { errorFromClose } from '../../lib/core/failures';
 import { native } from '../../lib/core/native';
 import type { DTLSError } from '../../lib/errors/errors';
 

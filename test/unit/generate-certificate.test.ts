@@ -157,6 +157,20 @@ describe('generateCertificate', () => {
     }
   });
 
+  it('says what a subject and a kind of key may be', async () => {
+    for (const [given, message, hint] of [
+      [{ subject: 1 }, "'subject' must be a string, or an object with names, not number", undefined],
+      [{ subject: { X: '1' } }, "unknown name 'X' in 'subject'", 'A subject has CN, O, OU, L, ST, C.'],
+      [{ subject: { commonName: 'x' } }, "unknown name 'commonName' in 'subject'", 'A subject has CN, O, OU, L, ST, C.'],
+      [{ subject: { cn: 'x' } }, "unknown name 'cn' in 'subject'", "Did you mean 'CN'?"],
+      [{ keyType: 'dsa' }, "'keyType' cannot be 'dsa'", "Use 'ec', 'rsa' or 'ed25519'."],
+    ] as const) {
+      const error = await refusal(given);
+      expect(error.message).to.equal(message);
+      expect(error.hint).to.equal(hint);
+    }
+  });
+
   it('has hints for names in place of options, or of an array of them', async () => {
     for (const [given, hint] of [
       ['localhost', /generateCertificate\(\{ subject: 'localhost' \}\)/],

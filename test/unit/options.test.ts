@@ -410,6 +410,13 @@ describe('options', () => {
       }
     });
 
+    it('keys of several clients in place of one: the hint of a server names what finds each', () => {
+      for (const psk of [[{ identity: 'a', psk: 'b' }], new Map([['a', 'b']]), { a: 'b' }, 'a']) {
+        expect(ofServer({ pskCallback: undefined, psk }).hint).to.include("'pskCallback' finds each: (socket, identity) =>");
+        expect(ofClient({ psk }).hint).to.not.include('pskCallback');
+      }
+    });
+
     it('a key of no bytes: the hint names what makes one', () => {
       const psk = { identity: 'x', psk: Buffer.from('xyz', 'hex') };
       for (const make of [ofServer, ofClient]) expect(make({ psk }).hint).to.include("Buffer.from(key, 'hex')");

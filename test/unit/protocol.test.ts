@@ -9,7 +9,7 @@ import {
   HandshakeType,
   HeartbeatType,
 } from '../../lib/base/protocol';
-import { HeartbeatOutcome, KeyUpdateOutcome, SendOutcome } from '../../lib/core/outcomes';
+import { HeartbeatOutcome, KeyUpdateOutcome, MoveOutcome, SendOutcome } from '../../lib/core/outcomes';
 import { handshakeMessageName } from '../../lib/errors/names';
 import { HelloQuestion } from '../../lib/handshake/hello';
 import { cppEnum, headers } from '../helpers/headers';
@@ -22,6 +22,7 @@ describe('numbers that both languages have', () => {
     SendOutcome,
     HeartbeatOutcome,
     KeyUpdateOutcome,
+    MoveOutcome,
   })) {
     it(`are the same in ${name}`, () => {
       expect(list).to.deep.equal(cppEnum(name));

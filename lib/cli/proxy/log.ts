@@ -4,6 +4,7 @@ import { printable } from '../../errors/printable';
 import { describeError, type Output } from '../output';
 import type { Relay } from './relay';
 import type { RelaySession } from './session';
+import { counted } from '../counted';
 
 /** Anybody can make a handshake fail: so many lines a second about failures, and no more. */
 const FAILURES_A_SECOND = 10;
@@ -38,12 +39,12 @@ export class ProxyLog {
       });
     });
     relay.on('overflow', (waiting) => {
-      this.say(`${String(waiting)} messages wait for the target: more are lost until it takes them`, {
+      this.say(`${counted(waiting, 'message waits', 'messages wait')} for the target: more are lost until it takes them`, {
         ...{ event: 'overflow', waiting },
       });
     });
     relay.on('caughtUp', (lost) => {
-      this.say(`nothing waits any more, ${String(lost)} messages were lost`, { event: 'caught-up', lost });
+      this.say(`nothing waits any more, ${counted(lost, 'message was', 'messages were')} lost`, { event: 'caught-up', lost });
     });
     relay.on('trouble', (session, error) => {
       this.#failure(`${this.#name(session)}: the plain side: ${error.message}`, {
@@ -77,7 +78,7 @@ export class ProxyLog {
     const seconds = (age / 1000).toFixed(1);
     this.say(
       `${this.#name(session)} closed after ${seconds} s${reason === null ? '' : `, ${reason}`}: ` +
-        `${String(toTarget.datagrams)} datagrams to the target, ${String(fromTarget.datagrams)} from it, ${String(dropped)} dropped`,
+        `${counted(toTarget.datagrams, 'datagram')} to the target, ${String(fromTarget.datagrams)} from it, ${String(dropped)} dropped`,
       { event: 'close', session: id, peer: addressOf(peer), reason, duration: age, toTarget, fromTarget, dropped },
     );
   }

@@ -7,8 +7,6 @@
 #include <array>
 #include <cstring>
 
-#include "core/base/openssl_ptr.h"
-
 namespace dtls {
 
 namespace {
@@ -53,34 +51,34 @@ Bytes text(const char* words) {
 
 }  // namespace
 
-bool expand_label_as(const char* prefix, const char* digest, Bytes secret, const char* label,
-                     Bytes context, uint8_t* out, size_t size) {
-  std::fill_n(out, size, uint8_t{0});
-  if (text(prefix).size + text(label).size > kMaxField || context.size > kMaxField ||
-      size > UINT16_MAX) {
-    return false;
-  }
-  Info info(size);
-  info.add(text(prefix), text(label));
-  info.add(context);
-  const EvpKdfCtxPtr kdf(hkdf() != nullptr ? EVP_KDF_CTX_new(hkdf()) : nullptr);
+LabelExpander::LabelExpander(const char* digest, Bytes secret, const char* prefix)
+    : prefix_(prefix), kdf_(hkdf() != nullptr ? EVP_KDF_CTX_new(hkdf()) : nullptr) {
   int mode = EVP_KDF_HKDF_MODE_EXPAND_ONLY;
   // OpenSSL only reads them, but its constructors take pointers to what is not const.
-  const std::array<OSSL_PARAM, 5> params = {
+  const std::array<OSSL_PARAM, 4> params = {
       OSSL_PARAM_construct_int(OSSL_KDF_PARAM_MODE, &mode),
       OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, const_cast<char*>(digest), 0),
       OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, const_cast<uint8_t*>(secret.data),
                                         secret.size),
-      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info.data(), info.size()),
       OSSL_PARAM_construct_end()};
-  if (kdf && EVP_KDF_derive(kdf.get(), out, size, params.data()) == 1) return true;
-  OPENSSL_cleanse(out, size);
-  return false;
+  if (kdf_ && EVP_KDF_CTX_set_params(kdf_.get(), params.data()) != 1) kdf_.reset();
 }
 
-bool expand_label(const char* digest, Bytes secret, const char* label, Bytes context, uint8_t* out,
-                  size_t size) {
-  return expand_label_as("dtls13", digest, secret, label, context, out, size);
+bool LabelExpander::expand(const char* label, Bytes context, uint8_t* out, size_t size) {
+  std::fill_n(out, size, uint8_t{0});
+  if (text(prefix_).size + text(label).size > kMaxField || context.size > kMaxField ||
+      size > UINT16_MAX) {
+    return false;
+  }
+  Info info(size);
+  info.add(text(prefix_), text(label));
+  info.add(context);
+  const std::array<OSSL_PARAM, 2> params = {
+      OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, info.data(), info.size()),
+      OSSL_PARAM_construct_end()};
+  if (kdf_ && EVP_KDF_derive(kdf_.get(), out, size, params.data()) == 1) return true;
+  OPENSSL_cleanse(out, size);
+  return false;
 }
 
 }  // namespace dtls

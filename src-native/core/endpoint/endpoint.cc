@@ -110,6 +110,7 @@ Session& Endpoint::begin(Role role, const PeerAddress& peer,
   slot.session = std::make_unique<Session>(outlets_, index, slot.generation, role, peer,
                                            std::move(context), std::move(policy), dtls13, now);
   slot.counted = slot.pending = true;
+  slot.learns_path = false;
   ++active_;
   ++pending_;
   Host& host = hosts_[peer.host()];
@@ -215,6 +216,8 @@ void Endpoint::receive_merged(Bytes datagrams, size_t segment, const PeerAddress
 
 bool Endpoint::receive_one(Bytes datagram, const PeerAddress& peer, uint32_t peer_index,
                            double now) {
+  ++outlets_.totals.datagramsReceived;
+  outlets_.totals.bytesReceived += datagram.size;
   if (!report_drops_) return take(datagram, peer, peer_index, now);
   const DropCounts before = drop_counts(outlets_.totals, stats_);
   take(datagram, peer, peer_index, now);
@@ -249,8 +252,6 @@ void Endpoint::tell_drops(const DropCounts& before, size_t size, const PeerAddre
 }
 
 bool Endpoint::take(Bytes datagram, const PeerAddress& peer, uint32_t peer_index, double now) {
-  ++outlets_.totals.datagramsReceived;
-  outlets_.totals.bytesReceived += datagram.size;
   if (!is_dtls(datagram)) {
     ++stats_.nonDtlsDatagrams;
     if (datagram.size == 0) ++stats_.emptyDatagrams;

@@ -238,7 +238,7 @@ class Endpoint {
   void on_closed(uint32_t slot);
   void leave_address(uint32_t slot);
   // moving.cc
-  bool give_way_at(const PeerAddress& to);
+  bool give_way_at(const PeerAddress& to, const Session& to_whom);
   bool has_room_at(const PeerAddress& to, const Slot& entry, double now);
   PeerAddress path_to(PeerAddress to, const PeerAddress& before) const;
   void leave_queues(uint32_t slot);

@@ -6,29 +6,31 @@ namespace dtls {
 
 void MovedPeers::add(const PeerAddress& from, Who who, double now) {
   forget(from);
-  if (left_.size() >= kMost) forget(left_.front().address);
-  left_.push_back({from, who, now + kGrace});
-  by_address_.emplace(from, std::prev(left_.end()));
+  if (size() >= kMost) forget(all_->left.front().address);
+  if (!all_) all_ = std::make_unique<All>();
+  all_->left.push_back({from, who, now + kGrace});
+  all_->by_address.emplace(from, std::prev(all_->left.end()));
 }
 
 const MovedPeers::Who* MovedPeers::find(const PeerAddress& from, double now) const {
-  if (left_.empty()) return nullptr;  // most often
-  const auto known = by_address_.find(from);
-  return known != by_address_.end() && now < known->second->until ? &known->second->who : nullptr;
+  if (!all_) return nullptr;
+  const auto known = all_->by_address.find(from);
+  const bool found = known != all_->by_address.end() && now < known->second->until;
+  return found ? &known->second->who : nullptr;
 }
 
 void MovedPeers::forget(const PeerAddress& peer) {
-  if (left_.empty()) return;
-  const auto known = by_address_.find(peer);
-  if (known == by_address_.end()) return;
+  if (!all_) return;
+  const auto known = all_->by_address.find(peer);
+  if (known == all_->by_address.end()) return;
   const auto place = known->second;  // `peer` may lie in it
-  by_address_.erase(known);
-  left_.erase(place);
+  all_->by_address.erase(known);
+  all_->left.erase(place);
+  if (all_->left.empty()) all_.reset();
 }
 
 void MovedPeers::advance(double now) {
-  while (!left_.empty() && now >= left_.front().until) forget(left_.front().address);
-  if (left_.empty() && by_address_.bucket_count() > kMost / 16) by_address_ = {};
+  while (all_ && now >= all_->left.front().until) forget(all_->left.front().address);
 }
 
 }  // namespace dtls

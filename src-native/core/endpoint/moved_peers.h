@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <list>
+#include <memory>
 #include <unordered_map>
 
 #include "core/base/peer_address.h"
@@ -35,10 +36,10 @@ class MovedPeers {
   void forget(const PeerAddress& peer);
 
   void advance(double now);
-  double deadline() const { return left_.empty() ? kNever : left_.front().until; }
+  double deadline() const { return all_ ? all_->left.front().until : kNever; }
 
   // For tests.
-  size_t size() const { return left_.size(); }
+  size_t size() const { return all_ ? all_->left.size() : 0; }
 
  private:
   struct Left {
@@ -46,9 +47,12 @@ class MovedPeers {
     Who who;
     double until;
   };
+  struct All {
+    std::list<Left> left;  // in the order in which they were left
+    std::unordered_map<PeerAddress, std::list<Left>::iterator, PeerAddressHash> by_address;
+  };
 
-  std::list<Left> left_;  // in the order in which they were left
-  std::unordered_map<PeerAddress, std::list<Left>::iterator, PeerAddressHash> by_address_;
+  std::unique_ptr<All> all_;  // null when there is none, as most often
 };
 
 }  // namespace dtls

@@ -11,7 +11,7 @@ MoveOutcome Endpoint::move(uint32_t slot, uint32_t generation, const PeerAddress
     return MoveOutcome::kNotOpen;
   }
   if (session->peer() == to) return MoveOutcome::kMoved;
-  if (!give_way_at(to)) return MoveOutcome::kTaken;
+  if (!give_way_at(to, *session)) return MoveOutcome::kTaken;
   Slot& entry = slots_[slot];
   if (!has_room_at(to, entry, now)) return MoveOutcome::kHostFull;
 
@@ -38,13 +38,16 @@ MoveOutcome Endpoint::move(uint32_t slot, uint32_t generation, const PeerAddress
 }
 
 // Half a handshake is no claim to an address that the consumer knows to be another's: anybody may
-// have begun it, without a cookie exchange in anybody's name.
-bool Endpoint::give_way_at(const PeerAddress& to) {
+// have begun it, without a cookie exchange in anybody's name. But where the same client has said
+// its hello there, while this handshake goes on, that is the one with which it may go on.
+bool Endpoint::give_way_at(const PeerAddress& to, const Session& to_whom) {
   const uint32_t current = slot_of(to);
   if (current == kNoSlot) return true;
   const uint32_t candidate = slots_[current].candidate;
-  const auto stays = [this](uint32_t slot) {
-    return !slots_[slot].pending || slots_[slot].session->role() == Role::kClient;
+  const auto stays = [&](uint32_t slot) {
+    const Session& there = *slots_[slot].session;
+    return !slots_[slot].pending || there.role() == Role::kClient ||
+           to_whom.shares_hello_with(there);
   };
   if (stays(current) || (candidate != kNoSlot && stays(candidate))) return false;
   if (candidate != kNoSlot) end_as_replaced(candidate);

@@ -104,9 +104,7 @@ bool Endpoint::answer_peer(uint32_t question, PeerRules rules, uint32_t peer_ind
   for (const AskedPeers::Held& one : held) {
     const Bytes datagram{one.datagram.data(), one.datagram.size()};
     const DropCounts before = drop_counts(outlets_.totals, stats_);
-    RecordView first;
-    Bytes rest = datagram;
-    if (take_record(rest, first)) on_client_hello(first, datagram, peer, peer_index, now);
+    take(datagram, peer, peer_index, now);
     if (report_drops_) tell_drops(before, datagram.size, peer, peer_index);
     ErrorQueueScope::clear();
   }

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/base/encoding.h"
+#include "core/engine13/hello_views.h"
 #include "core/engine13/library.h"
 #include "core/engine13/openssl_engine.h"
 #include "core/wire/wire.h"

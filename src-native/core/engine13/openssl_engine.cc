@@ -6,7 +6,9 @@
 #include <array>
 #include <cstring>
 
+#include "core/engine13/hello_views.h"
 #include "core/engine13/library.h"
+#include "core/engine13/message_parts.h"
 #include "core/engine13/quic_calls.h"
 #include "core/wire/wire.h"
 

@@ -7,7 +7,9 @@
 
 #include "core/base/expand_label.h"
 #include "core/engine13/library.h"
+#include "core/engine13/message_parts.h"
 #include "core/engine13/openssl_engine.h"
+#include "core/wire/retry_random.h"
 #include "core/wire/wire.h"
 
 namespace dtls {
@@ -156,6 +158,8 @@ struct End {
       }
       const TrafficSecret& secret = output.secret;
       const size_t direction = secret.direction == TrafficSecret::Direction::kSeal ? 1 : 0;
+      // One of an epoch that no handshake has is missing in the comparison, as it should be.
+      if (secret.epoch >= secrets[direction].size()) continue;
       secrets[direction][secret.epoch].assign(secret.bytes.data(),
                                               secret.bytes.data() + secret.bytes.size());
     }
@@ -167,9 +171,8 @@ struct End {
 
 // A HelloRetryRequest with a cookie and nothing else, in the shape of the wire.
 Run retry_request(const CipherSuite13& suite) {
-  Run message = {2,    0,    0,    0,    0xfe, 0xfd, 0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61,
-                 0x11, 0xbe, 0x1d, 0x8c, 0x02, 0x1e, 0x65, 0xb8, 0x91, 0xc2, 0xa2, 0x11, 0x16,
-                 0x7a, 0xbb, 0x8c, 0x5e, 0x07, 0x9e, 0x09, 0xe2, 0xc8, 0xa8, 0x33, 0x9c};
+  Run message = {2, 0, 0, 0, 0xfe, 0xfd};
+  message.insert(message.end(), kRetryRandom.begin(), kRetryRandom.end());
   const Run rest = {0, static_cast<uint8_t>(suite.id >> 8), static_cast<uint8_t>(suite.id), 0,
                     // supported_versions, and a cookie of three bytes
                     0, 15, 0, 43, 0, 2, 0xfe, 0xfc, 0, 44, 0, 5, 0, 3, 1, 2, 3};

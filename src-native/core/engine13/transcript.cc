@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/engine13/hello_views.h"
+#include "core/engine13/message_parts.h"
 #include "core/wire/wire.h"
 
 namespace dtls {

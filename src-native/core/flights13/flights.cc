@@ -151,6 +151,13 @@ std::optional<IncomingMessage> Flights::next(double now) {
   return message;
 }
 
+void Flights::turn_away(bool ask) {
+  incoming_.drop_next();
+  for (SentFlight& flight : flights_) {
+    if (ask && flight.kind() == FlightKind::kAnswered) flight.ask_again(kClearEpoch);
+  }
+}
+
 // A server's handshake is complete by the client's Finished.
 bool Flights::completes(const IncomingMessage& message) const {
   return is_server_ && message.epoch == kHandshakeEpoch &&

@@ -102,6 +102,11 @@ class Flights {
   // acknowledges what it answers, and is acknowledged where that is due. While the engine waits for
   // an answer, do not ask for more.
   std::optional<IncomingMessage> next(double now);
+  // The message that next() would give; null when there is none. Valid until the next call.
+  const HandshakeMessage* peek() const { return incoming_.peek(); }
+  // It is not the peer's, as far as one can tell: another one may come in its place. `ask`: what it
+  // claims to answer is said again.
+  void turn_away(bool ask);
   // What is taken from now on came in another datagram.
   void begin_datagram() { incoming_.begin_datagram(); }
 

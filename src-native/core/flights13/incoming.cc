@@ -64,6 +64,19 @@ void Incoming::note_order(const FragmentView& fragment) {
   if (whole) ++expected_seq_;
 }
 
+const HandshakeMessage* Incoming::peek() const {
+  for (const Message& message : messages_) {
+    if (message.parts.sequence() != next_) continue;
+    return message.parts.complete() ? &message.parts : nullptr;
+  }
+  return nullptr;
+}
+
+void Incoming::drop_next() {
+  Message* message = find(next_);
+  if (message != nullptr) messages_.erase(messages_.begin() + (message - messages_.data()));
+}
+
 std::optional<IncomingMessage> Incoming::take_next() {
   Message* message = find(next_);
   if (message == nullptr || !message->parts.complete()) return std::nullopt;

@@ -28,8 +28,12 @@ class Incoming {
   enum class Outcome : uint8_t { kTaken, kRepeated, kRefused };
 
   Outcome add(uint64_t epoch, const FragmentView& fragment);
+  // The next message in order, once it is whole; null before. Valid until the next call.
+  const HandshakeMessage* peek() const;
   // The next message in order, each once.
   std::optional<IncomingMessage> take_next();
+  // What has come of it is let go of.
+  void drop_next();
 
   void begin_datagram() { begun_anew_ = false; }
   // What came in a lower epoch, and does from now on, is of no message that is still to come.

@@ -67,6 +67,10 @@ struct HandshakeAttempt {
   std::unique_ptr<HelloExchange> hellos;  // until a hello is taken
   double hello_due = 0;                   // no earlier is the latest one repeated
 
+  // Client: flights of the server that are none of this handshake's, see other_flights.cc.
+  std::optional<uint64_t> other_from;  // records in clear from this number on are of one
+  bool datagram_is_other = false;      // what is left of the one that is being looked at
+
   // The hello's names, the answers to them, and what goes by them.
   std::string server_name;                        // server: what the client asked for
   std::optional<std::vector<uint8_t>> protocols;  // the answer, as on the wire

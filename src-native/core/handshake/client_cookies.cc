@@ -58,7 +58,7 @@ bool Handshake::on_verify_request(const FragmentView& fragment, double now) {
   using Outcome = HelloExchange::Outcome;
   HelloExchange* hellos = attempt_->hellos.get();
   if (hellos == nullptr) return false;
-  const Outcome outcome = hellos->on_verify_request(fragment);
+  const Outcome outcome = hellos->on_verify_request(fragment, now);
   if (outcome == Outcome::kDropped) return false;
   if (outcome == Outcome::kRepeated) return true;
   note_message(false, false, {fragment.type, fragment.message_length});
@@ -98,7 +98,7 @@ void Handshake::send_hello(double now) {
   if (hellos.cookies() > HelloExchange::kMaxAtOnce) next_number_out_ += HelloExchange::kApart;
   const uint64_t from = next_number_out_;
   send(Flight(hellos.due()), now);
-  hellos.on_sent(from);
+  hellos.on_sent(from, next_number_out_, now);
 }
 
 // Client. True: the server has taken a hello, and OpenSSL is where it gets the ServerHello.

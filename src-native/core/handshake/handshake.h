@@ -50,12 +50,21 @@ class Handshake final : public Negotiation, private DatagramPort {
     deadline_ = deadline;
     follows_dtls13_ = true;
   }
+  // Client: the records in clear of a newer handshake that goes on after all have numbers from this
+  // one on.
+  uint64_t next_clear_number() const { return next_number_out_; }
+  // It has failed because the server says that it has DTLS 1.3, and somebody keeps this side from
+  // it.
+  bool was_downgraded() const { return downgraded_; }
   // Server: the front of the ClientHello that the next record received begins with. The SSL is made
   // when the hello is whole, and what it asks about is answered.
   void accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random);
 
   // The records that follow came in another datagram.
-  void begin_datagram() { attempt_->messages.begin_datagram(); }
+  void begin_datagram() {
+    attempt_->messages.begin_datagram();
+    attempt_->datagram_is_other = false;
+  }
   void receive(const RecordView& record, double now);
   void advance(double now) override;
   double deadline() const override;
@@ -262,6 +271,10 @@ class Handshake final : public Negotiation, private DatagramPort {
   void send_hello(double now);
   bool has_hello_taken();
 
+  // other_flights.cc
+  bool is_of_other_flight(const RecordView& record, const FragmentView& fragment, double now);
+  bool is_other_server_hello(const FragmentView& fragment) const;
+
   // flights.cc
   void on_datagram(Bytes datagram) override;
   void note_sealed(const RecordView& record);
@@ -338,6 +351,7 @@ class Handshake final : public Negotiation, private DatagramPort {
   bool peer_extends_master_secret_ = false;
   RecordMac incoming_mac_;       // ready where encrypt-then-MAC is in use
   bool follows_dtls13_ = false;  // client
+  bool downgraded_ = false;      // the same
   const bool beside_dtls13_;     // server: it has that version, too
   bool counts_early_ = true;     // records that came before their keys count when they are dropped
   ReplayWindow replay_window_;

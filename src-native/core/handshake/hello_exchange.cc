@@ -43,7 +43,7 @@ bool HelloExchange::has_sent(uint16_t sequence) const {
 
 // A HelloVerifyRequest has the number of the hello that it answers, or always 0: many servers keep
 // nothing of a hello, and write what RFC 6347 section 4.2.2 has for the first one.
-HelloExchange::Outcome HelloExchange::on_verify_request(const FragmentView& fragment) {
+HelloExchange::Outcome HelloExchange::on_verify_request(const FragmentView& fragment, double now) {
   constexpr size_t kFront = 2 + 1;  // server_version, and the cookie's length
   const Bytes body = fragment.body;
   if (body.size != fragment.message_length || body.size <= kFront ||
@@ -51,6 +51,7 @@ HelloExchange::Outcome HelloExchange::on_verify_request(const FragmentView& frag
       !has_sent(fragment.message_sequence)) {
     return Outcome::kDropped;
   }
+  note_round_trip(fragment.message_sequence, now);
   Asked asked{fragment.message_sequence, {body.data + kFront, body.data + body.size}};
   if (std::find(at_once_.begin(), at_once_.end(), asked) != at_once_.end()) {
     return Outcome::kRepeated;
@@ -125,9 +126,36 @@ bool HelloExchange::next_due() {
   return true;
 }
 
-void HelloExchange::on_sent(uint64_t from) {
+void HelloExchange::on_sent(uint64_t from, uint64_t to, double now) {
   if (sent_.size() >= kMaxSent) sent_.erase(sent_.begin());
-  sent_.push_back({from, due_.sequence(), due_cookie_});
+  sent_.push_back({from, to, now, due_.sequence(), due_cookie_});
+}
+
+// From the latest hello that it may answer, so that nothing is taken for slower than it is.
+void HelloExchange::note_round_trip(uint16_t sequence, double now) {
+  const auto latest = std::find_if(sent_.rbegin(), sent_.rend(), [sequence](const Sent& sent) {
+    return sent.sequence == sequence;
+  });
+  const double took = now - latest->at;
+  if (round_trip_ == 0 || took < round_trip_) round_trip_ = took;
+}
+
+// RFC 6347 section 4.2.1: the first ServerHello has the record number of the ClientHello. One with
+// a later number is a repetition, or one of a handshake that somebody began from this port before,
+// with the same message_seq. A repetition comes no sooner than the answer would have, and that
+// takes as long as the HelloVerifyRequest took. Servers that count on their own are below. On short
+// ways little can come in between, and the time that a message takes says little.
+bool HelloExchange::can_answer(uint16_t sequence, uint64_t number, double now) const {
+  constexpr double kShortWay = 20;
+  double first_at = 0;
+  bool sent_any = false;
+  for (const Sent& sent : sent_) {
+    if (sent.sequence != sequence) continue;
+    if (number < sent.to) return true;
+    if (!sent_any) first_at = sent.at;
+    sent_any = true;
+  }
+  return sent_any && (round_trip_ < kShortWay || now - first_at >= round_trip_);
 }
 
 // RFC 6347 section 4.2.1: the server's records go on from the number of the ClientHello that its

@@ -34,6 +34,8 @@ class HelloExchange {
 
   struct Sent {
     uint64_t from;      // the first record's number
+    uint64_t to;        // behind the last one's
+    double at;          // when it left
     uint16_t sequence;  // message_seq
     std::vector<uint8_t> cookie;
   };
@@ -42,7 +44,7 @@ class HelloExchange {
   explicit HelloExchange(HandshakeMessage hello);
 
   // The fragment of a HelloVerifyRequest.
-  Outcome on_verify_request(const FragmentView& fragment);
+  Outcome on_verify_request(const FragmentView& fragment, double now);
   // The retransmission timer has fired: the hello that is due is to be sent, and as long as
   // `next_due` says so, the next one. Where one cookie was not the end of it these are hellos with
   // cookies that waited, and one without any, with which the exchange begins anew.
@@ -51,14 +53,17 @@ class HelloExchange {
 
   // The hello to be sent.
   const HandshakeMessage& due() const { return due_; }
-  // It has left, in records with numbers from this one on.
-  void on_sent(uint64_t from);
+  // It has left, in records with numbers from `from` on and below `to`.
+  void on_sent(uint64_t from, uint64_t to, double now);
   // Whether a hello with this message_seq has left.
   bool has_sent(uint16_t sequence) const;
 
   // An alert that may be about a cookie has come: a server that has ended its handshake for it
   // keeps state, and has numbers of its own.
   void on_refused() { server_counts_ = true; }
+  // Whether a ServerHello with this message_seq, whose first record has this number, can be the
+  // answer to a hello that has left.
+  bool can_answer(uint16_t sequence, uint64_t number, double now) const;
   // The first record of a ServerHello.
   void on_server_hello(uint64_t number) { server_hello_number_ = number; }
   // The hello that a ServerHello with this message_seq answers; null when there was none.
@@ -79,6 +84,7 @@ class HelloExchange {
     }
   };
 
+  void note_round_trip(uint16_t sequence, double now);
   void wait(Asked asked);
   void use(Asked asked);
 
@@ -92,6 +98,7 @@ class HelloExchange {
   uint32_t tried_ = 0;
   std::vector<Asked> queue_;  // due one after the other, from the back; one has no cookie
   std::vector<Sent> sent_;    // the latest
+  double round_trip_ = 0;     // what the quickest HelloVerifyRequest took; 0: none has come
   uint64_t server_hello_number_ = 0;
   bool server_counts_ = false;
   uint32_t cookies_ = 0;

@@ -85,6 +85,11 @@ RecordOutcome Handshake::on_messages(const RecordView& record, double now) {
     HelloExchange* hellos = attempt_->hellos.get();
     const bool answer = hellos != nullptr && fragment.type == HandshakeType::kServerHello;
     Outcome outcome = Outcome::kRefused;
+    if (is_of_other_flight(record, fragment, now)) {
+      attempt_->messages.refuse("a ServerHello answers no ClientHello that was sent");
+      taken = false;
+      continue;
+    }
     if (answer && !hellos->has_sent(fragment.message_sequence)) {
       attempt_->messages.refuse("a ServerHello answers no ClientHello that was sent");
     } else if (!over && !refuse_unasked(fragment.type)) {
@@ -151,6 +156,7 @@ void Handshake::refuse_downgrade() {
       "taken it out of what was said";
   send_alert(SSL3_AL_FATAL, SSL_AD_ILLEGAL_PARAMETER);
   failure.alert = SSL_AD_ILLEGAL_PARAMETER;
+  downgraded_ = true;
   fail(std::move(failure));
 }
 

@@ -53,6 +53,16 @@ void Handshake::answer_hello(HelloAnswer answer, double now) {
 void Handshake::begin_server(double now) {
   const std::unique_ptr<HandshakeMessage> hello = std::move(attempt_->hello);
   state_ = HandshakeState::kExchange;
+  // OpenSSL knows nothing of a context that has DTLS 1.3 and nothing older.
+  if (context_->says_versions() && !context_->allows(kDtls12) && !context_->allows(kDtls10)) {
+    Failure failure;
+    failure.kind = FailureKind::kVersionMismatch;
+    failure.detail = "the context for the server name that the client asks for has DTLSv1.3 alone";
+    send_alert(SSL3_AL_FATAL, SSL_AD_PROTOCOL_VERSION);
+    failure.alert = SSL_AD_PROTOCOL_VERSION;
+    fail(std::move(failure));
+    return;
+  }
   if (!create_ssl()) {
     fail(failure_from_openssl(FailureKind::kInternal));
     return;

@@ -37,6 +37,14 @@ FlightsConfig flights_config(Role role, const SessionPolicy& policy, uint32_t ne
   return config;
 }
 
+Records13::Options records_options(const SessionPolicy& policy, uint64_t next_clear_number) {
+  Records13::Options options;
+  options.replay_window = policy.replay_window;
+  options.takes_repeated_messages = policy.replay_window == 0;
+  options.next_clear_number = next_clear_number;
+  return options;
+}
+
 void Departures::leave(uint32_t mtu, size_t max_plaintext, double now) {
   const LeaveLimits limits = limits_of(records, mtu, max_plaintext);
   std::vector<uint8_t> datagram;
@@ -67,8 +75,11 @@ void Departures::tell(const OutgoingRecord& record) {
 }
 
 void Departures::alert(uint8_t level, uint8_t description) {
+  alert_in(records.sealing_epoch(), level, description);
+}
+
+void Departures::alert_in(uint64_t epoch, uint8_t level, uint8_t description) {
   const std::array<uint8_t, 2> bytes = {level, description};
-  const uint64_t epoch = records.sealing_epoch();
   std::vector<uint8_t> record(records.sealed_size_in(epoch, bytes.size()));
   const Sealed13 sealed =
       records.seal_in(epoch, ContentType::kAlert, {bytes.data(), bytes.size()}, record.data());

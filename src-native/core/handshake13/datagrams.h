@@ -12,6 +12,9 @@ namespace dtls {
 FlightsConfig flights_config(Role role, const SessionPolicy& policy, uint32_t next_in,
                              uint32_t next_out);
 
+// Its records, of which those in clear have numbers from this one on.
+Records13::Options records_options(const SessionPolicy& policy, uint64_t next_clear_number);
+
 // What leaves in datagrams for a handshake, and for what follows it.
 struct Departures {
   Outlet& outlet;
@@ -23,6 +26,7 @@ struct Departures {
   void leave(uint32_t mtu, size_t max_plaintext, double now);
   // An alert, under the newest keys that there are. Only its bytes: whoever fails says why.
   void alert(uint8_t level, uint8_t description);
+  void alert_in(uint64_t epoch, uint8_t level, uint8_t description);
 
  private:
   void tell(const OutgoingRecord& record);

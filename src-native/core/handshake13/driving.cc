@@ -3,7 +3,6 @@
 #include <openssl/err.h>
 
 #include "core/handshake13/handshake13.h"
-#include "core/wire/server_choice.h"
 
 namespace dtls {
 
@@ -86,9 +85,9 @@ void Handshake13::feed_messages(double now) {
     std::optional<IncomingMessage> message = std::move(waiting_);
     waiting_.reset();
     if (!message) {
+      if (turns_away_next(now)) continue;
       message = flights_->next(now);
       if (!message) return;
-      if (go_back_for(*message)) return;
       outlet_.message(false, false, message->bytes[0],
                       static_cast<uint32_t>(body_of(*message).size));
       peers_turn_since_ = now;
@@ -99,7 +98,11 @@ void Handshake13::feed_messages(double now) {
     }
     const ErrorQueueScope errors;
     now_ = now;
-    drive(engine_->receive(message->epoch, {message->bytes.data(), message->bytes.size()}), now);
+    note_answer(*message);
+    const EngineOutcome outcome =
+        engine_->receive(message->epoch, {message->bytes.data(), message->bytes.size()});
+    if (is_distrusted(outcome, *message, now)) continue;
+    drive(outcome, now);
     feed_held(now);
   }
 }
@@ -117,36 +120,6 @@ bool Handshake13::question_comes_first(const IncomingMessage& message) {
   const long size = SSL_get_tlsext_status_ocsp_resp(engine_->ssl(), &response);
   park(LookupKind::kOcspVerdict, {response, size > 0 ? static_cast<size_t>(size) : 0});
   return true;
-}
-
-// Client: the first answer tells the version. True: the engine is not to get the message.
-bool Handshake13::go_back_for(const IncomingMessage& message) {
-  const bool first = role_ == Role::kClient && message.epoch == 0 && engine_->suite() == nullptr;
-  if (!first) return false;
-  const HandshakeType type = type_of(message);
-  switch (read_server_choice(type, body_of(message))) {
-    case ServerChoice::kDtls12:
-    case ServerChoice::kVerify12:
-      outlet_.message(false, false, message.bytes[0], static_cast<uint32_t>(body_of(message).size));
-      if (offers_dtls12() && !engine_->retried()) {
-        state_ = HandshakeState::kOlderVersion;
-        return true;
-      }
-      fail_with(FailureKind::kVersionMismatch, SSL_AD_PROTOCOL_VERSION);
-      failure_.detail = "the server has no DTLSv1.3, and this side asks for it";
-      return true;
-    case ServerChoice::kDowngraded:
-      fail_with(FailureKind::kVersionMismatch, SSL_AD_ILLEGAL_PARAMETER);
-      failure_.detail =
-          "the server says that it has DTLSv1.3, and speaks an older version: somebody in between "
-          "has changed this side's hello";
-      return true;
-    case ServerChoice::kDtls13:
-    case ServerChoice::kRetry13:
-    case ServerChoice::kMalformed:
-      return false;
-  }
-  return false;
 }
 
 void Handshake13::ask_what_engine_wants() {

@@ -15,14 +15,6 @@ namespace dtls {
 
 namespace {
 
-Records13::Options records_options(const SessionPolicy& policy, uint64_t next_clear_number) {
-  Records13::Options options;
-  options.replay_window = policy.replay_window;
-  options.takes_repeated_messages = policy.replay_window == 0;
-  options.next_clear_number = next_clear_number;
-  return options;
-}
-
 // The numbers of the profiles that a policy names, behind one another and with colons between.
 std::vector<uint16_t> srtp_ids(const std::string& names) {
   std::vector<uint16_t> ids;
@@ -216,27 +208,6 @@ void Handshake13::begin_client(double now) {
   }
   peers_turn_since_ = now;
   drive(engine_->start(), now);
-}
-
-// RFC 9147 section 5.1: a server that does not take the cookie (any more, or another one of its
-// fleet) says so with illegal_parameter, which allows the client to begin anew. Anybody can say it,
-// so not without end. False: the alert is about something else, or comes once too often.
-bool Handshake13::begin_anew(double now) {
-  if (role_ != Role::kClient || !engine_ || engine_->suite() != nullptr || parked()) return false;
-  // Another one about the cookie that was refused before.
-  if (!engine_->retried()) return cookies_refused_ != 0;
-  constexpr uint32_t kMostRefused = 5;
-  if (++cookies_refused_ > kMostRefused) return false;
-  SSL_set_shutdown(engine_->ssl(), SSL_SENT_SHUTDOWN);
-  engine_.reset();
-  flights_ = std::make_unique<Flights>(flights_config(role_, *policy_, 0, 0));
-  next_untold_ = 0;
-  if (make_engine(now)) {
-    begin_client(now);
-  } else {
-    fail(failure_from_openssl(FailureKind::kInternal));
-  }
-  return true;
 }
 
 void Handshake13::accept_hello(Hello hello, double now) {

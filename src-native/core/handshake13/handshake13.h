@@ -54,7 +54,10 @@ class Handshake13 final : public Negotiation {
   void accept_hello(Hello hello, double now);
 
   // The records that follow came in another datagram.
-  void begin_datagram() { flights_->begin_datagram(); }
+  void begin_datagram() {
+    flights_->begin_datagram();
+    is_of_old_hello_ = false;
+  }
   // Takes the first record off the front. False: there is none.
   bool receive(Bytes& datagram, double now);
   // What came of a datagram leaves.
@@ -103,6 +106,9 @@ class Handshake13 final : public Negotiation {
   // all of it has to be over.
   uint64_t next_clear_number() const { return records_->next_clear_number(); }
   double time_limit() const { return deadline_; }
+  // The older one was nothing that the server wanted: this one goes on, with records in clear from
+  // that number on. `anew`: from its front. False: that was so too often.
+  bool come_back(uint64_t next_clear_number, bool anew, double now);
 
   // What a complete handshake leaves to its session.
   struct Handover {
@@ -116,6 +122,10 @@ class Handshake13 final : public Negotiation {
  private:
   enum class PeerIdentity : uint8_t { kUnasked, kAsked, kAccepted, kRejected };
   enum class OcspVerdict : uint8_t { kUnasked, kAsked, kAccepted, kRefused };
+
+  // An answer in clear beside the one that was taken: none or the same, another ServerHello, a
+  // request for another hello.
+  enum class Echo : uint8_t { kNone, kOtherHello, kOtherRequest };
 
   // A pre-shared key that a server was told, or a client tells: external, and no ticket.
   struct ExternalKey {
@@ -143,7 +153,6 @@ class Handshake13 final : public Negotiation {
   bool configure_client(SSL* ssl);
   bool configure_server(SSL* ssl);
   void begin_client(double now);
-  bool begin_anew(double now);
   void begin_server(double now);
   void complete(double now);
   bool offers_dtls12() const { return context_->allows(kDtls12); }
@@ -153,8 +162,19 @@ class Handshake13 final : public Negotiation {
   bool take_outputs();
   void feed_messages(double now);
   bool question_comes_first(const IncomingMessage& message);
-  bool go_back_for(const IncomingMessage& message);
   void ask_what_engine_wants();
+
+  // clear_answers.cc
+  bool turns_away_next(double now);
+  bool is_distrusted(EngineOutcome outcome, const IncomingMessage& message, double now);
+  void note_answer(const IncomingMessage& message);
+  Echo compare_answer(const FragmentView& fragment) const;
+  bool is_contradiction(Bytes fragments, double now);
+  void on_unopened(double now);
+  void give_answer_up(double now);
+  bool may_begin_anew() const;
+  bool begin_anew(double now);
+  bool begin_anew_without_cookie(double now);
 
   // receiving.cc
   RecordOutcome on_ciphertext(const CiphertextView& record, double now);
@@ -229,7 +249,16 @@ class Handshake13 final : public Negotiation {
   bool heard_ = false;            // of the peer, anything
   bool heard_protected_ = false;  // that was authentic
   uint32_t hellos_turned_away_ = 0;
-  uint32_t cookies_refused_ = 0;  // client
+
+  // Client: what it has heard in clear, which anybody may have said.
+  uint32_t begun_anew_ = 0;
+  uint32_t doubted_ = 0;         // answers that were not taken
+  bool cookie_refused_ = false;  // by an alert, once at least
+  std::vector<uint8_t> answer_;  // the last one, while the server's own would have the same bytes
+  uint16_t answer_sequence_ = 0;
+  bool is_of_old_hello_ = false;  // what else is in the datagram that had all begin anew
+  bool contradicted_ = false;     // there was another one
+  bool unopened_ = false;         // records that the keys of that answer do not open
 
   // The hello's names, the answers to them, and what goes by them.
   std::string server_name_;                        // server: what the client asked for

@@ -98,7 +98,7 @@ class LateHandshake13 {
   static constexpr double kLinger = 240'000;
   // And so long for more tickets behind one, which servers send together with it: an engine is ten
   // times what is left of the session.
-  static constexpr double kMoreTickets = 3'000;
+  static constexpr double kMoreTickets = 1'500;
 
   Outlet& outlet_;
   Records13& records_;

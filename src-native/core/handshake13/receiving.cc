@@ -11,6 +11,7 @@ namespace dtls {
 bool Handshake13::receive(Bytes& datagram, double now) {
   if (datagram.size == 0) return false;
   const ErrorQueueScope errors;
+  if (is_of_old_hello_) return false;
   if (is_unified(datagram.data[0])) {
     CiphertextView record;
     if (!take_ciphertext(datagram, record)) return false;
@@ -38,6 +39,7 @@ RecordOutcome Handshake13::on_ciphertext(const CiphertextView& record, double no
     case Opened::kReplayed:
       return RecordOutcome::kReplayed;
     case Opened::kForged:
+      on_unopened(now);
       return RecordOutcome::kForged;
     case Opened::kBad:
       return RecordOutcome::kBad;
@@ -85,7 +87,8 @@ RecordOutcome Handshake13::on_clear(const RecordView& record, double now) {
   const RecordNumber number{0, record.sequence};
   switch (record.type) {
     case ContentType::kHandshake:
-      if (!is_hello_for_us(record.fragment)) return RecordOutcome::kDiscarded;
+      if (is_contradiction(record.fragment, now) || !is_hello_for_us(record.fragment))
+        return RecordOutcome::kDiscarded;
       heard_ = true;
       return on_handshake(number, record.fragment, now);
     case ContentType::kAck:
@@ -134,7 +137,9 @@ RecordOutcome Handshake13::on_alert(uint64_t epoch, Bytes alert, double now) {
   const uint8_t description = alert.data[1];
   outlet_.alert(false, alert.data[0], description);
   if (description == SSL_AD_USER_CANCELLED) return RecordOutcome::kTaken;
-  if (description == SSL_AD_ILLEGAL_PARAMETER && begin_anew(now)) return RecordOutcome::kTaken;
+  if (description == SSL_AD_ILLEGAL_PARAMETER && begin_anew_without_cookie(now)) {
+    return RecordOutcome::kTaken;
+  }
   Failure failure;
   failure.kind = FailureKind::kAlertReceived;
   failure.alert = description;

@@ -35,78 +35,78 @@ HeldHellos::Outcome HeldHellos::add(const PeerAddress& peer, uint16_t record_ver
     return Outcome::kRefused;
   }
   if (known != by_peer_.end()) {
-    const Outcome outcome = add_to(known->second, fragment, hello);
+    const Outcome outcome = add_to(known->second, fragment, now, hello);
     if (outcome != Outcome::kRefused) return outcome;
     // It contradicts what is there: the newer one stays, as it may be that of a client that has
     // begun anew, and who forges one would otherwise keep it out.
     drop(known->second);
   }
-  return begin(peer, record_version, fragment, now) ? Outcome::kHeld : Outcome::kRefused;
+  begin(peer, record_version, fragment, now);
+  return Outcome::kHeld;
 }
 
 bool HeldHellos::holds(const PeerAddress& peer, uint16_t sequence, double now) const {
   const auto known = by_peer_.find(peer);
   return known != by_peer_.end() && known->second->message.sequence() == sequence &&
-         now < known->second->since + limits_.lifetime;
+         now < known->second->heard_at + limits_.lifetime;
 }
 
-HeldHellos::Outcome HeldHellos::add_to(Place place, const FragmentView& fragment,
+HeldHellos::Outcome HeldHellos::add_to(Place place, const FragmentView& fragment, double now,
                                        std::vector<uint8_t>& hello) {
-  if (place->fragments == limits_.fragments || !has_room(*place, fragment.body.size) ||
-      place->message.add(fragment) != nullptr) {
-    return Outcome::kRefused;
+  const bool was_whole = place->message.complete();
+  const bool too_often =
+      was_whole ? place->repetitions == limits_.repetitions : place->fragments == limits_.fragments;
+  if (too_often || place->message.add(fragment) != nullptr) return Outcome::kRefused;
+  place->heard_at = now;
+  held_.splice(held_.end(), held_, place);
+  const size_t news = place->message.bytes() - place->bytes;
+  if (news != 0) {
+    ++place->fragments;
+    place->bytes += news;
+    of_host_[place->host].bytes += news;
+    bytes_ += news;
+    make_room(place);
   }
-  ++place->fragments;
-  place->bytes += fragment.body.size;
-  of_host_[place->host].bytes += fragment.body.size;
-  bytes_ += fragment.body.size;
   if (!place->message.complete()) return Outcome::kHeld;
   hello = message_of(place->message.body());
-  drop(place);
-  return Outcome::kWhole;
+  if (was_whole) ++place->repetitions;
+  return was_whole ? Outcome::kRepeated : Outcome::kWhole;
 }
 
-// For another fragment of a hello. Others give way to new hellos only.
-bool HeldHellos::has_room(const Held& held, size_t bytes) const {
-  return bytes_ + bytes <= limits_.bytes &&
-         of_host_.find(held.host)->second.bytes + bytes <= limits_.bytes_per_host;
-}
-
-bool HeldHellos::begin(const PeerAddress& peer, uint16_t record_version,
+void HeldHellos::begin(const PeerAddress& peer, uint16_t record_version,
                        const FragmentView& fragment, double now) {
-  const size_t most = std::min(limits_.bytes, limits_.bytes_per_host);
-  if (fragment.body.size > most || limits_.hellos == 0) return false;
   const PeerAddress host = peer.host();
-  make_room(host, fragment.body.size);
-  held_.push_back(
-      {peer, host, HandshakeMessage(record_version, fragment), now, fragment.body.size, 1});
+  const size_t bytes = fragment.body.size;
+  held_.push_back({peer, host, HandshakeMessage(record_version, fragment), now, bytes, 1, 0});
   by_peer_.emplace(peer, std::prev(held_.end()));
   OfHost& own = of_host_[host];
   ++own.hellos;
-  own.bytes += fragment.body.size;
-  bytes_ += fragment.body.size;
-  return true;
+  own.bytes += bytes;
+  bytes_ += bytes;
+  make_room(std::prev(held_.end()));
 }
 
-// The oldest goes, of the same host where that has as much as it may have.
-void HeldHellos::make_room(const PeerAddress& host, size_t bytes) {
-  const auto is_full = [&] {
-    const auto own = of_host_.find(host);
-    return own != of_host_.end() && (own->second.hellos >= limits_.hellos_per_host ||
-                                     own->second.bytes + bytes > limits_.bytes_per_host);
+// The oldest goes, of the same host where that has more than it may have: not the one at hand,
+// which is less than all that is kept of one host.
+void HeldHellos::make_room(Place kept) {
+  const auto too_much = [&] { return held_.size() > limits_.hellos || bytes_ > limits_.bytes; };
+  const auto too_much_of_host = [&] {
+    const OfHost& own = of_host_.find(kept->host)->second;
+    return own.hellos > limits_.hellos_per_host || own.bytes > limits_.bytes_per_host;
   };
-  for (auto place = held_.begin(); place != held_.end() && is_full();) {
-    const auto next = std::next(place);
-    if (place->host == host) drop(place);
-    place = next;
-  }
-  while (!held_.empty() && (held_.size() >= limits_.hellos || bytes_ + bytes > limits_.bytes)) {
-    drop(held_.begin());
-  }
+  const auto drop_oldest = [&](const auto& while_too_much, bool of_host) {
+    for (auto place = held_.begin(); place != held_.end() && while_too_much();) {
+      const auto next = std::next(place);
+      if (place != kept && (!of_host || place->host == kept->host)) drop(place);
+      place = next;
+    }
+  };
+  drop_oldest(too_much_of_host, true);
+  drop_oldest(too_much, false);
 }
 
 void HeldHellos::drop_old(double now) {
-  while (!held_.empty() && now >= held_.front().since + limits_.lifetime) drop(held_.begin());
+  while (!held_.empty() && now >= held_.front().heard_at + limits_.lifetime) drop(held_.begin());
 }
 
 void HeldHellos::forget(const PeerAddress& peer) {

@@ -93,19 +93,20 @@ HelloStage::Result HelloStage::take_fragment(const RecordView& record, const Fra
     return result;
   }
   std::vector<uint8_t> hello;
-  switch (held_.add(peer, record.version, fragment, now, hello)) {
-    case HeldHellos::Outcome::kRefused:
-      return drop(Why::kMalformed);
-    case HeldHellos::Outcome::kHeld: {
-      Result result;
-      result.verdict = Verdict::kHeld;
-      return result;
-    }
-    case HeldHellos::Outcome::kWhole:
-      break;
-  }
+  const HeldHellos::Outcome outcome = held_.add(peer, record.version, fragment, now, hello);
+  if (outcome == HeldHellos::Outcome::kRefused) return drop(Why::kMalformed);
+  Result held;
+  held.verdict = Verdict::kHeld;
+  if (outcome == HeldHellos::Outcome::kHeld) return held;
   const bool was_cut = fragment.body.size != fragment.message_length;
   Result result = judge(hello, record.sequence, fragment.message_sequence, peer, now);
+  if (result.verdict != Verdict::kAnswer) {
+    held_.forget(peer);
+  } else if (outcome == HeldHellos::Outcome::kRepeated &&
+             result.datagram.size() > kRecordHeaderSize + record.fragment.size) {
+    // The rest of the hello was answered before: this question is the fragment alone.
+    return held;
+  }
   if (result.verdict == Verdict::kBegin) {
     result.hello = std::move(hello);
   } else if (result.verdict == Verdict::kVersion12 && was_cut) {

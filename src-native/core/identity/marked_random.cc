@@ -30,12 +30,7 @@ namespace dtls {
 
 namespace {
 
-constexpr char kName[] = "DGRAM-DTLS-RAND";
-constexpr char kProvider[] = "dgram-dtls-rand";
 constexpr size_t kMarkedSize = 32;
-// For 1.2, which is all that DTLS has below 1.3 and is safe; a client takes the other one of 1.0
-// for the same (RFC 8446 section 4.1.3).
-constexpr std::array<uint8_t, 8> kSentinel = {'D', 'O', 'W', 'N', 'G', 'R', 'D', 1};
 
 // Of this thread: the generator behind the filter, while that stands before it.
 thread_local EVP_RAND_CTX* behind = nullptr;
@@ -44,6 +39,14 @@ thread_local bool marks_next = false;
 bool draw(uint8_t* out, size_t size) {
   return EVP_RAND_generate(behind, out, size, 0, 0, nullptr, 0) == 1;
 }
+
+#if DTLS_HAS_RAND_CALLS
+
+constexpr char kName[] = "DGRAM-DTLS-RAND";
+constexpr char kProvider[] = "dgram-dtls-rand";
+// For 1.2, which is all that DTLS has below 1.3 and is safe; a client takes the other one of 1.0
+// for the same (RFC 8446 section 4.1.3).
+constexpr std::array<uint8_t, 8> kSentinel = {'D', 'O', 'W', 'N', 'G', 'R', 'D', 1};
 
 // The filter: a state, as OpenSSL asks for one, and nothing else.
 struct Filter {
@@ -152,8 +155,6 @@ EVP_RAND* find_filter() {
   if (found != nullptr) static_cast<void>(library.release());
   return found;
 }
-
-#if DTLS_HAS_RAND_CALLS
 
 bool has_calls() {
 #if defined(DTLS_STATIC_OPENSSL)

@@ -19,14 +19,15 @@ AeadKey::Direction direction_of(const TrafficSecret& secret) {
 }  // namespace
 
 EpochProtection::EpochProtection(const TrafficSecret& secret)
-    : number_cipher_(number_cipher(secret.suite->aead)),
-      key_(aead_suite(secret.suite->aead), direction_of(secret)) {
+    : key_(aead_suite(secret.suite->aead), direction_of(secret)), kind_(secret.suite->aead) {
   const ErrorQueueScope errors;
-  const auto expand = [&](const char* label, uint8_t* out, size_t size) {
-    return expand_label(secret.suite->digest, secret.bytes.view(), label, {}, out, size);
+  LabelExpander expander(secret.suite->digest, secret.bytes.view());
+  const auto expand = [&expander](const char* label, uint8_t* out, size_t size) {
+    return expander.expand(label, {}, out, size);
   };
   const size_t key_size = aead().key_size;
-  ready_ = aead().valid() && number_cipher_.valid() && expand("key", key_.bytes(), key_size) &&
+  ready_ = aead().valid() && number_cipher(kind_).valid() &&
+           expand("key", key_.bytes(), key_size) &&
            expand("iv", iv_.bytes.data(), iv_.bytes.size()) &&
            expand("sn", number_key_.bytes.data(), key_size);
 }
@@ -45,8 +46,8 @@ bool EpochProtection::make_contexts() {
 
 bool EpochProtection::make_mask_context() {
   mask_context_.reset(EVP_CIPHER_CTX_new());
-  return mask_context_ && EVP_EncryptInit_ex(mask_context_.get(), number_cipher_.cipher, nullptr,
-                                             number_key_.bytes.data(), nullptr) == 1;
+  return mask_context_ && EVP_EncryptInit_ex(mask_context_.get(), number_cipher(kind_).cipher,
+                                             nullptr, number_key_.bytes.data(), nullptr) == 1;
 }
 
 // Whole blocks go through EVP_Cipher alone, which knows no padding and keeps nothing back.
@@ -54,7 +55,7 @@ bool EpochProtection::mask(const uint8_t* sample, Mask& mask) {
   EVP_CIPHER_CTX* ctx = mask_context_.get();
   std::array<uint8_t, kSampleSize> block{};
   bool done = false;
-  if (number_cipher_.block) {
+  if (kind_ != Aead13::kChaCha20Poly1305) {
     done = EVP_Cipher(ctx, block.data(), sample, kSampleSize) == static_cast<int>(kSampleSize);
   } else {
     // OpenSSL's initialisation vector of ChaCha20 is the counter and the nonce, one behind the

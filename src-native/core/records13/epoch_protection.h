@@ -48,11 +48,12 @@ class EpochProtection {
   bool make_mask_context();
   AeadKey::Nonce nonce(uint64_t number) const;
 
-  const NumberCipher& number_cipher_;
+  // A session at rest has several of these: what can be looked up is not kept.
   AeadKey key_;
-  EvpCipherCtxPtr mask_context_;
+  EvpCipherCtxPtr mask_context_;  // null while it rests
   Secret<AeadSuite::kMaxKeySize> number_key_;
   Secret<AeadSuite::kNonceSize> iv_;
+  const Aead13 kind_;
   bool ready_ = false;
 };
 

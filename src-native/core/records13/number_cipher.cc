@@ -12,9 +12,9 @@ const EVP_CIPHER* fetch(const char* name) { return EVP_CIPHER_fetch(nullptr, nam
 // Looking a cipher up takes longer than hiding a number, so it is done once; nothing frees them,
 // since OpenSSL's own clean-up may come first when the process ends.
 struct Ciphers {
-  NumberCipher aes_128{fetch("AES-128-ECB"), true};
-  NumberCipher aes_256{fetch("AES-256-ECB"), true};
-  NumberCipher chacha20{fetch("ChaCha20"), false};
+  NumberCipher aes_128{fetch("AES-128-ECB")};
+  NumberCipher aes_256{fetch("AES-256-ECB")};
+  NumberCipher chacha20{fetch("ChaCha20")};
 };
 
 const Ciphers& ciphers() {

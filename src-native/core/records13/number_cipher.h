@@ -10,7 +10,6 @@ namespace dtls {
 // What hides the numbers of records: RFC 9147 section 4.2.3.
 struct NumberCipher {
   const EVP_CIPHER* cipher = nullptr;  // null where this OpenSSL does not have it
-  bool block = true;                   // AES in ECB; else it is ChaCha20
 
   bool valid() const { return cipher != nullptr; }
 };

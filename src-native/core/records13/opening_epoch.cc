@@ -26,7 +26,11 @@ ContentType take_type(const uint8_t* inner, size_t& size) {
 }  // namespace
 
 OpeningEpoch::OpeningEpoch(TrafficSecret secret, uint32_t replay_window)
-    : secret_(std::move(secret)), protection_(secret_), seen_(replay_window) {
+    : secret_(std::move(secret)),
+      protection_(secret_),
+      seen_(replay_window),
+      forged_(0),
+      failed_in_row_(0) {
   if (epoch() < kFirstDataEpoch) secret_.bytes = SecretBytes();  // no other follows from it
 }
 

@@ -121,10 +121,11 @@ Opened Records13::open(const RecordView& record, uint8_t* room, size_t& size) {
 
 Sealed13 Records13::seal_in(uint64_t epoch, ContentType type, Bytes plaintext, uint8_t* out) {
   if (epoch == 0) {
-    if (next_clear_ >= SealingEpoch::kNumbers || plaintext.size > kMaxPlaintext) return {};
-    write_clear_header(out, type, kDtls12, next_clear_, plaintext.size);
+    uint64_t& next = options_.next_clear_number;
+    if (next >= SealingEpoch::kNumbers || plaintext.size > kMaxPlaintext) return {};
+    write_clear_header(out, type, kDtls12, next, plaintext.size);
     std::copy_n(plaintext.data, plaintext.size, out + kRecordHeaderSize);
-    return {kRecordHeaderSize + plaintext.size, 0, next_clear_++};
+    return {kRecordHeaderSize + plaintext.size, 0, next++};
   }
   SealingEpoch* const keys = sealing_of(epoch);
   if (keys == nullptr) return {};

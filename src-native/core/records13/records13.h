@@ -53,8 +53,7 @@ class Records13 final : public Records {
     uint64_t next_clear_number = 0;
   };
 
-  explicit Records13(const Options& options)
-      : options_(options), next_clear_(options.next_clear_number) {}
+  explicit Records13(const Options& options) : options_(options) {}
 
   // ---- keys ----
 
@@ -138,7 +137,7 @@ class Records13 final : public Records {
   // left.
   Wear wear_of_sealing() const override;
 
-  uint64_t next_clear_number() const { return next_clear_; }
+  uint64_t next_clear_number() const { return options_.next_clear_number; }
 
  private:
   friend struct Records13Probe;  // test/native
@@ -154,12 +153,11 @@ class Records13 final : public Records {
 
   static constexpr size_t kEpochs = 4;
 
-  Options options_;
+  Options options_;  // its next_clear_number goes on from there
   std::array<std::unique_ptr<OpeningEpoch>, kEpochs> openings_;  // by their low bits
   OpeningEpoch* opening_ = nullptr;                              // the newest of them
   std::unique_ptr<SealingEpoch> sealing_;                        // the newest
   std::unique_ptr<SealingEpoch> sealing_before_;                 // perhaps
-  uint64_t next_clear_;
 };
 
 }  // namespace dtls

@@ -7,6 +7,7 @@
 #include "core/records/aead_records.h"
 #include "core/records/openssl_records.h"
 #include "core/session/session.h"
+#include "core/wire/server_choice.h"
 
 namespace dtls {
 
@@ -30,6 +31,10 @@ void Session::conclude(uint8_t* scratch, double now) {
       go_back(scratch, now);
       return;
     case HandshakeState::kFailed:
+      if (newer_ && handshake12_->was_downgraded() && return_to_newer(true, now)) {
+        conclude(scratch, now);
+        return;
+      }
       fail(handshake_->failure());
       return;
   }
@@ -58,15 +63,41 @@ void Session::begin13(std::shared_ptr<const SecureContext> context,
 }
 
 // Client: the server has no DTLS 1.3, and says so by its first message. An older handshake begins
-// from the front, as if there had been none, with records numbered behind those that left.
+// from the front, as if there had been none, with records numbered behind those that left. The
+// message may be forged: the newer one is put aside until there is something authentic.
 void Session::go_back(uint8_t* scratch, double now) {
-  const std::unique_ptr<Negotiation> newer = std::move(handshake_);
-  const uint64_t next_number = handshake13_->next_clear_number();
-  const double time_limit = handshake13_->time_limit();
-  begin12(newer->context(), newer->policy(), now);
-  handshake12_->follow(next_number, time_limit);
+  handshake_.release();
+  newer_.reset(handshake13_);
+  begin12(newer_->context(), newer_->policy(), now);
+  handshake12_->follow(newer_->next_clear_number(), newer_->time_limit());
   handshake12_->connect(now);
   conclude(scratch, now);
+}
+
+// Whether the server has DTLS 1.3 after all. Its answer to the first hello is one fragment, as the
+// one to the hello of 1.2 is.
+bool Session::is_answer_to_newer(const RecordView& record) const {
+  if (!newer_ || record.epoch != 0 || record.type != ContentType::kHandshake ||
+      handshake_->reads_protected()) {
+    return false;
+  }
+  Bytes rest = record.fragment;
+  FragmentView fragment;
+  if (!take_fragment(rest, fragment) || fragment.message_sequence != 0 ||
+      fragment.body.size != fragment.message_length) {
+    return false;
+  }
+  const ServerChoice choice = read_server_choice(fragment.type, fragment.body);
+  return choice == ServerChoice::kDtls13 || choice == ServerChoice::kRetry13;
+}
+
+// `anew`: from its front, which is not done without end. False: the older one is what there is.
+bool Session::return_to_newer(bool anew, double now) {
+  if (!newer_->come_back(handshake12_->next_clear_number(), anew, now)) return false;
+  handshake12_ = nullptr;
+  handshake13_ = newer_.get();
+  handshake_ = std::move(newer_);
+  return true;
 }
 
 void Session::accept_hello(const RecordView& record, const FragmentView& fragment, Bytes random) {
@@ -113,6 +144,7 @@ void Session::answer_ocsp(bool refused, Bytes response, uint8_t* scratch, double
 void Session::open_with(const Negotiation& handshake, double now) {
   completed_handshake_ = true;
   state_ = SessionState::kOpen;
+  newer_.reset();
   last_activity_ = last_heard_ = now;
   rest_at_ = now + kRestAfter;
   context_ = handshake.context();
@@ -186,7 +218,7 @@ bool Session::take_records(Handshake::Handover handover, double now) {
       said_last_ = std::make_unique<SaidLast>(
           SaidLast{LastFlight(std::move(*handover.last_flight), {finished.data(), finished.size()},
                               now + kLinger),
-                   handover.next_number_in_clear, handover.repetitions});
+                   handover.next_number_in_clear, handover.repetitions, now});
     }
     AeadRecords::Start start;
     start.next_number = handover.sealed.next_number;

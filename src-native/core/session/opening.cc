@@ -21,6 +21,11 @@ void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
   RecordView record;
   while (state_ != SessionState::kClosed && take_record(datagram, record)) {
     if (handshake12_ != nullptr) {
+      if (is_answer_to_newer(record) && return_to_newer(false, now)) {
+        // Its records, and what is behind it.
+        receive13({record.whole.data, record.whole.size + datagram.size}, scratch, now);
+        return;
+      }
       handshake12_->receive(record, now);
       conclude(scratch, now);
     } else {

@@ -139,6 +139,7 @@ void Session::emit_close(const Failure& failure) {
   handshake12_ = nullptr;
   handshake13_ = nullptr;
   handshake_.reset();
+  newer_.reset();
   late13_.reset();
   records_.reset();
   said_last_.reset();
@@ -224,7 +225,11 @@ void Session::on_moved(double now) {
     return;
   }
   set_mtu(policy_->mtu);
-  if (said_last_) said_last_->repetitions = 0;
+  if (said_last_) {
+    said_last_->repetitions = 0;
+    // A peer that has not been heard since may still be waiting for it.
+    if (last_heard_ <= said_last_->said_at) repeat_last_flight(now);
+  }
   if (late13_) late13_->on_moved();
   leave13(now);
 }

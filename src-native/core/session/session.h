@@ -129,6 +129,11 @@ class Session final {
   bool gives_way(double now) const;
   // The session began with this ClientHello: the same again is a retransmission, not a new peer.
   bool began_with(Bytes random) const;
+  // Both shake hands with one client, which has said the same hello to both.
+  bool shares_hello_with(const Session& other) const {
+    return handshake_ && other.handshake_ &&
+           other.began_with({handshake_->hello_random().data(), kRandomSize});
+  }
   // A client in its handshake: its own hello has that random.
   bool said_hello_with(Bytes random) const;
   // See Negotiation::takes_hello.
@@ -183,6 +188,7 @@ class Session final {
     LastFlight flight;
     uint64_t next_number;  // of its records in clear
     uint32_t repetitions;  // within the MTU
+    double said_at;
   };
 
   // handover.cc
@@ -190,6 +196,8 @@ class Session final {
   void with_handshake(uint8_t* scratch, double now, const Act& act);
   void conclude(uint8_t* scratch, double now);
   void go_back(uint8_t* scratch, double now);
+  bool is_answer_to_newer(const RecordView& record) const;
+  bool return_to_newer(bool anew, double now);
   void established(uint8_t* scratch, double now);
   void established13(Handshake13& handshake, uint8_t* scratch, double now);
   void begin12(std::shared_ptr<const SecureContext> context,
@@ -257,6 +265,8 @@ class Session final {
   std::unique_ptr<Negotiation> handshake_;  // until it is complete; and as what it is, or null:
   Handshake* handshake12_ = nullptr;
   Handshake13* handshake13_ = nullptr;
+  // Client: while a server that said to have no DTLS 1.3 may not have said it.
+  std::unique_ptr<Handshake13> newer_;
   // These once it is open.
   std::shared_ptr<const SecureContext> context_;
   std::shared_ptr<const SessionPolicy> policy_;

@@ -39,6 +39,13 @@ const char* HandshakeMessage::add(const FragmentView& fragment) {
   return nullptr;
 }
 
+size_t HandshakeMessage::bytes() const {
+  if (complete()) return size();
+  size_t sum = 0;
+  for (const Part& part : parts_) sum += part.bytes.size();
+  return sum;
+}
+
 // What is wrong with bytes for places that have some.
 const char* HandshakeMessage::compare(const FragmentView& fragment) const {
   const size_t begin = fragment.offset;

@@ -36,6 +36,8 @@ class HandshakeMessage {
   uint16_t version() const { return version_; }
   // As its fragments announce it: so much room is taken only when all of it has come.
   size_t size() const { return size_; }
+  // Bytes of the body that have come, each counted once.
+  size_t bytes() const;
   // Of a complete message.
   Bytes body() const { return {whole_.data() + kHandshakeHeaderSize, size()}; }
 
@@ -106,6 +108,8 @@ class MessageAssembly {
   const HandshakeMessage* whole(HandshakeType type) const;
   // The peer's first message is one with a later number than 0.
   void begin_at(uint16_t sequence) { next_ = sequence; }
+  // Lets go of all that was not taken yet.
+  void forget() { messages_.clear(); }
 
   bool was_taken(uint16_t sequence) const { return sequence < next_; }
   // The number of the first message that was not taken yet.

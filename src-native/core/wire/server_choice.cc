@@ -39,25 +39,36 @@ Selected selected_version(Bytes extensions) {
   return selected;
 }
 
-ServerChoice read_server_hello(Bytes body) {
+struct ServerHello {
+  uint32_t version = 0;
+  Bytes random;
+  Bytes extensions;
+};
+
+bool read_fields(Bytes body, ServerHello& hello) {
   constexpr size_t kRandomAt = kVersionSize;
   constexpr size_t kSessionIdAt = kRandomAt + kRandomSize;
   constexpr size_t kMaxSessionId = 32;
   constexpr size_t kSuiteAndCompression = 2 + 1;
-  if (body.size <= kSessionIdAt) return ServerChoice::kMalformed;
-  const uint32_t version = read_u16(body.data);
-  const Bytes random{body.data + kRandomAt, kRandomSize};
+  if (body.size <= kSessionIdAt) return false;
+  hello.version = read_u16(body.data);
+  hello.random = {body.data + kRandomAt, kRandomSize};
   const size_t session_id = body.data[kSessionIdAt];
   const size_t extensions_at = kSessionIdAt + 1 + session_id + kSuiteAndCompression;
-  if (session_id > kMaxSessionId || body.size < extensions_at) return ServerChoice::kMalformed;
-  Bytes extensions;
-  if (body.size != extensions_at) {
-    if (body.size - extensions_at < 2) return ServerChoice::kMalformed;
-    extensions = {body.data + extensions_at + 2, body.size - extensions_at - 2};
-    if (read_u16(body.data + extensions_at) != extensions.size) return ServerChoice::kMalformed;
-  }
+  if (session_id > kMaxSessionId || body.size < extensions_at) return false;
+  if (body.size == extensions_at) return true;
+  if (body.size - extensions_at < 2) return false;
+  hello.extensions = body.from(extensions_at + 2);
+  return read_u16(body.data + extensions_at) == hello.extensions.size;
+}
+
+ServerChoice read_server_hello(Bytes body) {
+  ServerHello hello;
+  if (!read_fields(body, hello)) return ServerChoice::kMalformed;
+  const uint32_t version = hello.version;
+  const Bytes random = hello.random;
   const bool is_retry = std::memcmp(random.data, kRetryRandom.data(), kRandomSize) == 0;
-  switch (selected_version(extensions)) {
+  switch (selected_version(hello.extensions)) {
     case Selected::kMalformed:
       return ServerChoice::kMalformed;
     case Selected::kDtls13:
@@ -82,6 +93,23 @@ ServerChoice read_server_choice(HandshakeType type, Bytes body) {
     default:
       return ServerChoice::kMalformed;
   }
+}
+
+bool begins_as_retry(Bytes front) {
+  return front.size >= kVersionSize + kRandomSize &&
+         std::memcmp(front.data + kVersionSize, kRetryRandom.data(), kRandomSize) == 0;
+}
+
+bool has_cookie(Bytes retry) {
+  ServerHello hello;
+  if (!read_fields(retry, hello)) return false;
+  for (Bytes rest = hello.extensions; rest.size >= 4;) {
+    if (Extension{static_cast<uint16_t>(read_u16(rest.data))} == Extension::kCookie) return true;
+    const size_t size = 4 + read_u16(rest.data + 2);
+    if (size > rest.size) return false;
+    rest = rest.from(size);
+  }
+  return false;
 }
 
 bool is_downgraded(Bytes server_random) {

@@ -19,6 +19,12 @@ enum class ServerChoice : uint8_t {
 // `type` and `body` of a whole message. Nothing in it is authenticated yet.
 ServerChoice read_server_choice(HandshakeType type, Bytes body);
 
+// Whether a ServerHello, of which these bytes are the front, is a HelloRetryRequest.
+bool begins_as_retry(Bytes front);
+
+// Whether a HelloRetryRequest, which read_server_choice() has read, brings a cookie.
+bool has_cookie(Bytes retry);
+
 // The sentinel of RFC 8446 section 4.1.3: whether the random of a ServerHello of 1.2 or older says
 // that its server has a newer version. A client that offered 1.3 ends with illegal_parameter then.
 bool is_downgraded(Bytes server_random);

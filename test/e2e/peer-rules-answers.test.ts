@@ -1,0 +1,287 @@
+// Protects what a server's `peers` may answer, and when: each option counts for that peer alone, names and protocols go on
+// beside it, and what throws, rejects, is nonsense, comes late or never refuses the peer and is told, once.
+import { expect } from 'chai';
+import { setTimeout as wait } from 'node:timers/promises';
+import { createSecureContext, type DTLSServer, type Peer, type PeerOptions, type ServerOptions } from '../../lib/index';
+import { describeVersions } from '../helpers/dtls13';
+import {
+  certificate,
+  clientFailure,
+  closeEverything,
+  dial,
+  failure,
+  listen,
+  next,
+  openOn,
+  PSK,
+  PSK_CLIENT,
+  within,
+  withCertificate,
+} from '../helpers/pair';
+
+describeVersions('answers of peers', (only, is13) => {
+  afterEach(closeEverything);
+
+  const serve = async (peers: NonNullable<ServerOptions['peers']>, options: ServerOptions = {}): Promise<DTLSServer> =>
+    listen(await withCertificate({ ...only, peers, ...options }));
+  /** One answer for each handshake, in their order. */
+  const inTurn = (...answers: (PeerOptions | null)[]): NonNullable<ServerOptions['peers']> => () => answers.shift();
+
+  it('pre-shared keys count for their peer alone', async () => {
+    const server = await listen({ ...only, peers: inTurn({ psk: PSK }, { psk: { identity: 'another', psk: PSK.psk } }) });
+    const { peer } = await openOn(server, { ...PSK_CLIENT, ...only });
+    expect(peer.pskIdentity).to.equal(PSK.identity);
+    const refused = clientFailure(server);
+    const client = await dial(server, { ...PSK_CLIENT, ...only });
+    await failure(client);
+    if (!is13) expect((await refused).code).to.equal('ERR_DTLS_PSK_IDENTITY_UNKNOWN');
+    else expect((await refused).category).to.equal('protocol');
+  });
+
+  it('requestCert and rejectUnauthorized count for their peer alone', async () => {
+    const server = await serve(inTurn({}, { requestCert: true }, { requestCert: true, rejectUnauthorized: false }));
+    const open = await openOn(server, only);
+    expect(open.peer.authorizationError).to.equal(null);
+    const refused = clientFailure(server);
+    const client = await dial(server, only);
+    await Promise.all([failure(client), refused]);
+    const tolerated = await openOn(server, only);
+    expect(tolerated.peer.authorized).to.equal(false);
+    expect(tolerated.peer.authorizationError).to.be.a('string');
+  });
+
+  it("fingerprints have a certificate asked for, whatever the server's own rules say of that", async () => {
+    const { cert, key } = await certificate();
+    const server = await serve(() => ({ peerFingerprints: 'AB:'.repeat(31) + 'AB' }), { requestCert: false });
+    const refused = clientFailure(server);
+    const client = await dial(server, { cert, key, ...only });
+    await failure(client);
+    expect((await refused).code).to.equal('ERR_DTLS_FINGERPRINT');
+  });
+
+  it('idleTimeout and handshakeTimeout count for their peer alone', async () => {
+    const server = await serve(inTurn({ idleTimeout: 80 }, {}));
+    const idle = await openOn(server, only);
+    const ended = next(idle.peer, 'error');
+    const other = await openOn(server, only);
+    expect((await ended)[0].code).to.equal('ERR_DTLS_IDLE_TIMEOUT');
+    expect(other.peer.readyState).to.equal('open');
+  });
+
+  it('SRTP profiles and protocols count for their peer alone', async () => {
+    const server = await serve(inTurn({ srtpProfiles: ['SRTP_AEAD_AES_256_GCM'], ALPNProtocols: ['one'] }, { ALPNCallback: () => 'two' }, {}), {
+      ALPNProtocols: ['three'],
+    });
+    const client = { ...only, srtpProfiles: ['SRTP_AEAD_AES_128_GCM', 'SRTP_AEAD_AES_256_GCM'] as const, ALPNProtocols: ['one', 'two', 'three'] };
+    const agreed: unknown[] = [];
+    for (let i = 0; i < 3; i += 1) {
+      const { peer } = await openOn(server, client);
+      agreed.push([peer.getSrtp()?.profile, peer.alpnProtocol]);
+    }
+    expect(agreed).to.deep.equal([['SRTP_AEAD_AES_256_GCM', 'one'], [undefined, 'two'], [undefined, 'three']]);
+  });
+
+  it("a name's certificate is shown, and its rules count beneath those of the peer", async () => {
+    const named = await certificate({ commonName: 'named', dnsNames: ['named.example'] });
+    const server = await serve(inTurn({}, { requestCert: false }));
+    server.addContext('named.example', { cert: named.cert, key: named.key, ca: (await certificate()).ca, requestCert: true });
+    const refused = clientFailure(server);
+    const demanded = await dial(server, { ...only, servername: 'named.example' });
+    await Promise.all([failure(demanded), refused]);
+    const { client } = await openOn(server, { ...only, servername: 'named.example' });
+    expect(client.getPeerX509Certificate()?.subject).to.equal('CN=named');
+  });
+
+  it('names are not looked at where the rules have credentials: nobody comes round them by asking for one', async () => {
+    const [own, named] = [await certificate({ commonName: 'own' }), await certificate({ commonName: 'named', dnsNames: ['named.example'] })];
+    const rules = { cert: own.cert, key: own.key };
+    const server = await serve(inTurn({ ...rules, peerFingerprints: 'AB:'.repeat(31) + 'AB' }, rules));
+    server.addContext('named.example', { cert: named.cert, key: named.key, ca: named.ca, requestCert: true });
+    const client = { ...only, servername: 'named.example', rejectUnauthorized: false };
+    const refused = clientFailure(server);
+    await failure(await dial(server, { ...client, cert: own.cert, key: own.key }));
+    expect((await refused).code).to.equal('ERR_DTLS_FINGERPRINT');
+    const pair = await openOn(server, client);
+    expect(pair.client.getPeerX509Certificate()?.subject).to.equal('CN=own');
+  });
+
+  it('SNICallback goes on, and does not loosen what the peer has to prove', async () => {
+    const [own, named] = [await certificate(), await certificate({ commonName: 'named', dnsNames: ['named.example'] })];
+    const asked: unknown[] = [];
+    const server = await serve(inTurn({}, { peerFingerprints: 'AB:'.repeat(31) + 'AB' }), {
+      SNICallback(servername) {
+        asked.push(servername);
+        return createSecureContext({ cert: named.cert, key: named.key, ...only });
+      },
+    });
+    const { client } = await openOn(server, { ...only, servername: 'named.example' });
+    expect(client.getPeerX509Certificate()?.subject).to.equal('CN=named');
+    const refused = clientFailure(server);
+    const other = await dial(server, { ...only, cert: own.cert, key: own.key, servername: 'named.example' });
+    await failure(other);
+    expect((await refused).code).to.equal('ERR_DTLS_FINGERPRINT');
+    expect(asked).to.deep.equal(['named.example', 'named.example']);
+  });
+
+  if (is13) it("a context follows the server's versions where it names none, and is refused where it was made with others", async () => {
+    const { cert, key } = await certificate();
+    const own = await serve(inTurn({ cert, key }, { secureContext: createSecureContext({ cert, key }) }));
+    const { client } = await openOn(own, only);
+    expect(client.getProtocol()).to.equal('DTLSv1.3');
+    const heard = next(own, 'peerError');
+    const refused = await dial(own, { ...only, handshakeTimeout: 150 });
+    const [error] = await heard;
+    expect(error.cause).to.have.property('code', 'ERR_DTLS_CONFLICTING_OPTIONS');
+    await failure(refused);
+  });
+
+  describe('that are none', () => {
+    const cases: readonly [string, NonNullable<ServerOptions['peers']>, string | undefined][] = [
+      ['thrown', () => { throw new Error('no store'); }, undefined],
+      ['thrown, and no Error', () => { throw 'no store' as unknown as Error; }, undefined],  
+      ['rejected', () => Promise.reject(new Error('no store')), undefined],
+      ['a string', () => 'server' as unknown as PeerOptions, 'ERR_INVALID_ARG_TYPE'],
+      ['a context', () => createSecureContext() as unknown as PeerOptions, 'ERR_INVALID_ARG_TYPE'],
+      ['a Promise of a number', () => Promise.resolve(1 as unknown as PeerOptions), 'ERR_INVALID_ARG_TYPE'],
+      ['an option that is no peer\'s', () => ({ cookieExchange: false }) as PeerOptions, 'ERR_DTLS_UNKNOWN_OPTION'],
+      ['an option of a wrong value', () => ({ mtu: 1 }), 'ERR_OUT_OF_RANGE'],
+      ['a certificate that is none', () => ({ cert: 'x', key: 'y' }), 'ERR_DTLS_INVALID_CERTIFICATE'],
+      ['what throws when it is read', () => new Proxy({}, { ownKeys() { throw new Error('not for you'); } }), undefined],
+    ];
+    for (const [what, peers, cause] of cases) {
+      it(`${what}: the peer is refused in silence, and the server hears why`, async () => {
+        const server = await serve(peers);
+        const heard = next(server, 'peerError');
+        const client = await dial(server, { ...only, handshakeTimeout: 150 });
+        const ended = failure(client);
+        const [error, peer] = await heard;
+        expect(error).to.include({ code: 'ERR_DTLS_PEERS_CALLBACK', category: 'usage', name: 'DTLSError' });
+        expect(error.peer).to.equal(peer);
+        expect(error.cause).to.be.instanceOf(Error);
+        if (cause !== undefined) expect(error.cause).to.have.property('code', cause);
+        expect((await ended).category).to.equal('timeout');
+        expect(server.stats.datagramsSent).to.equal(0);
+      });
+    }
+
+    it('without a listener: one process warning, however many there are', async () => {
+      const server = await serve(() => { throw new Error('no store'); });
+      const warnings: Error[] = [];
+      const onWarning = (warning: Error): void => { warnings.push(warning); };
+      process.on('warning', onWarning);
+      try {
+        for (let i = 0; i < 2; i += 1) await failure(await dial(server, { ...only, handshakeTimeout: 100 }));
+        expect(warnings.map((warning) => 'code' in warning && warning.code)).to.deep.equal(['ERR_DTLS_PEERS_CALLBACK']);
+        expect(server.stats.peersAsked).to.equal(2);
+      } finally {
+        process.off('warning', onWarning);
+      }
+    });
+  });
+
+  it('that never come are refusals in the end, and are told', async () => {
+    const server = await serve(() => new Promise(() => undefined), { handshakeTimeout: 200 });
+    const heard = next(server, 'peerError');
+    const client = await dial(server, { ...only, handshakeTimeout: 400 });
+    const ended = failure(client);
+    expect((await heard)[0]).to.include({ code: 'ERR_DTLS_LOOKUP_TIMEOUT', category: 'timeout' });
+    await ended;
+    expect(server.stats).to.include({ peersAsked: 1, datagramsSent: 0 });
+  });
+
+  it('that come late are nobody\'s', async () => {
+    const late: ((answer: PeerOptions) => void)[] = [];
+    const server = await serve(() => new Promise((resolve) => { late.push(resolve); }), { handshakeTimeout: 100 });
+    server.on('peerError', () => undefined);
+    const client = await dial(server, { ...only, handshakeTimeout: 400, retransmission: { initial: 5000 } });
+    const ended = failure(client);
+    await next(server, 'peerError');
+    late[0]?.({});
+    await ended;
+    expect(server.stats).to.include({ handshakesStarted: 0, datagramsSent: 0 });
+  });
+
+  for (const settle of ['answer', 'reject', 'never settle'] as const) {
+    it(`that ${settle} when the server has closed do nothing`, async () => {
+      let settled: ((answer: PeerOptions) => void) | undefined;
+      let rejected: ((error: Error) => void) | undefined;
+      const errors: unknown[] = [];
+      const server = await serve(() => new Promise((resolve, reject) => { [settled, rejected] = [resolve, reject]; }));
+      server.on('peerError', (error) => errors.push(error));
+      const client = await dial(server, { ...only, handshakeTimeout: 200 });
+      const ended = failure(client);
+      while (settled === undefined) await wait(2);
+      const closed = next(server, 'close');
+      server.close();
+      await closed;
+      if (settle === 'answer') settled({});
+      if (settle === 'reject') rejected?.(new Error('too late'));
+      await ended;
+      expect(errors).to.deep.equal([]);
+      expect(server.stats).to.include({ handshakesStarted: 0, datagramsSent: 0 });
+    });
+  }
+
+  it('may close the server', async () => {
+    const server = await serve(() => { server.close(); return {}; });
+    const closed = next(server, 'close');
+    const client = await dial(server, { ...only, handshakeTimeout: 150 });
+    await Promise.all([closed, failure(client)]);
+    expect(server.stats.datagramsSent).to.equal(0);
+  });
+
+  it('may be of a class of its own with a then method', async () => {
+    const server = await serve(() => ({ then: (use: (answer: PeerOptions) => void) => { use({}); } }) as unknown as Promise<PeerOptions>);
+    await openOn(server, only);
+  });
+
+  it('a refusal counts for a second, and the next repetition is asked about again', async () => {
+    let known = false;
+    const server = await serve(() => (known ? {} : null));
+    const client = await dial(server, { ...only, retransmission: { initial: 100, backoff: 1 } });
+    const opened = next(client, 'secureConnect');
+    while (server.stats.peersRefused < 3) await wait(5);
+    expect(server.stats.peersAsked).to.equal(1);
+    known = true;
+    await opened;
+    expect(server.stats.peersAsked).to.equal(2);
+  });
+
+  it('forgetPeer takes a refusal back at once, and an open question', async () => {
+    const asked: Peer[] = [];
+    const answers: (PeerOptions | null | Promise<PeerOptions>)[] = [null, new Promise(() => undefined), {}];
+    const server = await serve((peer) => { asked.push(peer); return answers[asked.length - 1]; });
+    const client = await dial(server, { ...only, retransmission: { initial: 60, backoff: 1 } });
+    const opened = next(client, 'secureConnect');
+    for (const count of [1, 2]) {
+      while (asked.length < count) await wait(2);
+      const [peer] = asked.slice(-1) as [Peer];
+      await wait(0);
+      expect(server.forgetPeer(peer)).to.equal(true);
+      expect(server.forgetPeer({ address: peer.address, port: peer.port })).to.equal(false);
+    }
+    await opened;
+    expect(asked).to.have.length(3);
+  });
+
+  it('forgetPeer refuses what is no peer, and knows nothing where nobody listens', async () => {
+    const server = await serve(() => ({}));
+    for (const [peer, code] of [[undefined, 'ERR_INVALID_ARG_TYPE'], [{ address: 'nowhere', port: 1 }, 'ERR_INVALID_IP_ADDRESS'], [{ address: '::1', port: 1e6 }, 'ERR_SOCKET_BAD_PORT']] as const) {
+      expect(() => server.forgetPeer(peer as Peer)).to.throw().with.property('code', code);
+    }
+    server.close();
+    expect(server.forgetPeer({ address: '127.0.0.1', port: 1 })).to.equal(false);
+  });
+
+  it('a peer that begins anew is asked about anew, and its session is another\'s no more', async () => {
+    let asked = 0;
+    const server = await serve(() => { asked += 1; return {}; });
+    const first = await openOn(server, only);
+    const { localPort } = first.client;
+    first.client.on('error', () => undefined);
+    first.client.destroy();
+    await within(next(first.client, 'close'), 'the end');
+    await openOn(server, { ...only, localPort });
+    expect(asked).to.equal(2);
+  });
+});
