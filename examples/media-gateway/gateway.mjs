@@ -65,7 +65,7 @@ export class Gateway {
     });
     this.#server.on('connection', (socket) => this.#byPeer.get(socket.remotePeer).shakeHands(socket));
     this.#server.on('secureConnection', (socket) => this.#byPeer.get(socket.remotePeer).open(socket));
-    this.#server.on('dtlsClientError', (error, socket) => this.#byPeer.get(socket.remotePeer)?.fail(error));
+    this.#server.on('dtlsClientError', (error, socket) => this.#byPeer.get(socket.remotePeer)?.fail(error, socket));
   }
 
   get address() {

@@ -91,11 +91,21 @@ export class Viewer extends EventEmitter {
     if (peer === this.#peer) return;
     this.#peer = peer;
     if (this.#socket === undefined) this.#become('path found');
-    else if (!this.#socket.destroyed) this.#socket.setPeer(peer.address, peer.port);
+    else if (!this.#socket.destroyed) this.#move(this.#socket, peer);
+  }
+
+  #move(socket, { address, port }) {
+    try {
+      socket.setPeer(address, port);
+    } catch (error) {
+      // A browser that changed its mind in mid-handshake has begun one at each address, and the newer one goes on.
+      if (error.code !== 'ERR_DTLS_PEER_IN_USE') this.fail(error, socket);
+    }
   }
 
   // ---- DTLS ----
 
+  /** May come twice: the newest counts. */
   shakeHands(socket) {
     if (this.#state !== 'open') this.#become('shaking hands', socket);
   }
@@ -104,7 +114,7 @@ export class Viewer extends EventEmitter {
     const keys = socket.getSrtp();
     if (keys === null) {
       socket.destroy();
-      this.fail(new Error('no SRTP profile in common'));
+      this.fail(new Error('no SRTP profile in common'), socket);
       return;
     }
     this.#srtp = new Srtp(keys);
@@ -113,13 +123,13 @@ export class Viewer extends EventEmitter {
       onText: (label, text) => this.#text(label, text),
       onRefused: () => this.#refused++,
     });
-    socket.once('close', () => this.close());
+    socket.once('close', () => socket === this.#socket && this.close());
     this.#become('open', socket);
     this.#room.enter(this);
   }
 
-  fail(error) {
-    this.#become(`failed: ${error.message}`);
+  fail(error, socket) {
+    if (socket === this.#socket) this.#become(`failed: ${error.message}`);
   }
 
   close() {

@@ -64,8 +64,19 @@ export const BROWSERS: readonly Recipe[] = [
   },
 ];
 
+type Found = { readonly version: string } | { readonly missing: string };
+const found = new Map<string, Found>();
+
 /** The version, or why there is none. */
-function version({ program }: Recipe): { version: string } | { missing: string } {
+function version({ program }: Recipe): Found {
+  const known = found.get(program);
+  if (known !== undefined) return known;
+  const asked = askVersion(program);
+  found.set(program, asked);
+  return asked;
+}
+
+function askVersion(program: string): Found {
   const { error, stdout } = spawnSync(program, ['--version'], {
     env: foreignEnvironment,
     encoding: 'utf8',
@@ -77,9 +88,9 @@ function version({ program }: Recipe): { version: string } | { missing: string }
 
 /** Says which one runs, in a hook: a suite whose browser is missing is skipped. */
 export function requireBrowser(context: Context, recipe: Recipe): void {
-  const found = version(recipe);
-  if ('missing' in found) lacks(context, found.missing);
-  console.log(`    ${found.version}`);
+  const one = version(recipe);
+  if ('missing' in one) lacks(context, one.missing);
+  console.log(`    ${one.version}`);
 }
 
 /** One that has been started, at an address. */

@@ -5,9 +5,8 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { transformSync } from 'esbuild';
-import type { Context } from 'mocha';
 import { patience } from '../helpers/patience';
-import { BrowserProcess, requireBrowser, START_MS, type Recipe } from './browser-process';
+import { BrowserProcess, START_MS, type Recipe } from './browser-process';
 import type { Answer, Call, Methods } from './page';
 
 /** Of a page: a few seconds of video are the longest. */
@@ -48,10 +47,7 @@ export class Browser {
     this.#process = new BrowserProcess(recipe, `http://127.0.0.1:${port}/`);
   }
 
-  /** Starts it, in a hook: a suite whose browser is missing is skipped. */
-  static async start(context: Context, recipe: Recipe): Promise<Browser> {
-    context.timeout(2 * START_MS);
-    requireBrowser(context, recipe);
+  static async start(recipe: Recipe): Promise<Browser> {
     const server = createServer();
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');

@@ -2,10 +2,12 @@
 // later. Each decodes the video of each other one, which has gone through our port, out of one session's keys and into
 // another's, and data channels echo. What it shows of the sessions is what they have. And when a router between gives all
 // of them other addresses, everything goes on, in the same sessions. aiortc, a peer that is no browser, has the same; and one
-// with another certificate than was signalled is refused.
+// with another certificate than was signalled is refused. Who has not joined gets no answer, and what nobody can read ends
+// nothing.
 import { expect } from 'chai';
+import { once } from 'node:events';
 import path from 'node:path';
-import { features } from '../../lib/index';
+import { connect, features } from '../../lib/index';
 import { PYTHON, requireAiortc } from '../helpers/aiortc';
 import { fixture } from '../helpers/child';
 import { Nat } from '../helpers/nat';
@@ -16,6 +18,9 @@ const FRAMES = 101;
 /** As many in a number. */
 const HUNDREDS = '[1-9]\\d{2,}';
 const ECHOES = 3;
+const OTHER_FINGERPRINT = Array.from({ length: 32 }, () => 'AA').join(':');
+/** So long a stranger tries: its first hello, and repetitions. */
+const STRANGER_MS = 1500;
 const LOOK_MS = 250;
 
 const REFUSED = "failed: the peer's certificate has none of the expected fingerprints (certificate rejected)";
@@ -61,7 +66,7 @@ describe('examples/media-gateway', function () {
     requireAiortc(this);
   });
 
-  async function start(nat?: Nat): Promise<{ example: PeerProcess; url: string }> {
+  async function start(nat?: Nat): Promise<{ example: PeerProcess; url: string; media: number }> {
     // Under the Node that the tests have, whichever comes first otherwise.
     const PATH = [path.dirname(process.execPath), process.env.PATH].join(path.delimiter);
     const env = { PATH, PORT: '0', ...(nat && { PUBLIC_PORT: `${nat.port}` }) };
@@ -70,7 +75,7 @@ describe('examples/media-gateway', function () {
     const [, port] = await example.sees(/^media +127\.0\.0\.1:(\d+)/m, START_MS);
     if (nat !== undefined) nat.target = Number(port);
     const [, url = ''] = await example.sees(/^open +(\S+) in two windows$/m, START_MS);
-    return { example, url };
+    return { example, url, media: Number(port) };
   }
 
   function open(name: string, url: string): void {
@@ -137,13 +142,19 @@ describe('examples/media-gateway', function () {
     await example.ends();
   });
 
-  it('a page and aiortc see each other, and one with another fingerprint sees nobody', async () => {
-    const { url } = await start();
+  it('a page and aiortc see each other, and who has not joined, or is another, sees nobody', async () => {
+    const { url, media } = await start();
     open('Chromium', url);
-    const viewer = (...more: string[]): PeerProcess => cleanup.start(PYTHON, [fixture('aiortc_viewer.py'), url, '1', ...more]);
-    const stranger = viewer(Array.from({ length: 32 }, () => 'AA').join(':'));
-    await stranger.sees(/^connection failed$/m, START_MS);
-    const peer = viewer();
+    const impostor = cleanup.start(PYTHON, [fixture('aiortc_viewer.py'), url, '1', OTHER_FINGERPRINT]);
+    await impostor.sees(/^connection failed$/m, START_MS);
+    const peer = cleanup.start(PYTHON, [fixture('aiortc_viewer.py'), '--noise', url, '1']);
+
+    const socket = connect({ host: '127.0.0.1', port: media, rejectUnauthorized: false, handshakeTimeout: STRANGER_MS });
+    cleanup.add(() => socket[Symbol.asyncDispose]());
+    for (const first of [0, 1, 3, 128, 191]) socket.sendPacket(Buffer.alloc(100, first));
+    const [error] = (await once(socket, 'error')) as [NodeJS.ErrnoException];
+    expect(error.code).to.equal('ERR_DTLS_NO_RESPONSE');
+
     await peer.sees(/^echo over aiortc$/m, START_MS);
     await peer.sees(new RegExp(`^decoded ${HUNDREDS}`, 'm'), START_MS);
 
@@ -153,8 +164,9 @@ describe('examples/media-gateway', function () {
     expect(gateway).to.include({ sessions: 2, handshakesCompleted: 2, handshakesFailed: 1 });
     const open12 = viewers.filter(({ state, version }) => state === 'open' && version === 'DTLSv1.2');
     expect(open12.map(({ srtp }) => srtp)).to.include('SRTP_AES128_CM_SHA1_80'); // which aiortc alone offers
-    for (const { frames, state, refused } of viewers) {
-      expect(refused).to.equal(0);
+    // What is no SCTP, and what is no RTP.
+    expect(viewers.map(({ refused }) => refused).sort()).to.deep.equal([0, 0, 2]);
+    for (const { frames, state } of viewers) {
       if (state.startsWith("failed")) expect({ state, frames }).to.deep.equal({ state: REFUSED, frames: 0 });
     }
   });

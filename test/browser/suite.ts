@@ -1,4 +1,4 @@
-/** A suite for each browser, which runs while its tests do. */
+/** A suite for each browser. It is started for the first one, and runs until the last test of all files is over. */
 import { expect } from 'chai';
 import { randomBytes } from 'node:crypto';
 import type { Suite } from 'mocha';
@@ -6,7 +6,7 @@ import { features, type ProtocolVersion } from '../../lib/index';
 import { selfSigned, type Certificate } from '../helpers/certificates';
 import { cleanupAfterEach, skip, type Cleanup } from '../helpers/peers';
 import { patience } from '../helpers/patience';
-import { BROWSERS } from './browser-process';
+import { BROWSERS, requireBrowser, START_MS, type Recipe } from './browser-process';
 import { Browser, type PagePeer } from './browsers';
 import { INIT, INIT_ACK } from './data-channels';
 import { Endpoint, type Setup } from './endpoint';
@@ -29,14 +29,14 @@ export interface Opening extends Omit<Setup, 'identity'> {
 export class Bench {
   readonly name: 'Chromium' | 'Firefox';
   readonly cleanup: Cleanup;
-  #running: { browser: Browser; identity: Certificate } | undefined;
+  #running: Running | undefined;
 
   constructor(name: 'Chromium' | 'Firefox', cleanup: Cleanup) {
     this.name = name;
     this.cleanup = cleanup;
   }
 
-  set running(running: { browser: Browser; identity: Certificate }) {
+  set running(running: Running) {
     this.#running = running;
   }
 
@@ -94,20 +94,38 @@ export async function exchange({ theirs, endpoint }: Pair, sizes: readonly numbe
   }
 }
 
+interface Running {
+  readonly browser: Browser;
+  readonly identity: Certificate;
+}
+
+const running = new Map<string, Promise<Running>>();
+
+async function start(recipe: Recipe): Promise<Running> {
+  return { browser: await Browser.start(recipe), identity: await selfSigned({ commonName: 'WebRTC' }) };
+}
+
+// Of mocha's root: behind all files.
+after(async function () {
+  this.timeout(patience(90_000));
+  // One that did not start has told so, and has been stopped.
+  for (const one of await Promise.allSettled(running.values())) {
+    if (one.status === 'fulfilled') await one.value.browser.stop();
+  }
+});
+
 /** A `describe` for each browser. One that is missing is skipped, for a reason that is told. */
 export function inBrowsers(tests: (this: Suite, bench: Bench) => void): void {
   for (const recipe of BROWSERS) {
     describe(recipe.name, function () {
       this.timeout(patience(60_000));
       const bench = new Bench(recipe.name, cleanupAfterEach(this));
-      let browser: Browser | undefined;
       before(async function () {
-        browser = await Browser.start(this, recipe);
-        bench.running = { browser, identity: await selfSigned({ commonName: 'WebRTC' }) };
-      });
-      after(async function () {
-        this.timeout(patience(90_000));
-        await browser?.stop();
+        this.timeout(2 * START_MS);
+        requireBrowser(this, recipe);
+        const started = running.get(recipe.name) ?? start(recipe);
+        running.set(recipe.name, started);
+        bench.running = await started;
       });
       tests.call(this, bench);
     });

@@ -11,7 +11,7 @@ const COLUMNS = {
   'frames out': ({ forwarded }) => forwarded,
   decoded: ({ page }) => Object.values(page.decoded ?? {}).join(' + '),
   'echo, ms': ({ page }) => page.echo,
-  'sent again': ({ retransmissions }) => retransmissions,
+  retransmissions: ({ retransmissions }) => retransmissions,
 };
 
 export function show({ gateway, viewers }) {
