@@ -32,7 +32,7 @@ function imported(folder: string, skip: (name: string) => boolean): string[] {
   const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
     .filter((name) => /\.m?ts$/.test(name) && !skip(name))
     .flatMap((name) => [
-      ...read(join(folder, name)).matchAll(/(?:from|require\(|import\(|^import) ?'([^'.][^']*)'/gm),
+      ...read(join(folder, name)).matchAll(/(?<!')(?:from|require\(|import\(|^import) ?'([^'.][^']*)'/gm),
     ])
     .map((match) => /^(?:@[^/]+\/)?[^/]+/.exec(match[1] ?? '')?.[0] ?? '')
     .filter((name) => !name.startsWith('node:') && !builtinModules.includes(name));
