@@ -470,7 +470,7 @@ describe('dgram-dtls decode', function () {
   it('exits with 1 when there is nothing to decode, with 2 when the input is nothing', async () => {
     expect((await cli(['decode', '--hex', '00010203'])).code).to.equal(1);
     const cut = await cli(['decode', '--hex', '16fefd0000000000000000004001']);
-    expect(cut.stderr).to.match(/1 datagrams without a whole DTLS record in front \(another protocol, or cut off\)/);
+    expect(cut.stderr).to.match(/1 datagram without a whole DTLS record in front \(another protocol, or cut off\)/);
     expect((await cli(['decode'], { input: 'no capture' })).code).to.equal(2);
     expect((await cli(['decode', '/nowhere'])).code).to.equal(2);
   });
