@@ -108,7 +108,18 @@ function sharedAuthorities(): NativeSecureContext {
 interface NamedVersions {
   readonly minVersion: ProtocolVersion | undefined;
   readonly maxVersion: ProtocolVersion | undefined;
+  readonly newest: ProtocolVersion;
   readonly all: string;
+}
+
+/** @throws Where a peer's own context has DTLS 1.3 and its server has not, which then reads hellos as servers of 1.2 do. */
+export function requireNoNewerVersion({ [kVersions]: own }: SecureContext, { [kVersions]: server }: SecureContext): void {
+  if (own.newest !== 'DTLSv1.3' || server.newest === 'DTLSv1.3') return;
+  throw usageError(
+    'ERR_DTLS_CONFLICTING_OPTIONS',
+    `the server has ${server.all}, and the rules of this peer ${own.all}`,
+    "Give the server 'maxVersion' 'DTLSv1.3': rules may leave a version out that it has, and bring in none.",
+  );
 }
 
 /** @throws Where a context that names no versions would change those of the server whose context it is to be. */
@@ -186,7 +197,7 @@ export class SecureContext {
           : "Give a range: 'minVersion' is the older one.",
       );
     }
-    this[kVersions] = { ...range, all: minVersion === maxVersion ? minVersion : `${minVersion} to ${maxVersion}` };
+    this[kVersions] = { ...range, newest: maxVersion, all: minVersion === maxVersion ? minVersion : `${minVersion} to ${maxVersion}` };
     const context = new native.SecureContext();
     this[kNative] = context;
     const strings = {

@@ -1,7 +1,7 @@
 /** What a server's `peers` may answer, and what becomes of it: the options of a server for one peer. */
 import { checkNames, checkObject } from '../checks/validate';
 import { CONTEXT_OPTIONS, PEER_OPTIONS } from '../checks/option-names';
-import { requireSameVersions, SecureContext } from '../identity/secure-context';
+import { requireNoNewerVersion, requireSameVersions, SecureContext } from '../identity/secure-context';
 import type { NativeTicketKeys } from '../core/native';
 import { OF_BYTES, ownOptions } from './own-bytes';
 import { resolveServerOptions, type ResolvedServer } from './server';
@@ -64,7 +64,10 @@ export function resolvePeerOptions(
     options.secureContext = new SecureContext(Object.fromEntries(ofContext), undefined, context);
   }
   const resolved = resolveServerOptions(options, ticketKeys);
-  if (hasContext) requireSameVersions(resolved.context, context);
+  if (hasContext) {
+    requireSameVersions(resolved.context, context);
+    requireNoNewerVersion(resolved.context, context);
+  }
   if (!('psk' in own)) return { ...resolved, answered };
   // The key is the server's copy of it.
   const kept = Object.fromEntries(Object.entries(own).filter(([name]) => name !== 'psk'));

@@ -3,6 +3,7 @@ import { types } from 'node:util';
 
 import { kNative } from '../base/internals';
 import type { Peer } from '../base/peer';
+import { turns } from '../core/outbox';
 import type { NativeSecureContext, NativeSessionPolicy, NativeTicketKeys } from '../core/native';
 import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError, isReadable } from '../errors/errors';
@@ -29,7 +30,8 @@ export interface PeerRulesHost {
   policy(rules: ResolvedPeer): NativeSessionPolicy;
   /** Tells the core; without rules the peer is refused. False: it does not wait any more. */
   answer(question: number, peer: Peer, context?: NativeSecureContext, policy?: NativeSessionPolicy): boolean;
-  failed(error: DTLSError, peer: Peer): void;
+  /** Tells the server's user. False: nobody's code has run. */
+  failed(error: DTLSError, peer: Peer): boolean;
 }
 
 interface Answered {
@@ -55,15 +57,18 @@ export class PeerRules {
 
   /** A peer says hello. */
   ask(question: number, peer: Peer): void {
-    let given: Answer | PromiseLike<Answer>;
+    let answer: Answer; // where it does not come later
+    let comesLater: PromiseLike<Answer> | undefined;
     try {
-      given = this.#host.ask(peer);
-      if (!isThenable(given)) {
-        this.#decide(question, peer, given);
-        return;
-      }
+      const given = this.#host.ask(peer);
+      if (isThenable(given)) comesLater = given;
+      else answer = given;
     } catch (error) {
       this.#fail(question, peer, unusable(error, peer));
+      return;
+    }
+    if (comesLater === undefined) {
+      this.#decide(question, peer, answer);
       return;
     }
     // The server keeps the process alive, where it is to.
@@ -71,9 +76,9 @@ export class PeerRules {
       if (this.#open.delete(question)) this.#fail(question, peer, unanswered(peer));
     }, this.#host.timeout).unref();
     this.#open.set(question, timer);
-    Promise.resolve(given).then(
-      (answer) => {
-        if (this.#take(question)) this.#decide(question, peer, answer);
+    Promise.resolve(comesLater).then(
+      (answered) => {
+        if (this.#take(question)) this.#decide(question, peer, answered);
       },
       (error: unknown) => {
         if (this.#take(question)) this.#fail(question, peer, unusable(error, peer));
@@ -116,9 +121,10 @@ export class PeerRules {
     this.#answers.set(question, answered);
   }
 
+  /** What a listener throws at that is its program's to hear, and no answer of `peers`, nor the end of a Promise. */
   #fail(question: number, peer: Peer, error: DTLSError): void {
     this.#host.answer(question, peer);
-    this.#host.failed(error, peer);
+    turns.add(() => this.#host.failed(error, peer));
   }
 
   /** Whom the answer is about, as `peers` was given it. */

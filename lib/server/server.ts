@@ -476,9 +476,11 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
       answer: (question, peer, context, policy) =>
         this.#state === 'listening' && this.#endpoint?.answerPeer(question, peer, context, policy) === true,
       failed: (error, peer) => {
-        if (this.#inContext(() => this.emit('peerError', error, peer)) || this.#warnedOfPeers) return;
+        if (this.#inContext(() => this.emit('peerError', error, peer))) return true;
+        if (this.#warnedOfPeers) return false;
         this.#warnedOfPeers = true; // whoever can say hello could have it said again and again
         process.emitWarning(error.message, { code: error.code });
+        return false;
       },
     });
   }

@@ -284,4 +284,28 @@ describeVersions('answers of peers', (only, is13) => {
     await openOn(server, { ...only, localPort });
     expect(asked).to.equal(2);
   });
+
+  it("what a listener of peerError throws is an uncaught exception of its program's, and nothing that peers did", async () => {
+    const nonsense: [string, () => unknown][] = [['at once', () => 5], ['later', () => Promise.resolve(5)], ['by a Promise that rejects', () => Promise.reject(new Error('no'))]];
+    const others = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    try {
+      for (const [when, answer] of nonsense) {
+        const server = await serve(answer as NonNullable<ServerOptions['peers']>);
+        const told: unknown[] = [];
+        server.on('peerError', ({ code }) => {
+          told.push(code);
+          throw new Error('of the listener');
+        });
+        const uncaught = within(new Promise((resolve) => { process.once('uncaughtException', resolve); }), `what it throws, ${when}`);
+        const client = await dial(server, { ...only, handshakeTimeout: 200 });
+        const ended = failure(client);
+        expect(await uncaught).to.have.property('message', 'of the listener');
+        await ended;
+        expect(told).to.deep.equal(['ERR_DTLS_PEERS_CALLBACK']);
+      }
+    } finally {
+      for (const other of others) process.on('uncaughtException', other);
+    }
+  });
 });

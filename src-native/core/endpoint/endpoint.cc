@@ -21,6 +21,14 @@ void Endpoint::listen(ListenerConfig config, Bytes cookie_secret) {
   offer_dtls13();
 }
 
+namespace {
+
+bool speaks_dtls12(const SecureContext& context) {
+  return context.allows(kDtls12) || context.allows(kDtls10);
+}
+
+}  // namespace
+
 // What a server with this context has of DTLS 1.3, for its stateless stage.
 std::optional<ServerOffer> Endpoint::offer_of(const SecureContext& context,
                                               const SessionPolicy& policy) {
@@ -29,7 +37,7 @@ std::optional<ServerOffer> Endpoint::offer_of(const SecureContext& context,
       context.allows(kDtls13) ? Handshake13::engine_context(context, failure) : nullptr;
   if (!twin) return std::nullopt;
   ServerOffer offer;
-  offer.dtls12 = context.allows(kDtls12) || context.allows(kDtls10);
+  offer.dtls12 = speaks_dtls12(context);
   offer.dtls13 = true;
   offer.suites = twin->suites();
   offer.groups = {twin->groups()};
@@ -37,6 +45,16 @@ std::optional<ServerOffer> Endpoint::offer_of(const SecureContext& context,
   offer.psk = policy.ask_psk || policy.ticket_keys != nullptr;
   offer.suite_follows_psk = true;
   return offer;
+}
+
+// The same for one peer, whose rules may leave DTLS 1.3 out although the server has it.
+ServerOffer Endpoint::offer_of(const PeerRules& rules) {
+  std::optional<ServerOffer> offer = offer_of(*rules.context, *rules.policy);
+  if (offer) return std::move(*offer);
+  ServerOffer older;
+  older.dtls12 = speaks_dtls12(*rules.context);
+  older.dtls13 = false;
+  return older;
 }
 
 void Endpoint::offer_dtls13() {
@@ -458,10 +476,10 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   }
   if (asked_ && is_held_back(fragment, datagram, peer, now)) return true;
   if (hellos13_) {
-    // What has a cookie of 1.2 goes there, and proves itself.
-    if (hello.cookie.size == 0 && asks_unproven(fragment, datagram, peer, peer_index, now)) {
-      return true;
-    }
+    // What has a cookie of 1.2 goes there, and proves itself, where the server has that. Where it
+    // has not, the hello would be answered by an alert.
+    const bool proves_itself = hello.cookie.size != 0 && speaks_dtls12(*listener_->context);
+    if (!proves_itself && asks_unproven(fragment, datagram, peer, peer_index, now)) return true;
     return on_hello13(record, fragment, datagram, peer, peer_index, now);
   }
   return on_hello12(record, fragment, hello, datagram, peer, peer_index, now);

@@ -201,6 +201,7 @@ class Endpoint {
   void offer_dtls13();
   static std::optional<ServerOffer> offer_of(const SecureContext& context,
                                              const SessionPolicy& policy);
+  static ServerOffer offer_of(const PeerRules& rules);
   void answer_unknown(const PeerAddress& peer, uint32_t peer_index, Bytes bytes);
   void send_hello_verify_request(const RecordView& record, const FragmentView& fragment,
                                  const PeerAddress& peer, Bytes random, uint32_t peer_index,

@@ -94,7 +94,7 @@ bool Endpoint::answer_peer(uint32_t question, PeerRules rules, uint32_t peer_ind
   const std::vector<AskedPeers::Held> held = std::move(asked->held);
   const std::unique_ptr<AskedPeers::Hello13> hello13 = std::move(asked->hello13);
   if (rules.context) {
-    if (hellos13_) rules.offer = offer_of(*rules.context, *rules.policy);
+    if (hellos13_) rules.offer = offer_of(rules);
     asked_->admit(*asked, std::move(rules), now);
   } else {
     asked_->refuse(*asked, now);
