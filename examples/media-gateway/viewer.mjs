@@ -12,6 +12,8 @@ import { readOffer, writeAnswer } from './sdp.mjs';
 import { Srtp } from './srtp.mjs';
 
 const LONGEST_REPORT = 1000;
+/** More than a page has use for: offers could go on for ever. */
+const MOST_SLOTS = 64;
 const makeSsrc = () => randomInt(1, 2 ** 32);
 
 /** Emits `change` when there is something else to be seen, and `close` at the end. */
@@ -56,7 +58,7 @@ export class Viewer extends EventEmitter {
     for (const { mid, kind, receives, sends, payloadType } of offer.sections) {
       if (kind !== 'video') continue;
       if (sends) this.video ??= new Video(this.name, payloadType, (ssrc) => this.#ask(ssrc));
-      if (receives && !this.slots.some((slot) => slot.mid === mid)) {
+      if (receives && this.slots.length < MOST_SLOTS && !this.slots.some((slot) => slot.mid === mid)) {
         const send = (header, payload) => this.#sendMedia(header, payload);
         this.slots.push(new Slot({ mid, ssrc: makeSsrc(), payloadType }, send));
       }
@@ -89,15 +91,25 @@ export class Viewer extends EventEmitter {
    */
   select(peer) {
     if (peer === this.#peer) return;
+    if (this.#socket === undefined) {
+      this.#become('path found');
+    } else {
+      try {
+        this.#socket.setPeer(peer.address, peer.port);
+      } catch {
+        // Another viewer's session is there (whoever has the passwords of two can say anything), or this one is at its end.
+        this.#refused++;
+        return;
+      }
+    }
     this.#peer = peer;
-    if (this.#socket === undefined) this.#become('path found');
-    else if (!this.#socket.destroyed) this.#socket.setPeer(peer.address, peer.port);
   }
 
   // ---- DTLS ----
 
   shakeHands(socket) {
-    if (this.#state !== 'open') this.#become('shaking hands', socket);
+    if (this.#state === 'closed') socket.destroy();
+    else if (this.#state !== 'open') this.#become('shaking hands', socket);
   }
 
   open(socket) {
@@ -113,7 +125,8 @@ export class Viewer extends EventEmitter {
       onText: (label, text) => this.#text(label, text),
       onRefused: () => this.#refused++,
     });
-    socket.once('close', () => this.close());
+    // One that was begun anew from the same address takes this one's place.
+    socket.once('close', () => this.#socket === socket && this.close());
     this.#become('open', socket);
     this.#room.enter(this);
   }
