@@ -50,10 +50,11 @@ export class Gateway {
       maxVersion: this.maxVersion,
       srtpProfiles,
       // Asked about each address before it is answered. Browsers' certificates are self-signed: the one with the
-      // fingerprint that was signalled is right, and no other. Who has passed no check of ICE's gets no answer.
+      // fingerprint that was signalled is right, and no other. Who has passed no check of ICE's gets no answer, nor has who
+      // was here before and has gone.
       peers: (peer) => {
         const viewer = this.#byPeer.get(peer);
-        return viewer && { peerFingerprints: `sha-256 ${viewer.fingerprint}` };
+        return viewer && this.#byId.has(viewer.id) ? { peerFingerprints: `sha-256 ${viewer.fingerprint}` } : null;
       },
       // ICE has checked the path, and it is no satellite's.
       cookieExchange: false,

@@ -7,6 +7,7 @@ import { SCTP_PORT } from './data-channels.mjs';
 
 /** Throws where it is not what this gateway can answer. */
 export function readOffer(sdp) {
+  if (typeof sdp !== 'string') throw new Error('an offer without SDP');
   const { fingerprint, media } = parse(sdp);
   const { type, hash } = fingerprint ?? media.find((section) => section.fingerprint)?.fingerprint ?? {};
   if (type !== 'sha-256') throw new Error('an offer without a fingerprint by sha-256');

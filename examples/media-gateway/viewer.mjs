@@ -12,6 +12,8 @@ import { readOffer, writeAnswer } from './sdp.mjs';
 import { Srtp } from './srtp.mjs';
 
 const LONGEST_REPORT = 1000;
+/** More than a page has use for: offers could go on for ever. */
+const MOST_SLOTS = 64;
 const makeSsrc = () => randomInt(1, 2 ** 32);
 
 /** Emits `change` when there is something else to be seen, and `close` at the end. */
@@ -56,7 +58,7 @@ export class Viewer extends EventEmitter {
     for (const { mid, kind, receives, sends, payloadType } of offer.sections) {
       if (kind !== 'video') continue;
       if (sends) this.video ??= new Video(this.name, payloadType, (ssrc) => this.#ask(ssrc));
-      if (receives && !this.slots.some((slot) => slot.mid === mid)) {
+      if (receives && this.slots.length < MOST_SLOTS && !this.slots.some((slot) => slot.mid === mid)) {
         const send = (header, payload) => this.#sendMedia(header, payload);
         this.slots.push(new Slot({ mid, ssrc: makeSsrc(), payloadType }, send));
       }
@@ -89,25 +91,27 @@ export class Viewer extends EventEmitter {
    */
   select(peer) {
     if (peer === this.#peer) return;
-    this.#peer = peer;
-    if (this.#socket === undefined) this.#become('path found');
-    else if (!this.#socket.destroyed) this.#move(this.#socket, peer);
-  }
-
-  #move(socket, { address, port }) {
-    try {
-      socket.setPeer(address, port);
-    } catch (error) {
-      // A browser that changed its mind in mid-handshake has begun one at each address, and the newer one goes on.
-      if (error.code !== 'ERR_DTLS_PEER_IN_USE') this.fail(error, socket);
+    if (this.#socket === undefined) {
+      this.#become('path found');
+    } else {
+      try {
+        this.#socket.setPeer(peer.address, peer.port);
+      } catch {
+        // Another session is there: this viewer's newer one, begun by a browser that changed its mind in mid-handshake, or
+        // another viewer's (whoever has the passwords of two can say anything). Or this one is at its end.
+        this.#refused++;
+        return;
+      }
     }
+    this.#peer = peer;
   }
 
   // ---- DTLS ----
 
   /** May come twice: the newest counts. */
   shakeHands(socket) {
-    if (this.#state !== 'open') this.#become('shaking hands', socket);
+    if (this.#state === 'closed') socket.destroy();
+    else if (this.#state !== 'open') this.#become('shaking hands', socket);
   }
 
   open(socket) {
@@ -123,7 +127,8 @@ export class Viewer extends EventEmitter {
       onText: (label, text) => this.#text(label, text),
       onRefused: () => this.#refused++,
     });
-    socket.once('close', () => socket === this.#socket && this.close());
+    // One that was begun anew from the same address takes this one's place.
+    socket.once('close', () => this.#socket === socket && this.close());
     this.#become('open', socket);
     this.#room.enter(this);
   }

@@ -42,7 +42,7 @@ class Refusal extends Error {
 }
 
 async function handle(gateway, request, response) {
-  const { pathname } = new URL(request.url, 'http://localhost');
+  const { pathname } = attempt(() => new URL(request.url, 'http://localhost'));
   const [, id, events] = /^\/viewers\/([\w-]+)(\/events)?$/.exec(pathname) ?? [];
   const viewer = id === undefined ? undefined : gateway.viewer(id);
   const is = (method, matches) => request.method === method && matches;
@@ -85,7 +85,8 @@ async function read(request) {
     text += chunk;
     if (text.length > LONGEST_OFFER) throw new Refusal(413, 'too long');
   }
-  return attempt(() => JSON.parse(text));
+  // What is no object has no offer in it, which is refused as any that is none.
+  return attempt(() => JSON.parse(text)) ?? {};
 }
 
 function json(response, status, value) {

@@ -1,5 +1,5 @@
 /** What an ICE-lite endpoint has of STUN (RFC 8489, RFC 8445): it answers binding requests, and sends none. */
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 
 const MAGIC = 0x2112a442;
@@ -101,4 +101,17 @@ export function answerBinding(
   answer = Buffer.concat([answer, attribute(FINGERPRINT, fingerprint(answer, answer.length))]);
   answer.writeUInt16BE(answer.length - HEADER, 2);
   return { answer, nominated: attributes.has(USE_CANDIDATE) };
+}
+
+/** The check of a browser that has selected this path: with the other side's credentials. */
+export function bindingRequest({ ufrag, pwd }: Credentials): Buffer {
+  const header = Buffer.alloc(HEADER);
+  header.writeUInt16BE(BINDING_REQUEST, 0);
+  header.writeUInt32BE(MAGIC, 4);
+  randomBytes(12).copy(header, 8);
+  let request = Buffer.concat([header, attribute(USERNAME, Buffer.from(`${ufrag}:browser`)), attribute(USE_CANDIDATE, Buffer.alloc(0))]);
+  request = Buffer.concat([request, attribute(MESSAGE_INTEGRITY, integrity(request, request.length, pwd))]);
+  request = Buffer.concat([request, attribute(FINGERPRINT, fingerprint(request, request.length))]);
+  request.writeUInt16BE(request.length - HEADER, 2);
+  return request;
 }
