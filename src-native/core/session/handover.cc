@@ -66,7 +66,7 @@ void Session::begin13(std::shared_ptr<const SecureContext> context,
 // from the front, as if there had been none, with records numbered behind those that left. The
 // message may be forged: the newer one is put aside until there is something authentic.
 void Session::go_back(uint8_t* scratch, double now) {
-  handshake_.release();
+  static_cast<void>(handshake_.release());  // it is handshake13_
   newer_.reset(handshake13_);
   begin12(newer_->context(), newer_->policy(), now);
   handshake12_->follow(newer_->next_clear_number(), newer_->time_limit());
