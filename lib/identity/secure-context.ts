@@ -122,6 +122,19 @@ export function requireSameVersions({ [kVersions]: now }: SecureContext, { [kVer
 }
 
 /**
+ * @throws Where a context has DTLS 1.3 and the server has not, by whose versions a hello is answered: OpenSSL would mark its
+ * ServerHello of DTLS 1.2 as one that was forced (RFC 8446 section 4.1.3), and no client that has both would go on.
+ */
+export function requireNoNewerVersion({ [kVersions]: now }: SecureContext, { [kVersions]: before }: SecureContext): void {
+  if (!now.all.endsWith('DTLSv1.3') || before.all.endsWith('DTLSv1.3')) return;
+  throw usageError(
+    'ERR_DTLS_CONFLICTING_OPTIONS',
+    `the server has ${before.all}, and the rules for this peer have ${now.all}`,
+    "A hello is answered in a version of the server's: give createServer() maxVersion: 'DTLSv1.3', too.",
+  );
+}
+
+/**
  * Certificates, keys, trust and algorithms for any number of sessions: one SSL_CTX. Validated when it is
  * made, and immutable. Make it with {@link createSecureContext}.
  */
