@@ -135,8 +135,7 @@ bool Handshake13::keep_to_context(EngineConfig& config) {
             SSL_AD_HANDSHAKE_FAILURE);
   failure_.detail =
       has_suite ? "the context that was chosen for this client has another group"
-                : "the context that was chosen for this client has " +
-                      context_->dtls13().suites;
+                : "the context that was chosen for this client has " + context_->dtls13().suites;
   return false;
 }
 
