@@ -22,3 +22,18 @@ const prebuilds = join(folder, 'prebuilds');
 const binaries = existsSync(prebuilds) ? readdirSync(prebuilds, { recursive: true }).filter((file) => String(file).endsWith('.node')) : [];
 if (binaries.length === 0)
   fail("check-packed: there is no binary in prebuilds/: 'npm run build:binaries' makes them; 'npm pack --ignore-scripts' packs what there is, for those who compile it ('dgram-dtls build')");
+
+// A binary of an earlier build loads, and fails at the first call of what it does not have: what the one that was compiled
+// here offers has to be named in each of them, whatever machine it is for.
+const compiled = join(folder, 'build', 'Release', 'dgram_dtls.node');
+if (existsSync(compiled)) {
+  const addon = { exports: {} };
+  process.dlopen(addon, compiled);
+  const names = Object.entries(addon.exports).flatMap(([name, { prototype = {} }]) => [name, ...Object.getOwnPropertyNames(prototype)]);
+  for (const binary of binaries) {
+    const bytes = readFileSync(join(prebuilds, String(binary)));
+    const lacking = [...new Set(names)].filter((name) => name !== 'constructor' && !bytes.includes(`${name}\0`));
+    if (lacking.length > 0)
+      fail(`check-packed: prebuilds/${binary} is of an earlier build, without ${lacking.join(', ')}: 'npm run build:binaries' makes it anew`);
+  }
+}

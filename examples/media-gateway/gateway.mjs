@@ -125,7 +125,11 @@ export class Gateway {
     this.#server.sendPacket(answer.bytes, peer);
     viewer.heard();
     // Only who has the password gets here, so the address may be taken for the viewer's.
-    this.#byPeer.set(peer, viewer);
+    if (this.#byPeer.get(peer) !== viewer) {
+      this.#byPeer.set(peer, viewer);
+      // A hello that overtook the check was refused; its repetition is asked about again.
+      this.#server.forgetPeer(peer);
+    }
     if (answer.selected) viewer.select(peer);
   }
 

@@ -19,7 +19,11 @@ const gateway = await Gateway.open({
   port: Number(MEDIA_PORT),
   announced: { address: PUBLIC_ADDRESS, port: PUBLIC_PORT === undefined ? undefined : Number(PUBLIC_PORT) },
 });
-const web = await serve(gateway, { host: HOST, port: Number(PORT) });
+const web = await serve(gateway, { host: HOST, port: Number(PORT) }).catch((error) => {
+  if (error.code !== 'EADDRINUSE') throw error;
+  console.error(`port ${PORT} of ${HOST} is in use: choose another one by PORT=… in the environment`);
+  process.exit(1);
+});
 const { port: webPort } = /** @type {import('node:net').AddressInfo} */ (web.address());
 
 const { address, port } = gateway.address;

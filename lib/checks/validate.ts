@@ -128,14 +128,15 @@ const NO_OPTIONS: readonly [name: string, is: (value: object) => boolean][] = [
   ['a Buffer, TypedArray or DataView', (value) => ArrayBuffer.isView(value)],
 ];
 
-export function checkObject(name: string, value: unknown, hint?: string): asserts value is object {
+/** `instead`: what to do with something else than options, where that is a matter of this place. */
+export function checkObject(name: string, value: unknown, hint?: string, instead: Readonly<Record<string, string>> = {}): asserts value is object {
   if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object', value, hint);
   const [other] = NO_OPTIONS.find(([, is]) => is(value)) ?? [];
   if (other === undefined) return;
   throw usageError(
     'ERR_INVALID_ARG_TYPE',
     `'${name}' must be an object with options, not ${other}`,
-    INSTEAD[other] ?? hint,
+    instead[other] ?? INSTEAD[other] ?? hint,
   );
 }
 
@@ -156,9 +157,9 @@ export function text(name: string, value: string | undefined, hint?: string): st
   return value;
 }
 
-export function callable<T>(name: string, value: T | undefined): T | undefined {
+export function callable<T>(name: string, value: T | undefined, hint?: string): T | undefined {
   if (value !== undefined && typeof value !== 'function') {
-    throw wrongType(name, 'a function', value);
+    throw wrongType(name, 'a function', value, hint);
   }
   return value;
 }
@@ -202,17 +203,21 @@ export const optionalInteger = (name: string, value: number | undefined): number
 const LIKE_A_HOST = /^[a-z][\w.+-]*(:|$)|^[\w-]+(\.[\w-]+)*\.[a-z]|^\d+(\.\d+){3}|^\[|^[\da-f]*:[\da-f:.]/i;
 
 /** What stands in place of a port: a host as a rule, or a path of net's. */
-function portHint(value: unknown, min: number): string {
+function portHint(value: unknown, min: number, zero: string): string {
   if (typeof value === 'string' && /^\.{0,2}[\\/]/.test(value)) {
     return 'It looks like a path, and there are no Unix datagram sockets in Node: pass a port, and an address behind it.';
   }
   if (typeof value === 'string' && LIKE_A_HOST.test(value)) {
     return 'It looks like a host: as arguments the port comes first and the host behind it, and as options they are apart.';
   }
-  return min === 0 ? 'A number, or a string that is one, as in node:net; 0 is any port that is free.' : 'A number, or a string that is one, as in node:net.';
+  return min === 0 ? `A number, or a string that is one, as in node:net; 0 is ${zero}.` : 'A number, or a string that is one, as in node:net.';
 }
 
-export function port(name: string, value: unknown, min: number): number {
+/** What 0 is as the port of a peer. */
+export const PORT_OF_A_NAME = 'for transports of your own, whose peers have names';
+
+/** `zero`: what 0 means, where it may be given. */
+export function port(name: string, value: unknown, min: number, zero = 'any port that is free'): number {
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : value;
   if (
     typeof number !== 'number' ||
@@ -223,7 +228,7 @@ export function port(name: string, value: unknown, min: number): number {
     throw usageError(
       'ERR_SOCKET_BAD_PORT',
       `'${name}' must be an integer from ${String(min)} to 65535, not ${shown(value)}`,
-      portHint(value, min),
+      portHint(value, min, zero),
     );
   }
   return number;

@@ -43,7 +43,7 @@ const ALERT_HINTS: Readonly<Record<string, string>> = {
   unknown_ca:
     "The peer does not trust the authority of this side's certificate: give the peer that authority, or send the intermediates in 'cert'.",
   bad_certificate:
-    "The peer refused what this side showed. Of a certificate check that its names cover the host the peer connected to, and that the chain in 'cert' is whole; where the peer expects a fingerprint or a raw public key, that it is that of this side.",
+    "The peer refused what this side showed. If that was a certificate, check that its names cover the host the peer connected to, and that the chain in 'cert' is whole; where the peer expects a fingerprint or a raw public key, that it is that of this side.",
   certificate_expired: "This side's certificate has expired, or the peer's clock is wrong.",
   certificate_revoked: "This side's certificate was revoked: get a new one.",
   certificate_unknown: "The peer could not accept this side's certificate: its own log says why.",

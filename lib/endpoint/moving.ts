@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
-import { port as checkPort } from '../checks/validate';
+import { port as checkPort, PORT_OF_A_NAME } from '../checks/validate';
 import { MoveOutcome } from '../core/outcomes';
 import { shown } from '../errors/as-error';
 import { DTLSError, usageError } from '../errors/errors';
@@ -16,6 +16,10 @@ export interface Place {
   readonly address: string;
   readonly port: number;
 }
+
+/** An IPv4 address is one on a socket of IPv6, too, so that this is a session's over IPv4. */
+const ONE_FAMILY =
+  "The session's socket is of IPv4 ('udp4') and stays so: a server that is to have peers of both versions of IP listens on '::', or on no address.";
 
 /**
  * The peer of a UDP socket that is bound to `local`, spelt as events name it.
@@ -37,7 +41,7 @@ export function placeOverUdp({ address, port }: Place, local: AddressInfo): Peer
     : local.family === 'IPv6'
       ? { address: `::ffff:${literal}`, port: checked, family: 'IPv6' }
       : { address: literal, port: checked, family: 'IPv4' };
-  const refusal = wrongFamily(typeOfFamily(local.family), peer) ?? (isOwn(peer, local) ? withItself(peer) : undefined);
+  const refusal = wrongFamily(typeOfFamily(local.family), peer, ONE_FAMILY) ?? (isOwn(peer, local) ? withItself(peer) : undefined);
   if (refusal !== undefined) throw refusal;
   return peer;
 }
@@ -48,7 +52,7 @@ export function placeOverUdp({ address, port }: Place, local: AddressInfo): Peer
  * @throws For a name that is too long, or no port.
  */
 export function placeByName({ address, port }: Place): Peer {
-  const checked = checkPort('port', port, 0);
+  const checked = checkPort('port', port, 0, PORT_OF_A_NAME);
   checkName('address', address);
   return { address, port: checked, family: late.net.isIPv4(address) ? 'IPv4' : 'IPv6' };
 }

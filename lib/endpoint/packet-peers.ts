@@ -1,6 +1,6 @@
 import { late } from '../base/late';
 import type { Peer } from '../base/peer';
-import { port as checkPort } from '../checks/validate';
+import { port as checkPort, PORT_OF_A_NAME } from '../checks/validate';
 import { shown } from '../errors/as-error';
 import { usageError, type DTLSError } from '../errors/errors';
 
@@ -78,7 +78,7 @@ export function checkUdpDestination<T extends Destination>(peer: T): T {
 
 /** The same on a transport of the user's, where any text may be a name. */
 export function checkNamedDestination({ address, port }: Destination): void {
-  checkPort('peer.port', port, 0);
+  checkPort('peer.port', port, 0, PORT_OF_A_NAME);
   checkName('peer.address', address);
 }
 
@@ -91,5 +91,5 @@ const notAnAddress = (address: string, what = 'peer.address'): DTLSError =>
   usageError(
     'ERR_INVALID_IP_ADDRESS',
     `'${what}' is no address on this transport: ${shown(address)}`,
-    'Over UDP it is an IP address, since packets wait for no lookup: ask node:dns before. A name on a transport of your own has at most 61 bytes.',
+    'Over UDP it is an IP address, since nothing is looked up here: ask node:dns before. A name on a transport of your own has at most 61 bytes.',
   );

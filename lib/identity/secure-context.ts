@@ -112,13 +112,16 @@ interface NamedVersions {
   readonly all: string;
 }
 
-/** @throws Where a peer's own context has DTLS 1.3 and its server has not, which then reads hellos as servers of 1.2 do. */
+/**
+ * @throws Where a peer's own context has DTLS 1.3 and its server has not, by whose versions a hello is answered: OpenSSL would
+ * mark its ServerHello of DTLS 1.2 as one that was forced (RFC 8446 section 4.1.3), and no client that has both would go on.
+ */
 export function requireNoNewerVersion({ [kVersions]: own }: SecureContext, { [kVersions]: server }: SecureContext): void {
   if (own.newest !== 'DTLSv1.3' || server.newest === 'DTLSv1.3') return;
   throw usageError(
     'ERR_DTLS_CONFLICTING_OPTIONS',
     `the server has ${server.all}, and the rules of this peer ${own.all}`,
-    "Give the server 'maxVersion' 'DTLSv1.3': rules may leave a version out that it has, and bring in none.",
+    "Give createServer() maxVersion: 'DTLSv1.3', too: rules may leave out a version that the server has, and bring in none.",
   );
 }
 

@@ -4,7 +4,8 @@ import { usageError } from '../errors/errors';
 import { listenerAfterOptions, splitListener } from '../checks/arguments';
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONNECT_OPTIONS } from '../checks/option-names';
-import { checkObject, port as checkPort, text, wrongType } from '../checks/validate';
+import { checkObject, text, wrongType } from '../checks/validate';
+import { serverPort } from './connect';
 import type { ConnectOptions } from './types';
 
 export interface ConnectArguments {
@@ -27,16 +28,22 @@ export function readConnect(args: readonly unknown[]): ConnectArguments {
     return { options: first as ConnectOptions, listener: listenerAfterOptions(args, LISTENER) };
   }
   const { rest, listener } = splitListener(args, LISTENER);
-  const port = checkPort('port', first, 1);
   const behind = rest.slice(1);
+  const port = serverPort(first, transportIn(behind));
   const host = typeof behind[0] === 'object' && behind[0] !== null ? undefined : text('host', (behind.shift() ?? undefined) as string);
   const [options = {}, ...surplus] = behind;
   checkObject('options', options, FORMS);
   if (surplus.length > 0) throw wrongType(LISTENER, 'a function', surplus[0]);
   const given: Partial<ConnectOptions> = withoutObjectPrototype(options, CONNECT_OPTIONS);
-  if (given.port !== undefined && checkPort('port', given.port, 1) !== port) throw contradiction('port', port, given.port);
+  if (given.port !== undefined && serverPort(given.port, given.transport) !== port) throw contradiction('port', port, given.port);
   if (host !== undefined && given.host !== undefined && given.host !== host) throw contradiction('host', host, given.host);
   return { options: { ...given, port, ...(host === undefined ? {} : { host }) }, listener: listener };
+}
+
+/** Of the options, wherever they stand: what a port may be depends on it. */
+function transportIn(behind: readonly unknown[]): unknown {
+  const options = behind.find((one) => typeof one === 'object' && one !== null);
+  return options === undefined ? undefined : withoutObjectPrototype(options as Partial<ConnectOptions>, CONNECT_OPTIONS).transport;
 }
 
 const contradiction = (name: string, argument: unknown, option: unknown): Error =>

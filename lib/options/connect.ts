@@ -7,13 +7,14 @@ import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { readSession } from './resumption';
 import { MAX_FRAGMENT_LENGTHS, type ClientPskCallback, type ConnectOptions } from './types';
-import { callable, checkNames, checkObject, flag, port, text, wrongType } from '../checks/validate';
+import { callable, checkNames, checkObject, flag, port, PORT_OF_A_NAME, text, wrongType } from '../checks/validate';
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONNECT_OPTIONS } from '../checks/option-names';
 import { resolveLocalAddress } from './local-address';
 import { clientPsk, oneOf, requireName } from './psk';
 import { requireKeysFor, requireSuiteFor, resolveContext, resolveSession, type ResolvedSession } from './session';
 import { destinationOf } from '../transport/destination';
+import { checkName } from '../endpoint/packet-peers';
 import { isTransport } from '../transport/transport';
 import { resolveUdp, type ResolvedUdp } from './udp';
 
@@ -35,6 +36,10 @@ export interface ResolvedConnect extends ResolvedSession, ResolvedUdp {
   readonly offersKeyAlone: boolean;
 }
 
+/** Of UDP, a port that somebody has; where peers have names, whatever the transport makes of it. */
+export const serverPort = (given: unknown, transport: unknown): number =>
+  isTransport(transport) ? port('port', given, 0, PORT_OF_A_NAME) : port('port', given, 1);
+
 /** By which a client judges a certificate, or which it has asked for on account of one. */
 const JUDGES = ['peerFingerprints', 'peerPublicKeys', 'checkServerIdentity', 'requestOCSP'] as const;
 
@@ -46,6 +51,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnect {
   const named = text('host', options.host) ?? '';
   const meant = named === '' ? 'localhost' : named; // as net
   const host = isTransport(options.transport) ? meant : destinationOf(meant);
+  if (isTransport(options.transport)) checkName('host', host);
   const servername = text('servername', options.servername);
   const name = servername ?? (isName(host, isTransport(options.transport)) ? host : '');
   if (late.net.isIP(name) !== 0) {
@@ -104,7 +110,7 @@ export function resolveConnectOptions(given: ConnectOptions): ResolvedConnect {
     verifiedName,
     sessionName,
     host,
-    port: port('port', options.port, 1),
+    port: serverPort(options.port, options.transport),
     localAddress: resolveLocalAddress(options.localAddress),
     localPort: port('localPort', options.localPort ?? 0, 0),
     servername,

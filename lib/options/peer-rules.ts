@@ -1,4 +1,6 @@
 /** What a server's `peers` may answer, and what becomes of it: the options of a server for one peer. */
+import { kHasIdentity } from '../base/internals';
+import { usageError } from '../errors/errors';
 import { checkNames, checkObject } from '../checks/validate';
 import { CONTEXT_OPTIONS, PEER_OPTIONS } from '../checks/option-names';
 import { requireNoNewerVersion, requireSameVersions, SecureContext } from '../identity/secure-context';
@@ -16,7 +18,7 @@ export interface AnsweredOptions {
 
 /** @throws For what no rules are. */
 export function readPeerOptions(answer: PeerOptions): AnsweredOptions {
-  checkObject('the answer of peers()', answer);
+  checkObject('the answer of peers()', answer, undefined, { 'a SecureContext': 'Return { secureContext }, with one that createSecureContext() of this package has made.' });
   checkNames(answer, PEER_OPTIONS);
   const read = Object.entries(ownOptions(answer, PEER_OPTIONS, OF_BYTES));
   const own: Record<string, unknown> = Object.fromEntries(read.filter(([, value]) => value !== undefined));
@@ -37,6 +39,14 @@ const IN_PLACE_OF: readonly (readonly [one: readonly string[], others: readonly 
   [['peerFingerprints', 'peerPublicKeys'], ['peerFingerprints', 'peerPublicKeys', 'requestCert']],
   [['copyMessages', 'borrowMessages'], ['copyMessages', 'borrowMessages']],
 ];
+
+/** The server's certificate does not stand in for one that is missing beside an authority, a version, … of the answer. */
+const apart = (named: readonly string[]): Error =>
+  usageError(
+    'ERR_DTLS_NO_CREDENTIALS',
+    `the rules for this peer have '${named.join("', '")}', and no certificate`,
+    "Credentials are one thing: where an answer names any option of a context, those of the server do not count. Give 'cert' and 'key' as well, or a 'secureContext' that has all of it.",
+  );
 
 /**
  * The options that count for the peer. `beneath`: those of the server, or of a name, which count where the answer says
@@ -61,7 +71,11 @@ export function resolvePeerOptions(
     // Made here, as it has the versions of the server's where it names none.
     const ofContext = CONTEXT_OPTIONS.filter((name) => name in own).map((name) => [name, own[name]] as const);
     for (const [name] of ofContext) Reflect.deleteProperty(options, name);
-    options.secureContext = new SecureContext(Object.fromEntries(ofContext), undefined, context);
+    const made = new SecureContext(Object.fromEntries(ofContext), undefined, context);
+    if (!made[kHasIdentity] && context[kHasIdentity] && !['psk', 'pskCallback'].some((name) => options[name] !== undefined)) {
+      throw apart(ofContext.map(([name]) => name));
+    }
+    options.secureContext = made;
   }
   const resolved = resolveServerOptions(options, ticketKeys);
   if (hasContext) {

@@ -51,6 +51,9 @@ export interface ResolvedServer extends ResolvedSession, ResolvedUdp {
 const FORM =
   "createServer(options[, secureConnectionListener]): a server needs 'cert' and 'key', or 'psk', or 'pskCallback' in its options, which stand in front.";
 
+/** Whoever has a registry of peers may think of passing that. */
+const PEERS_FORM = "peers: (peer) => options is called with each peer; of a Map by address, (peer) => map.get(peer.address).";
+
 function checkCookieSecret(given: Uint8Array): Secret {
   const size = sizeOf(given);
   if (size >= 32) return new Secret(given);
@@ -109,7 +112,7 @@ export function resolveServerOptions(
     0,
     0xffffffff,
   );
-  const peers = callable('peers', options.peers);
+  const peers = callable('peers', options.peers, PEERS_FORM);
   const context = resolveContext(options, 'server', pskCallback !== undefined || peers !== undefined);
   requireName(options.psk, context);
   // SNICallback may choose another context for each client, and so may `peers`.

@@ -222,7 +222,7 @@ export interface ServerOptions extends SecureContextOptions, SessionOptions, Udp
 export interface ConnectOptions extends SecureContextOptions, SessionOptions, UdpSocketOptions {
   /** Default `'localhost'`. */
   host?: string | undefined;
-  /** 1 to 65535, also as a string. */
+  /** 1 to 65535, also as a string; with a `DatagramTransport` also 0. */
   port: number | string;
   /** An IP address of this machine, of the server's version of IP. */
   localAddress?: string | undefined;

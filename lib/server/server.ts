@@ -403,7 +403,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   forgetPeer(peer: PacketDestination): boolean;
   forgetPeer(...args: [PacketDestination, ...unknown[]]): boolean {
     noMore('forgetPeer', args, 1);
-    const { address, port } = checkDestination(args[0]);
+    const { address, port } = checkDestination(args[0], 'forgetPeer(peer)');
     return this.#state === 'listening' && this.#endpoint?.forgetPeer(address, port) === true;
   }
 

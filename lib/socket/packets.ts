@@ -1,7 +1,7 @@
 /** What may be sent beside DTLS, and to whom. */
 import { usageError, type DTLSError } from '../errors/errors';
 import { sizeOf } from '../base/memory';
-import { payload, port as checkPort, wrongType } from '../checks/validate';
+import { payload, port as checkPort, PORT_OF_A_NAME, wrongType } from '../checks/validate';
 import { joined, type Message } from './messages';
 
 /** Where a packet goes: a peer as the events give it, or any address and port. */
@@ -35,12 +35,11 @@ const looksLikeDtls = (first: number): DTLSError =>
   );
 
 /** @throws For what names no peer. */
-export function checkDestination(peer: PacketDestination): PacketDestination {
-  if (typeof peer !== 'object' || (peer as unknown) === null) throw wrongType('peer', 'an object with an address and a port', peer, FORMS);
+export function checkDestination(peer: PacketDestination, form = 'sendPacket(packet, peer[, callback])'): PacketDestination {
+  const hint = `${form}: the peer is one that 'packet' gave, or { address, port }.`;
+  if (typeof peer !== 'object' || (peer as unknown) === null) throw wrongType('peer', 'an object with an address and a port', peer, hint);
   const { address, port } = peer;
-  if (typeof address !== 'string') throw wrongType('peer.address', 'a string', address, FORMS);
+  if (typeof address !== 'string') throw wrongType('peer.address', 'a string', address, hint);
   // What was looked at: a getter may say something else the next time.
-  return { address, port: typeof port === 'number' ? port : checkPort('peer.port', port, 0) };
+  return { address, port: typeof port === 'number' ? port : checkPort('peer.port', port, 0, PORT_OF_A_NAME) };
 }
-
-const FORMS = "sendPacket(packet, peer[, callback]): the peer is one that 'packet' gave, or { address, port }.";

@@ -7,11 +7,11 @@ import { asError, wordsOf } from '../errors/as-error';
 import { DTLSError, isReadable, usageError } from '../errors/errors';
 import { printable } from '../errors/printable';
 
-export function notOpen(what: string): DTLSError {
+export function notOpen(what: string, hint = "Wait for 'secureConnect' before, and look for 'close' after."): DTLSError {
   return new DTLSError(`cannot ${what}: the session is not open`, {
     code: 'ERR_DTLS_NOT_OPEN',
     category: 'closed',
-    hint: "Wait for 'secureConnect' before, and look for 'close' after.",
+    hint,
   });
 }
 

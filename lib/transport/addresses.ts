@@ -102,9 +102,9 @@ export function familyHint(type: dgram.SocketType, address: string): string | un
     : "A socket of type 'udp4' sends to IPv4 addresses: use one of type 'udp6'.";
 }
 
-/** What a socket of dgram's says of an address of the other family; undefined where it is none. */
-export function wrongFamily(type: dgram.SocketType, { address, port, family }: Peer): DTLSError | undefined {
+/** What a socket of dgram's says of an address of the other family; undefined where it is none. `advice`: in place of dgram's. */
+export function wrongFamily(type: dgram.SocketType, { address, port, family }: Peer, advice?: string): DTLSError | undefined {
   const hint = familyHint(type, address);
   if (hint === undefined) return undefined;
-  return ioError(systemError(errnoOf('EINVAL'), 'send', address, port), { address, port, family }, hint);
+  return ioError(systemError(errnoOf('EINVAL'), 'send', address, port), { address, port, family }, advice ?? hint);
 }

@@ -142,6 +142,17 @@ describe('examples/media-gateway', function () {
     await example.ends();
   });
 
+  it('a second one on the same port is told how to choose another, in a line', async () => {
+    const { url } = await start();
+    const { port } = new URL(url);
+    const PATH = [path.dirname(process.execPath), process.env.PATH].join(path.delimiter);
+    const second = new PeerProcess('npm', ['run', 'example:media-gateway'], { PATH, PORT: port }, { group: true });
+    cleanup.add(() => second.stop());
+    await second.sees(new RegExp(`^port ${port} of 127\\.0\\.0\\.1 is in use: choose another one by PORT=`, 'm'), START_MS);
+    await second.ends();
+    expect(second.output).not.to.match(/^ +at /m);
+  });
+
   it('a page and aiortc see each other, and who has not joined, or is another, sees nobody', async () => {
     const { url, media } = await start();
     open('Chromium', url);

@@ -46,6 +46,7 @@ for (const transport of TRANSPORTS) {
         }
         for (const port of [0, -1, 65536, 1.5, undefined, 'x', null]) expect(refusal('127.0.0.1', port).code, String(port)).to.equal('ERR_SOCKET_BAD_PORT');
         for (const address of [undefined, null, 5, {}]) expect(refusal(address, 5000).code).to.equal('ERR_INVALID_ARG_TYPE');
+        expect(refusal(socket.remotePeer).hint).to.include('setPeer(peer.address, peer.port)');
         expect(refusal('127.0.0.1', 5000, 'x').code).to.equal('ERR_INVALID_ARG_VALUE');
       }
       expect([client.remotePeer, peer.remotePeer]).to.deep.equal(before);
@@ -58,6 +59,7 @@ for (const transport of TRANSPORTS) {
         const error = thrown(() => socket.setPeer('::1', 5000));
         expect([error.code, error.category]).to.deep.equal(['EINVAL', 'io']);
         expect(error.hint).to.include('udp4');
+        expect(error.hint).to.include("listens on '::'");
         expect(error.peer).to.deep.equal({ address: '::1', port: 5000, family: 'IPv6' });
       }
       expect(thrown(() => client.setPeer('127.0.0.1', client.localPort ?? 0)).code).to.equal('ERR_DTLS_NO_SESSION');
@@ -104,7 +106,10 @@ for (const transport of TRANSPORTS) {
       const { client, peer } = await open();
       const early = dialTo({ host: 'localhost', port: 5000, ...PSK_CLIENT, transport, lookup: () => undefined });
       const notOpen = (socket: DTLSSocket): void => {
-        expect(thrown(() => socket.setPeer('127.0.0.1', 5000)).code).to.equal('ERR_DTLS_NOT_OPEN');
+        const error = thrown(() => socket.setPeer('127.0.0.1', 5000));
+        expect(error.code).to.equal('ERR_DTLS_NOT_OPEN');
+        // Within the handshake it can be called.
+        expect(error.hint).to.include('looked up').and.not.include('secureConnect');
       };
       notOpen(early);
       const closed = Promise.all([next(client, 'close'), next(peer, 'close')]);

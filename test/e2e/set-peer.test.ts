@@ -5,13 +5,14 @@ import { expect } from 'chai';
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';
-import type { ConnectOptions, DTLSServer, DTLSSocket, Peer, ServerOptions } from '../../lib/index';
+import { connect, type ConnectOptions, type DTLSServer, type DTLSSocket, type Peer, type ServerOptions } from '../../lib/index';
 import { hasNativeUdp } from '../../lib/transport/native-udp';
 import { describeVersions, type OneVersion } from '../helpers/dtls13';
 import { closeStrangers, packets, rtp, stranger, stun } from '../helpers/packets';
 import { certificate, closeEverything, dialTo, listen, messages, next, portOf, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { closePaths, Path } from '../helpers/paths';
 import { IceLike } from '../helpers/ice-like';
+import { thrown } from '../helpers/thrown';
 
 const TRANSPORTS = (['native', 'dgram'] as const).filter((transport) => transport === 'dgram' || hasNativeUdp);
 
@@ -406,6 +407,34 @@ describeVersions('a peer under another name, on a transport of the user\u2019s',
     expect(here.sentTo.at(-1)).to.equal('ice:server/relay');
     expect(there.sentTo.at(-1)).to.equal('ice:client/relay');
     expect(server.stats.unknownPeerDatagrams).to.equal(0);
+  });
+
+  it('may have the port 0 from the beginning, and is refused at once where its name is too long', async () => {
+    const name = `ice:${'x'.repeat(51)}/relay`; // 61 bytes, of a port 0
+    const [here, there] = IceLike.pair(name, 'ice:client/relay');
+    const { cert, key } = await certificate();
+    const server = await listen({ cert, key, ...only, transport: there });
+    const accepted = next(server, 'secureConnection');
+    const options = { rejectUnauthorized: false, ...only, transport: here };
+    for (const long of [() => connect({ host: `${name}x`, port: 0, ...options }), () => connect(0, `${name}x`, options)]) {
+      const error = thrown(long);
+      expect([error.code, error.category]).to.deep.equal(['ERR_INVALID_IP_ADDRESS', 'usage']);
+      expect(error.hint).to.include('61 bytes');
+    }
+    for (const port of [-1, 65536, 0.5]) {
+      const error = thrown(() => connect({ host: name, port, ...options }));
+      expect([error.code, error.hint?.includes('any port')]).to.deep.equal(['ERR_SOCKET_BAD_PORT', false]);
+    }
+    // Over UDP nobody has it.
+    for (const dial of [() => connect({ port: 0, ...only }), () => connect(0, '127.0.0.1', only)]) {
+      expect(thrown(dial).code).to.equal('ERR_SOCKET_BAD_PORT');
+    }
+    const client = dialTo({ host: name, port: 0, ...options });
+    const [[peer]] = await Promise.all([accepted, next(client, 'secureConnect')]);
+    expect([client.remoteAddress, client.remotePort, peer.remotePort]).to.deep.equal([name, 0, 0]);
+    const heard = messages(peer, 1);
+    client.send('up');
+    expect((await heard).map(String)).to.deep.equal(['up']);
   });
 
   it('is told what the handshake of its transport asks: a name that is a host is sent, one that is none is not', async () => {

@@ -122,11 +122,19 @@ describe('options', () => {
       });
     }
 
+    it('a registry in place of peers is told what is called', () => {
+      const error = ofServer({ peers: new Map() });
+      expectUsage(error, 'ERR_INVALID_ARG_TYPE', 'peers');
+      expect(error.hint).to.include('(peer) => map.get(peer.address)');
+    });
+
     it('of tls and net that DTLS has not are told what there is instead, and others where they belong', () => {
       for (const [error, words] of [
         [ofServer({ ALPN: ['coap'] }), "Here it is 'ALPNProtocols'."],
         [ofServer({ hostname: 'x' }), "'host'? It belongs to listen() and connect()"],
         [ofServer({ socket: 1 }), "Here it is 'transport'."],
+        [ofServer({ srtp: [] }), "Here it is 'srtpProfiles'."],
+        [ofClient({ port: 5, useSrtp: [] }), "Here it is 'srtpProfiles'."],
         ...(['preSharedKey', 'presharedkey', 'pskIdentity', 'psk_identity', 'PSK-Key', 'identity'] as const).flatMap((name) => [
           [ofServer({ [name]: 'a' }), "Here it is 'psk': psk: { identity, psk }"] as const,
           [ofClient({ port: 5, psk: PSK, [name]: 'a' }), "Here it is 'psk': psk: { identity, psk }"] as const,

@@ -2,7 +2,7 @@
 // these must not be named as one; and the documents name scripts that are there.
 import { expect } from 'chai';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { filesIn } from '../helpers/tree';
@@ -56,6 +56,18 @@ describe('scripts of package.json', () => {
       mkdirSync(join(folder, 'prebuilds', 'linux-x64'), { recursive: true });
       writeFileSync(join(folder, 'prebuilds', 'linux-x64', 'dgram-dtls.glibc.node'), '');
       expect(check()).to.deep.equal([0, '']);
+      // Beside what was compiled here, one that it was copied from is good, and one of before `askPeers` is not.
+      const compiled = join(root, 'build', 'Release', 'dgram_dtls.node');
+      mkdirSync(join(folder, 'build', 'Release'), { recursive: true });
+      copyFileSync(compiled, join(folder, 'build', 'Release', 'dgram_dtls.node'));
+      const bytes = readFileSync(compiled);
+      const prebuilt = join(folder, 'prebuilds', 'linux-x64', 'dgram-dtls.glibc.node');
+      writeFileSync(prebuilt, bytes);
+      expect(check()).to.deep.equal([0, '']);
+      writeFileSync(prebuilt, bytes.toString('latin1').replaceAll('askPeers\0', 'askOther\0'), 'latin1');
+      const [stale, cure] = check();
+      expect(stale).to.equal(1);
+      expect(cure).to.match(/linux-x64.*earlier build, without askPeers: 'npm run build:binaries'/);
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

@@ -57,7 +57,7 @@ void Handshake::begin_server(double now) {
   if (context_->says_versions() && !context_->allows(kDtls12) && !context_->allows(kDtls10)) {
     Failure failure;
     failure.kind = FailureKind::kVersionMismatch;
-    failure.detail = "the context for the server name that the client asks for has DTLSv1.3 alone";
+    failure.detail = "the context that was chosen for this client has DTLSv1.3 alone";
     send_alert(SSL3_AL_FATAL, SSL_AD_PROTOCOL_VERSION);
     failure.alert = SSL_AD_PROTOCOL_VERSION;
     fail(std::move(failure));

@@ -134,9 +134,8 @@ bool Handshake13::keep_to_context(EngineConfig& config) {
   fail_with(has_suite ? FailureKind::kNoSharedParameters : FailureKind::kNoSharedCipher,
             SSL_AD_HANDSHAKE_FAILURE);
   failure_.detail =
-      has_suite ? "the context for the server name that the client asks for has another group"
-                : "the context for the server name that the client asks for has " +
-                      context_->dtls13().suites;
+      has_suite ? "the context that was chosen for this client has another group"
+                : "the context that was chosen for this client has " + context_->dtls13().suites;
   return false;
 }
 
@@ -239,7 +238,7 @@ void Handshake13::begin_server(double now) {
   }
   if (context_->says_versions() && !context_->allows(kDtls13)) {
     fail_with(FailureKind::kVersionMismatch, SSL_AD_PROTOCOL_VERSION);
-    failure_.detail = "the context for the server name that the client asks for has no DTLSv1.3";
+    failure_.detail = "the context that was chosen for this client has no DTLSv1.3";
     return;
   }
   if (!make_engine(now)) {
