@@ -22,12 +22,8 @@ export const CONTEXT_OPTIONS = [
   'secureOptions',
 ] as const;
 
-const COMMON_OPTIONS = [
-  ...CONTEXT_OPTIONS,
-  'secureContext',
-  'rejectUnauthorized',
-  'peerFingerprints',
-  'peerPublicKeys',
+/** What counts for each session by itself, whoever its peer is. */
+const SESSION_OPTIONS = [
   'handshakeTimeout',
   'retransmission',
   'mtu',
@@ -38,8 +34,17 @@ const COMMON_OPTIONS = [
   'heartbeat',
   'srtpProfiles',
   'requireExtendedMasterSecret',
-  'ALPNProtocols',
   'qlogDir',
+] as const;
+
+const COMMON_OPTIONS = [
+  ...CONTEXT_OPTIONS,
+  'secureContext',
+  'rejectUnauthorized',
+  'peerFingerprints',
+  'peerPublicKeys',
+  ...SESSION_OPTIONS,
+  'ALPNProtocols',
   'psk',
   'pskCallback',
   'transport',
@@ -101,17 +106,7 @@ export const NAMED_OPTIONS = [
 /** What a server's `peers` may answer. */
 export const PEER_OPTIONS = [
   ...NAMED_OPTIONS,
-  'handshakeTimeout',
-  'retransmission',
-  'mtu',
-  'idleTimeout',
-  'replayWindow',
-  'borrowMessages',
-  'copyMessages',
-  'heartbeat',
-  'srtpProfiles',
-  'requireExtendedMasterSecret',
-  'qlogDir',
+  ...SESSION_OPTIONS,
 ] as const;
 
 export const LISTEN_OPTIONS = [
