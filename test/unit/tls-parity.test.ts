@@ -92,11 +92,13 @@ function surface(...prototypes: object[]): string[] {
     .map((name) => name.replace('[nodejs.asyncDispose]', '[Symbol.asyncDispose]'));
 }
 
-/** `name: [ … ] as const` in a source. */
+/** `name = [ … ] as const` in a source, with the lists of that source that it spreads. */
 function list(path: string, name: string): string[] {
   const body = new RegExp(`\\b${name}\\b[^=]*= \\[([^\\]]*)\\]`).exec(read(path))?.[1];
   if (body === undefined) throw new Error(`no list ${name}`);
-  return [...body.matchAll(/'(\w+)'/g)].map(([, option = '']) => option);
+  return [...body.matchAll(/'(\w+)'|\.\.\.(\w+)/g)].flatMap(([, option = '', spread]) =>
+    spread === undefined ? [option] : list(path, spread),
+  );
 }
 
 function events(path: string, name: string): string[] {
