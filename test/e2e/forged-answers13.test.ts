@@ -124,6 +124,15 @@ describe13('answers in clear that are forged, to a client with DTLS 1.3', functi
     });
   }
 
+  // Also when a handshake of 1.2 is under way, whose ServerHello is yet to come.
+  it('a ServerHello of 1.3 does not keep a client from a server of 1.2 alone, either', async () => {
+    const forged = FORGED['a ServerHello with a share of its own']?.(0) ?? Buffer.alloc(0);
+    for (const [cookieExchange, hello] of [[true, 0], [true, 1], [true, 2], [false, 0]] as const) {
+      const [server, relay] = await interrupted({ cookieExchange }, hello, forged);
+      await opens(server, { ...UP_TO_DTLS13, port: relay.port }, 'DTLSv1.2');
+    }
+  });
+
   it('a HelloVerifyRequest for each hello, and nothing of 1.3, ends with what it is, after a few hellos', async () => {
     const server = await listen(await withCertificate(UP_TO_DTLS13));
     const relay = await relayTo(server);

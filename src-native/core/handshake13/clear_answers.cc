@@ -90,8 +90,16 @@ void Handshake13::note_answer(const IncomingMessage& message) {
   answer_ = differs ? std::vector<uint8_t>() : message.bytes;
 }
 
+// A ServerHello of 1.3 was taken, and here is one of a server that has no 1.3, and whose records
+// will tell nothing: to the same hello, or to a later one of an older handshake that was under way.
+bool Handshake13::is_of_older_version(const FragmentView& fragment) const {
+  return engine_->suite() != nullptr && fragment.body.size == fragment.message_length &&
+         read_server_choice(fragment.type, fragment.body) == ServerChoice::kDtls12;
+}
+
 // What the fragment says of the answer that was taken, if it is one to the same hello.
 Handshake13::Echo Handshake13::compare_answer(const FragmentView& fragment) const {
+  if (is_of_older_version(fragment)) return Echo::kOtherRequest;
   if (fragment.message_sequence >= flights_->next_in()) return Echo::kNone;
   if (fragment.type == HandshakeType::kHelloVerifyRequest) return Echo::kOtherRequest;
   if (fragment.type != HandshakeType::kServerHello ||

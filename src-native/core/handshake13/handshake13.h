@@ -168,6 +168,7 @@ class Handshake13 final : public Negotiation {
   bool turns_away_next(double now);
   bool is_distrusted(EngineOutcome outcome, const IncomingMessage& message, double now);
   void note_answer(const IncomingMessage& message);
+  bool is_of_older_version(const FragmentView& fragment) const;
   Echo compare_answer(const FragmentView& fragment) const;
   bool is_contradiction(Bytes fragments, double now);
   void on_unopened(double now);
