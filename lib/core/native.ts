@@ -297,8 +297,10 @@ export interface NativeUdpSocket {
    * Begins to poll; `begin` is called before datagrams are read, `wake` when records may have come of them.
    */
   attach(endpoint: NativeEndpoint, outbox: NativeOutbox, begin: () => void, wake: () => void): void;
-  /** Asked about each sender; no code of the user's may run in it. */
-  /** Asked for some addresses at once: returns a bit for each, the first is the lowest, set for those that are blocked. */
+  /**
+   * Asked for the senders of some datagrams at once: returns a bit for each, the first is the lowest, set for those that are
+   * blocked. No code of the user's may run in it.
+   */
   block(whichBlocked: ((...addresses: string[]) => number) | undefined): void;
   /** An error number, or 0. */
   connect(address: string, port: number): number;
@@ -398,7 +400,6 @@ export interface Native {
     records: Uint32Array,
     arena: Uint8Array,
   ) => NativeOutbox;
-  /** `besideDtls13`: for servers that have that version, too, and say so where they speak an older one. */
   readonly SecureContext: new () => NativeSecureContext;
   /** `lifetime`: how many milliseconds a session may be resumed. */
   readonly TicketKeys: new (lifetime: number) => NativeTicketKeys;

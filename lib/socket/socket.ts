@@ -324,7 +324,8 @@ export class DTLSSocket extends SessionInfo {
   setPeer(...args: [string, number, ...unknown[]]): this {
     noMore('setPeer', args, 2);
     const from = setPeer(this.#known, args[0], args[1], this[kMoveWatch]);
-    if (from !== undefined) this.#turn(() => reportMove(this, from, this[kPeer]));
+    const to = this[kPeer]; // by the time of the event it may be elsewhere
+    if (from !== undefined) this.#turn(() => reportMove(this, from, to));
     return this;
   }
 

@@ -199,6 +199,24 @@ describe('what those who watch hear of setPeer', () => {
     }
   });
 
+  it('names each place, of moves in one tick, too', async () => {
+    const seen: [number, number][] = [];
+    const on = (event: unknown): void => {
+      const { from, peer } = event as DiagnosticsEvents['dgram-dtls.session.move'];
+      seen.push([from.port, peer.port]);
+    };
+    diagnostics.subscribe('dgram-dtls.session.move', on);
+    try {
+      const { peer } = await openPsk();
+      const first = peer.remotePort ?? 0;
+      for (const port of [5000, 5001, first]) peer.setPeer('127.0.0.1', port);
+      await new Promise((resolve) => { setImmediate(resolve); });
+      expect(seen).to.deep.equal([[first, 5000], [5000, 5001], [5001, first]]);
+    } finally {
+      diagnostics.unsubscribe('dgram-dtls.session.move', on);
+    }
+  });
+
   it('counts on where it was: counters are the session\u2019s, and its packets and drops are of nobody at the old place', async () => {
     const { server, client, peer } = await openPsk();
     const other = await stranger();
