@@ -584,6 +584,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     if (this.#state !== 'closing' || this.#sockets.size > 0 || endpoint === undefined) return;
     this.#state = 'leaving';
     this.#finalStats = endpoint.stats();
+    // On a transport that others use it goes on, and may be another server's before this one is forgotten.
+    this.#endpoint = undefined;
     endpoint.leave(this.#left);
   }
 

@@ -10,6 +10,7 @@ import { createServer, DTLSError, type DTLSSocket } from '../../lib/index';
 import { boundSocket, converse } from '../helpers/exchange';
 import { Link, Wire } from '../helpers/link';
 import {
+  certificate,
   closeEverything,
   dial,
   dialTo,
@@ -213,6 +214,26 @@ describe('handshake transports', () => {
     const failed = next(second, 'error');
     second.listen();
     expect((await failed)[0].code).to.equal('ERR_SERVER_ALREADY_LISTEN');
+    await closeEverything();
+    socket.close();
+    await once(socket, 'close');
+  });
+
+  it('a server that has closed says nothing any more to the one that comes after it on a transport', async () => {
+    const socket = await boundSocket();
+    const other = await listen(PSK_SERVER);
+    // A client keeps the transport between the two.
+    const outgoing = await openOn(other, { ...PSK_CLIENT, transport: socket });
+    const before = await listen({ ...(await withCertificate()), transport: socket });
+    await before[Symbol.asyncDispose]();
+    const server = await listen({ ...(await withCertificate()), transport: socket });
+    before.setSecureContext(await certificate({ commonName: 'before' }));
+    before.addContext('localhost', await certificate({ commonName: 'before' }));
+    before.busy = true;
+    const incoming = await openOn(server);
+    expect(incoming.client.getPeerX509Certificate()?.subject).to.equal('CN=localhost');
+    expect(server.stats.hellosWhileBusy).to.equal(0);
+    await outgoing.client[Symbol.asyncDispose]();
     await closeEverything();
     socket.close();
     await once(socket, 'close');
