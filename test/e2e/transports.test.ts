@@ -283,6 +283,40 @@ describe('handshake transports', () => {
     await closed;
   });
 
+  it('that calls back from within send has nobody called back within their own call', async () => {
+    const [near, far] = Wire.pair();
+    for (const wire of [near, far]) {
+      const send = wire.send.bind(wire);
+      wire.send = (datagrams, peer, done) => {
+        const more = send(datagrams, peer);
+        done?.(null);
+        return more;
+      };
+    }
+    const server = await listen({ ...PSK_SERVER, transport: far });
+    const client = dialTo({ ...PSK_CLIENT, host: 'wire', port: 1, transport: near });
+    await next(client, 'secureConnect');
+    let returned = false;
+    const called = new Promise<boolean>((resolve) => {
+      client.send('message', () => {
+        resolve(returned);
+      });
+    });
+    returned = true;
+    expect(await within(called, "send's callback")).to.be.true;
+    let packetReturned = false;
+    const packet = new Promise<boolean>((resolve) => {
+      server.sendPacket(Buffer.of(0, 1), { address: 'wire', port: 1 }, () => {
+        resolve(packetReturned);
+      });
+    });
+    packetReturned = true;
+    expect(await within(packet, "sendPacket's callback")).to.be.true;
+    const writer = client.toWeb().writable.getWriter();
+    await within(writer.write('chunk'), 'a write to be over');
+    await client[Symbol.asyncDispose]();
+  });
+
   it('without a cookie exchange where the transport has validated the peer', async () => {
     const { server, client, peer } = await openPsk({ cookieExchange: false });
     await converse({ client, peer });
