@@ -426,9 +426,8 @@ export class DTLSSocket extends SessionInfo {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#known.state === 'closed') return;
     await new Promise<void>((resolve) => {
-      this.close(resolve);
+      this.close(resolve); // which waits for `close` also where its error is being told
     });
   }
 
