@@ -713,7 +713,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   /** @internal Counted by the endpoint: one peer that cannot be reached is not the server's error. */
   [kOnTransportError](error: Error, broke = false): void {
     if (!broke && (!('code' in error) || error.code !== 'EBADF')) return;
-    this.#inContext(() => this.emit('error', ioError(error)));
+    // A transport of the user's may say so within a call of ours, where what a listener throws would be taken for its own.
+    turns.add(() => this.#state !== 'closed' && this.emit('error', ioError(error)), this[kAsyncResource]);
   }
 
   /** @internal */

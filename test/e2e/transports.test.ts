@@ -317,6 +317,32 @@ describe('handshake transports', () => {
     await client[Symbol.asyncDispose]();
   });
 
+  it("that fails from within send is the server's error when the call has returned", async () => {
+    const [, far] = Wire.pair();
+    const broken = Object.assign(new Error('broken'), { code: 'EBADF' });
+    const start = far.start.bind(far);
+    far.start = (receiver) => {
+      start(receiver);
+      far.send = (_datagrams, _peer, done) => {
+        receiver.error(broken);
+        if (done !== undefined) process.nextTick(done, null);
+        return true;
+      };
+    };
+    const server = await listen({ ...PSK_SERVER, transport: far });
+    const events: string[] = [];
+    const failed = new Promise<void>((resolve) => {
+      server.on('error', ({ code }) => {
+        events.push(code);
+        resolve();
+      });
+    });
+    server.sendPacket(Buffer.of(0, 1), { address: 'wire', port: 1 });
+    events.push('returned');
+    await within(failed, "'error'");
+    expect(events).to.deep.equal(['returned', 'EBADF']);
+  });
+
   it('without a cookie exchange where the transport has validated the peer', async () => {
     const { server, client, peer } = await openPsk({ cookieExchange: false });
     await converse({ client, peer });
