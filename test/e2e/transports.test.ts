@@ -6,7 +6,7 @@ import * as dgram from 'node:dgram';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { createServer, DTLSError, type DTLSSocket } from '../../lib/index';
+import { createServer, DTLSError, type DatagramTransport, type DTLSSocket } from '../../lib/index';
 import { boundSocket, converse } from '../helpers/exchange';
 import { Link, Wire } from '../helpers/link';
 import {
@@ -205,6 +205,27 @@ describe('handshake transports', () => {
     await outgoing.client[Symbol.asyncDispose]();
     socket.close();
     await once(socket, 'close');
+  });
+
+  it('a socket that has closed neither keeps a transport that others use, nor lets it go', async () => {
+    const calls: string[] = [];
+    const near: DatagramTransport = Object.assign(await Link.bound(), {
+      ref: () => calls.push('ref'),
+      unref: () => calls.push('unref'),
+    });
+    const server = await listen(PSK_SERVER);
+    const first = await openOn(server, { ...PSK_CLIENT, transport: near });
+    const served = await listen({ ...PSK_SERVER, transport: near });
+    const closed = next(first.client, 'close');
+    first.client.close();
+    await closed;
+    first.client.unref().ref();
+    expect(calls).to.deep.equal([]);
+    served.unref();
+    expect(calls).to.deep.equal(['unref']);
+    const ended = next(served, 'close');
+    served.close();
+    await ended;
   });
 
   it('only one server on a transport', async () => {
