@@ -60,8 +60,9 @@ export class PeerRules {
   ask(question: number, peer: Peer): void {
     let answer: Answer; // where it does not come later
     let comesLater: PromiseLike<Answer> | undefined;
+    const { ask } = this.#host; // a call of it there would hand the host to whoever reads `this`
     try {
-      const given = this.#host.ask(peer);
+      const given = ask(peer);
       if (isThenable(given)) comesLater = given;
       else answer = given;
     } catch (error) {

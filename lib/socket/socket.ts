@@ -52,6 +52,7 @@ import { outbox, RecordType, turns } from '../core/outbox';
 import type { ResolvedConnect } from '../options/connect';
 import type { ResolvedServer } from '../options/server';
 import { CoreSession } from '../endpoint/core-session';
+import type { Endpoint } from '../endpoint/endpoint';
 import { messageMemory, PacketEvents } from '../endpoint/packet-events';
 import { EarlyMessages, type EarlyMessage } from './early-messages';
 import { readHandshakeResult } from '../handshake/handshake-result';
@@ -396,14 +397,14 @@ export class DTLSSocket extends SessionInfo {
 
   ref(): this {
     this.#referenced = true;
-    this.#known.session?.endpoint.ref();
+    this.#endpoint?.ref();
     this.#idle?.ref();
     return this;
   }
 
   unref(): this {
     this.#referenced = false;
-    this.#known.session?.endpoint.unref();
+    this.#endpoint?.unref();
     this.#idle?.unref();
     return this;
   }
@@ -427,9 +428,8 @@ export class DTLSSocket extends SessionInfo {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#known.state === 'closed') return;
     await new Promise<void>((resolve) => {
-      this.close(resolve);
+      this.close(resolve); // which waits for `close` also where its error is being told
     });
   }
 
@@ -695,6 +695,11 @@ export class DTLSSocket extends SessionInfo {
   }
 
   // ---- plumbing ----
+
+  /** While it is this session's: others may go on using it. */
+  get #endpoint(): Endpoint | undefined {
+    return this.#known.state === 'closed' ? undefined : this.#known.session?.endpoint;
+  }
 
   #reportStart(role: SessionRole, qlogDir: string | undefined): void {
     this.#known.startedAt = performance.now();

@@ -286,6 +286,18 @@ describeVersions('answers of peers', (only, is13) => {
     });
   }
 
+  it('come from a function that is called with the peer, and is the method of nothing', async () => {
+    const calls: unknown[][] = [];
+    const server = await serve(function (this: unknown, ...args: unknown[]) {
+      calls.push([this ?? globalThis, ...args]); // code that is not strict has the latter
+      return {};
+    });
+    const { peer } = await openOn(server, only);
+    expect(calls).to.have.length(1);
+    expect(calls[0]?.[0] === globalThis, 'an object').to.be.true;
+    expect(calls[0]?.slice(1)).to.deep.equal([peer.remotePeer]);
+  });
+
   it('may close the server', async () => {
     const server = await serve(() => { server.close(); return {}; });
     const closed = next(server, 'close');
