@@ -4,105 +4,22 @@
 #include <doctest/doctest.h>
 
 #include <deque>
-#include <fstream>
 #include <map>
-#include <sstream>
 
 #include "core/base/expand_label.h"
 #include "core/flights13/ack.h"
 #include "core/records13/next_secret.h"
 #include "core/records13/records13.h"
 #include "harness.h"
+#include "traces13.h"
 
 namespace dtls::test {
 namespace {
 
+using namespace traces13;
 using Way = TrafficSecret::Direction;
 
-constexpr std::array<const char*, 3> kTraces = {"wolfssl-aes-128-gcm", "wolfssl-aes-256-gcm",
-                                                "wolfssl-chacha20-poly1305"};
 constexpr std::array<const char*, 2> kSides = {"client", "server"};
-
-struct Expansion {
-  std::string label;
-  std::vector<uint8_t> secret;
-  std::vector<uint8_t> context;
-  std::vector<uint8_t> result;
-};
-
-struct SealedRecord {
-  RecordNumber number;
-  ContentType type{};
-  std::vector<uint8_t> content;
-};
-
-struct TracedDatagram {
-  std::string side;
-  Datagram bytes;
-  std::vector<SealedRecord> sealed;
-};
-
-struct Trace {
-  const CipherSuite13* suite = nullptr;
-  std::vector<Expansion> expansions;
-  std::vector<TracedDatagram> datagrams;
-};
-
-std::vector<uint8_t> from_hex(const std::string& text) {
-  std::vector<uint8_t> bytes;
-  if (text == "-") return bytes;
-  for (size_t i = 0; i + 1 < text.size(); i += 2) {
-    bytes.push_back(static_cast<uint8_t>(std::stoul(text.substr(i, 2), nullptr, 16)));
-  }
-  return bytes;
-}
-
-const CipherSuite13* suite_named(const std::string& name) {
-  for (uint16_t id = 0x1301; cipher_suite13(id) != nullptr; ++id) {
-    if (name == cipher_suite13(id)->name) return cipher_suite13(id);
-  }
-  return nullptr;
-}
-
-std::vector<std::string> words_of(const std::string& line) {
-  std::istringstream text(line);
-  std::vector<std::string> words;
-  for (std::string word; text >> word;) words.push_back(word);
-  return words;
-}
-
-Expansion expansion_of(const std::vector<std::string>& words) {
-  const size_t fields = words.size() - 3;  // behind the label, which has any number of words
-  Expansion expansion{words[1], from_hex(words[fields]), from_hex(words[fields + 1]),
-                      from_hex(words[fields + 2])};
-  for (size_t i = 2; i < fields; ++i) expansion.label += " " + words[i];
-  return expansion;
-}
-
-// The lines are explained in the folder's README.
-Trace read_trace(const std::string& name) {
-  std::ifstream file("test/fixtures/traces13/" + name + ".txt");
-  REQUIRE(file.is_open());
-  Trace trace;
-  std::map<std::string, std::vector<SealedRecord>> sealed;
-  for (std::string line; std::getline(file, line);) {
-    const std::vector<std::string> words = words_of(line);
-    if (words[0] == "suite") trace.suite = suite_named(words[1]);
-    if (words[0] == "expand") trace.expansions.push_back(expansion_of(words));
-    if (words[0] == "sealed") {
-      REQUIRE(words.at(6) == "0");  // no padding
-      sealed[words[1]].push_back({{std::stoull(words[2]), std::stoull(words[3])},
-                                  static_cast<ContentType>(std::stoul(words[4])),
-                                  from_hex(words[5])});
-    }
-    if (words[0] == "datagram") {
-      trace.datagrams.push_back({words[1], from_hex(words[2]), std::move(sealed[words[1]])});
-      sealed[words[1]].clear();
-    }
-  }
-  REQUIRE(trace.suite != nullptr);
-  return trace;
-}
 
 std::vector<uint8_t> secret_of(const Trace& trace, const std::string& label) {
   for (const Expansion& expansion : trace.expansions) {
@@ -120,23 +37,6 @@ void add_secrets(Records13& records, const Trace& trace, const std::string& side
     const std::vector<uint8_t> secret = secret_of(trace, letter + what);
     REQUIRE(records.add({trace.suite, epoch, way, SecretBytes(view(secret))}));
   }
-}
-
-// The records of a datagram, in clear or not.
-std::vector<Bytes> records_in(const Datagram& datagram) {
-  std::vector<Bytes> records;
-  for (Bytes rest = view(datagram); rest.size != 0;) {
-    CiphertextView sealed;
-    RecordView clear;
-    if (is_unified(rest.data[0])) {
-      REQUIRE(take_ciphertext(rest, sealed));
-      records.push_back(sealed.whole);
-    } else {
-      REQUIRE(take_record(rest, clear));
-      records.push_back(clear.whole);
-    }
-  }
-  return records;
 }
 
 TEST_CASE("traces of 1.3: labels give what wolfSSL's gave") {
