@@ -205,6 +205,8 @@ export interface NativeEndpoint {
   ): HeartbeatOutcome;
   /** The session's peer is at another address from now on. */
   move(slot: number, generation: number, address: string, port: number): MoveOutcome;
+  /** What {@link move} would return. Nothing changes. */
+  mayMove(slot: number, generation: number, address: string, port: number): MoveOutcome;
   /** DTLS 1.3: this side's keys change, and with `both` the peer is to change its own. */
   updateKeys(slot: number, generation: number, both: boolean): KeyUpdateOutcome;
   close(slot: number, generation: number, notify: boolean): void;

@@ -34,10 +34,10 @@ import { sizeOf } from '../base/memory';
 import { LONGEST_DATAGRAM } from '../transport/transport-driver';
 import { NO_SLOT, outbox, RecordType, turns, type RecordSink } from '../core/outbox';
 import { fieldOf, isSet, RecordField } from '../core/record-fields';
-import { MoveOutcome, SendOutcome } from '../core/outcomes';
+import { SendOutcome } from '../core/outcomes';
 import { sendBatch } from '../core/send-batch';
 import { endpointStats, Unheard, type EndpointStats } from '../core/stats';
-import { blocked, moveRefusal, placeByName, placeOverUdp, type Place } from './moving';
+import { blocked, mayMove, placeByName, placeOverUdp, type Place } from './moving';
 import type { PacketHearer } from './packet-events';
 import { checkNamedDestination, checkUdpDestination, PacketPeers } from './packet-peers';
 
@@ -444,6 +444,8 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     const blockList = this.#server?.[kBlockList];
     if (blockList !== undefined && isBlocked(blockList, peer.address)) throw blocked(peer);
     check?.(peer);
+    // A socket that is connected to its peer must not follow a session that stays.
+    if (!mayMove(this.core.mayMove(slot, generation, peer.address, peer.port), peer)) return undefined;
     this.transmitNow(); // what was sent before goes where the peer was
     try {
       this.#driver.move(peer);
@@ -451,9 +453,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       throw ioError(error, peer);
     }
     const outcome = this.core.move(slot, generation, peer.address, peer.port);
-    const refusal = moveRefusal(outcome, peer);
-    if (refusal !== undefined) throw refusal;
-    return outcome === MoveOutcome.Moved ? (this.#packetPeers.living(peer) ?? peer) : undefined;
+    return mayMove(outcome, peer) ? (this.#packetPeers.living(peer) ?? peer) : undefined;
   }
 
   #boundTo(): AddressInfo {
