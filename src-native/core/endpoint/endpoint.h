@@ -15,6 +15,7 @@
 #include "core/endpoint/known_peers.h"
 #include "core/endpoint/moved_peers.h"
 #include "core/endpoint/peer_table.h"
+#include "core/endpoint/server_offer.h"
 #include "core/endpoint/slot_queue.h"
 #include "core/handshake/cookie.h"
 #include "core/handshake/spent_cookies.h"
@@ -189,6 +190,8 @@ class Endpoint {
   void on_packet(Bytes packet, const PeerAddress& peer, uint32_t peer_index);
   void tell_drops(const DropCounts& before, size_t size, const PeerAddress& peer,
                   uint32_t peer_index);
+
+  // client_hellos.cc
   bool on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
                        uint32_t peer_index, double now);
   bool on_hello12(const RecordView& record, const FragmentView& fragment,
@@ -202,14 +205,20 @@ class Endpoint {
                double now);
   bool waits_for_hello(const PeerAddress& peer, uint16_t sequence) const;
   void offer_dtls13();
-  static std::optional<ServerOffer> offer_of(const SecureContext& context,
-                                             const SessionPolicy& policy);
-  static ServerOffer offer_of(const PeerRules& rules);
   void answer_unknown(const PeerAddress& peer, uint32_t peer_index, Bytes bytes);
   void send_hello_verify_request(const RecordView& record, const FragmentView& fragment,
                                  const PeerAddress& peer, Bytes random, uint32_t peer_index,
                                  double now);
+
+  // admission.cc
   bool admit(const PeerAddress& peer, double now);
+  // A session and its candidate, or neither.
+  using Pair = std::array<uint32_t, 2>;
+  bool make_room(const SlotQueue& unproven, const SlotLinks& links, double now);
+  uint32_t who_gives_way(const SlotQueue& unproven, const SlotLinks& links, double now,
+                         const Pair& besides = {kNoSlot, kNoSlot});
+  void displace(uint32_t slot);
+  bool make_way_beside(uint32_t current, double now);
 
   // peer_questions.cc
   struct Chosen {
@@ -228,13 +237,6 @@ class Endpoint {
   AskedPeers::Asked* ask(const PeerAddress& peer, bool proven, uint32_t peer_index, double now);
   Chosen chosen_for(const PeerAddress& peer);
 
-  // A session and its candidate, or neither.
-  using Pair = std::array<uint32_t, 2>;
-  bool make_room(const SlotQueue& unproven, const SlotLinks& links, double now);
-  uint32_t who_gives_way(const SlotQueue& unproven, const SlotLinks& links, double now,
-                         const Pair& besides = {kNoSlot, kNoSlot});
-  void displace(uint32_t slot);
-  bool make_way_beside(uint32_t current, double now);
   Session& begin(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
                  std::shared_ptr<const SessionPolicy> policy, bool dtls13, double now);
   template <typename Act>
