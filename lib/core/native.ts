@@ -172,8 +172,11 @@ export interface NativeEndpoint {
     context: NativeSecureContext | undefined,
     policy: NativeSessionPolicy | undefined,
   ): boolean;
-  /** What was answered about that peer counts no more, nor a question that is open. False: there was nothing. */
-  forgetPeer(address: string, port: number): boolean;
+  /**
+   * What was answered about that peer counts no more, nor a question that is open, unless it came behind `lastPut` and has
+   * yet to be put. Returns the number of that question; 0: there was nothing.
+   */
+  forgetPeer(address: string, port: number, lastPut: number): number;
   /** Sets whether there are DROPPED records. */
   reportDrops(report: boolean): void;
   /** Sets whether there are PACKET records. */

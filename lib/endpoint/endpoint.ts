@@ -397,13 +397,14 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
   }
 
   /**
-   * What has been answered about a peer counts no more for handshakes to come, nor does what is being asked.
+   * What has been answered about a peer counts no more for handshakes to come, nor does what is being asked: the number of
+   * that question, or 0. One behind `lastPut` has yet to come here.
    *
    * @throws For what is no address of this transport.
    */
-  forgetPeer(address: string, port: number): boolean {
+  forgetPeer(address: string, port: number, lastPut: number): number {
     this.#checkAddress({ address, port });
-    return this.core.forgetPeer(address, port);
+    return this.core.forgetPeer(address, port, lastPut);
   }
 
   /** A peer of whom nothing has been heard, as it would be heard of: the address has one spelling, whoever names it. */

@@ -394,7 +394,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
 
   /**
    * What `peers` has answered about that peer counts no more, and it is asked again at the peer's next hello: after a
-   * refusal, or where the answer has not been used yet. Sessions go on.
+   * refusal, or where the answer has not been used yet. A question that is open ends: nobody hears of its answer, nor of
+   * its absence. Sessions go on.
    *
    * @returns False when there was nothing to forget.
    * @throws {@link DTLSError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_IP_ADDRESS` and `ERR_SOCKET_BAD_PORT`.
@@ -403,7 +404,12 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   forgetPeer(...args: [PacketDestination, ...unknown[]]): boolean {
     noMore('forgetPeer', args, 1);
     const { address, port } = checkDestination(args[0], 'forgetPeer(peer)');
-    return this.#state === 'listening' && this.#endpoint?.forgetPeer(address, port) === true;
+    const endpoint = this.#state === 'listening' ? this.#endpoint : undefined;
+    const rules = this.#peerRules;
+    const question = endpoint?.forgetPeer(address, port, rules?.lastPut ?? 0) ?? 0;
+    if (question === 0) return false;
+    rules?.forget(question);
+    return true;
   }
 
   /** How many sessions there are, those in the handshake included. */

@@ -75,7 +75,10 @@ class Endpoint {
   // nobody waits for it any more.
   bool answer_peer(uint32_t question, PeerRules rules, uint32_t peer_index, double now);
   // A peer that has been answered for, or asked about, is asked about again at its next hello.
-  bool forget_peer(const PeerAddress& peer) { return asked_ && asked_->forget(peer); }
+  // Returns whose answer that is, or would have been; see AskedPeers::forget.
+  uint32_t forget_peer(const PeerAddress& peer, uint32_t last_put) {
+    return asked_ ? asked_->forget(peer, last_put) : 0;
+  }
   // No new sessions; a restarted peer is no longer answered.
   void stop_listening();
   // While busy, ClientHellos that would begin a session are counted and dropped.
