@@ -297,7 +297,7 @@ export class DTLSSocket extends SessionInfo {
     return this.#destroy(error, this.#known.client?.judgesStaple === true ? REFUSING_STAPLE : NOTIFYING);
   }
 
-  /** Emits `timeout` after `ms` milliseconds without traffic; 0 switches it off. Does not close. */
+  /** Emits `timeout` after `ms` milliseconds without traffic, and again after each further time; 0 switches it off. Does not close. */
   setTimeout(ms: number, callback?: () => void): this {
     integer('ms', ms, 0, 0, 0x7fffffff);
     callable('callback', callback);
