@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
-import { EventEmitter } from 'node:events';
+import { captureRejectionSymbol, EventEmitter } from 'node:events';
 import type { AddressInfo, BlockList } from 'node:net';
 
 import { isAborted, onAbort } from '../base/abort';
@@ -75,6 +75,16 @@ const notRunning = (): DTLSError =>
 /** A UDP port on which DTLS clients are served. Make it with {@link createServer}. */
 // It is its endpoint's ServerHandler and its sockets' SocketOwner, by names that the published types leave out: so no `implements`.
 export class DTLSServer extends EventEmitter<DTLSServerEvents> {
+  static {
+    // Node brings here what the Promise of a listener rejects with (`captureRejections`). That about a session ends it, as in tls.
+    const onRejection = function (this: DTLSServer, thrown: unknown, event: unknown, socket: unknown): void {
+      const isOfSession = event === 'connection' || event === 'secureConnection';
+      if (isOfSession && socket instanceof DTLSSocket) socket.destroy(thrown as Error);
+      else this.emit('error', thrown as DTLSError);
+    };
+    Object.defineProperty(this.prototype, captureRejectionSymbol, { value: onRejection, writable: true, configurable: true });
+  }
+
   readonly #given: ServerOptions;
   readonly #options: ResolvedServer;
   readonly #names = new ServerNames();

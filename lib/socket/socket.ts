@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
+import { captureRejectionSymbol } from 'node:events';
 
 import {
   kAbandon,
@@ -125,6 +126,14 @@ const ITERATION_LIMIT = 1024 * 1024;
  */
 // It is its endpoint's SessionHandler, by names that the published types leave out: so no `implements`.
 export class DTLSSocket extends SessionInfo {
+  static {
+    // Node brings here what the Promise of a listener rejects with (`captureRejections`), as it does with streams.
+    const onRejection = function (this: DTLSSocket, thrown: unknown): void {
+      this.destroy(thrown as Error);
+    };
+    Object.defineProperty(this.prototype, captureRejectionSymbol, { value: onRejection, writable: true, configurable: true });
+  }
+
   /** @internal Where its events belong (AsyncLocalStorage), as those of Node's sockets belong to their handles. */
   readonly [kAsyncResource]: AsyncResource;
   /** @internal */
@@ -288,7 +297,7 @@ export class DTLSSocket extends SessionInfo {
     return this.#destroy(error, this.#known.client?.judgesStaple === true ? REFUSING_STAPLE : NOTIFYING);
   }
 
-  /** Emits `timeout` after `ms` milliseconds without traffic; 0 switches it off. Does not close. */
+  /** Emits `timeout` after `ms` milliseconds without traffic, and again after each further time; 0 switches it off. Does not close. */
   setTimeout(ms: number, callback?: () => void): this {
     integer('ms', ms, 0, 0, 0x7fffffff);
     callable('callback', callback);

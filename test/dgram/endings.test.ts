@@ -128,7 +128,7 @@ describe('createSocket: endings', () => {
   });
 
   it('a socket whose options are refused leaves nothing at an abort signal', async () => {
-    for (const refused of [{ dtls: { ...PSK, mtu: 1 } }, { dtls: PSK, receiveBlockList: {} as BlockList }]) {
+    for (const refused of [{ dtls: { ...PSK, mtu: 1 } }, { dtls: PSK, receiveBlockList: new Set() as unknown as BlockList }]) {
       const controller = new AbortController();
       expect(() => createSocket({ type: 'udp4', signal: controller.signal, ...refused })).to.throw();
       controller.abort(); // what this would throw nobody could catch
