@@ -322,7 +322,7 @@ export class SecureDgramSocket extends BaseSocket {
       if (callback !== undefined) process.nextTick(callback, notRunning(), 0);
       return;
     }
-    const number = endpoint.packetNumber(address, port);
+    const number = endpoint.packetDestinations.numberOf(address, port);
     if (callback === undefined) {
       endpoint.sendPacket(NO_SLOT, number, packet, undefined);
       return;

@@ -32,7 +32,8 @@ import {
 } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
-import { Endpoint, type SessionHandler } from '../endpoint/endpoint';
+import { Endpoint } from '../endpoint/endpoint';
+import type { SessionHandler } from '../endpoint/handlers';
 import { messageMemory, PacketEvents, type PacketHearer } from '../endpoint/packet-events';
 import { ioError, unsent, usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { ExpiryWatch } from '../identity/expiry';
@@ -264,7 +265,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     const peer = checkDestination(args[1]);
     checkCallback(args[2]);
     const endpoint = this.#state === 'listening' ? this.#endpoint : undefined;
-    const number = endpoint?.packetNumber(peer.address, peer.port);
+    const number = endpoint?.packetDestinations.numberOf(peer.address, peer.port);
     const callback = this.#sendCallbacks.expect(inItsContext(args[2]));
     if (endpoint === undefined || number === undefined) {
       if (callback !== undefined) process.nextTick(callback, notRunning());

@@ -488,7 +488,7 @@ export class DTLSSocket extends SessionInfo {
       return;
     }
     if (!this.#referenced) endpoint.unref();
-    if (this.#packets !== undefined) endpoint.hearPackets(this);
+    if (this.#packets !== undefined) endpoint.packetListeners.add(this);
     endpoint.transmitFirst(this.#known.session.slot, this.#known.session.generation);
     endpoint.flush();
     if (this.#earlyPackets !== undefined) this.#sendEarlyPackets(this.#known.session);
@@ -737,7 +737,7 @@ export class DTLSSocket extends SessionInfo {
       emitPacket: (packet, peer) => !this.#destroyed && this[kAsyncResource].runInAsyncScope(this.#emitPacket, this, packet, peer),
       emitPackets: (packets, peer) => !this.#destroyed && this[kAsyncResource].runInAsyncScope(() => this.emit('packets', packets, peer)),
     });
-    this.#known.session?.endpoint.hearPackets(this);
+    this.#known.session?.endpoint.packetListeners.add(this);
   }
 
   #emitPacket(packet: NonSharedBuffer, peer: Peer): boolean {
