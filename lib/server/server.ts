@@ -32,28 +32,28 @@ import {
 } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
-import { Endpoint, type SessionHandler } from '../endpoint/endpoint';
+import { Endpoint } from '../endpoint/endpoint';
+import type { SessionHandler } from '../endpoint/handlers';
 import { messageMemory, PacketEvents, type PacketHearer } from '../endpoint/packet-events';
 import { ioError, unsent, usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { ExpiryWatch } from '../identity/expiry';
-import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from '../handshake/hello';
+import type { ClientHello, HelloAnswers } from '../handshake/hello';
 import { checkTicketKeys } from '../identity/ticket-keys';
 import type { SecureContextOptions } from '../identity/types';
 import { DgramTransport } from '../transport/dgram';
 import { bindPlace, checkPlaceOf, readListen, whenBound, type ListenOptions } from './listen';
-import type { NativeSessionPolicy } from '../core/native';
 import { askOcsp, type OcspQuestion } from '../handshake/ocsp';
 import type { NamedServerOptions, ServerOptions } from '../options/types';
 import { NO_SLOT, turns } from '../core/outbox';
 import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from '../identity/reload';
-import { resolvePeerOptions, type ResolvedPeer } from '../options/peer-rules';
 import { requireCredentials } from '../options/session';
-import { inheritable, resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
+import { inheritable, resolveServerOptions, type ResolvedServer } from '../options/server';
 import type { ResumeSessionCallback } from '../handshake/resumption';
 import { requireSameVersions, SecureContext } from '../identity/secure-context';
 import { PeerRules } from './peer-rules';
+import { Policies } from './policies';
 import type { DTLSServerEvents } from './server-events';
-import { checkServerName, ServerNames, type NamedRules } from '../handshake/server-names';
+import { checkServerName } from '../handshake/server-names';
 import { CoreSession } from '../endpoint/core-session';
 import { DTLSSocket } from '../socket/socket';
 import { checkCallback, inItsContext, type Message, type SendCallback } from '../socket/messages';
@@ -87,8 +87,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
 
   readonly #given: ServerOptions;
   readonly #options: ResolvedServer;
-  readonly #names = new ServerNames();
-  #storeQuestions = 0;
+  readonly #policies: Policies;
   readonly #expiry: ExpiryWatch;
   #files: FileWatch | undefined;
   #context: SecureContext;
@@ -131,22 +130,20 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     this.#expiry = new ExpiryWatch(this.#options.certificateExpiryNotice, (certificate, left) => {
       this.#inContext(() => this.emit('certificateExpiring', certificate, left));
     });
+    this.#policies = new Policies({
+      options: this.#options,
+      given: this.#given,
+      expiry: this.#expiry,
+      keylog: () => this.listenerCount('keylog') > 0,
+      helloQuestions: () => this[kHelloQuestions](),
+    });
     const { signal } = this.#options;
     if (signal !== undefined) this.#closeOn(signal);
     // Secrets leave native code only when somebody wants them.
     this.on('newListener' as keyof DTLSServerEvents, (event: unknown) => {
-      const about =
-        event === 'resumeSession'
-          ? HelloQuestion.StoredSession
-          : event === 'newSession'
-            ? HelloQuestion.NewSession
-            : 0;
-      if (about !== 0 && (this.#storeQuestions & about) === 0) {
-        this.#storeQuestions |= about;
-        this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
-      }
+      if (this.#policies.onListener(event)) this.#endpoint?.core.setPolicy(this.#policies.forAll());
       if (event !== 'keylog' || this.listenerCount('keylog') > 0) return;
-      this.#endpoint?.core.setPolicy(this.#policy(true));
+      this.#endpoint?.core.setPolicy(this.#policies.forAll(true));
     });
   }
 
@@ -273,7 +270,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     const peer = checkDestination(args[1]);
     checkCallback(args[2]);
     const endpoint = this.#state === 'listening' ? this.#endpoint : undefined;
-    const number = endpoint?.packetNumber(peer.address, peer.port);
+    const number = endpoint?.packetDestinations.numberOf(peer.address, peer.port);
     const callback = this.#sendCallbacks.expect(inItsContext(args[2]));
     if (endpoint === undefined || number === undefined) {
       if (callback !== undefined) process.nextTick(callback, notRunning());
@@ -397,8 +394,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
       throw usageError('ERR_INVALID_ARG_VALUE', "'hostname' cannot be empty", "Use '*' wildcards.");
     }
     checkServerName(hostname);
-    this.#names.add(hostname, resolveNamedOptions(context, this.#given, this.#options.ticketKeys));
-    this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
+    this.#policies.add(hostname, context);
+    this.#endpoint?.core.setPolicy(this.#policies.forAll());
     this.#watchExpiry();
   }
 
@@ -459,21 +456,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
 
   #watchExpiry(): void {
     if (this.#state !== 'listening') return;
-    const named = [...this.#names.rules()].map(({ options }) => options.context);
-    this.#expiry.watch([this.#context, ...named]);
-  }
-
-  #policy(keylog: boolean): NativeSessionPolicy {
-    const policy = this.#options.policy(keylog);
-    policy.setHelloQuestions(this[kHelloQuestions]() | this.#storeQuestions);
-    return policy;
-  }
-
-  #peerPolicy(rules: ResolvedPeer): NativeSessionPolicy {
-    const policy = rules.policy(this.listenerCount('keylog') > 0);
-    policy.setHelloQuestions(helloQuestions(rules, this.#names) | this.#storeQuestions);
-    policy.forOnePeer();
-    return policy;
+    this.#expiry.watch([this.#context, ...this.#policies.contexts()]);
   }
 
   #makePeerRules(ask: NonNullable<ServerOptions['peers']>): PeerRules {
@@ -486,7 +469,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
       context: () => this.#context,
       policy: (rules) => {
         this.#expiry.used(rules.context);
-        return this.#peerPolicy(rules);
+        return this.#policies.forPeer(rules);
       },
       answer: (question, peer, context, policy) =>
         this.#state === 'listening' && this.#endpoint?.answerPeer(question, peer, context, policy) === true,
@@ -572,7 +555,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     const begin = (cookieSecret: NonSharedBuffer | undefined): void => {
       endpoint.core.listen(
         this.#context[kNative],
-        this.#policy(this.listenerCount('keylog') > 0),
+        this.#policies.forAll(),
         options.cookieExchange,
         options.cookieLifetime,
         cookieSecret,
@@ -659,28 +642,12 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
 
   /** @internal */
   protected [kHelloQuestions](): number {
-    return helloQuestions(this.#options, this.#names);
+    return this.#policies.helloQuestions();
   }
 
   /** @internal */
   [kOnClientHello](hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers, options: ResolvedServer): void {
-    const keylog = this.listenerCount('keylog') > 0;
-    const answered = 'answered' in options ? (options as ResolvedPeer).answered : undefined;
-    // Rules with a certificate of their own stand alone: nobody gets around them by asking for a name.
-    const names = answered?.hasContext === true ? new ServerNames() : this.#names;
-    const overName =
-      answered &&
-      ((named: NamedRules) => {
-        const rules = resolvePeerOptions(answered, named.given, named.options.context, this.#options.ticketKeys);
-        return { rules, policy: this.#peerPolicy(rules) };
-      });
-    askHello({ options, names, keylog, overName }, hello, socket, {
-      ...answers,
-      accept: (answer) => {
-        if (answer.context !== undefined) this.#expiry.used(answer.context);
-        answers.accept(answer);
-      },
-    });
+    this.#policies.answer(hello, socket, answers, options);
   }
 
   /** @internal */

@@ -178,6 +178,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   Napi::Value session_counters(const Napi::CallbackInfo& info);
   Napi::Value session_count(const Napi::CallbackInfo& info);
 
+  // endpoint_facts.cc
   Napi::Value cipher(const Napi::CallbackInfo& info);
   Napi::Value peer_certificate(const Napi::CallbackInfo& info);
   Napi::Value peer_chain(const Napi::CallbackInfo& info);
