@@ -39,7 +39,10 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   FragmentView fragment;
   if (!take_fragment(rest, fragment) || fragment.type != HandshakeType::kClientHello) return false;
   if (fragment.offset != 0) {
-    if (asked_ && is_held_back(fragment, datagram, peer, now)) return true;
+    if (asked_ && is_held_back(fragment, datagram, peer, now)) {
+      // It may be of a handshake that is under way: anybody can have its peer asked about anew.
+      return !waits_for_hello(peer, fragment.message_sequence);
+    }
     if (!hellos13_) {
       if (slot_of(peer) != kNoSlot) return false;
       // Its front has been answered, with a cookie or not at all, or has yet to come.
