@@ -20,7 +20,7 @@ import {
 } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
-import { familyOf, heardAs } from '../transport/addresses';
+import { familyOn, heardAs } from '../transport/addresses';
 import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
@@ -413,7 +413,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
       this.#isIPv6 ??= late.net.isIPv6(this.#driver.address().address);
       address = heardAs(address, this.#isIPv6);
     }
-    return { address, port, family: familyOf(address) };
+    return { address, port, family: familyOn(this.#driver, address) };
   }
 
   /** Peers of packets are forgotten when they are many, and no record names one. What waits for this call has left. */
@@ -435,7 +435,7 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
    * @throws A DTLSError: the session then is where it was.
    */
   move(slot: number, generation: number, place: Place, check: ((peer: Peer) => void) | undefined): Peer | undefined {
-    const peer = this.#driver.overUdp ? placeOverUdp(place, this.#boundTo()) : placeByName(place);
+    const peer = this.#driver.overUdp ? placeOverUdp(place, this.#boundTo()) : placeByName(place, this.#driver);
     const blockList = this.#server?.[kBlockList];
     if (blockList !== undefined && isBlocked(blockList, peer.address)) throw blocked(peer);
     check?.(peer);
