@@ -7,7 +7,7 @@ import { port as checkPort, PORT_OF_A_NAME } from '../checks/validate';
 import { MoveOutcome } from '../core/outcomes';
 import { shown } from '../errors/as-error';
 import { DTLSError, usageError } from '../errors/errors';
-import { isOwn, spelling, typeOfFamily, withItself, wrongFamily } from '../transport/addresses';
+import { familyOn, isOwn, spelling, typeOfFamily, withItself, wrongFamily } from '../transport/addresses';
 import { destinationOf } from '../transport/destination';
 import { checkName } from './packet-peers';
 
@@ -51,10 +51,10 @@ export function placeOverUdp({ address, port }: Place, local: AddressInfo): Peer
  *
  * @throws For a name that is too long, or no port.
  */
-export function placeByName({ address, port }: Place): Peer {
+export function placeByName({ address, port }: Place, transport: { address(): AddressInfo }): Peer {
   const checked = checkPort('port', port, 0, PORT_OF_A_NAME);
   checkName('address', address);
-  return { address, port: checked, family: late.net.isIPv4(address) ? 'IPv4' : 'IPv6' };
+  return { address, port: checked, family: familyOn(transport, address) };
 }
 
 /** A list of the server's, or socket's, has it. */

@@ -7,7 +7,7 @@ import { NO_SLOT, outbox } from '../core/outbox';
 import { sendBatch } from '../core/send-batch';
 import { ioError } from '../errors/errors';
 import { errnoOf, systemError } from '../errors/system-error';
-import { familyOf, heardAs } from '../transport/addresses';
+import { familyOn, heardAs } from '../transport/addresses';
 import type { Driver } from '../transport/driver';
 import { checkNamedDestination, checkUdpDestination, type PacketPeers } from './packet-peers';
 import type { Sent } from './send-tokens';
@@ -56,7 +56,7 @@ export class PacketDestinations {
   /** A peer of whom nothing has been heard, as it would be heard of: the address has one spelling, whoever names it. */
   #asHeard(address: string, port: number): Peer {
     if (this.#driver.overUdp) address = heardAs(address, this.#isOfIPv6());
-    return { address, port, family: familyOf(address) };
+    return { address, port, family: familyOn(this.#driver, address) };
   }
 
   /** Of a socket that its owner has closed nothing is heard, and what is sent says so. */

@@ -11,7 +11,7 @@ import type { ResolvedConnect } from '../options/connect';
 import { otherFamily } from '../options/local-address';
 import { bindUdp } from '../transport/bind';
 import { hostMistake } from '../checks/host';
-import { familyOf, isOwn, spelling, typeOf, withItself, wrongFamily } from '../transport/addresses';
+import { familyOf, familyOn, isOwn, spelling, typeOf, withItself, wrongFamily } from '../transport/addresses';
 import { destinationOf } from '../transport/destination';
 import { bindingOf, DgramTransport, elsewhere, isShared, sharedTransport } from '../transport/dgram';
 import type { Driver } from '../transport/driver';
@@ -38,7 +38,7 @@ export function dial(
   if (isTransport(transport)) {
     process.nextTick(() => {
       if (!stillWanted()) return;
-      const peer = { address: host, port, family: familyOf(host) };
+      const peer = { address: host, port, family: familyOn(transport, host) };
       begin(peer, done, () => new TransportDriver(transport), transport);
     });
     return;

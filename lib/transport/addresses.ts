@@ -14,6 +14,19 @@ const net = (): typeof late.net => (loaded ??= late.net);
 
 export const familyOf = (address: string): 'IPv4' | 'IPv6' => (net().isIPv4(address) ? 'IPv4' : 'IPv6');
 
+/**
+ * The family of a peer on a transport of the user's, where any text may be a name. As on a socket of dgram's a peer has the
+ * family of the socket: a name is of neither version of IP.
+ */
+export function familyOn(transport: { address(): AddressInfo }, name: string): 'IPv4' | 'IPv6' {
+  if (net().isIP(name) !== 0) return familyOf(name);
+  try {
+    return transport.address().family === 'IPv6' ? 'IPv6' : 'IPv4';
+  } catch {
+    return 'IPv4'; // one without an address has peers all the same
+  }
+}
+
 /** One spelling for each address, the one that the kernel's answers have. */
 function canonical(address: string): string {
   if (net().isIPv4(address)) return address;

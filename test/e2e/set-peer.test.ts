@@ -409,6 +409,36 @@ describeVersions('a peer under another name, on a transport of the user\u2019s',
     expect(server.stats.unknownPeerDatagrams).to.equal(0);
   });
 
+  it('has the family of the transport whose name it is, whoever says it first; an IP address has its own', async () => {
+    const { cert, key } = await certificate();
+    for (const family of ['IPv4', 'IPv6'] as const) {
+      const [here, there] = IceLike.pair('ice:server', 'ice:client');
+      here.family = there.family = family;
+      const server = await listen({ cert, key, ...only, transport: there });
+      const accepted = next(server, 'secureConnection');
+      const client = dialTo({ host: 'ice:server', port: 1, rejectUnauthorized: false, ...only, transport: here });
+      const [[peer]] = await Promise.all([accepted, next(client, 'secureConnect')]);
+      const families = () => [client, peer].map(({ remoteFamily, remotePeer }) => `${remoteFamily ?? ''} ${remotePeer?.family ?? ''}`);
+      expect(families()).to.deep.equal([`${family} ${family}`, `${family} ${family}`]);
+      client.setPeer('ice:server/relay', 0);
+      peer.setPeer('ice:client/relay', 0);
+      expect(families()).to.deep.equal([`${family} ${family}`, `${family} ${family}`]);
+      server.sendPacket('\0', { address: 'ice:another', port: 0 });
+      expect(there.families.at(-1)).to.equal(family);
+      client.setPeer('192.0.2.1', 1);
+      peer.setPeer('2001:db8::1', 1);
+      expect(families()).to.deep.equal(['IPv4 IPv4', 'IPv6 IPv6']);
+    }
+  });
+
+  it('has IPv4 where the transport has no address to tell', async () => {
+    const [here] = IceLike.pair('ice:server', 'ice:client');
+    here.address = () => { throw new Error('there is none'); };
+    const client = dialTo({ host: 'ice:server', port: 0, ...only, transport: here });
+    while (here.sentTo.length === 0) await new Promise((resolve) => { setImmediate(resolve); });
+    expect(client.remoteFamily).to.equal('IPv4');
+  });
+
   it('may have the port 0 from the beginning, and is refused at once where its name is too long', async () => {
     const name = `ice:${'x'.repeat(51)}/relay`; // 61 bytes, of a port 0
     const [here, there] = IceLike.pair(name, 'ice:client/relay');

@@ -5,7 +5,9 @@ import type { DatagramReceiver, DatagramTransport, Peer } from '../../lib/index'
 export class IceLike implements DatagramTransport {
   /** Whom datagrams come from. */
   otherIs: string;
+  family: Peer['family'] = 'IPv4';
   readonly sentTo: string[] = [];
+  readonly families: string[] = [];
   #receiver: DatagramReceiver | undefined;
   #other: IceLike | undefined;
 
@@ -26,12 +28,13 @@ export class IceLike implements DatagramTransport {
 
   send(datagrams: readonly Uint8Array[], peer: Peer, done?: (error: Error | null) => void): boolean {
     this.sentTo.push(peer.address);
+    this.families.push(peer.family);
     for (const datagram of datagrams) {
       const copy = Buffer.from(datagram);
       setImmediate(() => {
         const other = this.#other;
         if (other === undefined || other.#receiver === undefined) return;
-        other.#receiver.receive(copy, { address: other.otherIs, port: other.otherIs.includes('/relay') ? 0 : 1, family: 'IPv4' });
+        other.#receiver.receive(copy, { address: other.otherIs, port: other.otherIs.includes('/relay') ? 0 : 1, family: other.family });
       });
     }
     if (done !== undefined) process.nextTick(done, null);
@@ -39,7 +42,7 @@ export class IceLike implements DatagramTransport {
   }
 
   address(): AddressInfo {
-    return { address: 'ice', port: 1, family: 'IPv4' };
+    return { address: 'ice', port: 1, family: this.family };
   }
 
   close(done: () => void): void {
