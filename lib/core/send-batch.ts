@@ -45,6 +45,12 @@ class SendBatch {
     return this.#count !== 0 && this.#core === core;
   }
 
+  /** That endpoint, when what waits here for it has gone down: any other call to it goes through this. */
+  drained(core: NativeEndpoint): NativeEndpoint {
+    if (this.holds(core)) this.flush();
+    return core;
+  }
+
   /** Hands the messages down. */
   flush(): void {
     const core = this.#core;

@@ -2,6 +2,8 @@ import { BlockList, isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
 import type { Peer } from '../base/peer';
+import { DTLSError } from '../errors/errors';
+import { printable } from '../errors/printable';
 import { spelling } from '../transport/addresses';
 import { destinationOf } from '../transport/destination';
 
@@ -40,3 +42,15 @@ function broadcastAddresses(): Set<string> {
   }
   return found;
 }
+
+/** DTLS is between two. `hostname`: what was looked up. */
+export const notUnicast = (peer: Peer, hostname: string | undefined): DTLSError =>
+  new DTLSError(`DTLS is unicast: nothing was sent to ${peer.address}${hostname === undefined ? '' : `, which is what '${printable(hostname)}' resolves to`}`, {
+    code: 'ERR_DTLS_MULTICAST',
+    category: 'usage',
+    hint:
+      hostname === undefined
+        ? "Send to each peer, or set 'clearMulticast' to send to groups without any protection."
+        : 'A name never stands for a group, as DNS can be forged: see what it resolves to, or name a group by its address.',
+    peer,
+  });

@@ -1,5 +1,5 @@
 import { kOnTransportClosed, kOnTransportError, kPackets } from '../base/internals';
-import type { TransportHandler } from '../endpoint/endpoint';
+import type { TransportHandler } from '../endpoint/handlers';
 import type { PacketHearer } from '../endpoint/packet-events';
 
 /** What the handler of an endpoint that serves nobody tells its socket. */

@@ -17,7 +17,7 @@ import type { DTLSSocket } from '../socket/socket';
 import { ownKey } from './own-key';
 import { Marks, type Rules } from './rules';
 import { requireSecureContext, SecureContext } from '../identity/secure-context';
-import { callable, checkNames, checkObject, flag, integer, misplaced, nearest } from '../checks/validate';
+import { callable, checkNames, checkObject, flag, integer, misplaced, nearest, wrongType } from '../checks/validate';
 
 /** Which handshakes a socket takes part in: those it begins, those its peers begin, or both. */
 export type SocketRole = 'client' | 'server' | 'both';
@@ -195,7 +195,7 @@ const ofServers = (): DTLSError =>
 const UNMISTAKABLE = ['dtls', ...SOCKET_OPTIONS.filter((name) => name.length > 5)];
 
 /** Names that dgram does not know are left out, as it does; but what belongs into `dtls` must not be lost in silence. */
-export function checkSocketNames(options: object): void {
+function checkSocketNames(options: object): void {
   for (const name of Object.keys(options)) {
     if (name === 'dtls' || DGRAM_OPTIONS.includes(name)) continue;
     if (SOCKET_OPTIONS.includes(name)) throw misplaced(name);
@@ -318,4 +318,18 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
     clearMulticast: flag('clearMulticast', options.clearMulticast, false),
     memory: messageMemory(options),
   };
+}
+
+/** As dgram has it a type may stand in place of the options. What types there are dgram says itself. */
+export const FORMS = "createSocket({ type: 'udp4', dtls: { … } }[, listener]), or createSocket(type[, listener]).";
+
+/** What `createSocket` is given, as far as it is known by its names. */
+export function checkedOptions(given: SocketOptions | dgram.SocketType): SocketOptions {
+  if (typeof given === 'string') return { type: given };
+  if (typeof given !== 'object' || (given as unknown) === null) {
+    throw wrongType('options', "an object with 'type' and 'dtls', or a type", given, FORMS);
+  }
+  checkObject('options', given);
+  checkSocketNames(given);
+  return withoutObjectPrototype(given, ['dtls', ...DGRAM_OPTIONS]);
 }

@@ -8,12 +8,10 @@ import { Endpoint } from '../endpoint/endpoint';
 import { PacketEvents } from '../endpoint/packet-events';
 import { checkUdpDestination } from '../endpoint/packet-peers';
 import { asError } from '../errors/as-error';
-import { DTLSError, ioError, isReadable } from '../errors/errors';
+import { ioError, isReadable, type DTLSError } from '../errors/errors';
 import { copyOf, sizeOf } from '../base/memory';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { automaticTransport } from '../options/udp';
-import { withoutObjectPrototype } from '../checks/no-inheritance';
-import { DGRAM_OPTIONS } from '../checks/option-names';
 import { listenerAfterOptions, noMore } from '../checks/arguments';
 import { plain } from '../errors/node-errors';
 import { NO_SLOT, turns } from '../core/outbox';
@@ -22,21 +20,21 @@ import { checkDestination, readPacket, type PacketDestination } from '../socket/
 import { SendCallbacks } from '../socket/send-callbacks';
 import type { DTLSSocket } from '../socket/socket';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
-import { printable } from '../errors/printable';
 import { errnoOf, systemError } from '../errors/system-error';
 import { hostMistake } from '../checks/host';
-import { callable, checkObject, wrongType } from '../checks/validate';
+import { callable, wrongType } from '../checks/validate';
 import { familyHint, familyOf, spelling } from '../transport/addresses';
-import { encrypting } from '../transport/dgram';
+import { bindingOf, encrypting } from '../transport/dgram';
 import type { NativeDriver } from '../transport/native-udp';
 import { TransportDriver } from '../transport/transport-driver';
-import { destination, isLiteral, isManyfold } from './addresses';
+import { destination, isLiteral, isManyfold, notUnicast } from './addresses';
 import { parseSend, type SendCallback } from './arguments';
 import { Binding } from './binding';
 import { ClientsOnly } from './clients-only';
+import { Connection } from './connection';
 import { Hold } from './hold';
 import { Lookups, throughGate, type Gate } from './lookup';
-import { checkSocketNames, resolveSocketOptions, type SocketOptions } from './options';
+import { checkedOptions, FORMS, resolveSocketOptions, type SocketOptions } from './options';
 import { infoOf, type PeerInfo } from './peer-info';
 import { BlockedAddresses } from './blocked-addresses';
 import { notRunning, Peers } from './peers';
@@ -74,10 +72,7 @@ export class SecureDgramSocket extends BaseSocket {
   #udp: NativeDriver | undefined; // from the bind on, where there is one
   readonly #blocked: BlockedAddresses;
   readonly #binding = new Binding();
-  #connecting = false;
-  #connectedTo: Peer | undefined;
-  /** What `connect` called the peer, if not by its address: whoever sends means the one that can prove that name. */
-  #connectedName: string | undefined;
+  readonly #connection = new Connection(() => super.remoteAddress());
   #mayBroadcast = false;
   #referenced = true;
   readonly #hold = new Hold();
@@ -92,8 +87,7 @@ export class SecureDgramSocket extends BaseSocket {
       const own: Synchronous = {
         connectSync(this: SecureDgramSocket, ...args) {
           connectSync.apply(this, args);
-          this.#connecting = true;
-          this.#connectedName = nameIn(args[1]);
+          this.#connection.begin(args[1]);
         },
       };
       Object.defineProperty(this.prototype, 'connectSync', { value: own.connectSync, writable: true, configurable: true });
@@ -118,7 +112,6 @@ export class SecureDgramSocket extends BaseSocket {
     this.#gate = gate;
     this.#clearMulticast = resolved.clearMulticast;
     this.#lookups = new Lookups(own.lookup, this.type === 'udp6' ? 6 : 4);
-    this.#blocked = new BlockedAddresses(own);
     this.#packets = new PacketEvents({
       listeners: (event) => listenersOf(this, event),
       memory: () => resolved.memory,
@@ -130,22 +123,29 @@ export class SecureDgramSocket extends BaseSocket {
       send: this.#sendRaw.bind(this),
       address: () => super.address(),
     });
-    this.#peers = new Peers(resolved, this.#wire, {
-      asyncResource: this.#asyncResource,
-      referenced: () => this.#referenced,
-      connectedTo: (peer) => this.#isConnectedTo(peer),
-      isBlocked: (peer) => this.#blocked.refusal(peer) !== undefined || this.#blocked.sender(peer),
-      address: () => super.address(),
-      hold: this.#hold,
-      whenBound: this.#binding.whenBound.bind(this.#binding),
-      later: this.#later.bind(this),
-      onMessage: this.#onMessage.bind(this),
-      onSecure: this.#onSecure.bind(this),
-      onPeerError: this.#onPeerError.bind(this),
-      onKeylog: (line, session) => this.#emit('keylog', line, session),
-      onServerError: (error) => this.#emit('error', error),
-      packets: this.#packets,
-    });
+    try {
+      this.#blocked = new BlockedAddresses(own);
+      this.#peers = new Peers(resolved, this.#wire, {
+        asyncResource: this.#asyncResource,
+        referenced: () => this.#referenced,
+        connectedTo: (peer) => this.#connection.isWith(peer),
+        isBlocked: (peer) => this.#blocked.refusal(peer) !== undefined || this.#blocked.sender(peer),
+        address: () => super.address(),
+        hold: this.#hold,
+        whenBound: this.#binding.whenBound.bind(this.#binding),
+        later: this.#later.bind(this),
+        onMessage: this.#onMessage.bind(this),
+        onSecure: this.#onSecure.bind(this),
+        onPeerError: this.#onPeerError.bind(this),
+        onKeylog: (line, session) => this.#emit('keylog', line, session),
+        onServerError: (error) => this.#emit('error', error),
+        packets: this.#packets,
+      });
+    } catch (error) {
+      // dgram's own socket is there already, and an AbortSignal among the options would close what nobody was given.
+      if (bindingOf(this) !== 'closed') super.close();
+      throw error;
+    }
   }
 
   /** The sessions there are, those in the handshake included. */
@@ -240,13 +240,13 @@ export class SecureDgramSocket extends BaseSocket {
     callback?: SendCallback,
   ): void;
   override send(...args: unknown[]): void {
-    const connectedTo = this.#peerIfConnected();
+    const connectedTo = this.#connection.peer();
     const { parts, port, address, callback: given } = parseSend(args, connectedTo !== undefined);
     this.#check();
     const [only] = parts;
     const message = parts.length === 1 && only !== undefined ? only : Buffer.concat(parts);
     if (connectedTo !== undefined) {
-      this.#sendTo(message, connectedTo, this.#connectedName, this.#sendCallbacks.expect(given));
+      this.#sendTo(message, connectedTo, this.#connection.name, this.#sendCallbacks.expect(given));
       return;
     }
     if (port === undefined) return; // parseSend has thrown
@@ -290,7 +290,7 @@ export class SecureDgramSocket extends BaseSocket {
     noMore('sendPacket', args, 3);
     const packet = readPacket(args[0]);
     this.#check();
-    const connectedTo = this.#peerIfConnected();
+    const connectedTo = this.#connection.peer();
     const behind = connectedTo !== undefined && typeof args[1] !== 'object';
     if (behind && args[2] !== undefined) throw wrongType('peer', 'an object with an address and a port', args[1]);
     const given = callable('callback', behind ? args[1] : args[2]) as SendCallback | undefined;
@@ -322,7 +322,7 @@ export class SecureDgramSocket extends BaseSocket {
       if (callback !== undefined) process.nextTick(callback, notRunning(), 0);
       return;
     }
-    const number = endpoint.packetNumber(address, port);
+    const number = endpoint.packetDestinations.numberOf(address, port);
     if (callback === undefined) {
       endpoint.sendPacket(NO_SLOT, number, packet, undefined);
       return;
@@ -342,8 +342,7 @@ export class SecureDgramSocket extends BaseSocket {
     const hint = typeof address === 'string' ? (hostMistake(address) ?? familyHint(this.type, address)) : undefined;
     const all = hint === undefined ? args : [port, address, this.#telling(hint, rest[0])];
     (super.connect as (...all: unknown[]) => void).apply(this, all);
-    this.#connecting = true;
-    this.#connectedName = nameIn(address);
+    this.#connection.begin(address);
   }
 
   /** What dgram calls back where a `connect` fails about which more is known. */
@@ -356,11 +355,9 @@ export class SecureDgramSocket extends BaseSocket {
   }
 
   override disconnect(): void {
-    const port = this.#closed || this.#peerIfConnected() === undefined ? 0 : super.address().port;
+    const port = this.#closed || this.#connection.peer() === undefined ? 0 : super.address().port;
     super.disconnect();
-    this.#connectedTo = undefined;
-    this.#connectedName = undefined;
-    this.#connecting = false;
+    this.#connection.end();
     if (port !== 0) this.#keepPort(port);
   }
 
@@ -379,7 +376,7 @@ export class SecureDgramSocket extends BaseSocket {
   override close(callback?: () => void): this {
     // An aborted signal closes in the middle of dgram's constructor.
     if (!(#peers in this) || this.#closed) return super.close(callback);
-    const bindPending = this.#binding.state === 'binding' && this.#connecting;
+    const bindPending = this.#binding.state === 'binding' && this.#connection.pending;
     if (bindPending) return super.close(callback); // dgram calls again when it has bound
     this.#closed = true;
     const error = notRunning();
@@ -436,8 +433,7 @@ export class SecureDgramSocket extends BaseSocket {
       this.#begin();
       this.#binding.settle(null);
     } else if (event === 'connect') {
-      this.#connectedTo = this.#remotePeer();
-      this.#connecting = false;
+      this.#connection.made();
     } else if (event === 'close') {
       this.#udp?.shut();
       const context = new AsyncResource('DGRAM_DTLS_CLOSE'); // that of the call of close(), as dgram's
@@ -547,7 +543,7 @@ export class SecureDgramSocket extends BaseSocket {
           packets: this.#packets,
           // Only a connected socket hears of such, as dgram's does.
           onTransportError: (error, broke) => {
-            if (broke || this.#connectedTo !== undefined) this.#emit('error', error);
+            if (broke || this.#connection.known !== undefined) this.#emit('error', error);
           },
         }),
       );
@@ -559,11 +555,6 @@ export class SecureDgramSocket extends BaseSocket {
     if (!this.#closed) super.emit('message', message, infoOf(message, session, identity));
   }
 
-  #isConnectedTo({ address, port }: Peer): boolean {
-    const to = this.#connectedTo;
-    return to?.port === port && spelling(to.address) === spelling(address);
-  }
-
   #onSecure(session: DTLSSocket): boolean {
     return !this.#closed && super.emit('secureConnection', session);
   }
@@ -573,7 +564,7 @@ export class SecureDgramSocket extends BaseSocket {
     this.#emit('peerError', error, { ...peer });
     // dgram's own socket emits it before the session hears.
     const refused = isReadable(error) && error.category === 'io';
-    if (this.#udp !== undefined && this.#isConnectedTo(peer) && refused) {
+    if (this.#udp !== undefined && this.#connection.isWith(peer) && refused) {
       turns.add(() => !this.#closed && super.emit('error', error), this.#asyncResource);
     }
   }
@@ -591,7 +582,7 @@ export class SecureDgramSocket extends BaseSocket {
    */
   #sendInClear(datagram: Uint8Array, peer: Peer, done: (error: Error | null) => void): void {
     const endpoint = this.#udp === undefined ? undefined : Endpoint.on(this.#wire);
-    const to = this.#connectedTo;
+    const to = this.#connection.known;
     if (endpoint === undefined || (to !== undefined && (to.port !== peer.port || to.address !== peer.address))) {
       this.#sendRaw(datagram, peer, done); // which says that the socket is connected to another one
       return;
@@ -602,7 +593,7 @@ export class SecureDgramSocket extends BaseSocket {
   }
 
   #sendRaw(datagram: Uint8Array, peer: Peer, done: (error: Error | null) => void): void {
-    const connectedTo = this.#connectedTo;
+    const connectedTo = this.#connection.known;
     const blocked = this.#blocked.refusal(peer);
     if (blocked !== undefined) {
       process.nextTick(done, blocked);
@@ -626,24 +617,9 @@ export class SecureDgramSocket extends BaseSocket {
       withHint(error, this.#binding.hint(error));
       this.#binding.state = 'unbound';
       this.#binding.settle(error);
-    } else if (this.#connectedTo !== undefined) {
+    } else if (this.#connection.known !== undefined) {
       // A connected socket hears of ICMP refusals: they end a handshake with its peer.
-      this.#wire.receiver?.error(ioError(error), this.#connectedTo);
-    }
-  }
-
-  #peerIfConnected(): Peer | undefined {
-    if (this.#connecting && this.#connectedTo === undefined) this.#connectedTo = this.#remotePeer();
-    return this.#connectedTo;
-  }
-
-  #remotePeer(): Peer | undefined {
-    try {
-      const { address, port } = super.remoteAddress();
-      const spelt = spelling(address);
-      return { address: spelt, port, family: familyOf(spelt) };
-    } catch {
-      return undefined; // it is not connected yet
+      this.#wire.receiver?.error(ioError(error), this.#connection.known);
     }
   }
 
@@ -675,34 +651,7 @@ export function createSocket(...args: [SocketOptions | dgram.SocketType, ...unkn
   return new SecureDgramSocket(options, listener as ((message: NonSharedBuffer, info: PeerInfo) => void) | undefined);
 }
 
-const nameIn = (address: unknown): string | undefined =>
-  typeof address === 'string' && address !== '' && !isLiteral(address) ? address : undefined;
-
 /** dgram's own error, which says more. */
 function withHint<E extends Error>(error: E, hint: string | undefined): E {
   return hint === undefined ? error : Object.assign(error, { hint });
-}
-
-const notUnicast = (peer: Peer, hostname: string | undefined): DTLSError =>
-  new DTLSError(`DTLS is unicast: nothing was sent to ${peer.address}${hostname === undefined ? '' : `, which is what '${printable(hostname)}' resolves to`}`, {
-    code: 'ERR_DTLS_MULTICAST',
-    category: 'usage',
-    hint:
-      hostname === undefined
-        ? "Send to each peer, or set 'clearMulticast' to send to groups without any protection."
-        : 'A name never stands for a group, as DNS can be forged: see what it resolves to, or name a group by its address.',
-    peer,
-  });
-
-/** As dgram has it a type may stand in place of the options. What types there are dgram says itself. */
-const FORMS = "createSocket({ type: 'udp4', dtls: { … } }[, listener]), or createSocket(type[, listener]).";
-
-function checkedOptions(given: SocketOptions | dgram.SocketType): SocketOptions {
-  if (typeof given === 'string') return { type: given };
-  if (typeof given !== 'object' || (given as unknown) === null) {
-    throw wrongType('options', "an object with 'type' and 'dtls', or a type", given, FORMS);
-  }
-  checkObject('options', given);
-  checkSocketNames(given);
-  return withoutObjectPrototype(given, ['dtls', ...DGRAM_OPTIONS]);
 }

@@ -48,34 +48,44 @@ export class PeerRules {
   readonly #host: PeerRulesHost;
   /** In the order in which they came. */
   readonly #answers = new Map<number, Answered>();
-  /** Questions that are open. */
-  readonly #open = new Map<number, NodeJS.Timeout>();
+  /** Questions that are open; those whose answer comes later have an end. */
+  readonly #open = new Map<number, NodeJS.Timeout | undefined>();
+  #lastPut = 0;
 
   constructor(host: PeerRulesHost) {
     this.#host = host;
   }
 
+  /** The last question that has been put. */
+  get lastPut(): number {
+    return this.#lastPut;
+  }
+
   /** A peer says hello. */
   ask(question: number, peer: Peer): void {
+    this.#lastPut = question;
+    this.#open.set(question, undefined);
     let answer: Answer; // where it does not come later
     let comesLater: PromiseLike<Answer> | undefined;
+    const { ask } = this.#host; // a call of it there would hand the host to whoever reads `this`
     try {
-      const given = this.#host.ask(peer);
+      const given = ask(peer);
       if (isThenable(given)) comesLater = given;
       else answer = given;
     } catch (error) {
-      this.#fail(question, peer, unusable(error, peer));
+      if (this.#take(question)) this.#fail(question, peer, unusable(error, peer));
       return;
     }
     if (comesLater === undefined) {
-      this.#decide(question, peer, answer);
+      if (this.#take(question)) this.#decide(question, peer, answer);
       return;
     }
-    // The server keeps the process alive, where it is to.
-    const timer = setTimeout(() => {
-      if (this.#open.delete(question)) this.#fail(question, peer, unanswered(peer));
-    }, this.#host.timeout).unref();
-    this.#open.set(question, timer);
+    if (this.#open.has(question)) { // the function has neither forgotten the peer nor closed the server
+      const timer = setTimeout(() => {
+        if (this.#open.delete(question)) this.#fail(question, peer, unanswered(peer));
+      }, this.#host.timeout);
+      this.#open.set(question, timer.unref()); // the server keeps the process alive, where it is to
+    }
     Promise.resolve(comesLater).then(
       (answered) => {
         if (this.#take(question)) this.#decide(question, peer, answered);
@@ -86,7 +96,13 @@ export class PeerRules {
     );
   }
 
-  /** False: its time has passed, or the server has closed. */
+  /** The peer of that question has been forgotten: nobody waits for its answer any more, and what was answered is nobody's. */
+  forget(question: number): void {
+    this.#take(question);
+    this.#answers.delete(question);
+  }
+
+  /** False: its time has passed, it was forgotten, or the server has closed. */
   #take(question: number): boolean {
     clearTimeout(this.#open.get(question));
     return this.#open.delete(question);

@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
-import { EventEmitter } from 'node:events';
+import { captureRejectionSymbol, EventEmitter } from 'node:events';
 import type { AddressInfo, BlockList } from 'node:net';
 
 import { isAborted, onAbort } from '../base/abort';
@@ -32,29 +32,28 @@ import {
 } from '../base/internals';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
-import { Endpoint, type SessionHandler } from '../endpoint/endpoint';
+import { Endpoint } from '../endpoint/endpoint';
+import type { SessionHandler } from '../endpoint/handlers';
 import { messageMemory, PacketEvents, type PacketHearer } from '../endpoint/packet-events';
 import { ioError, unsent, usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { ExpiryWatch } from '../identity/expiry';
-import { askHello, HelloQuestion, helloQuestions, type ClientHello, type HelloAnswers } from '../handshake/hello';
+import type { ClientHello, HelloAnswers } from '../handshake/hello';
 import { checkTicketKeys } from '../identity/ticket-keys';
 import type { SecureContextOptions } from '../identity/types';
 import { DgramTransport } from '../transport/dgram';
 import { bindPlace, checkPlaceOf, readListen, whenBound, type ListenOptions } from './listen';
-import type { NativeSessionPolicy } from '../core/native';
 import { askOcsp, type OcspQuestion } from '../handshake/ocsp';
 import type { NamedServerOptions, ServerOptions } from '../options/types';
 import { NO_SLOT, turns } from '../core/outbox';
 import { FileWatch, type SecureContextWatch, type WatchSecureContextOptions } from '../identity/reload';
-import { resolvePeerOptions, type ResolvedPeer } from '../options/peer-rules';
 import { requireCredentials } from '../options/session';
-import { inheritable, resolveNamedOptions, resolveServerOptions, type ResolvedServer } from '../options/server';
+import { inheritable, resolveServerOptions, type ResolvedServer } from '../options/server';
 import type { ResumeSessionCallback } from '../handshake/resumption';
 import { requireSameVersions, SecureContext } from '../identity/secure-context';
 import { PeerRules } from './peer-rules';
+import { Policies } from './policies';
 import type { DTLSServerEvents } from './server-events';
-import type { NamedRules} from '../handshake/server-names';
-import { checkServerName, ServerNames } from '../handshake/server-names';
+import { checkServerName } from '../handshake/server-names';
 import { CoreSession } from '../endpoint/core-session';
 import { DTLSSocket } from '../socket/socket';
 import { checkCallback, inItsContext, type Message, type SendCallback } from '../socket/messages';
@@ -76,10 +75,19 @@ const notRunning = (): DTLSError =>
 /** A UDP port on which DTLS clients are served. Make it with {@link createServer}. */
 // It is its endpoint's ServerHandler and its sockets' SocketOwner, by names that the published types leave out: so no `implements`.
 export class DTLSServer extends EventEmitter<DTLSServerEvents> {
+  static {
+    // Node brings here what the Promise of a listener rejects with (`captureRejections`). That about a session ends it, as in tls.
+    const onRejection = function (this: DTLSServer, thrown: unknown, event: unknown, socket: unknown): void {
+      const isOfSession = event === 'connection' || event === 'secureConnection';
+      if (isOfSession && socket instanceof DTLSSocket) socket.destroy(thrown as Error);
+      else this.emit('error', thrown as DTLSError);
+    };
+    Object.defineProperty(this.prototype, captureRejectionSymbol, { value: onRejection, writable: true, configurable: true });
+  }
+
   readonly #given: ServerOptions;
   readonly #options: ResolvedServer;
-  readonly #names = new ServerNames();
-  #storeQuestions = 0;
+  readonly #policies: Policies;
   readonly #expiry: ExpiryWatch;
   #files: FileWatch | undefined;
   #context: SecureContext;
@@ -122,22 +130,20 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     this.#expiry = new ExpiryWatch(this.#options.certificateExpiryNotice, (certificate, left) => {
       this.#inContext(() => this.emit('certificateExpiring', certificate, left));
     });
+    this.#policies = new Policies({
+      options: this.#options,
+      given: this.#given,
+      expiry: this.#expiry,
+      keylog: () => this.listenerCount('keylog') > 0,
+      helloQuestions: () => this[kHelloQuestions](),
+    });
     const { signal } = this.#options;
     if (signal !== undefined) this.#closeOn(signal);
     // Secrets leave native code only when somebody wants them.
     this.on('newListener' as keyof DTLSServerEvents, (event: unknown) => {
-      const about =
-        event === 'resumeSession'
-          ? HelloQuestion.StoredSession
-          : event === 'newSession'
-            ? HelloQuestion.NewSession
-            : 0;
-      if (about !== 0 && (this.#storeQuestions & about) === 0) {
-        this.#storeQuestions |= about;
-        this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
-      }
+      if (this.#policies.onListener(event)) this.#endpoint?.core.setPolicy(this.#policies.forAll());
       if (event !== 'keylog' || this.listenerCount('keylog') > 0) return;
-      this.#endpoint?.core.setPolicy(this.#policy(true));
+      this.#endpoint?.core.setPolicy(this.#policies.forAll(true));
     });
   }
 
@@ -264,7 +270,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     const peer = checkDestination(args[1]);
     checkCallback(args[2]);
     const endpoint = this.#state === 'listening' ? this.#endpoint : undefined;
-    const number = endpoint?.packetNumber(peer.address, peer.port);
+    const number = endpoint?.packetDestinations.numberOf(peer.address, peer.port);
     const callback = this.#sendCallbacks.expect(inItsContext(args[2]));
     if (endpoint === undefined || number === undefined) {
       if (callback !== undefined) process.nextTick(callback, notRunning());
@@ -388,14 +394,15 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
       throw usageError('ERR_INVALID_ARG_VALUE', "'hostname' cannot be empty", "Use '*' wildcards.");
     }
     checkServerName(hostname);
-    this.#names.add(hostname, resolveNamedOptions(context, this.#given, this.#options.ticketKeys));
-    this.#endpoint?.core.setPolicy(this.#policy(this.listenerCount('keylog') > 0));
+    this.#policies.add(hostname, context);
+    this.#endpoint?.core.setPolicy(this.#policies.forAll());
     this.#watchExpiry();
   }
 
   /**
    * What `peers` has answered about that peer counts no more, and it is asked again at the peer's next hello: after a
-   * refusal, or where the answer has not been used yet. Sessions go on.
+   * refusal, or where the answer has not been used yet. A question that is open ends: nobody hears of its answer, nor of
+   * its absence. Sessions go on.
    *
    * @returns False when there was nothing to forget.
    * @throws {@link DTLSError} `ERR_INVALID_ARG_TYPE`, `ERR_INVALID_IP_ADDRESS` and `ERR_SOCKET_BAD_PORT`.
@@ -404,7 +411,12 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   forgetPeer(...args: [PacketDestination, ...unknown[]]): boolean {
     noMore('forgetPeer', args, 1);
     const { address, port } = checkDestination(args[0], 'forgetPeer(peer)');
-    return this.#state === 'listening' && this.#endpoint?.forgetPeer(address, port) === true;
+    const endpoint = this.#state === 'listening' ? this.#endpoint : undefined;
+    const rules = this.#peerRules;
+    const question = endpoint?.forgetPeer(address, port, rules?.lastPut ?? 0) ?? 0;
+    if (question === 0) return false;
+    rules?.forget(question);
+    return true;
   }
 
   /** How many sessions there are, those in the handshake included. */
@@ -444,21 +456,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
 
   #watchExpiry(): void {
     if (this.#state !== 'listening') return;
-    const named = [...this.#names.rules()].map(({ options }) => options.context);
-    this.#expiry.watch([this.#context, ...named]);
-  }
-
-  #policy(keylog: boolean): NativeSessionPolicy {
-    const policy = this.#options.policy(keylog);
-    policy.setHelloQuestions(this[kHelloQuestions]() | this.#storeQuestions);
-    return policy;
-  }
-
-  #peerPolicy(rules: ResolvedPeer): NativeSessionPolicy {
-    const policy = rules.policy(this.listenerCount('keylog') > 0);
-    policy.setHelloQuestions(helloQuestions(rules, this.#names) | this.#storeQuestions);
-    policy.forOnePeer();
-    return policy;
+    this.#expiry.watch([this.#context, ...this.#policies.contexts()]);
   }
 
   #makePeerRules(ask: NonNullable<ServerOptions['peers']>): PeerRules {
@@ -471,7 +469,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
       context: () => this.#context,
       policy: (rules) => {
         this.#expiry.used(rules.context);
-        return this.#peerPolicy(rules);
+        return this.#policies.forPeer(rules);
       },
       answer: (question, peer, context, policy) =>
         this.#state === 'listening' && this.#endpoint?.answerPeer(question, peer, context, policy) === true,
@@ -557,7 +555,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     const begin = (cookieSecret: NonSharedBuffer | undefined): void => {
       endpoint.core.listen(
         this.#context[kNative],
-        this.#policy(this.listenerCount('keylog') > 0),
+        this.#policies.forAll(),
         options.cookieExchange,
         options.cookieLifetime,
         cookieSecret,
@@ -584,6 +582,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     if (this.#state !== 'closing' || this.#sockets.size > 0 || endpoint === undefined) return;
     this.#state = 'leaving';
     this.#finalStats = endpoint.stats();
+    // On a transport that others use it goes on, and may be another server's before this one is forgotten.
+    this.#endpoint = undefined;
     endpoint.leave(this.#left);
   }
 
@@ -642,28 +642,12 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
 
   /** @internal */
   protected [kHelloQuestions](): number {
-    return helloQuestions(this.#options, this.#names);
+    return this.#policies.helloQuestions();
   }
 
   /** @internal */
   [kOnClientHello](hello: ClientHello, socket: DTLSSocket, answers: HelloAnswers, options: ResolvedServer): void {
-    const keylog = this.listenerCount('keylog') > 0;
-    const answered = 'answered' in options ? (options as ResolvedPeer).answered : undefined;
-    // Rules with a certificate of their own stand alone: nobody gets around them by asking for a name.
-    const names = answered?.hasContext === true ? new ServerNames() : this.#names;
-    const overName =
-      answered &&
-      ((named: NamedRules) => {
-        const rules = resolvePeerOptions(answered, named.given, named.options.context, this.#options.ticketKeys);
-        return { rules, policy: this.#peerPolicy(rules) };
-      });
-    askHello({ options, names, keylog, overName }, hello, socket, {
-      ...answers,
-      accept: (answer) => {
-        if (answer.context !== undefined) this.#expiry.used(answer.context);
-        answers.accept(answer);
-      },
-    });
+    this.#policies.answer(hello, socket, answers, options);
   }
 
   /** @internal */
@@ -711,7 +695,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   /** @internal Counted by the endpoint: one peer that cannot be reached is not the server's error. */
   [kOnTransportError](error: Error, broke = false): void {
     if (!broke && (!('code' in error) || error.code !== 'EBADF')) return;
-    this.#inContext(() => this.emit('error', ioError(error)));
+    // A transport of the user's may say so within a call of ours, where what a listener throws would be taken for its own.
+    turns.add(() => this.#state !== 'closed' && this.emit('error', ioError(error)), this[kAsyncResource]);
   }
 
   /** @internal */

@@ -1,6 +1,6 @@
 /**
  * Tells when there was no traffic for a while, again and again. As with the core's idle timer, traffic only
- * notes the time, and the timer looks when it fires.
+ * notes the time, and the timer looks when it fires. The time is one that nobody sets.
  */
 export class IdleTimer {
   readonly #onIdle: () => void;
@@ -23,7 +23,7 @@ export class IdleTimer {
 
   /** There was traffic. */
   touch(): void {
-    if (this.#timeout !== 0) this.#lastActivity = Date.now();
+    if (this.#timeout !== 0) this.#lastActivity = performance.now();
   }
 
   ref(): void {
@@ -40,16 +40,15 @@ export class IdleTimer {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#timeout === 0) return;
-    const left = this.#lastActivity + this.#timeout - Date.now();
-    this.#timer = setTimeout(this.#look, Math.max(left, 0));
+    const left = this.#lastActivity + this.#timeout - performance.now();
+    this.#timer = setTimeout(this.#look, Math.max(Math.ceil(left), 0));
     if (!this.#referenced) this.#timer.unref();
   }
 
   readonly #look = (): void => {
-    if (Date.now() >= this.#lastActivity + this.#timeout) {
-      this.#lastActivity = Date.now();
-      this.#onIdle(); // which may set another time
-    }
-    this.#arm();
+    const idle = performance.now() >= this.#lastActivity + this.#timeout;
+    if (idle) this.#lastActivity = performance.now();
+    this.#arm(); // first: who is told may set another time, or throw
+    if (idle) this.#onIdle();
   };
 }

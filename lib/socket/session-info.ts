@@ -22,6 +22,7 @@ import type { ResolvedServer } from '../options/server';
 import type { ResolvedSession } from '../options/session';
 import type { SrtpKeys } from '../options/srtp';
 import { MAX_MESSAGE } from '../options/types';
+import type { IdleTimer } from './idle-timer';
 import { notExported, notOpen } from './socket-errors';
 import type { DTLSSocketEvents } from './socket-events';
 
@@ -37,6 +38,8 @@ export class SessionFacts {
   result: HandshakeResult | undefined;
   // By performance.now(): when the session began; before that, when the socket was made.
   startedAt = performance.now();
+  /** Where there is one. */
+  idle: IdleTimer | undefined;
   // What the core cannot be asked any more when the session is over.
   last: { readonly mtu: number; readonly counters: Float64Array | undefined } | undefined;
 

@@ -1,4 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
+import { captureRejectionSymbol } from 'node:events';
 
 import {
   kAbandon,
@@ -30,12 +31,12 @@ import {
 import { late } from '../base/late';
 import { isAborted, onAbort } from '../base/abort';
 import { listenersOf } from '../base/untouched';
-import { ownCopy, sizeOf } from '../base/memory';
+import { ownCopy } from '../base/memory';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { readCloseRecord, type CloseRecord } from '../core/close-record';
 import { dial, type Dialled } from './dial';
-import { unsent, type DTLSError } from '../errors/errors';
+import type { DTLSError } from '../errors/errors';
 import {
   heartbeatEvent,
   Heartbeats,
@@ -52,17 +53,16 @@ import { outbox, RecordType, turns } from '../core/outbox';
 import type { ResolvedConnect } from '../options/connect';
 import type { ResolvedServer } from '../options/server';
 import { CoreSession } from '../endpoint/core-session';
+import type { Endpoint } from '../endpoint/endpoint';
 import { messageMemory, PacketEvents } from '../endpoint/packet-events';
-import { EarlyMessages, type EarlyMessage } from './early-messages';
+import { NOTIFYING, REFUSING_STAPLE, SILENTLY, type Farewell } from './farewell';
 import { readHandshakeResult } from '../handshake/handshake-result';
 import { IdleTimer } from './idle-timer';
 import {
   afterAll,
   checkCallback,
   checkSize,
-  inItsContext,
   readSend,
-  tooBig,
   type Message,
   type SendCallback,
 } from './messages';
@@ -80,12 +80,12 @@ import {
   reportStart,
   watchesHandshakeMessages,
 } from './report';
-import { HeartbeatOutcome, SendOutcome } from '../core/outcomes';
+import { HeartbeatOutcome } from '../core/outcomes';
+import { Outgoing } from './outgoing';
 import { readPacket } from './packets';
-import { SendCallbacks } from './send-callbacks';
 import { setPeer, type MoveWatch } from './set-peer';
 import { SessionFacts, SessionInfo } from './session-info';
-import { aborted, asDtlsError, closeError, illegalConstructor, notDtls, notOpen, queueFull } from './socket-errors';
+import { aborted, asDtlsError, closeError, illegalConstructor, notDtls, notOpen } from './socket-errors';
 import { readAlert, readHandshake, readKeyLimit } from './socket-events';
 import type { Step } from '../core/turns';
 import { noMore } from '../checks/arguments';
@@ -98,18 +98,6 @@ declare module '../base/dtls-socket' {
   // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- the whole class, under the name that is known below
   interface DTLSSocket extends Class {}
 }
-
-/** How this side ends a session: what it says to the peer. */
-type Farewell = (session: CoreSession) => void;
-const NOTIFYING: Farewell = (session) => {
-  session.close(true);
-};
-const SILENTLY: Farewell = (session) => {
-  session.close(false);
-};
-const REFUSING_STAPLE: Farewell = (session) => {
-  session.refuseStaple();
-};
 
 /** In place of the server that a socket is of. */
 export const CLIENT = Symbol('client');
@@ -124,6 +112,14 @@ const ITERATION_LIMIT = 1024 * 1024;
  */
 // It is its endpoint's SessionHandler, by names that the published types leave out: so no `implements`.
 export class DTLSSocket extends SessionInfo {
+  static {
+    // Node brings here what the Promise of a listener rejects with (`captureRejections`), as it does with streams.
+    const onRejection = function (this: DTLSSocket, thrown: unknown): void {
+      this.destroy(thrown as Error);
+    };
+    Object.defineProperty(this.prototype, captureRejectionSymbol, { value: onRejection, writable: true, configurable: true });
+  }
+
   /** @internal Where its events belong (AsyncLocalStorage), as those of Node's sockets belong to their handles. */
   readonly [kAsyncResource]: AsyncResource;
   /** @internal */
@@ -136,16 +132,12 @@ export class DTLSSocket extends SessionInfo {
   #failure: DTLSError | undefined;
   #offersKeyAlone = false;
   #ownsTransport = false;
-  #needDrain = false;
   #messages: 'shared' | 'copied' | 'borrowed' = 'shared';
   // What few sessions have a use for is made when it is needed: there may be a million of them.
-  #early: EarlyMessages | undefined;
-  #earlyPackets: EarlyMessages | undefined;
+  #outgoing: Outgoing | undefined;
   #packets: PacketEvents | undefined;
-  #sendCallbacks: SendCallbacks<Parameters<SendCallback>> | undefined;
   #batch: NonSharedBuffer[] | undefined;
   #heartbeats: Heartbeats | undefined;
-  #idle: IdleTimer | undefined;
   #referenced = true;
 
   /**
@@ -168,7 +160,7 @@ export class DTLSSocket extends SessionInfo {
   }
   /** `send` has returned false, and `drain` has yet to come. */
   get writableNeedDrain(): boolean {
-    return this.#needDrain;
+    return this.#outgoing?.needDrain ?? false;
   }
   /** @internal */
   get [kSocket](): this {
@@ -209,7 +201,7 @@ export class DTLSSocket extends SessionInfo {
   ): boolean {
     const [given, done] = readSend(message, offsetOrCallback, length, callback);
     checkSize(given, this[kMessageLimit]);
-    return this.#send(given, this.#expect(done));
+    return this.#sent.send(given, this.#sent.expect(done));
   }
 
   /**
@@ -227,14 +219,14 @@ export class DTLSSocket extends SessionInfo {
     const all = Array.from(messages, (message: Message) => payload('message', message));
     for (const message of all) checkSize(message, this[kMessageLimit]);
     checkCallback(callback);
-    const told = this.#expect(callback);
+    const told = this.#sent.expect(callback);
     if (all.length === 0) {
       if (told !== undefined) process.nextTick(told, null);
       return true;
     }
     const done = told === undefined ? undefined : afterAll(all.length, told);
     let room = true;
-    for (const message of all) room = this.#send(message, done) && room;
+    for (const message of all) room = this.#sent.send(message, done) && room;
     return room;
   }
 
@@ -251,13 +243,7 @@ export class DTLSSocket extends SessionInfo {
     noMore('sendPacket', args, 2);
     const packet = readPacket(args[0]);
     checkCallback(args[1]);
-    const callback = this.#expect(args[1]);
-    const { state, session } = this.#known;
-    if (state !== 'opening' && state !== 'open') return this.#refuse(notOpen('send a packet'), callback);
-    if (session !== undefined) return this.#writePacket(session, packet, callback);
-    this.#earlyPackets ??= new EarlyMessages();
-    if (this.#earlyPackets.add(packet, callback)) return !this.#earlyPackets.aboveHighWaterMark || this.#waitForDrain();
-    return this.#refuse(queueFull(this.#known.peer), callback);
+    return this.#sent.sendPacket(packet, this.#sent.expect(args[1]));
   }
 
   /**
@@ -287,7 +273,7 @@ export class DTLSSocket extends SessionInfo {
     return this.#destroy(error, this.#known.client?.judgesStaple === true ? REFUSING_STAPLE : NOTIFYING);
   }
 
-  /** Emits `timeout` after `ms` milliseconds without traffic; 0 switches it off. Does not close. */
+  /** Emits `timeout` after `ms` milliseconds without traffic, and again after each further time; 0 switches it off. Does not close. */
   setTimeout(ms: number, callback?: () => void): this {
     integer('ms', ms, 0, 0, 0x7fffffff);
     callable('callback', callback);
@@ -296,10 +282,10 @@ export class DTLSSocket extends SessionInfo {
       else this.once('timeout', callback);
     }
     if (this.#known.state === 'closed') return this;
-    this.#idle ??= new IdleTimer(() => {
+    this.#known.idle ??= new IdleTimer(() => {
       this[kAsyncResource].runInAsyncScope(() => this.emit('timeout'));
     }, this.#referenced);
-    this.#idle.set(ms);
+    this.#known.idle.set(ms);
     return this;
   }
 
@@ -324,7 +310,8 @@ export class DTLSSocket extends SessionInfo {
   setPeer(...args: [string, number, ...unknown[]]): this {
     noMore('setPeer', args, 2);
     const from = setPeer(this.#known, args[0], args[1], this[kMoveWatch]);
-    if (from !== undefined) this.#turn(() => reportMove(this, from, this[kPeer]));
+    const to = this[kPeer]; // by the time of the event it may be elsewhere
+    if (from !== undefined) this.#turn(() => reportMove(this, from, to));
     return this;
   }
 
@@ -395,15 +382,15 @@ export class DTLSSocket extends SessionInfo {
 
   ref(): this {
     this.#referenced = true;
-    this.#known.session?.endpoint.ref();
-    this.#idle?.ref();
+    this.#endpoint?.ref();
+    this.#known.idle?.ref();
     return this;
   }
 
   unref(): this {
     this.#referenced = false;
-    this.#known.session?.endpoint.unref();
-    this.#idle?.unref();
+    this.#endpoint?.unref();
+    this.#known.idle?.unref();
     return this;
   }
 
@@ -426,9 +413,8 @@ export class DTLSSocket extends SessionInfo {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#known.state === 'closed') return;
     await new Promise<void>((resolve) => {
-      this.close(resolve);
+      this.close(resolve); // which waits for `close` also where its error is being told
     });
   }
 
@@ -488,10 +474,10 @@ export class DTLSSocket extends SessionInfo {
       return;
     }
     if (!this.#referenced) endpoint.unref();
-    if (this.#packets !== undefined) endpoint.hearPackets(this);
+    if (this.#packets !== undefined) endpoint.packetListeners.add(this);
     endpoint.transmitFirst(this.#known.session.slot, this.#known.session.generation);
     endpoint.flush();
-    if (this.#earlyPackets !== undefined) this.#sendEarlyPackets(this.#known.session);
+    if (this.#outgoing?.sendEarlyPackets(this.#known.session) === true) this.#turn(() => this[kOnDrain]());
   }
 
   // ---- @internal: what the endpoint brings ----
@@ -499,7 +485,7 @@ export class DTLSSocket extends SessionInfo {
   /** @internal */
   [kOnMessage](message: NonSharedBuffer): boolean {
     if (this.#destroyed) return false;
-    this.#idle?.touch();
+    this.#known.idle?.touch();
     const given = this.#messages === 'copied' ? ownCopy(message) : message;
     return this[kAsyncResource].runInAsyncScope(this.#emitMessage, this, given);
   }
@@ -507,7 +493,7 @@ export class DTLSSocket extends SessionInfo {
   /** @internal What is kept for a batch needs no context. */
   [kOnMessages](messages: NonSharedBuffer[]): void {
     if (this.#destroyed) return;
-    this.#idle?.touch();
+    this.#known.idle?.touch();
     const given = this.#messages === 'copied' ? messages.map(ownCopy) : messages;
     if (this.#batch === undefined) {
       this.#batch = given;
@@ -600,10 +586,7 @@ export class DTLSSocket extends SessionInfo {
 
   /** @internal */
   [kOnDrain](): boolean {
-    const { state } = this.#known;
-    const early = state === 'opening' && this.#early?.aboveHighWaterMark === true; // which leaves when the session is open
-    if (!this.#needDrain || early || (state !== 'open' && state !== 'opening')) return false;
-    this.#needDrain = false;
+    if (this.#outgoing?.drained() !== true) return false;
     return this[kAsyncResource].runInAsyncScope(() => this.emit('drain'));
   }
 
@@ -615,16 +598,10 @@ export class DTLSSocket extends SessionInfo {
     this.#known.state = 'open';
     this.#known.result = readHandshakeResult(what, verifyResult, alpnProtocol);
     if (this.#known.server?.forgettable === true) this.#known.server = undefined;
-    this.#idle?.touch();
+    this.#known.idle?.touch();
     reportSecured(this, this.#known.startedAt, this.#known.result.protocol);
     const session = this.#known.session;
-    if (session !== undefined) {
-      for (const { message, callback } of this.#takeEarly()) {
-        // Nobody knew when it was sent.
-        if (message.length > this[kMessageLimit]) this.#refuse(tooBig(message.length, this[kMessageLimit]), callback);
-        else this.#write(session, message, callback);
-      }
-    }
+    if (session !== undefined) this.#outgoing?.sendEarly(session);
     // A handler of one may end it before the next.
     const whileOpen = (step: Step): void => {
       this.#turn(() => this.#known.state === 'open' && step());
@@ -695,34 +672,19 @@ export class DTLSSocket extends SessionInfo {
 
   // ---- plumbing ----
 
+  /** While it is this session's: others may go on using it. */
+  get #endpoint(): Endpoint | undefined {
+    return this.#known.state === 'closed' ? undefined : this.#known.session?.endpoint;
+  }
+
   #reportStart(role: SessionRole, qlogDir: string | undefined): void {
     this.#known.startedAt = performance.now();
     reportStart(this, role, this[kPeer], qlogDir);
   }
 
-  /** What is to be called in place of `callback`. */
-  #expect(callback: SendCallback | undefined): SendCallback | undefined {
-    if (callback === undefined) return undefined;
-    this.#sendCallbacks ??= new SendCallbacks();
-    return this.#sendCallbacks.expect(inItsContext(callback));
-  }
-
-  /** What has waited for the handshake; nothing does any more. */
-  #takeEarly(): readonly EarlyMessage[] {
-    const messages = this.#early?.take() ?? [];
-    this.#early = undefined;
-    return messages;
-  }
-
-  #sendEarlyPackets(session: CoreSession): void {
-    for (const { message, callback } of this.#takeEarlyPackets()) this.#writePacket(session, message, callback);
-    if (this.#needDrain && !session.endpoint.congested) this.#turn(() => this[kOnDrain]());
-  }
-
-  #takeEarlyPackets(): readonly EarlyMessage[] {
-    const packets = this.#earlyPackets?.take() ?? [];
-    this.#earlyPackets = undefined;
-    return packets;
+  /** What it sends. */
+  get #sent(): Outgoing {
+    return (this.#outgoing ??= new Outgoing(this.#known, this));
   }
 
   /**
@@ -737,57 +699,11 @@ export class DTLSSocket extends SessionInfo {
       emitPacket: (packet, peer) => !this.#destroyed && this[kAsyncResource].runInAsyncScope(this.#emitPacket, this, packet, peer),
       emitPackets: (packets, peer) => !this.#destroyed && this[kAsyncResource].runInAsyncScope(() => this.emit('packets', packets, peer)),
     });
-    this.#known.session?.endpoint.hearPackets(this);
+    this.#known.session?.endpoint.packetListeners.add(this);
   }
 
   #emitPacket(packet: NonSharedBuffer, peer: Peer): boolean {
     return this.emit('packet', packet, peer);
-  }
-
-  #writePacket({ endpoint, slot, generation }: CoreSession, packet: Uint8Array, callback: SendCallback | undefined): boolean {
-    if (!endpoint.sendPacket(slot, generation, packet, callback)) return this.#refuse(notOpen('send a packet'), callback);
-    if (!endpoint.congested) return true;
-    endpoint.awaitDrain(this);
-    return this.#waitForDrain();
-  }
-
-  #waitForDrain(): false {
-    this.#needDrain = true;
-    return false;
-  }
-
-  #send(message: Uint8Array, callback: SendCallback | undefined): boolean {
-    if (this.#known.state === 'opening') return this.#enqueue(message, callback);
-    if (this.#known.state !== 'open' || this.#known.session === undefined) {
-      return this.#refuse(notOpen('send'), callback);
-    }
-    return this.#write(this.#known.session, message, callback);
-  }
-
-  #write(session: CoreSession, message: Uint8Array, callback: SendCallback | undefined): boolean {
-    const outcome = session.endpoint.send(session.slot, session.generation, message, callback);
-    if (outcome !== SendOutcome.Sent) {
-      const error = outcome === SendOutcome.TooBig ? tooBig(sizeOf(message), this[kMessageLimit]) : notOpen('send');
-      return this.#refuse(error, callback);
-    }
-    this.#idle?.touch();
-    if (!session.endpoint.congested) return true;
-    this.#needDrain = true;
-    session.endpoint.awaitDrain(this);
-    return false;
-  }
-
-  #enqueue(message: Uint8Array, callback: SendCallback | undefined): boolean {
-    this.#early ??= new EarlyMessages();
-    if (!this.#early.add(message, callback)) return this.#refuse(queueFull(this.#known.peer), callback);
-    if (!this.#early.aboveHighWaterMark) return true;
-    this.#needDrain = true;
-    return false;
-  }
-
-  #refuse(error: DTLSError, callback: SendCallback | undefined): boolean {
-    if (callback !== undefined) process.nextTick(callback, error);
-    return false;
   }
 
   #destroy(error: Error | undefined, farewell: Farewell): this {
@@ -815,14 +731,12 @@ export class DTLSSocket extends SessionInfo {
   #finish(error: DTLSError | undefined, completedHandshake: boolean): void {
     if (this.#known.state === 'closed') return;
     this.#known.state = 'closed';
-    this.#idle?.set(0);
+    this.#known.idle?.set(0);
     const { session, startedAt } = this.#known;
     if (error !== undefined && !completedHandshake) reportFailure(this, startedAt, error);
     if (session !== undefined) reportClose(this, startedAt, error);
     this.#heartbeats?.fail(error ?? notOpen('wait for a heartbeat'));
-    for (const { callback } of [...this.#takeEarlyPackets(), ...this.#takeEarly()]) {
-      if (callback !== undefined) process.nextTick(callback, error ?? notOpen('send'));
-    }
+    this.#outgoing?.refuseEarly(error);
     const end = (): void => {
       if (error !== undefined) this.#turn(() => this.#tell(error, completedHandshake));
       this.#turn(() => {
@@ -836,8 +750,8 @@ export class DTLSSocket extends SessionInfo {
         }
       });
     };
-    if (this.#sendCallbacks === undefined) end();
-    else this.#sendCallbacks.settle(end, unsent());
+    if (this.#outgoing === undefined) end();
+    else this.#outgoing.settle(end);
   }
 
   /** An event of its own. */

@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,8 @@ int int_of(const Napi::Value& value);
 bool flag_of(const Napi::Value& value);
 std::string text_of(const Napi::Value& value);
 std::vector<std::string> texts_of(const Napi::Value& value);
+// A number that lib/ has made.
+inline uint32_t u32_of(const Napi::Value& value) { return value.As<Napi::Number>().Uint32Value(); }
 
 // The peer of a datagram. IP addresses become their 4 or 16 bytes (a mapped IPv4 address its 4), so
 // that every spelling is one peer; anything else is kept as it is. False: a JavaScript error is

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "binding/environment.h"
+#include "binding/guarded_call.h"
 
 namespace dtls::binding {
 
@@ -220,7 +221,7 @@ void UdpWrap::on_poll(int status, int events) {
     poll();
   }
   if (status < 0 || (events & UV_READABLE) != 0) {
-    ask(begin_, {});
+    call_guarded(env, begin_, {});
     if (socket_) receive_some();
   }
   if (socket_) send_queued();
@@ -311,7 +312,7 @@ void UdpWrap::take_those_not_blocked() {
     if (napi_create_string_utf8(Env(), host.data(), host.size(), &address) != napi_ok) return;
     addresses.push_back(address);
   }
-  napi_value answer = ask(which_blocked_, addresses);
+  napi_value answer = call_guarded(Env(), which_blocked_, addresses);
   uint32_t blocked = UINT32_MAX;
   if (answer == nullptr || napi_get_value_uint32(Env(), answer, &blocked) != napi_ok) {
     blocked = UINT32_MAX;
@@ -322,49 +323,6 @@ void UdpWrap::take_those_not_blocked() {
     take(one.datagrams, one.segment, one.from, one.peer, (blocked >> at & 1) != 0);
   }
   for (const auto& [peer, error] : errors) on_error(peer, error);
-}
-
-// Calls a function that ours or a user's code may hide behind, and that may close this socket. Null
-// when it threw, which Node then reports, or when the environment is being ended: nothing of
-// node-addon-api is used that would end the process for it.
-napi_value UdpWrap::ask(const Napi::FunctionReference& function,
-                        const std::vector<napi_value>& arguments) {
-  const Napi::Env env = Env();
-  napi_value nobody = nullptr;
-  napi_value callee = nullptr;
-  napi_value answer = nullptr;
-  if (napi_get_undefined(env, &nobody) != napi_ok ||
-      napi_get_reference_value(env, function, &callee) != napi_ok || callee == nullptr) {
-    return nullptr;
-  }
-  if (napi_call_function(env, nobody, callee, arguments.size(), arguments.data(), &answer) ==
-      napi_ok) {
-    return answer;
-  }
-  bool threw = false;
-  napi_value thrown = nullptr;
-  if (napi_is_exception_pending(env, &threw) != napi_ok || !threw ||
-      napi_get_and_clear_last_exception(env, &thrown) != napi_ok) {
-    return nullptr;
-  }
-  report(env, thrown);
-  return nullptr;
-}
-
-// In a callback's scope of its own, see wake_up().
-void UdpWrap::report(napi_env env, napi_value thrown) {
-  napi_value name = nullptr;
-  napi_async_context context = nullptr;
-  napi_callback_scope scope = nullptr;
-  if (napi_create_string_utf8(env, "DGRAM_DTLS_UDP", NAPI_AUTO_LENGTH, &name) != napi_ok ||
-      napi_async_init(env, nullptr, name, &context) != napi_ok) {
-    return;
-  }
-  if (napi_open_callback_scope(env, nullptr, context, &scope) == napi_ok) {
-    napi_fatal_exception(env, thrown);
-    napi_close_callback_scope(env, scope);
-  }
-  napi_async_destroy(env, context);
 }
 
 // It comes after the datagrams that came before it.

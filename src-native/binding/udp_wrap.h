@@ -78,8 +78,6 @@ class UdpWrap : public Napi::ObjectWrap<UdpWrap>, public Transmitter, private io
   void take(Bytes datagrams, size_t segment, const io::SocketAddress& from, const PeerAddress& peer,
             bool blocked);
   void take_those_not_blocked();
-  napi_value ask(const Napi::FunctionReference& function, const std::vector<napi_value>& arguments);
-  static void report(napi_env env, napi_value thrown);
   void share_queued(const Napi::Value& value);
   void publish_queued();
   void on_poll(int status, int events);

@@ -10,10 +10,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { cleanupAfterEach, freePort, requirePrograms } from '../helpers/peers';
-import { PSK_IDENTITY, PSK_KEY } from '../interop/foreign';
-import { cli, NODE_ARGUMENTS, startListen, type CliResult } from './run';
-
-const PSK = ['--psk', PSK_KEY.toString('hex'), '--psk-identity', PSK_IDENTITY];
+import { cli, NODE_ARGUMENTS, PSK, startListen, type CliResult } from './run';
 
 /** All there are, as the program puts them together. */
 function commandNames(): string[] {

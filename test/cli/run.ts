@@ -1,11 +1,30 @@
 /** The command line as its users run it: a process, its output, its exit code. */
 import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
+import type { Suite } from 'mocha';
 import type { Cleanup, PeerProcess } from '../helpers/peers';
+import { PSK_IDENTITY, PSK_KEY } from '../interop/foreign';
 
 export const MAIN = path.join(__dirname, '..', '..', 'lib', 'cli', 'main.ts');
 export const NODE_ARGUMENTS = ['--import', 'tsx', MAIN];
 const LIMIT_MS = 60_000;
+
+/** A key and its name, for either end. */
+export const PSK = ['--psk', PSK_KEY.toString('hex'), '--psk-identity', PSK_IDENTITY];
+
+/** Paths in a folder that a suite has to itself. */
+export function temporaryFolder(suite: Suite): (...names: string[]) => string {
+  let folder = '';
+  suite.beforeAll(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'dgram-dtls-cli-'));
+  });
+  suite.afterAll(() => {
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return (...names) => path.join(folder, ...names);
+}
 
 export interface CliResult {
   readonly code: number | null;

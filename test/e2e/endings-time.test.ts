@@ -118,6 +118,34 @@ describe('endings', () => {
       for (let i = 0; i < 8; ++i) await next(client, 'timeout');
       expect(timers()).to.be.below(before + 4);
     });
+
+    it('setTimeout goes on where its listener throws', async () => {
+      const { client } = await openPsk();
+      const others = process.listeners('uncaughtException');
+      process.removeAllListeners('uncaughtException');
+      try {
+        const uncaught = new Promise<Error>((resolve) => process.once('uncaughtException', resolve));
+        client.setTimeout(5, () => {
+          throw new Error('of the listener');
+        });
+        expect((await uncaught).message).to.equal('of the listener');
+        await next(client, 'timeout');
+      } finally {
+        for (const listener of others) process.on('uncaughtException', listener);
+      }
+    });
+
+    it('setTimeout does not go by a clock that somebody sets', async () => {
+      const { client } = await openPsk();
+      const { now } = Date;
+      try {
+        client.setTimeout(20);
+        Date.now = () => now() - 3_600_000;
+        await next(client, 'timeout');
+      } finally {
+        Date.now = now;
+      }
+    });
   });
 
   describe('AbortSignal', () => {

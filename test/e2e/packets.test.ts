@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import dgram from 'node:dgram';
 import type { EventEmitter } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
-import { Endpoint } from '../../lib/endpoint/endpoint';
+import { EndpointRecords } from '../../lib/endpoint/records';
 import type { EndpointStats } from '../../lib/index';
 import { RecordType } from '../../lib/core/outbox';
 import { bound, closeSockets, PSK, secure } from '../dgram/support';
@@ -38,21 +38,21 @@ const DOORS: readonly [string, () => Promise<{ receiver: Receiver; port: number 
 
 describe('packet records are only made while somebody listens', () => {
   // eslint-disable-next-line @typescript-eslint/unbound-method -- always called by apply
-  const { dispatch } = Endpoint.prototype;
+  const { dispatch } = EndpointRecords.prototype;
   let records = 0;
   let stranger: dgram.Socket;
 
   beforeEach(() => {
     records = 0;
     stranger = dgram.createSocket('udp4');
-    Endpoint.prototype.dispatch = function (this: Endpoint, ...record) {
+    EndpointRecords.prototype.dispatch = function (this: EndpointRecords, ...record) {
       if (record[0] === RecordType.Packet) records += 1;
       return dispatch.apply(this, record);
     };
   });
 
   afterEach(async () => {
-    Endpoint.prototype.dispatch = dispatch;
+    EndpointRecords.prototype.dispatch = dispatch;
     stranger.close();
     await closeEverything();
     await closeSockets();

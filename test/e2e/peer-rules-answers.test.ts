@@ -1,9 +1,14 @@
 // Protects what a server's `peers` may answer, and when: each option counts for that peer alone, names and protocols go on
 // beside it, and what throws, rejects, is nonsense, comes late or never refuses the peer and is told, once.
 import { expect } from 'chai';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createSecureContext, type DTLSServer, type Peer, type PeerOptions, type ServerOptions } from '../../lib/index';
+import { createAuthority } from '../helpers/certificates';
 import { describeVersions } from '../helpers/dtls13';
+import { clientHello } from '../helpers/hello';
+import { closeStrangers, stranger, stun } from '../helpers/packets';
 import { thrown } from '../helpers/thrown';
 import {
   certificate,
@@ -14,6 +19,7 @@ import {
   listen,
   next,
   openOn,
+  portOf,
   PSK,
   PSK_CLIENT,
   within,
@@ -21,7 +27,10 @@ import {
 } from '../helpers/pair';
 
 describeVersions('answers of peers', (only, is13) => {
-  afterEach(closeEverything);
+  afterEach(async () => {
+    closeStrangers();
+    await closeEverything();
+  });
 
   const serve = async (peers: NonNullable<ServerOptions['peers']>, options: ServerOptions = {}): Promise<DTLSServer> =>
     listen(await withCertificate({ ...only, peers, ...options }));
@@ -105,6 +114,28 @@ describeVersions('answers of peers', (only, is13) => {
     expect((await refused).code).to.equal('ERR_DTLS_FINGERPRINT');
     const pair = await openOn(server, client);
     expect(pair.client.getPeerX509Certificate()?.subject).to.equal('CN=own');
+  });
+
+  it('SNICallback is not asked where the rules have credentials: whom they trust is not whom a name trusts', async () => {
+    const other = await createAuthority('another authority');
+    const own = await certificate({ commonName: 'own', clientAuth: true });
+    const named = await other.issue({ commonName: 'named', dnsNames: ['named.example'], clientAuth: true });
+    const trusting = { cert: own.cert, key: own.key, ca: own.ca };
+    const rules = [{ ...trusting, requestCert: true }, { secureContext: createSecureContext({ ...trusting, ...only }), requestCert: true }];
+    const server = await serve(inTurn(...rules, ...rules), {
+      SNICallback: () => createSecureContext({ cert: named.cert, key: named.key, ca: named.ca, ...only }),
+    });
+    const client = { ...only, servername: 'named.example', rejectUnauthorized: false };
+    while (server.stats.handshakesFailed < rules.length) {
+      const refused = clientFailure(server);
+      await failure(await dial(server, { ...client, cert: named.cert, key: named.key }));
+      expect((await refused).category).to.equal('certificate');
+    }
+    while (server.stats.handshakesCompleted < rules.length) {
+      const pair = await openOn(server, { ...client, cert: own.cert, key: own.key });
+      expect(pair.peer.authorized).to.equal(true);
+      expect(pair.client.getPeerX509Certificate()?.subject).to.equal('CN=own');
+    }
   });
 
   it('SNICallback goes on, and does not loosen what the peer has to prove', async () => {
@@ -263,6 +294,18 @@ describeVersions('answers of peers', (only, is13) => {
     });
   }
 
+  it('come from a function that is called with the peer, and is the method of nothing', async () => {
+    const calls: unknown[][] = [];
+    const server = await serve(function (this: unknown, ...args: unknown[]) {
+      calls.push([this ?? globalThis, ...args]); // code that is not strict has the latter
+      return {};
+    });
+    const { peer } = await openOn(server, only);
+    expect(calls).to.have.length(1);
+    expect(calls[0]?.[0] === globalThis, 'an object').to.be.true;
+    expect(calls[0]?.slice(1)).to.deep.equal([peer.remotePeer]);
+  });
+
   it('may close the server', async () => {
     const server = await serve(() => { server.close(); return {}; });
     const closed = next(server, 'close');
@@ -303,6 +346,65 @@ describeVersions('answers of peers', (only, is13) => {
     }
     await opened;
     expect(asked).to.have.length(3);
+  });
+
+  for (const settle of ['never settle', 'reject', 'are nonsense'] as const) {
+    it(`forgetPeer ends a question for good: nobody hears of answers that ${settle} afterwards`, async () => {
+      const asked: Peer[] = [];
+      let late: { resolve: (answer: PeerOptions) => void; reject: (error: Error) => void } | undefined;
+      const server = await serve(
+        (peer) => (asked.push(peer) > 1 ? {} : new Promise((resolve, reject) => { late = { resolve, reject }; })),
+        { handshakeTimeout: 150 },
+      );
+      const errors: unknown[] = [];
+      server.on('peerError', (error) => errors.push(error));
+      const client = await dial(server, { ...only, retransmission: { initial: 400 } });
+      const opened = next(client, 'secureConnect');
+      while (late === undefined) await wait(2);
+      const [peer] = asked as [Peer];
+      expect(server.forgetPeer(peer)).to.equal(true);
+      if (settle === 'reject') late.reject(new Error('of an offer that was dropped'));
+      if (settle === 'are nonsense') late.resolve(5 as unknown as PeerOptions);
+      await opened; // by the hello that is repeated when the time for an answer has passed
+      expect(asked).to.have.length(2);
+      expect(errors).to.deep.equal([]);
+    });
+  }
+
+  it('forgetPeer within the function itself: its answer counts for nobody, and the next hello is asked about', async () => {
+    const asked: Peer[] = [];
+    const answers = [{}, new Promise<PeerOptions>(() => undefined), {}];
+    const server: DTLSServer = await serve(
+      (peer) => {
+        const answer = answers[asked.push(peer) - 1];
+        if (asked.length < 3) expect(server.forgetPeer(peer)).to.equal(true);
+        return answer;
+      },
+      { handshakeTimeout: 100 },
+    );
+    const errors: unknown[] = [];
+    server.on('peerError', (error) => errors.push(error));
+    const client = await dial(server, { ...only, retransmission: { initial: 200, backoff: 1 } });
+    await next(client, 'secureConnect');
+    expect(asked).to.have.length(3);
+    expect(errors).to.deep.equal([]);
+  });
+
+  it('forgetPeer leaves a question that has yet to be put: a check and the hello behind it came together', async () => {
+    const known = new Set<Peer>();
+    const server = await serve((peer) => (known.has(peer) ? {} : null));
+    const told: boolean[] = [];
+    server.on('packet', (_, peer) => {
+      known.add(peer);
+      told.push(server.forgetPeer(peer)); // where its hello was here first, and was refused
+    });
+    const peer = await stranger();
+    const answered = once(peer, 'message');
+    peer.send(stun('a check'), portOf(server), '127.0.0.1');
+    peer.send(clientHello({ random: randomBytes(32) }), portOf(server), '127.0.0.1');
+    await within(answered, 'an answer to the hello');
+    expect(told).to.deep.equal([false]);
+    expect(server.stats).to.include({ peersAsked: 1, peersRefused: 0 });
   });
 
   it('forgetPeer refuses what is no peer, and knows nothing where nobody listens', async () => {

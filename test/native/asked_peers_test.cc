@@ -90,9 +90,11 @@ TEST_CASE("asked peers: an answer is used once, and is of its question") {
   CHECK(asked.rules_for(peer, 1000) != nullptr);
   CHECK(asked.use(peer).question == question);
   CHECK(asked.rules_for(peer, 1000) == nullptr);
-  CHECK_FALSE(asked.forget(peer));
-  CHECK(asked.ask(peer, true, kAnyRoom, 1000)->question != question);
-  CHECK(asked.forget(peer));
+  CHECK(asked.forget(peer, question) == 0);
+  const uint32_t next = asked.ask(peer, true, kAnyRoom, 1000)->question;
+  CHECK(next != question);
+  CHECK(asked.forget(peer, question) == 0);  // it has yet to be put
+  CHECK(asked.forget(peer, next) == next);
   CHECK(asked.size() == 0);
 }
 
@@ -161,8 +163,11 @@ TEST_CASE("asked peers: who is refused hears nothing, and nothing is kept but th
     CHECK(asking.stats().peersRefused == 1);
     CHECK(asking.link.server.count(RecordType::kTransmit) == 0);
     CHECK(asking.link.server.endpoint.session_count() == 0);
-    CHECK(asking.link.server.endpoint.forget_peer(asking.link.addresses[0]));
-    CHECK_FALSE(asking.link.server.endpoint.forget_peer(asking.link.addresses[0]));
+    const auto forget = [&] {
+      return asking.link.server.endpoint.forget_peer(asking.link.addresses[0], asking.question());
+    };
+    CHECK(forget() == asking.question());
+    CHECK(forget() == 0);
   }
 }
 

@@ -117,11 +117,14 @@ AskedPeers::Asked AskedPeers::use(const PeerAddress& peer) {
   return used;
 }
 
-bool AskedPeers::forget(const PeerAddress& peer) {
+uint32_t AskedPeers::forget(const PeerAddress& peer, uint32_t last_put) {
   const auto known = by_peer_.find(peer);
-  if (known == by_peer_.end()) return false;
+  if (known == by_peer_.end()) return 0;
+  const uint32_t question = known->second->question;
+  // Numbers begin anew some day.
+  if (static_cast<int32_t>(question - last_put) > 0) return 0;
   erase(known->second);
-  return true;
+  return question;
 }
 
 void AskedPeers::erase(Place place) {

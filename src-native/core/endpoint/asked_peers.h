@@ -94,8 +94,9 @@ class AskedPeers {
 
   // A handshake begins: the answer is used up. The peer has been admitted.
   Asked use(const PeerAddress& peer);
-  // False: nothing was known of the peer.
-  bool forget(const PeerAddress& peer);
+  // Returns the question that the peer was asked about by; 0 where there is nothing to forget: one
+  // behind `last_put`, which has yet to reach the consumer, will have an answer that counts.
+  uint32_t forget(const PeerAddress& peer, uint32_t last_put);
 
   // For tests.
   size_t size() const { return by_peer_.size(); }

@@ -2,6 +2,7 @@
 #define DGRAM_DTLS_CORE_ENDPOINT_ENDPOINT_H_
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -14,6 +15,7 @@
 #include "core/endpoint/known_peers.h"
 #include "core/endpoint/moved_peers.h"
 #include "core/endpoint/peer_table.h"
+#include "core/endpoint/server_offer.h"
 #include "core/endpoint/slot_queue.h"
 #include "core/handshake/cookie.h"
 #include "core/handshake/spent_cookies.h"
@@ -73,7 +75,10 @@ class Endpoint {
   // nobody waits for it any more.
   bool answer_peer(uint32_t question, PeerRules rules, uint32_t peer_index, double now);
   // A peer that has been answered for, or asked about, is asked about again at its next hello.
-  bool forget_peer(const PeerAddress& peer) { return asked_ && asked_->forget(peer); }
+  // Returns whose answer that is, or would have been; see AskedPeers::forget.
+  uint32_t forget_peer(const PeerAddress& peer, uint32_t last_put) {
+    return asked_ ? asked_->forget(peer, last_put) : 0;
+  }
   // No new sessions; a restarted peer is no longer answered.
   void stop_listening();
   // While busy, ClientHellos that would begin a session are counted and dropped.
@@ -123,6 +128,8 @@ class Endpoint {
   // on its way from the old address is opened as well, see MovedPeers. Whoever finds a peer anew by
   // what its records say (connection IDs, RFC 9146 section 6) calls the same.
   MoveOutcome move(uint32_t slot, uint32_t generation, const PeerAddress& to, double now);
+  // What move() would return. Nothing changes.
+  MoveOutcome may_move(uint32_t slot, uint32_t generation, const PeerAddress& to, double now);
 
   KeyUpdateOutcome update_keys(uint32_t slot, uint32_t generation, bool both, double now);
   HeartbeatOutcome heartbeat(uint32_t slot, uint32_t generation, Bytes payload, size_t padding,
@@ -186,6 +193,8 @@ class Endpoint {
   void on_packet(Bytes packet, const PeerAddress& peer, uint32_t peer_index);
   void tell_drops(const DropCounts& before, size_t size, const PeerAddress& peer,
                   uint32_t peer_index);
+
+  // client_hellos.cc
   bool on_client_hello(const RecordView& record, Bytes datagram, const PeerAddress& peer,
                        uint32_t peer_index, double now);
   bool on_hello12(const RecordView& record, const FragmentView& fragment,
@@ -199,14 +208,20 @@ class Endpoint {
                double now);
   bool waits_for_hello(const PeerAddress& peer, uint16_t sequence) const;
   void offer_dtls13();
-  static std::optional<ServerOffer> offer_of(const SecureContext& context,
-                                             const SessionPolicy& policy);
-  static ServerOffer offer_of(const PeerRules& rules);
   void answer_unknown(const PeerAddress& peer, uint32_t peer_index, Bytes bytes);
   void send_hello_verify_request(const RecordView& record, const FragmentView& fragment,
                                  const PeerAddress& peer, Bytes random, uint32_t peer_index,
                                  double now);
+
+  // admission.cc
   bool admit(const PeerAddress& peer, double now);
+  // A session and its candidate, or neither.
+  using Pair = std::array<uint32_t, 2>;
+  bool make_room(const SlotQueue& unproven, const SlotLinks& links, double now);
+  uint32_t who_gives_way(const SlotQueue& unproven, const SlotLinks& links, double now,
+                         const Pair& besides = {kNoSlot, kNoSlot});
+  void displace(uint32_t slot);
+  bool make_way_beside(uint32_t current, double now);
 
   // peer_questions.cc
   struct Chosen {
@@ -225,8 +240,6 @@ class Endpoint {
   AskedPeers::Asked* ask(const PeerAddress& peer, bool proven, uint32_t peer_index, double now);
   Chosen chosen_for(const PeerAddress& peer);
 
-  bool make_room(const SlotQueue& unproven, const SlotLinks& links, double now);
-  bool make_way_beside(uint32_t current, double now);
   Session& begin(Role role, const PeerAddress& peer, std::shared_ptr<const SecureContext> context,
                  std::shared_ptr<const SessionPolicy> policy, bool dtls13, double now);
   template <typename Act>
@@ -239,8 +252,14 @@ class Endpoint {
   void on_closed(uint32_t slot);
   void leave_address(uint32_t slot);
   // moving.cc
-  bool give_way_at(const PeerAddress& to, const Session& to_whom);
-  bool has_room_at(const PeerAddress& to, const Slot& entry, double now);
+  struct Room {
+    MoveOutcome outcome = MoveOutcome::kMoved;
+    Pair replaced{kNoSlot, kNoSlot};  // half handshakes that have the place
+    uint32_t displaced = kNoSlot;     // one that makes room among those of the host
+  };
+  Room room_at(const PeerAddress& to, const Session* session, double now);
+  bool gives_way_at(const PeerAddress& to, const Session& to_whom, Room& room) const;
+  bool has_room_at(const PeerAddress& to, const Session& session, double now, Room& room);
   PeerAddress path_to(PeerAddress to, const PeerAddress& before) const;
   void leave_queues(uint32_t slot);
   void learn_path(uint32_t slot, const PeerAddress& from, double now);
