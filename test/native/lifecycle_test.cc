@@ -2,6 +2,7 @@
 // exactly one CLOSE record, the last, with the cause; a slot that was released is somebody else's.
 #include <doctest/doctest.h>
 #include <openssl/err.h>
+#include <openssl/ui.h>
 
 #include <algorithm>
 
@@ -344,6 +345,45 @@ TEST_CASE(
     CHECK(link.server.messages() == std::vector<std::string>{"x", "x"});
     CHECK(link.client().count(RecordType::kClose) == 0);
   }
+}
+
+// Who asks at the terminal.
+struct Asked {
+  static inline int times = 0;
+  UI_METHOD* const method = UI_create_method("counts");
+  const UI_METHOD* const before = UI_get_default_method();
+
+  Asked() {
+    times = 0;
+    UI_method_set_opener(method, [](UI* /*ui*/) {
+      ++times;
+      return 0;
+    });
+    UI_set_default_method(method);
+  }
+  ~Asked() {
+    UI_set_default_method(before);
+    UI_destroy_method(method);
+  }
+  Asked(const Asked&) = delete;
+  Asked& operator=(const Asked&) = delete;
+};
+
+TEST_CASE("secure context: what is encrypted and has no passphrase has nobody asked for one") {
+  const Asked asked;
+  SecureContext context{Handshake::install_callbacks};
+  REQUIRE(context.valid());
+  const auto encrypted = [](const std::string& what) {
+    return "-----BEGIN " + what + "-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC," +
+           std::string(32, 'A') + "\n\nAAAAAAAAAAAAAAAAAAAAAA==\n-----END " + what + "-----\n";
+  };
+  CHECK(context.add_ca(view(encrypted("CERTIFICATE")), true).kind == FailureKind::kInvalidCa);
+  CHECK(context.add_crl(view(encrypted("X509 CRL"))).kind == FailureKind::kInvalidCrl);
+  CHECK(context.add_certificate(view(encrypted("CERTIFICATE"))).kind ==
+        FailureKind::kInvalidCertificate);
+  CHECK(context.add_key(view(encrypted("EC PRIVATE KEY")), {}).kind == FailureKind::kPassphrase);
+  CHECK(context.set_dhparam(view(encrypted("DH PARAMETERS"))).kind == FailureKind::kInvalidDhparam);
+  CHECK(Asked::times == 0);
 }
 
 TEST_CASE("secure context: what is wrong is named, and nothing stays in the error queue") {

@@ -159,9 +159,10 @@ Failure SecureContext::add_ca(Bytes pem, bool named) {
   const ErrorQueueScope errors;
   const BioPtr bio = read_only(pem);
   X509_STORE* store = SSL_CTX_get_cert_store(ctx_.get());
+  Passphrase none;  // without one OpenSSL would ask at the terminal
   bool any = false;
   while (bio) {
-    const X509Ptr authority(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr));
+    const X509Ptr authority(PEM_read_bio_X509_AUX(bio.get(), nullptr, Passphrase::give, &none));
     if (!authority) break;
     if (X509_STORE_add_cert(store, authority.get()) != 1 ||
         (named && SSL_CTX_add_client_CA(ctx_.get(), authority.get()) != 1)) {
@@ -177,9 +178,10 @@ Failure SecureContext::add_crl(Bytes pem) {
   const ErrorQueueScope errors;
   const BioPtr bio = read_only(pem);
   X509_STORE* store = SSL_CTX_get_cert_store(ctx_.get());
+  Passphrase none;
   bool any = false;
   while (bio) {
-    const X509CrlPtr crl(PEM_read_bio_X509_CRL(bio.get(), nullptr, nullptr, nullptr));
+    const X509CrlPtr crl(PEM_read_bio_X509_CRL(bio.get(), nullptr, Passphrase::give, &none));
     if (!crl) break;
     if (X509_STORE_add_crl(store, crl.get()) != 1) {
       return failure_from_openssl(FailureKind::kInvalidCrl);
