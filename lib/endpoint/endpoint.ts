@@ -525,6 +525,11 @@ export class Endpoint implements RecordSink, DriverHost, CountedEndpoint {
     if (!this.#closing) process.nextTick(done);
   }
 
+  /** A session has not begun, for whose sake the endpoint was made perhaps. */
+  notBegun(): void {
+    this.#closeIfUnused(() => undefined);
+  }
+
   #closeIfUnused(done: () => void): void {
     if (this.#closing || this.#handler !== undefined || this.#sessionCount > 0) return;
     this.#closing = true;
