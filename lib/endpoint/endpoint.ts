@@ -354,6 +354,11 @@ export class Endpoint implements DriverHost, CountedEndpoint {
     if (!this.#closing) process.nextTick(done);
   }
 
+  /** A session has not begun, for whose sake the endpoint was made perhaps. */
+  notBegun(): void {
+    this.#closeIfUnused(() => undefined);
+  }
+
   #closeIfUnused(done: () => void): void {
     if (this.#closing || this.#owner.handler !== undefined || this.#sessions.count > 0) return;
     this.#closing = true;

@@ -144,6 +144,11 @@ export function asRefusal(name: string, expected: string, answer: unknown, hint?
   return isA(answer, Error) ? answer : wrongType(name, expected, answer, hint);
 }
 
+/** As `await` has it. */
+export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  types.isPromise(value) ||
+  (typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function');
+
 /** Asks now; answers now, or when the Promise settles. What either throws goes to `failed`. */
 export function settle<T>(
   ask: () => T | Promise<T>,
@@ -159,9 +164,9 @@ export function settle<T>(
   };
   try {
     const given = ask();
-    // A Promise of another realm (node:vm, test runners) is one too.
-    if (types.isPromise(given)) {
-      given.then(answered, (error: unknown) => {
+    // A Promise of another realm (node:vm, test runners) is one too, and so are those of other libraries.
+    if (isThenable(given)) {
+      Promise.resolve(given).then(answered, (error: unknown) => {
         failed(asError(error));
       });
     } else answered(given);

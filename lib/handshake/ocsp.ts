@@ -1,11 +1,9 @@
 /** OCSP stapling (RFC 6066 section 8): what a handshake asks of `OCSPRequest`, and of `OCSPResponse`. */
-import { types } from 'node:util';
-
 import type { DTLSSocket } from '../base/dtls-socket';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { asError } from '../errors/as-error';
 import { DTLSError, usageError } from '../errors/errors';
-import { asRefusal, settleOrCallBack } from './lookups';
+import { asRefusal, isThenable, settleOrCallBack } from './lookups';
 import { bytes, wrongType } from '../checks/validate';
 
 /** OpenSSL's clients take messages of one record, of which this one spends four bytes on itself. */
@@ -114,10 +112,6 @@ export function askOcspVerdict(
 
 const VERDICT_HINT =
   "Give waitUntil a Promise: one that fulfils with undefined accepts what the server stapled, one that rejects refuses it; a listener that has decided already returns, or throws.";
-
-const isThenable = (value: unknown): boolean =>
-  types.isPromise(value) ||
-  (typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function');
 
 async function judge(verdict: PromiseLike<unknown>): Promise<void> {
   const refusal = asRefusal('the verdict for waitUntil', 'a Promise of nothing', await verdict, VERDICT_HINT);

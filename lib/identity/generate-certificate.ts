@@ -10,6 +10,7 @@ import { asError, shown } from '../errors/as-error';
 import { usageError, withTypedErrors, type DTLSError } from '../errors/errors';
 import { native } from '../core/native';
 import { noMore } from '../checks/arguments';
+import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { bytes, checkNames, checkObject, flag, integer, lendBytes, wrongType } from '../checks/validate';
 
 /** Whom a certificate is about, by the short names of X.500 as `X509Certificate.subject` prints them. */
@@ -132,7 +133,7 @@ function makeKey(type: KeyType): Promise<{ privateKey: KeyObject }> {
   }
 }
 
-function resolve(options: GenerateCertificateOptions): {
+function resolve(given: GenerateCertificateOptions): {
   subject: string[];
   names: string[];
   keyType: KeyType;
@@ -140,8 +141,9 @@ function resolve(options: GenerateCertificateOptions): {
   usage: 'authority' | 'server' | 'client' | 'both';
   issuer: Issuer | undefined;
 } {
-  checkObject('options', options, nameInstead(options));
-  checkNames(options, OPTIONS);
+  checkObject('options', given, nameInstead(given));
+  checkNames(given, OPTIONS);
+  const options = withoutObjectPrototype(given, OPTIONS);
   const ca = flag('ca', options.ca, false);
   if (ca && options.usage !== undefined) {
     throw usageError(

@@ -6,6 +6,7 @@ import { promises, readFileSync } from 'node:fs';
 
 import { late } from '../base/late';
 import { DTLSError, ioError, usageError } from '../errors/errors';
+import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
 import { SecureContext } from './secure-context';
 import { checkNames, checkObject, inRange, text } from '../checks/validate';
@@ -75,9 +76,11 @@ export class FileWatch implements SecureContextWatch {
   #refused = '';
 
   /** Loads the files, which its owner uses before it returns; or throws why that cannot be done. */
-  constructor(options: WatchSecureContextOptions, owner: WatchOwner) {
-    checkObject('options', options);
-    checkNames(options, [...FILE_OPTIONS, 'interval', ...OTHER_OPTIONS]);
+  constructor(given: WatchSecureContextOptions, owner: WatchOwner) {
+    checkObject('options', given);
+    const known = [...FILE_OPTIONS, 'interval', ...OTHER_OPTIONS];
+    checkNames(given, known);
+    const options = withoutObjectPrototype(given, known);
     const paths = new Map<FileOption, string>();
     for (const name of FILE_OPTIONS) {
       const path = text(name, options[name]);

@@ -87,12 +87,12 @@ export function defaultAuthorities(): readonly string[] {
   return source.getCACertificates?.('default') ?? source.rootCertificates;
 }
 
-/** Makes a context that trusts these authorities. With all those of tls that takes several milliseconds. */
+/** Makes a context that trusts these authorities, which may be nobody. With all those of tls that takes several milliseconds. */
 function parseAuthorities(
   pem: readonly string[],
   context = new native.SecureContext(),
 ): NativeSecureContext {
-  context.addCa(Buffer.from(pem.join('\n')), false);
+  if (pem.length > 0) withTypedErrors(() => { context.addCa(Buffer.from(pem.join('\n')), false); });
   return context;
 }
 
@@ -249,7 +249,7 @@ export class SecureContext {
         );
       }
       // Naming all of them would make a CertificateRequest of 14 KB, in a dozen datagrams.
-      if (trusted !== undefined) context.addCa(Buffer.from(trusted.join('\n')), false);
+      if (trusted !== undefined && trusted.length > 0) context.addCa(Buffer.from(trusted.join('\n')), false);
       context.checkIdentities();
       for (const pem of this.#crl) {
         withTypedErrors(

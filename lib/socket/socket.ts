@@ -470,6 +470,7 @@ export class DTLSSocket extends SessionInfo {
       this.#known.session = new CoreSession(endpoint, slot, generation);
       this.#reportStart('client', options.qlogDir);
     } catch (error) {
+      if (this.#known.session === undefined) endpoint.notBegun();
       this.destroy(asDtlsError(error, peer));
       return;
     }

@@ -18,7 +18,7 @@ describe('captureRejections', () => {
   afterEach(closeEverything);
 
   const broken = new Error('of the listener');
-  const rejecting = (): Promise<never> => Promise.reject(broken);
+  const rejecting = (() => Promise.reject(broken)) as () => void;
 
   it('a listener of secureConnection ends the session, as in tls', async () => {
     const { cert, key, ca } = await certificate();

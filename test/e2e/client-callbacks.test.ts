@@ -234,6 +234,18 @@ describe("a client's pskCallback", () => {
     await servesOthers(server, PSK_CLIENT);
   });
 
+  it("may answer by what other libraries have for a Promise, on either side, as may ALPNCallback", async () => {
+    /** As query builders are: it begins when somebody waits for it. */
+    const later = <T>(value: T): Promise<T> =>
+      ({ then: (done: (value: T) => void) => void setImmediate(done, value) }) as unknown as Promise<T>;
+    const server = await listen({ pskCallback: () => later(PSK.psk), ALPNCallback: () => later('coap') });
+    const { client } = await openOn(server, { pskCallback: () => later(PSK), ALPNProtocols: ['coap'] });
+    expect(client.alpnProtocol).to.equal('coap');
+    const refusing = { then: (_done: unknown, failed: (error: Error) => void) => void setImmediate(failed, new Error('of the library')) };
+    const refused = await dial(server, { pskCallback: () => refusing as unknown as Promise<null> });
+    expect((await failure(refused)).cause).to.have.property('message', 'of the library');
+  });
+
   for (const [what, late] of [
     ['answers', undefined],
     ['fails', new Error('too late')],

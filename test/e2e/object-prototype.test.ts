@@ -3,7 +3,11 @@
  * option of anything, and above all it switches no verification off. What a class or a prototype of the options' own has counts.
  */
 import { expect } from 'chai';
-import { createServer, createSocket, generateCertificate, type ConnectOptions, type SecureDgramSocket } from '../../lib/index';
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createSecureContext, createServer, createSocket, generateCertificate, type ConnectOptions, type SecureDgramSocket } from '../../lib/index';
 import { closeEverything, dialTo, failure, listen, next, portOf } from '../helpers/pair';
 import { closeSockets, codeOf, sent, track } from '../dgram/support';
 
@@ -69,6 +73,25 @@ describe('what Object.prototype has', () => {
       const socket: SecureDgramSocket = track(createSocket({ type: 'udp4', dtls: { role: 'client' } }));
       socket.close();
     });
+  });
+
+  it('is no option of a certificate that is made, nor of one that is watched', async () => {
+    const own = await everywhere('ca', true, () => generateCertificate());
+    expect(new X509Certificate(own.cert).ca).to.be.false;
+    const folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-'));
+    try {
+      const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
+      writeFileSync(certFile, own.cert);
+      writeFileSync(keyFile, own.key);
+      const server = await listen(own);
+      await everywhere('minVersion', 'DTLSv1', () => {
+        server.watchSecureContext({ certFile, keyFile }).close();
+      });
+      // Its versions would be others than the server's.
+      server.setSecureContext(createSecureContext({ cert: own.cert, key: own.key }));
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   it('takes nothing from a prototype of the options themselves', async () => {

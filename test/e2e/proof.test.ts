@@ -4,14 +4,18 @@
  */
 import { expect } from 'chai';
 import { randomBytes } from 'node:crypto';
+import tls from 'node:tls';
 import { ANONYMOUS, anonymousServer, OPEN_MINDED, pickyServer } from '../helpers/anonymous';
+import { Link } from '../helpers/link';
 import {
   clientFailure,
   closeEverything,
   dial,
+  dialTo,
   failure,
   listen,
   openOn,
+  portOf,
   PSK_CLIENT,
   PSK_SERVER,
   withCertificate,
@@ -19,8 +23,38 @@ import {
 
 const tolerant = { rejectUnauthorized: false };
 
+/** Meanwhile a tls client trusts these, as after `tls.setDefaultCACertificates`. */
+async function trusting(authorities: readonly string[], run: () => Promise<void>): Promise<void> {
+  const before = Object.getOwnPropertyDescriptor(tls, 'getCACertificates');
+  Object.defineProperty(tls, 'getCACertificates', { value: () => authorities, configurable: true, writable: true });
+  try {
+    await run();
+  } finally {
+    if (before === undefined) Reflect.deleteProperty(tls, 'getCACertificates');
+    else Object.defineProperty(tls, 'getCACertificates', before);
+  }
+}
+
 describe('a peer without a proof', () => {
   afterEach(closeEverything);
+
+  it('is what every server is to a client in a program that trusts nobody by default', async () => {
+    const server = await listen(await withCertificate());
+    await trusting([], async () => {
+      const client = dialTo({ host: '127.0.0.1', port: portOf(server) });
+      expect((await failure(client)).category).to.equal('certificate');
+    });
+  });
+
+  it('cannot be told where the authorities by default are none: nothing begins, and nothing is left open', async () => {
+    const server = await listen(await withCertificate());
+    await trusting(['nonsense'], async () => {
+      const transport = await Link.bound();
+      const client = dialTo({ host: '127.0.0.1', port: portOf(server), transport });
+      expect(await failure(client)).to.include({ code: 'ERR_DTLS_INVALID_CA', category: 'usage' });
+      expect([transport.started, transport.closed]).to.deep.equal([1, 1]);
+    });
+  });
 
   it('of an anonymous suite is no server for a client that rejects the unauthorized', async () => {
     const server = await anonymousServer();
