@@ -263,7 +263,7 @@ export class Endpoint implements DriverHost, CountedEndpoint {
    * @throws A DTLSError: the session then is where it was.
    */
   move(slot: number, generation: number, place: Place, check: ((peer: Peer) => void) | undefined): Peer | undefined {
-    const peer = this.#driver.overUdp ? placeOverUdp(place, this.#boundTo()) : placeByName(place);
+    const peer = this.#driver.overUdp ? placeOverUdp(place, this.#boundTo()) : placeByName(place, this.#driver);
     const blockList = this.#owner.server?.[kBlockList];
     if (blockList !== undefined && isBlocked(blockList, peer.address)) throw blocked(peer);
     check?.(peer);
