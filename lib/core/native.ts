@@ -205,6 +205,8 @@ export interface NativeEndpoint {
   ): HeartbeatOutcome;
   /** The session's peer is at another address from now on. */
   move(slot: number, generation: number, address: string, port: number): MoveOutcome;
+  /** What {@link move} would return. Nothing changes. */
+  mayMove(slot: number, generation: number, address: string, port: number): MoveOutcome;
   /** DTLS 1.3: this side's keys change, and with `both` the peer is to change its own. */
   updateKeys(slot: number, generation: number, both: boolean): KeyUpdateOutcome;
   close(slot: number, generation: number, notify: boolean): void;
@@ -297,8 +299,10 @@ export interface NativeUdpSocket {
    * Begins to poll; `begin` is called before datagrams are read, `wake` when records may have come of them.
    */
   attach(endpoint: NativeEndpoint, outbox: NativeOutbox, begin: () => void, wake: () => void): void;
-  /** Asked about each sender; no code of the user's may run in it. */
-  /** Asked for some addresses at once: returns a bit for each, the first is the lowest, set for those that are blocked. */
+  /**
+   * Asked for the senders of some datagrams at once: returns a bit for each, the first is the lowest, set for those that are
+   * blocked. No code of the user's may run in it.
+   */
   block(whichBlocked: ((...addresses: string[]) => number) | undefined): void;
   /** An error number, or 0. */
   connect(address: string, port: number): number;
@@ -398,7 +402,6 @@ export interface Native {
     records: Uint32Array,
     arena: Uint8Array,
   ) => NativeOutbox;
-  /** `besideDtls13`: for servers that have that version, too, and say so where they speak an older one. */
   readonly SecureContext: new () => NativeSecureContext;
   /** `lifetime`: how many milliseconds a session may be resumed. */
   readonly TicketKeys: new (lifetime: number) => NativeTicketKeys;

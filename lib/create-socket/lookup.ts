@@ -31,7 +31,7 @@ export function throughGate(gate: Gate, given: unknown): { lookup: Lookup } | un
 type LookupAsDgram = (
   host: string,
   family: 4 | 6,
-  found: (error: Error | null, address: string, family: number) => void,
+  found: (error: Error | null | undefined, address: string, family: number) => void,
 ) => void;
 
 /** Looks up where messages go. */
@@ -63,7 +63,8 @@ export class Lookups {
     try {
       lookup(host, this.#family, (error, found) => {
         answered();
-        if (!this.#closed) done(error, found);
+        // As dgram: no error may be undefined, too.
+        if (!this.#closed) done(error ?? null, found);
       });
     } catch (thrown) {
       answered();

@@ -24,7 +24,7 @@ import { errnoOf, systemError } from '../errors/system-error';
 import { hostMistake } from '../checks/host';
 import { callable, wrongType } from '../checks/validate';
 import { familyHint, familyOf, spelling } from '../transport/addresses';
-import { encrypting } from '../transport/dgram';
+import { bindingOf, encrypting } from '../transport/dgram';
 import type { NativeDriver } from '../transport/native-udp';
 import { TransportDriver } from '../transport/transport-driver';
 import { destination, isLiteral, isManyfold, notUnicast } from './addresses';
@@ -112,7 +112,6 @@ export class SecureDgramSocket extends BaseSocket {
     this.#gate = gate;
     this.#clearMulticast = resolved.clearMulticast;
     this.#lookups = new Lookups(own.lookup, this.type === 'udp6' ? 6 : 4);
-    this.#blocked = new BlockedAddresses(own);
     this.#packets = new PacketEvents({
       listeners: (event) => listenersOf(this, event),
       memory: () => resolved.memory,
@@ -124,22 +123,29 @@ export class SecureDgramSocket extends BaseSocket {
       send: this.#sendRaw.bind(this),
       address: () => super.address(),
     });
-    this.#peers = new Peers(resolved, this.#wire, {
-      asyncResource: this.#asyncResource,
-      referenced: () => this.#referenced,
-      connectedTo: (peer) => this.#connection.isWith(peer),
-      isBlocked: (peer) => this.#blocked.refusal(peer) !== undefined || this.#blocked.sender(peer),
-      address: () => super.address(),
-      hold: this.#hold,
-      whenBound: this.#binding.whenBound.bind(this.#binding),
-      later: this.#later.bind(this),
-      onMessage: this.#onMessage.bind(this),
-      onSecure: this.#onSecure.bind(this),
-      onPeerError: this.#onPeerError.bind(this),
-      onKeylog: (line, session) => this.#emit('keylog', line, session),
-      onServerError: (error) => this.#emit('error', error),
-      packets: this.#packets,
-    });
+    try {
+      this.#blocked = new BlockedAddresses(own);
+      this.#peers = new Peers(resolved, this.#wire, {
+        asyncResource: this.#asyncResource,
+        referenced: () => this.#referenced,
+        connectedTo: (peer) => this.#connection.isWith(peer),
+        isBlocked: (peer) => this.#blocked.refusal(peer) !== undefined || this.#blocked.sender(peer),
+        address: () => super.address(),
+        hold: this.#hold,
+        whenBound: this.#binding.whenBound.bind(this.#binding),
+        later: this.#later.bind(this),
+        onMessage: this.#onMessage.bind(this),
+        onSecure: this.#onSecure.bind(this),
+        onPeerError: this.#onPeerError.bind(this),
+        onKeylog: (line, session) => this.#emit('keylog', line, session),
+        onServerError: (error) => this.#emit('error', error),
+        packets: this.#packets,
+      });
+    } catch (error) {
+      // dgram's own socket is there already, and an AbortSignal among the options would close what nobody was given.
+      if (bindingOf(this) !== 'closed') super.close();
+      throw error;
+    }
   }
 
   /** The sessions there are, those in the handshake included. */

@@ -13,12 +13,12 @@ import type { Driver, DriverHost } from '../transport/driver';
 import { sizeOf } from '../base/memory';
 import { LONGEST_DATAGRAM } from '../transport/transport-driver';
 import { outbox, turns } from '../core/outbox';
-import { MoveOutcome, SendOutcome } from '../core/outcomes';
+import { SendOutcome } from '../core/outcomes';
 import { sendBatch } from '../core/send-batch';
 import { endpointStats, Unheard, type EndpointStats } from '../core/stats';
 import { DeadlineTimer } from './deadline-timer';
 import type { DrainHandler, EndpointOwner, ServerHandler, SessionHandler, TransportHandler } from './handlers';
-import { blocked, moveRefusal, placeByName, placeOverUdp, type Place } from './moving';
+import { blocked, mayMove, placeByName, placeOverUdp, type Place } from './moving';
 import { PacketDestinations } from './packet-destinations';
 import { PacketListeners } from './packet-listeners';
 import { PacketPeers } from './packet-peers';
@@ -266,6 +266,8 @@ export class Endpoint implements DriverHost, CountedEndpoint {
     const blockList = this.#owner.server?.[kBlockList];
     if (blockList !== undefined && isBlocked(blockList, peer.address)) throw blocked(peer);
     check?.(peer);
+    // A socket that is connected to its peer must not follow a session that stays.
+    if (!mayMove(this.core.mayMove(slot, generation, peer.address, peer.port), peer)) return undefined;
     this.transmitNow(); // what was sent before goes where the peer was
     try {
       this.#driver.move(peer);
@@ -273,9 +275,7 @@ export class Endpoint implements DriverHost, CountedEndpoint {
       throw ioError(error, peer);
     }
     const outcome = this.core.move(slot, generation, peer.address, peer.port);
-    const refusal = moveRefusal(outcome, peer);
-    if (refusal !== undefined) throw refusal;
-    return outcome === MoveOutcome.Moved ? (this.#packetPeers.living(peer) ?? peer) : undefined;
+    return mayMove(outcome, peer) ? (this.#packetPeers.living(peer) ?? peer) : undefined;
   }
 
   #boundTo(): AddressInfo {

@@ -74,19 +74,23 @@ export const inUse = (peer: Peer): DTLSError =>
     peer,
   });
 
-/** Why a session did not move; undefined where it is no matter of the address. */
-export function moveRefusal(outcome: MoveOutcome, peer: Peer): DTLSError | undefined {
+/**
+ * False where there is no session that could move.
+ *
+ * @throws Where that peer's address cannot be the session's.
+ */
+export function mayMove(outcome: MoveOutcome, peer: Peer): boolean {
   switch (outcome) {
     case MoveOutcome.Taken:
-      return inUse(peer);
+      throw inUse(peer);
     case MoveOutcome.HostFull:
-      return new DTLSError('this host has as many sessions as it may', {
+      throw new DTLSError('this host has as many sessions as it may', {
         code: 'ERR_DTLS_TOO_MANY_SESSIONS',
         category: 'usage',
         hint: "Raise 'maxSessionsPerHost', or 'maxPendingHandshakesPerHost' where the handshake is not over, or close a session of that host.",
         peer,
       });
     default:
-      return undefined;
+      return outcome === MoveOutcome.Moved;
   }
 }

@@ -55,11 +55,17 @@ export class PacketDestinations {
 
   /** A peer of whom nothing has been heard, as it would be heard of: the address has one spelling, whoever names it. */
   #asHeard(address: string, port: number): Peer {
-    if (this.#driver.overUdp) {
-      this.#isIPv6 ??= late.net.isIPv6(this.#driver.address().address);
-      address = heardAs(address, this.#isIPv6);
-    }
+    if (this.#driver.overUdp) address = heardAs(address, this.#isOfIPv6());
     return { address, port, family: familyOf(address) };
+  }
+
+  /** Of a socket that its owner has closed nothing is heard, and what is sent says so. */
+  #isOfIPv6(): boolean {
+    try {
+      return (this.#isIPv6 ??= late.net.isIPv6(this.#driver.address().address));
+    } catch {
+      return false;
+    }
   }
 
   /** Peers of packets are forgotten when they are many, and no record names one. What waits for this call has left. */

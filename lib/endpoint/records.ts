@@ -97,9 +97,16 @@ export class EndpointRecords implements RecordSink {
       if (callback !== undefined) reportSent(callback, unsent());
       return;
     }
+    let sending = true; // a transport of the user's may call back at once, and nobody is called back within their own call
     try {
-      // What carries the datagrams has errors of its own.
-      const told = callback && ((error: Error | null) => { callback(error === null ? null : ioError(error, peer, hintOfSend(error, peer))); });
+      const told =
+        callback &&
+        ((error: Error | null) => {
+          // What carries the datagrams has errors of its own.
+          const typed = error === null ? null : ioError(error, peer, hintOfSend(error, peer));
+          if (sending) reportSent(callback, typed);
+          else callback(typed);
+        });
       const done = isPacket
         ? (error: Error | null): void => {
             if (error !== null) this.#transportErrors.count += 1;
@@ -107,6 +114,7 @@ export class EndpointRecords implements RecordSink {
           }
         : told;
       this.#driver.transmit?.(datagram, peer, done, isPacket);
+      sending = false;
     } catch (error) {
       // A transport of the user's may throw; the pass must go on for the others.
       const typed = ioError(error, peer);

@@ -31,7 +31,7 @@ export class SendTokens {
 }
 
 /** The callback of a `send` has a turn of its own, as any event. */
-export function reportSent(callback: Sent, error: DTLSError): void {
+export function reportSent(callback: Sent, error: DTLSError | null): void {
   turns.add(() => {
     callback(error);
     return true;

@@ -63,6 +63,7 @@ export function resolvePeerOptions(
   const { own, hasContext } = answered;
   const replaced = IN_PLACE_OF.flatMap(([one, others]) => (one.some((name) => name in own) ? others : []));
   if (own.requestCert === false) replaced.push('peerFingerprints', 'peerPublicKeys');
+  if (hasContext) replaced.push('SNICallback'); // its contexts trust whom they will
   const options: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(beneath)) if (!replaced.includes(name)) options[name] = value;
   Object.assign(options, own);

@@ -50,6 +50,7 @@ export class PeerRules {
   readonly #answers = new Map<number, Answered>();
   /** Questions that are open. */
   readonly #open = new Map<number, NodeJS.Timeout>();
+  #closed = false;
 
   constructor(host: PeerRulesHost) {
     this.#host = host;
@@ -59,8 +60,9 @@ export class PeerRules {
   ask(question: number, peer: Peer): void {
     let answer: Answer; // where it does not come later
     let comesLater: PromiseLike<Answer> | undefined;
+    const { ask } = this.#host; // a call of it there would hand the host to whoever reads `this`
     try {
-      const given = this.#host.ask(peer);
+      const given = ask(peer);
       if (isThenable(given)) comesLater = given;
       else answer = given;
     } catch (error) {
@@ -71,11 +73,8 @@ export class PeerRules {
       this.#decide(question, peer, answer);
       return;
     }
-    // The server keeps the process alive, where it is to.
-    const timer = setTimeout(() => {
-      if (this.#open.delete(question)) this.#fail(question, peer, unanswered(peer));
-    }, this.#host.timeout).unref();
-    this.#open.set(question, timer);
+    // The call may have closed the server.
+    if (!this.#closed) this.#await(question, peer);
     Promise.resolve(comesLater).then(
       (answered) => {
         if (this.#take(question)) this.#decide(question, peer, answered);
@@ -84,6 +83,14 @@ export class PeerRules {
         if (this.#take(question)) this.#fail(question, peer, unusable(error, peer));
       },
     );
+  }
+
+  #await(question: number, peer: Peer): void {
+    // The server keeps the process alive, where it is to.
+    const timer = setTimeout(() => {
+      if (this.#open.delete(question)) this.#fail(question, peer, unanswered(peer));
+    }, this.#host.timeout).unref();
+    this.#open.set(question, timer);
   }
 
   /** False: its time has passed, or the server has closed. */
@@ -141,6 +148,7 @@ export class PeerRules {
 
   /** The server closes: nobody waits any more, and what comes later is nobody's. */
   close(): void {
+    this.#closed = true;
     for (const timer of this.#open.values()) clearTimeout(timer);
     this.#open.clear();
     this.#answers.clear();

@@ -566,6 +566,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     if (this.#state !== 'closing' || this.#sockets.size > 0 || endpoint === undefined) return;
     this.#state = 'leaving';
     this.#finalStats = endpoint.stats();
+    // On a transport that others use it goes on, and may be another server's before this one is forgotten.
+    this.#endpoint = undefined;
     endpoint.leave(this.#left);
   }
 
@@ -677,7 +679,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   /** @internal Counted by the endpoint: one peer that cannot be reached is not the server's error. */
   [kOnTransportError](error: Error, broke = false): void {
     if (!broke && (!('code' in error) || error.code !== 'EBADF')) return;
-    this.#inContext(() => this.emit('error', ioError(error)));
+    // A transport of the user's may say so within a call of ours, where what a listener throws would be taken for its own.
+    turns.add(() => this.#state !== 'closed' && this.emit('error', ioError(error)), this[kAsyncResource]);
   }
 
   /** @internal */

@@ -52,6 +52,7 @@ import { outbox, RecordType, turns } from '../core/outbox';
 import type { ResolvedConnect } from '../options/connect';
 import type { ResolvedServer } from '../options/server';
 import { CoreSession } from '../endpoint/core-session';
+import type { Endpoint } from '../endpoint/endpoint';
 import { messageMemory, PacketEvents } from '../endpoint/packet-events';
 import { NOTIFYING, REFUSING_STAPLE, SILENTLY, type Farewell } from './farewell';
 import { readHandshakeResult } from '../handshake/handshake-result';
@@ -300,7 +301,8 @@ export class DTLSSocket extends SessionInfo {
   setPeer(...args: [string, number, ...unknown[]]): this {
     noMore('setPeer', args, 2);
     const from = setPeer(this.#known, args[0], args[1], this[kMoveWatch]);
-    if (from !== undefined) this.#turn(() => reportMove(this, from, this[kPeer]));
+    const to = this[kPeer]; // by the time of the event it may be elsewhere
+    if (from !== undefined) this.#turn(() => reportMove(this, from, to));
     return this;
   }
 
@@ -371,14 +373,14 @@ export class DTLSSocket extends SessionInfo {
 
   ref(): this {
     this.#referenced = true;
-    this.#known.session?.endpoint.ref();
+    this.#endpoint?.ref();
     this.#known.idle?.ref();
     return this;
   }
 
   unref(): this {
     this.#referenced = false;
-    this.#known.session?.endpoint.unref();
+    this.#endpoint?.unref();
     this.#known.idle?.unref();
     return this;
   }
@@ -402,9 +404,8 @@ export class DTLSSocket extends SessionInfo {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#known.state === 'closed') return;
     await new Promise<void>((resolve) => {
-      this.close(resolve);
+      this.close(resolve); // which waits for `close` also where its error is being told
     });
   }
 
@@ -661,6 +662,11 @@ export class DTLSSocket extends SessionInfo {
   }
 
   // ---- plumbing ----
+
+  /** While it is this session's: others may go on using it. */
+  get #endpoint(): Endpoint | undefined {
+    return this.#known.state === 'closed' ? undefined : this.#known.session?.endpoint;
+  }
 
   #reportStart(role: SessionRole, qlogDir: string | undefined): void {
     this.#known.startedAt = performance.now();

@@ -115,8 +115,7 @@ function writableOf(
       async close() {
         closing = true;
         await new Promise<void>((resolve) => {
-          if (socket.readyState === 'closed') resolve();
-          else socket.close(resolve);
+          socket.close(resolve);
         });
       },
       abort(reason) {

@@ -55,6 +55,7 @@ Napi::Function EndpointWrap::define(Napi::Env env) {
           InstanceMethod<&EndpointWrap::send_packet>("sendPacket"),
           InstanceMethod<&EndpointWrap::heartbeat>("heartbeat"),
           InstanceMethod<&EndpointWrap::move>("move"),
+          InstanceMethod<&EndpointWrap::may_move>("mayMove"),
           InstanceMethod<&EndpointWrap::update_keys>("updateKeys"),
           InstanceMethod<&EndpointWrap::close>("close"),
           InstanceMethod<&EndpointWrap::answer_hello>("answerHello"),
@@ -259,6 +260,13 @@ Napi::Value EndpointWrap::move(const Napi::CallbackInfo& info) {
   if (!peer_of(info[2], info[3], to)) return info.Env().Undefined();
   const MoveOutcome outcome = endpoint_->move(u32_of(info[0]), u32_of(info[1]), to, now());
   publish_deadline();
+  return Napi::Number::New(info.Env(), static_cast<uint32_t>(outcome));
+}
+
+Napi::Value EndpointWrap::may_move(const Napi::CallbackInfo& info) {
+  PeerAddress to;
+  if (!peer_of(info[2], info[3], to)) return info.Env().Undefined();
+  const MoveOutcome outcome = endpoint_->may_move(u32_of(info[0]), u32_of(info[1]), to, now());
   return Napi::Number::New(info.Env(), static_cast<uint32_t>(outcome));
 }
 

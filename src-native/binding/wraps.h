@@ -159,6 +159,7 @@ class EndpointWrap : public Napi::ObjectWrap<EndpointWrap> {
   void forget_numbers(const Napi::CallbackInfo& info);
   Napi::Value send_packet(const Napi::CallbackInfo& info);
   Napi::Value move(const Napi::CallbackInfo& info);
+  Napi::Value may_move(const Napi::CallbackInfo& info);
   Napi::Value update_keys(const Napi::CallbackInfo& info);
   Napi::Value heartbeat(const Napi::CallbackInfo& info);
   void close(const Napi::CallbackInfo& info);

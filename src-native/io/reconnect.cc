@@ -84,11 +84,9 @@ int connect_anew(int descriptor, Address own, const sockaddr* peer, size_t size)
 
 #endif
 
-int reconnect(int descriptor, const sockaddr* peer, size_t size, bool any_address) {
-  // What ICMP has said of the peer before is nothing to the next one.
-  int pending = 0;
-  socklen_t pending_size = sizeof pending;
-  ::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &pending, &pending_size);
+namespace {
+
+int connect_to_other(int descriptor, const sockaddr* peer, size_t size, bool any_address) {
 #ifdef __linux__
   Address own;
   Address before;
@@ -108,6 +106,18 @@ int reconnect(int descriptor, const sockaddr* peer, size_t size, bool any_addres
   static_cast<void>(any_address);
   return ::connect(descriptor, peer, static_cast<socklen_t>(size)) == 0 ? 0 : errno;
 #endif
+}
+
+}  // namespace
+
+int reconnect(int descriptor, const sockaddr* peer, size_t size, bool any_address) {
+  const int error = connect_to_other(descriptor, peer, size, any_address);
+  if (error != 0) return error;
+  // What ICMP has said of the peer before is nothing to the next one.
+  int pending = 0;
+  socklen_t pending_size = sizeof pending;
+  ::getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &pending, &pending_size);
+  return 0;
 }
 
 #endif

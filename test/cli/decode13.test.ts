@@ -143,6 +143,26 @@ describe('records of DTLS 1.3 by hand', () => {
     ]);
   });
 
+  it('are datagrams of their own on lines of their own, and one where a line ends before its record does', async () => {
+    const record = (number: string, body: string): string => `2d${number}0010${body.repeat(16)}`;
+    const [one, two] = [record('0001', 'aa'), record('ffff', '00')];
+    const short = '25010010' + 'bb'.repeat(16); // a number of eight bits
+    const unbounded = `29${'7f'.repeat(40)}`; // it goes on to the end of its datagram
+    const framesOf = async (input: string): Promise<unknown[]> => {
+      const { code, json } = await cli(['decode', '--json', '-'], { input });
+      expect(code).to.equal(0);
+      return json.map(({ frame, length }) => [frame, length]);
+    };
+    expect(await framesOf(`# a comment\n${[one, two, short, unbounded].join('\n')}\n`)).to.deep.equal(
+      [one, two, short, unbounded].map((hex, index) => [index + 1, hex.length / 2]),
+    );
+    const wrapped = [one + two, short].map((hex) => hex.replace(/.{30}/g, '$&\n'));
+    expect(await framesOf(`${wrapped.join('\n\n')}\n`)).to.deep.equal([
+      [1, (one + two).length / 2],
+      [2, short.length / 2],
+    ]);
+  });
+
   it('with connection IDs say that their length is not known', async () => {
     const { json } = await cli(['decode', '--json', '--hex', `15fefd00000000000000010002022832${'aa'.repeat(32)}`]);
     expect(json[0]?.malformed).to.equal('a DTLS 1.3 record with a connection ID');

@@ -271,11 +271,11 @@ describe('createSocket: as dgram does', () => {
   it('lookup is asked about addresses, too, with the same arguments, and may refuse them', () =>
     same(async (make) => {
       const asked: unknown[][] = [];
-      const lookup = ((host: string, options: unknown, done: (e: Error | null, a?: string, f?: number) => void) => {
+      const lookup = ((host: string, options: unknown, done: (e: Error | null | undefined, a?: string, f?: number) => void) => {
         asked.push([host, options]);
         if (host === '127.0.0.9') done(Object.assign(new Error('not allowed'), { code: 'EACCES' }));
         else if (host === '127.0.0.8') done(null, 'no address', 4);
-        else done(null, host === 'somewhere.example' ? '127.0.0.1' : host, 4);
+        else done(host === 'elsewhere.example' ? undefined : null, host.endsWith('.example') ? '127.0.0.1' : host, 4);
       }) as never;
       const [from, to] = [make({ lookup }), await bound(make())];
       const { port } = to.address();
@@ -292,7 +292,7 @@ describe('createSocket: as dgram does', () => {
           'the callback',
         );
       const outcomes = [];
-      for (const address of ['127.0.0.1', undefined, '127.0.0.9', '127.0.0.8']) outcomes.push(await send(address));
+      for (const address of ['127.0.0.1', undefined, 'elsewhere.example', '127.0.0.9', '127.0.0.8']) outcomes.push(await send(address));
       const failed = once(from, 'error');
       from.send('hello', port, '127.0.0.9');
       const [error] = (await within(failed, 'error')) as [NodeJS.ErrnoException];

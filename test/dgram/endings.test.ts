@@ -4,7 +4,9 @@
  */
 import { expect } from 'chai';
 import dgram from 'node:dgram';
-import { once } from 'node:events';
+import { getEventListeners, once } from 'node:events';
+import type { BlockList } from 'node:net';
+import { setImmediate as turn } from 'node:timers/promises';
 import type { DTLSSocket } from '../../lib/index';
 import { createSocket } from '../../lib/index';
 import { within } from '../helpers/pair';
@@ -123,6 +125,19 @@ describe('createSocket: endings', () => {
     await within(closed, 'close');
     const late = createSocket({ type: 'udp4', signal: AbortSignal.abort(), dtls: PSK });
     await within(once(late, 'close'), 'close');
+  });
+
+  it('a socket whose options are refused leaves nothing at an abort signal', async () => {
+    for (const refused of [{ dtls: { ...PSK, mtu: 1 } }, { dtls: PSK, receiveBlockList: {} as BlockList }]) {
+      const controller = new AbortController();
+      expect(() => createSocket({ type: 'udp4', signal: controller.signal, ...refused })).to.throw();
+      controller.abort(); // what this would throw nobody could catch
+      await turn();
+      expect(getEventListeners(controller.signal, 'abort')).to.deep.equal([]);
+    }
+    expect(() => createSocket({ type: 'udp4', signal: AbortSignal.abort(), dtls: { ...PSK, mtu: 1 } }))
+      .to.throw()
+      .with.property('code', 'ERR_OUT_OF_RANGE');
   });
 
   it('a bind that fails fails what waits', async () => {

@@ -117,6 +117,19 @@ describe('endings', () => {
       expect(server.listening).to.be.false;
       await server[Symbol.asyncDispose]();
     });
+
+    it('awaited by Symbol.asyncDispose where its error is being told', async () => {
+      const { client } = await openPsk();
+      let closed = false;
+      client.on('close', () => {
+        closed = true;
+      });
+      client.destroy(new Error('enough'));
+      await new Promise((resolve) => client.once('error', resolve));
+      expect(client.readyState).to.equal('closed');
+      await client[Symbol.asyncDispose]();
+      expect(closed).to.be.true;
+    });
   });
 
   describe('a fatal alert', () => {

@@ -10,7 +10,9 @@ import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import { closeEverything, dial, failure, listen, next, openOn, portOf, withCertificate } from '../helpers/pair';
 import { Relay } from '../helpers/relay';
 
+const ALERT = 21;
 const HANDSHAKE = 22;
+const APPLICATION_DATA = 23;
 const HELLO_VERIFY_REQUEST = 3;
 const SERVER_HELLO = 2;
 const X25519 = 0x1d;
@@ -122,6 +124,15 @@ describe13('answers in clear that are forged, to a client with DTLS 1.3', functi
     });
   }
 
+  // Also when a handshake of 1.2 is under way, whose ServerHello is yet to come.
+  it('a ServerHello of 1.3 does not keep a client from a server of 1.2 alone, either', async () => {
+    const forged = FORGED['a ServerHello with a share of its own']?.(0) ?? Buffer.alloc(0);
+    for (const [cookieExchange, hello] of [[true, 0], [true, 1], [true, 2], [false, 0]] as const) {
+      const [server, relay] = await interrupted({ cookieExchange }, hello, forged);
+      await opens(server, { ...UP_TO_DTLS13, port: relay.port }, 'DTLSv1.2');
+    }
+  });
+
   it('a HelloVerifyRequest for each hello, and nothing of 1.3, ends with what it is, after a few hellos', async () => {
     const server = await listen(await withCertificate(UP_TO_DTLS13));
     const relay = await relayTo(server);
@@ -180,6 +191,44 @@ describe13('answers in clear that are forged, to a client with DTLS 1.3', functi
         expect(second.getProtocol()).to.equal('DTLSv1.3');
       }),
     );
+  });
+
+  // The older handshake ends within a datagram, whose next record comes to a handshake that has just begun anew.
+  it('what is behind a ServerHello that has the newer version begin anew is of no handshake', async () => {
+    const server = await listen(await withCertificate(UP_TO_DTLS13));
+    const relay = await relayTo(server);
+    const protectedRecords = [APPLICATION_DATA, ALERT, HANDSHAKE].map((type) =>
+      Buffer.concat([Buffer.of(type, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 0), behindU16(randomBytes(40))]));
+    const downgraded = FORGED['a ServerHello of 1.2 that says to have 1.3']?.(0) ?? Buffer.alloc(0);
+    const answers = [VERIFY_REQUEST, Buffer.concat([downgraded, ...protectedRecords])];
+    relay.passes = (_datagram, direction) => {
+      const answer = direction === 'toServer' ? answers.shift() : undefined;
+      if (answer) relay.send(answer, 'toClient');
+      return !answer;
+    };
+    await opens(server, { ...UP_TO_DTLS13, port: relay.port }, 'DTLSv1.3');
+    expect(answers).to.have.length(0);
+  });
+
+  it('who says one version and the other by turns is not answered without end', async () => {
+    const server = await listen(await withCertificate(UP_TO_DTLS13));
+    const relay = await relayTo(server);
+    // The fragment says 1.3, and what is behind it in the record makes it nothing that can be taken.
+    const torn = Buffer.concat([FORGED['a HelloRetryRequest with a cookie']?.(0) ?? Buffer.alloc(0), Buffer.alloc(3)]);
+    torn.writeUInt16BE(torn.length - 13, 11);
+    const FORGERIES = 100;
+    let forged = 0;
+    let hellos = 0;
+    relay.passes = (_datagram, direction) => {
+      if (direction === 'toClient') return hellos > 1;
+      ++hellos;
+      for (const answer of forged++ < FORGERIES ? [torn, VERIFY_REQUEST] : []) relay.send(answer, 'toClient');
+      return forged > FORGERIES;
+    };
+    const client = await dial(server, { ...UP_TO_DTLS13, port: relay.port });
+    await pause(500);
+    client.destroy();
+    expect(hellos).to.be.within(2, 20);
   });
 
   it('a session that is open hears none of it', async () => {

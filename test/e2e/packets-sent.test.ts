@@ -2,10 +2,10 @@
 // is for, in its place among messages, copied in the call, with callbacks, errors, backpressure and counters as messages
 // have them; and that nothing leaves by it that the other end would take for DTLS.
 import { expect } from 'chai';
-import type dgram from 'node:dgram';
+import dgram from 'node:dgram';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
-import type { ConnectOptions, DTLSError, DTLSSocket, SecureDgramSocket, ServerOptions } from '../../lib/index';
+import { createServer, type ConnectOptions, type DTLSError, type DTLSSocket, type SecureDgramSocket, type ServerOptions } from '../../lib/index';
 import { hasNativeUdp } from '../../lib/transport/native-udp';
 import { DTLS13, describe13 } from '../helpers/dtls13';
 import { bound, closeSockets, PSK, received, secure, sent } from '../dgram/support';
@@ -612,3 +612,22 @@ for (const transport of ['auto', 'dgram'] as const) {
     });
   });
 }
+
+describe('packets sent over a dgram.Socket of the user\u2019s', () => {
+  afterEach(async () => {
+    closeStrangers();
+    await closeEverything();
+  });
+
+  it('that its owner has closed: the callback says so, and nothing is thrown', async () => {
+    const [own, other] = [dgram.createSocket('udp4'), await stranger()];
+    const server = createServer({ ...PSK_SERVER, transport: own.bind(0, '127.0.0.1') });
+    server.listen();
+    await next(server, 'listening');
+    const closed = next(server, 'close');
+    own.close();
+    const error = await callbackOf((callback) => server.sendPacket(stun('x'), placeOf(other), callback));
+    expect(error).to.include({ name: 'DTLSError', code: 'ERR_SOCKET_DGRAM_NOT_RUNNING', category: 'io' });
+    await closed;
+  });
+});

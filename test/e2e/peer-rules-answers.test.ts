@@ -3,6 +3,7 @@
 import { expect } from 'chai';
 import { setTimeout as wait } from 'node:timers/promises';
 import { createSecureContext, type DTLSServer, type Peer, type PeerOptions, type ServerOptions } from '../../lib/index';
+import { createAuthority } from '../helpers/certificates';
 import { describeVersions } from '../helpers/dtls13';
 import { thrown } from '../helpers/thrown';
 import {
@@ -105,6 +106,28 @@ describeVersions('answers of peers', (only, is13) => {
     expect((await refused).code).to.equal('ERR_DTLS_FINGERPRINT');
     const pair = await openOn(server, client);
     expect(pair.client.getPeerX509Certificate()?.subject).to.equal('CN=own');
+  });
+
+  it('SNICallback is not asked where the rules have credentials: whom they trust is not whom a name trusts', async () => {
+    const other = await createAuthority('another authority');
+    const own = await certificate({ commonName: 'own', clientAuth: true });
+    const named = await other.issue({ commonName: 'named', dnsNames: ['named.example'], clientAuth: true });
+    const trusting = { cert: own.cert, key: own.key, ca: own.ca };
+    const rules = [{ ...trusting, requestCert: true }, { secureContext: createSecureContext({ ...trusting, ...only }), requestCert: true }];
+    const server = await serve(inTurn(...rules, ...rules), {
+      SNICallback: () => createSecureContext({ cert: named.cert, key: named.key, ca: named.ca, ...only }),
+    });
+    const client = { ...only, servername: 'named.example', rejectUnauthorized: false };
+    while (server.stats.handshakesFailed < rules.length) {
+      const refused = clientFailure(server);
+      await failure(await dial(server, { ...client, cert: named.cert, key: named.key }));
+      expect((await refused).category).to.equal('certificate');
+    }
+    while (server.stats.handshakesCompleted < rules.length) {
+      const pair = await openOn(server, { ...client, cert: own.cert, key: own.key });
+      expect(pair.peer.authorized).to.equal(true);
+      expect(pair.client.getPeerX509Certificate()?.subject).to.equal('CN=own');
+    }
   });
 
   it('SNICallback goes on, and does not loosen what the peer has to prove', async () => {
@@ -262,6 +285,18 @@ describeVersions('answers of peers', (only, is13) => {
       expect(server.stats).to.include({ handshakesStarted: 0, datagramsSent: 0 });
     });
   }
+
+  it('come from a function that is called with the peer, and is the method of nothing', async () => {
+    const calls: unknown[][] = [];
+    const server = await serve(function (this: unknown, ...args: unknown[]) {
+      calls.push([this ?? globalThis, ...args]); // code that is not strict has the latter
+      return {};
+    });
+    const { peer } = await openOn(server, only);
+    expect(calls).to.have.length(1);
+    expect(calls[0]?.[0] === globalThis, 'an object').to.be.true;
+    expect(calls[0]?.slice(1)).to.deep.equal([peer.remotePeer]);
+  });
 
   it('may close the server', async () => {
     const server = await serve(() => { server.close(); return {}; });

@@ -2,7 +2,7 @@
 // then of another; they bring in none that the server has not. And who is refused hears nothing, whatever its hello looks like.
 import { expect } from 'chai';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import type { DTLSServer, PeerOptions, ServerOptions } from '../../lib/index';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import { clientHello } from '../helpers/hello';
@@ -58,4 +58,34 @@ describe13('versions under rules by peer', () => {
       });
     });
   }
+
+  it('a peer that waits with a hello of DTLS 1.3 has none when the server has lost it meanwhile', async () => {
+    const OPEN_OF_HOST = 32; // of src-native/core/endpoint/asked_peers.h: the next one has to prove its address first
+    const { cert, key } = await certificate();
+    const answers: ((rules: PeerOptions) => void)[] = [];
+    const questions = new EventEmitter();
+    const hostAsked = once(questions, String(OPEN_OF_HOST));
+    const allAsked = once(questions, String(OPEN_OF_HOST + 1));
+    const server = await listen({
+      cert,
+      key,
+      ...UP_TO_DTLS13,
+      peers: () =>
+        new Promise((answer) => {
+          questions.emit(String(answers.push(answer)));
+        }),
+    });
+    for (let index = 0; index < OPEN_OF_HOST; index += 1) {
+      (await stranger()).send(clientHello({ random: randomBytes(32) }), portOf(server), '127.0.0.1');
+    }
+    await within(hostAsked, 'the questions about peers that have proved nothing');
+    const client = await dial(server, UP_TO_DTLS13);
+    const ended = failure(client);
+    await within(allAsked, 'the question about a peer with a cookie');
+    expect(server.stats).to.include({ cookiesSent: 1, handshakesStarted: 0 });
+    server.setSecureContext({ cert, key, ...DTLS12 });
+    for (const answer of answers) answer({});
+    expect((await ended).code).to.equal('ERR_DTLS_ALERT_PROTOCOL_VERSION');
+    expect(server.stats.failures).to.deep.equal({ ERR_DTLS_VERSION_MISMATCH: 1 });
+  });
 });

@@ -3,14 +3,16 @@
 // address; and that a session that is not there yet, or ends, does not move. And what those who watch are told.
 import { expect } from 'chai';
 import diagnostics from 'node:diagnostics_channel';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { BlockList } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectOptions, DiagnosticsEvents, DTLSSocket, Peer, ServerOptions } from '../../lib/index';
 import { hasNativeUdp } from '../../lib/transport/native-udp';
+import { HalfOpen } from '../helpers/hello';
 import { closeStrangers, packets, stranger, stun } from '../helpers/packets';
-import { closeEverything, dial, dialTo, listen, messages, next, openOn, openPsk, portOf, PSK_CLIENT, PSK_SERVER } from '../helpers/pair';
+import { closeEverything, dial, dialTo, listen, messages, next, openOn, openPsk, portOf, PSK_CLIENT, PSK_SERVER, withCertificate } from '../helpers/pair';
 import { closePaths, Path } from '../helpers/paths';
 import { thrown } from '../helpers/thrown';
 
@@ -22,6 +24,21 @@ async function goesOn(client: DTLSSocket, peer: DTLSSocket): Promise<void> {
   client.send('up');
   peer.send('down');
   expect((await both).map(String)).to.deep.equal(['up', 'down']);
+}
+
+function notOpen(socket: DTLSSocket): void {
+  const error = thrown(() => socket.setPeer('127.0.0.1', 5000));
+  expect(error.code).to.equal('ERR_DTLS_NOT_OPEN');
+  // Within the handshake it can be called.
+  expect(error.hint).to.include('looked up').and.not.include('secureConnect');
+}
+
+/** Of the socket on that port, as Linux tells it. */
+function connectedTo(localPort: number | undefined): number | undefined {
+  const sockets = readFileSync('/proc/net/udp', 'utf8').split('\n').slice(1).map((line) => line.trim().split(/\s+/));
+  const portIn = (address = ''): number => Number.parseInt(address.split(':')[1] ?? '', 16);
+  const found = sockets.find(([, local]) => portIn(local) === localPort);
+  return found && portIn(found[2]);
 }
 
 for (const transport of TRANSPORTS) {
@@ -105,12 +122,6 @@ for (const transport of TRANSPORTS) {
     it('before there is a session, when it ends, and after', async () => {
       const { client, peer } = await open();
       const early = dialTo({ host: 'localhost', port: 5000, ...PSK_CLIENT, transport, lookup: () => undefined });
-      const notOpen = (socket: DTLSSocket): void => {
-        const error = thrown(() => socket.setPeer('127.0.0.1', 5000));
-        expect(error.code).to.equal('ERR_DTLS_NOT_OPEN');
-        // Within the handshake it can be called.
-        expect(error.hint).to.include('looked up').and.not.include('secureConnect');
-      };
       notOpen(early);
       const closed = Promise.all([next(client, 'close'), next(peer, 'close')]);
       client.close();
@@ -146,12 +157,48 @@ for (const transport of TRANSPORTS) {
       first.peer.setPeer('127.0.0.2', 5003); // among its own
     });
 
+    it('a host that has more sessions than it may: nobody\u2019s handshake has ended for that', async () => {
+      const socket = await stranger();
+      const server = await listen(await withCertificate({ transport: socket, maxSessionsPerHost: 1 }));
+      const { client, peer } = await openOn(server, { transport });
+      const begun = next(server, 'connection');
+      const half = await HalfOpen.begin('127.0.0.2', portOf(server));
+      try {
+        const [pending] = await begun;
+        // Sessions that this side begins have no limit.
+        const silent = await stranger('udp4', '127.0.0.2');
+        const dialled = once(silent, 'message');
+        dialTo({ host: '127.0.0.2', port: silent.address().port, ...PSK_CLIENT, transport: socket });
+        await dialled;
+        const error = thrown(() => peer.setPeer('127.0.0.2', half.socket.address().port));
+        expect(error.code).to.equal('ERR_DTLS_TOO_MANY_SESSIONS');
+        expect(server.stats).to.include({ handshakesFailed: 0, handshakesDisplaced: 0 });
+        expect(pending.readyState).to.equal('opening');
+        await goesOn(client, peer);
+      } finally {
+        half.socket.close();
+      }
+    });
+
     it('nothing of a limit that is for others: a client of many', async () => {
       const server = await listen({ ...PSK_SERVER, transport, maxSessionsPerHost: 1 });
       const client = await dial(server, { ...PSK_CLIENT, transport });
       await next(client, 'secureConnect');
       client.setPeer('127.0.0.1', 5000);
       expect(client.remotePort).to.equal(5000);
+    });
+
+    if (process.platform === 'linux' && transport === 'native') it('when the session has ended and nobody has been told yet: its socket stays, too', async () => {
+      const { server, client, peer } = await open();
+      const last = next(client, 'message');
+      client.once('message', () => {
+        notOpen(client);
+        expect(connectedTo(client.localPort)).to.equal(portOf(server));
+      });
+      peer.send('the last one');
+      peer.close(); // with it, in one wake-up
+      await last;
+      await next(client, 'close');
     });
 
     if (process.platform === 'linux') it('what the system refuses: the session is where it was', async () => {
@@ -196,6 +243,24 @@ describe('what those who watch hear of setPeer', () => {
     } finally {
       diagnostics.unsubscribe('dgram-dtls.session.move', on);
       rmSync(qlogDir, { recursive: true });
+    }
+  });
+
+  it('names each place, of moves in one tick, too', async () => {
+    const seen: [number, number][] = [];
+    const on = (event: unknown): void => {
+      const { from, peer } = event as DiagnosticsEvents['dgram-dtls.session.move'];
+      seen.push([from.port, peer.port]);
+    };
+    diagnostics.subscribe('dgram-dtls.session.move', on);
+    try {
+      const { peer } = await openPsk();
+      const first = peer.remotePort ?? 0;
+      for (const port of [5000, 5001, first]) peer.setPeer('127.0.0.1', port);
+      await new Promise((resolve) => { setImmediate(resolve); });
+      expect(seen).to.deep.equal([[first, 5000], [5000, 5001], [5001, first]]);
+    } finally {
+      diagnostics.unsubscribe('dgram-dtls.session.move', on);
     }
   });
 

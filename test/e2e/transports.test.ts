@@ -6,10 +6,11 @@ import * as dgram from 'node:dgram';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { expect } from 'chai';
-import { createServer, DTLSError, type DTLSSocket } from '../../lib/index';
+import { createServer, DTLSError, type DatagramTransport, type DTLSSocket } from '../../lib/index';
 import { boundSocket, converse } from '../helpers/exchange';
 import { Link, Wire } from '../helpers/link';
 import {
+  certificate,
   closeEverything,
   dial,
   dialTo,
@@ -206,6 +207,27 @@ describe('handshake transports', () => {
     await once(socket, 'close');
   });
 
+  it('a socket that has closed neither keeps a transport that others use, nor lets it go', async () => {
+    const calls: string[] = [];
+    const near: DatagramTransport = Object.assign(await Link.bound(), {
+      ref: () => calls.push('ref'),
+      unref: () => calls.push('unref'),
+    });
+    const server = await listen(PSK_SERVER);
+    const first = await openOn(server, { ...PSK_CLIENT, transport: near });
+    const served = await listen({ ...PSK_SERVER, transport: near });
+    const closed = next(first.client, 'close');
+    first.client.close();
+    await closed;
+    first.client.unref().ref();
+    expect(calls).to.deep.equal([]);
+    served.unref();
+    expect(calls).to.deep.equal(['unref']);
+    const ended = next(served, 'close');
+    served.close();
+    await ended;
+  });
+
   it('only one server on a transport', async () => {
     const socket = await boundSocket();
     await listen({ ...PSK_SERVER, transport: socket });
@@ -213,6 +235,26 @@ describe('handshake transports', () => {
     const failed = next(second, 'error');
     second.listen();
     expect((await failed)[0].code).to.equal('ERR_SERVER_ALREADY_LISTEN');
+    await closeEverything();
+    socket.close();
+    await once(socket, 'close');
+  });
+
+  it('a server that has closed says nothing any more to the one that comes after it on a transport', async () => {
+    const socket = await boundSocket();
+    const other = await listen(PSK_SERVER);
+    // A client keeps the transport between the two.
+    const outgoing = await openOn(other, { ...PSK_CLIENT, transport: socket });
+    const before = await listen({ ...(await withCertificate()), transport: socket });
+    await before[Symbol.asyncDispose]();
+    const server = await listen({ ...(await withCertificate()), transport: socket });
+    before.setSecureContext(await certificate({ commonName: 'before' }));
+    before.addContext('localhost', await certificate({ commonName: 'before' }));
+    before.busy = true;
+    const incoming = await openOn(server);
+    expect(incoming.client.getPeerX509Certificate()?.subject).to.equal('CN=localhost');
+    expect(server.stats.hellosWhileBusy).to.equal(0);
+    await outgoing.client[Symbol.asyncDispose]();
     await closeEverything();
     socket.close();
     await once(socket, 'close');
@@ -260,6 +302,66 @@ describe('handshake transports', () => {
     const closed = next(peer, 'close');
     client.close();
     await closed;
+  });
+
+  it('that calls back from within send has nobody called back within their own call', async () => {
+    const [near, far] = Wire.pair();
+    for (const wire of [near, far]) {
+      const send = wire.send.bind(wire);
+      wire.send = (datagrams, peer, done) => {
+        const more = send(datagrams, peer);
+        done?.(null);
+        return more;
+      };
+    }
+    const server = await listen({ ...PSK_SERVER, transport: far });
+    const client = dialTo({ ...PSK_CLIENT, host: 'wire', port: 1, transport: near });
+    await next(client, 'secureConnect');
+    let returned = false;
+    const called = new Promise<boolean>((resolve) => {
+      client.send('message', () => {
+        resolve(returned);
+      });
+    });
+    returned = true;
+    expect(await within(called, "send's callback")).to.be.true;
+    let packetReturned = false;
+    const packet = new Promise<boolean>((resolve) => {
+      server.sendPacket(Buffer.of(0, 1), { address: 'wire', port: 1 }, () => {
+        resolve(packetReturned);
+      });
+    });
+    packetReturned = true;
+    expect(await within(packet, "sendPacket's callback")).to.be.true;
+    const writer = client.toWeb().writable.getWriter();
+    await within(writer.write('chunk'), 'a write to be over');
+    await client[Symbol.asyncDispose]();
+  });
+
+  it("that fails from within send is the server's error when the call has returned", async () => {
+    const [, far] = Wire.pair();
+    const broken = Object.assign(new Error('broken'), { code: 'EBADF' });
+    const start = far.start.bind(far);
+    far.start = (receiver) => {
+      start(receiver);
+      far.send = (_datagrams, _peer, done) => {
+        receiver.error(broken);
+        if (done !== undefined) process.nextTick(done, null);
+        return true;
+      };
+    };
+    const server = await listen({ ...PSK_SERVER, transport: far });
+    const events: string[] = [];
+    const failed = new Promise<void>((resolve) => {
+      server.on('error', ({ code }) => {
+        events.push(code);
+        resolve();
+      });
+    });
+    server.sendPacket(Buffer.of(0, 1), { address: 'wire', port: 1 });
+    events.push('returned');
+    await within(failed, "'error'");
+    expect(events).to.deep.equal(['returned', 'EBADF']);
   });
 
   it('without a cookie exchange where the transport has validated the peer', async () => {

@@ -39,10 +39,10 @@ export const packets = async (emitter: unknown, count: number): Promise<string[]
 const plain = new Set<dgram.Socket>();
 
 /** A socket of dgram's on loopback, of somebody who has no session. */
-export async function stranger(type: dgram.SocketType = 'udp4'): Promise<dgram.Socket> {
+export async function stranger(type: dgram.SocketType = 'udp4', host = type === 'udp6' ? '::1' : '127.0.0.1'): Promise<dgram.Socket> {
   const socket = dgram.createSocket(type);
   plain.add(socket);
-  socket.bind(0, type === 'udp6' ? '::1' : '127.0.0.1');
+  socket.bind(0, host);
   await once(socket, 'listening');
   return socket;
 }

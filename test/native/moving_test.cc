@@ -129,6 +129,68 @@ TEST_CASE("moving: a host has its sessions where they are, within the limits") {
   }
 }
 
+// Keeps a client's half handshake from going on: what the server says to it is lost.
+SessionId begin_half_handshake(Link& link, const PeerAddress& at) {
+  link.network = [&link](Packet& packet, std::deque<Packet>& arriving) {
+    const Session* const half = link.server.live();
+    const bool begun = half != nullptr && half->state() == SessionState::kHandshaking;
+    if (packet.to_server || !begun) arriving.push_back(packet);
+  };
+  link.add_client(at);
+  link.connect();
+  link.pump();
+  return link.server.session;
+}
+
+TEST_CASE("moving: one that is refused has ended nobody's handshake") {
+  Link link;
+  link.listener.limits.sessions_per_host = 1;
+  REQUIRE(link.handshake());
+  const SessionId first = link.server.session;
+  Endpoint& server = link.server.endpoint;
+  const PeerAddress there = elsewhere(9);
+  const SessionId half = begin_half_handshake(link, there);
+  REQUIRE(server.pending_count() == 1);
+  // The endpoint dials, too, for which no limit holds: this host has more than one is to have.
+  const auto policy = std::make_shared<SessionPolicy>(link.client_policy);
+  const SessionId dialled =
+      server.connect(elsewhere(10), link.client_context, policy, Link::now()).id();
+  const size_t told = link.server.drain().size();
+  CHECK(server.move(first.slot, first.generation, there, Link::now()) == MoveOutcome::kHostFull);
+  CHECK(server.may_move(first.slot, first.generation, there, Link::now()) ==
+        MoveOutcome::kHostFull);
+  CHECK(link.server.drain().empty());
+  CHECK(told != 0);
+  CHECK(server.find(half.slot, half.generation)->state() == SessionState::kHandshaking);
+  CHECK(server.find(first.slot, first.generation)->peer() == link.addresses.front());
+  CHECK(server.stats().handshakesDisplaced == 0);
+  CHECK(server.pending_count() == 2);
+  server.release(dialled.slot, dialled.generation);
+  link.server.drain();
+  link.network = nullptr;
+  CHECK(link.run_until([&] { return link.client().secure(); }));
+}
+
+TEST_CASE("moving: to ask whether a session may move ends nobody's handshake") {
+  for (const bool at_that_place : {true, false}) {
+    Link link;
+    link.listener.limits.sessions_per_host = 1;
+    REQUIRE(link.handshake());
+    const SessionId first = link.server.session;
+    Endpoint& server = link.server.endpoint;
+    const PeerAddress there = elsewhere(9);
+    const SessionId half = begin_half_handshake(link, at_that_place ? there : elsewhere(10));
+    link.skip(1000);  // it has had the time for an answer
+    CHECK(server.may_move(first.slot, first.generation, there, Link::now()) == MoveOutcome::kMoved);
+    CHECK(server.find(half.slot, half.generation)->state() == SessionState::kHandshaking);
+    CHECK(server.find(first.slot, first.generation)->peer() == link.addresses.front());
+    CHECK(server.move(first.slot, first.generation, there, Link::now()) == MoveOutcome::kMoved);
+    CHECK(server.find(half.slot, half.generation)->state() == SessionState::kClosed);
+    CHECK(server.stats().handshakesDisplaced == (at_that_place ? 0 : 1));
+    CHECK(server.session_count() == 1);
+  }
+}
+
 TEST_CASE("moving: a candidate stays, and has the address") {
   Link link;
   REQUIRE(link.handshake());

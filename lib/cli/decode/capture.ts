@@ -1,5 +1,6 @@
 /** UDP datagrams out of what people have: pcap, pcapng, or hexadecimal text. */
 import { CommandLineError } from '../exit';
+import { endOfFirstRecord } from './records';
 
 export interface Datagram {
   /** Counts the packets of the capture from 1, as Wireshark does. */
@@ -49,7 +50,7 @@ function readHex(text: string): Datagram[] {
 function looksWrapped(lines: readonly string[]): boolean {
   return lines.some((line) => {
     const bytes = Buffer.from(line.replace(/0x|[\s:,]/gi, ''), 'hex');
-    return bytes.length > 0 && (bytes.length < 13 || bytes.length < 13 + bytes.readUInt16BE(11));
+    return bytes.length > 0 && bytes.length < endOfFirstRecord(bytes);
   });
 }
 

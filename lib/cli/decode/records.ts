@@ -54,6 +54,16 @@ function readUnified(datagram: Buffer, start: number): UnifiedRecord {
   return { epochBits: first & 3, header, numberAt: 1, numberSize, fragment };
 }
 
+/** Where the first record ends, by its header; 0 where that does not say. More than there is: it is not whole. */
+export function endOfFirstRecord(datagram: Buffer): number {
+  const first = datagram[0] ?? 0;
+  const connectionIdAndLength = first & 0x14;
+  if (isUnified(first) && connectionIdAndLength !== 0x04) return 0;
+  const lengthAt = !isUnified(first) ? HEADER - 2 : (first & 0x08) === 0 ? 2 : 3;
+  const header = lengthAt + 2;
+  return datagram.length < header ? header : header + datagram.readUInt16BE(lengthAt);
+}
+
 /** The records that are none of DTLS 1.3: those in clear, and those of older versions. */
 export function readRecords(datagram: Buffer): Records<DtlsRecord> {
   const { records, ...rest } = readAllRecords(datagram, false);

@@ -28,22 +28,34 @@ bool Endpoint::admit(const PeerAddress& peer, double now) {
 // crowd of honest clients those that came first would be thrown out while their answers are on the
 // way, and have nothing to do but wait, where a hello that is refused comes again.
 bool Endpoint::make_room(const SlotQueue& unproven, const SlotLinks& links, double now) {
+  const uint32_t chosen = who_gives_way(unproven, links, now);
+  if (chosen == kNoSlot) return false;
+  displace(chosen);
+  return true;
+}
+
+// `besides`: those that end anyway.
+uint32_t Endpoint::who_gives_way(const SlotQueue& unproven, const SlotLinks& links, double now,
+                                 const Pair& besides) {
   constexpr int kFront = 16;  // so that it costs little, however many there are
   uint32_t chosen = kNoSlot;
   uint32_t most = 0;
   uint32_t slot = unproven.oldest();
   for (int i = 0; i < kFront && slot != SlotLinks::kNone; ++i, slot = links.younger(slot)) {
-    if (!slots_[slot].session->gives_way(now)) continue;
+    const bool ends = slot == besides[0] || slot == besides[1];
+    if (ends || !slots_[slot].session->gives_way(now)) continue;
     const uint32_t pending = host_of(slot).pending;
     if (pending <= most) continue;
     chosen = slot;
     most = pending;
   }
-  if (chosen == kNoSlot) return false;
+  return chosen;
+}
+
+void Endpoint::displace(uint32_t slot) {
   ++stats_.handshakesDisplaced;
-  slots_[chosen].session->displace();
-  settle(chosen);
-  return true;
+  slots_[slot].session->displace();
+  settle(slot);
 }
 
 // A candidate that was begun beside a session gives way to the next one as any handshake does. So

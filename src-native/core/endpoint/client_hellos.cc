@@ -161,7 +161,8 @@ void Endpoint::begin13(HelloStage::Result hello, size_t size, const PeerAddress&
     ++stats_.sessionsRefused;
     return;
   }
-  hellos13_->forget(peer);
+  // Null where the server has lost DTLS 1.3 while the peer was asked about.
+  if (hellos13_) hellos13_->forget(peer);
   const Chosen chosen = chosen_for(peer);
   Session& session = begin(Role::kServer, peer, chosen.context, chosen.policy, true, now);
   if (hello.has_cookie) {

@@ -2,6 +2,7 @@
 #define DGRAM_DTLS_CORE_ENDPOINT_ENDPOINT_H_
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -124,6 +125,8 @@ class Endpoint {
   // on its way from the old address is opened as well, see MovedPeers. Whoever finds a peer anew by
   // what its records say (connection IDs, RFC 9146 section 6) calls the same.
   MoveOutcome move(uint32_t slot, uint32_t generation, const PeerAddress& to, double now);
+  // What move() would return. Nothing changes.
+  MoveOutcome may_move(uint32_t slot, uint32_t generation, const PeerAddress& to, double now);
 
   KeyUpdateOutcome update_keys(uint32_t slot, uint32_t generation, bool both, double now);
   HeartbeatOutcome heartbeat(uint32_t slot, uint32_t generation, Bytes payload, size_t padding,
@@ -209,7 +212,12 @@ class Endpoint {
 
   // admission.cc
   bool admit(const PeerAddress& peer, double now);
+  // A session and its candidate, or neither.
+  using Pair = std::array<uint32_t, 2>;
   bool make_room(const SlotQueue& unproven, const SlotLinks& links, double now);
+  uint32_t who_gives_way(const SlotQueue& unproven, const SlotLinks& links, double now,
+                         const Pair& besides = {kNoSlot, kNoSlot});
+  void displace(uint32_t slot);
   bool make_way_beside(uint32_t current, double now);
 
   // peer_questions.cc
@@ -241,8 +249,14 @@ class Endpoint {
   void on_closed(uint32_t slot);
   void leave_address(uint32_t slot);
   // moving.cc
-  bool give_way_at(const PeerAddress& to, const Session& to_whom);
-  bool has_room_at(const PeerAddress& to, const Slot& entry, double now);
+  struct Room {
+    MoveOutcome outcome = MoveOutcome::kMoved;
+    Pair replaced{kNoSlot, kNoSlot};  // half handshakes that have the place
+    uint32_t displaced = kNoSlot;     // one that makes room among those of the host
+  };
+  Room room_at(const PeerAddress& to, const Session* session, double now);
+  bool gives_way_at(const PeerAddress& to, const Session& to_whom, Room& room) const;
+  bool has_room_at(const PeerAddress& to, const Session& session, double now, Room& room);
   PeerAddress path_to(PeerAddress to, const PeerAddress& before) const;
   void leave_queues(uint32_t slot);
   void learn_path(uint32_t slot, const PeerAddress& from, double now);

@@ -1,20 +1,27 @@
 // A session whose peer is at another address from now on.
 
+#include <algorithm>
+
 #include "core/endpoint/endpoint.h"
 
 namespace dtls {
 
+MoveOutcome Endpoint::may_move(uint32_t slot, uint32_t generation, const PeerAddress& to,
+                               double now) {
+  return room_at(to, find(slot, generation), now).outcome;
+}
+
 MoveOutcome Endpoint::move(uint32_t slot, uint32_t generation, const PeerAddress& to, double now) {
   const ErrorQueueScope errors;
   Session* const session = find(slot, generation);
-  if (session == nullptr || session->state() == SessionState::kClosed) {
-    return MoveOutcome::kNotOpen;
+  const Room room = room_at(to, session, now);
+  if (room.outcome != MoveOutcome::kMoved || session->peer() == to) return room.outcome;
+  for (const uint32_t half : room.replaced) {
+    if (half != kNoSlot) end_as_replaced(half);
   }
-  if (session->peer() == to) return MoveOutcome::kMoved;
-  if (!give_way_at(to, *session)) return MoveOutcome::kTaken;
-  Slot& entry = slots_[slot];
-  if (!has_room_at(to, entry, now)) return MoveOutcome::kHostFull;
+  if (room.displaced != kNoSlot) displace(room.displaced);
 
+  Slot& entry = slots_[slot];
   const PeerAddress from = session->peer();
   const PeerAddress path = path_to(to, from);
   const bool serves_handshake = entry.pending && session->role() == Role::kServer;
@@ -37,10 +44,26 @@ MoveOutcome Endpoint::move(uint32_t slot, uint32_t generation, const PeerAddress
   return MoveOutcome::kMoved;
 }
 
+// Whether a session may go there, and which handshakes end when it does. A move that is refused
+// changes nothing, so that all of it is known before any of it is done.
+Endpoint::Room Endpoint::room_at(const PeerAddress& to, const Session* session, double now) {
+  Room room;
+  if (session == nullptr || session->state() == SessionState::kClosed) {
+    room.outcome = MoveOutcome::kNotOpen;
+  } else if (!(session->peer() == to)) {
+    if (!gives_way_at(to, *session, room)) {
+      room.outcome = MoveOutcome::kTaken;
+    } else if (!has_room_at(to, *session, now, room)) {
+      room.outcome = MoveOutcome::kHostFull;
+    }
+  }
+  return room;
+}
+
 // Half a handshake is no claim to an address that the consumer knows to be another's: anybody may
 // have begun it, without a cookie exchange in anybody's name. But where the same client has said
 // its hello there, while this handshake goes on, that is the one with which it may go on.
-bool Endpoint::give_way_at(const PeerAddress& to, const Session& to_whom) {
+bool Endpoint::gives_way_at(const PeerAddress& to, const Session& to_whom, Room& room) const {
   const uint32_t current = slot_of(to);
   if (current == kNoSlot) return true;
   const uint32_t candidate = slots_[current].candidate;
@@ -50,23 +73,30 @@ bool Endpoint::give_way_at(const PeerAddress& to, const Session& to_whom) {
            to_whom.shares_hello_with(there);
   };
   if (stays(current) || (candidate != kNoSlot && stays(candidate))) return false;
-  if (candidate != kNoSlot) end_as_replaced(candidate);
-  end_as_replaced(current);
+  room.replaced = {candidate, current};
   return true;
 }
 
-bool Endpoint::has_room_at(const PeerAddress& to, const Slot& entry, double now) {
-  const Session& session = *entry.session;
+// Those that give way at that place have left the host by then.
+bool Endpoint::has_room_at(const PeerAddress& to, const Session& session, double now, Room& room) {
   if (!listener_ || session.role() == Role::kClient) return true;
   const PeerAddress key = to.host();
   const auto found = hosts_.find(key);
   if (key == session.peer().host() || found == hosts_.end()) return true;
-  const auto within = [](uint32_t used, uint32_t limit) { return limit == 0 || used < limit; };
+  const auto leaving = static_cast<uint32_t>(std::count_if(
+      room.replaced.begin(), room.replaced.end(), [](uint32_t slot) { return slot != kNoSlot; }));
+  const auto within = [&](uint32_t used, uint32_t limit) {
+    return limit == 0 || used - leaving < limit;
+  };
   const ListenerLimits& limits = listener_->limits;
   const Host& host = found->second;
-  return (within(host.sessions, limits.sessions_per_host) &&
-          (!entry.pending || within(host.pending, limits.pending_handshakes_per_host))) ||
-         make_room(host.unproven, host_links_, now);
+  const bool pending = slots_[session.id().slot].pending;
+  if (within(host.sessions, limits.sessions_per_host) &&
+      (!pending || within(host.pending, limits.pending_handshakes_per_host))) {
+    return true;
+  }
+  room.displaced = who_gives_way(host.unproven, host_links_, now, room.replaced);
+  return room.displaced != kNoSlot;
 }
 
 // From which address of this host a peer is to be answered that has not been heard of from there:

@@ -40,8 +40,8 @@ bool Endpoint::asks_unproven(const FragmentView& fragment, Bytes datagram, const
   return asked != nullptr || proven;
 }
 
-// The peer's cookie was good, or none is asked for. Null: it has been admitted. What it may not
-// wait for is counted.
+// The peer's cookie was good, or none is asked for. False: it has been admitted. True: it waits, or
+// may not, which is counted.
 bool Endpoint::asks_proven(const FragmentView& fragment, Bytes datagram, const PeerAddress& peer,
                            uint32_t peer_index, double now) {
   if (!asked_ || asked_->rules_for(peer, now) != nullptr) return false;

@@ -79,6 +79,8 @@ class Handshake final : public Negotiation, private DatagramPort {
   void answer_ocsp(bool refused, Bytes response, double now) override;
 
   HandshakeState state() const override { return state_; }
+  // A question is open.
+  bool parked() const { return attempt_->question.has_value(); }
   bool waits_for(LookupKind kind) const { return attempt_->question == kind; }
   const Failure& failure() const override { return failure_; }
 
@@ -206,7 +208,6 @@ class Handshake final : public Negotiation, private DatagramPort {
   bool psk_question_comes_first(const HandshakeMessage& message);
 
   // questions.cc
-  bool parked() const { return attempt_->question.has_value(); }
   void park(LookupKind kind, Bytes about);
   void resume(double now);
   void on_hello(double now);

@@ -90,8 +90,16 @@ void Handshake13::note_answer(const IncomingMessage& message) {
   answer_ = differs ? std::vector<uint8_t>() : message.bytes;
 }
 
+// A ServerHello of 1.3 was taken, and here is one of a server that has no 1.3, and whose records
+// will tell nothing: to the same hello, or to a later one of an older handshake that was under way.
+bool Handshake13::is_of_older_version(const FragmentView& fragment) const {
+  return engine_->suite() != nullptr && fragment.body.size == fragment.message_length &&
+         read_server_choice(fragment.type, fragment.body) == ServerChoice::kDtls12;
+}
+
 // What the fragment says of the answer that was taken, if it is one to the same hello.
 Handshake13::Echo Handshake13::compare_answer(const FragmentView& fragment) const {
+  if (is_of_older_version(fragment)) return Echo::kOtherRequest;
   if (fragment.message_sequence >= flights_->next_in()) return Echo::kNone;
   if (fragment.type == HandshakeType::kHelloVerifyRequest) return Echo::kOtherRequest;
   if (fragment.type != HandshakeType::kServerHello ||
@@ -179,8 +187,11 @@ bool Handshake13::begin_anew_without_cookie(double now) {
   return begin_anew(now);
 }
 
+// An answer of 1.3 that flights do not take leaves all as it was, for the next one of 1.2: each
+// turn is a hello.
 bool Handshake13::come_back(uint64_t next_clear_number, bool anew, double now) {
   const ErrorQueueScope errors;
+  if (!anew && ++came_back_ > kMostAnew) return false;
   state_ = HandshakeState::kExchange;
   records_ = std::make_unique<Records13>(records_options(*policy_, next_clear_number));
   if (!anew) return true;

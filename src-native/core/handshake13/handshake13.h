@@ -168,6 +168,7 @@ class Handshake13 final : public Negotiation {
   bool turns_away_next(double now);
   bool is_distrusted(EngineOutcome outcome, const IncomingMessage& message, double now);
   void note_answer(const IncomingMessage& message);
+  bool is_of_older_version(const FragmentView& fragment) const;
   Echo compare_answer(const FragmentView& fragment) const;
   bool is_contradiction(Bytes fragments, double now);
   void on_unopened(double now);
@@ -252,6 +253,7 @@ class Handshake13 final : public Negotiation {
 
   // Client: what it has heard in clear, which anybody may have said.
   uint32_t begun_anew_ = 0;
+  uint32_t came_back_ = 0;       // from an older version, to go on
   uint32_t doubted_ = 0;         // answers that were not taken
   bool cookie_refused_ = false;  // by an alert, once at least
   std::vector<uint8_t> answer_;  // the last one, while the server's own would have the same bytes

@@ -105,7 +105,7 @@ class HelloStage {
   const ServerOffer& offered() const { return *offered_; }
 
   ServerOffer offer_;
-  const ServerOffer* offered_ = &offer_;  // to whom is being heard
+  const ServerOffer* offered_ = &offer_;  // within take(): to the peer that it hears
   HeldHellos held_;
   std::optional<StatelessRetry> retry_;  // unset: the server asks for no cookies
 };

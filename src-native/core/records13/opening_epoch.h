@@ -49,7 +49,7 @@ class OpeningEpoch {
   EpochProtection protection_;
   ReplayWindow seen_;
   // In one word: a session at rest has two of these objects. No suite takes more than 2^36
-  // forgeries.
+  // forgeries; the other one may begin anew, which has the guesses begin anew.
   uint64_t forged_ : 48;
   uint64_t failed_in_row_ : 16;
   double until_ = std::numeric_limits<double>::infinity();

@@ -75,10 +75,11 @@ void Session::go_back(uint8_t* scratch, double now) {
 }
 
 // Whether the server has DTLS 1.3 after all. Its answer to the first hello is one fragment, as the
-// one to the hello of 1.2 is.
+// one to the hello of 1.2 is. It does not count while the older handshake waits for the consumer,
+// whose answer would come to be one to what the newer handshake asks; the server repeats itself.
 bool Session::is_answer_to_newer(const RecordView& record) const {
-  if (!newer_ || record.epoch != 0 || record.type != ContentType::kHandshake ||
-      handshake_->reads_protected()) {
+  if (!newer_ || handshake12_->parked() || record.epoch != 0 ||
+      record.type != ContentType::kHandshake || handshake_->reads_protected()) {
     return false;
   }
   Bytes rest = record.fragment;

@@ -28,6 +28,8 @@ void Session::receive(Bytes datagram, uint8_t* scratch, double now) {
       }
       handshake12_->receive(record, now);
       conclude(scratch, now);
+      // The newer one, which has begun anew: what is behind this is the older one's.
+      if (handshake13_ != nullptr) break;
     } else {
       const RecordOutcome outcome = on_record(record, scratch, now);
       note_outcome(outcome);
