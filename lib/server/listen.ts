@@ -1,4 +1,4 @@
-/** Reads the arguments of `listen`, and makes of them a UDP socket that is bound. */
+/** Reads the arguments of `listen`, and opens what they and the options say: a UDP socket that is bound, or another transport. */
 import type * as dgram from 'node:dgram';
 
 import { late } from '../base/late';
@@ -9,9 +9,10 @@ import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { LISTEN_OPTIONS } from '../checks/option-names';
 import { checkReusePort, closedTransport, type ResolvedUdp } from '../options/udp';
 import { bindUdp } from '../transport/bind';
-import { bindingOf, isShared, sharedTransport } from '../transport/dgram';
+import { bindingOf, DgramTransport, isShared, sharedTransport } from '../transport/dgram';
 import type { Driver } from '../transport/driver';
 import { isDgramSocket, isTransport, type DatagramTransport } from '../transport/transport';
+import { TransportDriver } from '../transport/transport-driver';
 import { abortSignal, checkNames, checkObject, flag, integer, port as checkPort, text, wrongType } from '../checks/validate';
 
 /** What `listen` of `node:net` and `bind` of `node:dgram` take, as far as UDP has it. */
@@ -195,7 +196,7 @@ function portOf(transport: dgram.Socket | DatagramTransport): number | undefined
 }
 
 /** Calls `done` later, when the socket is bound, or will not be. */
-export function whenBound(socket: dgram.Socket, done: (error: DTLSError | null) => void): void {
+function whenBound(socket: dgram.Socket, done: (error: DTLSError | null) => void): void {
   const checked = (): DTLSError | null => (isShared(socket) ? sharedTransport() : null);
   if (bindingOf(socket) !== 'binding') {
     process.nextTick(done, checked());
@@ -222,7 +223,7 @@ export function whenBound(socket: dgram.Socket, done: (error: DTLSError | null) 
 }
 
 /** Binds a socket there; without a host to all addresses, as net does it. `done` is called later, once. */
-export function bindPlace(
+function bindPlace(
   udp: ResolvedUdp,
   place: ListenPlace,
   done: (error: DTLSError | null, bound?: Driver) => void,
@@ -262,5 +263,33 @@ export function bindPlace(
     });
   } catch (thrown) {
     process.nextTick(done, ioError(thrown));
+  }
+}
+
+/**
+ * Opens what a server is to listen on. One of the two is called later: `opened` with what makes a driver of it, and with what
+ * the user knows the transport by, if it is the user's.
+ */
+export function openTransport(
+  udp: ResolvedUdp,
+  place: ListenPlace,
+  opened: (make: () => Driver, key?: object) => void,
+  failed: (error: DTLSError) => void,
+): void {
+  const { transport } = udp;
+  if (transport === 'dgram' || transport === 'native') {
+    bindPlace(udp, place, (error, bound) => {
+      if (bound !== undefined) opened(() => bound);
+      else if (error !== null) failed(error);
+    });
+  } else if (isTransport(transport)) {
+    process.nextTick(() => {
+      opened(() => new TransportDriver(transport), transport);
+    });
+  } else {
+    whenBound(transport, (error) => {
+      if (error === null) opened(() => new TransportDriver(new DgramTransport(transport, false)), transport);
+      else failed(error);
+    });
   }
 }

@@ -40,8 +40,7 @@ import { ExpiryWatch } from '../identity/expiry';
 import type { ClientHello, HelloAnswers } from '../handshake/hello';
 import { checkTicketKeys } from '../identity/ticket-keys';
 import type { SecureContextOptions } from '../identity/types';
-import { DgramTransport } from '../transport/dgram';
-import { bindPlace, checkPlaceOf, readListen, whenBound, type ListenOptions } from './listen';
+import { checkPlaceOf, openTransport, readListen, type ListenOptions } from './listen';
 import { askOcsp, type OcspQuestion } from '../handshake/ocsp';
 import type { NamedServerOptions, ServerOptions } from '../options/types';
 import { NO_SLOT, turns } from '../core/outbox';
@@ -52,6 +51,7 @@ import type { ResumeSessionCallback } from '../handshake/resumption';
 import { requireSameVersions, SecureContext } from '../identity/secure-context';
 import { PeerRules } from './peer-rules';
 import { Policies } from './policies';
+import { serve } from './serve';
 import type { DTLSServerEvents } from './server-events';
 import { checkServerName } from '../handshake/server-names';
 import { CoreSession } from '../endpoint/core-session';
@@ -61,13 +61,8 @@ import { checkDestination, readPacket, type PacketDestination } from '../socket/
 import { SendCallbacks } from '../socket/send-callbacks';
 import { noEndpointStats, type EndpointStats } from '../core/stats';
 import type { Driver } from '../transport/driver';
-import { isTransport } from '../transport/transport';
-import { TransportDriver } from '../transport/transport-driver';
 import { listenerAfterOptions, noMore } from '../checks/arguments';
 import { callable, flag, wrongType } from '../checks/validate';
-
-/** Milliseconds for which the core waits longer for an answer of `peers` than this side. */
-const PEERS_GRACE = 1000;
 
 const notRunning = (): DTLSError =>
   usageError('ERR_SERVER_NOT_RUNNING', 'the server is not running', 'It has closed already, or listen() was never called.');
@@ -215,20 +210,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     };
     this.#state = 'binding';
     if ([ownSignal, signal].some((one) => one !== undefined && isAborted(one))) this.close(); // as soon as it is bound
-    if (transport !== 'dgram' && transport !== 'native') {
-      if (isTransport(transport)) process.nextTick(() => { this.#start(() => new TransportDriver(transport), transport); });
-      else {
-        whenBound(transport, (error) => {
-          if (error === null) this.#start(() => new TransportDriver(new DgramTransport(transport, false)), transport);
-          else this.#onListenError(error);
-        });
-      }
-      return this;
-    }
-    bindPlace(this.#options, place, (error, bound) => {
-      if (bound !== undefined) this.#start(() => bound);
-      else if (error !== null) this.#onListenError(error);
-    });
+    openTransport(this.#options, place, this.#start.bind(this), this.#onListenError.bind(this));
     return this;
   }
 
@@ -551,25 +533,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
       return;
     }
     this.#endpoint = endpoint;
-    const options = this.#options;
-    const begin = (cookieSecret: NonSharedBuffer | undefined): void => {
-      endpoint.core.listen(
-        this.#context[kNative],
-        this.#policies.forAll(),
-        options.cookieExchange,
-        options.cookieLifetime,
-        cookieSecret,
-      );
-      endpoint.core.setLimits(
-        options.maxSessions,
-        options.maxPendingHandshakes,
-        options.maxSessionsPerHost,
-        options.maxPendingHandshakesPerHost,
-      );
-    };
-    if (options.cookieSecret === undefined) begin(undefined);
-    else options.cookieSecret.handDown(begin);
-    if (this.#peerRules !== undefined) endpoint.core.askPeers(options.peersTimeout + PEERS_GRACE);
+    serve(endpoint, this.#options, this.#context, this.#policies);
     endpoint.core.setBusy(this.#busy);
     if (!this.#referenced) endpoint.unref();
     this.#state = 'listening';
