@@ -564,6 +564,8 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
     this.#sockets.add(socket);
     // What counts for the peer is not known any more, and the server's own rules must not count in its place.
     if (question !== 0 && rules === undefined) session.close(false);
+    // A handler has closed the server while more had come in than fits at once: this is of that, and close() did not find it.
+    if (this.#state === 'closing') process.nextTick(() => socket.close());
     return socket;
   }
 

@@ -2,11 +2,12 @@
  * Protects: that a server which closes ends every session in good order, in whatever state it or they are.
  */
 import { expect } from 'chai';
-import { createServer } from '../../lib/index';
-import { Link } from '../helpers/link';
+import { createServer, type DatagramReceiver } from '../../lib/index';
+import { Link, Wire } from '../helpers/link';
 import {
   closeEverything,
   dial,
+  dialTo,
   ending,
   failure,
   listen,
@@ -94,6 +95,39 @@ describe('endings a server', () => {
         expect(error.code).to.be.oneOf(['ECONNREFUSED', 'ERR_DTLS_ALERT_CLOSE_NOTIFY']);
       }
     }
+  });
+
+  it('that closes while more hellos have come in than become events at once ends all of them', async () => {
+    const [near, far] = Wire.pair();
+    const hellos: Buffer[] = [];
+    let receiver: DatagramReceiver | undefined;
+    far.start = (given) => {
+      receiver = given;
+    };
+    far.send = (_datagrams, _peer, done) => {
+      if (done !== undefined) process.nextTick(done, null);
+      return true;
+    };
+    near.send = (datagrams) => {
+      hellos.push(...datagrams.map((datagram) => Buffer.from(datagram)));
+      return true;
+    };
+    const none = { maxSessions: 0, maxSessionsPerHost: 0, maxPendingHandshakes: 0, maxPendingHandshakesPerHost: 0 };
+    const server = await listen({ ...PSK_SERVER, ...none, transport: far, cookieExchange: false });
+    const client = dialTo({ ...PSK_CLIENT, host: 'wire', port: 1, transport: near });
+    for (const end = Date.now() + patience(2000); hellos.length === 0 && Date.now() < end; ) await new Promise(setImmediate);
+    client.destroy();
+    const [hello] = hellos;
+    if (hello === undefined || receiver === undefined) throw new Error('no hello');
+    server.once('connection', () => {
+      server.close();
+    });
+    const closed = next(server, 'close');
+    // A pass has room for 4096 records, and each of these makes two at least.
+    for (let host = 0; host < 2500; ++host) receiver.receive(hello, { address: `host ${String(host)}`, port: 5, family: 'IPv4' });
+    await closed;
+    expect([...server.sessions]).to.deep.equal([]);
+    expect(server.stats.handshakesStarted).to.equal(2500);
   });
 
   it("whose transport the user closes ends its sessions, and itself", async () => {
