@@ -193,7 +193,7 @@ export class Viewer extends EventEmitter {
 
   #text(label, text) {
     if (label === 'echo') return text;
-    if (label === 'report' && text.length <= LONGEST_REPORT) this.#report = JSON.parse(text);
+    if (label === 'report' && text.length <= LONGEST_REPORT) this.#report = JSON.parse(text) ?? {};
     return undefined;
   }
 

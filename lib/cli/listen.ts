@@ -42,11 +42,9 @@ export async function runListen(where: Address, flags: ListenFlags): Promise<num
   const failed = new Promise<Error>((resolve) => server.once('error', resolve));
   const ended = await Promise.race([interruption(), failed]);
   onlookers.end();
-  if (ended instanceof Error) {
-    output.failure(ended);
-    return ExitCode.Failed;
-  }
+  if (ended instanceof Error) output.failure(ended);
   await server[Symbol.asyncDispose]();
+  if (ended instanceof Error) return ExitCode.Failed;
   output.data({ event: 'close', stats: server.stats });
   return ended === 'SIGINT' ? ExitCode.Interrupted : ExitCode.Ok;
 }

@@ -54,7 +54,7 @@ export async function runProxy(flags: ProxyFlags): Promise<number> {
     const { size } = relay.sessions;
     log.say(`draining ${counted(size, 'session')}`, { event: 'drain', sessions: size });
     await relay.drain(flags.drain);
-  } else if (!(ended instanceof Error)) {
+  } else {
     await relay.close();
   }
   await metrics?.close();

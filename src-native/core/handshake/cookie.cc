@@ -35,6 +35,7 @@ EVP_MAC_CTX* CookieJar::secret(uint64_t window, bool may_create) {
     dtls::Secret<32> key;
     if (RAND_priv_bytes(key.bytes.data(), key.bytes.size()) != 1) return nullptr;
     slot.mac = keyed({key.bytes.data(), key.bytes.size()});
+    if (!slot.mac) return nullptr;  // no memory now; the next hello tries again
     slot.generation = generation;
   }
   return slot.mac.get();

@@ -128,6 +128,7 @@ void Handshake::feed_messages(double now) {
       refuse_downgrade();
       return;
     }
+    const uint64_t attempt = first_sequence_;  // feed() may have the client begin anew
     size_t offset = 0;
     do {
       // OpenSSL refuses records that are longer than what it has negotiated itself.
@@ -136,7 +137,8 @@ void Handshake::feed_messages(double now) {
       Bytes rest{bytes.data(), bytes.size()};
       RecordView record;
       if (take_record(rest, record)) feed(record, now);
-    } while (!over() && offset < message.size());
+    } while (!over() && first_sequence_ == attempt && offset < message.size());
+    if (first_sequence_ != attempt) return;
     if (!over() && !attempt_->messages.was_taken(message.sequence())) drop();
   }
 }
