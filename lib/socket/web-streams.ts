@@ -60,21 +60,24 @@ export function readableOf(
           stop();
           controller.error(error);
         };
+        let stopped = false;
         const onClose = (): void => {
+          if (stopped) return; // of a socket that has closed it comes in a tick, which cannot be taken back
           stop();
           controller.close();
         };
         stop = () => {
+          stopped = true;
           socket.off('message', onMessage);
           socket.off('error', onError);
           socket.off('close', onClose);
         };
+        socket.on('error', onError);
         if (socket.readyState === 'closed') {
-          controller.close();
+          socket.close(onClose); // its error may have yet to be told; where that is over, too, this calls back all the same
           return;
         }
         socket.on('message', onMessage);
-        socket.on('error', onError);
         socket.on('close', onClose);
       },
       cancel() {

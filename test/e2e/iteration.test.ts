@@ -2,6 +2,7 @@
  * Protects: that `for await` gives the messages of a socket, ends as it ends, and leaves it alone when it is left.
  */
 import { expect } from 'chai';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { DTLSError } from '../../lib/index';
 import { closeEverything, messages, openPsk, within } from '../helpers/pair';
 
@@ -44,9 +45,28 @@ describe('data iteration', () => {
     expect(error).to.be.instanceOf(DTLSError).and.have.property('message', 'enough');
   });
 
+  it('throws it also where it begins before it was said', async () => {
+    const { client } = await openPsk();
+    const reading = new Promise<unknown>((resolve) => {
+      const begin = (event: unknown): void => {
+        if ((event as { socket: unknown }).socket !== client) return;
+        unsubscribe('dgram-dtls.session.close', begin);
+        expect(client.readyState).to.equal('closed');
+        client[Symbol.asyncIterator]().next().then(resolve, resolve);
+      };
+      subscribe('dgram-dtls.session.close', begin);
+    });
+    client.destroy(new Error('enough'));
+    expect(await within(reading, 'the error')).to.be.instanceOf(DTLSError).and.have.property('message', 'enough');
+    expect(client.listenerCount('error')).to.equal(0);
+  });
+
   it('is over at once after the end', async () => {
     const { client } = await openPsk();
     await client[Symbol.asyncDispose]();
     for await (const message of client) expect(message).to.equal(undefined);
+    await client.toWeb().readable.cancel();
+    await new Promise(setImmediate);
+    expect(client.listenerCount('error')).to.equal(1); // the writable's
   });
 });
