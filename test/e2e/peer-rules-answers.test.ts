@@ -25,6 +25,7 @@ import {
   within,
   withCertificate,
 } from '../helpers/pair';
+import { fingerprintOf, inTurn, NOBODYS, withoutRules } from '../helpers/peer-rules';
 
 describeVersions('answers of peers', (only, is13) => {
   afterEach(async () => {
@@ -34,8 +35,6 @@ describeVersions('answers of peers', (only, is13) => {
 
   const serve = async (peers: NonNullable<ServerOptions['peers']>, options: ServerOptions = {}): Promise<DTLSServer> =>
     listen(await withCertificate({ ...only, peers, ...options }));
-  /** One answer for each handshake, in their order. */
-  const inTurn = (...answers: (PeerOptions | null)[]): NonNullable<ServerOptions['peers']> => () => answers.shift();
 
   it('pre-shared keys count for their peer alone', async () => {
     const server = await listen({ ...only, peers: inTurn({ psk: PSK }, { psk: { identity: 'another', psk: PSK.psk } }) });
@@ -62,11 +61,23 @@ describeVersions('answers of peers', (only, is13) => {
 
   it("fingerprints have a certificate asked for, whatever the server's own rules say of that", async () => {
     const { cert, key } = await certificate();
-    const server = await serve(() => ({ peerFingerprints: 'AB:'.repeat(31) + 'AB' }), { requestCert: false });
+    const server = await serve(() => ({ peerFingerprints: NOBODYS }), { requestCert: false });
     const refused = clientFailure(server);
     const client = await dial(server, { cert, key, ...only });
     await failure(client);
     expect((await refused).code).to.equal('ERR_DTLS_FINGERPRINT');
+  });
+
+  it('fingerprints count for their peer alone, also in one context and beside the same options', async () => {
+    const [mine, other] = [await certificate({ commonName: 'mine' }), await certificate({ commonName: 'other' })];
+    const secureContext = createSecureContext({ ...(await certificate()), ...only });
+    const server = await serve(inTurn(...[mine, other, mine].map((one) => ({ secureContext, peerFingerprints: fingerprintOf(one) }))));
+    const asMine = { cert: mine.cert, key: mine.key, ...only };
+    await openOn(server, asMine);
+    const refused = clientFailure(server);
+    await failure(await dial(server, asMine));
+    expect((await refused).code).to.equal('ERR_DTLS_FINGERPRINT');
+    await openOn(server, asMine);
   });
 
   it('idleTimeout and handshakeTimeout count for their peer alone', async () => {
@@ -106,7 +117,7 @@ describeVersions('answers of peers', (only, is13) => {
   it('names are not looked at where the rules have credentials: nobody comes round them by asking for one', async () => {
     const [own, named] = [await certificate({ commonName: 'own' }), await certificate({ commonName: 'named', dnsNames: ['named.example'] })];
     const rules = { cert: own.cert, key: own.key };
-    const server = await serve(inTurn({ ...rules, peerFingerprints: 'AB:'.repeat(31) + 'AB' }, rules));
+    const server = await serve(inTurn({ ...rules, peerFingerprints: NOBODYS }, rules));
     server.addContext('named.example', { cert: named.cert, key: named.key, ca: named.ca, requestCert: true });
     const client = { ...only, servername: 'named.example', rejectUnauthorized: false };
     const refused = clientFailure(server);
@@ -141,7 +152,7 @@ describeVersions('answers of peers', (only, is13) => {
   it('SNICallback goes on, and does not loosen what the peer has to prove', async () => {
     const [own, named] = [await certificate(), await certificate({ commonName: 'named', dnsNames: ['named.example'] })];
     const asked: unknown[] = [];
-    const server = await serve(inTurn({}, { peerFingerprints: 'AB:'.repeat(31) + 'AB' }), {
+    const server = await serve(inTurn({}, { peerFingerprints: NOBODYS }), {
       SNICallback(servername) {
         asked.push(servername);
         return createSecureContext({ cert: named.cert, key: named.key, ...only });
@@ -161,11 +172,8 @@ describeVersions('answers of peers', (only, is13) => {
     const own = await serve(inTurn({ cert, key }, { secureContext: createSecureContext({ cert, key }) }));
     const { client } = await openOn(own, only);
     expect(client.getProtocol()).to.equal('DTLSv1.3');
-    const heard = next(own, 'peerError');
-    const refused = await dial(own, { ...only, handshakeTimeout: 150 });
-    const [error] = await heard;
+    const { error } = await withoutRules(own, only);
     expect(error.cause).to.have.property('code', 'ERR_DTLS_CONFLICTING_OPTIONS');
-    await failure(refused);
   });
 
   if (is13) it('a context with DTLS 1.3 is refused where the server has none, as no client that has both would be served', async () => {
@@ -173,26 +181,20 @@ describeVersions('answers of peers', (only, is13) => {
     const given = { cert, key, maxVersion: 'DTLSv1.3' } as const;
     const server = await serve(inTurn({ secureContext: createSecureContext(given) }, given), { maxVersion: 'DTLSv1.2', minVersion: 'DTLSv1.2' });
     for (let i = 0; i < 2; ++i) {
-      const heard = next(server, 'peerError');
-      const refused = await dial(server, { minVersion: 'DTLSv1.2', maxVersion: 'DTLSv1.3', handshakeTimeout: 150 });
-      const ended = failure(refused);
-      const [error] = await heard;
+      const { error, client } = await withoutRules(server, { minVersion: 'DTLSv1.2', maxVersion: 'DTLSv1.3' });
       expect(error.cause).to.have.property('code', 'ERR_DTLS_CONFLICTING_OPTIONS');
       expect(error.hint).to.include("createServer() maxVersion: 'DTLSv1.3'");
-      expect((await ended).code).to.equal('ERR_DTLS_NO_RESPONSE');
+      expect(client.code).to.equal('ERR_DTLS_NO_RESPONSE');
     }
   });
 
   it('that have an option of a context and no certificate are told that those of the server do not count', async () => {
     const { cert } = await certificate();
     const server = await serve(() => ({ ca: cert }));
-    const heard = next(server, 'peerError');
-    const ended = failure(await dial(server, { ...only, handshakeTimeout: 150 }));
-    const [error] = await heard;
+    const { error } = await withoutRules(server, only);
     expect(error.cause).to.have.property('code', 'ERR_DTLS_NO_CREDENTIALS');
     expect(error.message).to.include("have 'ca', and no certificate");
     expect(error.hint).to.include("those of the server do not count");
-    await ended;
     // A key is a proof, too.
     const withKey = await serve(() => ({ ca: cert, psk: PSK }));
     const { client } = await openOn(withKey, { ...only, ...PSK_CLIENT, ca: undefined });
@@ -201,10 +203,7 @@ describeVersions('answers of peers', (only, is13) => {
 
   it('that are a context themselves are told what to return', async () => {
     const server = await serve(() => createSecureContext() as unknown as PeerOptions);
-    const heard = next(server, 'peerError');
-    const ended = failure(await dial(server, { ...only, handshakeTimeout: 150 }));
-    expect((await heard)[0].hint).to.match(/^Return \{ secureContext \}/);
-    await ended;
+    expect((await withoutRules(server, only)).error.hint).to.match(/^Return \{ secureContext \}/);
   });
 
   describe('that are none', () => {
@@ -223,15 +222,12 @@ describeVersions('answers of peers', (only, is13) => {
     for (const [what, peers, cause] of cases) {
       it(`${what}: the peer is refused in silence, and the server hears why`, async () => {
         const server = await serve(peers);
-        const heard = next(server, 'peerError');
-        const client = await dial(server, { ...only, handshakeTimeout: 150 });
-        const ended = failure(client);
-        const [error, peer] = await heard;
+        const { error, peer, client } = await withoutRules(server, only);
         expect(error).to.include({ code: 'ERR_DTLS_PEERS_CALLBACK', category: 'usage', name: 'DTLSError' });
         expect(error.peer).to.equal(peer);
         expect(error.cause).to.be.instanceOf(Error);
         if (cause !== undefined) expect(error.cause).to.have.property('code', cause);
-        expect((await ended).category).to.equal('timeout');
+        expect(client.category).to.equal('timeout');
         expect(server.stats.datagramsSent).to.equal(0);
       });
     }
@@ -253,11 +249,8 @@ describeVersions('answers of peers', (only, is13) => {
 
   it('that never come are refusals in the end, and are told', async () => {
     const server = await serve(() => new Promise(() => undefined), { handshakeTimeout: 200 });
-    const heard = next(server, 'peerError');
-    const client = await dial(server, { ...only, handshakeTimeout: 400 });
-    const ended = failure(client);
-    expect((await heard)[0]).to.include({ code: 'ERR_DTLS_LOOKUP_TIMEOUT', category: 'timeout' });
-    await ended;
+    const { error } = await withoutRules(server, { ...only, handshakeTimeout: 400 });
+    expect(error).to.include({ code: 'ERR_DTLS_LOOKUP_TIMEOUT', category: 'timeout' });
     expect(server.stats).to.include({ peersAsked: 1, datagramsSent: 0 });
   });
 

@@ -1,76 +1,27 @@
 // Protects a server with rules by peer from hellos under forged addresses: they have the rules asked for seldom, keep few
 // questions open and little memory, and shut nobody out; who has proved its address takes the place of a handshake.
-import dgram from 'node:dgram';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
 import { expect } from 'chai';
-import type { DatagramReceiver, DatagramTransport, DTLSServer, Peer, PeerOptions, ServerOptions } from '../../lib/index';
+import type { DTLSServer, Peer, PeerOptions, ServerOptions } from '../../lib/index';
 import { describeVersions } from '../helpers/dtls13';
 import { clientHello, cookieIn } from '../helpers/hello';
+import { NamedLink } from '../helpers/named-link';
 import { closeEverything, listen, openOn, withCertificate } from '../helpers/pair';
-
-/** A UDP socket for the honest, beside which datagrams come in under any address. */
-class Forger implements DatagramTransport {
-  readonly #socket: dgram.Socket;
-  #receiver: DatagramReceiver | undefined;
-  /** What was answered to forged addresses. */
-  readonly answers: { readonly peer: Peer; readonly datagram: Uint8Array }[] = [];
-
-  private constructor(socket: dgram.Socket) {
-    this.#socket = socket;
-  }
-
-  static async bound(): Promise<Forger> {
-    const socket = dgram.createSocket('udp4');
-    socket.bind(0, '127.0.0.1');
-    await once(socket, 'listening');
-    return new Forger(socket);
-  }
-
-  start(receiver: DatagramReceiver): void {
-    this.#receiver = receiver;
-    this.#socket.on('message', (datagram, info) => {
-      receiver.receive(datagram, info);
-    });
-  }
-
-  forge(datagram: Uint8Array, address: string, port: number): void {
-    this.#receiver?.receive(datagram, { address, port, family: 'IPv4' });
-  }
-
-  send(datagrams: readonly Uint8Array[], peer: Peer, done?: (error: Error | null) => void): boolean {
-    for (const datagram of datagrams) {
-      if (peer.address === '127.0.0.1') this.#socket.send(datagram, peer.port, peer.address);
-      else this.answers.push({ peer, datagram: Uint8Array.from(datagram) });
-    }
-    if (done !== undefined) process.nextTick(done, null);
-    return true;
-  }
-
-  address(): AddressInfo {
-    return this.#socket.address();
-  }
-
-  close(done: () => void): void {
-    this.#socket.close(done);
-  }
-}
 
 const MANY = 10_000;
 /** Of src-native/core/endpoint/asked_peers.h. */
 const [AT_ONCE, PER_SECOND, OPEN, OPEN_OF_HOST] = [128, 128, 256, 32];
 
 const hostOf = (index: number): string => `10.${String(index >> 16)}.${String((index >> 8) & 255)}.${String(index & 255)}`;
-const isHonest = ({ address }: Peer): boolean => address === '127.0.0.1';
+const isHonest = ({ address }: Peer): boolean => address.startsWith('ice:');
 
 describeVersions('rules by peer, and a flood of forged hellos', (only, is13) => {
   afterEach(closeEverything);
   const versions = is13 ? { maxVersion: 'DTLSv1.3' } as const : only;
 
-  async function serve(ask: (peer: Peer) => ReturnType<NonNullable<ServerOptions['peers']>>, options: ServerOptions = {}): Promise<{ server: DTLSServer; forger: Forger; asked: Peer[] }> {
-    const forger = await Forger.bound();
+  async function serve(ask: (peer: Peer) => ReturnType<NonNullable<ServerOptions['peers']>>, options: ServerOptions = {}): Promise<{ server: DTLSServer; forger: NamedLink; asked: Peer[] }> {
+    const forger = await NamedLink.bound();
     const asked: Peer[] = [];
     const server = await listen(
       await withCertificate({
@@ -88,7 +39,7 @@ describeVersions('rules by peer, and a flood of forged hellos', (only, is13) => 
   }
 
   /** Whoever turns nobody away would have all of them asked about. */
-  async function flood(forger: Forger, addressOf: (index: number) => [string, number]): Promise<number> {
+  async function flood(forger: NamedLink, addressOf: (index: number) => [string, number]): Promise<number> {
     const began = performance.now();
     for (let index = 0; index < MANY; index += 1) {
       forger.forge(clientHello({ random: randomBytes(32) }), ...addressOf(index));

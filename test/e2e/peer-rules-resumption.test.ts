@@ -1,15 +1,11 @@
 // Protects resumption under rules by peer: a session that was won under the rules of one peer is not taken up under those of
 // another, whatever they differ in; under the same rules it is.
 import { expect } from 'chai';
-import { createHash, X509Certificate } from 'node:crypto';
 import type { ConnectOptions, DTLSServer, PeerOptions } from '../../lib/index';
 import { selfSigned, type Certificate } from '../helpers/certificates';
 import { describeVersions } from '../helpers/dtls13';
 import { certificate, closeEverything, dial, failure, listen, next, openOn, PSK, PSK_CLIENT, withCertificate } from '../helpers/pair';
-
-const fingerprintOf = ({ cert }: Certificate): string =>
-  createHash('sha256').update(new X509Certificate(cert).raw).digest('hex');
-const identityOf = ({ cert, key }: Certificate): { cert: string; key: string } => ({ cert, key });
+import { fingerprintOf, identityOf, inTurn } from '../helpers/peer-rules';
 
 describeVersions('resumption under rules by peer', (only, is13) => {
   afterEach(closeEverything);
@@ -21,7 +17,6 @@ describeVersions('resumption under rules by peer', (only, is13) => {
   });
 
   /** A server whose peers have these rules, one after the other. */
-  const inTurn = (...answers: PeerOptions[]) => (): PeerOptions | undefined => answers.shift();
   const serve = async (...answers: PeerOptions[]): Promise<DTLSServer> =>
     listen(await withCertificate({ ...only, peers: inTurn(...answers) }));
 
