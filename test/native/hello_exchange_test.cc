@@ -25,7 +25,7 @@ struct Exchange {
     fragment.message_length = static_cast<uint32_t>(body.size());
     fragment.message_sequence = sequence;
     fragment.body = view(body);
-    const Outcome outcome = hellos.on_verify_request(fragment, 0);
+    const Outcome outcome = hellos.on_verify_request(fragment, now);
     if (outcome == Outcome::kAtOnce) send();
     return outcome;
   }
@@ -44,7 +44,7 @@ struct Exchange {
   }
 
   void send() {
-    hellos.on_sent(number, number + 1, 0);
+    hellos.on_sent(number, number + 1, now);
     ++number;
   }
 
@@ -59,6 +59,7 @@ struct Exchange {
 
   HelloExchange hellos{bare()};
   uint64_t number = 0;
+  double now = 0;
 };
 
 TEST_CASE("hello exchange: eight cookies at once, others with the timer, and all of it bounded") {
@@ -107,6 +108,18 @@ TEST_CASE(
   CHECK(exchange.ask(1, 7) == Outcome::kAtOnce);
   CHECK(exchange.ask(kMaxHelloNumber, 7) == Outcome::kDropped);
   CHECK(exchange.hellos.is_in_doubt());
+}
+
+// RFC 6347 section 4.2.1: what repeats a ServerHello has a later number than the hello, and comes
+// no sooner than an answer can. The way to another address may be shorter.
+TEST_CASE("hello exchange: how long the old way was says nothing once the peer has moved") {
+  Exchange exchange;
+  exchange.now = 100;
+  REQUIRE(exchange.ask(0, 7) == Outcome::kAtOnce);
+  const uint64_t later = exchange.number + 1;
+  CHECK_FALSE(exchange.hellos.can_answer(1, later, 150));
+  exchange.hellos.on_moved();
+  CHECK(exchange.hellos.can_answer(1, later, 150));
 }
 
 TEST_CASE(

@@ -147,6 +147,7 @@ void Handshake::on_moved(double now) {
   repetitions_ = 0;
   answered_again_ = 0;
   set_mtu(policy_->mtu);
+  if (attempt_->hellos) attempt_->hellos->on_moved();
   // While a question is open the peer's flight has arrived, and the answer is ours to give.
   if (over() || parked() || attempt_->flight.empty()) return;
   for (const MessageName& message : attempt_->flight_messages) note_message(true, true, message);

@@ -64,6 +64,8 @@ class HelloExchange {
   // Whether a ServerHello with this message_seq, whose first record has this number, can be the
   // answer to a hello that has left.
   bool can_answer(uint16_t sequence, uint64_t number, double now) const;
+  // The peer is at another address: how long the way to it is has yet to be seen.
+  void on_moved() { round_trip_ = 0; }
   // The first record of a ServerHello.
   void on_server_hello(uint64_t number) { server_hello_number_ = number; }
   // The hello that a ServerHello with this message_seq answers; null when there was none.
