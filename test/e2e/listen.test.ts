@@ -17,7 +17,7 @@ import { hasNativeUdp } from '../../lib/transport/native-udp';
 import { fixture } from '../helpers/child';
 import { closeEverything, failure, next, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { patience } from '../helpers/patience';
-import { skip } from '../helpers/peers';
+import { freePort, skip } from '../helpers/peers';
 import { thrown } from '../helpers/thrown';
 
 afterEach(closeEverything);
@@ -55,16 +55,6 @@ async function outcome(listener: Listener, port: number, call: (done: () => void
     }
   });
   return within(where, 'listening, or an error');
-}
-
-async function freeUdpPort(): Promise<number> {
-  const socket = dgram.createSocket('udp4');
-  socket.bind(0);
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  socket.close();
-  await once(socket, 'close');
-  return port;
 }
 
 const server = (): DTLSServer => createServer(PSK_SERVER);
@@ -108,7 +98,7 @@ describe('listen: every form of net and dgram, everything else refused', () => {
 
   for (const [name, args] of [...forms, ...ofNet]) {
     it(`${name} as net does`, async () => {
-      const port = await freeUdpPort();
+      const port = await freePort();
       const theirs = net.createServer();
       const expected = await outcome(theirs, port, (done) => (theirs.listen.bind(theirs) as Call)(...args(port), done));
       expect(expected).to.have.property('host');
@@ -118,7 +108,7 @@ describe('listen: every form of net and dgram, everything else refused', () => {
   }
   for (const [name, args] of [...forms, ...ofDgram]) {
     it(`${name.replace('listen', 'bind')} as dgram does`, async () => {
-      const port = await freeUdpPort();
+      const port = await freePort();
       const theirs = dgram.createSocket('udp4');
       const expected = await outcome(theirs, port, (done) => (theirs.bind.bind(theirs) as Call)(...args(port), done));
       expect(expected).to.have.property('host');
@@ -437,7 +427,7 @@ describe('listen: every form of net and dgram, everything else refused', () => {
   }
 
   it('a server that listens by a string is reached there', async () => {
-    const port = await freeUdpPort();
+    const port = await freePort();
     const ours = server();
     ours.listen(String(port), '127.0.0.1');
     await next(ours, 'listening');
