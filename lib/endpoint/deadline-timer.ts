@@ -6,7 +6,7 @@ const MAX_TIMEOUT = 0x7fffffff;
 
 export class DeadlineTimer {
   /** Where the core writes the deadline, in its own milliseconds. */
-  readonly deadline = new Float64Array(1);
+  readonly deadline: Float64Array = new Float64Array(1);
   readonly #due: () => void;
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Infinity;
