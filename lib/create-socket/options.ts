@@ -57,7 +57,7 @@ export interface SocketDtlsOptions
   clearMulticast?: boolean | undefined;
 }
 
-type MaybePromise<T> = T | Promise<T>;
+type MaybePromise<T> = T | PromiseLike<T>;
 
 /** The options of `dgram.createSocket`, and `dtls`. */
 export interface SocketOptions extends dgram.SocketOptions {

@@ -151,7 +151,7 @@ export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
 
 /** Asks now; answers now, or when the Promise settles. What either throws goes to `failed`. */
 export function settle<T>(
-  ask: () => T | Promise<T>,
+  ask: () => T | PromiseLike<T>,
   answer: (value: T) => void,
   failed: (cause: Error) => void,
 ): void {

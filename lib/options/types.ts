@@ -116,7 +116,7 @@ export interface UdpSocketOptions {
 /** `'native'`: a UDP socket in C++, on Linux; `'dgram'`: one of node:dgram; `'auto'`: `'native'` where there is one. */
 export type TransportOption = 'auto' | 'native' | 'dgram' | dgram.Socket | DatagramTransport;
 
-type MaybePromise<T> = T | Promise<T>;
+type MaybePromise<T> = T | PromiseLike<T>;
 
 /** One pre-shared key and its name. */
 export interface PskCredentials {
