@@ -3,21 +3,14 @@
 // OpenSSL sees; else a context would be chosen for a name that the session does not have.
 #include <openssl/pem.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 
 #include "../native/harness.h"
 #include "core/wire/client_hello.h"
+#include "input.h"
 
 namespace dtls::test {
 namespace {
-
-void insist(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 bool within(Bytes part, Bytes whole) {
   return part.size == 0 ||

@@ -2,23 +2,16 @@
 // in which OpenSSL alone takes each wrong MAC as fatal: input bytes reach one side or the other of
 // a session as they are, or as changes to an authentic record, before, in and after its handshake.
 // Beyond what the sanitizers see, it insists that the session opens and stays.
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 
 #include "../native/harness.h"
+#include "input.h"
 
 namespace dtls::test {
 namespace {
 
 // Of one input: more only makes it slow.
 constexpr int kMaxSteps = 16;
-
-void insist(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 std::unique_ptr<Link> new_link() {
   auto link = std::make_unique<Link>();

@@ -1,44 +1,16 @@
 // Looks for a way to have a handshake of DTLS 1.3 keep more than it says, send more than it may, or
 // hand on a message that the peer did not send: the input is a list of calls, with records of an
 // honest peer, of its network and of anybody, and with ACKs of anything.
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <vector>
 
 #include "core/flights13/ack.h"
 #include "core/flights13/flights.h"
+#include "input.h"
 
 namespace dtls::test {
 namespace {
-
-void insist(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
-
-// Bytes of the input; zeros behind its end.
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : rest_{data, size} {}
-  bool empty() const { return rest_.size == 0; }
-  uint8_t byte() {
-    if (empty()) return 0;
-    const uint8_t value = rest_.data[0];
-    rest_ = rest_.from(1);
-    return value;
-  }
-  Bytes take(size_t size) {
-    const Bytes taken = rest_.first(size);
-    rest_ = rest_.from(taken.size);
-    return taken;
-  }
-
- private:
-  Bytes rest_;
-};
 
 std::vector<uint8_t> message(uint32_t n, size_t size) {
   std::vector<uint8_t> bytes(kMessageHeaderSize + size);

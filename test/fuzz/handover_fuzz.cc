@@ -4,23 +4,16 @@
 // that messages and alerts come before what they belong behind. Beyond what the sanitizers see, it
 // insists that no two records leave under one number, that a message comes once and as it was sent,
 // and that a handshake whose datagrams were not damaged comes to its end when the network lets it.
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 
 #include "../native/harness.h"
+#include "input.h"
 
 namespace dtls::test {
 namespace {
 
 constexpr const char* kSuites[] = {"PSK-AES128-GCM-SHA256", "PSK-CHACHA20-POLY1305",
                                    "PSK-AES128-CCM", "PSK-AES128-CBC-SHA256"};
-
-void insist(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 std::vector<Datagram> records_of(const Datagram& datagram) {
   std::vector<Datagram> records;

@@ -2,12 +2,11 @@
 // that has negotiated them, as raw datagrams and, sealed under the session's keys, as authentic
 // records of any type. Beyond what the sanitizers see, it insists that a heartbeat never ends the
 // session, and that nobody is sent more than a heartbeat of the request's size.
-#include <cstdio>
-#include <cstdlib>
 #include <memory>
 
 #include "../native/harness.h"
 #include "core/session/heartbeat.h"
+#include "input.h"
 
 namespace dtls::test {
 namespace {
@@ -15,12 +14,6 @@ namespace {
 constexpr auto kHeartbeatRecord = static_cast<uint8_t>(ContentType::kHeartbeat);
 // Of one input: more only makes it slow.
 constexpr int kMaxSteps = 8;
-
-void insist(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 std::unique_ptr<Link> open_session() {
   auto link = std::make_unique<Link>();

@@ -3,22 +3,15 @@
 // stays within its bounds, no answer is longer than what was asked, and a handshake begins only
 // with a cookie that was given for the same address.
 #include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "core/hello13/hello_stage.h"
 #include "core/wire/server_choice.h"
+#include "input.h"
 
 namespace dtls::test {
 namespace {
-
-void insist(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 PeerAddress address(size_t from) {
   const uint8_t host[] = {10, 0, 0, static_cast<uint8_t>(from)};

@@ -1,21 +1,14 @@
 // Looks for a way to have a handshake message put together wrongly, or for what makes the assembly
 // keep more than it says: the input is a list of fragments, some of them of a peer's messages, some
 // of anything. What comes out must be the peer's messages wherever nobody contradicted them first.
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <vector>
 
 #include "core/wire/message_assembly.h"
+#include "input.h"
 
 namespace dtls::test {
 namespace {
-
-void insist(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 // Message n of the peer: its length and its bytes follow from n.
 std::vector<uint8_t> message(uint32_t n) {
@@ -23,22 +16,6 @@ std::vector<uint8_t> message(uint32_t n) {
   for (size_t i = 0; i < body.size(); ++i) body[i] = static_cast<uint8_t>(n * 7 + i);
   return body;
 }
-
-// Bytes of the input; zeros behind its end.
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : rest_{data, size} {}
-  bool empty() const { return rest_.size == 0; }
-  uint8_t byte() {
-    if (empty()) return 0;
-    const uint8_t value = rest_.data[0];
-    rest_ = rest_.from(1);
-    return value;
-  }
-
- private:
-  Bytes rest_;
-};
 
 }  // namespace
 }  // namespace dtls::test

@@ -6,42 +6,17 @@
 // that the endpoint's counts are those of its records, and that nothing is left in the end: no
 // session, no deadline, no question, and no place in the books of a host.
 #include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <map>
 #include <set>
 #include <string>
 
 #include "../native/harness.h"
+#include "input.h"
 
 namespace dtls::test {
 namespace {
 
 using Key = std::pair<uint32_t, uint32_t>;  // slot, generation
-
-void insist(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
-
-// Bytes of the input; zeros behind its end.
-class Input {
- public:
-  Input(const uint8_t* data, size_t size) : rest_{data, size} {}
-  bool empty() const { return rest_.size == 0; }
-  uint8_t byte() {
-    if (empty()) return 0;
-    const uint8_t value = rest_.data[0];
-    rest_ = rest_.from(1);
-    return value;
-  }
-  // One of so many.
-  uint32_t below(size_t count) { return byte() % static_cast<uint32_t>(count); }
-
- private:
-  Bytes rest_;
-};
 
 constexpr uint32_t kHosts = 3;
 constexpr uint32_t kPorts = 4;

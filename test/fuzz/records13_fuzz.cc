@@ -5,22 +5,15 @@
 // number comes twice.
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <set>
 #include <vector>
 
 #include "core/records13/records13.h"
+#include "input.h"
 #include "input_hash.h"
 
 namespace dtls::test {
 namespace {
-
-void insist(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 using Way = TrafficSecret::Direction;
 

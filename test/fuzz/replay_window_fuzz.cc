@@ -3,20 +3,13 @@
 #include "core/records/replay_window.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <set>
 
 #include "core/wire/wire.h"
+#include "input.h"
 
 namespace dtls::test {
 namespace {
-
-void insist(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 void run(Bytes input) {
   constexpr uint64_t kLast = (uint64_t{1} << 48) - 1;

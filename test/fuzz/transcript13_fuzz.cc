@@ -6,24 +6,19 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <vector>
 
 #include "core/engine13/hello_views.h"
 #include "core/engine13/transcript.h"
 #include "core/wire/wire.h"
+#include "input.h"
 
 namespace dtls {
 namespace {
 
-using Run = std::vector<uint8_t>;
+using test::insist;
 
-void insist(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
+using Run = std::vector<uint8_t>;
 
 Bytes view(const Run& bytes) { return {bytes.data(), bytes.size()}; }
 
