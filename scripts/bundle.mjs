@@ -29,6 +29,7 @@ const late = {
  */
 const rare = [
   'diagnostics/qlog',
+  'endpoint/moving',
   'handshake/ocsp',
   'identity/certificates',
   'identity/fingerprints',
@@ -37,6 +38,7 @@ const rare = [
   'identity/reload',
   'socket/heartbeat',
   'socket/packets',
+  'socket/set-peer',
   'socket/update-keys',
   'socket/web-streams',
   'transport/block-list',
