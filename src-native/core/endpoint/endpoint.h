@@ -276,6 +276,7 @@ class Endpoint {
   bool report_packets_ = false;
   std::unique_ptr<CookieJar> cookies_;
   std::optional<SpentCookies> spent_;
+  uint32_t last_question_ = 0;
   std::unique_ptr<AskedPeers> asked_;     // null where the server has the same rules for all
   std::unique_ptr<HelloStage> hellos13_;  // null where the server has no DTLS 1.3
   std::vector<Slot> slots_;

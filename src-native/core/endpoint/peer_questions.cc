@@ -8,7 +8,7 @@
 namespace dtls {
 
 void Endpoint::ask_peers(double timeout) {
-  if (listener_) asked_ = std::make_unique<AskedPeers>(timeout);
+  if (listener_) asked_ = std::make_unique<AskedPeers>(timeout, last_question_);
 }
 
 // True: the hello waits for an answer, or its peer has been refused.
