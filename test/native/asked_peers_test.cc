@@ -97,12 +97,32 @@ TEST_CASE("asked peers: an answer is used once, and is of its question") {
   CHECK(asked.rules_for(peer, 1000) != nullptr);
   CHECK(asked.use(peer).question == question);
   CHECK(asked.rules_for(peer, 1000) == nullptr);
-  CHECK(asked.forget(peer, question) == 0);
+  CHECK(asked.forget(peer, question, 1000) == 0);
   const uint32_t next = asked.ask(peer, true, kAnyRoom, 1000)->question;
   CHECK(next != question);
-  CHECK(asked.forget(peer, question) == 0);  // it has yet to be put
-  CHECK(asked.forget(peer, next) == next);
+  CHECK(asked.forget(peer, question, 1000) == 0);  // it has yet to be put
+  CHECK(asked.forget(peer, next, 1000) == next);
   CHECK(asked.size() == 0);
+}
+
+TEST_CASE("asked peers: what is too old is not there to be forgotten") {
+  const PeerAddress peer = peer_of(1);
+  for (const double age : {-1.0, 0.0}) {
+    CAPTURE(age);
+    const auto forget_after = [&](AskedPeers& asked, uint32_t question, double lifetime) {
+      return asked.forget(peer, question, 1000 + lifetime + age) == (age < 0 ? question : 0);
+    };
+    OneServers waits;
+    CHECK(forget_after(waits, waits.ask(peer, true, kAnyRoom, 1000)->question, kTimeout));
+    OneServers admits;
+    AskedPeers::Asked* one = admits.ask(peer, true, kAnyRoom, 1000);
+    admits.admit(*one, {}, 1000);
+    CHECK(forget_after(admits, one->question, AskedPeers::kAdmittedFor));
+    OneServers refuses;
+    one = refuses.ask(peer, true, kAnyRoom, 1000);
+    refuses.refuse(*one, 1000);
+    CHECK(forget_after(refuses, one->question, AskedPeers::kRefusedFor));
+  }
 }
 
 TEST_CASE("asked peers: what waits of a hello is bounded, and each piece of it once") {
@@ -171,7 +191,8 @@ TEST_CASE("asked peers: who is refused hears nothing, and nothing is kept but th
     CHECK(asking.link.server.count(RecordType::kTransmit) == 0);
     CHECK(asking.link.server.endpoint.session_count() == 0);
     const auto forget = [&] {
-      return asking.link.server.endpoint.forget_peer(asking.link.addresses[0], asking.question());
+      return asking.link.server.endpoint.forget_peer(asking.link.addresses[0], asking.question(),
+                                                     Link::now());
     };
     CHECK(forget() == asking.question());
     CHECK(forget() == 0);
@@ -192,7 +213,7 @@ TEST_CASE("asked peers: what is answered to a closed server is no answer to the 
   CHECK(asking.question() != of_closed);
   CHECK_FALSE(endpoint.answer_peer(of_closed, asking.rules(), 0, Link::now()));
   // Nothing of this server's has been put to anybody, whatever numbers others had.
-  CHECK(endpoint.forget_peer(asking.link.addresses.back(), 0) == 0);
+  CHECK(endpoint.forget_peer(asking.link.addresses.back(), 0, Link::now()) == 0);
   CHECK(endpoint.answer_peer(asking.question(), asking.rules(), 1, Link::now()));
   asking.link.pump();
   CHECK(asking.link.client().secure());

@@ -125,7 +125,8 @@ AskedPeers::Asked AskedPeers::use(const PeerAddress& peer) {
   return used;
 }
 
-uint32_t AskedPeers::forget(const PeerAddress& peer, uint32_t last_put) {
+uint32_t AskedPeers::forget(const PeerAddress& peer, uint32_t last_put, double now) {
+  drop_old(now);
   const auto known = by_peer_.find(peer);
   if (known == by_peer_.end() || last_put == 0) return 0;
   const uint32_t question = known->second->question;

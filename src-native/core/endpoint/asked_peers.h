@@ -101,7 +101,7 @@ class AskedPeers {
   // Returns the question that the peer was asked about by; 0 where there is nothing to forget: one
   // behind `last_put`, which has yet to reach the consumer, will have an answer that counts. 0:
   // none of this server's has reached it.
-  uint32_t forget(const PeerAddress& peer, uint32_t last_put);
+  uint32_t forget(const PeerAddress& peer, uint32_t last_put, double now);
 
   // For tests.
   size_t size() const { return by_peer_.size(); }

@@ -76,8 +76,8 @@ class Endpoint {
   bool answer_peer(uint32_t question, PeerRules rules, uint32_t peer_index, double now);
   // A peer that has been answered for, or asked about, is asked about again at its next hello.
   // Returns whose answer that is, or would have been; see AskedPeers::forget.
-  uint32_t forget_peer(const PeerAddress& peer, uint32_t last_put) {
-    return asked_ ? asked_->forget(peer, last_put) : 0;
+  uint32_t forget_peer(const PeerAddress& peer, uint32_t last_put, double now) {
+    return asked_ ? asked_->forget(peer, last_put, now) : 0;
   }
   // No new sessions; a restarted peer is no longer answered.
   void stop_listening();
