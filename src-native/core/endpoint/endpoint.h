@@ -237,6 +237,8 @@ class Endpoint {
                    uint32_t peer_index, double now);
   bool asks_proven13(HelloStage::Result& hello, size_t size, const PeerAddress& peer,
                      uint32_t peer_index, double now);
+  void begin_by_rules(HelloStage::Result hello, const PeerRules& rules, size_t size,
+                      const PeerAddress& peer, uint32_t peer_index, double now);
   AskedPeers::Asked* ask(const PeerAddress& peer, bool proven, uint32_t peer_index, double now);
   Chosen chosen_for(const PeerAddress& peer);
 
