@@ -56,7 +56,7 @@ export class PeerRules {
     this.#host = host;
   }
 
-  /** The last question that has been put. */
+  /** The last question that has been put since the server listens, or 0. Numbers go on over all servers of a transport. */
   get lastPut(): number {
     return this.#lastPut;
   }
@@ -160,6 +160,7 @@ export class PeerRules {
     for (const timer of this.#open.values()) clearTimeout(timer);
     this.#open.clear();
     this.#answers.clear();
+    this.#lastPut = 0; // of those that count
   }
 }
 
