@@ -483,9 +483,9 @@ export class DTLSSocket extends SessionInfo {
 
   // ---- @internal: what the endpoint brings ----
 
-  /** @internal */
+  /** @internal None comes where close() was called before the session was open, and no `secureConnect` has come. */
   [kOnMessage](message: NonSharedBuffer): boolean {
-    if (this.#destroyed) return false;
+    if (this.#destroyed || this.#known.result === undefined) return false;
     this.#known.idle?.touch();
     const given = this.#messages === 'copied' ? ownCopy(message) : message;
     return this[kAsyncResource].runInAsyncScope(this.#emitMessage, this, given);
@@ -493,7 +493,7 @@ export class DTLSSocket extends SessionInfo {
 
   /** @internal What is kept for a batch needs no context. */
   [kOnMessages](messages: NonSharedBuffer[]): void {
-    if (this.#destroyed) return;
+    if (this.#destroyed || this.#known.result === undefined) return;
     this.#known.idle?.touch();
     const given = this.#messages === 'copied' ? messages.map(ownCopy) : messages;
     if (this.#batch === undefined) {
