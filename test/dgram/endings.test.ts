@@ -147,4 +147,20 @@ describe('createSocket: endings', () => {
     socket.bind(taken.address().port, '127.0.0.1');
     expect(codeOf(await sent(socket, 'hello', taken))).to.equal('EADDRINUSE');
   });
+
+  it('a bind that fails takes the connect() behind it along, and the socket closes as any other', async () => {
+    const taken = await bound(secure());
+    const socket = secure();
+    const failed = once(socket, 'listening').catch((error: unknown) => error);
+    socket.bind(taken.address().port, '127.0.0.1');
+    socket.connect(taken.address().port, '127.0.0.1');
+    expect(await failed).to.include({ code: 'EADDRINUSE' });
+    socket.bind(0, '127.0.0.1');
+    const waiting = sent(socket, 'hello', taken);
+    socket.close();
+    expect(() => {
+      socket.send('too late', taken.address().port, '127.0.0.1');
+    }).to.throw().with.property('code', 'ERR_SOCKET_DGRAM_NOT_RUNNING');
+    expect(codeOf(await waiting)).to.equal('ERR_SOCKET_DGRAM_NOT_RUNNING');
+  });
 });
