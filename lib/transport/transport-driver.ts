@@ -4,7 +4,7 @@ import { kMovePeer, kOverUdp, kSendAside } from '../base/internals';
 import { isByteArray, sizeOf } from '../base/memory';
 import { once } from '../base/once';
 import type { Peer } from '../base/peer';
-import { ioError, type DTLSError } from '../errors/errors';
+import { closedBelow, ioError, type DTLSError } from '../errors/errors';
 import { outbox } from '../core/outbox';
 import type { Driver, DriverHost } from './driver';
 import { refusals } from './refusals';
@@ -46,6 +46,7 @@ export class TransportDriver implements Driver, DatagramReceiver {
   start(host: DriverHost): void {
     this.#host = host;
     this.#transport.start(this);
+    if (this.#isClosed) throw closedBelow(); // it has said so before anybody was there to hear it
   }
 
   address(): AddressInfo {

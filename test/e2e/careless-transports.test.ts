@@ -5,7 +5,7 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { expect } from 'chai';
 import { createServer, DTLSError, type DTLSServer } from '../../lib/index';
-import { closeEverything, dialTo, listen, next, portOf, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
+import { closeEverything, dialTo, failure, listen, next, portOf, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { Link } from '../helpers/link';
 import { thrown } from '../helpers/thrown';
 
@@ -68,6 +68,23 @@ describe('a transport of the user\'s', () => {
     await within(closed, 'close');
     expect(link.closed).to.equal(1);
     client.destroy();
+  });
+
+  it('that has closed before, and says so as soon as it is started, is an error of a client and of a server', async () => {
+    const link = await Link.bound();
+    const start = link.start.bind(link);
+    link.start = (receiver) => {
+      start(receiver);
+      receiver.closed();
+    };
+    const server = createServer({ ...PSK_SERVER, transport: link });
+    const refused = next(server, 'error');
+    server.listen();
+    expect((await within(refused, 'error'))[0]).to.include({ code: 'ERR_DTLS_TRANSPORT_CLOSED', category: 'io' });
+    expect(server.listening).to.equal(false);
+    const client = dialTo({ ...PSK_CLIENT, host: '127.0.0.1', port: 9, transport: link });
+    expect(await within(failure(client), 'error')).to.include({ code: 'ERR_DTLS_TRANSPORT_CLOSED' });
+    link.socket.close();
   });
 
   it('that calls back with nothing has sent', async () => {
