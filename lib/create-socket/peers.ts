@@ -258,7 +258,8 @@ export class Peers {
   #dial(association: Association, hostname: string | undefined): void {
     const { role } = this.#options;
     if (role === 'server') {
-      association.refuse(this.#refusal(association.peer) ?? notRunning());
+      const refusal = this.#refusal(association.peer) ?? notRunning();
+      this.#host.later(() => { association.refuse(refusal); }); // who sends is not told within the call
       return;
     }
     this.#handshaking += 1;

@@ -97,6 +97,27 @@ describe('createSocket: endings', () => {
     expect(client.stats.handshakesCompleted).to.equal(2);
   });
 
+  it('what a socket that serves sends to a session that has just failed is refused later, and not within send()', async () => {
+    const server = await bound(secure({ ...PSK, role: 'server' }));
+    server.on('message', (_, { socket }) => socket.destroy(new Error('enough')));
+    const calls: string[] = [];
+    let sending = false;
+    const told = new Promise<void>((resolve) => {
+      server.on('peerError', ({ code }, { port, address }) => {
+        calls.push(sending ? `${code} within send()` : code);
+        if (calls.length > 2) resolve();
+        else {
+          sending = true;
+          server.send('again', port, address);
+          sending = false;
+        }
+      });
+    });
+    await sent(await bound(secure()), 'hello', server);
+    await within(told, 'peerError');
+    expect(calls).to.deep.equal(['ERR_DTLS_DESTROYED', 'ERR_DTLS_NO_SESSION', 'ERR_DTLS_NO_SESSION']);
+  });
+
   it('a peer that restarts on the same port is served', async () => {
     const server = await bound(secure());
     server.on('message', (message, info) => {
