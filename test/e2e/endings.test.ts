@@ -162,6 +162,24 @@ describe('endings', () => {
       expect(await atPeer).to.deep.equal(ORDERLY);
     });
 
+    it('with an error emits it after close(), too, as with streams', async () => {
+      const { client, peer } = await openPsk();
+      const cause = new Error('enough');
+      for (const socket of [client, peer]) {
+        const [end, error] = [ending(socket), failure(socket)];
+        socket.close();
+        socket.destroy(cause);
+        socket.destroy(new Error('another one'));
+        expect(await error).to.include({ message: 'enough', cause });
+        expect((await end).hadError).to.equal(true);
+      }
+      const early = await dial(await listen(PSK_SERVER), PSK_CLIENT);
+      const refused = failure(early);
+      early.close();
+      early.destroy(cause);
+      expect(await refused).to.include({ message: 'enough', cause });
+    });
+
     it('before anything was sent', async () => {
       const server = await listen(PSK_SERVER);
       const client = await dial(server, PSK_CLIENT);
