@@ -7,7 +7,8 @@ import { usageError } from '../errors/errors';
 import { isAbortSignal } from '../base/abort';
 import { kNative } from '../base/internals';
 import { bytesOf, encoded, isByteArray, lend } from '../base/memory';
-import { ALL_OPTIONS, doorsOf, isDoor, NOT_HERE, onlyNameFor, oursFor } from './option-names';
+import { insteadOf } from './not-here';
+import { ALL_OPTIONS, doorsOf, isDoor, oursAnywhere, oursFor } from './option-names';
 
 /** How to make what is expected of what was given in its place; undefined where that is no matter of the form. */
 function conversion(expected: string, value: unknown): string | undefined {
@@ -70,13 +71,18 @@ export const misplaced = (name: string): Error =>
 
 /** What to say of a name that is none here, and looks like none here. */
 function adviceOn(name: string, known: readonly string[]): string {
-  const advice = NOT_HERE.get(name);
+  const advice = insteadOf(name);
   if (advice !== undefined) return advice;
   const list = `The options here are ${known.join(', ')}.`;
   if (!isDoor(known)) return list;
-  const elsewhere = onlyNameFor(name) ?? (({ candidate, distance }) => (distance <= 1 ? candidate : undefined))(nearest(name, ALL_OPTIONS));
-  if (elsewhere === undefined) return list;
-  return `Did you mean '${elsewhere}'? It belongs to ${inWords(doorsOf(elsewhere))}.`;
+  const ours = oursAnywhere(name);
+  if (ours.length === 0) {
+    const { candidate, distance } = nearest(name, ALL_OPTIONS);
+    if (distance > 1) return list;
+    ours.push(candidate);
+  }
+  const doors = [...new Set(ours.flatMap(doorsOf))];
+  return `Did you mean '${ours.join("' or '")}'? ${ours.length === 1 ? 'It belongs' : 'They belong'} to ${inWords(doors)}.`;
 }
 
 /** @throws For a name that is not among the known ones. */
@@ -95,7 +101,7 @@ export function checkNames(options: object, known: readonly string[]): void {
     throw usageError(
       'ERR_DTLS_UNKNOWN_OPTION',
       `unknown option '${name}'`,
-      meant === undefined || NOT_HERE.has(name) ? adviceOn(name, known) : `Did you mean '${meant}'?`,
+      meant === undefined || insteadOf(name) !== undefined ? adviceOn(name, known) : `Did you mean '${meant}'?`,
     );
   }
 }
