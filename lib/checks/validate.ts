@@ -8,6 +8,7 @@ import { isAbortSignal } from '../base/abort';
 import { kNative } from '../base/internals';
 import { bytesOf, encoded, isByteArray, lend } from '../base/memory';
 import { insteadOf } from './not-here';
+import { numberHint } from './number-hints';
 import { ALL_OPTIONS, doorsOf, isDoor, oursAnywhere, oursFor } from './option-names';
 
 /** How to make what is expected of what was given in its place; undefined where that is no matter of the form. */
@@ -170,40 +171,45 @@ export function callable<T>(name: string, value: T | undefined, hint?: string): 
   return value;
 }
 
+/** `fallback`: undefined where one has to be given. */
 export function inRange(
   name: string,
   value: number | undefined,
-  fallback: number,
+  fallback: number | undefined,
   min: number,
   max: number,
 ): number {
-  if (value === undefined) return fallback;
-  if (typeof value !== 'number') throw wrongType(name, 'a number', value);
+  if (value === undefined && fallback !== undefined) return fallback;
+  if (typeof value !== 'number') {
+    throw wrongType(name, 'a number', value, conversion('a number', value) ?? numberHint(name, fallback));
+  }
   if (!(value >= min && value <= max)) {
     throw usageError(
       'ERR_OUT_OF_RANGE',
       `'${name}' must be between ${String(min)} and ${String(max)}, not ${String(value)}`,
+      numberHint(name, fallback),
     );
   }
   return value;
 }
 
+/** As {@link inRange}. */
 export function integer(
   name: string,
   value: number | undefined,
-  fallback: number,
+  fallback: number | undefined,
   min: number,
   max: number,
 ): number {
   const checked = inRange(name, value, fallback, min, max);
   if (!Number.isInteger(checked)) {
-    throw usageError('ERR_OUT_OF_RANGE', `'${name}' must be an integer, not ${String(value)}`);
+    throw usageError('ERR_OUT_OF_RANGE', `'${name}' must be an integer, not ${String(value)}`, numberHint(name, fallback));
   }
   return checked;
 }
 
 export const optionalInteger = (name: string, value: number | undefined): number | undefined =>
-  value === undefined ? undefined : integer(name, value, 0, 1, 0xffffffff);
+  value === undefined ? undefined : integer(name, value, undefined, 1, 0xffffffff);
 
 /** A name, a URL, or an address of either version, with a port or without; what begins with digits is a port with something behind it. */
 const LIKE_A_HOST = /^[a-z][\w.+-]*(:|$)|^[\w-]+(\.[\w-]+)*\.[a-z]|^\d+(\.\d+){3}|^\[|^[\da-f]*:[\da-f:.]/i;

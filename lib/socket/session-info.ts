@@ -255,11 +255,11 @@ export abstract class SessionInfo extends NoticingEmitter<DTLSSocketEvents> {
    * and, before OpenSSL 3.2, label and context above about 950 bytes together; at DTLS 1.3 a label with a NUL byte.
    */
   exportKeyingMaterial(length: number, label: string, context?: NodeJS.ArrayBufferView): NonSharedBuffer {
-    integer('length', length, 0, 1, 65536);
+    integer('length', length, undefined, 1, 65536);
     if (typeof label !== 'string') throw wrongType('label', 'a string', label);
     const about = context === undefined ? undefined : bytes('context', context);
     // RFC 5705 section 4 counts them in two bytes, and OpenSSL would cut the number.
-    if (about !== undefined) integer('context.length', about.length, 0, 0, 65535);
+    if (about !== undefined) integer('context.length', about.length, undefined, 0, 65535);
     const session = this.#known.state === 'open' ? this.#known.session : undefined;
     if (session === undefined) throw notOpen('export keying material');
     return exportKeys(session, this.#known.result?.protocol, [length, label, about]);
