@@ -22,6 +22,9 @@ function conversion(expected: string, value: unknown): string | undefined {
   if (expected === 'a boolean' && ['string', 'number'].includes(typeof value)) {
     return 'Write true or false: strings that are not empty would count as true, whatever they say.';
   }
+  if (expected === 'a string' && typeof value === 'number') return 'String(it) makes one of it.';
+  if (expected === 'a string' && value instanceof URL) return 'It is a URL: its host is url.hostname, and a file of it fileURLToPath(url).';
+  if (expected === 'a function' && typeof value === 'object' && value !== null && 'then' in value) return 'Pass a function that returns it.';
   if (expected.startsWith('a string') && ArrayBuffer.isView(value)) return 'Its text is it.toString().';
   if (expected.startsWith('a Buffer') && typeof value === 'string') {
     return "Buffer.from(it, 'base64'), or 'hex', has the bytes that a string stands for.";
@@ -33,6 +36,10 @@ export function wrongType(name: string, expected: string, value: unknown, hint =
   const received = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
   return usageError('ERR_INVALID_ARG_TYPE', `'${name}' must be ${expected}, not ${received}`, hint);
 }
+
+/** `otherwise`: what to do where the form of what was given says nothing of it. */
+export const wrongForm = (name: string, expected: string, value: unknown, otherwise: string | undefined): Error =>
+  wrongType(name, expected, value, conversion(expected, value) ?? otherwise);
 
 /** How many letters were left out, put in, changed, or swapped with the next one. */
 function editDistance(a: string, b: string): number {
@@ -149,13 +156,17 @@ export function checkObject(name: string, value: unknown, hint?: string, instead
 
 export function flag(name: string, value: boolean | undefined, fallback: boolean): boolean {
   if (value === undefined) return fallback;
-  if (typeof value !== 'boolean') throw wrongType(name, 'a boolean', value);
+  if (typeof value !== 'boolean') {
+    throw wrongForm(name, 'a boolean', value, `Left out, it is ${String(fallback)}.`);
+  }
   return value;
 }
 
 export function abortSignal(name: string, value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
-  if (!isAbortSignal(value)) throw wrongType(name, 'an AbortSignal', value);
+  if (!isAbortSignal(value)) {
+    throw wrongType(name, 'an AbortSignal', value, value instanceof AbortController ? 'Pass its signal: controller.signal.' : "It is 'signal' of an AbortController, or AbortSignal.timeout(ms).");
+  }
   return value;
 }
 
@@ -181,7 +192,7 @@ export function inRange(
 ): number {
   if (value === undefined && fallback !== undefined) return fallback;
   if (typeof value !== 'number') {
-    throw wrongType(name, 'a number', value, conversion('a number', value) ?? numberHint(name, fallback));
+    throw wrongForm(name, 'a number', value, numberHint(name, fallback));
   }
   if (!(value >= min && value <= max)) {
     throw usageError(

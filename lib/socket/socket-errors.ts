@@ -48,6 +48,7 @@ export const aborted = (signal: AbortSignal): DTLSError =>
   new DTLSError('the operation was aborted', {
     code: 'ABORT_ERR',
     category: 'closed',
+    hint: "Whoever has the 'signal' ended it: 'cause' is the reason that was given.",
     cause: signal.reason,
   });
 
