@@ -289,7 +289,7 @@ export class SecureDgramSocket extends BaseSocket {
     this.#check();
     const connectedTo = this.#connection.peer();
     const behind = connectedTo !== undefined && typeof args[1] !== 'object';
-    if (behind && args[2] !== undefined) throw wrongType('peer', 'an object with an address and a port', args[1]);
+    if (behind && args[2] !== undefined) throw wrongType('peer', 'an object with an address and a port', args[1], "A peer is as events give it: { address, port }.");
     const given = callable('callback', behind ? args[1] : args[2]) as SendCallback | undefined;
     const peer = behind ? connectedTo : checkUdpDestination(checkDestination(args[1] as PacketDestination));
     if (connectedTo !== undefined && (connectedTo.port !== peer.port || connectedTo.address !== spelling(peer.address))) {

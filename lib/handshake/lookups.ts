@@ -74,7 +74,7 @@ export function askClientPsk(
         return;
       }
       if (typeof answer !== 'object') {
-        throw wrongType('the answer of pskCallback', 'an object { identity, psk }', answer);
+        throw wrongType('the answer of pskCallback', 'an object { identity, psk }', answer, "A client's has both the name of its key and the key; a server's, which is asked for one, is the key alone.");
       }
       const key = sized('psk', answer.psk, MAX_PSK);
       const identity = sized('identity', answer.identity, MAX_PSK_IDENTITY, 0);
@@ -82,6 +82,7 @@ export function askClientPsk(
         throw usageError(
           'ERR_DTLS_PSK_IDENTITY_INVALID',
           'a PSK identity with a NUL byte cannot be sent: OpenSSL would cut it',
+          'Use another identity.',
         );
       }
       answers.psk(identity, key);

@@ -124,6 +124,7 @@ function checkResponse(given: unknown): Buffer {
     throw usageError(
       'ERR_OUT_OF_RANGE',
       `the OCSP response has ${String(response.length)} bytes; it needs 1 to ${String(MAX_RESPONSE)}`,
+      'Call back with null to go on without one.',
     );
   }
   return response;

@@ -291,7 +291,7 @@ export class DTLSSocket extends SessionInfo {
 
   /** Largest UDP payload of handshake flights from now on, 256 to 16384; shown in `maxMessageSize`. */
   setMtu(mtu: number): this {
-    integer('mtu', mtu, 0, MIN_MTU, MAX_MESSAGE);
+    integer('mtu', mtu, undefined, MIN_MTU, MAX_MESSAGE);
     if (this.#known.session?.setMtu(mtu) !== true) throw notOpen('set the MTU');
     return this;
   }
