@@ -298,7 +298,7 @@ export class Endpoint implements DriverHost, CountedEndpoint {
     this.flushSoon();
   }
 
-  /** Calls `handler.onDrain` once the transport takes more. */
+  /** Calls `kOnDrain` of `handler` once the transport takes more. */
   awaitDrain(handler: DrainHandler): void {
     this.#awaitingDrain.add(handler);
   }

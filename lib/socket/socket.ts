@@ -457,8 +457,8 @@ export class DTLSSocket extends SessionInfo {
     }
     const wanted = (): boolean => this.#known.state === 'opening';
     dial(options, wanted, (error, dialled) => {
-      if (dialled === undefined) this.destroy(error ?? undefined);
-      else this.#start(options, dialled);
+      if (dialled !== undefined) this.#start(options, dialled);
+      else if (wanted()) this.destroy(error ?? undefined);
     });
   }
 

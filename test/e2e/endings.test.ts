@@ -16,6 +16,7 @@ import {
   clientFailure,
   closeEverything,
   dial,
+  dialTo,
   ending,
   failure,
   listen,
@@ -95,6 +96,21 @@ describe('endings', () => {
       });
       expect(await ending(client)).to.deep.equal(ORDERLY);
       expect(events).to.deep.equal([]);
+    });
+
+    it('in the tick in which the host turns out to be unknown, is the end all the same', async () => {
+      const client = dialTo({
+        ...PSK_CLIENT,
+        host: 'nowhere.example',
+        port: 1,
+        lookup: (_host, _options, callback) => {
+          setImmediate(() => {
+            callback(new Error('unknown'), '');
+            client.close();
+          });
+        },
+      });
+      expect(await ending(client)).to.deep.equal(ORDERLY);
     });
 
     it('at once, before anything was sent', async () => {
