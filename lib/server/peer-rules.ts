@@ -1,8 +1,8 @@
 /** Asks a server's `peers` by which rules a peer is to be served, and keeps the answers until their sessions begin. */
-import { types } from 'node:util';
 
 import { kNative } from '../base/internals';
 import type { Peer } from '../base/peer';
+import { isThenable } from '../base/thenable';
 import { turns } from '../core/outbox';
 import type { NativeSecureContext, NativeSessionPolicy, NativeTicketKeys } from '../core/native';
 import { asError, wordsOf } from '../errors/as-error';
@@ -39,10 +39,6 @@ interface Answered {
   readonly rules: ResolvedPeer;
   readonly until: number;
 }
-
-/** As `await` has it: other libraries have Promises of their own. */
-const isThenable = (given: unknown): given is PromiseLike<Answer> =>
-  types.isPromise(given) || (typeof given === 'object' && given !== null && 'then' in given && typeof given.then === 'function');
 
 export class PeerRules {
   readonly #host: PeerRulesHost;

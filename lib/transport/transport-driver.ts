@@ -4,6 +4,7 @@ import { kMovePeer, kOverUdp, kSendAside } from '../base/internals';
 import { isByteArray, sizeOf } from '../base/memory';
 import { once } from '../base/once';
 import type { Peer } from '../base/peer';
+import { isThenable } from '../base/thenable';
 import { closedBelow, ioError, type DTLSError } from '../errors/errors';
 import { outbox } from '../core/outbox';
 import type { Driver, DriverHost } from './driver';
@@ -113,12 +114,17 @@ export class TransportDriver implements Driver, DatagramReceiver {
   /** One of the user's may call back more than once, or throw: whoever waits hears once in either case. */
   close(done: () => void): void {
     const closed = once(done);
-    try {
-      this.#transport.close(closed);
-    } catch (error) {
+    // What is closed already may refuse to be closed again, as a socket of dgram's does.
+    const failed = (error: unknown): void => {
       process.nextTick(closed);
-      // What is closed already may refuse to be closed again, as a socket of dgram's does.
       if (!this.#isClosed) throw thrownBy('close', "it lets go of what it has, and calls 'done'", error);
+    };
+    try {
+      const given = this.#transport.close(closed);
+      // Who writes it as an async function has said enough when that has come to its end.
+      if (isThenable(given)) void Promise.resolve(given).then(closed, failed);
+    } catch (error) {
+      failed(error);
     }
   }
 

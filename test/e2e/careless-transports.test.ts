@@ -57,6 +57,22 @@ describe('a transport of the user\'s', () => {
     link.socket.close();
   });
 
+  it('whose close() is an async function has closed when that has come to its end', async () => {
+    const link = await Link.bound();
+    let released = false;
+    const close = async (): Promise<void> => {
+      await turn();
+      released = true;
+      link.socket.close();
+    };
+    Object.assign(link, { close });
+    const server = await listenOn(link);
+    const closed = next(server, 'close');
+    server.close();
+    await within(closed, 'close');
+    expect(released).to.be.true;
+  });
+
   it('that was closed by somebody else may refuse to be closed again', async () => {
     const link = await Link.bound();
     const server = await listenOn(link);
