@@ -90,6 +90,10 @@ Endpoint::Chosen Endpoint::chosen_for(const PeerAddress& peer) {
 // without its cookie.
 void Endpoint::begin_by_rules(HelloStage::Result hello, const PeerRules& rules, size_t size,
                               const PeerAddress& peer, uint32_t peer_index, double now) {
+  if (busy_) {
+    ++stats_.hellosWhileBusy;
+    return;
+  }
   HelloStage::Result result = HelloStage::reconsider(std::move(hello), *rules.offer);
   if (result.verdict == HelloStage::Verdict::kAlert) {
     count_refused(result.why);
