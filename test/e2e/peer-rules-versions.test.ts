@@ -58,6 +58,22 @@ describe13('versions under rules by peer', () => {
     });
   }
 
+  it('a peer has the versions of its rules also where they were given before the server had DTLS 1.3', async () => {
+    const rules = await withCertificate(DTLS12);
+    const server = await listen(await withCertificate({ ...DTLS12, peers: () => rules }));
+    const early = await stranger();
+    const answered = once(early, 'message');
+    early.send(clientHello({ random: randomBytes(32) }), portOf(server), '127.0.0.1');
+    await within(answered, 'an answer to the hello');
+    const { port: localPort } = early.address();
+    closeStrangers();
+    server.setSecureContext(await withCertificate(UP_TO_DTLS13));
+    const client = await dial(server, { ...UP_TO_DTLS13, localPort });
+    await next(client, 'secureConnect');
+    expect(client.getProtocol()).to.equal('DTLSv1.2');
+    expect(server.stats.peersAsked).to.equal(1);
+  });
+
   describe('a peer that was asked for a cookie of DTLS 1.3 before its rules were known', () => {
     /** A client whose question is open, and which has such a cookie: so many others of its host wait that it had to prove its address first. */
     const asked = async (options: Partial<ConnectOptions>): Promise<{ server: DTLSServer; client: DTLSSocket; answer: (rules: PeerOptions) => void }> => {
