@@ -31,6 +31,9 @@ export interface ResolvedPeer extends ResolvedServer {
   readonly answered: AnsweredOptions;
 }
 
+/** What a peer can be known by without an authority. */
+const PROOFS = ['peerFingerprints', 'peerPublicKeys'] as const;
+
 /** Options of which one takes the place of all others that stand beside it. */
 const IN_PLACE_OF: readonly (readonly [one: readonly string[], others: readonly string[]])[] = [
   [['psk', 'pskCallback'], ['psk', 'pskCallback']],
@@ -62,10 +65,14 @@ export function resolvePeerOptions(
 ): ResolvedPeer {
   const { own, hasContext } = answered;
   const replaced = IN_PLACE_OF.flatMap(([one, others]) => (one.some((name) => name in own) ? others : []));
-  if (own.requestCert === false) replaced.push('peerFingerprints', 'peerPublicKeys');
+  // An authority of the answer says whom to trust, as a fingerprint does, and would not be asked beside one.
+  const byAuthority = 'ca' in own && PROOFS.some((name) => beneath[name] !== undefined) && !PROOFS.some((name) => name in own);
+  if (byAuthority || own.requestCert === false) replaced.push(...PROOFS);
   if (hasContext) replaced.push('SNICallback'); // its contexts trust whom they will
   const options: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(beneath)) if (!replaced.includes(name)) options[name] = value;
+  // Those of the server had a certificate demanded, which the authority is to judge then.
+  if (byAuthority) options.requestCert = true;
   Object.assign(options, own);
   if (!hasContext) options.secureContext = context;
   else if (own.secureContext === undefined) {
