@@ -6,6 +6,7 @@ import { CONTEXT_OPTIONS, PEER_OPTIONS } from '../checks/option-names';
 import { requireNoNewerVersion, requireSameVersions, SecureContext } from '../identity/secure-context';
 import type { NativeTicketKeys } from '../core/native';
 import { OF_BYTES, ownOptions } from './own-bytes';
+import { byAuthority, PROOFS } from './proofs';
 import { resolveServerOptions, type ResolvedServer } from './server';
 import type { PeerOptions, ServerOptions } from './types';
 
@@ -30,9 +31,6 @@ export interface ResolvedPeer extends ResolvedServer {
   /** To be laid over the rules of a name that the peer asks for. */
   readonly answered: AnsweredOptions;
 }
-
-/** What a peer can be known by without an authority. */
-const PROOFS = ['peerFingerprints', 'peerPublicKeys'] as const;
 
 /** Options of which one takes the place of all others that stand beside it. */
 const IN_PLACE_OF: readonly (readonly [one: readonly string[], others: readonly string[]])[] = [
@@ -65,14 +63,12 @@ export function resolvePeerOptions(
 ): ResolvedPeer {
   const { own, hasContext } = answered;
   const replaced = IN_PLACE_OF.flatMap(([one, others]) => (one.some((name) => name in own) ? others : []));
-  // An authority of the answer says whom to trust, as a fingerprint does, and would not be asked beside one.
-  const byAuthority = 'ca' in own && PROOFS.some((name) => beneath[name] !== undefined) && !PROOFS.some((name) => name in own);
-  if (byAuthority || own.requestCert === false) replaced.push(...PROOFS);
+  const judged = byAuthority(own, { ...beneath });
+  if (judged || own.requestCert === false) replaced.push(...PROOFS);
   if (hasContext) replaced.push('SNICallback'); // its contexts trust whom they will
   const options: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(beneath)) if (!replaced.includes(name)) options[name] = value;
-  // Those of the server had a certificate demanded, which the authority is to judge then.
-  if (byAuthority) options.requestCert = true;
+  if (judged) options.requestCert = true;
   Object.assign(options, own);
   if (!hasContext) options.secureContext = context;
   else if (own.secureContext === undefined) {
