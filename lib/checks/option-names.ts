@@ -223,22 +223,8 @@ function namesFor(name: string): readonly string[] {
 export const oursFor = (name: string, known: readonly string[]): string[] =>
   namesFor(name).filter((ours) => known.includes(ours));
 
-/** The one name that another API's has here, wherever it belongs. */
-export const onlyNameFor = (name: string): string | undefined => {
-  const [ours, ...more] = namesFor(name).filter((one) => ALL_OPTIONS.includes(one));
-  return more.length === 0 ? ours : undefined;
-};
-
-/** What `node:tls` and `node:net` have and DTLS has not, in the words of docs/tls-parity.md. */
-export const NOT_HERE: ReadonlyMap<string, string> = new Map([
-  ['path', "There are no Unix datagram sockets in Node: leave it out, and use 'port' and an address."],
-  ['secureProtocol', "It is deprecated in tls: use 'minVersion' and 'maxVersion'."],
-  ['enableTrace', "The events 'handshake', 'alert' and 'keylog' tell more, and the option 'qlogDir' writes them to a file."],
-  ['readableAll', 'It is a matter of pipes, which UDP has not: leave it out.'],
-  ['writableAll', 'It is a matter of pipes, which UDP has not: leave it out.'],
-  ['handle', "A bound dgram.Socket goes to 'transport', and a descriptor to 'fd' of listen()."],
-  ['_handle', "A bound dgram.Socket goes to 'transport', and a descriptor to 'fd' of listen()."],
-]);
+/** What a name of another API's is called here, wherever that belongs. */
+export const oursAnywhere = (name: string): string[] => oursFor(name, ALL_OPTIONS);
 
 const DOORS: readonly (readonly [door: string, names: readonly string[]])[] = [
   ['createSecureContext()', CONTEXT_OPTIONS],

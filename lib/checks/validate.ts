@@ -7,7 +7,9 @@ import { usageError } from '../errors/errors';
 import { isAbortSignal } from '../base/abort';
 import { kNative } from '../base/internals';
 import { bytesOf, encoded, isByteArray, lend } from '../base/memory';
-import { ALL_OPTIONS, doorsOf, isDoor, NOT_HERE, onlyNameFor, oursFor } from './option-names';
+import { insteadOf } from './not-here';
+import { numberHint } from './number-hints';
+import { ALL_OPTIONS, doorsOf, isDoor, oursAnywhere, oursFor } from './option-names';
 
 /** How to make what is expected of what was given in its place; undefined where that is no matter of the form. */
 function conversion(expected: string, value: unknown): string | undefined {
@@ -20,6 +22,9 @@ function conversion(expected: string, value: unknown): string | undefined {
   if (expected === 'a boolean' && ['string', 'number'].includes(typeof value)) {
     return 'Write true or false: strings that are not empty would count as true, whatever they say.';
   }
+  if (expected === 'a string' && typeof value === 'number') return 'String(it) makes one of it.';
+  if (expected === 'a string' && value instanceof URL) return 'It is a URL: its host is url.hostname, and a file of it fileURLToPath(url).';
+  if (expected === 'a function' && typeof value === 'object' && value !== null && 'then' in value) return 'Pass a function that returns it.';
   if (expected.startsWith('a string') && ArrayBuffer.isView(value)) return 'Its text is it.toString().';
   if (expected.startsWith('a Buffer') && typeof value === 'string') {
     return "Buffer.from(it, 'base64'), or 'hex', has the bytes that a string stands for.";
@@ -31,6 +36,10 @@ export function wrongType(name: string, expected: string, value: unknown, hint =
   const received = value === null ? 'null' : Array.isArray(value) ? 'array' : typeof value;
   return usageError('ERR_INVALID_ARG_TYPE', `'${name}' must be ${expected}, not ${received}`, hint);
 }
+
+/** `otherwise`: what to do where the form of what was given says nothing of it. */
+export const wrongForm = (name: string, expected: string, value: unknown, otherwise: string | undefined): Error =>
+  wrongType(name, expected, value, conversion(expected, value) ?? otherwise);
 
 /** How many letters were left out, put in, changed, or swapped with the next one. */
 function editDistance(a: string, b: string): number {
@@ -70,13 +79,18 @@ export const misplaced = (name: string): Error =>
 
 /** What to say of a name that is none here, and looks like none here. */
 function adviceOn(name: string, known: readonly string[]): string {
-  const advice = NOT_HERE.get(name);
+  const advice = insteadOf(name);
   if (advice !== undefined) return advice;
   const list = `The options here are ${known.join(', ')}.`;
   if (!isDoor(known)) return list;
-  const elsewhere = onlyNameFor(name) ?? (({ candidate, distance }) => (distance <= 1 ? candidate : undefined))(nearest(name, ALL_OPTIONS));
-  if (elsewhere === undefined) return list;
-  return `Did you mean '${elsewhere}'? It belongs to ${inWords(doorsOf(elsewhere))}.`;
+  const ours = oursAnywhere(name);
+  if (ours.length === 0) {
+    const { candidate, distance } = nearest(name, ALL_OPTIONS);
+    if (distance > 1) return list;
+    ours.push(candidate);
+  }
+  const doors = [...new Set(ours.flatMap(doorsOf))];
+  return `Did you mean '${ours.join("' or '")}'? ${ours.length === 1 ? 'It belongs' : 'They belong'} to ${inWords(doors)}.`;
 }
 
 /** @throws For a name that is not among the known ones. */
@@ -95,7 +109,7 @@ export function checkNames(options: object, known: readonly string[]): void {
     throw usageError(
       'ERR_DTLS_UNKNOWN_OPTION',
       `unknown option '${name}'`,
-      meant === undefined || NOT_HERE.has(name) ? adviceOn(name, known) : `Did you mean '${meant}'?`,
+      meant === undefined || insteadOf(name) !== undefined ? adviceOn(name, known) : `Did you mean '${meant}'?`,
     );
   }
 }
@@ -142,13 +156,17 @@ export function checkObject(name: string, value: unknown, hint?: string, instead
 
 export function flag(name: string, value: boolean | undefined, fallback: boolean): boolean {
   if (value === undefined) return fallback;
-  if (typeof value !== 'boolean') throw wrongType(name, 'a boolean', value);
+  if (typeof value !== 'boolean') {
+    throw wrongForm(name, 'a boolean', value, `Left out, it is ${String(fallback)}.`);
+  }
   return value;
 }
 
 export function abortSignal(name: string, value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
-  if (!isAbortSignal(value)) throw wrongType(name, 'an AbortSignal', value);
+  if (!isAbortSignal(value)) {
+    throw wrongType(name, 'an AbortSignal', value, value instanceof AbortController ? 'Pass its signal: controller.signal.' : "It is 'signal' of an AbortController, or AbortSignal.timeout(ms).");
+  }
   return value;
 }
 
@@ -164,40 +182,45 @@ export function callable<T>(name: string, value: T | undefined, hint?: string): 
   return value;
 }
 
+/** `fallback`: undefined where one has to be given. */
 export function inRange(
   name: string,
   value: number | undefined,
-  fallback: number,
+  fallback: number | undefined,
   min: number,
   max: number,
 ): number {
-  if (value === undefined) return fallback;
-  if (typeof value !== 'number') throw wrongType(name, 'a number', value);
+  if (value === undefined && fallback !== undefined) return fallback;
+  if (typeof value !== 'number') {
+    throw wrongForm(name, 'a number', value, numberHint(name, fallback));
+  }
   if (!(value >= min && value <= max)) {
     throw usageError(
       'ERR_OUT_OF_RANGE',
       `'${name}' must be between ${String(min)} and ${String(max)}, not ${String(value)}`,
+      numberHint(name, fallback),
     );
   }
   return value;
 }
 
+/** As {@link inRange}. */
 export function integer(
   name: string,
   value: number | undefined,
-  fallback: number,
+  fallback: number | undefined,
   min: number,
   max: number,
 ): number {
   const checked = inRange(name, value, fallback, min, max);
   if (!Number.isInteger(checked)) {
-    throw usageError('ERR_OUT_OF_RANGE', `'${name}' must be an integer, not ${String(value)}`);
+    throw usageError('ERR_OUT_OF_RANGE', `'${name}' must be an integer, not ${String(value)}`, numberHint(name, fallback));
   }
   return checked;
 }
 
 export const optionalInteger = (name: string, value: number | undefined): number | undefined =>
-  value === undefined ? undefined : integer(name, value, 0, 1, 0xffffffff);
+  value === undefined ? undefined : integer(name, value, undefined, 1, 0xffffffff);
 
 /** A name, a URL, or an address of either version, with a port or without; what begins with digits is a port with something behind it. */
 const LIKE_A_HOST = /^[a-z][\w.+-]*(:|$)|^[\w-]+(\.[\w-]+)*\.[a-z]|^\d+(\.\d+){3}|^\[|^[\da-f]*:[\da-f:.]/i;

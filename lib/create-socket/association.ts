@@ -415,5 +415,6 @@ const closed = (peer: Peer): DTLSError =>
   new DTLSError('the session ended before the message was sent', {
     code: 'ERR_DTLS_NOT_OPEN',
     category: 'closed',
+    hint: 'Send it again, and there will be a new session with the peer.',
     peer,
   });

@@ -2,14 +2,14 @@
 import { BlockList } from 'node:net';
 
 import type { Peer } from '../base/peer';
-import { wrongType } from '../checks/validate';
-import { isBlocked } from '../transport/block-list';
+import { wrongForm } from '../checks/validate';
+import { HOW_TO_BLOCK, isBlocked } from '../transport/block-list';
 import { plain } from '../errors/node-errors';
 
 function blockList(name: string, given: unknown): BlockList | undefined {
   if (given === undefined || given === null) return undefined; // dgram takes null for none
   if (given instanceof BlockList) return given;
-  throw wrongType(name, 'a BlockList of node:net', given);
+  throw wrongForm(name, 'a BlockList of node:net', given, HOW_TO_BLOCK);
 }
 
 export class BlockedAddresses {

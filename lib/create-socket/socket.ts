@@ -119,10 +119,7 @@ export class SecureDgramSocket extends BaseSocket {
         this.#emit('packet', packet, { address, port, family, size: packet.length }),
       emitPackets: (packets, peer) => this.#emit('packets', packets, peer),
     });
-    this.#wire = new Wire({
-      send: this.#sendRaw.bind(this),
-      address: () => super.address(),
-    });
+    this.#wire = new Wire({ send: this.#sendRaw.bind(this), address: () => super.address() });
     try {
       this.#blocked = new BlockedAddresses(own);
       this.#peers = new Peers(resolved, this.#wire, {
@@ -292,7 +289,7 @@ export class SecureDgramSocket extends BaseSocket {
     this.#check();
     const connectedTo = this.#connection.peer();
     const behind = connectedTo !== undefined && typeof args[1] !== 'object';
-    if (behind && args[2] !== undefined) throw wrongType('peer', 'an object with an address and a port', args[1]);
+    if (behind && args[2] !== undefined) throw wrongType('peer', 'an object with an address and a port', args[1], "A peer is as events give it: { address, port }.");
     const given = callable('callback', behind ? args[1] : args[2]) as SendCallback | undefined;
     const peer = behind ? connectedTo : checkUdpDestination(checkDestination(args[1] as PacketDestination));
     if (connectedTo !== undefined && (connectedTo.port !== peer.port || connectedTo.address !== spelling(peer.address))) {
@@ -616,6 +613,7 @@ export class SecureDgramSocket extends BaseSocket {
     if (this.#binding.state === 'binding') {
       withHint(error, this.#binding.hint(error));
       this.#binding.state = 'unbound';
+      this.#connection.end(); // with the bind dgram has given up what was to come after it
       this.#binding.settle(error);
     } else if (this.#connection.known !== undefined) {
       // A connected socket hears of ICMP refusals: they end a handshake with its peer.

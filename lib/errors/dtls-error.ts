@@ -38,7 +38,8 @@ export class DTLSError extends Error {
   static {
     Object.defineProperty(this, 'name', { value: 'DTLSError' });
   }
-  override readonly name = 'DTLSError';
+  /** `'AbortError'` where a `signal` was aborted, as with Node's own APIs: then `code` is `ABORT_ERR`. */
+  override readonly name: 'DTLSError' | 'AbortError';
   readonly code: string;
   readonly category: DTLSErrorCategory;
   // Declared, not defined: what is not known is not there, and does not print as undefined.
@@ -59,6 +60,7 @@ export class DTLSError extends Error {
 
   constructor(message: string, details: DTLSErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = details.code === 'ABORT_ERR' ? 'AbortError' : 'DTLSError';
     this.code = details.code;
     this.category = details.category;
     if (details.hint !== undefined && details.hint !== '') this.hint = details.hint;

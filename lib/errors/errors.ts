@@ -33,6 +33,7 @@ export const headline = (code: string): string =>
   HEADLINES[code] ?? code.replace(/^ERR_DTLS_/, '').replaceAll('_', ' ').toLowerCase();
 
 const IO_HINTS: Readonly<Record<string, string>> = {
+  ERR_DTLS_IO: "It has no code of its own: 'cause' is what a transport, or a function of yours, threw or gave.",
   ERR_DTLS_TRANSPORT_CLOSED:
     'Something else closed what carries the datagrams: close the sessions first, then the dgram.Socket that they use.',
   ECANCELED: 'The socket was closed before this message had left: close when the callback of send() has been called.',
@@ -50,7 +51,16 @@ const IO_HINTS: Readonly<Record<string, string>> = {
   EMSGSIZE: 'The datagram is larger than the path or the socket takes: send smaller messages.',
   ENETUNREACH: 'There is no route to that network.',
   EHOSTUNREACH: 'There is no route to that host.',
+  ENETDOWN: 'The network interface is down.',
+  EHOSTDOWN: 'The host does not answer on its own network.',
   ENOTFOUND: 'The host name does not resolve: check its spelling and the resolver.',
+  EAI_AGAIN: 'The resolver gave no answer, which may change: try again, and check that this machine reaches its DNS servers.',
+  EMFILE: "This process has as many descriptors as it may: close sockets that are done, or raise the limit ('ulimit -n'). Clients that share a 'transport' share its descriptor.",
+  ENFILE: 'The system has as many open files as it may.',
+  ENOBUFS: 'The system has no room for more datagrams: send later, or less at once.',
+  ENOMEM: 'The system has no memory left for this.',
+  EPERM: 'The system does not permit it: a firewall of this machine drops the datagram, as a rule.',
+  EISCONN: 'The dgram.Socket that carries the datagrams is connected to another peer: disconnect() it, or use another one.',
 };
 
 /** What to do about an error of the system; undefined where nothing is known but its name. */
@@ -83,6 +93,10 @@ export function ioError(thrown: unknown, peer?: Peer, hint?: string): DTLSError 
 /** The error of a message whose socket was closed before the system had taken it. */
 export const unsent = (): DTLSError =>
   ioError(Object.assign(new Error('the socket was closed'), { code: 'ECANCELED' }));
+
+/** The transport was closed by somebody else. */
+export const closedBelow = (): DTLSError =>
+  ioError(Object.assign(new Error('the transport was closed'), { code: 'ERR_DTLS_TRANSPORT_CLOSED' }));
 
 /** Runs a call of the addon's that throws what errors.def describes. `betterHint`: where more is known than there. */
 export function withTypedErrors<T>(call: () => T, betterHint?: (thrown: { code: string; reason: string | undefined }) => string | undefined): T {

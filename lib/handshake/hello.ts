@@ -116,7 +116,7 @@ export function askHello(
     (context) => {
       if (context === null || context === undefined) goOn(undefined);
       else if (context instanceof SecureContext) goOn(context);
-      else throw wrongType('the answer of SNICallback', 'a SecureContext, null or undefined', context);
+      else throw wrongType('the answer of SNICallback', 'a SecureContext, null or undefined', context, 'createSecureContext() of this package makes one; null is for the context of the server.');
     },
     (cause) => {
       answers.refuse('name', cause);
@@ -158,7 +158,7 @@ function askProtocol(
         return;
       }
       if (typeof chosen !== 'string') {
-        throw wrongType('the answer of ALPNCallback', 'a string or undefined', chosen);
+        throw wrongType('the answer of ALPNCallback', 'a string or undefined', chosen, "One of 'protocols' is chosen by its name; undefined refuses the client.");
       }
       if (!offered.includes(chosen)) {
         throw usageError(

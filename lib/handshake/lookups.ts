@@ -5,6 +5,7 @@ import { types } from 'node:util';
 import type { DTLSSocket } from '../base/dtls-socket';
 import { late } from '../base/late';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
+import { isThenable } from '../base/thenable';
 import { asError, isA } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { MAX_PSK, MAX_PSK_IDENTITY, NO_KEY, type ClientPskCallback, type ServerPskCallback } from '../options/types';
@@ -74,7 +75,7 @@ export function askClientPsk(
         return;
       }
       if (typeof answer !== 'object') {
-        throw wrongType('the answer of pskCallback', 'an object { identity, psk }', answer);
+        throw wrongType('the answer of pskCallback', 'an object { identity, psk }', answer, "A client's has both the name of its key and the key; a server's, which is asked for one, is the key alone.");
       }
       const key = sized('psk', answer.psk, MAX_PSK);
       const identity = sized('identity', answer.identity, MAX_PSK_IDENTITY, 0);
@@ -82,6 +83,7 @@ export function askClientPsk(
         throw usageError(
           'ERR_DTLS_PSK_IDENTITY_INVALID',
           'a PSK identity with a NUL byte cannot be sent: OpenSSL would cut it',
+          'Use another identity.',
         );
       }
       answers.psk(identity, key);
@@ -144,11 +146,6 @@ export function asRefusal(name: string, expected: string, answer: unknown, hint?
   return isA(answer, Error) ? answer : wrongType(name, expected, answer, hint);
 }
 
-/** As `await` has it. */
-export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  types.isPromise(value) ||
-  (typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function');
-
 /** Asks now; answers now, or when the Promise settles. What either throws goes to `failed`. */
 export function settle<T>(
   ask: () => T | PromiseLike<T>,
@@ -164,7 +161,6 @@ export function settle<T>(
   };
   try {
     const given = ask();
-    // A Promise of another realm (node:vm, test runners) is one too, and so are those of other libraries.
     if (isThenable(given)) {
       Promise.resolve(given).then(answered, (error: unknown) => {
         failed(asError(error));

@@ -4,7 +4,7 @@ import { DTLSError } from '../errors/errors';
 import { settleOrCallBack } from './lookups';
 import { secretCopy } from '../base/memory';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
-import { bytes, wrongType } from '../checks/validate';
+import { bytes, wrongForm } from '../checks/validate';
 
 /** `resumeSession`: the stored session, or null or nothing: then the handshake is a full one. */
 export type ResumeSessionCallback = (error?: Error | null, session?: NodeJS.ArrayBufferView | null) => void;
@@ -29,7 +29,7 @@ export function askStore(
     (session) => {
       if (session === null || session === undefined) answers.answer(undefined);
       else if (ArrayBuffer.isView(session)) answers.answer(bytes('session', session));
-      else throw wrongType('the session that resumeSession gave', 'a Buffer, TypedArray or DataView', session);
+      else throw wrongForm('the session that resumeSession gave', 'a Buffer, TypedArray or DataView', session, "It is what 'newSession' gave to be stored; null where there is none.");
     },
     (cause) => {
       answers.refuse(cause);

@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 
 import { late } from '../base/late';
 import { bytesOf, lend } from '../base/memory';
-import { asError, shown } from '../errors/as-error';
-import { usageError, withTypedErrors, type DTLSError } from '../errors/errors';
+import { asError, isA, shown } from '../errors/as-error';
+import { DTLSError, usageError, withTypedErrors } from '../errors/errors';
 import { native } from '../core/native';
 import { noMore } from '../checks/arguments';
 import { withoutObjectPrototype } from '../checks/no-inheritance';
@@ -314,7 +314,7 @@ function read<T>(what: 'cert' | 'key', code: string, parse: () => T): T {
   try {
     return parse();
   } catch (error) {
-    if (asError(error).name === 'DTLSError') throw error;
+    if (isA(error, DTLSError)) throw error;
     throw usageError(code, `'issuer.${what}' cannot be read: ${asError(error).message}`, "It must be PEM; an encrypted key needs 'passphrase'.");
   }
 }

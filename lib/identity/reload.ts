@@ -5,7 +5,8 @@
 import { promises, readFileSync } from 'node:fs';
 
 import { late } from '../base/late';
-import { DTLSError, ioError, usageError } from '../errors/errors';
+import { DTLSError, usageError } from '../errors/errors';
+import { fileError } from '../errors/file-error';
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
 import { SecureContext } from './secure-context';
@@ -100,7 +101,7 @@ export class FileWatch implements SecureContextWatch {
     try {
       contents = this.#digest([...paths].map(([name, path]) => [name, readFileSync(path)]));
     } catch (error) {
-      throw ioError(error);
+      throw fileError(error);
     }
     this.#load(contents);
     this.#arm();
@@ -149,7 +150,7 @@ export class FileWatch implements SecureContextWatch {
       );
       return this.#digest(await Promise.all(read));
     } catch (error) {
-      return ioError(error);
+      return fileError(error);
     }
   }
 

@@ -51,7 +51,7 @@ function checkConditions(conditions: LinkConditions): void {
   if (conditions.burst !== undefined) checkBurst(conditions.burst);
   checkDelay(conditions.delay);
   milliseconds('jitter', conditions.jitter);
-  integer('mtu', conditions.mtu, 1, 1, 0xffff);
+  integer('mtu', conditions.mtu, 0xffff, 1, 0xffff);
 }
 
 /**

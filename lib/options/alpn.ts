@@ -17,6 +17,7 @@ export function encodeProtocols(name: string, value: ALPNProtocols | undefined):
     throw usageError(
       'ERR_OUT_OF_RANGE',
       `'${name}' has ${String(wire.length)} bytes on the wire, at most ${String(MAX_LIST)} fit a hello`,
+      'Offer fewer protocols.',
     );
   }
   return wire.length === 0 ? undefined : wire;
@@ -29,6 +30,7 @@ function fromNames(name: string, names: readonly unknown[]): Buffer {
       throw usageError(
         'ERR_OUT_OF_RANGE',
         `'${name}[${String(index)}]' has ${String(protocol.length)} bytes; it needs 1 to 255`,
+        'A name of a protocol is as RFC 7301 has it, in one byte of length: shorten it, or leave it out.',
       );
     }
     return [Buffer.from([protocol.length]), protocol];

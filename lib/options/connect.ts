@@ -7,7 +7,7 @@ import { shown } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { readSession } from './resumption';
 import { MAX_FRAGMENT_LENGTHS, type ClientPskCallback, type ConnectOptions } from './types';
-import { callable, checkNames, checkObject, flag, port, PORT_OF_A_NAME, text, wrongType } from '../checks/validate';
+import { callable, checkNames, checkObject, flag, port, PORT_OF_A_NAME, text, wrongForm } from '../checks/validate';
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONNECT_OPTIONS } from '../checks/option-names';
 import { resolveLocalAddress } from './local-address';
@@ -137,7 +137,7 @@ const HOST_NAME = /^(?:[a-z\d_](?:[a-z\d_-]*[a-z\d_])?\.)*[a-z\d_](?:[a-z\d_-]*[
 
 function resolveMaxFragmentLength(value: number | undefined): number | undefined {
   if (value === undefined || MAX_FRAGMENT_LENGTHS.some((known) => known === value)) return value;
-  if (typeof value !== 'number') throw wrongType('maxFragmentLength', 'a number', value);
+  if (typeof value !== 'number') throw wrongForm('maxFragmentLength', 'a number', value, `It is ${MAX_FRAGMENT_LENGTHS.join(', ')}, or left out.`);
   throw usageError(
     'ERR_OUT_OF_RANGE',
     `'maxFragmentLength' must be ${MAX_FRAGMENT_LENGTHS.join(', ')} or left out, not ${shown(value)}`,

@@ -45,6 +45,7 @@ function checkCredentials(given: PskCredentials, expected: string, hint = BOTH):
   throw usageError(
     'ERR_DTLS_PSK_IDENTITY_INVALID',
     "'psk.identity' has a NUL byte and cannot be sent: OpenSSL would cut it",
+    'Use another identity.',
   );
 }
 

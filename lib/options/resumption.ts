@@ -1,6 +1,6 @@
 /** What options say of resumption: a server's ticket keys, and the session that a client has kept. */
 import { kGiveTicketKeys, kSessionTimeout } from '../base/internals';
-import { bytes, wrongType } from '../checks/validate';
+import { bytes, wrongForm } from '../checks/validate';
 import { native, type NativeKeptSession, type NativeTicketKeys } from '../core/native';
 import { withTypedErrors } from '../errors/errors';
 import type { SecureContext } from '../identity/secure-context';
@@ -18,7 +18,7 @@ export function makeTicketKeys(context: SecureContext): NativeTicketKeys {
 export function readSession(session: unknown, name: string): NativeKeptSession | undefined {
   if (session === undefined) return undefined;
   if (!ArrayBuffer.isView(session)) {
-    throw wrongType('session', 'a Buffer, TypedArray or DataView', session);
+    throw wrongForm('session', 'a Buffer, TypedArray or DataView', session, "It is what getSession(), or the event 'session', of an earlier socket gave.");
   }
   const kept = withTypedErrors(() => new native.KeptSession(bytes('session', session)));
   return kept.name() === name ? kept : undefined;

@@ -18,7 +18,7 @@ import {
   type SNICallback,
 } from './types';
 import { SecureContext } from '../identity/secure-context';
-import { holdBlockLists } from '../transport/block-list';
+import { HOW_TO_BLOCK, holdBlockLists } from '../transport/block-list';
 import { callable, checkNames, checkObject, flag, inRange, integer, lendBytes, text, wrongType } from '../checks/validate';
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../checks/option-names';
@@ -77,6 +77,7 @@ export function resolveServerOptions(
     throw usageError(
       'ERR_INVALID_ARG_VALUE',
       `'pskIdentityHint' has at most ${String(MAX_PSK_IDENTITY)} bytes and no NUL`,
+      'OpenSSL would cut it: shorten it, or leave it out.',
     );
   }
   const { cookieSecret } = options;
@@ -101,7 +102,7 @@ export function resolveServerOptions(
     );
   }
   if (options.blockList !== undefined && !(options.blockList instanceof late.net.BlockList)) {
-    throw wrongType('blockList', 'a BlockList of node:net', options.blockList);
+    throw wrongType('blockList', 'a BlockList of node:net', options.blockList, HOW_TO_BLOCK);
   }
   if (options.blockList !== undefined) holdBlockLists();
   const maxSessions = integer('maxSessions', options.maxSessions, 10000, 0, 0xffffffff);

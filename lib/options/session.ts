@@ -129,7 +129,10 @@ export function resolveContext(
 function resolveHeartbeat(option: boolean | HeartbeatOptions | undefined): ResolvedHeartbeat {
   if (typeof option !== 'object') {
     if ((option as unknown) !== undefined && typeof option !== 'boolean') {
-      const hint = typeof option === 'number' ? `Milliseconds between two heartbeats are { interval: ${String(option)} }.` : undefined;
+      const hint =
+        typeof option === 'number'
+          ? `Milliseconds between two heartbeats are { interval: ${String(option)} }.`
+          : "Write true to answer the peer's, or { interval: 20000 } to send some, too; left out, it is false.";
       throw wrongType('heartbeat', 'a boolean, or an object', option, hint);
     }
     return { mode: option ? 1 : 0, interval: 0, timeout: 1000, retries: 3 };

@@ -2,7 +2,7 @@
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { usageError } from '../errors/errors';
 import { native } from '../core/native';
-import { wrongType } from '../checks/validate';
+import { wrongForm } from '../checks/validate';
 
 /** Names as OpenSSL has them: RFC 5764 section 4.1.2, and RFC 7714 section 14.2 for the AEAD ones. */
 export type SrtpProfile =
@@ -26,15 +26,15 @@ export interface SrtpKeys {
 /** Checks the option and gives what native code takes: names with colons between them. */
 export function resolveSrtpProfiles(profiles: readonly SrtpProfile[] | undefined): string {
   if (profiles === undefined) return '';
-  if (!Array.isArray(profiles)) {
-    throw wrongType('srtpProfiles', 'an array of profile names', profiles);
-  }
   const known = `Use some of ${native.srtpProfiles.join(', ')}, the preferred one first.`;
+  if (!Array.isArray(profiles)) {
+    throw wrongForm('srtpProfiles', 'an array of profile names', profiles, known);
+  }
   if (profiles.length === 0) {
     throw usageError('ERR_INVALID_ARG_VALUE', "'srtpProfiles' is empty", known);
   }
   for (const profile of profiles as unknown[]) {
-    if (typeof profile !== 'string') throw wrongType('srtpProfiles', 'an array of strings', profile);
+    if (typeof profile !== 'string') throw wrongForm('srtpProfiles', 'an array of strings', profile, known);
     if (!native.srtpProfiles.includes(profile)) {
       throw usageError('ERR_INVALID_ARG_VALUE', `'srtpProfiles' cannot have '${profile}'`, known);
     }

@@ -137,7 +137,7 @@ function descriptorOf(fd: number, transport: ResolvedUdp['transport']): ListenPl
   if (fd === -1) {
     throw usageError('ERR_OUT_OF_RANGE', "'fd' is -1, by which the system says that there is none", FD_IS_A_NUMBER);
   }
-  const descriptor = integer('fd', fd, 0, 0, 0x7fffffff);
+  const descriptor = integer('fd', fd, undefined, 0, 0x7fffffff);
   const family = native.udpFamily(descriptor);
   if (family !== 0 && (descriptor !== 0 || transport === 'native')) return { descriptor, family };
   if (family !== 0) {

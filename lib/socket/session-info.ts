@@ -23,7 +23,8 @@ import type { ResolvedSession } from '../options/session';
 import type { SrtpKeys } from '../options/srtp';
 import { MAX_MESSAGE } from '../options/types';
 import type { IdleTimer } from './idle-timer';
-import { notExported, notOpen } from './socket-errors';
+import { exportKeys } from './keying-material';
+import { notOpen } from './socket-errors';
 import type { DTLSSocketEvents } from './socket-events';
 
 /** What a socket knows of its session so far. The socket writes it, and {@link SessionInfo} tells it. */
@@ -249,20 +250,19 @@ export abstract class SessionInfo extends NoticingEmitter<DTLSSocketEvents> {
    * Derives a key from the session's that both sides have and nobody else (RFC 5705).
    *
    * @throws {@link DTLSError} `ERR_DTLS_NOT_OPEN` outside an open session; `ERR_OUT_OF_RANGE` for a `length` that is not
-   * 1 to 65536, or a `context` above 65535 bytes; `ERR_INVALID_ARG_VALUE` for what OpenSSL refuses: labels of TLS
-   * itself and, before 3.2, label and context above about 950 bytes together.
+   * 1 to 65536 (at DTLS 1.3 to 8160, or 12240 where the suite has SHA-384), a `context` above 65535 bytes, or, at
+   * DTLS 1.3, a `label` above 249; `ERR_INVALID_ARG_VALUE` for what OpenSSL refuses: at DTLS 1.2 labels of TLS itself
+   * and, before OpenSSL 3.2, label and context above about 950 bytes together; at DTLS 1.3 a label with a NUL byte.
    */
   exportKeyingMaterial(length: number, label: string, context?: NodeJS.ArrayBufferView): NonSharedBuffer {
-    integer('length', length, 0, 1, 65536);
+    integer('length', length, undefined, 1, 65536);
     if (typeof label !== 'string') throw wrongType('label', 'a string', label);
     const about = context === undefined ? undefined : bytes('context', context);
     // RFC 5705 section 4 counts them in two bytes, and OpenSSL would cut the number.
-    if (about !== undefined) integer('context.length', about.length, 0, 0, 65535);
+    if (about !== undefined) integer('context.length', about.length, undefined, 0, 65535);
     const session = this.#known.state === 'open' ? this.#known.session : undefined;
     if (session === undefined) throw notOpen('export keying material');
-    const material = session.keyingMaterial(length, label, about);
-    if (material === undefined) throw notExported(label);
-    return material;
+    return exportKeys(session, this.#known.result?.protocol, [length, label, about]);
   }
 
   /**

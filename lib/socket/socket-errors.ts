@@ -48,6 +48,7 @@ export const aborted = (signal: AbortSignal): DTLSError =>
   new DTLSError('the operation was aborted', {
     code: 'ABORT_ERR',
     category: 'closed',
+    hint: "Whoever has the 'signal' ended it: 'cause' is the reason that was given.",
     cause: signal.reason,
   });
 
@@ -159,10 +160,3 @@ export const notDtls = ({ code, category, peer }: DTLSError): DTLSError =>
     hint: 'Something answers on that port, and not in DTLS: check the port, and that the server speaks DTLS there, not plain UDP, QUIC or DTLS 1.3 alone.',
     peer,
   });
-
-export const notExported = (label: string): DTLSError =>
-  usageError(
-    'ERR_INVALID_ARG_VALUE',
-    `OpenSSL exports no keying material for the label '${label}' and this context`,
-    "TLS's own labels are reserved (RFC 5705 section 4), and OpenSSL 3.0 takes about 950 bytes of label and context.",
-  );

@@ -24,6 +24,9 @@ export function holdBlockLists(): Own {
   return own;
 }
 
+/** What to do about something else in its place. */
+export const HOW_TO_BLOCK = 'It is made by new BlockList(), of node:net, and filled by its addAddress(), addRange() and addSubnet().';
+
 export function isBlocked(list: BlockList, address: string): boolean {
   const { check, isIP } = holdBlockLists();
   const version = isIP(address);

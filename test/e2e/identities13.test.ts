@@ -158,6 +158,14 @@ describe13('Who a peer of DTLS 1.3 is', () => {
       expect(error).to.include({ code: 'ERR_DTLS_PSK_IDENTITY_INVALID', category: 'usage' });
       expect(error.hint).to.include("minVersion: 'DTLSv1.2'");
     }
+    // With 1.2 in the range it is not known before the server has chosen whether it will do.
+    for (const how of [nobody, { pskCallback: () => nobody.psk }]) {
+      const alone = await failure(await dial(only, { ...UP_TO_DTLS13, ...how }));
+      expect(alone).to.include({ code: 'ERR_DTLS_PSK_IDENTITY_INVALID', alert: 'handshake_failure' });
+      expect(alone.message).to.include('DTLS 1.3 has no empty identity');
+    }
+    const missing = await failure(await dial(only, { ...UP_TO_DTLS13, pskCallback: () => undefined }));
+    expect(missing.code).to.equal('ERR_DTLS_PSK_REQUIRED');
     const older = await listen({ pskCallback: () => PSK.psk });
     const { client, peer } = await openOn(older, { ...UP_TO_DTLS13, ...nobody });
     for (const socket of [client, peer]) expect(socket).to.include({ authorized: true, pskIdentity: '' });

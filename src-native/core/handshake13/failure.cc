@@ -38,8 +38,8 @@ Failure Handshake13::engine_failure() {
   // What it has said without the key was not enough for the server.
   if (alerted && role_ == Role::kClient && policy_->ask_psk && !external_ && keys_considered_ &&
       failure.alert == SSL_AD_HANDSHAKE_FAILURE) {
-    failure.kind = FailureKind::kPskRequired;
-    failure.detail.clear();
+    failure.kind = invalid_identity_ ? FailureKind::kPskIdentityInvalid : FailureKind::kPskRequired;
+    failure.detail = invalid_identity_ ? kNoEmptyIdentity : "";
   }
   // OpenSSL looks for a certificate then, and says what that would need.
   if (!alerted && role_ == Role::kServer && policy_->ask_psk && !asked_for_key_ &&
@@ -52,7 +52,8 @@ Failure Handshake13::engine_failure() {
       !context_->has_certificate()) {
     failure.kind = FailureKind::kPskIdentityUnknown;
   }
-  if (!alerted && invalid_identity_ && !external_ && !context_->has_certificate()) {
+  if (!alerted && role_ == Role::kServer && invalid_identity_ && !external_ &&
+      !context_->has_certificate()) {
     failure.kind = FailureKind::kPskIdentityInvalid;
     failure.detail.clear();
   }

@@ -19,6 +19,9 @@
 
 namespace dtls {
 
+// RFC 8446 section 4.2.11: an identity has a byte at least. At 1.2 it may be empty.
+constexpr const char* kNoEmptyIdentity = "DTLS 1.3 has no empty identity";
+
 // A handshake of DTLS 1.3 (RFC 9147): an engine, and what carries its messages. Records and answers
 // go in, datagrams and questions come out by the outlet, and in the end it is complete, and its
 // session takes over what it has come to, or it has failed, or a client's server has chosen an
@@ -290,7 +293,8 @@ class Handshake13 final : public Negotiation {
   bool session_considered_ = false;                   // client
   std::optional<std::vector<uint8_t>> psk_identity_;  // server: of the key that was used
   bool asked_for_key_ = false;                        // server: by an identity of the client's
-  bool invalid_identity_ = false;                     // server: one that is never asked about
+  // A server is offered one that is never asked about; a client has one that is never offered.
+  bool invalid_identity_ = false;
 };
 
 }  // namespace dtls

@@ -150,15 +150,15 @@ void Handshake13::answer_psk(PskAnswer answer, Bytes identity, Bytes key, double
     leave(now);
     return;
   }
-  // RFC 8446 section 4.2.11: an identity has a byte at least. At 1.2 it may be empty.
   const bool named = identity.size != 0;
   if (found && !named && !offers_dtls12()) {
     Failure failure;
     failure.kind = FailureKind::kPskIdentityInvalid;
-    failure.detail = "DTLS 1.3 has no empty identity";
+    failure.detail = kNoEmptyIdentity;
     fail(std::move(failure));
     return;
   }
+  invalid_identity_ = found && !named;
   if (found && named) {
     psk_identity_.emplace(identity.data, identity.data + identity.size);
     external_ = ExternalKey{*psk_identity_, SecretBytes(key)};
