@@ -1,6 +1,7 @@
 import { renameSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
+import { DTLSError } from '../errors/errors';
 import type { DTLSSocket } from '../socket/socket';
 import { clientOptions, readNamed, type Address, type ClientFlags } from './arguments';
 import { ExitCode, fileError, interruption } from './exit';
@@ -61,6 +62,14 @@ function keepSession(file: string, session: Buffer): void {
   }
 }
 
+/** What is left of the input when the server closes first. */
+const cutShort = (): DTLSError =>
+  new DTLSError('the server closed the session before the end of the input', {
+    code: 'ERR_DTLS_NOT_OPEN',
+    category: 'closed',
+    hint: 'What is left of the input was not sent.',
+  });
+
 /** Lines go out, messages come in, until one of the two sides or the user ends it. */
 function talk(
   socket: DTLSSocket,
@@ -83,6 +92,11 @@ function talk(
     };
     lines.on('line', (line) => {
       if (line === '') return; // OpenSSL sends no empty records
+      if (socket.readyState === 'closed') {
+        if (code === ExitCode.Ok) unsent(cutShort());
+        finish();
+        return;
+      }
       try {
         socket.send(line, (error) => {
           if (error !== null) unsent(error);
@@ -94,6 +108,7 @@ function talk(
     lines.once('close', () => {
       ended = true;
       if (socket.readyState === 'open') waitForMore();
+      if (socket.readyState === 'closed') finish();
     });
     socket.on('message', (message) => {
       output.line(printableLine(message));
@@ -106,14 +121,24 @@ function talk(
     });
     socket.once('close', () => {
       clearTimeout(timer);
+      // Who types has seen all that was sent. A pipe or a file may have more: its end, or what comes in its place, tells.
+      if (ended || code !== ExitCode.Ok || process.stdin.isTTY) finish();
+      else timer = setTimeout(() => { unsent(cutShort()); finish(); }, linger);
+    });
+    let finished = false;
+    function finish(): void {
+      if (finished) return;
+      finished = true;
+      clearTimeout(timer);
       lines.close();
       process.stdin.destroy();
       output.data({ event: 'close', stats: socket.stats });
       resolve(code);
-    });
+    }
     void interrupted.then(() => {
       code = ExitCode.Interrupted;
-      socket.close();
+      if (socket.readyState === 'closed') finish();
+      else socket.close();
     });
   });
 }

@@ -24,10 +24,10 @@ export async function runDecode(inputs: string[], flags: DecodeFlags): Promise<n
   let skipped = 0;
   for (const input of inputs) {
     const bytes =
-      flags.hex === true
-        ? Buffer.from(input)
-        : input === '-'
-          ? await buffer(process.stdin)
+      input === '-'
+        ? await buffer(process.stdin) // also with --hex, which the text there needs no more than a file does
+        : flags.hex === true
+          ? Buffer.from(input)
           : readNamed('decode', input);
     for (const datagram of readCapture(bytes)) {
       const fields = decoder.decode(datagram);

@@ -52,6 +52,38 @@ describe('dgram-dtls', function () {
     expect((await cli(args, { input: 'three\n' })).code).to.equal(0);
   });
 
+  it('connect exits with 1 when the server closes before the end of the input, and with 0 when that was all', async () => {
+    const server = await listen({ pskCallback: () => PSK_KEY });
+    server.on('secureConnection', (socket) => {
+      socket.on('message', (message) => {
+        if (message.toString() === 'last') socket.close();
+      });
+    });
+    const args = (linger: string): string[] =>
+      ['connect', `127.0.0.1:${portOf(server)}`, ...PSK, '--quiet', '--linger', linger];
+
+    // The end of the input comes behind the server's close: all of it was sent.
+    const whole = startCli(cleanup, [...args('20000'), '--json']);
+    whole.write('last\n');
+    await whole.sees(/"description":"close_notify"|"event":"secure"/);
+    whole.end();
+    expect(await whole.ends(), whole.describe()).to.equal(0);
+
+    // A line that comes behind it was not, and nor was what may yet come.
+    const closed = new Promise<void>((resolve) => {
+      server.once('secureConnection', (socket) => socket.once('close', () => { resolve(); }));
+    });
+    const more = startCli(cleanup, args('20000'));
+    more.write('last\n');
+    await closed;
+    more.write('one more\n');
+    expect(await more.ends(), more.describe()).to.equal(1);
+    expect(more.output).to.match(/closed the session before the end of the input.*ERR_DTLS_NOT_OPEN/);
+    const open = startCli(cleanup, args('100'));
+    open.write('last\n');
+    expect(await open.ends(), open.describe()).to.equal(1);
+  });
+
   describe('connect', function () {
     before(function () {
       requirePrograms(this, 'openssl', 'gnutls-serv');

@@ -444,6 +444,15 @@ describe('dgram-dtls decode', function () {
     expect(stdout).to.match(/subject: CN=localhost/);
   });
 
+  it('reads hexadecimal text of standard input, with --hex and without', async () => {
+    const input = '15fefd00000000000000010002 0228\n';
+    for (const args of [['decode', '--json', '--hex'], ['decode', '--json', '--hex', '-'], ['decode', '--json']]) {
+      const { code, json } = await cli(args, { input });
+      expect(code, args.join(' ')).to.equal(0);
+      expect(json, args.join(' ')).to.have.lengthOf(1);
+    }
+  });
+
   it('reads hexadecimal text', async () => {
     const { code, json } = await cli(['decode', '--json', '--hex', '15fefd00000000000000010002 0228']);
     expect(code).to.equal(0);

@@ -90,6 +90,26 @@ for (const transport of TRANSPORTS) {
         expect([...server.sessions]).to.deep.equal([peer]);
       });
     }
+
+    // Its answer to the hello of both is the front of a flight, and the client begins anew at 1.2 while the rest of it comes.
+    for (const flight of ['a certificate in many datagrams', 'a pre-shared key'] as const) {
+      it(`client both, server 1.2, without cookies, by ${flight}: DTLSv1.2`, async () => {
+        const options = { ...VERSIONS['1.2'], ...PATIENT, cookieExchange: false, transport };
+        const byKey = flight === 'a pre-shared key';
+        const server = await listen(byKey ? { ...options, ...PSK_SERVER } : await withCertificate({ ...options, mtu: 256 }));
+        const errors: string[] = [];
+        server.on('dtlsClientError', ({ code }) => errors.push(code));
+        const accepted = next(server, 'secureConnection');
+        accepted.catch(() => undefined);
+        const proof = byKey ? PSK_CLIENT : { ca: (await certificate()).ca };
+        const client = dialTo({ host: '127.0.0.1', port: portOf(server), ...proof, transport, ...VERSIONS.both, ...PATIENT });
+        await next(client, 'secureConnect');
+        const [peer] = await accepted;
+        expect([client.getProtocol(), peer.getProtocol()]).to.deep.equal(['DTLSv1.2', 'DTLSv1.2']);
+        await converse({ client, peer });
+        expect([...server.sessions]).to.deep.equal([peer]);
+      });
+    }
   });
 }
 

@@ -162,10 +162,11 @@ TEST_CASE("suites of 1.2 for a hello of 1.3: those of the context, without 1.3's
   REQUIRE(SSL_CTX_set_cipher_list(ctx.get(),
                                   "ECDHE-ECDSA-AES128-GCM-SHA256:"
                                   "ECDHE-RSA-CHACHA20-POLY1305") == 1);
-  CHECK(dtls12_suites(ctx.get()) == numbers({0xc02b, 0xcca8, 0x00ff}));
+  CHECK(dtls12_suites(ctx.get(), false) == numbers({0xc02b, 0xcca8, 0x00ff}));
   // Without a key to use there is none.
   REQUIRE(SSL_CTX_set_cipher_list(ctx.get(), "PSK-AES128-GCM-SHA256") == 1);
-  CHECK(dtls12_suites(ctx.get()).empty());
+  CHECK(dtls12_suites(ctx.get(), false).empty());
+  CHECK(dtls12_suites(ctx.get(), true) == numbers({0x00a8, 0x00ff}));
   ERR_clear_error();
 }
 

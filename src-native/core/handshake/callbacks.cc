@@ -286,7 +286,8 @@ unsigned Handshake::timer_callback(SSL* ssl, unsigned previous) {
   const SessionPolicy& policy = *handshake.policy_;
   double next = static_cast<double>(previous) * policy.retransmit_backoff;
   if (previous == 0) {
-    const bool anew = handshake.role_ == Role::kClient && handshake.first_sequence_ != 0;
+    const bool anew = handshake.role_ == Role::kClient && handshake.first_sequence_ != 0 &&
+                      handshake.last_wait_ != 0;
     next = anew ? handshake.last_wait_ : policy.retransmit_initial * 1000;
   }
   constexpr double kHour = 3600e6;  // OpenSSL counts microseconds in 32 bits

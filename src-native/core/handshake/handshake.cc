@@ -147,7 +147,6 @@ void Handshake::begin(double now) {
 // numbers otherwise, as one on OpenSSL 3.2 to 3.5 does, is not heard any more: the handshake is
 // lost, as it was before.
 bool Handshake::begin_anew(double now) {
-  constexpr uint64_t kAttempt = uint64_t{1} << 32;  // more records than any attempt has
   if (role_ != Role::kClient || deadline_ == kNever || now >= deadline_) {
     return false;
   }

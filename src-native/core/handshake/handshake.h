@@ -44,9 +44,11 @@ class Handshake final : public Negotiation, private DatagramPort {
 
   void connect(double now) override;
   // Client, before connect(): a newer handshake was given up for this one. Its records in clear had
-  // numbers below this one, and what was its deadline is this one's.
-  void follow(uint64_t next_number, double deadline) {
-    next_number_out_ = next_number;
+  // numbers below this one, and what was its deadline is this one's. `answered`: the server has
+  // begun an older handshake by the newer one's hello, whose flight is on its way.
+  void follow(uint64_t next_number, double deadline, bool answered) {
+    if (answered) first_sequence_ = next_number + kAttempt;
+    next_number_out_ = std::max(next_number, first_sequence_);
     deadline_ = deadline;
     follows_dtls13_ = true;
   }
@@ -339,6 +341,7 @@ class Handshake final : public Negotiation, private DatagramPort {
   double retransmit_at_ = kNever;
   unsigned last_wait_ = 0;  // microseconds; of the retransmission timer
   Random hello_random_{};
+  static constexpr uint64_t kAttempt = uint64_t{1} << 32;  // more records than any attempt has
   uint64_t first_sequence_ = 0;  // client: records in clear of this attempt have it, or a later one
   // The number of the next record in clear: these are numbered here and not by OpenSSL.
   uint64_t next_number_out_ = 0;

@@ -43,6 +43,7 @@ bool Handshake13::turns_away_next(double now) {
   if (older && offers_dtls12() && !engine_->retried()) {
     tell();
     flights_->turn_away(false);
+    began_older_ = choice == ServerChoice::kDtls12;
     state_ = HandshakeState::kOlderVersion;
     return true;
   }

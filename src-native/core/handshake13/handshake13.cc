@@ -105,7 +105,7 @@ bool Handshake13::make_engine(double now) {
       config.additions.versions.insert(config.additions.versions.end(),
                                        {kDtls10 >> 8, kDtls10 & 0xff});
     }
-    config.additions.suites = dtls12_suites(context_->get());
+    config.additions.suites = dtls12_suites(context_->get(), policy_->ask_psk);
   }
   config.first_hello_hash = std::move(hello_.first_hello_hash);
   config.retry_request = std::move(hello_.retry);

@@ -109,6 +109,8 @@ class Handshake13 final : public Negotiation {
   // all of it has to be over.
   uint64_t next_clear_number() const { return records_->next_clear_number(); }
   double time_limit() const { return deadline_; }
+  // The server's answer of an older version was a ServerHello, with a flight behind it.
+  bool began_older() const { return began_older_; }
   // The older one was nothing that the server wanted: this one goes on, with records in clear from
   // that number on. `anew`: from its front. False: that was so too often.
   bool come_back(uint64_t next_clear_number, bool anew, double now);
@@ -256,7 +258,8 @@ class Handshake13 final : public Negotiation {
 
   // Client: what it has heard in clear, which anybody may have said.
   uint32_t begun_anew_ = 0;
-  uint32_t came_back_ = 0;       // from an older version, to go on
+  uint32_t came_back_ = 0;  // from an older version, to go on
+  bool began_older_ = false;
   uint32_t doubted_ = 0;         // answers that were not taken
   bool cookie_refused_ = false;  // by an alert, once at least
   std::vector<uint8_t> answer_;  // the last one, while the server's own would have the same bytes

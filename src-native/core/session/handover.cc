@@ -69,7 +69,7 @@ void Session::go_back(uint8_t* scratch, double now) {
   static_cast<void>(handshake_.release());  // it is handshake13_
   newer_.reset(handshake13_);
   begin12(newer_->context(), newer_->policy(), now);
-  handshake12_->follow(newer_->next_clear_number(), newer_->time_limit());
+  handshake12_->follow(newer_->next_clear_number(), newer_->time_limit(), newer_->began_older());
   handshake12_->connect(now);
   conclude(scratch, now);
 }
