@@ -3,6 +3,7 @@ import type { AsyncResource } from 'node:async_hooks';
 import type { AddressInfo } from 'node:net';
 
 import { kAsyncResource, kBegin, kPackets, kPeer, kSharedResource } from '../base/internals';
+import { once } from '../base/once';
 import type { Peer } from '../base/peer';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
 import { Endpoint } from '../endpoint/endpoint';
@@ -257,7 +258,8 @@ export class Peers {
   #dial(association: Association, hostname: string | undefined): void {
     const { role } = this.#options;
     if (role === 'server') {
-      association.refuse(this.#refusal(association.peer) ?? notRunning());
+      const refusal = this.#refusal(association.peer) ?? notRunning();
+      this.#host.later(() => { association.refuse(refusal); }); // who sends is not told within the call
       return;
     }
     this.#handshaking += 1;
@@ -335,15 +337,6 @@ const notWanted = (peer: Peer): DTLSError =>
     hint: "Nothing was sent: that is what 'peers' says by null. For a session with this peer it returns options, or undefined.",
     peer,
   });
-
-function once(call: () => void): () => void {
-  let called = false;
-  return () => {
-    if (called) return;
-    called = true;
-    call();
-  };
-}
 
 function* sessionsOf(associations: Iterable<Association>): Generator<DTLSSocket> {
   for (const association of associations) yield* association.sessions();

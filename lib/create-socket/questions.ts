@@ -1,5 +1,6 @@
 /** Asks `peers` whom a handshake is to be held to, and waits for the answer no longer than for a handshake. */
 import type { Peer } from '../base/peer';
+import { isThenable } from '../base/thenable';
 import { DTLSError } from '../errors/errors';
 import { readAnswer, type PeerAnswer, type ResolvedSocket, type SocketPeerOptions } from './options';
 
@@ -7,10 +8,6 @@ type Ask = NonNullable<ResolvedSocket['peers']>;
 
 /** Null: `peers` wants no session. */
 type Answer = PeerAnswer | null | undefined;
-
-/** As `await` has it: other libraries have Promises of their own. */
-const isThenable = <T>(given: T | PromiseLike<T>): given is PromiseLike<T> =>
-  given !== null && given !== undefined && typeof (given as { then?: unknown }).then === 'function';
 
 function read(answer: SocketPeerOptions | null | undefined): Answer {
   if (answer === null) return null;

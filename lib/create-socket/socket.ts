@@ -119,10 +119,7 @@ export class SecureDgramSocket extends BaseSocket {
         this.#emit('packet', packet, { address, port, family, size: packet.length }),
       emitPackets: (packets, peer) => this.#emit('packets', packets, peer),
     });
-    this.#wire = new Wire({
-      send: this.#sendRaw.bind(this),
-      address: () => super.address(),
-    });
+    this.#wire = new Wire({ send: this.#sendRaw.bind(this), address: () => super.address() });
     try {
       this.#blocked = new BlockedAddresses(own);
       this.#peers = new Peers(resolved, this.#wire, {
@@ -616,6 +613,7 @@ export class SecureDgramSocket extends BaseSocket {
     if (this.#binding.state === 'binding') {
       withHint(error, this.#binding.hint(error));
       this.#binding.state = 'unbound';
+      this.#connection.end(); // with the bind dgram has given up what was to come after it
       this.#binding.settle(error);
     } else if (this.#connection.known !== undefined) {
       // A connected socket hears of ICMP refusals: they end a handshake with its peer.

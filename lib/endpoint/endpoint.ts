@@ -6,7 +6,7 @@ import type { Peer } from '../base/peer';
 import { isBlocked } from '../transport/block-list';
 import { census, type CountedEndpoint } from './census';
 import { channels } from '../diagnostics/channels';
-import { ioError } from '../errors/errors';
+import { closedBelow, ioError } from '../errors/errors';
 import { errnoOf, systemError } from '../errors/system-error';
 import { native, type NativeEndpoint, type NativeSecureContext, type NativeSessionPolicy } from '../core/native';
 import type { Driver, DriverHost } from '../transport/driver';
@@ -298,7 +298,7 @@ export class Endpoint implements DriverHost, CountedEndpoint {
     this.flushSoon();
   }
 
-  /** Calls `handler.onDrain` once the transport takes more. */
+  /** Calls `kOnDrain` of `handler` once the transport takes more. */
   awaitDrain(handler: DrainHandler): void {
     this.#awaitingDrain.add(handler);
   }
@@ -418,11 +418,7 @@ export class Endpoint implements DriverHost, CountedEndpoint {
   }
 
   transportClosed(): void {
-    for (const handler of [...this.#sessions.all()]) {
-      handler[kOnTransportError](
-        ioError(Object.assign(new Error('the transport was closed'), { code: 'ERR_DTLS_TRANSPORT_CLOSED' })),
-      );
-    }
+    for (const handler of [...this.#sessions.all()]) handler[kOnTransportError](closedBelow());
     this.#owner.handler?.[kOnTransportClosed]();
     this.flush();
   }

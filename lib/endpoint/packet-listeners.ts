@@ -65,7 +65,7 @@ export class PacketListeners {
   #firstHeardOf(session: SessionHandler | undefined, index: number, number: number): Peer | undefined {
     const found = session?.[kPeer] ?? this.#driver.peerAt(index);
     if (found === undefined) return undefined;
-    // A transport may pass more than an address, as in Endpoint.begin().
+    // A transport may pass more than an address, as EndpointRecords.begin() has it.
     const { address, port, family } = found;
     return this.#peers.keep(number, session === undefined ? { address, port, family } : found);
   }

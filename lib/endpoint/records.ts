@@ -97,19 +97,21 @@ export class EndpointRecords implements RecordSink {
       if (callback !== undefined) reportSent(callback, unsent());
       return;
     }
-    let sending = true; // a transport of the user's may call back at once, and nobody is called back within their own call
+    // A transport of the user's may call back with nothing, as there was no error; and at once, where nobody is called back
+    // within their own call.
+    let sending = true;
     try {
       const told =
         callback &&
-        ((error: Error | null) => {
+        ((error: Error | null | undefined) => {
           // What carries the datagrams has errors of its own.
-          const typed = error === null ? null : ioError(error, peer, hintOfSend(error, peer));
+          const typed = error === null || error === undefined ? null : ioError(error, peer, hintOfSend(error, peer));
           if (sending) reportSent(callback, typed);
           else callback(typed);
         });
       const done = isPacket
-        ? (error: Error | null): void => {
-            if (error !== null) this.#transportErrors.count += 1;
+        ? (error: Error | null | undefined): void => {
+            if (error !== null && error !== undefined) this.#transportErrors.count += 1;
             told?.(error);
           }
         : told;

@@ -40,8 +40,10 @@ export class SessionTable {
   of(peer: Peer): SessionHandler[] {
     const found: SessionHandler[] = [];
     for (const handler of this.#handlers) {
-      if (handler?.[kPeer].port === peer.port && handler[kPeer].address === peer.address) found.push(handler);
+      if (handler !== undefined && isAt(handler[kPeer], peer)) found.push(handler);
     }
     return found;
   }
 }
+
+export const isAt = (one: Peer, { address, port }: Peer): boolean => one.port === port && one.address === address;

@@ -6,7 +6,7 @@ import { isSet, RecordField } from '../core/record-fields';
 import { ioError } from '../errors/errors';
 import { systemError, systemErrorCode } from '../errors/system-error';
 import type { EndpointOwner } from './handlers';
-import type { SessionTable } from './session-table';
+import { isAt, type SessionTable } from './session-table';
 
 /**
  * What ICMP brings about a datagram that has left. Of an address without a session it says nothing that counts: a peer
@@ -54,7 +54,10 @@ export class TransportErrors {
     const concerned = peer === undefined ? [] : this.#sessions.of(peer);
     this.#note(typed.code, concerned.length > 0, refused);
     const tell = (): void => {
-      for (const handler of concerned) handler[kOnTransportError](typed);
+      for (const handler of concerned) {
+        // It may be at another place by now, of which this says nothing.
+        if (peer !== undefined && isAt(handler[kPeer], peer)) handler[kOnTransportError](typed);
+      }
       if (peer === undefined) this.#owner.handler?.[kOnTransportError](typed);
       this.#told();
     };

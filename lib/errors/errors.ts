@@ -94,6 +94,10 @@ export function ioError(thrown: unknown, peer?: Peer, hint?: string): DTLSError 
 export const unsent = (): DTLSError =>
   ioError(Object.assign(new Error('the socket was closed'), { code: 'ECANCELED' }));
 
+/** The transport was closed by somebody else. */
+export const closedBelow = (): DTLSError =>
+  ioError(Object.assign(new Error('the transport was closed'), { code: 'ERR_DTLS_TRANSPORT_CLOSED' }));
+
 /** Runs a call of the addon's that throws what errors.def describes. `betterHint`: where more is known than there. */
 export function withTypedErrors<T>(call: () => T, betterHint?: (thrown: { code: string; reason: string | undefined }) => string | undefined): T {
   try {

@@ -5,6 +5,7 @@ import { types } from 'node:util';
 import type { DTLSSocket } from '../base/dtls-socket';
 import { late } from '../base/late';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
+import { isThenable } from '../base/thenable';
 import { asError, isA } from '../errors/as-error';
 import { usageError } from '../errors/errors';
 import { MAX_PSK, MAX_PSK_IDENTITY, NO_KEY, type ClientPskCallback, type ServerPskCallback } from '../options/types';
@@ -145,11 +146,6 @@ export function asRefusal(name: string, expected: string, answer: unknown, hint?
   return isA(answer, Error) ? answer : wrongType(name, expected, answer, hint);
 }
 
-/** As `await` has it. */
-export const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  types.isPromise(value) ||
-  (typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function');
-
 /** Asks now; answers now, or when the Promise settles. What either throws goes to `failed`. */
 export function settle<T>(
   ask: () => T | PromiseLike<T>,
@@ -165,7 +161,6 @@ export function settle<T>(
   };
   try {
     const given = ask();
-    // A Promise of another realm (node:vm, test runners) is one too, and so are those of other libraries.
     if (isThenable(given)) {
       Promise.resolve(given).then(answered, (error: unknown) => {
         failed(asError(error));

@@ -1,9 +1,10 @@
 /** OCSP stapling (RFC 6066 section 8): what a handshake asks of `OCSPRequest`, and of `OCSPResponse`. */
 import type { DTLSSocket } from '../base/dtls-socket';
 import type { NonSharedBuffer } from '../base/non-shared-buffer';
+import { isThenable } from '../base/thenable';
 import { asError } from '../errors/as-error';
 import { DTLSError, usageError } from '../errors/errors';
-import { asRefusal, isThenable, settleOrCallBack } from './lookups';
+import { asRefusal, settleOrCallBack } from './lookups';
 import { bytes, wrongType } from '../checks/validate';
 
 /** OpenSSL's clients take messages of one record, of which this one spends four bytes on itself. */

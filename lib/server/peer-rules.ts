@@ -1,8 +1,8 @@
 /** Asks a server's `peers` by which rules a peer is to be served, and keeps the answers until their sessions begin. */
-import { types } from 'node:util';
 
 import { kNative } from '../base/internals';
 import type { Peer } from '../base/peer';
+import { isThenable } from '../base/thenable';
 import { turns } from '../core/outbox';
 import type { NativeSecureContext, NativeSessionPolicy, NativeTicketKeys } from '../core/native';
 import { asError, wordsOf } from '../errors/as-error';
@@ -40,10 +40,6 @@ interface Answered {
   readonly until: number;
 }
 
-/** As `await` has it: other libraries have Promises of their own. */
-const isThenable = (given: unknown): given is PromiseLike<Answer> =>
-  types.isPromise(given) || (typeof given === 'object' && given !== null && 'then' in given && typeof given.then === 'function');
-
 export class PeerRules {
   readonly #host: PeerRulesHost;
   /** In the order in which they came. */
@@ -56,7 +52,7 @@ export class PeerRules {
     this.#host = host;
   }
 
-  /** The last question that has been put. */
+  /** The last question that has been put since the server listens, or 0. Numbers go on over all servers of a transport. */
   get lastPut(): number {
     return this.#lastPut;
   }
@@ -160,6 +156,7 @@ export class PeerRules {
     for (const timer of this.#open.values()) clearTimeout(timer);
     this.#open.clear();
     this.#answers.clear();
+    this.#lastPut = 0; // of those that count
   }
 }
 

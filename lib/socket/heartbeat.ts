@@ -192,6 +192,13 @@ function unanswered(): DTLSError {
   });
 }
 
+const aboveAgreed = (min: number, largest: number): DTLSError =>
+  usageError(
+    'ERR_OUT_OF_RANGE',
+    `'min' is ${String(min)}, and no datagram of this session has more than ${String(largest)} bytes: the peers agreed on a max_fragment_length`,
+    "Leave 'min' out, or choose a smaller one.",
+  );
+
 /** Small enough to stop at: finding the last bytes costs a probe each. */
 const PRECISION = 8;
 
@@ -209,7 +216,9 @@ export async function searchMtu(
   checkNames(options, ['min', 'max', 'timeout', 'retries']);
   const min = integer('min', options.min, MIN_MTU, MIN_MTU, MAX_MESSAGE);
   const wanted = integer('max', options.max, ipv6 ? 1452 : 1472, min, MAX_MESSAGE);
-  const max = Math.min(wanted, most + overhead);
+  const largest = most + overhead;
+  if (min > largest) throw aboveAgreed(min, largest);
+  const max = Math.min(wanted, largest);
   // A probe that is too large is never answered: do not wait for it as long as for a dead peer.
   const { timeout = 250, retries = 2 } = options;
   const passes = async (size: number): Promise<boolean> => {

@@ -266,7 +266,7 @@ export class DTLSSocket extends SessionInfo {
   }
 
   /**
-   * Ends the session as `close` does; an error that is given is emitted. Safe in any handler; nothing but `close` comes after it. While the
+   * Ends the session as `close` does; an error that is given is emitted, after `close()`, too. Safe in any handler; nothing but `close` comes after it. While the
    * handshake waits for a verdict about an `OCSPResponse`, this is one, and the server is told so.
    */
   destroy(error?: Error): this {
@@ -447,7 +447,7 @@ export class DTLSSocket extends SessionInfo {
     this.#ownsTransport = typeof transport === 'string';
     if (signal !== undefined) {
       const abort = (): void => {
-        this.#destroy(aborted(signal), NOTIFYING);
+        this.#destroy(this.#known.state === 'closing' ? undefined : aborted(signal), NOTIFYING);
       };
       if (isAborted(signal)) {
         process.nextTick(abort);
@@ -457,8 +457,8 @@ export class DTLSSocket extends SessionInfo {
     }
     const wanted = (): boolean => this.#known.state === 'opening';
     dial(options, wanted, (error, dialled) => {
-      if (dialled === undefined) this.destroy(error ?? undefined);
-      else this.#start(options, dialled);
+      if (dialled !== undefined) this.#start(options, dialled);
+      else if (wanted()) this.destroy(error ?? undefined);
     });
   }
 
@@ -483,9 +483,9 @@ export class DTLSSocket extends SessionInfo {
 
   // ---- @internal: what the endpoint brings ----
 
-  /** @internal */
+  /** @internal None comes where close() was called before the session was open, and no `secureConnect` has come. */
   [kOnMessage](message: NonSharedBuffer): boolean {
-    if (this.#destroyed) return false;
+    if (this.#destroyed || this.#known.result === undefined) return false;
     this.#known.idle?.touch();
     const given = this.#messages === 'copied' ? ownCopy(message) : message;
     return this[kAsyncResource].runInAsyncScope(this.#emitMessage, this, given);
@@ -493,7 +493,7 @@ export class DTLSSocket extends SessionInfo {
 
   /** @internal What is kept for a batch needs no context. */
   [kOnMessages](messages: NonSharedBuffer[]): void {
-    if (this.#destroyed) return;
+    if (this.#destroyed || this.#known.result === undefined) return;
     this.#known.idle?.touch();
     const given = this.#messages === 'copied' ? messages.map(ownCopy) : messages;
     if (this.#batch === undefined) {
@@ -711,7 +711,8 @@ export class DTLSSocket extends SessionInfo {
     if (this.#destroyed) return this;
     const failure = error === undefined ? undefined : asDtlsError(error, this.#known.peer);
     this.#destroyed = true;
-    this.#end(failure, farewell);
+    if (this.#known.state === 'closing') this.#failure ??= failure; // close() has given no reason
+    else this.#end(failure, farewell);
     return this;
   }
 
@@ -724,9 +725,7 @@ export class DTLSSocket extends SessionInfo {
       farewell(this.#known.session);
       return;
     }
-    process.nextTick(() => {
-      this.#finish(error, false);
-    });
+    process.nextTick(() => { this.#finish(this.#failure, false); });
   }
 
   #finish(error: DTLSError | undefined, completedHandshake: boolean): void {

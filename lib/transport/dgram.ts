@@ -81,7 +81,8 @@ export class DgramTransport implements DatagramTransport {
   }
 
   #noticeRoom(): void {
-    if (!this.#congested || this.#socket.getSendQueueSize() !== 0) return;
+    // A socket that has closed calls back for what has not left, and has no queue that could be asked for.
+    if (!this.#congested || bindingOf(this.#socket) === 'closed' || this.#socket.getSendQueueSize() !== 0) return;
     this.#congested = false;
     this.#receiver?.drain();
   }

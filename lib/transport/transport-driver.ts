@@ -2,8 +2,10 @@ import type { AddressInfo } from 'node:net';
 
 import { kMovePeer, kOverUdp, kSendAside } from '../base/internals';
 import { isByteArray, sizeOf } from '../base/memory';
+import { once } from '../base/once';
 import type { Peer } from '../base/peer';
-import { ioError } from '../errors/errors';
+import { isThenable } from '../base/thenable';
+import { closedBelow, ioError, type DTLSError } from '../errors/errors';
 import { outbox } from '../core/outbox';
 import type { Driver, DriverHost } from './driver';
 import { refusals } from './refusals';
@@ -29,6 +31,8 @@ export class TransportDriver implements Driver, DatagramReceiver {
   #host: DriverHost | undefined;
   #isBlocked: ((address: string) => boolean) | undefined;
   #congested = false;
+  /** It has said that somebody else closed it. */
+  #isClosed = false;
   // Peers of datagrams that are being handled, for records that have no session to name theirs.
   readonly #peers: Peer[] = [];
 
@@ -43,6 +47,7 @@ export class TransportDriver implements Driver, DatagramReceiver {
   start(host: DriverHost): void {
     this.#host = host;
     this.#transport.start(this);
+    if (this.#isClosed) throw closedBelow(); // it has said so before anybody was there to hear it
   }
 
   address(): AddressInfo {
@@ -82,11 +87,11 @@ export class TransportDriver implements Driver, DatagramReceiver {
 
   transmit(datagram: Uint8Array, peer: Peer, done: ((error: Error | null) => void) | undefined, aside: boolean): void {
     const transport = this.#transport;
-    const more =
+    const more: unknown =
       aside && done !== undefined && transport[kSendAside] !== undefined
         ? transport[kSendAside](datagram, peer, done)
         : transport.send([datagram], peer, done);
-    if (!more) this.#congested = true;
+    if (more === false) this.#congested = true; // one that returns nothing has not asked to wait
   }
 
   get congested(): boolean {
@@ -106,8 +111,21 @@ export class TransportDriver implements Driver, DatagramReceiver {
     return undefined;
   }
 
+  /** One of the user's may call back more than once, or throw: whoever waits hears once in either case. */
   close(done: () => void): void {
-    this.#transport.close(done);
+    const closed = once(done);
+    // What is closed already may refuse to be closed again, as a socket of dgram's does.
+    const failed = (error: unknown): void => {
+      process.nextTick(closed);
+      if (!this.#isClosed) throw thrownBy('close', "it lets go of what it has, and calls 'done'", error);
+    };
+    try {
+      const given = this.#transport.close(closed);
+      // Who writes it as an async function has said enough when that has come to its end.
+      if (isThenable(given)) void Promise.resolve(given).then(closed, failed);
+    } catch (error) {
+      failed(error);
+    }
   }
 
   // ---- DatagramReceiver: what the transport brings ----
@@ -142,6 +160,7 @@ export class TransportDriver implements Driver, DatagramReceiver {
   }
 
   closed(): void {
+    this.#isClosed = true;
     this.#host?.transportClosed();
   }
 }
@@ -158,6 +177,9 @@ function typed<T>(method: string, advice: string, call: () => T): T {
   try {
     return call();
   } catch (error) {
-    throw ioError(error, undefined, `'${method}' of the transport threw, see 'cause': ${advice}.`);
+    throw thrownBy(method, advice, error);
   }
 }
+
+const thrownBy = (method: string, advice: string, error: unknown): DTLSError =>
+  ioError(error, undefined, `'${method}' of the transport threw, see 'cause': ${advice}.`);

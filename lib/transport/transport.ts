@@ -33,8 +33,8 @@ export interface DatagramTransport {
   ): boolean;
   /** The local address. */
   address(): AddressInfo;
-  /** Stops delivering, lets what was sent leave, and calls `done`. */
-  close(done: () => void): void;
+  /** Stops delivering, lets what was sent leave, and calls `done`; a Promise that it returns is as good when it settles. */
+  close(done: () => void): unknown;
   ref?(): void;
   unref?(): void;
   /**

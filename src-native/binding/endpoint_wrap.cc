@@ -173,7 +173,7 @@ Napi::Value EndpointWrap::answer_peer(const Napi::CallbackInfo& info) {
 Napi::Value EndpointWrap::forget_peer(const Napi::CallbackInfo& info) {
   PeerAddress peer;
   if (!peer_of(info[0], info[1], peer)) return info.Env().Undefined();
-  return Napi::Number::New(info.Env(), endpoint_->forget_peer(peer, u32_of(info[2])));
+  return Napi::Number::New(info.Env(), endpoint_->forget_peer(peer, u32_of(info[2]), now()));
 }
 
 void EndpointWrap::report_drops(const Napi::CallbackInfo& info) {

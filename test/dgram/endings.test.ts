@@ -97,6 +97,27 @@ describe('createSocket: endings', () => {
     expect(client.stats.handshakesCompleted).to.equal(2);
   });
 
+  it('what a socket that serves sends to a session that has just failed is refused later, and not within send()', async () => {
+    const server = await bound(secure({ ...PSK, role: 'server' }));
+    server.on('message', (_, { socket }) => socket.destroy(new Error('enough')));
+    const calls: string[] = [];
+    let sending = false;
+    const told = new Promise<void>((resolve) => {
+      server.on('peerError', ({ code }, { port, address }) => {
+        calls.push(sending ? `${code} within send()` : code);
+        if (calls.length > 2) resolve();
+        else {
+          sending = true;
+          server.send('again', port, address);
+          sending = false;
+        }
+      });
+    });
+    await sent(await bound(secure()), 'hello', server);
+    await within(told, 'peerError');
+    expect(calls).to.deep.equal(['ERR_DTLS_DESTROYED', 'ERR_DTLS_NO_SESSION', 'ERR_DTLS_NO_SESSION']);
+  });
+
   it('a peer that restarts on the same port is served', async () => {
     const server = await bound(secure());
     server.on('message', (message, info) => {
@@ -146,5 +167,21 @@ describe('createSocket: endings', () => {
     socket.on('error', () => undefined);
     socket.bind(taken.address().port, '127.0.0.1');
     expect(codeOf(await sent(socket, 'hello', taken))).to.equal('EADDRINUSE');
+  });
+
+  it('a bind that fails takes the connect() behind it along, and the socket closes as any other', async () => {
+    const taken = await bound(secure());
+    const socket = secure();
+    const failed = once(socket, 'listening').catch((error: unknown) => error);
+    socket.bind(taken.address().port, '127.0.0.1');
+    socket.connect(taken.address().port, '127.0.0.1');
+    expect(await failed).to.include({ code: 'EADDRINUSE' });
+    socket.bind(0, '127.0.0.1');
+    const waiting = sent(socket, 'hello', taken);
+    socket.close();
+    expect(() => {
+      socket.send('too late', taken.address().port, '127.0.0.1');
+    }).to.throw().with.property('code', 'ERR_SOCKET_DGRAM_NOT_RUNNING');
+    expect(codeOf(await waiting)).to.equal('ERR_SOCKET_DGRAM_NOT_RUNNING');
   });
 });

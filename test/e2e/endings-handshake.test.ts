@@ -4,7 +4,7 @@ import { expect } from 'chai';
 import { setTimeout } from 'node:timers/promises';
 import { kAbandon } from '../../lib/base/internals';
 import type { ConnectOptions, DTLSServer, DTLSSocket, ServerOptions } from '../../lib/index';
-import { CHANGE_CIPHER_SPEC, readRecords } from '../fault/support';
+import { APPLICATION_DATA, CHANGE_CIPHER_SPEC, readRecords } from '../fault/support';
 import { Capture } from '../helpers/capture';
 import {
   closeEverything,
@@ -130,6 +130,32 @@ describe('a side that ends a session before its handshake is over', () => {
       };
       const [peer] = await accepted;
       expect(await ending(peer)).to.deep.equal(ORDERLY);
+    });
+  }
+
+  for (const event of ['message', 'messages'] as const) {
+    it(`and closes with the Finished of its peer has no '${event}' out of the same datagram`, async () => {
+      const server = await listen(PSK_SERVER);
+      server.on('secureConnection', (socket) => socket.send('too late'));
+      const proxy = (capture = await Capture.to(portOf(server)));
+      let flight: Buffer | undefined;
+      proxy.forward = (data, fromClient) => {
+        const types = fromClient ? [] : readRecords(data).map(({ type }) => type);
+        if (types.includes(CHANGE_CIPHER_SPEC)) flight = data;
+        else if (!types.includes(APPLICATION_DATA) || flight === undefined) return [data];
+        else return [Buffer.concat([flight, data])];
+        return [];
+      };
+      const client = await dial(server, { ...PSK_CLIENT, port: proxy.port });
+      const events: string[] = [];
+      client.on('secureConnect', () => events.push('secureConnect'));
+      client.on(event, () => events.push(event));
+      client.on('handshake', ({ direction, message }) => {
+        if (direction === 'in' && message === 'finished') client.close();
+      });
+      expect(await ending(client)).to.deep.equal(ORDERLY);
+      expect(client.stats.messagesReceived).to.equal(1); // it did come
+      expect(events).to.deep.equal([]);
     });
   }
 

@@ -164,6 +164,15 @@ describe('endings', () => {
       }
     });
 
+    it('has no error for a client that closes already', async () => {
+      const controller = new AbortController();
+      const { client } = await openOn(await listen(PSK_SERVER), { ...PSK_CLIENT, signal: controller.signal });
+      const end = ending(client);
+      client.close();
+      controller.abort();
+      expect(await end).to.deep.equal(ORDERLY);
+    });
+
     it('that was aborted before lets nothing begin', async () => {
       const client = dialTo({ port: 5684, ...PSK_CLIENT, signal: AbortSignal.abort() });
       expect((await failure(client)).code).to.equal('ABORT_ERR');

@@ -16,6 +16,7 @@ import {
   clientFailure,
   closeEverything,
   dial,
+  dialTo,
   ending,
   failure,
   listen,
@@ -97,6 +98,21 @@ describe('endings', () => {
       expect(events).to.deep.equal([]);
     });
 
+    it('in the tick in which the host turns out to be unknown, is the end all the same', async () => {
+      const client = dialTo({
+        ...PSK_CLIENT,
+        host: 'nowhere.example',
+        port: 1,
+        lookup: (_host, _options, callback) => {
+          setImmediate(() => {
+            callback(new Error('unknown'), '');
+            client.close();
+          });
+        },
+      });
+      expect(await ending(client)).to.deep.equal(ORDERLY);
+    });
+
     it('at once, before anything was sent', async () => {
       const server = await listen(PSK_SERVER);
       const client = await dial(server, PSK_CLIENT);
@@ -160,6 +176,24 @@ describe('endings', () => {
       expect(error).to.be.instanceOf(DTLSError);
       expect(error).to.include({ message: 'enough', cause, category: 'closed' });
       expect(await atPeer).to.deep.equal(ORDERLY);
+    });
+
+    it('with an error emits it after close(), too, as with streams', async () => {
+      const { client, peer } = await openPsk();
+      const cause = new Error('enough');
+      for (const socket of [client, peer]) {
+        const [end, error] = [ending(socket), failure(socket)];
+        socket.close();
+        socket.destroy(cause);
+        socket.destroy(new Error('another one'));
+        expect(await error).to.include({ message: 'enough', cause });
+        expect((await end).hadError).to.equal(true);
+      }
+      const early = await dial(await listen(PSK_SERVER), PSK_CLIENT);
+      const refused = failure(early);
+      early.close();
+      early.destroy(cause);
+      expect(await refused).to.include({ message: 'enough', cause });
     });
 
     it('before anything was sent', async () => {

@@ -214,6 +214,9 @@ describe('max_fragment_length', () => {
     const mtu = await pair.client.discoverMtu();
     expect(pair.client.maxMessageSize).to.equal(512);
     expect(mtu).to.be.within(513, 600);
+    const above = await pair.client.discoverMtu({ min: mtu + 1 }).catch((cause: unknown) => cause);
+    expect(above).to.include({ code: 'ERR_OUT_OF_RANGE', category: 'usage' });
+    expect(await pair.client.discoverMtu({ min: mtu })).to.equal(mtu);
     expect(Math.max(...heartbeats)).to.equal(512);
     await stillTalks(pair);
   });

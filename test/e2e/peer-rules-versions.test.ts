@@ -3,14 +3,16 @@
 import { expect } from 'chai';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import type { DTLSServer, PeerOptions, ServerOptions } from '../../lib/index';
+import type { DTLSServer, DTLSSocket, PeerOptions, ServerOptions } from '../../lib/index';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import { clientHello } from '../helpers/hello';
 import { closeStrangers, stranger } from '../helpers/packets';
-import { certificate, closeEverything, dial, failure, listen, openOn, portOf, within } from '../helpers/pair';
+import { certificate, clientFailure, closeEverything, dial, failure, listen, next, openOn, portOf, within, withCertificate } from '../helpers/pair';
 import { withoutRules } from '../helpers/peer-rules';
 
 const DTLS12 = { minVersion: 'DTLSv1.2', maxVersion: 'DTLSv1.2' } as const;
+
+type ClientVersions = typeof UP_TO_DTLS13 | typeof DTLS13;
 
 describe13('versions under rules by peer', () => {
   afterEach(async () => {
@@ -57,33 +59,59 @@ describe13('versions under rules by peer', () => {
     });
   }
 
-  it('a peer that waits with a hello of DTLS 1.3 has none when the server has lost it meanwhile', async () => {
-    const OPEN_OF_HOST = 32; // of src-native/core/endpoint/asked_peers.h: the next one has to prove its address first
-    const { cert, key } = await certificate();
-    const answers: ((rules: PeerOptions) => void)[] = [];
-    const questions = new EventEmitter();
-    const hostAsked = once(questions, String(OPEN_OF_HOST));
-    const allAsked = once(questions, String(OPEN_OF_HOST + 1));
-    const server = await listen({
-      cert,
-      key,
-      ...UP_TO_DTLS13,
-      peers: () =>
-        new Promise((answer) => {
-          questions.emit(String(answers.push(answer)));
+  describe('a peer that was asked for a cookie of DTLS 1.3 before its rules were known', () => {
+    /** A client whose question is open, and which has such a cookie: so many others of its host wait that it had to prove its address first. */
+    const asked = async (versions: ClientVersions): Promise<{ server: DTLSServer; client: DTLSSocket; answer: (rules: PeerOptions) => void }> => {
+      const OPEN_OF_HOST = 32; // of src-native/core/endpoint/asked_peers.h
+      const answers: ((rules: PeerOptions) => void)[] = [];
+      const questions = new EventEmitter();
+      const hostAsked = once(questions, String(OPEN_OF_HOST));
+      const allAsked = once(questions, String(OPEN_OF_HOST + 1));
+      const server = await listen(
+        await withCertificate({
+          ...UP_TO_DTLS13,
+          peers: () =>
+            new Promise((answer) => {
+              questions.emit(String(answers.push(answer)));
+            }),
         }),
+      );
+      for (let index = 0; index < OPEN_OF_HOST; index += 1) {
+        (await stranger()).send(clientHello({ random: randomBytes(32) }), portOf(server), '127.0.0.1');
+      }
+      await within(hostAsked, 'the questions about peers that have proved nothing');
+      const client = await dial(server, versions);
+      await within(allAsked, 'the question about a peer with a cookie');
+      expect(server.stats).to.include({ cookiesSent: 1, handshakesStarted: 0 });
+      return { server, client, answer: (rules) => { answers[OPEN_OF_HOST]?.(rules); } };
+    };
+
+    it('begins anew at DTLS 1.2 where its rules have no other, by the same answer', async () => {
+      const { server, client, answer } = await asked(UP_TO_DTLS13);
+      const opened = next(client, 'secureConnect');
+      answer(await withCertificate(DTLS12));
+      await opened;
+      expect(client.getProtocol()).to.equal('DTLSv1.2');
+      expect(server.stats).to.include({ peersAsked: 33, cookiesRefused: 1, handshakesStarted: 1, handshakesFailed: 0 });
     });
-    for (let index = 0; index < OPEN_OF_HOST; index += 1) {
-      (await stranger()).send(clientHello({ random: randomBytes(32) }), portOf(server), '127.0.0.1');
-    }
-    await within(hostAsked, 'the questions about peers that have proved nothing');
-    const client = await dial(server, UP_TO_DTLS13);
-    const ended = failure(client);
-    await within(allAsked, 'the question about a peer with a cookie');
-    expect(server.stats).to.include({ cookiesSent: 1, handshakesStarted: 0 });
-    server.setSecureContext({ cert, key, ...DTLS12 });
-    for (const answer of answers) answer({});
-    expect((await ended).code).to.equal('ERR_DTLS_ALERT_PROTOCOL_VERSION');
-    expect(server.stats.failures).to.deep.equal({ ERR_DTLS_VERSION_MISMATCH: 1 });
+
+    it('begins anew at DTLS 1.2 where the server has lost DTLS 1.3 meanwhile', async () => {
+      const { server, client, answer } = await asked(UP_TO_DTLS13);
+      const opened = next(client, 'secureConnect');
+      server.setSecureContext(await withCertificate(DTLS12));
+      answer({});
+      await opened;
+      expect(client.getProtocol()).to.equal('DTLSv1.2');
+    });
+
+    it('fails with a reason where its rules have DTLS 1.2 alone, and it has not', async () => {
+      const { server, client, answer } = await asked(DTLS13);
+      const [ended, refused] = [failure(client), clientFailure(server)];
+      answer(await withCertificate(DTLS12));
+      expect((await ended).code).to.equal('ERR_DTLS_ALERT_PROTOCOL_VERSION');
+      const { code, message } = await refused;
+      expect(code).to.equal('ERR_DTLS_VERSION_MISMATCH');
+      expect(message).to.match(/chosen for this client has no DTLSv1\.3/);
+    });
   });
 });

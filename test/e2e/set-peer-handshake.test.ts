@@ -6,6 +6,7 @@ import type { ConnectOptions, DTLSServer, DTLSSocket, ServerOptions } from '../.
 import { hasNativeUdp } from '../../lib/transport/native-udp';
 import { describeVersions, type OneVersion } from '../helpers/dtls13';
 import { closeStrangers, stranger } from '../helpers/packets';
+import { Link } from '../helpers/link';
 import { patience } from '../helpers/patience';
 import { certificate, closeEverything, dialTo, ending, failure, listen, messages, next, portOf, PSK_CLIENT, PSK_SERVER, within } from '../helpers/pair';
 import { closePaths, Path } from '../helpers/paths';
@@ -197,3 +198,21 @@ for (const transport of TRANSPORTS) {
     });
   });
 }
+
+describe('a peer that moves in the handshake, over a transport of the user\'s', () => {
+  afterEach(closeEverything);
+
+  it('is not what a refusal of its old place is about that was heard before, and would be told behind what has come', async () => {
+    const server = await listen(PSK_SERVER);
+    const link = await Link.bound();
+    const old = { address: '127.0.0.1', port: 9, family: 'IPv4' } as const;
+    link.outgoing = () => []; // until it has moved nothing arrives
+    const client = dialTo({ ...PSK_CLIENT, ...NO_TIMER, host: old.address, port: old.port, transport: link });
+    await next(client, 'handshake'); // its hello has left
+    const connected = next(client, 'secureConnect');
+    link.receiver.error(Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }), old);
+    link.outgoing = (datagram) => [datagram];
+    client.setPeer('127.0.0.1', portOf(server));
+    await connected;
+  });
+});

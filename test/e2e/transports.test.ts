@@ -192,6 +192,41 @@ describe('handshake transports', () => {
     }
   });
 
+  it('a dgram.Socket that its owner closes while much waits in it ends its sessions, and nothing else', async () => {
+    /** Takes what is sent when it is told to, as a slow network does, and gives up the rest when it closes, as Node's does. */
+    class Slow extends dgram.Socket {
+      slow = false;
+      readonly #waiting: { readonly size: number; readonly done: (error: Error | null) => void }[] = [];
+      override send(...args: unknown[]): void {
+        const [datagram, done] = [args[0], args.at(-1)] as [Buffer, (error: Error | null) => void];
+        if (this.slow) this.#waiting.push({ size: datagram.length, done });
+        else (super.send as (...all: unknown[]) => void).apply(this, args);
+      }
+      override getSendQueueSize(): number {
+        return this.#waiting.reduce((sum, { size }) => sum + size, super.getSendQueueSize());
+      }
+      override close(callback?: () => void): this {
+        super.close(callback);
+        setImmediate(() => {
+          const canceled = Object.assign(new Error('send ECANCELED'), { code: 'ECANCELED' });
+          for (const { done } of this.#waiting.splice(0)) done(canceled);
+        });
+        return this;
+      }
+    }
+    const socket = new (Slow as unknown as new (type: string) => Slow)('udp4');
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    const { client } = await openOn(await listen(PSK_SERVER), { ...PSK_CLIENT, transport: socket });
+    socket.slow = true;
+    const told: Promise<Error | null>[] = [];
+    while (!client.writableNeedDrain) told.push(new Promise((resolve) => client.send(Buffer.alloc(16_000), resolve)));
+    const ended = failure(client);
+    socket.close();
+    expect(await ended).to.include({ code: 'ERR_DTLS_TRANSPORT_CLOSED' });
+    for (const error of await Promise.all(told)) expect(error).to.include({ code: 'ECANCELED' });
+  });
+
   it('a server and clients on the same dgram.Socket', async () => {
     const socket = await boundSocket();
     const server = await listen({ ...PSK_SERVER, transport: socket });

@@ -251,7 +251,7 @@ class World {
   // `put`: which questions have reached the consumer.
   void forget(uint32_t at, uint8_t put) {
     const uint32_t last = questions_.empty() ? asked_ : asked_ - put % 2;
-    const uint32_t question = server_.endpoint.forget_peer(place(at), last);
+    const uint32_t question = server_.endpoint.forget_peer(place(at), last, Link::now());
     if (question == 0) return;
     insist(question <= last, "a question that has yet to be put stays");
     insist(!server_.endpoint.answer_peer(question, {}, at, Link::now()), "it is forgotten");

@@ -13,10 +13,17 @@ namespace {
 constexpr AskedPeers::Room kAnyRoom{0, 0};
 constexpr double kTimeout = 30'000;
 
+struct LastQuestion {
+  uint32_t number = 0;
+};
+struct OneServers : LastQuestion, AskedPeers {
+  OneServers() : AskedPeers(kTimeout, number) {}
+};
+
 PeerAddress peer_of(uint32_t index) { return address(0x0a000000 + (index << 8), 1); }
 
 TEST_CASE("asked peers: those that are not proved are asked about seldom, and few at a time") {
-  AskedPeers asked(kTimeout);
+  OneServers asked;
   uint32_t count = 0;
   for (uint32_t i = 0; i < 10'000; ++i) {
     if (asked.ask(peer_of(i), false, kAnyRoom, 1000) != nullptr) ++count;
@@ -38,7 +45,7 @@ TEST_CASE("asked peers: those that are not proved are asked about seldom, and fe
 TEST_CASE(
     "asked peers: of one host few that are not proved wait, and proved ones as the server's limits "
     "say") {
-  AskedPeers asked(kTimeout);
+  OneServers asked;
   size_t unproven = 0;
   size_t proven = 0;
   for (uint16_t port = 1; port <= 300; ++port) {
@@ -51,14 +58,14 @@ TEST_CASE(
 }
 
 TEST_CASE("asked peers: proved ones have a limit where the server has none") {
-  AskedPeers asked(kTimeout);
+  OneServers asked;
   for (uint32_t i = 0; i < 10'000; ++i) asked.ask(peer_of(i), true, kAnyRoom, 1000);
   CHECK(asked.size() == AskedPeers::kProven);
 }
 
 TEST_CASE("asked peers: of each kind of answer a bounded number is remembered, for its time") {
   for (const bool admitted : {true, false}) {
-    AskedPeers asked(kTimeout);
+    OneServers asked;
     for (uint32_t i = 0; i < 10'000; ++i) {
       AskedPeers::Asked* one = asked.ask(peer_of(i), true, kAnyRoom, 1000);
       REQUIRE(one != nullptr);
@@ -79,7 +86,7 @@ TEST_CASE("asked peers: of each kind of answer a bounded number is remembered, f
 }
 
 TEST_CASE("asked peers: an answer is used once, and is of its question") {
-  AskedPeers asked(kTimeout);
+  OneServers asked;
   const PeerAddress peer = peer_of(1);
   AskedPeers::Asked* first = asked.ask(peer, true, kAnyRoom, 1000);
   const uint32_t question = first->question;
@@ -90,16 +97,36 @@ TEST_CASE("asked peers: an answer is used once, and is of its question") {
   CHECK(asked.rules_for(peer, 1000) != nullptr);
   CHECK(asked.use(peer).question == question);
   CHECK(asked.rules_for(peer, 1000) == nullptr);
-  CHECK(asked.forget(peer, question) == 0);
+  CHECK(asked.forget(peer, question, 1000) == 0);
   const uint32_t next = asked.ask(peer, true, kAnyRoom, 1000)->question;
   CHECK(next != question);
-  CHECK(asked.forget(peer, question) == 0);  // it has yet to be put
-  CHECK(asked.forget(peer, next) == next);
+  CHECK(asked.forget(peer, question, 1000) == 0);  // it has yet to be put
+  CHECK(asked.forget(peer, next, 1000) == next);
   CHECK(asked.size() == 0);
 }
 
+TEST_CASE("asked peers: what is too old is not there to be forgotten") {
+  const PeerAddress peer = peer_of(1);
+  for (const double age : {-1.0, 0.0}) {
+    CAPTURE(age);
+    const auto forget_after = [&](AskedPeers& asked, uint32_t question, double lifetime) {
+      return asked.forget(peer, question, 1000 + lifetime + age) == (age < 0 ? question : 0);
+    };
+    OneServers waits;
+    CHECK(forget_after(waits, waits.ask(peer, true, kAnyRoom, 1000)->question, kTimeout));
+    OneServers admits;
+    AskedPeers::Asked* one = admits.ask(peer, true, kAnyRoom, 1000);
+    admits.admit(*one, {}, 1000);
+    CHECK(forget_after(admits, one->question, AskedPeers::kAdmittedFor));
+    OneServers refuses;
+    one = refuses.ask(peer, true, kAnyRoom, 1000);
+    refuses.refuse(*one, 1000);
+    CHECK(forget_after(refuses, one->question, AskedPeers::kRefusedFor));
+  }
+}
+
 TEST_CASE("asked peers: what waits of a hello is bounded, and each piece of it once") {
-  AskedPeers asked(kTimeout);
+  OneServers asked;
   AskedPeers::Asked& one = *asked.ask(peer_of(1), true, kAnyRoom, 1000);
   const std::vector<uint8_t> datagram(1000, 7);
   CHECK(AskedPeers::hold(one, view(datagram), 0, 0));
@@ -164,11 +191,42 @@ TEST_CASE("asked peers: who is refused hears nothing, and nothing is kept but th
     CHECK(asking.link.server.count(RecordType::kTransmit) == 0);
     CHECK(asking.link.server.endpoint.session_count() == 0);
     const auto forget = [&] {
-      return asking.link.server.endpoint.forget_peer(asking.link.addresses[0], asking.question());
+      return asking.link.server.endpoint.forget_peer(asking.link.addresses[0], asking.question(),
+                                                     Link::now());
     };
     CHECK(forget() == asking.question());
     CHECK(forget() == 0);
   }
+}
+
+TEST_CASE("asked peers: what is answered to a closed server is no answer to the next one") {
+  Asking asking(true);
+  const uint32_t of_closed = asking.question();
+  Endpoint& endpoint = asking.link.server.endpoint;
+  endpoint.stop_listening();
+  asking.link.listen();
+  endpoint.ask_peers(kTimeout);
+  asking.link.add_client(address(0x0a000003, 5000));
+  asking.link.connect();
+  asking.link.pump();
+  CHECK(asking.link.server.count(RecordType::kPeerQuestion) == 2);
+  CHECK(asking.question() != of_closed);
+  CHECK_FALSE(endpoint.answer_peer(of_closed, asking.rules(), 0, Link::now()));
+  // Nothing of this server's has been put to anybody, whatever numbers others had.
+  CHECK(endpoint.forget_peer(asking.link.addresses.back(), 0, Link::now()) == 0);
+  CHECK(endpoint.answer_peer(asking.question(), asking.rules(), 1, Link::now()));
+  asking.link.pump();
+  CHECK(asking.link.client().secure());
+}
+
+TEST_CASE("asked peers: numbers that begin anew pass over 0, and over questions that are open") {
+  OneServers asked;
+  const uint32_t open = asked.ask(peer_of(1), true, kAnyRoom, 1000)->question;
+  asked.number = UINT32_MAX;
+  const uint32_t next = asked.ask(peer_of(2), true, kAnyRoom, 1000)->question;
+  CHECK(next != 0);
+  CHECK(next != open);
+  CHECK(asked.waiting(open, 1000)->peer == peer_of(1));
 }
 
 TEST_CASE("asked peers: an answer when nobody listens any more does nothing") {

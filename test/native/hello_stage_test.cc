@@ -217,6 +217,28 @@ TEST_CASE("hello stage: without a version, suite or group in common there is an 
               Why::kNothingShared);
 }
 
+TEST_CASE(
+    "hello stage: behind a HelloRetryRequest there is no older version, and no cookie any more") {
+  Server server(true);
+  HelloMaker maker;
+  maker.set(Extension::kSupportedVersions, behind_u8(numbers({kDtls13, kDtls12})));
+  const HelloStage::Result asked = server.take(datagrams(maker.message(), 0, 0).front());
+  REQUIRE(asked.verdict == Verdict::kAnswer);
+  maker.set(Extension::kCookie, behind_u16(cookie_of(asked.datagram)));
+  const Blob second = datagrams(maker.message(), 1, 4).front();
+  ServerOffer older;
+  older.dtls12 = true;
+  const HelloStage::Result begun = server.take(second);
+  REQUIRE(begun.verdict == Verdict::kBegin);
+  CHECK(HelloStage::reconsider(begun, server_of(false)).verdict == Verdict::kBegin);
+  check_alert(HelloStage::reconsider(begun, older), SSL_AD_ILLEGAL_PARAMETER, Why::kCookie, 4);
+  check_alert(server.stage.take(view(second), kPeer, kNow, &older), SSL_AD_ILLEGAL_PARAMETER,
+              Why::kCookie, 4);
+  maker.remove(Extension::kCookie);
+  const Blob anew = datagrams(maker.message(), 0, 5).front();
+  CHECK(server.stage.take(view(anew), kPeer, kNow, &older).verdict == Verdict::kVersion12);
+}
+
 TEST_CASE("hello stage: what is wrong with a hello of 1.3 has its alert, with 1.2 and without") {
   for (const bool dtls12 : {false, true}) {
     Server server(dtls12);

@@ -174,6 +174,20 @@ TEST_CASE("late handshake of 1.3: messages go on while a KeyUpdate, or its ACK, 
   }
 }
 
+TEST_CASE(
+    "late handshake of 1.3: a KeyUpdate that a message brought along is repeated in its time") {
+  Pair pair;
+  pair.link.network = [](Packet&, std::deque<Packet>&) {};  // nothing arrives
+  Records13Probe::set_sealed_blocks(pair.client(), blocks_before_advice(0x1301));
+  CHECK(pair.link.send(pair.link.client(), view("at the limit")) == SendOutcome::kSent);
+  const double initial = pair.link.client_policy.retransmit_initial;
+  CHECK(pair.link.client().endpoint.deadline() <= Link::now() + initial);
+  pair.link.pump();
+  pair.link.network = nullptr;
+  CHECK(pair.link.run_until([&] { return pair.client().sealing_epoch() == kEpoch + 1; },
+                            2 * initial));
+}
+
 TEST_CASE("late handshake of 1.3: before forgeries are too many the peer is asked for other keys") {
   Pair pair;
   const uint64_t limit = aead_suite(Aead13::kAes128Gcm).integrity_limit;

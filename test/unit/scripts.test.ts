@@ -73,21 +73,30 @@ describe('scripts of package.json', () => {
     }
   });
 
-  it('nothing is published without the place of its sources and of its bugs', () => {
-    expect(scripts.prepublishOnly?.split(' && ')).to.include('node scripts/check-manifest.mjs');
+  describe('nothing is published', () => {
     const folder = mkdtempSync(join(tmpdir(), 'dgram-dtls-'));
-    const check = (manifest: object): [status: number | null, text: string] => {
+    const repository = { type: 'git', url: 'git+https://example.com/us/dgram-dtls.git' };
+    const bugs = { url: 'https://example.com/us/dgram-dtls/issues' };
+    const here = { GITHUB_SERVER_URL: 'https://example.com', GITHUB_REPOSITORY: 'us/dgram-dtls' };
+    const check = (manifest: object, env: NodeJS.ProcessEnv = here): [status: number | null, text: string] => {
       const file = join(folder, 'package.json');
       writeFileSync(file, JSON.stringify(manifest));
-      const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts/check-manifest.mjs'), file], { encoding: 'utf8' });
+      const { status, stderr } = spawnSync(process.execPath, [join(root, 'scripts/check-manifest.mjs'), file], {
+        encoding: 'utf8',
+        env: { ...process.env, ...env },
+      });
       return [status, stderr];
     };
-    try {
-      const repository = { type: 'git', url: 'git+https://example.com/dgram-dtls.git' };
-      const bugs = { url: 'https://example.com/dgram-dtls/issues' };
+
+    after(() => {
+      rmSync(folder, { recursive: true });
+    });
+
+    it('without the place of its sources and of its bugs', () => {
+      expect(scripts.prepublishOnly?.split(' && ')).to.include('node scripts/check-manifest.mjs');
       expect(check({ repository, bugs })).to.deep.equal([0, '']);
       expect(check({ repository: repository.url, bugs: bugs.url })).to.deep.equal([0, '']);
-      for (const nowhere of [undefined, '', {}, { url: '' }, { url: 'https://' }, 7]) {
+      for (const nowhere of [undefined, {}, { url: 'https://' }, 7]) {
         for (const name of ['repository', 'bugs']) {
           const [status, text] = check({ repository, bugs, [name]: nowhere });
           expect(status).to.equal(1);
@@ -95,8 +104,38 @@ describe('scripts of package.json', () => {
         }
       }
       expect(check({})[1].trim().split('\n')).to.have.length(2);
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+    });
+
+    it('out of a clone of another place than package.json names', () => {
+      const [status, text] = check({ repository, bugs }, { ...here, GITHUB_REPOSITORY: 'them/dgram-dtls' });
+      expect(status).to.equal(1);
+      expect(text).to.match(/^check-manifest: .* at example\.com\/us\/dgram-dtls, and this is a clone of example\.com\/them\/dgram-dtls: see /);
+      // Outside of a workflow git's remotes tell.
+      const git = (...args: string[]): void => {
+        expect(spawnSync('git', ['-C', folder, ...args], { encoding: 'utf8' }).stderr).to.equal('');
+      };
+      git('init', '-q');
+      const byHand = { GITHUB_SERVER_URL: '', GITHUB_REPOSITORY: '', GIT_DIR: join(folder, '.git') };
+      expect(check({ repository, bugs }, byHand)[1]).to.match(/a clone of no place that git knows/);
+      git('remote', 'add', 'origin', 'https://example.com/fork/dgram-dtls');
+      expect(check({ repository, bugs }, byHand)[1]).to.match(/a clone of example\.com\/fork\/dgram-dtls/);
+      for (const url of ['git@example.com:us/dgram-dtls.git', 'https://example.com/us/dgram-dtls/', 'ssh://git@example.com/us/dgram-dtls']) {
+        git('remote', 'set-url', 'origin', url);
+        expect(check({ repository, bugs }, byHand)).to.deep.equal([0, '']);
+      }
+    });
+  });
+
+  it('package.json names the place of its sources, of its bugs and of its page', () => {
+    const { name, ...manifest } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      name: string;
+      repository: { url: string };
+      bugs: { url: string };
+      homepage: string;
+    };
+    const place = manifest.repository.url.replace(/^git\+/, '').replace(/\.git$/, '');
+    expect(place).to.match(/^https:\/\/[^/]+\/[^/]+\/dgram-dtls$/);
+    expect(manifest.bugs.url).to.equal(`${place}/issues`);
+    expect(manifest.homepage).to.equal(`https://www.npmjs.com/package/${name}`);
   });
 });

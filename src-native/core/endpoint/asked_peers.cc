@@ -46,7 +46,7 @@ AskedPeers::Asked* AskedPeers::ask(const PeerAddress& peer, bool proven, Room ro
   Asked asked;
   asked.peer = peer;
   asked.host = host;
-  asked.question = ++last_question_ == 0 ? ++last_question_ : last_question_;  // 0 names none
+  asked.question = next_question();
   asked.proven = proven;
   asked.until = now + timeout_;
   waiting_.push_back(std::move(asked));
@@ -57,6 +57,14 @@ AskedPeers::Asked* AskedPeers::ask(const PeerAddress& peer, bool proven, Room ro
   ++(proven ? all_.proven : all_.unproven);
   ++(proven ? of_host.proven : of_host.unproven);
   return &*place;
+}
+
+// 0 names none. Numbers begin anew some day, when a question may be open for long.
+uint32_t AskedPeers::next_question() {
+  do {
+    ++last_question_;
+  } while (last_question_ == 0 || by_question_.count(last_question_) != 0);
+  return last_question_;
 }
 
 bool AskedPeers::hold(Asked& asked, Bytes datagram, uint16_t sequence, uint32_t offset) {
@@ -117,9 +125,10 @@ AskedPeers::Asked AskedPeers::use(const PeerAddress& peer) {
   return used;
 }
 
-uint32_t AskedPeers::forget(const PeerAddress& peer, uint32_t last_put) {
+uint32_t AskedPeers::forget(const PeerAddress& peer, uint32_t last_put, double now) {
+  drop_old(now);
   const auto known = by_peer_.find(peer);
-  if (known == by_peer_.end()) return 0;
+  if (known == by_peer_.end() || last_put == 0) return 0;
   const uint32_t question = known->second->question;
   // Numbers begin anew some day.
   if (static_cast<int32_t>(question - last_put) > 0) return 0;

@@ -29,8 +29,12 @@ struct PeerRules {
 // such a peer gets its cookie first, which costs nothing here.
 class AskedPeers {
  public:
-  // `timeout`: in milliseconds; a question that is open for longer is forgotten.
-  explicit AskedPeers(double timeout) : timeout_(timeout), hosts_(0, hash_), by_peer_(0, hash_) {}
+  // `timeout`: in milliseconds; a question that is open for longer is forgotten. `last_question`:
+  // the number of the last one that was asked, whichever server of the transport asked it; outlives
+  // this. Servers follow one another on a transport, and what is answered to one is not to be taken
+  // for an answer to the next.
+  AskedPeers(double timeout, uint32_t& last_question)
+      : timeout_(timeout), hosts_(0, hash_), by_peer_(0, hash_), last_question_(last_question) {}
   AskedPeers(const AskedPeers&) = delete;
   AskedPeers& operator=(const AskedPeers&) = delete;
   ~AskedPeers() = default;
@@ -95,8 +99,9 @@ class AskedPeers {
   // A handshake begins: the answer is used up. The peer has been admitted.
   Asked use(const PeerAddress& peer);
   // Returns the question that the peer was asked about by; 0 where there is nothing to forget: one
-  // behind `last_put`, which has yet to reach the consumer, will have an answer that counts.
-  uint32_t forget(const PeerAddress& peer, uint32_t last_put);
+  // behind `last_put`, which has yet to reach the consumer, will have an answer that counts. 0:
+  // none of this server's has reached it.
+  uint32_t forget(const PeerAddress& peer, uint32_t last_put, double now);
 
   // For tests.
   size_t size() const { return by_peer_.size(); }
@@ -115,6 +120,7 @@ class AskedPeers {
   void stop_waiting(const Asked& asked);
   void erase(Place place);
   void drop_old(double now);
+  uint32_t next_question();
 
   const double timeout_;
   PeerAddressHash hash_;
@@ -126,7 +132,7 @@ class AskedPeers {
   std::unordered_map<PeerAddress, Waiting, PeerAddressHash> hosts_;
   std::unordered_map<PeerAddress, Place, PeerAddressHash> by_peer_;
   std::unordered_map<uint32_t, Place> by_question_;  // those that wait
-  uint32_t last_question_ = 0;
+  uint32_t& last_question_;
   double turns_ = kUnprovenPerSecond;  // questions about unproven peers that may be asked at once
   double turns_at_ = 0;
 };

@@ -414,8 +414,9 @@ SendOutcome Endpoint::send(uint32_t slot, uint32_t generation, Bytes message, ui
   std::optional<ErrorQueueScope> errors;
   if (session->ssl() != nullptr) errors.emplace();
   const bool rested = session->rests();
+  const Wear told = session->told_of_sealing();
   const SendOutcome outcome = session->send(message, token, now);
-  if (rested || outcome == SendOutcome::kFailed) settle(slot);
+  if (rested || outcome == SendOutcome::kFailed || session->told_of_sealing() != told) settle(slot);
   return outcome;
 }
 

@@ -76,8 +76,8 @@ class Endpoint {
   bool answer_peer(uint32_t question, PeerRules rules, uint32_t peer_index, double now);
   // A peer that has been answered for, or asked about, is asked about again at its next hello.
   // Returns whose answer that is, or would have been; see AskedPeers::forget.
-  uint32_t forget_peer(const PeerAddress& peer, uint32_t last_put) {
-    return asked_ ? asked_->forget(peer, last_put) : 0;
+  uint32_t forget_peer(const PeerAddress& peer, uint32_t last_put, double now) {
+    return asked_ ? asked_->forget(peer, last_put, now) : 0;
   }
   // No new sessions; a restarted peer is no longer answered.
   void stop_listening();
@@ -237,6 +237,8 @@ class Endpoint {
                    uint32_t peer_index, double now);
   bool asks_proven13(HelloStage::Result& hello, size_t size, const PeerAddress& peer,
                      uint32_t peer_index, double now);
+  void begin_by_rules(HelloStage::Result hello, const PeerRules& rules, size_t size,
+                      const PeerAddress& peer, uint32_t peer_index, double now);
   AskedPeers::Asked* ask(const PeerAddress& peer, bool proven, uint32_t peer_index, double now);
   Chosen chosen_for(const PeerAddress& peer);
 
@@ -276,6 +278,7 @@ class Endpoint {
   bool report_packets_ = false;
   std::unique_ptr<CookieJar> cookies_;
   std::optional<SpentCookies> spent_;
+  uint32_t last_question_ = 0;
   std::unique_ptr<AskedPeers> asked_;     // null where the server has the same rules for all
   std::unique_ptr<HelloStage> hellos13_;  // null where the server has no DTLS 1.3
   std::vector<Slot> slots_;

@@ -8,7 +8,7 @@
 namespace dtls {
 
 void Endpoint::ask_peers(double timeout) {
-  if (listener_) asked_ = std::make_unique<AskedPeers>(timeout);
+  if (listener_) asked_ = std::make_unique<AskedPeers>(timeout, last_question_);
 }
 
 // True: the hello waits for an answer, or its peer has been refused.
@@ -86,6 +86,19 @@ Endpoint::Chosen Endpoint::chosen_for(const PeerAddress& peer) {
   return {std::move(used.rules.context), std::move(used.rules.policy), used.question};
 }
 
+// What the answer says of versions comes behind a HelloRetryRequest. The answer stays for a hello
+// without its cookie.
+void Endpoint::begin_by_rules(HelloStage::Result hello, const PeerRules& rules, size_t size,
+                              const PeerAddress& peer, uint32_t peer_index, double now) {
+  HelloStage::Result result = HelloStage::reconsider(std::move(hello), *rules.offer);
+  if (result.verdict == HelloStage::Verdict::kAlert) {
+    count_refused(result.why);
+    answer_unknown(peer, peer_index, {result.datagram.data(), result.datagram.size()});
+  } else {
+    begin13(std::move(result), size, peer, peer_index, now);
+  }
+}
+
 bool Endpoint::answer_peer(uint32_t question, PeerRules rules, uint32_t peer_index, double now) {
   const ErrorQueueScope errors;
   AskedPeers::Asked* asked = asked_ ? asked_->waiting(question, now) : nullptr;
@@ -94,7 +107,7 @@ bool Endpoint::answer_peer(uint32_t question, PeerRules rules, uint32_t peer_ind
   const std::vector<AskedPeers::Held> held = std::move(asked->held);
   const std::unique_ptr<AskedPeers::Hello13> hello13 = std::move(asked->hello13);
   if (rules.context) {
-    if (hellos13_) rules.offer = offer_of(rules);
+    if (hellos13_ || hello13) rules.offer = offer_of(rules);
     asked_->admit(*asked, std::move(rules), now);
   } else {
     asked_->refuse(*asked, now);
@@ -111,10 +124,10 @@ bool Endpoint::answer_peer(uint32_t question, PeerRules rules, uint32_t peer_ind
   if (hello13) {
     const DropCounts before = drop_counts(outlets_.totals, stats_);
     const size_t size = hello13->size;
-    if (asked_->rules_for(peer, now) == nullptr) {
+    if (const PeerRules* admitted = asked_->rules_for(peer, now); admitted == nullptr) {
       ++stats_.peersRefused;
     } else {
-      begin13(std::move(hello13->hello), size, peer, peer_index, now);
+      begin_by_rules(std::move(hello13->hello), *admitted, size, peer, peer_index, now);
     }
     if (report_drops_) tell_drops(before, size, peer, peer_index);
   }

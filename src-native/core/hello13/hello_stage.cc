@@ -61,6 +61,22 @@ HelloStage::Result HelloStage::refuse(uint8_t alert, Why why, uint64_t record_nu
   return result;
 }
 
+// A hello with a cookie of 1.3 answers a HelloRetryRequest, which has promised 1.3: its client has
+// to abort where the ServerHello is of another version (RFC 8446 section 4.1.4), though it may
+// offer that (section 4.2.1). This server, or its rules for that peer, have changed since; so the
+// cookie is not good any more, which allows the client to begin anew without one (RFC 9147
+// section 5.1).
+HelloStage::Result HelloStage::refuse_other_version(uint64_t record_number) {
+  return refuse(SSL_AD_ILLEGAL_PARAMETER, Why::kCookie, record_number);
+}
+
+HelloStage::Result HelloStage::reconsider(Result begins, const ServerOffer& offer) {
+  ClientOffer hello;
+  const bool is_other = read_client_offer(view(begins.hello).from(kMessageHeaderSize), hello) &&
+                        choose_version(hello, offer) == VersionChoice::kDtls12;
+  return is_other ? refuse_other_version(begins.record_number) : std::move(begins);
+}
+
 // A client may have put several fragments of its hello into one datagram.
 HelloStage::Result HelloStage::take(Bytes datagram, const PeerAddress& peer, double now,
                                     const ServerOffer* offer) {
@@ -128,6 +144,7 @@ HelloStage::Result HelloStage::judge(const std::vector<uint8_t>& hello, uint64_t
   }
   switch (choose_version(offer, offered())) {
     case VersionChoice::kDtls12:
+      if (offer.cookie.data != nullptr) return refuse_other_version(record_number);
       result.verdict = Verdict::kVersion12;
       return result;
     case VersionChoice::kNone:

@@ -80,6 +80,11 @@ class HelloStage {
   Result take(Bytes datagram, const PeerAddress& peer, double now,
               const ServerOffer* offer = nullptr);
 
+  // What becomes of a hello that might begin a handshake when it shows what its peer is offered.
+  // kAlert: its client may begin anew, by an older version. Where that is of no use to it, the
+  // handshake finds that there is no version in common.
+  static Result reconsider(Result begins, const ServerOffer& offer);
+
   bool holds(const PeerAddress& peer, uint16_t sequence, double now) const {
     return held_.holds(peer, sequence, now);
   }
@@ -92,6 +97,7 @@ class HelloStage {
  private:
   static Result drop(Why why);
   static Result refuse(uint8_t alert, Why why, uint64_t record_number);
+  static Result refuse_other_version(uint64_t record_number);
 
   Result take_fragment(const RecordView& record, const FragmentView& fragment,
                        const PeerAddress& peer, double now);

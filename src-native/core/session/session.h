@@ -103,6 +103,8 @@ class Session final {
   // segment, RFC 6347 section 4.2.4.
   static constexpr double kLinger = 240'000;
   bool rests() const { return rests_; }
+  // What it knows of its own keys. When that changes, an update of them may be on its way.
+  Wear told_of_sealing() const { return told_of_sealing_; }
 
   // Whether encrypt-then-MAC (RFC 7366) is in use. Meaningful once the suite is known.
   bool encrypts_then_macs() const {
