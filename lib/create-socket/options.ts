@@ -15,7 +15,7 @@ import { resolveHandshakeTimeout } from '../options/session';
 import { messageMemory, type MessageMemory } from '../endpoint/packet-events';
 import type { DTLSSocket } from '../socket/socket';
 import { ownKey } from './own-key';
-import { Marks, type Rules } from './rules';
+import { beneath, Marks, type Rules } from './rules';
 import { requireSecureContext, SecureContext } from '../identity/secure-context';
 import { callable, checkNames, checkObject, flag, integer, misplaced, nearest, wrongType } from '../checks/validate';
 
@@ -293,7 +293,7 @@ export function resolveSocketOptions(given: SocketDtlsOptions = { role: 'client'
         ),
       );
       return {
-        ...plainShared,
+        ...beneath(given, plainShared),
         ...rest,
         secureContext,
         ...(psk === undefined ? {} : { pskCallback: psk }),

@@ -3,6 +3,7 @@ import { types } from 'node:util';
 
 import { late } from '../base/late';
 import { bytesOf } from '../base/memory';
+import { byAuthority, PROOFS } from '../options/proofs';
 import type { ConnectOptions } from '../options/types';
 
 /** What the peer of a session has had to prove, or would have to. */
@@ -26,13 +27,19 @@ const OF_NOBODY: readonly string[] = [
   'heartbeat', 'maxFragmentLength', 'session', 'sessionTimeout', 'qlogDir', 'signal',
 ] satisfies readonly (keyof ConnectOptions)[];
 
+/** What counts of the socket's options where an answer says nothing of it. */
+export const beneath = <T>(answer: Bag, own: Readonly<Record<string, T>>): Readonly<Record<string, T>> =>
+  byAuthority(answer, own)
+    ? Object.fromEntries(Object.entries(own).filter(([name]) => !PROOFS.some((proof) => proof === name)))
+    : own;
+
 /** How deep lists and objects are compared by what is in them: `pfx` is a list of objects with bytes. */
 const DEEPEST = 3;
 
 /** Makes marks for the answers of one socket's `peers`. */
 export class Marks {
   readonly #names: readonly string[];
-  readonly #own: ReadonlyMap<string, string>;
+  readonly #own: Readonly<Record<string, string>>;
   /** Keys are short and may be guessed: without this, which nobody else has, no mark tells anything. */
   readonly #secret = late.crypto.randomBytes(32);
   readonly #identities = new WeakMap<object, number>();
@@ -45,13 +52,13 @@ export class Marks {
   }
 
   of(answer: Bag): string {
-    const all = new Map([...this.#own, ...this.#marksOf(answer)]);
-    return this.#names.map((name) => all.get(name) ?? '').join(' ');
+    const all = { ...beneath(answer, this.#own), ...this.#marksOf(answer) };
+    return this.#names.map((name) => all[name] ?? '').join(' ');
   }
 
-  #marksOf(options: Bag): Map<string, string> {
+  #marksOf(options: Bag): Record<string, string> {
     const given = this.#names.filter((name) => options[name] !== undefined);
-    return new Map(
+    return Object.fromEntries(
       given.map((name) => {
         const hash = late.crypto.createHmac('sha256', this.#secret);
         this.#write(options[name], DEEPEST, (part) => hash.update(part));

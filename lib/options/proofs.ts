@@ -1,4 +1,4 @@
-/** What a peer can be known by without an authority, and when rules within a server's rules put an authority in its place. */
+/** What a peer can be known by without an authority, and when rules within those of a server or socket put an authority in its place. */
 
 export const PROOFS = ['peerFingerprints', 'peerPublicKeys'] as const;
 

@@ -101,6 +101,13 @@ describe('createSocket: rules of names', () => {
       },
     ],
     [
+      "an authority, where the socket has a fingerprint of all",
+      async () => {
+        const [server, other] = [await generateCertificate(NAMES), await generateCertificate({ ca: true })];
+        return { server, dtls: { peerFingerprints: fingerprint(server.cert) }, a: undefined, b: { ca: other.cert } };
+      },
+    ],
+    [
       'a context of its own',
       async () => {
         const [ca, other] = [await generateCertificate({ ca: true }), await generateCertificate({ ca: true })];
@@ -347,6 +354,22 @@ describe('createSocket: rules of names', () => {
     expect(codeOf(await sent(client, 'for B', { port, address: B }))).to.equal('ERR_DTLS_LOOKUP_TIMEOUT');
     expect(client.getSendQueueCount()).to.equal(0);
     expect(await sent(client, 'more for A', { port, address: A })).to.deep.equal({ bytes: 10 });
+  });
+
+  it("an authority in an answer takes the place of the socket's fingerprints", async () => {
+    const [known, ca, other] = [await generateCertificate(NAMES), await generateCertificate({ ca: true }), await generateCertificate({ ca: true })];
+    const ofAuthority = await generateCertificate({ ...NAMES, issuer: ca });
+    const outcomeOf = async (server: ServerOptions, answer: SocketPeerOptions | undefined): Promise<unknown> => {
+      const client = secure({ role: 'client', peerFingerprints: fingerprint(known.cert), peers: () => answer }, { lookup });
+      const outcome = await sent(client, 'hello', { port: portOf(await listen(server)), address: A });
+      return codeOf(outcome) ?? outcome;
+    };
+    expect(await outcomeOf(known, undefined)).to.deep.equal({ bytes: 5 });
+    expect(await outcomeOf(ofAuthority, { ca: ca.cert })).to.deep.equal({ bytes: 5 });
+    expect(await outcomeOf(ofAuthority, { ca: other.cert })).to.match(/^UNABLE_TO_/);
+    expect(await outcomeOf(known, { ca: ca.cert })).to.match(/^(DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED)/);
+    // Both: a fingerprint judges, as everywhere.
+    expect(await outcomeOf(known, { ca: ca.cert, peerFingerprints: fingerprint(known.cert) })).to.deep.equal({ bytes: 5 });
   });
 
   it("a message for B that waits while A's handshake fails does not fail with it: B has its own", async () => {
