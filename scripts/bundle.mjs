@@ -28,8 +28,12 @@ const late = {
  * that is seldom made needs. It is one file, which core.js loads when it first uses something of it.
  */
 const rare = [
+  'checks/not-here',
+  'checks/number-hints',
   'diagnostics/qlog',
   'endpoint/moving',
+  'errors/file-error',
+  'errors/file-hints',
   'handshake/ocsp',
   'identity/certificates',
   'identity/fingerprints',
@@ -37,6 +41,7 @@ const rare = [
   'identity/raw-public-keys',
   'identity/reload',
   'socket/heartbeat',
+  'socket/keying-material',
   'socket/packets',
   'socket/set-peer',
   'socket/update-keys',
@@ -49,7 +54,7 @@ const rare = [
  * What commands use, too, that do without the addon: they have a copy in a file apart from core.js, which loads the addon.
  * Another file for core.js would take longer than it is long.
  */
-const withoutAddon = { printable: join(lib, 'errors/printable.ts') };
+const withoutAddon = { 'file-hints': join(lib, 'errors/file-hints.ts'), printable: join(lib, 'errors/printable.ts') };
 const COPY = '?copy';
 const lateModules = Object.values(late).map(({ module }) => join(lib, module));
 

@@ -140,7 +140,7 @@ export function readNamed(option: string, file: string): Buffer {
   try {
     return readFileSync(file);
   } catch (error) {
-    throw fileError(option, error);
+    throw fileError(option, error, 'reading');
   }
 }
 
@@ -156,10 +156,10 @@ function readPem(option: string, file: string, what: 'CERTIFICATE' | 'PRIVATE KE
 /** The options that servers and clients have in common. What is not given is not there. */
 function security(flags: SecurityFlags): SecureContextOptions & Partial<ConnectOptions & ServerOptions> {
   if ((flags.cert === undefined) !== (flags.key === undefined)) {
-    throw new CommandLineError('--cert and --key belong together');
+    throw new CommandLineError('--cert and --key belong together', "Give both; 'dgram-dtls cert' makes such a pair for development.");
   }
   if (flags.pskIdentity !== undefined && flags.psk === undefined) {
-    throw new CommandLineError('--psk-identity is the name of a key, and --psk is not given');
+    throw new CommandLineError('--psk-identity is the name of a key, and --psk is not given', 'Give the key in hexadecimal: --psk 0011aabb.');
   }
   const given = {
     cert: flags.cert === undefined ? undefined : readPem('--cert', flags.cert, 'CERTIFICATE'),

@@ -73,7 +73,7 @@ export async function runCert(given: string[], flags: CertFlags): Promise<number
       'An authority has one name of its own; quote it if it has spaces.',
     );
   }
-  if (flags.ca === true && flags.client === true) throw new CommandLineError('--ca and --client exclude one another');
+  if (flags.ca === true && flags.client === true) throw new CommandLineError('--ca and --client exclude one another', 'Leave one of them out: an authority is no client.');
   const issuer =
     flags.issuer === undefined
       ? undefined

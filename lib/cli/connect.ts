@@ -58,7 +58,7 @@ function keepSession(file: string, session: Buffer): void {
     writeFileSync(fresh, session, { mode: 0o600, flag: 'wx' });
     renameSync(fresh, file);
   } catch (error) {
-    throw fileError('--sess-out', error);
+    throw fileError('--sess-out', error, 'writing');
   }
 }
 

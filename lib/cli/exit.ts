@@ -1,3 +1,5 @@
+import { fileHint } from '../errors/file-hints';
+
 /** How a command ends, for scripts. */
 export const ExitCode = {
   /** It did what was asked. */
@@ -24,9 +26,9 @@ export class CommandLineError extends Error {
 }
 
 /** The error of a file that the command line names, as node:fs has thrown it. */
-export function fileError(option: string, error: unknown): CommandLineError {
+export function fileError(option: string, error: unknown, doing: 'reading' | 'writing'): CommandLineError {
   const { message, code } = error as NodeJS.ErrnoException;
-  return new CommandLineError(`${option}: ${message}`, undefined, code);
+  return new CommandLineError(`${option}: ${message}`, fileHint(doing, code), code);
 }
 
 /** Nothing of what was looked for is there. */

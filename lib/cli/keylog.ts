@@ -14,7 +14,7 @@ export function checkKeylog(file: string): void {
   try {
     append(file, '');
   } catch (error) {
-    throw fileError('--keylog', error);
+    throw fileError('--keylog', error, 'writing');
   }
 }
 
@@ -32,7 +32,7 @@ export function keylogWriter(file: string, output: Output): (line: Buffer) => vo
       append(file, line);
     } catch (error) {
       broken = true;
-      output.failure(fileError('--keylog', error));
+      output.failure(fileError('--keylog', error, 'writing'));
     }
   };
 }

@@ -76,7 +76,7 @@ export async function runLab(flags: LabFlags): Promise<number> {
   const output = new Output(flags.json === true);
   const swept = NAMES.filter((name) => flags[name].length > 1);
   if (swept.length > 1) {
-    throw new CommandLineError(`only one option may be a range, not ${swept.join(' and ')}`);
+    throw new CommandLineError(`only one option may be a range, not ${swept.join(' and ')}`, 'Give the others one value each.');
   }
   const parameter = swept[0] ?? 'loss';
   const base = await plan(flags);
@@ -108,7 +108,7 @@ function writeNamed(file: string, text: string): void {
   try {
     writeFileSync(file, text);
   } catch (error) {
-    throw fileError('--svg', error);
+    throw fileError('--svg', error, 'writing');
   }
 }
 
@@ -140,7 +140,7 @@ async function plan(flags: LabFlags): Promise<Base> {
   if (flags.resume !== true) return base;
   const conditions = networkConditions({ ...NOTHING_HAPPENS });
   const { session } = await runTrial({ ...base, messages: 1, seed: 'first', conditions, rebind: 0 });
-  if (session === undefined) throw new CommandLineError('--resume: the server gives no session to resume');
+  if (session === undefined) throw new CommandLineError('--resume: the server gives no session to resume', 'Leave --resume out.');
   return { ...base, client: { ...base.client, session } };
 }
 

@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+import { withAddressAdvice } from './address-advice';
 import { addBuildCommand } from './build-command';
 import { addCertCommand } from './cert-command';
 import { addConnectCommand } from './connect-command';
@@ -51,7 +52,11 @@ function makeProgram(): Command {
   };
   for (const command of program.commands) {
     command.option('--json', 'print JSON').showHelpAfterError('(--help says more)');
-    command.exitOverride().configureOutput({ writeErr });
+    command.exitOverride().configureOutput({
+      writeErr: (text) => {
+        writeErr(withAddressAdvice(command, text));
+      },
+    });
   }
   return program.exitOverride().configureOutput({ writeErr });
 }

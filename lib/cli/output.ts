@@ -6,7 +6,7 @@ import pc = require('picocolors');
 import ProgressBar = require('progress');
 import table = require('text-table');
 
-import { printable } from '../errors/printable';
+import { printable, printableJson } from '../errors/printable';
 import { inFlags } from './words';
 
 /** A command that takes longer than this shows a progress bar. */
@@ -48,7 +48,7 @@ export class Output {
 
   /** One JSON text on a line: a result, or one event of several. */
   data(value: unknown): void {
-    if (this.json) process.stdout.write(`${JSON.stringify(value)}\n`);
+    if (this.json) process.stdout.write(`${printableJson(value)}\n`);
   }
 
   table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): void {

@@ -68,13 +68,13 @@ export async function runProxy(flags: ProxyFlags): Promise<number> {
 
 function checkFlags({ client, shared, queue, cert, psk, pskFile, servername, insecure }: ProxyFlags): void {
   if (shared === true && client !== true) {
-    throw new CommandLineError('--shared is for --client: where DTLS comes in, each client has its own session');
+    throw new CommandLineError('--shared is for --client: where DTLS comes in, each client has its own session', 'Add --client, or leave --shared out.');
   }
   if (queue !== undefined && shared !== true) {
     throw new CommandLineError('--queue is for --shared: nothing else waits', 'Add --client --shared, or leave it out.');
   }
   if (client === true) {
-    if (pskFile !== undefined) throw new CommandLineError('--psk-file is for servers: give a client --psk');
+    if (pskFile !== undefined) throw new CommandLineError('--psk-file is for servers', 'Give a client --psk and --psk-identity.');
     return;
   }
   if (cert === undefined && psk === undefined && pskFile === undefined) {
@@ -84,7 +84,7 @@ function checkFlags({ client, shared, queue, cert, psk, pskFile, servername, ins
     );
   }
   if (servername !== undefined || insecure === true) {
-    throw new CommandLineError('--servername and --insecure are for --client');
+    throw new CommandLineError('--servername and --insecure are for --client', 'Add --client, or leave them out.');
   }
 }
 

@@ -33,6 +33,9 @@ import { TransportErrors } from './transport-errors';
  */
 export class Endpoint implements DriverHost, CountedEndpoint {
   readonly #core: NativeEndpoint;
+  readonly #records: EndpointRecords;
+  /** Sessions that this side has begun. */
+  #dialled = 0;
   readonly #id: number;
   readonly #driver: Driver;
   readonly #sessions = new SessionTable();
@@ -81,7 +84,7 @@ export class Endpoint implements DriverHost, CountedEndpoint {
   private constructor(driver: Driver) {
     this.#driver = driver;
     this.packetListeners = new PacketListeners(driver, this.#sessions, this.#packetPeers);
-    const records = new EndpointRecords({
+    const records = this.#records = new EndpointRecords({
       driver,
       sessions: this.#sessions,
       owner: this.#owner,
@@ -89,6 +92,10 @@ export class Endpoint implements DriverHost, CountedEndpoint {
       packetPeers: this.#packetPeers,
       packetListeners: this.packetListeners,
       transportErrors: this.#transportErrors,
+      abandon: (slot, generation) => {
+        this.core.close(slot, generation, false);
+        this.core.release(slot, generation);
+      },
     });
     let id = 0;
     outbox.register((given) => {
@@ -179,6 +186,7 @@ export class Endpoint implements DriverHost, CountedEndpoint {
   listen(server: ServerHandler): boolean {
     if (!this.stay(server)) return false;
     this.#owner.server = server;
+    this.#records.beginsWith(this.stats().handshakesStarted - this.#dialled);
     const { [kBlockList]: blockList } = server;
     if (blockList !== undefined) this.#driver.block((address) => isBlocked(blockList, address));
     return true;
@@ -192,6 +200,7 @@ export class Endpoint implements DriverHost, CountedEndpoint {
   ): [slot: number, generation: number] {
     const { address, port } = handler[kPeer];
     const [slot, generation] = this.core.connect(address, port, context, policy);
+    this.#dialled += 1;
     this.#sessions.add(slot, generation, handler);
     return [slot, generation];
   }

@@ -39,6 +39,8 @@ interface RecordParts {
   readonly packetPeers: PacketPeers;
   readonly packetListeners: PacketListeners;
   readonly transportErrors: TransportErrors;
+  /** Ends a session that nobody has. */
+  readonly abandon: (slot: number, generation: number) => void;
 }
 
 export class EndpointRecords implements RecordSink {
@@ -49,6 +51,10 @@ export class EndpointRecords implements RecordSink {
   readonly #packetPeers: PacketPeers;
   readonly #packetListeners: PacketListeners;
   readonly #transportErrors: TransportErrors;
+  readonly #abandon: RecordParts['abandon'];
+  /** Sessions that peers have begun, as far as it was heard; and those of them that are of servers before the one that listens. */
+  #begun = 0;
+  #ofOthers = 0;
 
   constructor(parts: RecordParts) {
     this.#driver = parts.driver;
@@ -58,12 +64,23 @@ export class EndpointRecords implements RecordSink {
     this.#packetPeers = parts.packetPeers;
     this.#packetListeners = parts.packetListeners;
     this.#transportErrors = parts.transportErrors;
+    this.#abandon = parts.abandon;
+  }
+
+  /** A server listens from now on. So many sessions have begun for others, whether they were heard of or not. */
+  beginsWith(begun: number): void {
+    this.#ofOthers = begun;
   }
 
   begin(slot: number, generation: number, peerIndex: number, question: number): void {
     const peer = this.#driver.peerAt(peerIndex);
     const server = this.#owner.server;
-    if (peer === undefined || server === undefined) return;
+    this.#begun += 1;
+    // Its server may have left the transport to others, with more on its way than fits at once: it is no session of theirs.
+    if (peer === undefined || server === undefined || this.#begun <= this.#ofOthers) {
+      this.#abandon(slot, generation);
+      return;
+    }
     const asked = question === 0 ? undefined : server[kAnsweredPeer](question);
     const known = this.#known(peer, asked);
     const handler = server[kMakeSession](slot, generation, known, question);

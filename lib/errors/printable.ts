@@ -15,3 +15,13 @@ function escaped(character: string): string {
 
 /** What a peer had a say in, before it goes into a message of an error or to a terminal. */
 export const printable = (text: string): string => text.replace(DECEPTIVE, escaped);
+
+/**
+ * JSON as a line that a terminal may be shown: JSON itself escapes a part of these only. What is parsed stays the same,
+ * as they can stand within strings alone.
+ */
+export const printableJson = (value: unknown): string =>
+  JSON.stringify(value).replace(DECEPTIVE, (character) =>
+    // JSON's escapes are of UTF-16: two for a character beyond the first plane.
+    Array.from({ length: character.length }, (_, at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`).join(''),
+  );

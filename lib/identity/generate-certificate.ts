@@ -11,7 +11,7 @@ import { DTLSError, usageError, withTypedErrors } from '../errors/errors';
 import { native } from '../core/native';
 import { noMore } from '../checks/arguments';
 import { withoutObjectPrototype } from '../checks/no-inheritance';
-import { bytes, checkNames, checkObject, flag, integer, lendBytes, wrongType } from '../checks/validate';
+import { bytes, checkNames, checkObject, flag, integer, lendBytes, wrongForm, wrongType } from '../checks/validate';
 
 /** Whom a certificate is about, by the short names of X.500 as `X509Certificate.subject` prints them. */
 export interface CertificateSubject {
@@ -206,7 +206,7 @@ function resolveNames({ subject, altNames }: GenerateCertificateOptions, ca: boo
   }
   // Holes are seen, and no method of the array's own is called.
   return Array.from<unknown, string>(altNames, (name) => {
-    if (typeof name !== 'string') throw wrongType('altNames', 'an array of strings', name);
+    if (typeof name !== 'string') throw wrongType('altNames', 'an array of strings', name, `Write altNames: ['localhost'].`);
     const host = hostName(name);
     if (host !== undefined) return host;
     throw usageError(
@@ -226,13 +226,13 @@ function resolveSubject(given: string | CertificateSubject | undefined, names: r
     return first === undefined ? [] : ['CN', first];
   }
   if (typeof given === 'string') return ['CN', attributeText('CN', given)];
-  if (typeof given !== 'object' || (given as unknown) === null) throw wrongType('subject', 'a string, or an object with names', given);
+  if (typeof given !== 'object' || (given as unknown) === null) throw wrongType('subject', 'a string, or an object with names', given, "A string is the name (CN); { CN: 'device-7', O: 'Example' } has more of them.");
   checkObject('subject', given);
   checkAttributes(given);
   const known = ATTRIBUTES.flatMap((attribute) => {
     const text: unknown = given[attribute];
     if (text === undefined) return [];
-    if (typeof text !== 'string') throw wrongType(`subject.${attribute}`, 'a string', text);
+    if (typeof text !== 'string') throw wrongForm(`subject.${attribute}`, 'a string', text, 'Leave it out where there is none.');
     return [attribute, attributeText(attribute, text)];
   });
   if (known.length > 0 || names.length > 0) return known;
@@ -304,7 +304,7 @@ function certificatesIn(given: Buffer): [X509Certificate, ...X509Certificate[]] 
 function privateKey({ key, passphrase }: CertificateIssuer): KeyObject {
   if (key instanceof late.crypto.KeyObject) {
     if (key.type === 'private') return key;
-    throw wrongType('issuer.key', 'a private key', key);
+    throw wrongType('issuer.key', 'a private key', key, 'A public key signs nothing: pass the other half.');
   }
   return lendBytes('issuer.key', key, (pem) =>
     late.crypto.createPrivateKey({ key: bytesOf(pem), ...(passphrase === undefined ? {} : { passphrase }) }));

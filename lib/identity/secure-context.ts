@@ -23,7 +23,7 @@ import { requireRawPublicKeys } from './raw-public-keys';
 import { noMore } from '../checks/arguments';
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONTEXT_OPTIONS } from '../checks/option-names';
-import { bytes, checkNames, checkObject, flag, integer, wrongType } from '../checks/validate';
+import { bytes, checkNames, checkObject, flag, integer, wrongForm, wrongType } from '../checks/validate';
 import { checkTicketKeys } from './ticket-keys';
 import type { SecureContextOptions } from './types';
 import { isBelow, hintForDtls13, setAlgorithms, versionNumber, type KeysBarred, type ProtocolVersion } from './versions';
@@ -232,7 +232,7 @@ export class SecureContext {
       }
       context.setSessionTimeout(this[kSessionTimeout]);
       const secureOptions = options.secureOptions ?? 0;
-      if (typeof secureOptions !== 'number') throw wrongType('secureOptions', 'a number', secureOptions);
+      if (typeof secureOptions !== 'number') throw wrongForm('secureOptions', 'a number', secureOptions, "It is made of node:crypto's constants SSL_OP_…, with | between them.");
       context.setOptions(secureOptions);
       if (flag('honorCipherOrder', options.honorCipherOrder, true)) {
         context.setOptions(SSL_OP_CIPHER_SERVER_PREFERENCE);

@@ -21,7 +21,7 @@ function checkBurst(burst: BurstLoss): void {
   checkNames(burst, BURST);
   for (const name of ['enter', 'leave'] as const) {
     const value: unknown = burst[name];
-    if (value === undefined) throw wrongType(`burst.${name}`, 'a number from 0 to 1', value);
+    if (value === undefined) throw wrongType(`burst.${name}`, 'a number from 0 to 1', value, 'How likely it is with each datagram that a burst begins, or ends: { enter: 0.01, leave: 0.3 }.');
   }
   for (const name of BURST) probability(`burst.${name}`, burst[name]);
 }
@@ -33,11 +33,11 @@ function checkDelay(delay: LinkConditions['delay']): void {
   }
   const given: unknown = delay;
   if (!Array.isArray(given) || given.length !== 2 || given.includes(undefined)) {
-    throw wrongType('delay', 'a number, or [least, most]', given);
+    throw wrongType('delay', 'a number, or [least, most]', given, 'Milliseconds: 20, or [10, 30].');
   }
   const [least, most] = delay.map((value) => milliseconds('delay', value)) as [number, number];
   if (least > most) {
-    throw usageError('ERR_OUT_OF_RANGE', `'delay' must be [least, most], not [${String(least)}, ${String(most)}]`);
+    throw usageError('ERR_OUT_OF_RANGE', `'delay' must be [least, most], not [${String(least)}, ${String(most)}]`, 'Write the smaller one first.');
   }
 }
 
@@ -94,7 +94,7 @@ export function settable(conditions: LinkConditions): [own: LinkConditions, show
 
 /** The port, as a number. */
 export function checkPlace(address: string, port: unknown): number {
-  if (typeof address !== 'string') throw wrongType('address', 'a string with an IP address', address);
+  if (typeof address !== 'string') throw wrongType('address', 'a string with an IP address', address, "Such as '192.0.2.1'.");
   if (isIP(address) === 0) {
     throw usageError(
       'ERR_INVALID_ARG_VALUE',

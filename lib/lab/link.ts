@@ -178,7 +178,7 @@ export class Link {
    */
   rebind(transport: DatagramTransport, to?: { address?: string; port?: number }): Peer {
     if (!(transport instanceof LinkEnd) || this.#ends.get(nameOf(transport.seenAs)) !== transport) {
-      throw usageError('ERR_INVALID_ARG_VALUE', "'transport' is not attached to this link");
+      throw usageError('ERR_INVALID_ARG_VALUE', "'transport' is not attached to this link", 'Pass what attach() of this link returned, and is not closed.');
     }
     if (to !== undefined) {
       checkObject('to', to);

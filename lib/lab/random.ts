@@ -1,7 +1,7 @@
 import { wrongType } from '../checks/validate';
 
 export function checkSeed(seed: string): string {
-  if (typeof seed !== 'string') throw wrongType('seed', 'a string', seed);
+  if (typeof seed !== 'string') throw wrongType('seed', 'a string', seed, 'The same text gives the same losses: any will do.');
   return seed;
 }
 

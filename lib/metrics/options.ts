@@ -33,7 +33,7 @@ const PREFIX = /^([a-zA-Z_:][a-zA-Z0-9_:]*)?$/;
 
 function checkPrefix(prefix: unknown): void {
   if (prefix === undefined) return;
-  if (typeof prefix !== 'string') throw wrongType('prefix', 'a string', prefix);
+  if (typeof prefix !== 'string') throw wrongType('prefix', 'a string', prefix, "The names begin with it, such as 'coap_'.");
   if (PREFIX.test(prefix)) return;
   throw usageError(
     'ERR_INVALID_ARG_VALUE',

@@ -1,6 +1,6 @@
 /** Lists of application protocols: as users give them, and as they are on the wire (RFC 7301 section 3.1). */
 import { usageError } from '../errors/errors';
-import { bytes, wrongType } from '../checks/validate';
+import { bytes, wrongForm } from '../checks/validate';
 
 /** Names in the order of preference, or the list as it is on the wire: each name behind its length. */
 export type ALPNProtocols =
@@ -41,7 +41,7 @@ function fromNames(name: string, names: readonly unknown[]): Buffer {
 /** A copy: the caller may change its memory before a session needs it. */
 function checked(name: string, value: unknown): Buffer {
   if (!ArrayBuffer.isView(value)) {
-    throw wrongType(name, 'an array of strings, or a Buffer, TypedArray or DataView', value);
+    throw wrongForm(name, 'an array of strings, or a Buffer, TypedArray or DataView', value, "Such as ['coap'], the preferred one first.");
   }
   const wire = Buffer.from(bytes(name, value));
   for (let at = 0; at < wire.length; at += 1 + (wire[at] ?? 0)) {

@@ -33,7 +33,7 @@ export function readConnect(args: readonly unknown[]): ConnectArguments {
   const host = typeof behind[0] === 'object' && behind[0] !== null ? undefined : text('host', (behind.shift() ?? undefined) as string);
   const [options = {}, ...surplus] = behind;
   checkObject('options', options, FORMS);
-  if (surplus.length > 0) throw wrongType(LISTENER, 'a function', surplus[0]);
+  if (surplus.length > 0) throw wrongType(LISTENER, 'a function', surplus[0], FORMS);
   const given: Partial<ConnectOptions> = withoutObjectPrototype(options, CONNECT_OPTIONS);
   if (given.port !== undefined && serverPort(given.port, given.transport) !== port) throw contradiction('port', port, given.port);
   if (host !== undefined && given.host !== undefined && given.host !== host) throw contradiction('host', host, given.host);

@@ -6,6 +6,7 @@ import { CONTEXT_OPTIONS, PEER_OPTIONS } from '../checks/option-names';
 import { requireNoNewerVersion, requireSameVersions, SecureContext } from '../identity/secure-context';
 import type { NativeTicketKeys } from '../core/native';
 import { OF_BYTES, ownOptions } from './own-bytes';
+import { byAuthority, PROOFS } from './proofs';
 import { resolveServerOptions, type ResolvedServer } from './server';
 import type { PeerOptions, ServerOptions } from './types';
 
@@ -62,10 +63,12 @@ export function resolvePeerOptions(
 ): ResolvedPeer {
   const { own, hasContext } = answered;
   const replaced = IN_PLACE_OF.flatMap(([one, others]) => (one.some((name) => name in own) ? others : []));
-  if (own.requestCert === false) replaced.push('peerFingerprints', 'peerPublicKeys');
+  const judged = byAuthority(own, { ...beneath });
+  if (judged || own.requestCert === false) replaced.push(...PROOFS);
   if (hasContext) replaced.push('SNICallback'); // its contexts trust whom they will
   const options: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(beneath)) if (!replaced.includes(name)) options[name] = value;
+  if (judged) options.requestCert = true;
   Object.assign(options, own);
   if (!hasContext) options.secureContext = context;
   else if (own.secureContext === undefined) {

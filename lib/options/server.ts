@@ -23,6 +23,7 @@ import { callable, checkNames, checkObject, flag, inRange, integer, lendBytes, t
 import { withoutObjectPrototype } from '../checks/no-inheritance';
 import { CONTEXT_OPTIONS, NAMED_OPTIONS, SERVER_OPTIONS } from '../checks/option-names';
 import { OF_BYTES, ownOptions } from './own-bytes';
+import { byAuthority, PROOFS } from './proofs';
 import { oneOf, requireName, serverPsk } from './psk';
 import { requireCredentials, requireKeysFor, resolveContext, resolveHandshakeTimeout, resolveSession, type ResolvedSession } from './session';
 import { resolveUdp, type ResolvedUdp } from './udp';
@@ -201,8 +202,10 @@ export function resolveNamedOptions(
     replaced.push('ALPNProtocols', 'ALPNCallback');
   }
   if (own.psk !== undefined || own.pskCallback !== undefined) replaced.push('psk', 'pskCallback');
+  const judged = byAuthority({ ...own }, { ...server });
+  if (judged) replaced.push(...PROOFS);
   const inherited = Object.entries(server).filter(([name]) => !replaced.includes(name));
-  const all: ServerOptions = { ...Object.fromEntries(inherited), ...own };
+  const all: ServerOptions = { ...Object.fromEntries(inherited), ...(judged ? { requestCert: true } : {}), ...own };
   const resolved = resolveServerOptions(all, ticketKeys);
   return { resolved, given: inheritable(all, resolved) };
 }

@@ -297,7 +297,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   setSecureContext(...args: [SecureContextOptions | SecureContext, ...unknown[]]): void {
     noMore('setSecureContext', args, 1);
     const [options] = args;
-    if ((options as unknown) === undefined) throw wrongType('options', 'an object', options);
+    if ((options as unknown) === undefined) throw wrongType('options', 'an object', options, 'Pass a SecureContext, or the options of createSecureContext().');
     const context = options instanceof SecureContext ? options : new SecureContext(options, undefined, this.#context);
     requireSameVersions(context, this.#context);
     if (this.#options.SNICallback === undefined && this.#peerRules === undefined) requireCredentials(context, this.#options.pskCallback !== undefined);
@@ -371,7 +371,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
   addContext(...args: [string, SecureContext | NamedServerOptions, ...unknown[]]): void {
     noMore('addContext', args, 2);
     const [hostname, context] = args;
-    if (typeof hostname !== 'string') throw wrongType('hostname', 'a string', hostname);
+    if (typeof hostname !== 'string') throw wrongType('hostname', 'a string', hostname, 'addContext(hostname, context): the name comes first, and may have a * in it.');
     if (hostname === '') {
       throw usageError('ERR_INVALID_ARG_VALUE', "'hostname' cannot be empty", "Use '*' wildcards.");
     }
@@ -403,7 +403,7 @@ export class DTLSServer extends EventEmitter<DTLSServerEvents> {
 
   /** How many sessions there are, those in the handshake included. */
   getConnections(callback: (error: Error | null, count: number) => void): this {
-    if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback);
+    if (typeof callback !== 'function') throw wrongType('callback', 'a function', callback, 'getConnections(callback) calls it with null and the number; server.sessions has the sockets themselves.');
     process.nextTick(callback, null, [...this.sessions].length);
     return this;
   }

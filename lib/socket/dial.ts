@@ -58,7 +58,7 @@ export function dial(
       return;
     }
     if (given === undefined) {
-      fail(new Error(`no address for ${host}`));
+      process.nextTick(done, ioError(new Error(`no address for ${host}`), undefined, "'lookup' called back without one: callback(null, address, family), as dns.lookup does it."));
       return;
     }
     if (typeof given !== 'string' || late.net.isIP(given) === 0) {

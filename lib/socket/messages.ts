@@ -50,7 +50,7 @@ const ONE_PEER = 'A DTLSSocket has one peer, and takes no port and address: send
 
 export function checkCallback(callback: SendCallback | undefined): void {
   if (callback !== undefined && typeof callback !== 'function') {
-    throw wrongType('callback', 'a function', callback);
+    throw wrongType('callback', 'a function', callback, 'send(message[, offset, length][, callback]): it is called with null, or with what went wrong.');
   }
 }
 

@@ -256,7 +256,7 @@ export abstract class SessionInfo extends NoticingEmitter<DTLSSocketEvents> {
    */
   exportKeyingMaterial(length: number, label: string, context?: NodeJS.ArrayBufferView): NonSharedBuffer {
     integer('length', length, undefined, 1, 65536);
-    if (typeof label !== 'string') throw wrongType('label', 'a string', label);
+    if (typeof label !== 'string') throw wrongType('label', 'a string', label, 'exportKeyingMaterial(length, label[, context]): other bytes go into the context.');
     const about = context === undefined ? undefined : bytes('context', context);
     // RFC 5705 section 4 counts them in two bytes, and OpenSSL would cut the number.
     if (about !== undefined) integer('context.length', about.length, undefined, 0, 65535);

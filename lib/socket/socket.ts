@@ -89,7 +89,7 @@ import { aborted, asDtlsError, closeError, illegalConstructor, notDtls, notOpen 
 import { readAlert, readHandshake, readKeyLimit } from './socket-events';
 import type { Step } from '../core/turns';
 import { noMore } from '../checks/arguments';
-import { bytes, callable, integer, payload, wrongType } from '../checks/validate';
+import { bytes, callable, integer, payload, wrongForm } from '../checks/validate';
 import { updateKeys, type UpdateKeysOptions } from './update-keys';
 import { readableOf, webStreams, type WebStreamOptions, type WebStreams } from './web-streams';
 
@@ -215,7 +215,7 @@ export class DTLSSocket extends SessionInfo {
   sendMany(...args: [readonly Message[], SendCallback?, ...unknown[]]): boolean {
     noMore('sendMany', args, 2);
     const [messages, callback] = args;
-    if (!Array.isArray(messages)) throw wrongType('messages', 'an array', messages);
+    if (!Array.isArray(messages)) throw wrongForm('messages', 'an array', messages, 'One message is send(message); many are an array of them.');
     const all = Array.from(messages, (message: Message) => payload('message', message));
     for (const message of all) checkSize(message, this[kMessageLimit]);
     checkCallback(callback);

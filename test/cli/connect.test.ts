@@ -272,6 +272,14 @@ describe('dgram-dtls', function () {
       });
       expect(stdout).to.equal('red \\x1b[31m bell \\x07\n');
     });
+
+    it('has none of it in JSON either, whose text is the same to who parses it', async () => {
+      const { port } = await startListen(cleanup, [...PSK, '--echo']);
+      const text = 'red \u009b31m turned \u202e about';
+      const { stdout, json } = await cli(['connect', `127.0.0.1:${port}`, ...PSK, '--json'], { input: `${text}\n` });
+      expect(json.find(({ event }) => event === 'message')?.text).to.equal(text);
+      expect(stdout).to.include(String.raw`red \u009b31m turned \u202e about`).and.not.match(/[\u0080-\u009f\u202e]/);
+    });
   });
 
   async function silent(): Promise<{ port: number }> {

@@ -3,7 +3,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import { expect } from 'chai';
 import { connect, createServer, type PeerFingerprint } from '../../lib/index';
-import { selfSigned, type Certificate } from '../helpers/certificates';
+import { createAuthority, selfSigned, type Certificate } from '../helpers/certificates';
 import {
   certificate,
   clientFailure,
@@ -41,6 +41,25 @@ describe('fingerprints', () => {
   });
 
   const identity = ({ cert, key }: Certificate): { cert: string; key: string } => ({ cert, key });
+
+  it('of a server count for no name whose own rules have an authority, which judges the certificate they demanded', async () => {
+    const authority = await createAuthority('an authority of this name');
+    const staff = await authority.issue({ commonName: 'staff', clientAuth: true });
+    const rules = identity(await certificate());
+    const listening = await listen({ ...rules, peerFingerprints: fingerprintOf(client) });
+    listening.addContext('localhost', { ...rules, ca: authority.certificatePem });
+    const named = { servername: 'localhost' };
+    expect((await openOn(listening, { ...named, ...identity(staff) })).peer.authorized).to.equal(true);
+    for (const [credentials, code] of [
+      [identity(client), 'DEPTH_ZERO_SELF_SIGNED_CERT'],
+      [{}, 'ERR_DTLS_PEER_CERTIFICATE_MISSING'],
+    ] as const) {
+      const refused = clientFailure(listening);
+      await failure(await dial(listening, { ...named, ...credentials }));
+      expect((await refused).code).to.equal(code);
+    }
+    expect((await openOn(listening, identity(client))).peer.authorized).to.equal(true);
+  });
 
   it('let two self-signed peers know each other', async () => {
     const pair = await open(

@@ -80,6 +80,24 @@ describeVersions('answers of peers', (only, is13) => {
     await openOn(server, asMine);
   });
 
+  it("an authority takes the place of the server's fingerprints, and a certificate is demanded as they had it", async () => {
+    const ofAnother = await createAuthority('an authority of this answer');
+    const [known, ofAuthority] = [await certificate({ commonName: 'known', clientAuth: true }), await ofAnother.issue({ commonName: 'device', clientAuth: true })];
+    const { cert, key } = await certificate();
+    const server = await serve(() => ({ cert, key, ca: ofAuthority.ca }), { peerFingerprints: fingerprintOf(known) });
+    const { peer } = await openOn(server, { cert: ofAuthority.cert, key: ofAuthority.key, ...only });
+    expect(peer.authorized).to.equal(true);
+    for (const [credentials, code] of [
+      [{ cert: known.cert, key: known.key }, /^(UNABLE|SELF_SIGNED|DEPTH_ZERO)_/],
+      [{}, /^ERR_DTLS_PEER_CERTIFICATE_MISSING$/],
+    ] as const) {
+      const refused = clientFailure(server);
+      await failure(await dial(server, { ...credentials, ...only }));
+      expect((await refused).code).to.match(code);
+    }
+    expect(server.stats).to.include({ handshakesCompleted: 1, handshakesFailed: 2 });
+  });
+
   it('idleTimeout and handshakeTimeout count for their peer alone', async () => {
     const server = await serve(inTurn({ idleTimeout: 80 }, {}));
     const idle = await openOn(server, only);

@@ -3,7 +3,8 @@
 import { expect } from 'chai';
 import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
-import type { DTLSServer, DTLSSocket, PeerOptions, ServerOptions } from '../../lib/index';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { ConnectOptions, DTLSServer, DTLSSocket, PeerOptions, ServerOptions } from '../../lib/index';
 import { describe13, DTLS13, UP_TO_DTLS13 } from '../helpers/dtls13';
 import { clientHello } from '../helpers/hello';
 import { closeStrangers, stranger } from '../helpers/packets';
@@ -11,8 +12,6 @@ import { certificate, clientFailure, closeEverything, dial, failure, listen, nex
 import { withoutRules } from '../helpers/peer-rules';
 
 const DTLS12 = { minVersion: 'DTLSv1.2', maxVersion: 'DTLSv1.2' } as const;
-
-type ClientVersions = typeof UP_TO_DTLS13 | typeof DTLS13;
 
 describe13('versions under rules by peer', () => {
   afterEach(async () => {
@@ -59,9 +58,25 @@ describe13('versions under rules by peer', () => {
     });
   }
 
+  it('a peer has the versions of its rules also where they were given before the server had DTLS 1.3', async () => {
+    const rules = await withCertificate(DTLS12);
+    const server = await listen(await withCertificate({ ...DTLS12, peers: () => rules }));
+    const early = await stranger();
+    const answered = once(early, 'message');
+    early.send(clientHello({ random: randomBytes(32) }), portOf(server), '127.0.0.1');
+    await within(answered, 'an answer to the hello');
+    const { port: localPort } = early.address();
+    closeStrangers();
+    server.setSecureContext(await withCertificate(UP_TO_DTLS13));
+    const client = await dial(server, { ...UP_TO_DTLS13, localPort });
+    await next(client, 'secureConnect');
+    expect(client.getProtocol()).to.equal('DTLSv1.2');
+    expect(server.stats.peersAsked).to.equal(1);
+  });
+
   describe('a peer that was asked for a cookie of DTLS 1.3 before its rules were known', () => {
     /** A client whose question is open, and which has such a cookie: so many others of its host wait that it had to prove its address first. */
-    const asked = async (versions: ClientVersions): Promise<{ server: DTLSServer; client: DTLSSocket; answer: (rules: PeerOptions) => void }> => {
+    const asked = async (options: Partial<ConnectOptions>): Promise<{ server: DTLSServer; client: DTLSSocket; answer: (rules: PeerOptions) => void }> => {
       const OPEN_OF_HOST = 32; // of src-native/core/endpoint/asked_peers.h
       const answers: ((rules: PeerOptions) => void)[] = [];
       const questions = new EventEmitter();
@@ -80,7 +95,7 @@ describe13('versions under rules by peer', () => {
         (await stranger()).send(clientHello({ random: randomBytes(32) }), portOf(server), '127.0.0.1');
       }
       await within(hostAsked, 'the questions about peers that have proved nothing');
-      const client = await dial(server, versions);
+      const client = await dial(server, options);
       await within(allAsked, 'the question about a peer with a cookie');
       expect(server.stats).to.include({ cookiesSent: 1, handshakesStarted: 0 });
       return { server, client, answer: (rules) => { answers[OPEN_OF_HOST]?.(rules); } };
@@ -102,6 +117,19 @@ describe13('versions under rules by peer', () => {
       answer({});
       await opened;
       expect(client.getProtocol()).to.equal('DTLSv1.2');
+    });
+
+    it('waits while the server is busy, as others do, and its answer stays', async () => {
+      const { server, client, answer } = await asked({ ...UP_TO_DTLS13, retransmission: { initial: 100, backoff: 1 } });
+      const opened = next(client, 'secureConnect');
+      server.busy = true;
+      answer({});
+      while (server.stats.hellosWhileBusy === 0) await wait(5);
+      expect(server.stats).to.include({ handshakesStarted: 0, peersAsked: 33 });
+      server.busy = false;
+      await opened;
+      expect(client.getProtocol()).to.equal('DTLSv1.3');
+      expect(server.stats).to.include({ handshakesStarted: 1, peersAsked: 33 });
     });
 
     it('fails with a reason where its rules have DTLS 1.2 alone, and it has not', async () => {

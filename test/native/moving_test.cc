@@ -258,6 +258,39 @@ TEST_CASE("moving: in the handshake what waits for an answer leaves again at onc
   }
 }
 
+TEST_CASE("moving: the rest of a hello that was on its way is its handshake's") {
+  Link link;
+  link.client_policy.mtu = 256;
+  link.client_policy.protocols = std::vector<uint8_t>(201, 200);  // a name of 200 bytes
+  std::vector<Datagram> rest;
+  link.network = [&](Packet& packet, std::deque<Packet>& arriving) {
+    const Datagram& bytes = packet.bytes;
+    const uint8_t* const fragment = bytes.data() + kRecordHeaderSize;
+    const bool is_rest = packet.to_server && bytes.size() > kRecordHeaderSize + 9 &&
+                         bytes[0] == 22 && fragment[0] == 1 && read_u24(fragment + 6) != 0;
+    if (is_rest) {
+      rest.push_back(bytes);
+    } else {
+      arriving.push_back(packet);
+    }
+  };
+  link.listen();
+  link.connect();
+  link.pump();
+  REQUIRE(link.server.live() != nullptr);
+  REQUIRE_FALSE(rest.empty());
+  const PeerAddress before = link.addresses.front();
+  REQUIRE(move_server(link, elsewhere()) == MoveOutcome::kMoved);
+  client_is_at(link, elsewhere());
+  link.network = nullptr;
+  for (const Datagram& bytes : rest) {
+    link.server.endpoint.receive(view(bytes), before, 0, Link::now());
+  }
+  link.pump();
+  CHECK(link.server.secure());
+  CHECK(link.client().secure());
+}
+
 TEST_CASE("moving: the mtu is the policy's again, and where it is already nothing changes") {
   Link link;
   REQUIRE(link.handshake());

@@ -56,6 +56,7 @@ export function socketEvents(socket: DTLSSocket): void {
     expectType<DTLSError>()(error);
     expectType<DTLSErrorCategory>()(error.category);
     expectType<string>()(error.code);
+    expectType<'DTLSError' | 'AbortError'>()(error.name);
   });
   socket.once('close', (hadError) => {
     expectType<boolean>()(hadError);

@@ -159,7 +159,7 @@ describe('generateCertificate', () => {
 
   it('says what a subject and a kind of key may be', async () => {
     for (const [given, message, hint] of [
-      [{ subject: 1 }, "'subject' must be a string, or an object with names, not number", undefined],
+      [{ subject: 1 }, "'subject' must be a string, or an object with names, not number", "A string is the name (CN); { CN: 'device-7', O: 'Example' } has more of them."],
       [{ subject: { X: '1' } }, "unknown name 'X' in 'subject'", 'A subject has CN, O, OU, L, ST, C.'],
       [{ subject: { commonName: 'x' } }, "unknown name 'commonName' in 'subject'", 'A subject has CN, O, OU, L, ST, C.'],
       [{ subject: { cn: 'x' } }, "unknown name 'cn' in 'subject'", "Did you mean 'CN'?"],

@@ -2,7 +2,7 @@
 // letters stay what they are.
 import { expect } from 'chai';
 import { shown } from '../../lib/errors/as-error';
-import { printable } from '../../lib/errors/printable';
+import { printable, printableJson } from '../../lib/errors/printable';
 
 describe('text of others', () => {
   for (const [what, text, written] of [
@@ -21,6 +21,13 @@ describe('text of others', () => {
   it('keeps letters of all scripts, symbols, tabs and spaces', () => {
     const text = 'Gerät-é \t Ω Жук 東京\u3000大阪 עברית مرحبا हिन्दी \u{1f600} ‘’ \\';
     expect(printable(text)).to.equal(text);
+  });
+
+  it('is written out in JSON as well, and is the same to who parses it', () => {
+    const value = { text: 'a\u009b31m\u007f\u202e\u00ad\n\ud83d \u{e0041}', more: ['Gerät', '東京', '\u{1f600}'] };
+    const text = printableJson(value);
+    expect(JSON.parse(text)).to.deep.equal(value);
+    expect(text).to.include(String.raw`a\u009b31m\u007f\u202e\u00ad\n\ud83d \udb40\udc41`).and.include('Gerät').and.include('\u{1f600}');
   });
 
   it('is quoted in the message about a value, whose own lines stay', () => {

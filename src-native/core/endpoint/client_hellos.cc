@@ -22,9 +22,12 @@ void Endpoint::offer_dtls13() {
 }
 
 // Whether a handshake with that address waits for such a fragment of a hello.
-bool Endpoint::waits_for_hello(const PeerAddress& peer, uint16_t sequence) const {
+bool Endpoint::waits_for_hello(const PeerAddress& peer, uint16_t sequence, double now) {
   const uint32_t current = slot_of(peer);
-  if (current == kNoSlot) return false;
+  if (current == kNoSlot) {
+    const uint32_t moved = moved_from(peer, now);
+    return moved != kNoSlot && slots_[moved].session->takes_hello(sequence);
+  }
   const uint32_t candidate = slots_[current].candidate;
   return slots_[current].session->takes_hello(sequence) ||
          (candidate != kNoSlot && slots_[candidate].session->takes_hello(sequence));
@@ -41,17 +44,20 @@ bool Endpoint::on_client_hello(const RecordView& record, Bytes datagram, const P
   if (fragment.offset != 0) {
     if (asked_ && is_held_back(fragment, datagram, peer, now)) {
       // It may be of a handshake that is under way: anybody can have its peer asked about anew.
-      return !waits_for_hello(peer, fragment.message_sequence);
+      return !waits_for_hello(peer, fragment.message_sequence, now);
     }
     if (!hellos13_) {
-      if (slot_of(peer) != kNoSlot) return false;
+      if (slot_of(peer) != kNoSlot || waits_for_hello(peer, fragment.message_sequence, now)) {
+        return false;
+      }
       // Its front has been answered, with a cookie or not at all, or has yet to come.
       ++stats_.helloFragments;
       return true;
     }
     // Who begins anew is heard, though a handshake of its earlier life may wait for the same.
     const uint16_t sequence = fragment.message_sequence;
-    if (!hellos13_->holds(peer, sequence, now) && waits_for_hello(peer, sequence)) return false;
+    if (!hellos13_->holds(peer, sequence, now) && waits_for_hello(peer, sequence, now))
+      return false;
     if (busy_) {
       ++stats_.hellosWhileBusy;
       return true;

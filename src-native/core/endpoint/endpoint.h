@@ -206,7 +206,7 @@ class Endpoint {
   bool is_reflected(Bytes random) const;
   void begin13(HelloStage::Result hello, size_t size, const PeerAddress& peer, uint32_t peer_index,
                double now);
-  bool waits_for_hello(const PeerAddress& peer, uint16_t sequence) const;
+  bool waits_for_hello(const PeerAddress& peer, uint16_t sequence, double now);
   void offer_dtls13();
   void answer_unknown(const PeerAddress& peer, uint32_t peer_index, Bytes bytes);
   void send_hello_verify_request(const RecordView& record, const FragmentView& fragment,

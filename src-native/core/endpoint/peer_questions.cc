@@ -90,6 +90,10 @@ Endpoint::Chosen Endpoint::chosen_for(const PeerAddress& peer) {
 // without its cookie.
 void Endpoint::begin_by_rules(HelloStage::Result hello, const PeerRules& rules, size_t size,
                               const PeerAddress& peer, uint32_t peer_index, double now) {
+  if (busy_) {
+    ++stats_.hellosWhileBusy;
+    return;
+  }
   HelloStage::Result result = HelloStage::reconsider(std::move(hello), *rules.offer);
   if (result.verdict == HelloStage::Verdict::kAlert) {
     count_refused(result.why);
@@ -107,7 +111,7 @@ bool Endpoint::answer_peer(uint32_t question, PeerRules rules, uint32_t peer_ind
   const std::vector<AskedPeers::Held> held = std::move(asked->held);
   const std::unique_ptr<AskedPeers::Hello13> hello13 = std::move(asked->hello13);
   if (rules.context) {
-    if (hellos13_ || hello13) rules.offer = offer_of(rules);
+    rules.offer = offer_of(rules);
     asked_->admit(*asked, std::move(rules), now);
   } else {
     asked_->refuse(*asked, now);

@@ -30,7 +30,10 @@ class LateHandshake13 {
   Records13& records() { return records_; }
   const Records13& records() const { return records_; }
 
-  void begin_datagram() { flights().begin_datagram(); }
+  // What is not there yet has nothing of the last one. Most datagrams need none.
+  void begin_datagram() {
+    if (flights_) flights_->begin_datagram();
+  }
   void on_unreadable(double now) {
     if (flights_) flights_->on_unreadable(now);
   }
