@@ -19,6 +19,7 @@ const entries = ['index', 'node-dtls/index', 'metrics/index', 'lab/index', 'cli/
  * one of its names is first asked for. Half the time that `require('dgram-dtls')` takes is V8 reading JavaScript.
  */
 const late = {
+  connect: { module: 'socket/connect.ts', names: ['connect'] },
   server: { module: 'server/server.ts', names: ['createServer', 'DTLSServer'] },
   'create-socket': { module: 'create-socket/socket.ts', names: ['createSocket', 'SecureDgramSocket'] },
   'generate-certificate': { module: 'identity/generate-certificate.ts', names: ['generateCertificate'] },
