@@ -78,6 +78,8 @@ export async function runLab(flags: LabFlags): Promise<number> {
   if (swept.length > 1) {
     throw new CommandLineError(`only one option may be a range, not ${swept.join(' and ')}`, 'Give the others one value each.');
   }
+  // Before what takes minutes. A chart that is there stays until there is another one.
+  if (flags.svg !== undefined) writeNamed(flags.svg, '', 'a');
   const parameter = swept[0] ?? 'loss';
   const base = await plan(flags);
   const stop = new AbortController();
@@ -98,15 +100,15 @@ export async function runLab(flags: LabFlags): Promise<number> {
   progress.done();
   print(points, output);
   if (flags.svg !== undefined && points.length > 0) {
-    writeNamed(flags.svg, drawChart(points.map(({ value, summary }) => ({ value, summary })), NETWORK[parameter]));
+    writeNamed(flags.svg, drawChart(points.map(({ value, summary }) => ({ value, summary })), NETWORK[parameter]), 'w');
   }
   if (stop.signal.aborted) return ExitCode.Interrupted;
   return points.some(({ summary }) => summary.completed > 0) ? ExitCode.Ok : ExitCode.Failed;
 }
 
-function writeNamed(file: string, text: string): void {
+function writeNamed(file: string, text: string, flag: 'a' | 'w'): void {
   try {
-    writeFileSync(file, text);
+    writeFileSync(file, text, { flag });
   } catch (error) {
     throw fileError('--svg', error, 'writing');
   }
