@@ -16,7 +16,7 @@ namespace {
 
 const SSL_CIPHER* cipher_named(const char* name) {
   static const SslCtxPtr ctx(SSL_CTX_new(DTLS_method()));
-  insist_on(SSL_CTX_set_cipher_list(ctx.get(), "ALL:@SECLEVEL=0") == 1, "cipher suites");
+  insist(SSL_CTX_set_cipher_list(ctx.get(), "ALL:@SECLEVEL=0") == 1, "cipher suites");
   const STACK_OF(SSL_CIPHER)* all = SSL_CTX_get_ciphers(ctx.get());
   for (int i = 0; i < sk_SSL_CIPHER_num(all); ++i) {
     const SSL_CIPHER* cipher = sk_SSL_CIPHER_value(all, i);
@@ -31,7 +31,7 @@ const AeadSuite& suite_for(uint8_t choice) {
       &aead_suite(cipher_named("PSK-CHACHA20-POLY1305")),
       &aead_suite(cipher_named("PSK-AES256-CCM")), &aead_suite(cipher_named("PSK-AES128-CCM8"))};
   const AeadSuite& suite = *all[choice % all.size()];
-  insist_on(suite.valid(), "the suite");
+  insist(suite.valid(), "the suite");
   return suite;
 }
 
@@ -60,11 +60,11 @@ class Run {
                   {plaintext.data, plaintext.data + plaintext.size}};
     const size_t size =
         sealer_.seal(static_cast<ContentType>(type), plaintext, sealed.record.data());
-    insist_on(size == sealed.record.size(), "sealing");
+    insist(size == sealed.record.size(), "sealing");
     // GCM and CCM carry the nonce; ChaCha20-Poly1305 takes the number.
     const size_t at = sealer_.suite().explicit_nonce_size != 0 ? kRecordHeaderSize : 3;
     const std::vector<uint8_t> nonce(&sealed.record[at], &sealed.record[at + 8]);
-    insist_on(nonces_.insert(nonce).second, "one record for each nonce");
+    insist(nonces_.insert(nonce).second, "one record for each nonce");
     sealed_.push_back(std::move(sealed));
   }
 
@@ -110,25 +110,24 @@ class Run {
     size_t size = 1;
     const uint64_t forged = opener_.forged();
     const Opened outcome = opener_.open(record, room.data(), size);
-    insist_on((opener_.forged() != forged) == (outcome == Opened::kForged),
-              "forgeries are counted");
-    insist_on(std::all_of(room.end() - 16, room.end(), [](uint8_t byte) { return byte == 0xee; }),
-              "nothing behind the plaintext");
+    insist((opener_.forged() != forged) == (outcome == Opened::kForged), "forgeries are counted");
+    insist(std::all_of(room.end() - 16, room.end(), [](uint8_t byte) { return byte == 0xee; }),
+           "nothing behind the plaintext");
     if (outcome != Opened::kTaken) {
-      insist_on(size == 0 && std::all_of(room.begin(), room.end(),
-                                         [](uint8_t byte) { return byte == 0 || byte == 0xee; }),
-                "nothing of a forgery");
+      insist(size == 0 && std::all_of(room.begin(), room.end(),
+                                      [](uint8_t byte) { return byte == 0 || byte == 0xee; }),
+             "nothing of a forgery");
       return;
     }
     const auto known = std::find_if(sealed_.begin(), sealed_.end(), [&](const Sealed& sealed) {
       return sealed.record.size() == record.whole.size &&
              std::equal(sealed.record.begin(), sealed.record.end(), record.whole.data);
     });
-    insist_on(known != sealed_.end(), "only what was sealed opens");
-    insist_on(size == known->plaintext.size() &&
-                  std::equal(known->plaintext.begin(), known->plaintext.end(), room.begin()),
-              "to what was sealed");
-    insist_on(taken_.insert(record.sequence).second, "once");
+    insist(known != sealed_.end(), "only what was sealed opens");
+    insist(size == known->plaintext.size() &&
+               std::equal(known->plaintext.begin(), known->plaintext.end(), room.begin()),
+           "to what was sealed");
+    insist(taken_.insert(record.sequence).second, "once");
   }
 
   AeadKeys keys_;

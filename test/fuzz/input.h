@@ -1,19 +1,10 @@
 #ifndef DGRAM_DTLS_TEST_FUZZ_INPUT_H_
 #define DGRAM_DTLS_TEST_FUZZ_INPUT_H_
 
-#include <cstdio>
-#include <cstdlib>
-
+#include "../native/insist.h"
 #include "core/base/bytes.h"
 
 namespace dtls::test {
-
-// Ends the run: libFuzzer keeps the input that has broken the rule.
-inline void insist(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 // Bytes of the input; zeros behind its end.
 class Input {

@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,16 +14,11 @@
 #include "core/records/aead_records.h"
 #include "core/records/datagram_bio.h"
 #include "core/wire/wire.h"
+#include "insist.h"
 
 // Two SSLs that speak DTLS 1.2 to one another by a pre-shared key, without the core's sessions: who
 // judges the core's own records.
 namespace dtls::test {
-
-inline void insist_on(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 // One end.
 class PlainSsl : public DatagramPort {
@@ -36,7 +29,7 @@ class PlainSsl : public DatagramPort {
   PlainSsl(std::shared_ptr<SSL_CTX> ctx, bool server) : ctx_(std::move(ctx)) {
     ssl_.reset(SSL_new(ctx_.get()));
     BioPtr bio = make_bio();
-    insist_on(ssl_ && bio, "an SSL");
+    insist(ssl_ && bio, "an SSL");
     BIO* const shared = bio.release();
     SSL_set_bio(ssl_.get(), shared, shared);
     DTLS_set_link_mtu(ssl_.get(), 1400);
@@ -56,7 +49,7 @@ class PlainSsl : public DatagramPort {
 
   std::vector<uint8_t> write(Bytes message) {
     size_t done = 0;
-    insist_on(SSL_write_ex(ssl(), message.data, message.size, &done) == 1, "SSL_write_ex");
+    insist(SSL_write_ex(ssl(), message.data, message.size, &done) == 1, "SSL_write_ex");
     return take_written();
   }
 
@@ -88,9 +81,9 @@ class PlainSsl : public DatagramPort {
 
   static std::shared_ptr<SSL_CTX> make_context(const char* ciphers) {
     SslCtxPtr ctx(SSL_CTX_new(DTLS_method()));
-    insist_on(ctx && SSL_CTX_set_cipher_list(ctx.get(), ciphers) == 1 &&
-                  SSL_CTX_set_min_proto_version(ctx.get(), DTLS1_2_VERSION) == 1,
-              "a context");
+    insist(ctx && SSL_CTX_set_cipher_list(ctx.get(), ciphers) == 1 &&
+               SSL_CTX_set_min_proto_version(ctx.get(), DTLS1_2_VERSION) == 1,
+           "a context");
     SSL_CTX_set_options(ctx.get(), SSL_OP_NO_QUERY_MTU);
     SSL_CTX_set_psk_server_callback(ctx.get(), find_key);
     SSL_CTX_set_psk_client_callback(ctx.get(), choose_key);
@@ -105,7 +98,7 @@ class PlainSsl : public DatagramPort {
     static_cast<PlainSsl*>(arg)->finished_.assign(message, message + size);
   }
   static unsigned find_key(SSL* /*ssl*/, const char* /*identity*/, uint8_t* out, unsigned size) {
-    insist_on(size >= kKey.size(), "room for the key");
+    insist(size >= kKey.size(), "room for the key");
     std::copy(kKey.begin(), kKey.end(), out);
     return kKey.size();
   }
@@ -149,8 +142,8 @@ struct PlainSession {
   // One that is resumed.
   explicit PlainSession(const PlainSession& before, const Arrives& arrives = nullptr)
       : client(before.client, false), server(before.server, true) {
-    insist_on(SSL_set_session(client.ssl(), SSL_get_session(before.client.ssl())) == 1,
-              "a session to resume");
+    insist(SSL_set_session(client.ssl(), SSL_get_session(before.client.ssl())) == 1,
+           "a session to resume");
     run(arrives);
   }
 
@@ -178,10 +171,10 @@ struct PlainSession {
       pass(client, server, true, arrives);
       pass(server, client, false, arrives);
     }
-    insist_on(client_keys.derive(client.ssl()) && server_keys.derive(server.ssl()), "the keys");
-    insist_on(arrives || (SSL_is_init_finished(client.ssl()) == 1 &&
-                          SSL_is_init_finished(server.ssl()) == 1),
-              "the handshake");
+    insist(client_keys.derive(client.ssl()) && server_keys.derive(server.ssl()), "the keys");
+    insist(arrives ||
+               (SSL_is_init_finished(client.ssl()) == 1 && SSL_is_init_finished(server.ssl()) == 1),
+           "the handshake");
   }
   static void pass(PlainSsl& from, PlainSsl& to, bool to_server, const Arrives& arrives) {
     const std::vector<uint8_t> flight = from.take_written();
